@@ -1,0 +1,153 @@
+//! Speed of the kernels on one core, per instruction set, at the shapes of a DLRM (Criteo-Kaggle).
+//!
+//! `cargo bench -p dlrm-kernels` prints a table; `-- --quick` runs each for a moment, to see that all still run.
+//! "best" is what the core can do, "median" what it did beside whatever else the machine was doing.
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
+use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
+use dlrm_kernels::optimizer::{self, Adam};
+use dlrm_kernels::{Buffer, Isa};
+
+/// How long each line is measured.
+#[derive(Clone, Copy)]
+struct Patience(Duration);
+
+/// What one call does.
+enum Work {
+    Flops(usize),
+    Bytes(usize),
+}
+
+impl Patience {
+    /// Times `call` again and again and prints one line of the table.
+    fn line(self, isa: Isa, kernel: &str, shape: &str, work: Work, mut call: impl FnMut()) {
+        call();
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while times.len() < 3 || start.elapsed() < self.0 {
+            let before = Instant::now();
+            call();
+            times.push(before.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        let (amount, unit) = match work {
+            Work::Flops(n) => (n as f64, "GFLOP/s"),
+            Work::Bytes(n) => (n as f64, "GB/s"),
+        };
+        let (best, median) = (amount / times[0] / 1e9, amount / times[times.len() / 2] / 1e9);
+        println!("{kernel:<24} {shape:<26} {:<7} {best:>8.1} {median:>8.1}  {unit}", isa.level().name());
+    }
+}
+
+fn numbers(len: usize) -> Buffer {
+    let mut out = Buffer::zeroed(len);
+    for (i, x) in out.iter_mut().enumerate() {
+        *x = ((i as u32).wrapping_mul(2_654_435_761) >> 16) as f32 / 32768.0 - 1.0;
+    }
+    out
+}
+
+fn products(isa: Isa, patience: Patience) {
+    for (k, n) in [(13, 512), (512, 256), (256, 64), (64, 16), (367, 512), (256, 1)] {
+        for m in [64, 128, 256] {
+            let (a, b, bias, mut c) = (numbers(m * k), numbers(k * n), numbers(n), Buffer::zeroed(m * n));
+            let mut packed = Packed::default();
+            packed.pack(isa, View::of(&b, n), k, n);
+            patience.line(isa, "linear forward", &format!("m={m} k={k} n={n}"), Work::Flops(2 * m * n * k), || {
+                matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, Epilogue::BiasRelu(&bias));
+            });
+        }
+    }
+}
+
+/// dW[out, in] += dyᵀ x: A is dy seen transposed, B is x and changes with every shard, so packing it counts.
+fn weight_gradients(isa: Isa, patience: Patience) {
+    for (m, n) in [(512, 13), (256, 512), (64, 256), (16, 64), (512, 367), (256, 512)] {
+        for k in [128, 256] {
+            let (dy, x, mut c) = (numbers(k * m), numbers(k * n), Buffer::zeroed(m * n));
+            let mut packed = Packed::default();
+            patience.line(isa, "linear weight gradient", &format!("m={m} k={k} n={n}"), Work::Flops(2 * m * n * k), || {
+                packed.pack(isa, View::of(&x, n), k, n);
+                matmul(isa, black_box(&mut c), n, m, View::of(&dy, m).transposed(), &packed, Epilogue::Add);
+            });
+        }
+    }
+}
+
+fn packing(isa: Isa, patience: Patience) {
+    let (k, n) = (512, 256);
+    let b = numbers(k * n);
+    let mut packed = Packed::default();
+    patience.line(isa, "pack", &format!("k={k} n={n}"), Work::Bytes(8 * k * n), || packed.pack(isa, View::of(&b, n), k, n));
+    patience.line(isa, "pack transposed", &format!("k={k} n={n}"), Work::Bytes(8 * k * n), || {
+        packed.pack(isa, View::of(&b, k).transposed(), k, n);
+    });
+}
+
+fn interactions(isa: Isa, patience: Patience) {
+    for dim in [16, 64] {
+        let d = Dims { rows: 128, fields: 27, dim, pairs: Pairs::Distinct };
+        let (x, dz) = (numbers(d.rows * d.fields * dim), numbers(d.rows * d.pairs()));
+        let (mut z, mut dx) = (Buffer::zeroed(dz.len()), Buffer::zeroed(x.len()));
+        let mut scratch = Buffer::zeroed(dot_interaction::scratch_len(d));
+        let shape = format!("rows=128 F=27 D={dim}");
+        // Useful work only: what the kernels compute twice or into padding does not count.
+        let flops = 2 * d.rows * d.pairs() * dim;
+        patience.line(isa, "interaction forward", &shape, Work::Flops(flops), || {
+            dot_interaction::forward_with(isa, black_box(&mut z), &x, d, &mut scratch);
+        });
+        patience.line(isa, "interaction backward", &shape, Work::Flops(2 * flops), || {
+            dot_interaction::backward_with(isa, black_box(&mut dx), &dz, &x, d, &mut scratch);
+        });
+    }
+}
+
+fn embeddings(isa: Isa, patience: Patience) {
+    let rows = 1 << 20;
+    for dim in [16, 64] {
+        let table = numbers(rows * dim);
+        for (name, per_bag) in [("one-hot", 1), ("bags of 8", 8)] {
+            let bags = 2048;
+            // A new stretch of ids at every call, so that no row is met again while still in a cache.
+            let ids: Vec<u32> = (0..64 * bags * per_bag).map(|i| ((i as u64 * 0x9E37_79B9_7F4A_7C15) >> 44) as u32 % rows as u32).collect();
+            let offsets: Vec<u32> = (0..=bags).map(|b| (b * per_bag) as u32).collect();
+            let mut y = Buffer::zeroed(bags * dim);
+            let mut stretches = ids.chunks_exact(bags * per_bag).cycle();
+            let bytes = 4 * dim * bags * (per_bag + 1);
+            patience.line(isa, "embedding forward", &format!("1M x {dim}, {name}"), Work::Bytes(bytes), || {
+                let ids = stretches.next().expect("a cycle has no end");
+                embedding::forward(isa, black_box(&mut y), dim, &table, dim, BagsView { ids, offsets: &offsets }, Pool::Sum);
+            });
+        }
+    }
+}
+
+fn updates(isa: Isa, patience: Patience) {
+    let n = 1 << 16;
+    let (mut w, mut m, mut v, g) = (numbers(n), Buffer::zeroed(n), Buffer::zeroed(n), numbers(n));
+    let adam = Adam { lr: 1e-3, eps: 1e-8, ..Adam::default() }.at_step(1, 0.9, 0.999);
+    patience.line(isa, "sgd", &format!("{n}"), Work::Bytes(12 * n), || optimizer::sgd(isa, black_box(&mut w), &g, 1e-3, 0.0));
+    patience.line(isa, "adagrad", &format!("{n}"), Work::Bytes(20 * n), || {
+        optimizer::adagrad(isa, black_box(&mut w), &mut v, &g, 1e-3, 1e-10, 0.0);
+    });
+    patience.line(isa, "adam", &format!("{n}"), Work::Bytes(28 * n), || {
+        optimizer::adam(isa, black_box(&mut w), &mut m, &mut v, &g, adam);
+    });
+}
+
+fn main() {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let patience = Patience(Duration::from_millis(if quick { 1 } else { 200 }));
+    println!("{:<24} {:<26} {:<7} {:>8} {:>8}", "kernel", "shape", "isa", "best", "median");
+    for isa in Isa::available() {
+        products(isa, patience);
+        weight_gradients(isa, patience);
+        packing(isa, patience);
+        interactions(isa, patience);
+        embeddings(isa, patience);
+        updates(isa, patience);
+    }
+}

@@ -1,0 +1,120 @@
+//! 64-byte aligned f32 memory, on huge pages where it is large and the system grants them.
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// Cache line: rows of tables start on one, vector loads never straddle two.
+const LINE: usize = 64;
+/// Size of a huge page on x86-64; larger buffers are aligned to it.
+const HUGE: usize = 2 << 20;
+
+/// A fixed-length, zero-initialised f32 slice. Random rows of a table of gigabytes are read two to
+/// three times faster from huge pages (fewer TLB misses), hence not a `Vec`.
+pub struct Buffer {
+    data: NonNull<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
+        if len == 0 {
+            return Buffer { data: NonNull::dangling(), len };
+        }
+        let layout = Self::layout(len);
+        // SAFETY: the layout has a non-zero size.
+        let raw = unsafe { alloc(layout) }.cast::<f32>();
+        let Some(data) = NonNull::new(raw) else { handle_alloc_error(layout) };
+        // The advice must come before the first touch: it decides what the page fault hands out.
+        advise_huge(data, layout);
+        // SAFETY: `data` points at `len` floats, for which all zero bits are a value.
+        unsafe { data.as_ptr().write_bytes(0, len) };
+        Buffer { data, len }
+    }
+
+    fn layout(len: usize) -> Layout {
+        let bytes = len.checked_mul(4).expect("length overflows");
+        let align = if bytes >= 2 * HUGE { HUGE } else { LINE };
+        Layout::from_size_align(bytes, align).expect("length overflows")
+    }
+}
+
+/// Asks for huge pages.
+#[cfg(target_os = "linux")]
+fn advise_huge(data: NonNull<f32>, layout: Layout) {
+    if layout.align() >= HUGE {
+        let whole = layout.size() / HUGE * HUGE;
+        // SAFETY: the range lies inside our own allocation; the advice does not change its contents.
+        // A refusal (no huge pages here) costs speed only, so the result is ignored.
+        unsafe { libc::madvise(data.as_ptr().cast(), whole, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise_huge(_: NonNull<f32>, _: Layout) {}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: allocated in `zeroed` with the same layout.
+            unsafe { dealloc(self.data.as_ptr().cast(), Self::layout(self.len)) };
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `data` points at `len` initialised floats that we own (or is dangling with len 0).
+        unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and `&mut self` makes it unique.
+        unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
+    }
+}
+
+// SAFETY: a Buffer owns its memory like a Box<[f32]>.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared access only reads.
+unsafe impl Sync for Buffer {}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Buffer::zeroed(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Buffer::zeroed(0)
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligned_zeroed_and_cloneable() {
+        for len in [0, 1, 17, 3 << 20] {
+            let mut buffer = Buffer::zeroed(len);
+            assert_eq!(buffer.len(), len);
+            assert!(len == 0 || (buffer.as_ptr() as usize).is_multiple_of(LINE));
+            assert!(buffer.iter().all(|&x| x == 0.0));
+            buffer.fill(2.0);
+            assert_eq!(&*buffer.clone(), &*buffer);
+        }
+    }
+}

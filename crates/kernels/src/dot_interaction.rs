@@ -1,0 +1,277 @@
+//! The dot-product interaction of DLRM (Naumov et al. 2019, section 2.1.3): all pairs of field vectors.
+//!
+//! x is [B, F, D] (a row's vectors side by side), z is [B, P] with the pairs in row-major order:
+//! (1,0), (2,0), (2,1), … and with self-interaction (0,0), (1,0), (1,1), …
+use crate::bind::fma;
+
+/// Shape of the interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dims {
+    /// B
+    pub rows: usize,
+    /// F
+    pub fields: usize,
+    /// D
+    pub dim: usize,
+    /// Whether a vector also meets itself.
+    pub pairs: Pairs,
+}
+
+/// Which pairs count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// i > j
+    Distinct,
+    /// i >= j
+    WithSelf,
+}
+
+impl Dims {
+    /// P, the number of pairs.
+    pub fn pairs(&self) -> usize {
+        match self.pairs {
+            Pairs::Distinct => self.fields * self.fields.saturating_sub(1) / 2,
+            Pairs::WithSelf => self.fields * (self.fields + 1) / 2,
+        }
+    }
+
+    /// Number of partners of vector i.
+    fn partners(&self, i: usize) -> usize {
+        i + usize::from(self.pairs == Pairs::WithSelf)
+    }
+}
+
+/// The definition.
+pub mod reference {
+    use super::Dims;
+    use crate::Real;
+
+    /// z[b, (i, j)] = <x_i, x_j>
+    pub fn forward<T: Real>(z: &mut [T], x: &[T], d: Dims) {
+        for b in 0..d.rows {
+            let x = &x[b * d.fields * d.dim..];
+            let mut p = b * d.pairs();
+            for i in 0..d.fields {
+                for j in 0..d.partners(i) {
+                    let mut sum = T::default();
+                    for k in 0..d.dim {
+                        sum += x[i * d.dim + k] * x[j * d.dim + k];
+                    }
+                    z[p] = sum;
+                    p += 1;
+                }
+            }
+        }
+    }
+
+    /// dx_i += dz · x_j and dx_j += dz · x_i
+    pub fn backward<T: Real>(dx: &mut [T], dz: &[T], x: &[T], d: Dims) {
+        for b in 0..d.rows {
+            let row = b * d.fields * d.dim;
+            let mut p = b * d.pairs();
+            for i in 0..d.fields {
+                for j in 0..d.partners(i) {
+                    for k in 0..d.dim {
+                        dx[row + i * d.dim + k] += dz[p] * x[row + j * d.dim + k];
+                        dx[row + j * d.dim + k] += dz[p] * x[row + i * d.dim + k];
+                    }
+                    p += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Floats per block of accumulators.
+const BLOCK: usize = 16;
+
+/// Fields whose blocks are computed together. Four independent chains hide the latency of a multiply-add;
+/// without wide registers (no `FMA`) they would not fit.
+const fn group(fma: bool) -> usize {
+    if fma { 4 } else { 1 }
+}
+
+/// Floats of scratch that [`forward_with`] and [`backward_with`] need.
+pub fn scratch_len(d: Dims) -> usize {
+    let width = d.fields.next_multiple_of(BLOCK);
+    width * d.dim.max(d.fields)
+}
+
+/// Row by row: xᵀ is laid out so that one vector holds 16 fields, then a few fields meet 16 partners at once.
+#[inline(always)]
+fn forward_body<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+    let width = d.fields.next_multiple_of(BLOCK);
+    let transposed = &mut scratch[..width * d.dim];
+    transposed.fill(0.0);
+    for (b, x) in x.chunks_exact(d.fields * d.dim).enumerate() {
+        for (i, x) in x.chunks_exact(d.dim).enumerate() {
+            for (k, &x) in x.iter().enumerate() {
+                transposed[k * width + i] = x;
+            }
+        }
+        let z = &mut z[b * d.pairs()..];
+        if FMA { pairs_of_row::<FMA, { group(true) }>(z, transposed, d) } else { pairs_of_row::<FMA, { group(false) }>(z, transposed, d) }
+    }
+}
+
+/// The pairs of one row of the batch. Blocks are stored whole, which is faster than their exact lengths: what hangs
+/// over the end of a field's pairs lies where a later field's block of the same or a smaller number goes,
+/// and that is stored later. `z` extends to the end of the batch; what hangs over that is cut off.
+#[inline(always)]
+fn pairs_of_row<const FMA: bool, const R: usize>(z: &mut [f32], transposed: &[f32], d: Dims) {
+    for first in (0..d.fields).step_by(R) {
+        let fields = first..(first + R).min(d.fields);
+        let blocks = d.partners(fields.end - 1).div_ceil(BLOCK);
+        for block in (0..blocks).rev() {
+            let acc = products::<FMA, R>(transposed, d, first, block);
+            for (i, acc) in fields.clone().zip(&acc) {
+                if block * BLOCK < d.partners(i) {
+                    let out = &mut z[Dims { fields: i, ..d }.pairs() + block * BLOCK..];
+                    match out.first_chunk_mut() {
+                        Some(out) => *out = *acc,
+                        None => out.copy_from_slice(&acc[..out.len()]),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products of fields `first..first + R` with the 16 fields of `block`.
+#[inline(always)]
+fn products<const FMA: bool, const R: usize>(transposed: &[f32], d: Dims, first: usize, block: usize) -> [[f32; BLOCK]; R] {
+    let mut acc = [[0.0f32; BLOCK]; R];
+    for values in transposed.chunks_exact(d.fields.next_multiple_of(BLOCK)) {
+        let own: &[f32; R] = values[first..].first_chunk().expect("fields are padded to whole blocks");
+        let others: &[f32; BLOCK] = values[block * BLOCK..].first_chunk().expect("a block");
+        for (acc, &own) in acc.iter_mut().zip(own) {
+            for (acc, &other) in acc.iter_mut().zip(others) {
+                *acc = fma::<FMA>(own, other, *acc);
+            }
+        }
+    }
+    acc
+}
+
+bind! {
+    /// z ← pairwise dot products. `scratch` holds at least [`scratch_len`] floats.
+    pub fn forward_with(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_forward
+}
+
+#[inline(always)]
+fn checked_forward<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+    assert_eq!((x.len(), z.len()), (d.rows * d.fields * d.dim, d.rows * d.pairs()), "shapes of the interaction");
+    if !z.is_empty() && d.dim > 0 {
+        forward_body::<FMA>(z, x, d, scratch);
+    }
+}
+
+/// Row by row: dz as a symmetric matrix S [F, F], then dx += S x.
+#[inline(always)]
+fn backward_body<const FMA: bool>(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+    let width = d.fields.next_multiple_of(BLOCK);
+    let symmetric = &mut scratch[..d.fields * width];
+    symmetric.fill(0.0);
+    let size = d.fields * d.dim;
+    for ((dx, x), dz) in dx.chunks_exact_mut(size).zip(x.chunks_exact(size)).zip(dz.chunks_exact(d.pairs())) {
+        fill_symmetric(symmetric, dz, d);
+        if FMA {
+            add_weighted_rows::<FMA, { group(true) }>(dx, symmetric, x, d.dim, width);
+        } else {
+            add_weighted_rows::<FMA, { group(false) }>(dx, symmetric, x, d.dim, width);
+        }
+    }
+}
+
+#[inline(always)]
+fn fill_symmetric(symmetric: &mut [f32], dz: &[f32], d: Dims) {
+    let width = d.fields.next_multiple_of(BLOCK);
+    let mut rest = dz;
+    for i in 0..d.fields {
+        let (dz, next) = rest.split_at(d.partners(i));
+        rest = next;
+        for (j, &dz) in dz.iter().enumerate() {
+            symmetric[i * width + j] = dz;
+            symmetric[j * width + i] = dz;
+        }
+        if d.pairs == Pairs::WithSelf {
+            // <x_i, x_i> has the derivative 2 x_i.
+            symmetric[i * width + i] *= 2.0;
+        }
+    }
+}
+
+/// dx_i += Σ_j S[i, j] · x_j, for R fields at a time and, within them, 16, 4 or single columns held in registers.
+#[inline(always)]
+fn add_weighted_rows<const FMA: bool, const R: usize>(dx: &mut [f32], s: &[f32], x: &[f32], dim: usize, width: usize) {
+    let fields = dx.len() / dim;
+    let whole = fields / R * R;
+    for first in (0..whole).step_by(R) {
+        add_columns::<FMA, R>(dx, s, x, dim, width, first);
+    }
+    for i in whole..fields {
+        add_columns::<FMA, 1>(dx, s, x, dim, width, i);
+    }
+}
+
+#[inline(always)]
+fn add_columns<const FMA: bool, const R: usize>(dx: &mut [f32], s: &[f32], x: &[f32], dim: usize, width: usize, first: usize) {
+    let mut column = 0;
+    while column + BLOCK <= dim {
+        add_block::<FMA, R, BLOCK>(dx, s, x, dim, width, first, column);
+        column += BLOCK;
+    }
+    while column + 4 <= dim {
+        add_block::<FMA, R, 4>(dx, s, x, dim, width, first, column);
+        column += 4;
+    }
+    while column < dim {
+        add_block::<FMA, R, 1>(dx, s, x, dim, width, first, column);
+        column += 1;
+    }
+}
+
+/// dx of fields `first..first + R`, columns `column..column + C`. S is symmetric: its row j holds the weights of x_j
+/// in those fields side by side.
+#[inline(always)]
+fn add_block<const FMA: bool, const R: usize, const C: usize>(
+    dx: &mut [f32],
+    s: &[f32],
+    x: &[f32],
+    dim: usize,
+    width: usize,
+    first: usize,
+    column: usize,
+) {
+    let mut acc = [[0.0f32; C]; R];
+    for (r, acc) in acc.iter_mut().enumerate() {
+        acc.copy_from_slice(&dx[(first + r) * dim + column..][..C]);
+    }
+    for (s, x) in s.chunks_exact(width).zip(x.chunks_exact(dim)) {
+        let s: &[f32; R] = s[first..].first_chunk().expect("fields are padded to whole blocks");
+        let x: &[f32; C] = x[column..].first_chunk().expect("columns of a block");
+        for (acc, &s) in acc.iter_mut().zip(s) {
+            for (acc, &x) in acc.iter_mut().zip(x) {
+                *acc = fma::<FMA>(s, x, *acc);
+            }
+        }
+    }
+    for (r, acc) in acc.iter().enumerate() {
+        dx[(first + r) * dim + column..][..C].copy_from_slice(acc);
+    }
+}
+
+bind! {
+    /// dx += the gradient of [`forward_with`]. `scratch` holds at least [`scratch_len`] floats.
+    pub fn backward_with(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_backward
+}
+
+#[inline(always)]
+fn checked_backward<const FMA: bool>(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+    let shapes = (dx.len(), x.len(), dz.len());
+    let size = d.rows * d.fields * d.dim;
+    assert_eq!(shapes, (size, size, d.rows * d.pairs()), "shapes of the interaction");
+    if !dz.is_empty() && d.dim > 0 {
+        backward_body::<FMA>(dx, dz, x, d, scratch);
+    }
+}

@@ -1,0 +1,152 @@
+//! Embedding bags: rows of a table, pooled.
+//!
+//! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
+use crate::bind::fma;
+
+/// How a bag becomes one vector.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pool<'a> {
+    /// Σ e
+    Sum,
+    /// Σ e / len (zero for an empty bag)
+    Mean,
+    /// Σ w_i e_i with one weight per id of the batch
+    Weighted(&'a [f32]),
+    /// `Σ r[id] e[id]` with one learned weight per table row
+    Learned(&'a [f32]),
+}
+
+/// The ids of one feature.
+#[derive(Debug, Clone, Copy)]
+pub struct BagsView<'a> {
+    /// Row numbers.
+    pub ids: &'a [u32],
+    /// B + 1 positions in `ids`.
+    pub offsets: &'a [u32],
+}
+
+/// The definition.
+pub mod reference {
+    use super::{BagsView, Pool};
+    use crate::Real;
+
+    /// `y[b]` = pooled rows of bag b.
+    pub fn forward<T: Real>(y: &mut [T], table: &[T], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+        for (b, y) in y.chunks_exact_mut(dim).enumerate() {
+            y.fill(T::default());
+            let range = bags.offsets[b] as usize..bags.offsets[b + 1] as usize;
+            for e in range.clone() {
+                let id = bags.ids[e] as usize;
+                let scale = T::of(match pool {
+                    Pool::Sum => 1.0,
+                    Pool::Mean => 1.0 / range.len() as f64,
+                    Pool::Weighted(weights) => f64::from(weights[e]),
+                    Pool::Learned(rows) => f64::from(rows[id]),
+                });
+                for (y, &x) in y.iter_mut().zip(&table[id * dim..]) {
+                    *y += scale * x;
+                }
+            }
+        }
+    }
+
+    /// `dtable[id] += scale · dy[b]` for every id of bag b.
+    pub fn backward<T: Real>(dtable: &mut [T], dy: &[T], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+        for (b, dy) in dy.chunks_exact(dim).enumerate() {
+            let range = bags.offsets[b] as usize..bags.offsets[b + 1] as usize;
+            for e in range.clone() {
+                let id = bags.ids[e] as usize;
+                let scale = T::of(match pool {
+                    Pool::Sum => 1.0,
+                    Pool::Mean => 1.0 / range.len() as f64,
+                    Pool::Weighted(weights) => f64::from(weights[e]),
+                    Pool::Learned(rows) => f64::from(rows[id]),
+                });
+                for (d, &dy) in dtable[id * dim..(id + 1) * dim].iter_mut().zip(dy) {
+                    *d += scale * dy;
+                }
+            }
+        }
+    }
+}
+
+/// How many ids ahead a row is fetched: far enough to hide a miss to memory, near enough to stay cached.
+const AHEAD: usize = 16;
+
+#[inline(always)]
+fn prefetch(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64; a prefetch reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
+#[inline(always)]
+fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+    let row = |id: u32| &table[id as usize * dim..][..dim];
+    for (b, offsets) in bags.offsets.windows(2).enumerate() {
+        let y = &mut y[b * stride..][..dim];
+        let (start, end) = (offsets[0] as usize, offsets[1] as usize);
+        if end == start + 1 && matches!(pool, Pool::Sum | Pool::Mean) {
+            // One-hot, the usual case: a copy.
+            if let Some(&ahead) = bags.ids.get(start + AHEAD) {
+                prefetch(row(ahead));
+            }
+            y.copy_from_slice(row(bags.ids[start]));
+            continue;
+        }
+        y.fill(0.0);
+        for e in start..end {
+            if let Some(&ahead) = bags.ids.get(e + AHEAD) {
+                prefetch(row(ahead));
+            }
+            let id = bags.ids[e];
+            let scale = match pool {
+                Pool::Sum | Pool::Mean => 1.0,
+                Pool::Weighted(weights) => weights[e],
+                Pool::Learned(rows) => rows[id as usize],
+            };
+            for (y, &x) in y.iter_mut().zip(row(id)) {
+                *y = fma::<FMA>(scale, x, *y);
+            }
+        }
+        if pool == Pool::Mean && end > start {
+            let scale = 1.0 / (end - start) as f32;
+            y.iter_mut().for_each(|y| *y *= scale);
+        }
+    }
+}
+
+bind! {
+    /// `y[b · stride ..][..dim]` ← pooled rows of bag b.
+    ///
+    /// # Panics
+    /// If an id is beyond the table or `y` too short.
+    pub fn forward(y: &mut [f32], stride: usize, table: &[f32], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
+}
+
+/// One place where a table row was used: the output row and the factor its gradient carries.
+#[derive(Debug, Clone, Copy)]
+pub struct Use<'a> {
+    /// dy of the bag, `[D]`.
+    pub dy: &'a [f32],
+    /// Factor of the pooling: 1, 1/len or the data's weight.
+    pub scale: f32,
+}
+
+#[inline(always)]
+fn add_use_body<const FMA: bool>(sum: &mut [f32], at: Use<'_>) {
+    assert_eq!(sum.len(), at.dy.len(), "one gradient per column");
+    for (sum, &dy) in sum.iter_mut().zip(at.dy) {
+        *sum = fma::<FMA>(at.scale, dy, *sum);
+    }
+}
+
+bind! {
+    /// sum += scale · dy
+    pub fn add_use(sum: &mut [f32], at: Use<'_>) = add_use_body
+}

@@ -1,0 +1,192 @@
+//! One update step of a run of parameters. `w` weights, `g` their gradient, further slices are state.
+//!
+//! Each function is written once, element by element; the instruction sets only vectorise it.
+//! Formulas are those of PyTorch 2 (`SGD`, `Adagrad`, `Adam`, `AdamW`, `SparseAdam`) and, for the row-wise
+//! Adagrad, of the reference DLRM.
+use crate::bind::fma;
+
+/// What a slice of the wrong length is told: updating only what fits would go unnoticed.
+const LENGTHS: &str = "one gradient and one state per weight";
+
+#[inline(always)]
+fn sgd_body<const FMA: bool>(w: &mut [f32], g: &[f32], lr: f32, l2: f32) {
+    assert_eq!(w.len(), g.len(), "{LENGTHS}");
+    for (w, &g) in w.iter_mut().zip(g) {
+        *w = fma::<FMA>(-lr, fma::<FMA>(l2, *w, g), *w);
+    }
+}
+
+bind! {
+    /// w ← w - lr (g + l2·w)
+    pub fn sgd(w: &mut [f32], g: &[f32], lr: f32, l2: f32) = sgd_body
+}
+
+#[inline(always)]
+fn momentum_body<const FMA: bool>(w: &mut [f32], v: &mut [f32], g: &[f32], lr: f32, momentum: f32, l2: f32) {
+    assert_eq!((w.len(), w.len()), (v.len(), g.len()), "{LENGTHS}");
+    for ((w, v), &g) in w.iter_mut().zip(v).zip(g) {
+        *v = fma::<FMA>(momentum, *v, fma::<FMA>(l2, *w, g));
+        *w = fma::<FMA>(-lr, *v, *w);
+    }
+}
+
+bind! {
+    /// v ← momentum·v + (g + l2·w); w ← w - lr·v. (v starts at zero, which equals PyTorch's first step.)
+    pub fn momentum(w: &mut [f32], v: &mut [f32], g: &[f32], lr: f32, momentum: f32, l2: f32) = momentum_body
+}
+
+#[inline(always)]
+fn adagrad_body<const FMA: bool>(w: &mut [f32], s: &mut [f32], g: &[f32], lr: f32, eps: f32, l2: f32) {
+    assert_eq!((w.len(), w.len()), (s.len(), g.len()), "{LENGTHS}");
+    for ((w, s), &g) in w.iter_mut().zip(s).zip(g) {
+        let g = fma::<FMA>(l2, *w, g);
+        *s = fma::<FMA>(g, g, *s);
+        *w -= lr * g / (s.sqrt() + eps);
+    }
+}
+
+bind! {
+    /// s ← s + g²; w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
+    pub fn adagrad(w: &mut [f32], s: &mut [f32], g: &[f32], lr: f32, eps: f32, l2: f32) = adagrad_body
+}
+
+#[inline(always)]
+fn rowwise_adagrad_body<const FMA: bool>(w: &mut [f32], s: &mut f32, g: &[f32], lr: f32, eps: f32, l2: f32) {
+    assert_eq!(w.len(), g.len(), "{LENGTHS}");
+    // Eight partial sums, so that the order is fixed and vectors can be used.
+    let mut partial = [0.0f32; 8];
+    for (w, g) in w.chunks(8).zip(g.chunks(8)) {
+        for ((partial, &w), &g) in partial.iter_mut().zip(w).zip(g) {
+            let g = fma::<FMA>(l2, w, g);
+            *partial = fma::<FMA>(g, g, *partial);
+        }
+    }
+    *s += partial.iter().sum::<f32>() / w.len() as f32;
+    let step = lr / (s.sqrt() + eps);
+    for (w, &g) in w.iter_mut().zip(g) {
+        *w = fma::<FMA>(-step, fma::<FMA>(l2, *w, g), *w);
+    }
+}
+
+bind! {
+    /// One row: s ← s + mean(g²); w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
+    pub fn rowwise_adagrad(w: &mut [f32], s: &mut f32, g: &[f32], lr: f32, eps: f32, l2: f32) = rowwise_adagrad_body
+}
+
+/// What an Adam step needs besides the slices: fill in `lr`, `eps`, `l2` and `decay`, then call [`Adam::at_step`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Adam {
+    /// Learning rate of this step.
+    pub lr: f32,
+    /// Added to the root.
+    pub eps: f32,
+    /// L2 term added to the gradient.
+    pub l2: f32,
+    /// Decoupled decay: w ← w (1 - lr·decay) first (AdamW).
+    pub decay: f32,
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// 1 - beta1, rounded once: taken from the rounded beta it would be wrong in the fifth digit.
+    pub gain1: f32,
+    /// 1 - beta2, likewise.
+    pub gain2: f32,
+    /// 1 - beta1^t
+    pub correction1: f32,
+    /// √(1 - beta2^t)
+    pub root_correction2: f32,
+}
+
+impl Adam {
+    /// Fills in everything that the betas and the step `t` (the first is 1) decide, computed in f64.
+    pub fn at_step(self, t: u64, beta1: f64, beta2: f64) -> Self {
+        let t = t as f64;
+        Adam {
+            beta1: beta1 as f32,
+            beta2: beta2 as f32,
+            gain1: (1.0 - beta1) as f32,
+            gain2: (1.0 - beta2) as f32,
+            correction1: (1.0 - beta1.powf(t)) as f32,
+            root_correction2: (1.0 - beta2.powf(t)).sqrt() as f32,
+            ..self
+        }
+    }
+}
+
+#[inline(always)]
+fn adam_body<const FMA: bool>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
+    assert_eq!((w.len(), w.len(), w.len()), (m.len(), v.len(), g.len()), "{LENGTHS}");
+    let step = a.lr / a.correction1;
+    for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
+        let g = fma::<FMA>(a.l2, *w, g);
+        let decayed = *w * (1.0 - a.lr * a.decay);
+        *m = fma::<FMA>(a.beta1, *m, a.gain1 * g);
+        *v = fma::<FMA>(a.beta2, *v, a.gain2 * g * g);
+        *w = decayed - step * *m / (v.sqrt() / a.root_correction2 + a.eps);
+    }
+}
+
+bind! {
+    /// Adam or AdamW: m, v moments; w ← w - lr/c1 · m / (√v/√c2 + eps).
+    pub fn adam(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) = adam_body
+}
+
+#[inline(always)]
+fn adam_lazy_body<const FMA: bool>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
+    assert_eq!((w.len(), w.len(), w.len()), (m.len(), v.len(), g.len()), "{LENGTHS}");
+    let step = a.lr * a.root_correction2 / a.correction1;
+    for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
+        let g = fma::<FMA>(a.l2, *w, g);
+        *m = fma::<FMA>(a.beta1, *m, a.gain1 * g);
+        *v = fma::<FMA>(a.beta2, *v, a.gain2 * g * g);
+        *w -= step * *m / (v.sqrt() + a.eps);
+    }
+}
+
+bind! {
+    /// PyTorch's `SparseAdam` on a touched row: as [`adam`], with eps inside the correction:
+    /// w ← w - lr·√c2/c1 · m / (√v + eps).
+    pub fn adam_lazy(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) = adam_lazy_body
+}
+
+/// Definitions in f64, one element at a time, for the tests.
+pub mod reference {
+    /// Step of [`super::sgd`].
+    pub fn sgd(w: f64, g: f64, lr: f64, l2: f64) -> f64 {
+        w - lr * (g + l2 * w)
+    }
+
+    /// Step of [`super::adagrad`]: (w, s).
+    pub fn adagrad(w: f64, s: f64, g: f64, (lr, eps, l2): (f64, f64, f64)) -> (f64, f64) {
+        let g = g + l2 * w;
+        let s = s + g * g;
+        (w - lr * g / (s.sqrt() + eps), s)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Isa;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_isa_equals_the_definition(w in prop::collection::vec(-2.0f32..2.0, 1..40), lr in 0.01f32..0.5, l2 in 0.0f32..0.1) {
+            let g: Vec<f32> = w.iter().rev().map(|x| x * 0.7 + 0.1).collect();
+            for isa in Isa::available() {
+                let mut plain = w.clone();
+                sgd(isa, &mut plain, &g, lr, l2);
+                let (mut ada, mut s) = (w.clone(), vec![0.1; w.len()]);
+                adagrad(isa, &mut ada, &mut s, &g, lr, 1e-10, l2);
+                for i in 0..w.len() {
+                    let (w, g, lr, l2) = (f64::from(w[i]), f64::from(g[i]), f64::from(lr), f64::from(l2));
+                    prop_assert!((f64::from(plain[i]) - reference::sgd(w, g, lr, l2)).abs() < 1e-6);
+                    let (want, want_s) = reference::adagrad(w, f64::from(0.1f32), g, (lr, 1e-10, l2));
+                    prop_assert!((f64::from(ada[i]) - want).abs() < 1e-6 && (f64::from(s[i]) - want_s).abs() < 1e-5);
+                }
+            }
+        }
+    }
+}
