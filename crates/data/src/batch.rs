@@ -1,0 +1,176 @@
+//! Encoded rows, as models consume them.
+//!
+//! Shapes: B rows, n dense values per row, F categorical features.
+use crate::error::Result;
+
+/// The ids of one categorical feature for B rows in compressed sparse row form:
+/// row b owns `ids[offsets[b]..offsets[b + 1]]`. One-hot is one id per row, multi-hot any number.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bags {
+    /// Row numbers in the feature's table.
+    pub ids: Vec<u32>,
+    /// One weight per id; `None` means all ones.
+    pub weights: Option<Vec<f32>>,
+    /// B + 1 ascending positions in `ids`, the first 0.
+    pub offsets: Vec<u32>,
+}
+
+impl Bags {
+    /// No rows; weighted or not.
+    pub fn new(weighted: bool) -> Self {
+        Bags { ids: Vec::new(), weights: weighted.then(Vec::new), offsets: vec![0] }
+    }
+
+    /// Removes all rows; keeps the memory.
+    pub fn clear(&mut self) {
+        self.ids.clear();
+        if let Some(weights) = &mut self.weights {
+            weights.clear();
+        }
+        self.offsets.clear();
+        self.offsets.push(0);
+    }
+
+    /// Appends row `b` of `other`.
+    pub fn push_row_of(&mut self, other: &Bags, b: usize) {
+        let range = other.offsets[b] as usize..other.offsets[b + 1] as usize;
+        self.ids.extend_from_slice(&other.ids[range.clone()]);
+        if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
+            to.extend_from_slice(&from[range]);
+        }
+        self.offsets.push(self.ids.len() as u32);
+    }
+
+    /// Number of rows B.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ids of row `b`.
+    pub fn row(&self, b: usize) -> &[u32] {
+        &self.ids[self.offsets[b] as usize..self.offsets[b + 1] as usize]
+    }
+}
+
+/// B encoded rows. Also the in-memory form of a whole data set.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Batch {
+    /// [B, n] dense features, row-major.
+    pub dense: Vec<f32>,
+    /// F features.
+    pub bags: Vec<Bags>,
+    /// `[B]` labels: 0 or 1 for clicks, any number for ratings.
+    pub labels: Vec<f32>,
+    /// `[B]` sample weights; `None` means all ones.
+    pub weights: Option<Vec<f32>>,
+}
+
+impl Batch {
+    /// No rows, with one empty [`Bags`] per feature of `layout`.
+    pub fn new(layout: &Layout) -> Self {
+        Batch {
+            dense: Vec::new(),
+            bags: layout.features.iter().map(|f| Bags::new(f.weighted)).collect(),
+            labels: Vec::new(),
+            weights: layout.sample_weights.then(Vec::new),
+        }
+    }
+
+    /// Removes all rows; keeps the memory.
+    pub fn clear(&mut self) {
+        self.dense.clear();
+        self.bags.iter_mut().for_each(Bags::clear);
+        self.labels.clear();
+        if let Some(weights) = &mut self.weights {
+            weights.clear();
+        }
+    }
+
+    /// Makes room for `rows` rows of `dense` dense values and one id per feature, so that filling a large
+    /// batch does not double its memory.
+    pub fn reserve(&mut self, rows: usize, dense: usize) {
+        self.dense.reserve_exact(rows * dense);
+        self.labels.reserve_exact(rows);
+        for bags in &mut self.bags {
+            bags.ids.reserve(rows);
+            bags.offsets.reserve_exact(rows);
+            if let Some(weights) = &mut bags.weights {
+                weights.reserve(rows);
+            }
+        }
+    }
+
+    /// Number of rows B.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Appends row `b` of `other`, which has the same layout.
+    pub fn push_row_of(&mut self, other: &Batch, b: usize) {
+        let n = other.dense.len() / other.len();
+        self.dense.extend_from_slice(&other.dense[b * n..(b + 1) * n]);
+        for (to, from) in self.bags.iter_mut().zip(&other.bags) {
+            to.push_row_of(from, b);
+        }
+        self.labels.push(other.labels[b]);
+        if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
+            to.push(from[b]);
+        }
+    }
+}
+
+/// One categorical feature as a model sees it.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Feature {
+    /// Column name.
+    pub name: String,
+    /// Index in [`Layout::tables`]; several features may share a table.
+    pub table: usize,
+    /// Whether its bags carry weights.
+    pub weighted: bool,
+    /// Embedding width asked for by the schema, else the model's.
+    pub embedding_dim: Option<usize>,
+    /// Pooling asked for by the schema, else the model's.
+    pub pooling: Option<crate::schema::Pooling>,
+}
+
+/// One id space.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Table {
+    /// Name: the column's, or the shared one.
+    pub name: String,
+    /// Number of rows; every id is smaller.
+    pub rows: usize,
+}
+
+/// The shape of encoded rows: all that a model needs to know of the data.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Layout {
+    /// Names of the n dense inputs.
+    pub dense: Vec<String>,
+    /// The F categorical features.
+    pub features: Vec<Feature>,
+    /// The id spaces.
+    pub tables: Vec<Table>,
+    /// Whether rows carry sample weights.
+    pub sample_weights: bool,
+}
+
+/// A stream of batches.
+pub trait BatchSource: Send {
+    /// Refills `out`; `false` at the end (then `out` is empty).
+    ///
+    /// # Errors
+    /// As the reader and the encoder behind it.
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool>;
+}

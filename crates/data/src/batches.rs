@@ -1,0 +1,165 @@
+//! Training rows in batches: from memory with a full shuffle, from a stream with a window shuffle, and decoding
+//! ahead of either.
+use crate::batch::{Batch, BatchSource, Layout};
+use crate::dataset::EncodedRows;
+use crate::error::Result;
+use crate::rng::Rng;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+/// Rows in memory in a new random order every epoch. The order depends on (seed, epoch) alone.
+pub struct MemoryBatches {
+    rows: Arc<Batch>,
+    order: Vec<u32>,
+    batch_size: usize,
+    at: usize,
+}
+
+impl MemoryBatches {
+    /// Epoch `epoch` of `rows`, after its first `skip` batches.
+    pub fn new(rows: Arc<Batch>, batch_size: usize, seed: u64, epoch: u64, skip: u64) -> Self {
+        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
+        Rng::new(seed, epoch).shuffle(&mut order);
+        let at = order.len().min((skip as usize).saturating_mul(batch_size));
+        MemoryBatches { rows, order, batch_size, at }
+    }
+}
+
+impl BatchSource for MemoryBatches {
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        out.clear();
+        let end = self.order.len().min(self.at + self.batch_size);
+        for &row in &self.order[self.at..end] {
+            out.push_row_of(&self.rows, row as usize);
+        }
+        self.at = end;
+        Ok(!out.is_empty())
+    }
+}
+
+/// Rows of a stream, window by window: a window of consecutive rows is read, put in random order and emitted.
+/// Rows move within their window only, so a file sorted by label or time needs a window of a good share of it.
+pub struct StreamBatches {
+    rows: EncodedRows,
+    window: Batch,
+    size: usize,
+    order: Vec<u32>,
+    at: usize,
+    batch_size: usize,
+    rng: Rng,
+}
+
+impl StreamBatches {
+    /// One pass, after its first `skip` batches (which are read and dropped).
+    ///
+    /// # Errors
+    /// As the stream.
+    pub fn new(rows: EncodedRows, layout: &Layout, batch_size: usize, window: usize, rng: Rng, skip: u64) -> Result<Self> {
+        let (window, size) = (Batch::new(layout), window.max(1));
+        let mut batches = StreamBatches { rows, window, size, order: Vec::new(), at: 0, batch_size, rng };
+        let mut dropped = Batch::new(layout);
+        for _ in 0..skip {
+            batches.next_batch(&mut dropped)?;
+        }
+        Ok(batches)
+    }
+
+    /// Reads and shuffles the next window; `false` at the end of the stream.
+    fn fill(&mut self) -> Result<bool> {
+        self.window.clear();
+        while self.window.len() < self.size && self.rows.append(&mut self.window)? {}
+        self.order.clear();
+        self.order.extend(0..self.window.len() as u32);
+        self.rng.shuffle(&mut self.order);
+        self.at = 0;
+        Ok(!self.window.is_empty())
+    }
+}
+
+impl BatchSource for StreamBatches {
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        out.clear();
+        while out.len() < self.batch_size {
+            if self.at == self.order.len() && !self.fill()? {
+                break;
+            }
+            out.push_row_of(&self.window, self.order[self.at] as usize);
+            self.at += 1;
+        }
+        Ok(!out.is_empty())
+    }
+}
+
+/// Batches made ahead on a thread of their own, in recycled memory: the step never waits for decoding.
+pub struct Prefetch {
+    full: Option<Receiver<Result<Batch>>>,
+    empty: SyncSender<Batch>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// Batches on their way.
+const DEPTH: usize = 3;
+
+impl Prefetch {
+    /// Runs `source` ahead.
+    pub fn new(mut source: Box<dyn BatchSource>, layout: &Layout) -> Self {
+        let (empty, to_fill) = sync_channel::<Batch>(DEPTH);
+        let (done, full) = sync_channel(DEPTH);
+        for _ in 0..DEPTH {
+            // The channel holds DEPTH batches and its other end is right here.
+            empty.send(Batch::new(layout)).expect("an open channel");
+        }
+        let worker = std::thread::spawn(move || {
+            for mut batch in to_fill {
+                let message = match source.next_batch(&mut batch) {
+                    Ok(true) => Ok(batch),
+                    // The closed channel tells the end.
+                    Ok(false) => return,
+                    Err(error) => Err(error),
+                };
+                let last = message.is_err();
+                if done.send(message).is_err() || last {
+                    return;
+                }
+            }
+        });
+        Prefetch { full: Some(full), empty, worker: Some(worker) }
+    }
+}
+
+impl BatchSource for Prefetch {
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        let Some(Ok(batch)) = self.full.as_ref().map(Receiver::recv) else {
+            // The worker has ended: regularly, or by a panic that must not look like the end of the data.
+            if let Some(Err(panic)) = self.worker.take().map(JoinHandle::join) {
+                std::panic::resume_unwind(panic);
+            }
+            out.clear();
+            return Ok(false);
+        };
+        let used = std::mem::replace(out, batch?);
+        // A worker that has ended needs no more memory. A batch of another layout (the first) is not recycled.
+        if used.bags.len() == out.bags.len() {
+            let _ = self.empty.try_send(used);
+        } else {
+            let mut fresh = out.clone();
+            fresh.clear();
+            let _ = self.empty.try_send(fresh);
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Prefetch {
+    fn drop(&mut self) {
+        // Closing the channel ends a worker that waits to send; the recycled batches end one that waits for memory.
+        self.full = None;
+        let (closed, _) = sync_channel(0);
+        self.empty = closed;
+        if let Some(worker) = self.worker.take() {
+            // A panic of the worker has already been reported by its own thread.
+            let _ = worker.join();
+        }
+    }
+}

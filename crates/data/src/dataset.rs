@@ -1,0 +1,276 @@
+//! A data set in memory: surveyed, fitted on the training rows, encoded and split.
+use crate::batch::Batch;
+use crate::encoder::{Encoder, EncoderFit, ValueCounts};
+use crate::error::{BadRow, Error, Result};
+use crate::parse::Labels;
+use crate::rows::{GoodRows, OpenRows};
+use crate::schema::Schema;
+use crate::split::{Assigner, Part, Split, Survey};
+use std::sync::Arc;
+
+/// Where the rows of each part come from.
+pub struct Sources<'a> {
+    /// Split by `split`, unless further inputs are given.
+    pub main: &'a dyn OpenRows,
+    /// Explicit validation rows.
+    pub validation: Option<&'a dyn OpenRows>,
+    /// Explicit test rows.
+    pub test: Option<&'a dyn OpenRows>,
+    /// How the main input is split. With explicit test rows its test share trains instead, with
+    /// explicit validation rows likewise.
+    pub split: &'a Split,
+    /// Malformed rows that each pass may skip.
+    pub max_bad_rows: u64,
+}
+
+/// How the rows of a part looked to the encoder.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PartStats {
+    /// Good rows.
+    pub rows: u64,
+    /// Sum of the labels.
+    pub label_sum: f64,
+    /// Per categorical column.
+    pub counts: Vec<ValueCounts>,
+}
+
+/// The fitted encoder and what fitting saw.
+pub struct Fitted {
+    /// The encoder.
+    pub encoder: Arc<Encoder>,
+    /// Rows of (train, validation, test).
+    pub rows: [u64; 3],
+    /// Ids of all rows, for estimates of memory.
+    pub values: u64,
+    /// Decides parts in later passes.
+    assigner: Assigner,
+    /// Number of malformed rows that were skipped.
+    pub skipped: u64,
+    /// The first of them.
+    pub bad_rows: Vec<BadRow>,
+}
+
+impl Fitted {
+    /// Bytes that the encoded rows will take in memory.
+    pub fn encoded_bytes(&self) -> u64 {
+        let layout = self.encoder.layout();
+        let rows: u64 = self.rows.iter().sum();
+        let weighted = layout.features.iter().any(|f| f.weighted);
+        rows * 4 * (layout.dense.len() + layout.features.len() + 1) as u64 + self.values * if weighted { 8 } else { 4 }
+    }
+}
+
+/// The parts of an input, one after another, with what decides each row's part.
+impl Sources<'_> {
+    fn inputs(&self, assigner: &Assigner) -> Vec<(&dyn OpenRows, Assigner)> {
+        let mut all = vec![(self.main, assigner.clone())];
+        all.extend(self.validation.map(|rows| (rows, Assigner::All(Part::Validation))));
+        all.extend(self.test.map(|rows| (rows, Assigner::All(Part::Test))));
+        all
+    }
+
+    /// Rows that the split would give to a part that has explicit rows train instead.
+    fn part(&self, assigner: &Assigner, row: u64, rows: &GoodRows) -> Part {
+        let part = assigner.part(row, rows.parsed().time, rows.fold());
+        let explicit = match part {
+            Part::Validation => self.validation.is_some(),
+            Part::Test => self.test.is_some(),
+            Part::Train => false,
+        };
+        if explicit && !matches!(assigner, Assigner::All(_)) { Part::Train } else { part }
+    }
+
+    /// Only a split by time reads times; explicit files need none.
+    fn labels(&self, assigner: &Assigner) -> Labels {
+        if matches!(assigner, Assigner::Time(..)) { Labels::WithTime } else { Labels::Required }
+    }
+
+    fn fold(&self) -> Option<&str> {
+        match self.split {
+            Split::Column { column, .. } => Some(column),
+            _ => None,
+        }
+    }
+
+    /// One pass over all inputs; `each` gets every good row with its part. Returns the skipped rows.
+    ///
+    /// # Errors
+    /// As reading and `each`.
+    fn pass(
+        &self,
+        schema: &Schema,
+        assigner: &Assigner,
+        mut each: impl FnMut(Part, &GoodRows) -> Result<()>,
+    ) -> Result<(u64, Vec<BadRow>)> {
+        let (mut skipped, mut bad) = (0, Vec::new());
+        for (input, assigner) in self.inputs(assigner) {
+            let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
+            let mut rows = GoodRows::open(input, schema, self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
+            let mut number = 0;
+            while rows.advance()? {
+                each(self.part(&assigner, number, &rows), &rows)?;
+                number += 1;
+            }
+            if number == 0 {
+                return Err(Error::input(input.name(), "at least one row", "none"));
+            }
+            bad.extend_from_slice(rows.bad());
+            skipped += rows.bad_rows();
+        }
+        Ok((skipped, bad))
+    }
+
+    /// Surveys (where the split needs it) and fits the encoder, on the training rows alone.
+    ///
+    /// # Errors
+    /// As reading; a split without training rows.
+    pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
+        self.split.check()?;
+        if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
+            return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
+                .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
+        }
+        let assigner = Assigner::new(self.split, self.survey(schema)?);
+        let mut fit = EncoderFit::new(schema);
+        let (mut rows, mut values) = ([0; 3], 0u64);
+        let (skipped, bad_rows) = self.pass(schema, &assigner, |part, row| {
+            rows[part as usize] += 1;
+            values += (0..schema.categorical.len()).map(|c| row.parsed().values(c).len().max(1) as u64).sum::<u64>();
+            if part == Part::Train {
+                fit.observe(row.parsed(), |c| row.text(c));
+            }
+            Ok(())
+        })?;
+        if rows[0] == 0 {
+            return Err(Error::input(self.main.name(), "rows to train on", "none after the split"));
+        }
+        Ok(Fitted { encoder: Arc::new(fit.finish()?), rows, values, assigner, skipped, bad_rows })
+    }
+
+    fn survey(&self, schema: &Schema) -> Result<Survey> {
+        let mut survey = Survey::default();
+        if self.split.needs_survey() {
+            let by_time = matches!(self.split, Split::Time { .. });
+            let labels = if by_time { Labels::WithTime } else { Labels::Required };
+            let mut rows = GoodRows::open(self.main, schema, labels, self.max_bad_rows)?;
+            while rows.advance()? {
+                survey.rows += 1;
+                if by_time {
+                    survey.times.push(rows.parsed().time);
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Encodes the parts that `wanted` says, into memory.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
+        let (encoder, layout) = (&*fitted.encoder, fitted.encoder.layout());
+        let mut data = Dataset {
+            parts: [0; 3].map(|_| Batch::new(&layout)),
+            stats: [0; 3].map(|_| PartStats { counts: encoder.counts(), ..PartStats::default() }),
+        };
+        for part in [Part::Train, Part::Validation, Part::Test].into_iter().filter(|&p| wanted(p)) {
+            data.parts[part as usize].reserve(fitted.rows[part as usize] as usize, layout.dense.len());
+        }
+        self.pass(encoder.schema(), &fitted.assigner, |part, row| {
+            if wanted(part) {
+                let stats = &mut data.stats[part as usize];
+                stats.rows += 1;
+                stats.label_sum += f64::from(row.parsed().label);
+                let batch = &mut data.parts[part as usize];
+                encoder.encode(row.parsed(), |c| row.text(c), batch, &mut stats.counts);
+                if batch.bags.iter().any(|bags| bags.ids.len() > u32::MAX as usize) {
+                    return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
+                        .with_hint("train with --stream"));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(data)
+    }
+
+    /// Calls `each` with the rows of one part as text, in order, until it returns `false`.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn visit(&self, fitted: &Fitted, wanted: Part, mut each: impl FnMut(&GoodRows) -> bool) -> Result<()> {
+        for (input, assigner) in self.inputs(&fitted.assigner) {
+            let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
+            let mut rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
+            let mut number = 0;
+            while rows.advance()? {
+                if self.part(&assigner, number, &rows) == wanted && !each(&rows) {
+                    return Ok(());
+                }
+                number += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// A pass over the encoded training rows, for streaming.
+    ///
+    /// # Errors
+    /// As opening the input.
+    pub fn stream(&self, fitted: &Fitted) -> Result<EncodedRows> {
+        let (input, assigner) = (self.main, fitted.assigner.clone());
+        let fold = self.fold();
+        let rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
+        let explicit = [self.validation.is_some(), self.test.is_some()];
+        let counts = fitted.encoder.counts();
+        Ok(EncodedRows { rows, assigner, explicit, encoder: fitted.encoder.clone(), counts, number: 0 })
+    }
+}
+
+/// The training rows of an input, encoded one after another.
+pub struct EncodedRows {
+    rows: GoodRows,
+    assigner: Assigner,
+    explicit: [bool; 2],
+    encoder: Arc<Encoder>,
+    counts: Vec<ValueCounts>,
+    number: u64,
+}
+
+impl EncodedRows {
+    /// Appends the next training row to `batch`; `false` at the end.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn append(&mut self, batch: &mut Batch) -> Result<bool> {
+        while self.rows.advance()? {
+            let part = self.assigner.part(self.number, self.rows.parsed().time, self.rows.fold());
+            self.number += 1;
+            let trains = match part {
+                Part::Train => true,
+                Part::Validation => self.explicit[0],
+                Part::Test => self.explicit[1],
+            };
+            if trains {
+                let rows = &self.rows;
+                self.encoder.encode(rows.parsed(), |c| rows.text(c), batch, &mut self.counts);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Encoded rows of (train, validation, test).
+pub struct Dataset {
+    /// The rows.
+    pub parts: [Batch; 3],
+    /// How they looked.
+    pub stats: [PartStats; 3],
+}
+
+impl Dataset {
+    /// Rows of a part.
+    pub fn part(&self, part: Part) -> &Batch {
+        &self.parts[part as usize]
+    }
+}

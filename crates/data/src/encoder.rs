@@ -1,0 +1,309 @@
+//! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
+//! training, evaluation, prediction and serving alike.
+use crate::batch::{Batch, Feature, Layout, Table};
+use crate::dense::{DenseFit, DenseScale};
+use crate::error::{Error, Result};
+use crate::parse::ParsedRow;
+use crate::schema::{CategoricalColumn, Encoding, Schema};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
+
+/// Row of a missing value in vocabulary and hash encodings.
+pub const MISSING: u32 = 0;
+/// Row of a value that the training rows did not have (often enough), in vocabulary encodings.
+pub const UNSEEN: u32 = 1;
+
+type Map<V> = HashMap<Box<str>, V, BuildHasherDefault<Xxh3>>;
+
+/// Ids of one table.
+#[derive(Debug, Clone)]
+enum Ids {
+    /// Values in the order of their ids, from row 2, and the way back.
+    Vocabulary {
+        values: Vec<Box<str>>,
+        ids: Map<u32>,
+    },
+    Hash {
+        buckets: u32,
+        seed: u64,
+    },
+    Identity {
+        bound: u32,
+    },
+}
+
+/// A fitted encoder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct Encoder {
+    schema: Schema,
+    dense: Vec<DenseScale>,
+    tables: Vec<(String, Ids)>,
+    /// Table of each categorical column.
+    table_of: Vec<usize>,
+}
+
+/// The form of an encoder on disk.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    schema: Schema,
+    dense: Vec<DenseScale>,
+    /// Vocabularies by table name; other encodings follow from the schema.
+    vocabularies: BTreeMap<String, Vec<Box<str>>>,
+}
+
+/// How often a column's values were missing or unknown to the encoder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ValueCounts {
+    /// Values, a missing field counting as one.
+    pub values: u64,
+    /// Missing fields.
+    pub missing: u64,
+    /// Values mapped to *unseen*.
+    pub unseen: u64,
+}
+
+impl ValueCounts {
+    /// Share of the values that were unseen.
+    pub fn unseen_rate(&self) -> f64 {
+        self.unseen as f64 / self.values.max(1) as f64
+    }
+
+    /// Share of the values that were missing.
+    pub fn missing_rate(&self) -> f64 {
+        self.missing as f64 / self.values.max(1) as f64
+    }
+}
+
+/// Names of the tables in order of first use, and the table of each column.
+fn tables(schema: &Schema) -> (Vec<&CategoricalColumn>, Vec<usize>) {
+    let mut first: Vec<&CategoricalColumn> = Vec::new();
+    let table_of = schema.categorical.iter().map(|column| {
+        first.iter().position(|c| c.table_name() == column.table_name()).unwrap_or_else(|| {
+            first.push(column);
+            first.len() - 1
+        })
+    });
+    let table_of = table_of.collect();
+    (first, table_of)
+}
+
+/// An encoder in the making.
+pub struct EncoderFit {
+    schema: Schema,
+    dense: Vec<DenseFit>,
+    counts: Vec<Option<Map<u64>>>,
+    table_of: Vec<usize>,
+}
+
+impl EncoderFit {
+    /// Nothing seen yet.
+    pub fn new(schema: &Schema) -> Self {
+        let (first, table_of) = tables(schema);
+        let counts = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Map::default)).collect();
+        EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), counts, table_of }
+    }
+
+    /// Takes in a training row. `text` gives the field of a categorical column.
+    pub fn observe<'r>(&mut self, row: &ParsedRow, text: impl Fn(usize) -> &'r str) {
+        for (fit, &value) in self.dense.iter_mut().zip(&row.dense) {
+            fit.observe(value);
+        }
+        for (c, &table) in self.table_of.iter().enumerate() {
+            let Some(counts) = &mut self.counts[table] else { continue };
+            for value in row.values(c) {
+                let value = &text(c)[value.text.clone()];
+                match counts.get_mut(value) {
+                    Some(count) => *count += 1,
+                    None => {
+                        counts.insert(value.into(), 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The fitted encoder. Ids go by falling count, ties by text, so the order of the rows does not matter.
+    ///
+    /// # Errors
+    /// If a vocabulary has more values than ids.
+    pub fn finish(self) -> Result<Encoder> {
+        let (first, _) = tables(&self.schema);
+        let mut vocabularies = BTreeMap::new();
+        for (column, counts) in first.iter().zip(self.counts) {
+            let (Encoding::Vocabulary { min_count }, Some(counts)) = (&column.encoding, counts) else { continue };
+            let mut values: Vec<(Box<str>, u64)> = counts.into_iter().filter(|&(_, count)| count >= *min_count).collect();
+            values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            vocabularies.insert(column.table_name().to_owned(), values.into_iter().map(|(value, _)| value).collect());
+        }
+        let dense = self.dense.into_iter().map(DenseFit::finish).collect();
+        Encoder::try_from(Stored { schema: self.schema, dense, vocabularies })
+    }
+}
+
+impl TryFrom<Stored> for Encoder {
+    type Error = Error;
+
+    fn try_from(mut stored: Stored) -> Result<Self> {
+        stored.schema.check("encoder")?;
+        if stored.dense.len() != stored.schema.dense.len() {
+            let found = stored.dense.len().to_string();
+            return Err(Error::input("encoder", format!("{} dense columns", stored.schema.dense.len()), found));
+        }
+        for (scale, column) in stored.dense.iter().zip(&stored.schema.dense) {
+            scale.check(&column.name)?;
+        }
+        let (first, table_of) = tables(&stored.schema);
+        let mut tables = Vec::with_capacity(first.len());
+        for column in first {
+            let name = column.table_name();
+            let ids = match column.encoding {
+                Encoding::Vocabulary { .. } => vocabulary(name, stored.vocabularies.remove(name))?,
+                Encoding::Hash { buckets, seed } => Ids::Hash { buckets, seed },
+                Encoding::Identity { bound } => Ids::Identity { bound },
+            };
+            tables.push((name.to_owned(), ids));
+        }
+        Ok(Encoder { dense: stored.dense, tables, table_of, schema: stored.schema })
+    }
+}
+
+fn vocabulary(name: &str, values: Option<Vec<Box<str>>>) -> Result<Ids> {
+    let what = || format!("encoder: vocabulary of \"{name}\"");
+    let values = values.ok_or_else(|| Error::input(what(), "a list of values", "none"))?;
+    if values.len() as u64 > u64::from(u32::MAX - 2) {
+        return Err(Error::input(what(), "fewer than 2^32 - 2 values", values.len().to_string())
+            .with_hint("raise min_count, or use a hash encoding"));
+    }
+    let mut ids = Map::default();
+    ids.reserve(values.len());
+    for (i, value) in values.iter().enumerate() {
+        if ids.insert(value.clone(), i as u32 + 2).is_some() {
+            return Err(Error::input(what(), "each value once", format!("{} twice", crate::error::quoted(value))));
+        }
+    }
+    Ok(Ids::Vocabulary { values, ids })
+}
+
+impl From<Encoder> for Stored {
+    fn from(encoder: Encoder) -> Self {
+        let vocabularies = encoder.tables.into_iter().filter_map(|(name, ids)| match ids {
+            Ids::Vocabulary { values, .. } => Some((name, values)),
+            _ => None,
+        });
+        Stored { vocabularies: vocabularies.collect(), schema: encoder.schema, dense: encoder.dense }
+    }
+}
+
+impl Encoder {
+    /// The schema it was fitted for.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The fitted dense columns, in the order of the schema.
+    pub fn dense(&self) -> &[DenseScale] {
+        &self.dense
+    }
+
+    /// The shape of encoded rows.
+    pub fn layout(&self) -> Layout {
+        let mut dense = Vec::new();
+        for (column, scale) in self.schema.dense.iter().zip(&self.dense) {
+            dense.push(column.name.clone());
+            if scale.indicator {
+                dense.push(format!("{}:missing", column.name));
+            }
+        }
+        let features = self.schema.categorical.iter().zip(&self.table_of).map(|(column, &table)| Feature {
+            name: column.name.clone(),
+            table,
+            weighted: column.multi.as_ref().is_some_and(|m| m.weight_separator.is_some()),
+            embedding_dim: column.embedding_dim,
+            pooling: column.pooling,
+        });
+        let rows = |ids: &Ids| match ids {
+            Ids::Vocabulary { values, .. } => values.len() + 2,
+            Ids::Hash { buckets, .. } => *buckets as usize + 1,
+            Ids::Identity { bound } => *bound as usize + 1,
+        };
+        let tables = self.tables.iter().map(|(name, ids)| Table { name: name.clone(), rows: rows(ids) });
+        Layout { dense, features: features.collect(), tables: tables.collect(), sample_weights: self.schema.weight.is_some() }
+    }
+
+    /// The text of an id, where the encoding can be undone.
+    pub fn decode(&self, table: usize, id: u32) -> Option<String> {
+        match &self.tables[table].1 {
+            Ids::Vocabulary { values, .. } => match id {
+                MISSING => Some("(missing)".into()),
+                UNSEEN => Some("(unseen)".into()),
+                _ => values.get(id as usize - 2).map(|v| v.to_string()),
+            },
+            Ids::Hash { .. } => (id == MISSING).then(|| "(missing)".into()),
+            Ids::Identity { bound } if id == *bound => Some("(missing)".into()),
+            Ids::Identity { .. } => Some(id.to_string()),
+        }
+    }
+
+    /// Appends a row to `batch`, which has this encoder's layout. `text` gives the field of a categorical column;
+    /// `counts` has one entry per categorical column.
+    pub fn encode<'r>(&self, row: &ParsedRow, text: impl Fn(usize) -> &'r str, batch: &mut Batch, counts: &mut [ValueCounts]) {
+        for (scale, &value) in self.dense.iter().zip(&row.dense) {
+            batch.dense.push(scale.apply(value));
+            if scale.indicator {
+                batch.dense.push(f32::from(value.is_nan()));
+            }
+        }
+        for (c, &table) in self.table_of.iter().enumerate() {
+            let (ids, bags, counts) = (&self.tables[table].1, &mut batch.bags[c], &mut counts[c]);
+            for value in row.values(c) {
+                let id = ids.encode(&text(c)[value.text.clone()]);
+                counts.values += 1;
+                counts.unseen += u64::from(id == UNSEEN && matches!(ids, Ids::Vocabulary { .. }));
+                bags.ids.push(id);
+                if let Some(weights) = &mut bags.weights {
+                    weights.push(value.weight);
+                }
+            }
+            if row.values(c).is_empty() {
+                counts.values += 1;
+                counts.missing += 1;
+                bags.ids.push(ids.missing());
+                if let Some(weights) = &mut bags.weights {
+                    weights.push(1.0);
+                }
+            }
+            bags.offsets.push(bags.ids.len() as u32);
+        }
+        batch.labels.push(row.label);
+        if let Some(weights) = &mut batch.weights {
+            weights.push(row.weight);
+        }
+    }
+
+    /// Zeroed counts, one per categorical column.
+    pub fn counts(&self) -> Vec<ValueCounts> {
+        vec![ValueCounts::default(); self.schema.categorical.len()]
+    }
+}
+
+impl Ids {
+    fn encode(&self, text: &str) -> u32 {
+        match self {
+            Ids::Vocabulary { ids, .. } => ids.get(text).copied().unwrap_or(UNSEEN),
+            Ids::Hash { buckets, seed } => 1 + (xxh3_64_with_seed(text.as_bytes(), *seed) % u64::from(*buckets)) as u32,
+            // The parser has checked it.
+            Ids::Identity { bound } => text.parse().unwrap_or(*bound),
+        }
+    }
+
+    fn missing(&self) -> u32 {
+        match self {
+            Ids::Identity { bound } => *bound,
+            _ => MISSING,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Errors of the data floor. Each says which input, where, what was expected, what was found and,
+//! where there is one, what to do about it.
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Result of the data floor.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place in an input: file, line (or row for binary formats) and field.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Path as the user gave it.
+    pub file: String,
+    /// 1-based line of a text file, 1-based row of a binary one.
+    pub line: u64,
+    /// 1-based field number and its name where known.
+    pub column: Option<(usize, String)>,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        match &self.column {
+            Some((number, name)) if name.is_empty() => write!(f, ":{number}"),
+            Some((number, name)) => write!(f, ":{number} (column \"{name}\")"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A row that cannot be used. Recoverable: the reader stands at the next row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Where.
+    pub position: Position,
+    /// What should have stood there.
+    pub expected: String,
+    /// What stood there (shortened).
+    pub found: String,
+    /// What to do about it, where something can be said.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.position, self.expected, self.found)
+    }
+}
+
+/// Error of the data floor.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One row is malformed; reading can go on with the next.
+    #[error("{0}")]
+    Row(Box<BadRow>),
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, e.g. "open".
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// An input as a whole is not what it should be (empty, no header, unknown column, wrong format).
+    #[error("{input}: expected {expected}, found {found}")]
+    Input {
+        /// File, column or option at fault.
+        input: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for use in `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// An [`Error::Input`].
+    pub fn input(input: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// An [`Error::Row`].
+    pub fn row(position: Position, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Error::Row(Box::new(BadRow { position, expected: expected.into(), found: found.into(), hint: None }))
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        match &mut self {
+            Error::Row(bad) => bad.hint = Some(text.into()),
+            Error::Input { hint, .. } => *hint = Some(text.into()),
+            Error::Io { .. } => {}
+        }
+        self
+    }
+
+    /// The same error about `input` as part of a larger one, whose name is put before.
+    #[must_use]
+    pub fn within(mut self, whole: &str) -> Self {
+        if let Error::Input { input, .. } = &mut self {
+            *input = if input == "input" { whole.to_owned() } else { format!("{whole}: {input}") };
+        }
+        self
+    }
+
+    /// What the user can do, where something can be said.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Error::Row(bad) => bad.hint.as_deref(),
+            Error::Input { hint, .. } => hint.as_deref(),
+            Error::Io { .. } => None,
+        }
+    }
+}
+
+/// `text` in quotes for a message, shortened to a readable length, control characters escaped.
+pub fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}
+
+/// The known name nearest to `name` by edit distance, if it is near enough to be a typing mistake.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (edit_distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|&(distance, candidate)| distance <= (candidate.chars().count().max(name.chars().count()) / 3).max(1))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Levenshtein distance in characters.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_finds_typing_mistakes_only() {
+        let known = ["embedding_dim", "interaction", "bottom"];
+        assert_eq!(nearest("embeding_dim", known), Some("embedding_dim"));
+        assert_eq!(nearest("Bottom", known), Some("bottom"));
+        assert_eq!(nearest("learning_rate", known), None);
+    }
+
+    #[test]
+    fn positions_read_like_compiler_messages() {
+        let at = Position { file: "a.csv".into(), line: 7, column: Some((3, "age".into())) };
+        assert_eq!(Error::row(at, "a number", "\"x\"").to_string(), "a.csv:7:3 (column \"age\"): expected a number, found \"x\"");
+    }
+}

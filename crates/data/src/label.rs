@@ -1,0 +1,170 @@
+//! From a field to a label: 0/1 texts, listed positives, or a rule such as `rating >= 4`.
+use crate::error::{Error, Result, quoted};
+use crate::schema::{Label, Task};
+
+/// How a label field is read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LabelReader {
+    /// 0/1, true/false, -1.
+    Click,
+    /// A finite number.
+    Rating,
+    /// Positive if listed.
+    Positives(Vec<String>),
+    /// Positive if the comparison holds.
+    Rule(Rule),
+}
+
+/// `column operator value`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Column to the left of the operator.
+    pub column: String,
+    operator: Operator,
+    value: String,
+    number: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
+    Equal,
+    NotEqual,
+}
+
+/// Longer ones first, since `>` is the beginning of `>=`.
+const OPERATORS: [(&str, Operator); 6] = [
+    (">=", Operator::AtLeast),
+    ("<=", Operator::AtMost),
+    ("==", Operator::Equal),
+    ("!=", Operator::NotEqual),
+    (">", Operator::Above),
+    ("<", Operator::Below),
+];
+
+impl Rule {
+    /// Parses a rule.
+    ///
+    /// # Errors
+    /// If it is not `column operator value`, or an order is asked of a text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let malformed = || Error::input("label rule", "a rule such as \"rating >= 4\" (operators >= <= > < == !=)", quoted(text));
+        let (at, symbol, operator) = OPERATORS
+            .iter()
+            .filter_map(|&(symbol, operator)| text.find(symbol).map(|at| (at, symbol, operator)))
+            .min_by_key(|&(at, symbol, _)| (at, std::cmp::Reverse(symbol.len())))
+            .ok_or_else(malformed)?;
+        let column = text[..at].trim().to_owned();
+        let value = text[at + symbol.len()..].trim().trim_matches('"').to_owned();
+        let number = value.parse::<f64>().ok().filter(|n| n.is_finite());
+        let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
+        if column.is_empty() || value.is_empty() || (ordered && number.is_none()) {
+            return Err(malformed());
+        }
+        Ok(Rule { column, operator, value, number })
+    }
+
+    /// Whether the field satisfies the rule; `None` if it should be a number and is not.
+    fn holds(&self, field: &str) -> Option<bool> {
+        let number = field.trim().parse::<f64>().ok().filter(|n| n.is_finite());
+        match (self.operator, self.number, number) {
+            (Operator::Equal, Some(a), Some(b)) => Some(a == b),
+            (Operator::NotEqual, Some(a), Some(b)) => Some(a != b),
+            (Operator::Equal, ..) => Some(field == self.value),
+            (Operator::NotEqual, ..) => Some(field != self.value),
+            (Operator::AtLeast, Some(a), Some(b)) => Some(b >= a),
+            (Operator::AtMost, Some(a), Some(b)) => Some(b <= a),
+            (Operator::Above, Some(a), Some(b)) => Some(b > a),
+            (Operator::Below, Some(a), Some(b)) => Some(b < a),
+            _ => None,
+        }
+    }
+}
+
+/// A field that is no label: what was expected, and a hint.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NoLabel {
+    /// What should have stood there.
+    pub expected: &'static str,
+    /// What to do.
+    pub hint: Option<&'static str>,
+}
+
+impl LabelReader {
+    /// For a schema's label.
+    ///
+    /// # Errors
+    /// If the rule is malformed, speaks of another column, or is given for ratings.
+    pub fn new(label: &Label) -> Result<Self> {
+        match (&label.rule, label.task) {
+            (Some(rule), Task::Rating) => Err(Error::input("label rule", "no rule for the rating task", quoted(rule))),
+            (Some(rule), Task::Binary) => {
+                let rule = Rule::parse(rule)?;
+                if rule.column != label.column {
+                    let expected = format!("a rule about the label column \"{}\"", label.column);
+                    return Err(Error::input("label rule", expected, format!("one about \"{}\"", rule.column)));
+                }
+                Ok(LabelReader::Rule(rule))
+            }
+            (None, Task::Rating) => Ok(LabelReader::Rating),
+            (None, Task::Binary) if label.positive.is_empty() => Ok(LabelReader::Click),
+            (None, Task::Binary) => Ok(LabelReader::Positives(label.positive.clone())),
+        }
+    }
+
+    /// The label of a field.
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn read(&self, field: &str) -> Result<f32, NoLabel> {
+        match self {
+            LabelReader::Positives(positive) => Ok(f32::from(positive.iter().any(|p| p == field))),
+            LabelReader::Rule(rule) => {
+                let held = rule.holds(field).ok_or(NoLabel { expected: "a number for the label rule", hint: None })?;
+                Ok(f32::from(held))
+            }
+            LabelReader::Rating => {
+                let number = field.trim().parse::<f32>().ok().filter(|n| n.is_finite());
+                number.ok_or(NoLabel { expected: "a finite rating", hint: None })
+            }
+            LabelReader::Click => match field.trim() {
+                "1" | "1.0" | "true" | "True" | "TRUE" => Ok(1.0),
+                "0" | "0.0" | "-1" | "false" | "False" | "FALSE" => Ok(0.0),
+                _ => Err(NoLabel {
+                    expected: "a label of 0 or 1",
+                    hint: Some(
+                        "say what counts as a click with a label rule (--label-rule \"rating >= 4\") or a list of positive values (--positive)",
+                    ),
+                }),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules() {
+        let rule = Rule::parse("rating>=4").unwrap();
+        assert_eq!(rule.column, "rating");
+        assert_eq!([rule.holds("4"), rule.holds("3.5"), rule.holds("x")], [Some(true), Some(false), None]);
+        let text = Rule::parse("income == >50K").unwrap();
+        assert_eq!(text.column, "income");
+        assert_eq!([text.holds(">50K"), text.holds("<=50K")], [Some(true), Some(false)]);
+        for bad in ["", "rating", "rating >=", ">= 4", "rating > high", "rating = 4"] {
+            assert!(Rule::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn clicks() {
+        let read = |field| LabelReader::Click.read(field);
+        assert_eq!((read("1"), read(" 0"), read("-1"), read("True")), (Ok(1.0), Ok(0.0), Ok(0.0), Ok(1.0)));
+        assert!(read("2").is_err() && read("").is_err() && read("nan").is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! Floor 1 of dlrm: from raw rows to encoded batches.
+//!
+//! `file → bytes → fields (RawRow) → parsed values (ParsedRow) → Encoder → Batch`
+//!
+//! * [`row`]: one raw row as text fields, and [`row::RowSource`], which every reader implements.
+//! * [`readers`]: files of every supported format as raw rows.
+//! * [`schema`]: what each column means; edited by people as TOML.
+//! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
+//! * [`encoder`], [`dense`]: fitted on the training rows of a [`split`].
+//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
+//! * [`batch`]: the encoded form that models consume.
+//! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
+//! * [`generate`]: synthetic data whose optimum is known.
+//! * [`error`]: every error names the input, the position, what was expected and what was found.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod batches;
+pub mod dataset;
+pub mod dense;
+pub mod encoder;
+pub mod error;
+pub mod generate;
+pub mod label;
+pub mod parse;
+pub mod profile;
+pub mod readers;
+pub mod rng;
+pub mod row;
+pub mod rows;
+pub mod schema;
+pub mod split;
+
+pub use batch::{Bags, Batch, BatchSource};
+pub use encoder::Encoder;
+pub use error::{Error, Position, Result};
+pub use row::{RawRow, RowSource};
+pub use schema::Schema;

@@ -1,0 +1,312 @@
+//! From text fields to typed values, by the schema. The same for fitting, training, evaluation and serving.
+use crate::error::{Error, Result, nearest, quoted};
+use crate::label::LabelReader;
+use crate::row::RawRow;
+use crate::schema::{CategoricalColumn, Encoding, MultiValued, Schema};
+use std::ops::Range;
+
+/// Whether rows must carry what only training and evaluation need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// Label, sample weight and time are read (for a split by time).
+    WithTime,
+    /// Label and sample weight are read.
+    Required,
+    /// None is looked at.
+    Ignored,
+}
+
+/// Which field of a row a column is.
+#[derive(Debug, Clone)]
+struct Place {
+    index: usize,
+    name: String,
+}
+
+/// One value of a categorical field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value {
+    /// Bytes of the field that hold it.
+    pub text: Range<usize>,
+    /// Its weight; 1 if the data gives none.
+    pub weight: f32,
+}
+
+/// The typed values of a row.
+#[derive(Debug, Clone, Default)]
+pub struct ParsedRow {
+    /// 0 or 1, or a rating.
+    pub label: f32,
+    /// Sample weight.
+    pub weight: f32,
+    /// Seconds, for splits by time.
+    pub time: f64,
+    /// Dense values; NaN where missing.
+    pub dense: Vec<f64>,
+    values: Vec<Value>,
+    ends: Vec<usize>,
+}
+
+impl ParsedRow {
+    /// Values of categorical column `c`; none if missing.
+    pub fn values(&self, c: usize) -> &[Value] {
+        let start = if c == 0 { 0 } else { self.ends[c - 1] };
+        &self.values[start..self.ends[c]]
+    }
+}
+
+/// Reads rows of one source by one schema.
+#[derive(Debug, Clone)]
+pub struct RowParser {
+    schema: Schema,
+    label: Option<(Place, LabelReader)>,
+    weight: Option<Place>,
+    time: Option<Place>,
+    dense: Vec<Place>,
+    categorical: Vec<Place>,
+}
+
+impl RowParser {
+    /// Finds the schema's columns among `columns` of `input`.
+    ///
+    /// # Errors
+    /// A column that is not there, with the nearest one that is.
+    pub fn new(schema: &Schema, columns: &[String], labels: Labels, input: &str) -> Result<Self> {
+        let find = |name: &str| {
+            columns.iter().position(|c| c == name).map(|index| Place { index, name: name.to_owned() }).ok_or_else(|| {
+                let error = Error::input(input, format!("a column \"{name}\""), format!("columns {}", columns.join(", ")));
+                match nearest(name, columns.iter().map(String::as_str)) {
+                    Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+                    None => {
+                        error.with_hint("name the label with --label, or give a schema with the right names (`dlrm inspect` writes one)")
+                    }
+                }
+            })
+        };
+        let needed = labels != Labels::Ignored;
+        let label = needed.then(|| Ok((find(&schema.label.column)?, LabelReader::new(&schema.label)?))).transpose()?;
+        let optional = |name: &Option<String>| name.as_deref().filter(|_| needed).map(find).transpose();
+        Ok(RowParser {
+            label,
+            weight: optional(&schema.weight)?,
+            time: schema.time.as_deref().filter(|_| labels == Labels::WithTime).map(find).transpose()?,
+            dense: schema.dense.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
+            categorical: schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
+            schema: schema.clone(),
+        })
+    }
+
+    /// Text of categorical column `c` of `row`.
+    pub fn categorical<'r>(&self, row: &'r RawRow, c: usize) -> &'r str {
+        row.field(self.categorical[c].index)
+    }
+
+    /// Refills `out` from `row`.
+    ///
+    /// # Errors
+    /// [`Error::Row`] at the first field that is not what the schema says.
+    pub fn parse(&self, row: &RawRow, out: &mut ParsedRow) -> Result<()> {
+        if let Some((place, reader)) = &self.label {
+            let field = row.field(place.index);
+            if self.is_missing(field.trim()) {
+                return Err(bad(row, place, "a label", field));
+            }
+            out.label = reader.read(field).map_err(|no| {
+                let error = bad(row, place, no.expected, field);
+                no.hint.map_or_else(|| bad(row, place, no.expected, field), |hint| error.with_hint(hint))
+            })?;
+        }
+        out.weight = 1.0;
+        if let Some(place) = &self.weight {
+            let field = row.field(place.index);
+            let weight = field.trim().parse::<f32>().ok().filter(|w| w.is_finite() && *w >= 0.0);
+            out.weight = weight.ok_or_else(|| bad(row, place, "a sample weight of at least 0", field))?;
+        }
+        if let Some(place) = &self.time {
+            let field = row.field(place.index);
+            out.time = seconds(field).ok_or_else(|| bad(row, place, "a number or a date YYYY-MM-DD[ HH:MM:SS] to split by time", field))?;
+        }
+        out.dense.clear();
+        for place in &self.dense {
+            out.dense.push(self.number(row, place)?);
+        }
+        out.values.clear();
+        out.ends.clear();
+        for (place, column) in self.categorical.iter().zip(&self.schema.categorical) {
+            self.values(row, place, column, &mut out.values)?;
+            out.ends.push(out.values.len());
+        }
+        Ok(())
+    }
+
+    fn is_missing(&self, field: &str) -> bool {
+        field.is_empty() || self.schema.missing.iter().any(|m| m == field)
+    }
+
+    fn number(&self, row: &RawRow, place: &Place) -> Result<f64> {
+        let field = row.field(place.index).trim();
+        if self.is_missing(field) {
+            return Ok(f64::NAN);
+        }
+        match field.parse::<f64>() {
+            Ok(number) if number.abs() <= f64::from(f32::MAX) => Ok(number),
+            Ok(number) if number.is_finite() => Err(bad(row, place, "a number below 3.4e38", field)
+                .with_hint("make the column categorical in the schema: so large a number is an id")),
+            Ok(_) => Err(bad(row, place, "a finite number", field)
+                .with_hint("leave the field empty where the value is missing, or list this text under `missing` in the schema")),
+            Err(_) => Err(bad(row, place, "a number", field)
+                .with_hint("make the column categorical in the schema, or list this text under `missing`")),
+        }
+    }
+
+    /// Appends the values of a categorical field.
+    fn values(&self, row: &RawRow, place: &Place, column: &CategoricalColumn, out: &mut Vec<Value>) -> Result<()> {
+        let field = row.field(place.index);
+        if self.is_missing(field) {
+            return Ok(());
+        }
+        let Some(multi) = &column.multi else {
+            check_identity(row, place, column, field)?;
+            out.push(Value { text: 0..field.len(), weight: 1.0 });
+            return Ok(());
+        };
+        let mut start = 0;
+        for part in field.split(multi.separator) {
+            let end = start + part.len();
+            let (text, weight) =
+                weighted(part, multi).ok_or_else(|| bad(row, place, "values with finite weights, such as a:0.5|b:2", part))?;
+            if !text.is_empty() {
+                check_identity(row, place, column, text)?;
+                out.push(Value { text: start..start + text.len(), weight });
+            }
+            start = end + multi.separator.len_utf8();
+        }
+        Ok(())
+    }
+}
+
+/// Splits `value:weight`; a value without a weight weighs 1. `None` if the weight is no finite number.
+fn weighted<'t>(part: &'t str, multi: &MultiValued) -> Option<(&'t str, f32)> {
+    let Some((text, weight)) = multi.weight_separator.and_then(|s| part.rsplit_once(s)) else { return Some((part, 1.0)) };
+    let weight = weight.trim().parse::<f32>().ok().filter(|w| w.is_finite())?;
+    Some((text, weight))
+}
+
+/// An identity id is an integer below the bound; the text never passes through a float.
+fn check_identity(row: &RawRow, place: &Place, column: &CategoricalColumn, text: &str) -> Result<()> {
+    let Encoding::Identity { bound } = column.encoding else { return Ok(()) };
+    match text.parse::<u64>() {
+        Ok(id) if id < u64::from(bound) => Ok(()),
+        Ok(_) => Err(bad(row, place, &format!("an id below the bound {bound}"), text)
+            .with_hint("raise `bound` of the column's identity encoding, or use a vocabulary or hash encoding")),
+        Err(_) => Err(bad(row, place, "an integer id", text).with_hint("use a vocabulary or hash encoding for texts")),
+    }
+}
+
+fn bad(row: &RawRow, place: &Place, expected: &str, found: &str) -> Error {
+    let found = if found.is_empty() { "an empty field".to_owned() } else { quoted(found) };
+    Error::row(row.position(Some((place.index, &place.name))), expected, found)
+}
+
+/// Seconds of a number or of a date `YYYY-MM-DD`, with or without ` HH:MM:SS` or `THH:MM:SS`.
+fn seconds(field: &str) -> Option<f64> {
+    let field = field.trim();
+    if let Ok(number) = field.parse::<f64>() {
+        return Some(number).filter(|n| n.is_finite());
+    }
+    let (date, time) = field.split_once([' ', 'T']).unwrap_or((field, "00:00:00"));
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let mut time = time.trim_end_matches('Z').splitn(3, ':').map(|part| part.parse::<f64>().ok());
+    let (hour, minute) = (time.next()??, time.next()??);
+    let second = time.next().unwrap_or(Some(0.0))?;
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        2 => 28 + i64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    let in_range = (1..=days_in_month).contains(&day) && (0..=9999).contains(&year);
+    // A leap second is 60.
+    if !in_range || !(0.0..24.0).contains(&hour) || !(0.0..60.0).contains(&minute) || !(0.0..61.0).contains(&second) {
+        return None;
+    }
+    // Days since 1970-01-01 in the Gregorian calendar (Hinnant's algorithm: years start in March).
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let year_of_era = year.rem_euclid(400);
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{DenseColumn, Label, Task, Transform};
+
+    fn schema() -> Schema {
+        let categorical = |name: &str, encoding, multi| CategoricalColumn {
+            name: name.into(),
+            encoding,
+            multi,
+            table: None,
+            embedding_dim: None,
+            pooling: None,
+        };
+        Schema {
+            missing: vec!["NA".into()],
+            weight: None,
+            time: Some("day".into()),
+            label: Label { column: "click".into(), task: Task::Binary, rule: None, positive: vec![] },
+            dense: vec![DenseColumn { name: "x".into(), transform: Transform::None, clip_quantiles: None, missing_indicator: false }],
+            categorical: vec![
+                categorical("id", Encoding::Identity { bound: 10 }, None),
+                categorical("tags", Encoding::default(), Some(MultiValued { separator: '|', weight_separator: Some(':') })),
+            ],
+        }
+    }
+
+    fn parse(fields: [&str; 5]) -> Result<ParsedRow> {
+        let columns = ["click", "x", "id", "tags", "day"].map(str::to_owned);
+        let parser = RowParser::new(&schema(), &columns, Labels::WithTime, "test")?;
+        let mut row = RawRow::default();
+        row.line = 3;
+        row.file = "t.csv".into();
+        fields.iter().for_each(|f| row.push(f));
+        let mut out = ParsedRow::default();
+        parser.parse(&row, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn typed_values() {
+        let row = parse(["1", "2.5", "9", "a:0.5|b:2||c", "1970-01-02"]).unwrap();
+        assert_eq!((row.label, row.dense[0], row.time), (1.0, 2.5, 86_400.0));
+        assert_eq!(row.values(0), [Value { text: 0..1, weight: 1.0 }]);
+        let tags: Vec<_> = row.values(1).iter().map(|v| (&"a:0.5|b:2||c"[v.text.clone()], v.weight)).collect();
+        assert_eq!(tags, [("a", 0.5), ("b", 2.0), ("c", 1.0)]);
+        let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
+        assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
+        assert_eq!(row.time, 951_913_800.0);
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        for (fields, message) in [
+            (["2", "1", "1", "a", "1"], "t.csv:3:1 (column \"click\"): expected a label of 0 or 1, found \"2\""),
+            (["1", "abc", "1", "a", "1"], "t.csv:3:2 (column \"x\"): expected a number, found \"abc\""),
+            (["1", "nan", "1", "a", "1"], "expected a finite number, found \"nan\""),
+            (["1", "1", "10", "a", "1"], "expected an id below the bound 10, found \"10\""),
+            (["1", "1", "4.0", "a", "1"], "expected an integer id, found \"4.0\""),
+            (["1", "1", "1", "a:x", "1"], "expected values with finite weights"),
+            (["1", "1", "1", "a", "soon"], "to split by time, found \"soon\""),
+            (["1", "1", "1", "a", "2023-02-29"], "to split by time, found \"2023-02-29\""),
+            (["", "1", "1", "a", "1"], "expected a label, found an empty field"),
+            (["1", "1e39", "1", "a", "1"], "expected a number below 3.4e38"),
+        ] {
+            let error = parse(fields).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Schemas of formats whose columns have a known meaning.
+use super::input::Format;
+use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Task, Transform};
+
+/// The schema for input of `format` with these `columns`, if the format says what they mean: Criteo with
+/// label, MovieLens (to predict the rating), libsvm and libffm.
+pub fn default_schema(format: Format, columns: &[String]) -> Option<Schema> {
+    match format {
+        Format::Criteo => criteo(columns),
+        Format::Movielens => movielens(columns),
+        Format::Libsvm | Format::Libffm => sparse(columns),
+        Format::Auto | Format::Csv | Format::Tsv | Format::Parquet => None,
+    }
+}
+
+/// Values of a Criteo column seen fewer times than this share the row for unseen values: most of them occur
+/// once or twice, and a row of their own only memorises those rows.
+const CRITEO_MIN_COUNT: u64 = 5;
+
+/// As the reference treats it (logarithms of the integers, a table per category), with rare categories merged.
+fn criteo(columns: &[String]) -> Option<Schema> {
+    let (label, inputs) = columns.split_first().filter(|(label, _)| *label == "label")?;
+    let (dense, categorical): (Vec<&String>, Vec<&String>) = inputs.iter().partition(|name| name.starts_with('I'));
+    let dense = dense.into_iter().map(|name| DenseColumn {
+        name: name.clone(),
+        transform: Transform::Log1p,
+        clip_quantiles: None,
+        missing_indicator: true,
+    });
+    Some(Schema { dense: dense.collect(), ..schema(label, Task::Binary, categorical.into_iter().map(|name| frequent(name)).collect()) })
+}
+
+/// Every column but zip_code, which all but names the user.
+fn movielens(columns: &[String]) -> Option<Schema> {
+    const CATEGORICAL: [&str; 9] = ["user_id", "item_id", "age", "gender", "occupation", "release_year", "genres", "hour", "weekday"];
+    let has = |name: &str| columns.iter().any(|column| column == name);
+    let categorical = CATEGORICAL.into_iter().filter(|name| has(name)).map(|name| match name {
+        "genres" => CategoricalColumn { pooling: Some(Pooling::Mean), ..multi_valued(name, None) },
+        _ => categories(name),
+    });
+    let schema = schema("rating", Task::Rating, categorical.collect());
+    Some(Schema { time: has("timestamp").then(|| "timestamp".to_owned()), ..schema })
+}
+
+fn sparse(columns: &[String]) -> Option<Schema> {
+    let fields = columns.iter().filter(|name| !matches!(name.as_str(), "label" | "qid"));
+    Some(schema("label", Task::Binary, fields.map(|name| multi_valued(name, Some(':'))).collect()))
+}
+
+/// These formats know no missing value but the empty one.
+fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schema {
+    let label = Label { column: label.to_owned(), task, rule: None, positive: Vec::new() };
+    Schema { missing: Vec::new(), weight: None, time: None, label, dense: Vec::new(), categorical }
+}
+
+fn categories(name: &str) -> CategoricalColumn {
+    let encoding = Encoding::default();
+    CategoricalColumn { name: name.to_owned(), encoding, multi: None, table: None, embedding_dim: None, pooling: None }
+}
+
+fn frequent(name: &str) -> CategoricalColumn {
+    CategoricalColumn { encoding: Encoding::Vocabulary { min_count: CRITEO_MIN_COUNT }, ..categories(name) }
+}
+
+fn multi_valued(name: &str, weight_separator: Option<char>) -> CategoricalColumn {
+    CategoricalColumn { multi: Some(MultiValued { separator: '|', weight_separator }), ..categories(name) }
+}

@@ -1,0 +1,211 @@
+//! What the beginning of a file tells: format, delimiter, quotes, blanks and header.
+use super::input::{Format, Header, Input, Quote, Trim};
+use super::lines::{Lines, Window, into_final, without_line_end};
+use super::record::Dialect;
+use super::{criteo, movielens, sparse};
+use crate::error::{Error, Result};
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// So many records are looked at.
+pub(super) const ROWS: usize = 100;
+const BYTES: usize = 256 << 10;
+/// In order of preference.
+const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+
+/// The beginning of a text file, up to a line end.
+pub(super) struct Sample {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+impl Sample {
+    /// Reads it; an empty file is an error.
+    pub fn of(path: &Path) -> Result<Self> {
+        let mut lines = Lines::open(path)?;
+        let bytes = match lines.window(BYTES)? {
+            Window::Bytes(length) => lines.bytes(length).to_vec(),
+            Window::TooLong => return Err(into_final(lines.skip_long_line())),
+        };
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Error::input(path.display().to_string(), "rows", "an empty file"));
+        }
+        if !bytes.contains(&b'\n') && bytes.split(|&byte| byte == b'\r').filter(|line| !line.is_empty()).count() > 1 {
+            let error = Error::input(path.display().to_string(), "lines that end in \\n or \\r\\n", "only \\r");
+            return Err(error.with_hint("convert it: tr '\\r' '\\n'"));
+        }
+        Ok(Sample { path: path.to_owned(), bytes })
+    }
+
+    /// The first lines that are not empty.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split(|&byte| byte == b'\n').map(without_line_end).filter(|line| !line.is_empty()).take(ROWS)
+    }
+
+    /// Whether nine of ten lines fulfil `test`, comments aside.
+    fn mostly(&self, test: impl Fn(&str) -> bool) -> bool {
+        let (mut lines, mut good) = (0, 0);
+        for line in self.lines().filter(|line| !line.starts_with(b"#")) {
+            lines += 1;
+            good += usize::from(std::str::from_utf8(line).is_ok_and(&test));
+        }
+        good > 0 && good * 10 >= lines * 9
+    }
+}
+
+/// Whether the file begins like a Parquet file.
+pub(super) fn is_parquet(path: &Path) -> Result<bool> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.take(4).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    Ok(head == b"PAR1")
+}
+
+/// Format of a text file.
+pub(super) fn format(sample: &Sample) -> Format {
+    match () {
+        () if movielens::is_ratings(&sample.path) => Format::Movielens,
+        () if sample.mostly(criteo::is_row) => Format::Criteo,
+        () if sample.mostly(sparse::is_ffm_row) => Format::Libffm,
+        () if sample.mostly(sparse::is_svm_row) => Format::Libsvm,
+        () => Format::Csv,
+    }
+}
+
+/// Delimiter, quotes and blanks: what `input` says, else what splits most rows of the sample into the
+/// same number of fields (at least two); of equals, the one that gives more fields.
+pub(super) fn dialect(sample: &Sample, input: &Input) -> Dialect {
+    let given = input.delimiter.and_then(|c| u8::try_from(c).ok());
+    let delimiters: Vec<u8> = given.map_or(DELIMITERS.to_vec(), |delimiter| vec![delimiter]);
+    let mut best: Option<(Dialect, Fit)> = None;
+    for delimiter in delimiters {
+        let (dialect, fit) = quotes_and_blanks(sample, input, delimiter);
+        let is_better = best.is_none_or(|(_, other)| fit.width >= 2 && (other.width < 2 || fit.is_better(other)));
+        if is_better {
+            best = Some((dialect, fit));
+        }
+    }
+    best.map_or(Dialect::CSV, |(dialect, _)| dialect)
+}
+
+/// Quotes mean something and blanks do too, unless the rows come out better otherwise: by a tenth of them
+/// for quotes, since one stray quote is more likely a bad row than a file without quoting.
+fn quotes_and_blanks(sample: &Sample, input: &Input, delimiter: u8) -> (Dialect, Fit) {
+    let mut best: Option<(Dialect, Fit)> = None;
+    for (quote, trim) in [(Quote::Double, Trim::None), (Quote::Double, Trim::Blanks), (Quote::None, Trim::None)] {
+        let (quote, trim) = (input.quote.unwrap_or(quote), input.trim.unwrap_or(trim));
+        let dialect = Dialect { delimiter, quote: (quote == Quote::Double).then_some(b'"'), trims: trim == Trim::Blanks };
+        let fit = Fit::of(dialect, sample);
+        let margin = if dialect.quote.is_none() && input.quote.is_none() { 0.1 } else { 0.0 };
+        if best.is_none_or(|(_, other)| fit.share() > other.share() + margin) {
+            best = Some((dialect, fit));
+        }
+    }
+    let (mut dialect, fit) = best.expect("three candidates");
+    dialect.trims |= input.trim.is_none() && fit.is_spaced;
+    (dialect, fit)
+}
+
+/// How well a dialect fits a sample.
+#[derive(Debug, Clone, Copy)]
+struct Fit {
+    /// Rows of `width` fields.
+    good: usize,
+    all: usize,
+    width: usize,
+    /// Whether a blank follows nearly every delimiter.
+    is_spaced: bool,
+}
+
+impl Fit {
+    fn of(dialect: Dialect, sample: &Sample) -> Self {
+        let (rows, bad) = dialect.sample(&sample.bytes, ROWS);
+        let width = width(&rows);
+        let good = rows.iter().filter(|row| row.len() == width).count();
+        let spaced = rows.iter().filter(|row| row.len() > 1 && row[1..].iter().all(|field| field.starts_with(' '))).count();
+        Fit { good, all: (rows.len() + bad).max(1), width, is_spaced: spaced > 0 && spaced * 10 >= rows.len() * 9 }
+    }
+
+    fn share(self) -> f64 {
+        self.good as f64 / self.all as f64
+    }
+
+    fn is_better(self, other: Fit) -> bool {
+        self.share() > other.share() || self.share() == other.share() && self.width > other.width
+    }
+}
+
+/// The most frequent number of fields (the larger of equals).
+pub(super) fn width(rows: &[Vec<String>]) -> usize {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    rows.iter().for_each(|row| *counts.entry(row.len()).or_default() += 1);
+    counts.into_iter().map(|(width, count)| (count, width)).max().map_or(0, |(_, width)| width)
+}
+
+/// The first row is a header if it looks like names (no field is empty, a number or there twice) and none
+/// of its fields occurs again in its column, as the values of categorical columns soon do.
+pub(super) fn header(rows: &[Vec<String>]) -> Header {
+    let Some((first, rest)) = rows.split_first() else { return Header::Present };
+    let distinct: HashSet<&str> = first.iter().map(|name| name.trim()).collect();
+    let looks_like_names = distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
+    let occurs_again = rest.iter().any(|row| row.iter().zip(first).any(|(value, name)| value == name));
+    if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
+}
+
+fn is_number(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(text: &str) -> Sample {
+        Sample { path: PathBuf::from("x"), bytes: text.as_bytes().to_vec() }
+    }
+
+    fn detected(text: &str) -> Dialect {
+        dialect(&sample(text), &Input::default())
+    }
+
+    #[test]
+    fn delimiters() {
+        assert_eq!(detected("a,b\n1,x|y\n2,z\n").delimiter, b',');
+        assert_eq!(detected("a\tb\n1\tx, y\n2\tz, w, v\n").delimiter, b'\t');
+        assert_eq!(detected("a;b;c\n1,5;2,5;3\n1,5;2,5;3\n").delimiter, b';');
+        assert_eq!(detected("a|b\n1|2\n").delimiter, b'|');
+        assert_eq!(detected("only\none\ncolumn\n").delimiter, b',');
+    }
+
+    #[test]
+    fn quotes_and_blanks() {
+        assert_eq!(detected("a,b\n\"x,y\",1\n\"z,w\",2\n").quote, Some(b'"'));
+        assert_eq!(detected("a\tb\n\"x\t1\n\"5\" pipe\t2\n").quote, None);
+        assert!(detected("39, State-gov, 7\n50, Self-emp, 8\n").trims);
+        assert!(detected("a, b\n1, \"x, y\"\n2, \"z\"\n").trims);
+        assert!(!detected("a,b\n1, x\n2,y\n").trims);
+    }
+
+    #[test]
+    fn headers() {
+        let header_of = |text: &str| header(&detected(text).sample(text.as_bytes(), ROWS).0);
+        assert_eq!(header_of("id,name\n1,x\n"), Header::Present);
+        assert_eq!(header_of("id,7\n1,x\n"), Header::Absent);
+        assert_eq!(header_of("id,\n1,x\n"), Header::Absent);
+        assert_eq!(header_of("x,x\n1,x\n"), Header::Absent);
+        assert_eq!(header_of("red,round\nblue,square\nred,flat\n"), Header::Absent);
+        assert_eq!(header_of("colour,shape\nblue,square\nred,flat\n"), Header::Present);
+    }
+
+    #[test]
+    fn formats() {
+        assert_eq!(format(&sample("1 3:0.5 7:1\n-1 2:1\n")), Format::Libsvm);
+        assert_eq!(format(&sample("1 0:3:0.5 1:7:1\n0 0:2:1\n")), Format::Libffm);
+        assert_eq!(format(&sample("a,b\n1,2\n")), Format::Csv);
+        let criteo = format!("1{}{}\n", "\t5".repeat(13), "\t68fd1e64".repeat(26));
+        assert_eq!(format(&sample(&criteo)), Format::Criteo);
+        assert_eq!(format(&sample(&criteo[2..])), Format::Criteo);
+    }
+}

@@ -1,0 +1,339 @@
+//! What to read and how: paths, format and the details of delimited text.
+use super::chain::{Chain, Plan};
+use super::lines::into_final;
+use super::record::Dialect;
+use super::{detect, movielens, sparse};
+use crate::error::{Error, Result, nearest};
+use crate::row::RowSource;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Where rows come from. Can be opened any number of times; every pass yields the same rows and errors.
+///
+/// Only `paths` is needed; what is absent is detected from the beginning of the first file.
+/// [`Input::resolve`] fills it in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Files, read one after another as one stream. A directory stands for its files with a known
+    /// extension, sorted by name, or for the MovieLens data set in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+    /// How the files are written.
+    #[serde(default)]
+    pub format: Format,
+    /// Between fields of delimited text: one ASCII character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// Around fields of delimited text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+    /// Whether the first record of delimited text names the columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<Header>,
+    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in
+    /// its place. For Parquet: the columns to read. For libffm: `label` and the fields to expect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// Whether blanks around fields of delimited text belong to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<Trim>,
+}
+
+/// How files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Detected from the first file.
+    #[default]
+    Auto,
+    /// Delimited text, by commas or otherwise.
+    Csv,
+    /// Delimited text, by tabs.
+    Tsv,
+    /// The click logs of Criteo (Kaggle, Terabyte): label, 13 integers, 26 hexadecimal categories.
+    Criteo,
+    /// Ratings of MovieLens 100K, 1M, 10M or later, joined with users and movies.
+    Movielens,
+    /// `label index:value …`.
+    Libsvm,
+    /// `label field:index:value …`.
+    Libffm,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// All formats with their names.
+    pub const ALL: [(&'static str, Format); 8] = [
+        ("auto", Format::Auto),
+        ("csv", Format::Csv),
+        ("tsv", Format::Tsv),
+        ("criteo", Format::Criteo),
+        ("movielens", Format::Movielens),
+        ("libsvm", Format::Libsvm),
+        ("libffm", Format::Libffm),
+        ("parquet", Format::Parquet),
+    ];
+
+    /// Its name in configurations and on the command line.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, format)| *format == self).map_or("auto", |(name, _)| name)
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some((_, format)) = Self::ALL.iter().find(|(name, _)| *name == text) {
+            return Ok(*format);
+        }
+        let names = Self::ALL.map(|(name, _)| name);
+        let hint = nearest(text, names).map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
+        Err(Error::input("format", format!("one of {}", names.join(", ")), format!("\"{text}\"")).with_hint(hint))
+    }
+}
+
+/// Around fields that hold delimiters or line ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quote {
+    /// `"`, doubled within a field.
+    Double,
+    /// Nothing: `"` is an ordinary character.
+    None,
+}
+
+/// Whether the first record names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Header {
+    /// It does.
+    Present,
+    /// It is a row like the others.
+    Absent,
+}
+
+/// What happens to blanks around fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trim {
+    /// They belong to the fields.
+    None,
+    /// Blanks and tabs are dropped, except within quotes.
+    Blanks,
+}
+
+/// Extensions of the files that a directory stands for.
+const EXTENSIONS: [&str; 15] =
+    ["csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz", "zst", "zstd"];
+
+impl Input {
+    /// These files, everything else detected.
+    pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        Input { paths: paths.into_iter().map(Into::into).collect(), ..Input::default() }
+    }
+
+    /// The same input, in this format.
+    #[must_use]
+    pub fn with_format(self, format: Format) -> Self {
+        Input { format, ..self }
+    }
+
+    /// Opens the files for one pass. All are looked at before the first row, so that a missing file or
+    /// other columns do not come to light in the middle of a pass.
+    ///
+    /// # Errors
+    /// What cannot be opened, detected or is contradictory.
+    pub fn open(&self) -> Result<Box<dyn RowSource>> {
+        let input = self.resolve()?;
+        let chain = Chain::open(input.files()?, input.plan()).map_err(into_final)?;
+        Ok(Box::new(chain))
+    }
+
+    /// The same input with everything detected written down, to be stored with a model.
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn resolve(&self) -> Result<Input> {
+        self.check()?;
+        let mut resolved = self.clone();
+        let files = self.files()?;
+        let first = files.first().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
+        resolved.resolve_format(first)?;
+        match resolved.format {
+            Format::Auto | Format::Csv | Format::Tsv => resolved.resolve_text(first).map_err(into_final)?,
+            _ => resolved.refuse_text_options()?,
+        }
+        if resolved.format == Format::Libffm && resolved.columns.is_none() {
+            resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
+        }
+        Ok(resolved)
+    }
+
+    /// Size of all files on disk in bytes.
+    ///
+    /// # Errors
+    /// If one cannot be found.
+    pub fn byte_len(&self) -> Result<u64> {
+        self.files()?.iter().map(|path| Ok(fs::metadata(path).map_err(Error::io("open", path))?.len())).sum()
+    }
+
+    /// The files that `paths` stand for, in reading order.
+    ///
+    /// # Errors
+    /// If one cannot be found or is no regular file, or if a directory holds none that can be read.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in &self.paths {
+            let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
+            if metadata.is_file() {
+                files.push(path.clone());
+            } else if !metadata.is_dir() {
+                let error = Error::input(path.display().to_string(), "a file or a directory", "something that can be read only once");
+                return Err(error.with_hint("write it to a file first: every pass reads it anew"));
+            } else if self.format == Format::Movielens {
+                files.push(movielens::ratings_file(path)?);
+            } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
+                files.push(ratings);
+            } else {
+                files.extend(files_in(path)?);
+            }
+        }
+        Ok(files)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.paths.is_empty() {
+            return Err(Error::input("paths", "at least one file", "none"));
+        }
+        if let Some(delimiter) = self.delimiter
+            && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0'))
+        {
+            let error = Error::input("delimiter", "one ASCII character other than a quote or a line end", format!("{delimiter:?}"));
+            return Err(error.with_hint("usual ones: , ; | and \\t"));
+        }
+        if let Some(columns) = &self.columns {
+            check_names(columns, "columns")?;
+        }
+        Ok(())
+    }
+
+    fn refuse_text_options(&self) -> Result<()> {
+        let given = [
+            ("delimiter", self.delimiter.is_some()),
+            ("quote", self.quote.is_some()),
+            ("header", self.header.is_some()),
+            ("trim", self.trim.is_some()),
+            ("columns", self.columns.is_some() && !matches!(self.format, Format::Parquet | Format::Libffm)),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => {
+                let error = Error::input(format!("input of format {}", self.format), "no details of delimited text", format!("`{name}`"));
+                Err(error.with_hint("leave it out, or set format to \"csv\""))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn resolve_format(&mut self, first: &Path) -> Result<()> {
+        if self.format != Format::Auto {
+            return Ok(());
+        }
+        let says_text = self.delimiter.is_some() || self.header.is_some() || self.quote.is_some();
+        let from_directory = self.paths.iter().any(|path| movielens::data_set(path).is_ok());
+        self.format = match () {
+            () if from_directory => Format::Movielens,
+            () if detect::is_parquet(first)? => Format::Parquet,
+            () if says_text || self.columns.is_some() => Format::Csv,
+            () => detect::format(&detect::Sample::of(first)?),
+        };
+        Ok(())
+    }
+
+    fn resolve_text(&mut self, first: &Path) -> Result<()> {
+        if self.format == Format::Tsv && self.delimiter.is_none() {
+            self.delimiter = Some('\t');
+        }
+        let sample = detect::Sample::of(first)?;
+        let dialect = detect::dialect(&sample, self);
+        self.delimiter = Some(char::from(dialect.delimiter));
+        self.quote = Some(if dialect.quote.is_some() { Quote::Double } else { Quote::None });
+        self.trim = Some(if dialect.trims { Trim::Blanks } else { Trim::None });
+        let (rows, _) = dialect.sample(&sample.bytes, detect::ROWS);
+        self.header = self.header.or(Some(match self.columns {
+            Some(_) => Header::Absent,
+            None => detect::header(&rows),
+        }));
+        if self.header == Some(Header::Absent) && self.columns.is_none() {
+            let width = detect::width(&rows);
+            self.columns = Some((1..=width).map(|number| format!("column_{number}")).collect());
+        }
+        Ok(())
+    }
+
+    /// What to do with each file. Of a resolved input.
+    fn plan(&self) -> Plan {
+        let columns = self.columns.clone();
+        match self.format {
+            Format::Criteo => Plan::Criteo,
+            Format::Movielens => Plan::Movielens,
+            Format::Libsvm => Plan::Libsvm,
+            Format::Libffm => Plan::Libffm { columns: columns.unwrap_or_default() },
+            Format::Parquet => Plan::Parquet { columns },
+            Format::Auto | Format::Csv | Format::Tsv => {
+                let dialect = Dialect {
+                    delimiter: self.delimiter.and_then(|c| u8::try_from(c).ok()).unwrap_or(b','),
+                    quote: (self.quote != Some(Quote::None)).then_some(b'"'),
+                    trims: self.trim == Some(Trim::Blanks),
+                };
+                Plan::Delimited { dialect, header: self.header.unwrap_or(Header::Present), columns }
+            }
+        }
+    }
+}
+
+/// Column names must be there and differ.
+pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
+    for (i, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            let error = Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
+            return Err(error.with_hint("name the columns yourself with `columns`"));
+        }
+        if let Some(first) = names[..i].iter().position(|other| other == name) {
+            let found = format!("\"{name}\" for columns {} and {}", first + 1, i + 1);
+            return Err(Error::input(input, "column names that differ", found).with_hint("name the columns yourself with `columns`"));
+        }
+    }
+    Ok(())
+}
+
+/// Regular files of a directory that look like data, sorted by name.
+fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
+        let path = entry.map_err(Error::io("list", directory))?.path();
+        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        if !is_hidden && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        let expected = format!("a file ending in one of .{}", EXTENSIONS.join(" ."));
+        return Err(
+            Error::input(directory.display().to_string(), expected, "none in this directory").with_hint("name the files themselves")
+        );
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,267 @@
+//! Parquet files, column chunk by column chunk in batches of rows.
+//!
+//! Every value becomes text exactly: integers and decimals digit by digit, floats as the shortest text
+//! that reads back as the same bits, booleans as 0 and 1, dates and times as integers in the unit of
+//! their column (96-bit timestamps in nanoseconds since 1970), null as an empty field. A list of values
+//! becomes `a|b|c`; nulls within it are left out.
+use super::input::check_names;
+use super::parquet_text::{Kind, Show};
+use crate::error::{Error, Result, nearest, quoted};
+use crate::row::{RawRow, RowSource};
+use parquet::basic::{ConvertedType, LogicalType};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type as types;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows decoded at a time.
+const BATCH: usize = 1024;
+
+/// Reader of one Parquet file.
+pub(super) struct Parquet {
+    reader: SerializedFileReader<File>,
+    file: Arc<str>,
+    columns: Vec<String>,
+    /// Leaf column of the file and its kind, for each of `columns`.
+    leaves: Vec<(usize, Kind)>,
+    chunks: Vec<Box<dyn Chunk>>,
+    next_group: usize,
+    /// Decoded rows not given out yet.
+    ready: usize,
+    rows: u64,
+}
+
+impl Parquet {
+    /// Opens `path`, to read all columns or those that `columns` names.
+    pub fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
+        let file: Arc<str> = path.display().to_string().into();
+        let opened = File::open(path).map_err(Error::io("open", path))?;
+        let reader = guarded(|| SerializedFileReader::new(opened)).map_err(|error| damaged(&file, &error.to_string()))?;
+        check_offsets(&reader, &file)?;
+        let schema = reader.metadata().file_metadata().schema_descr();
+        let roots = schema.root_schema().get_fields();
+        let all: Vec<String> = roots.iter().map(|field| field.name().to_owned()).collect();
+        if all.is_empty() {
+            return Err(Error::input(&*file, "columns", "a Parquet file without any"));
+        }
+        check_names(&all, &file)?;
+        let columns = columns.map_or_else(|| all.clone(), <[String]>::to_vec);
+        let mut leaves = Vec::new();
+        for name in &columns {
+            let Some(root) = all.iter().position(|other| other == name) else {
+                let near = nearest(name, all.iter().map(String::as_str));
+                let hint = near.map_or(format!("there are: {}", all.join(", ")), |near| format!("did you mean \"{near}\"?"));
+                return Err(Error::input(&*file, format!("a column \"{name}\""), "none of that name").with_hint(hint));
+            };
+            leaves.push(leaf(schema, root).map_err(|found| {
+                let error = Error::input(format!("{file}: column \"{name}\""), "single values or a list of them", found);
+                error.with_hint("flatten it when the file is written, or leave it out by naming the other columns in `columns`")
+            })?);
+        }
+        Ok(Parquet { reader, file, columns, leaves, chunks: Vec::new(), next_group: 0, ready: 0, rows: 0 })
+    }
+
+    /// Decodes the next batch of rows; `false` at the end.
+    fn decode(&mut self) -> Result<bool> {
+        loop {
+            let mut counts = Vec::with_capacity(self.chunks.len());
+            for (chunk, name) in self.chunks.iter_mut().zip(&self.columns) {
+                let count = guarded(|| chunk.decode());
+                counts.push(count.map_err(|error| damaged(&self.file, &format!("{error} (column \"{name}\" behind row {})", self.rows)))?);
+            }
+            if counts.iter().any(|&count| count != counts[0]) {
+                return Err(damaged(&self.file, &format!("columns of different lengths behind row {}", self.rows)));
+            }
+            match counts.first() {
+                Some(&count) if count > 0 => {
+                    self.ready = count;
+                    return Ok(true);
+                }
+                _ if self.next_group == self.reader.num_row_groups() => return Ok(false),
+                _ => self.open_group()?,
+            }
+        }
+    }
+
+    fn open_group(&mut self) -> Result<()> {
+        let damaged = |error: ParquetError| damaged(&self.file, &error.to_string());
+        let group = guarded(|| self.reader.get_row_group(self.next_group)).map_err(damaged)?;
+        self.chunks.clear();
+        for &(leaf, kind) in &self.leaves {
+            let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
+            let reader = guarded(|| group.get_column_reader(leaf)).map_err(damaged)?;
+            self.chunks.push(chunk(column, kind, reader));
+        }
+        self.next_group += 1;
+        Ok(())
+    }
+}
+
+impl RowSource for Parquet {
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
+        if self.ready == 0 && !self.decode()? {
+            return Ok(false);
+        }
+        self.ready -= 1;
+        self.rows += 1;
+        row.clear();
+        row.line = self.rows;
+        if !Arc::ptr_eq(&row.file, &self.file) {
+            row.file = Arc::clone(&self.file);
+        }
+        let mut unfit = None;
+        for (i, chunk) in self.chunks.iter_mut().enumerate() {
+            let mut result = Ok(());
+            row.push_with(|out| result = chunk.show(out));
+            if let Err(expected) = result {
+                unfit.get_or_insert((i, expected));
+            }
+        }
+        match unfit {
+            None => Ok(true),
+            Some((i, expected)) => {
+                let found = if row.field(i).is_empty() { "other bytes".to_owned() } else { quoted(row.field(i)) };
+                Err(Error::row(row.position(Some((i, &self.columns[i]))), expected, found))
+            }
+        }
+    }
+}
+
+/// The decoder takes for granted that no offset or size is negative.
+fn check_offsets(reader: &SerializedFileReader<File>, file: &str) -> Result<()> {
+    let chunks = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
+    for chunk in chunks {
+        let numbers = [chunk.data_page_offset(), chunk.dictionary_page_offset().unwrap_or(0), chunk.compressed_size(), chunk.num_values()];
+        if let Some(negative) = numbers.into_iter().find(|&number| number < 0) {
+            return Err(damaged(file, &format!("{negative} as offset or size of column \"{}\"", chunk.column_path())));
+        }
+    }
+    Ok(())
+}
+
+/// Runs a part of the decoder, which panics on some damaged files: a bad file is the user's, no bug of ours.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+    caught.unwrap_or_else(|_| Err(ParquetError::General("contradictory contents".to_owned())))
+}
+
+fn damaged(file: &str, found: &str) -> Error {
+    let error = Error::input(file, "a Parquet file", format!("something unreadable: {found}"));
+    error.with_hint("if it is one, it is damaged or cut off: copy or write it again")
+}
+
+/// The one leaf below top-level field `root`, or what is there instead.
+fn leaf(schema: &SchemaDescriptor, root: usize) -> Result<(usize, Kind), String> {
+    let field: &Type = &schema.root_schema().get_fields()[root];
+    let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == root);
+    let info = field.get_basic_info();
+    let is_list = info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List);
+    let (Some(leaf), None) = (leaves.next(), leaves.next()) else {
+        return Err("a struct or a map".to_owned());
+    };
+    let column = schema.column(leaf);
+    if field.is_group() && (!is_list || column.max_rep_level() != 1 || column.path().parts().len() > 3) {
+        return Err(if is_list { "a list of lists or structs" } else { "a struct or a map" }.to_owned());
+    }
+    match Kind::of(&column) {
+        Some(kind) => Ok((leaf, kind)),
+        None => Err(format!("values of type {} ({})", column.physical_type(), column.converted_type())),
+    }
+}
+
+/// The values of one column chunk, row by row.
+trait Chunk: Send {
+    /// Decodes the next rows; how many.
+    fn decode(&mut self) -> Result<usize, ParquetError>;
+
+    /// Appends the field of the next decoded row to `out`.
+    fn show(&mut self, out: &mut String) -> Result<(), &'static str>;
+}
+
+fn chunk(column: ColumnDescPtr, kind: Kind, reader: ColumnReader) -> Box<dyn Chunk> {
+    match reader {
+        ColumnReader::BoolColumnReader(_) => Box::new(Typed::<types::BoolType>::new(column, kind, reader)),
+        ColumnReader::Int32ColumnReader(_) => Box::new(Typed::<types::Int32Type>::new(column, kind, reader)),
+        ColumnReader::Int64ColumnReader(_) => Box::new(Typed::<types::Int64Type>::new(column, kind, reader)),
+        ColumnReader::Int96ColumnReader(_) => Box::new(Typed::<types::Int96Type>::new(column, kind, reader)),
+        ColumnReader::FloatColumnReader(_) => Box::new(Typed::<types::FloatType>::new(column, kind, reader)),
+        ColumnReader::DoubleColumnReader(_) => Box::new(Typed::<types::DoubleType>::new(column, kind, reader)),
+        ColumnReader::ByteArrayColumnReader(_) => Box::new(Typed::<types::ByteArrayType>::new(column, kind, reader)),
+        ColumnReader::FixedLenByteArrayColumnReader(_) => Box::new(Typed::<types::FixedLenByteArrayType>::new(column, kind, reader)),
+    }
+}
+
+/// A chunk of one physical type. Levels as in the Dremel paper: a value is there where its definition
+/// level is the greatest; a row begins where the repetition level is 0.
+struct Typed<T: types::DataType> {
+    reader: ColumnReaderImpl<T>,
+    kind: Kind,
+    greatest_definition: i16,
+    is_list: bool,
+    values: Vec<T::T>,
+    definitions: Vec<i16>,
+    repetitions: Vec<i16>,
+    next_value: usize,
+    next_level: usize,
+}
+
+impl<T: types::DataType> Typed<T> {
+    fn new(column: ColumnDescPtr, kind: Kind, reader: ColumnReader) -> Self {
+        Typed {
+            reader: get_typed_column_reader(reader),
+            kind,
+            greatest_definition: column.max_def_level(),
+            is_list: column.max_rep_level() > 0,
+            values: Vec::new(),
+            definitions: Vec::new(),
+            repetitions: Vec::new(),
+            next_value: 0,
+            next_level: 0,
+        }
+    }
+}
+
+impl<T: types::DataType> Chunk for Typed<T>
+where
+    T::T: Show,
+{
+    fn decode(&mut self) -> Result<usize, ParquetError> {
+        self.values.clear();
+        self.definitions.clear();
+        self.repetitions.clear();
+        (self.next_value, self.next_level) = (0, 0);
+        let read = self.reader.read_records(BATCH, Some(&mut self.definitions), Some(&mut self.repetitions), &mut self.values);
+        read.map(|(records, _, _)| records)
+    }
+
+    fn show(&mut self, out: &mut String) -> Result<(), &'static str> {
+        let start = out.len();
+        let mut result = Ok(());
+        loop {
+            let is_there = self.definitions.get(self.next_level).is_none_or(|&level| level == self.greatest_definition);
+            self.next_level += 1;
+            if let (true, Some(value)) = (is_there, self.values.get(self.next_value)) {
+                self.next_value += 1;
+                if out.len() > start {
+                    out.push('|');
+                }
+                let value_start = out.len();
+                result = result.and(value.show(self.kind, out));
+                if self.is_list && out[value_start..].contains('|') {
+                    result = Err("list values without `|`, which separates them here");
+                }
+            }
+            if !self.is_list || self.repetitions.get(self.next_level).is_none_or(|&level| level == 0) {
+                return result;
+            }
+        }
+    }
+}

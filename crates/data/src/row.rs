@@ -1,0 +1,76 @@
+//! One raw row as text fields. Readers refill the same [`RawRow`], so reading allocates nothing per row.
+use crate::error::{Position, Result};
+use std::sync::Arc;
+
+/// A row as text fields, in the order of [`RowSource::columns`]. An empty field is a missing value.
+#[derive(Debug, Clone, Default)]
+pub struct RawRow {
+    text: String,
+    ends: Vec<usize>,
+    /// 1-based line (text formats) or row (binary formats) where this row starts.
+    pub line: u64,
+    /// File the row comes from, as the user named it.
+    pub file: Arc<str>,
+}
+
+impl RawRow {
+    /// Empties the row; keeps its memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Appends a field.
+    pub fn push(&mut self, field: &str) {
+        self.text.push_str(field);
+        self.ends.push(self.text.len());
+    }
+
+    /// Appends a field written in place by `write`.
+    pub fn push_with(&mut self, write: impl FnOnce(&mut String)) {
+        write(&mut self.text);
+        self.ends.push(self.text.len());
+    }
+
+    /// Field `index`.
+    ///
+    /// # Panics
+    /// If the row has no such field.
+    pub fn field(&self, index: usize) -> &str {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.text[start..self.ends[index]]
+    }
+
+    /// All fields in order.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = &str> {
+        (0..self.len()).map(|i| self.field(i))
+    }
+
+    /// Number of fields.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether the row has no field.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Position of the row, or of its field `column` (0-based index and name).
+    pub fn position(&self, column: Option<(usize, &str)>) -> Position {
+        Position { file: self.file.to_string(), line: self.line, column: column.map(|(i, name)| (i + 1, name.to_owned())) }
+    }
+}
+
+/// A stream of raw rows in constant memory.
+pub trait RowSource: Send {
+    /// Names of the fields of every row.
+    fn columns(&self) -> &[String];
+
+    /// Refills `row`; `false` at the end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Row`] for a malformed row: call again to go on with the next one. Any other
+    /// error is final.
+    fn next_row(&mut self, row: &mut RawRow) -> Result<bool>;
+}

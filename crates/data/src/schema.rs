@@ -1,0 +1,277 @@
+//! What each column means. Written by `inspect`, edited by people, stored with every model.
+use crate::error::{Error, Result, nearest};
+use serde::{Deserialize, Serialize};
+
+/// Roles and encodings of the columns of an input. Columns not named are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// Texts that stand for a missing value, besides the empty one.
+    #[serde(default = "default_missing")]
+    pub missing: Vec<String>,
+    /// Column of sample weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+    /// Column that orders rows in time (for splits by time).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// What to predict.
+    pub label: Label,
+    /// Numeric inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dense: Vec<DenseColumn>,
+    /// Categorical inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categorical: Vec<CategoricalColumn>,
+}
+
+fn default_missing() -> Vec<String> {
+    ["NA", "N/A", "NULL", "null", "\\N"].map(str::to_owned).to_vec()
+}
+
+/// What to predict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Column.
+    pub column: String,
+    /// Binary clicks or numeric ratings.
+    #[serde(default)]
+    pub task: Task,
+    /// Turns the column into a click, e.g. `"rating >= 4"` (operators >= > <= < == !=); for binary tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Texts that count as positive; all other non-missing texts are negative. Excludes `rule`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positive: Vec<String>,
+}
+
+/// Kind of label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// 0 or 1; the model predicts a probability.
+    #[default]
+    Binary,
+    /// A number; the model predicts it directly.
+    Rating,
+}
+
+/// A numeric input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DenseColumn {
+    /// Column.
+    pub name: String,
+    /// Change of scale, fitted on the training split.
+    #[serde(default)]
+    pub transform: Transform,
+    /// Clip to these two quantiles of the training split (each in 0..=1) before `transform`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_quantiles: Option<[f64; 2]>,
+    /// Adds an input that is 1 where the value is missing. (A missing value itself becomes the mean.)
+    #[serde(default)]
+    pub missing_indicator: bool,
+}
+
+/// Change of scale of a dense column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transform {
+    /// As it is.
+    None,
+    /// (x - mean) / standard deviation.
+    #[default]
+    Standardize,
+    /// ln(1 + max(x, 0)), as the reference does for Criteo.
+    Log1p,
+}
+
+/// A categorical input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategoricalColumn {
+    /// Column.
+    pub name: String,
+    /// How texts become ids.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// One value, or several with a separator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi: Option<MultiValued>,
+    /// Columns that name the same table share its ids and its embedding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// Embedding width, if not the model's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_dim: Option<usize>,
+    /// How the vectors of several values become one, if not the model's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<Pooling>,
+}
+
+impl CategoricalColumn {
+    /// Name of the table that holds its ids: the shared one, or its own.
+    pub fn table_name(&self) -> &str {
+        self.table.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// How texts become ids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Encoding {
+    /// A dictionary of the training split. Row 0 is *missing*, row 1 is *unseen* (also values seen
+    /// fewer than `min_count` times), then the values by falling count, ties by text.
+    Vocabulary {
+        /// Least number of occurrences in the training split.
+        #[serde(default = "one")]
+        min_count: u64,
+    },
+    /// Row 0 is *missing*; a value goes to 1 + hash(value, seed) mod buckets.
+    Hash {
+        /// Number of buckets.
+        buckets: u32,
+        /// Seed of the hash.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// The text is the id, an integer below `bound`; row `bound` is *missing*.
+    Identity {
+        /// Ids are smaller than this; a larger one is an error.
+        bound: u32,
+    },
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Default for Encoding {
+    fn default() -> Self {
+        Encoding::Vocabulary { min_count: 1 }
+    }
+}
+
+/// A field that holds several values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MultiValued {
+    /// Between values: `a|b|c`.
+    pub separator: char,
+    /// Between a value and its weight: `a:0.5|b:2`. Absent: no weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_separator: Option<char>,
+}
+
+/// How the vectors of a bag become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Sum (weighted by the data where the bag carries weights).
+    #[default]
+    Sum,
+    /// Mean; an empty bag gives zero.
+    Mean,
+    /// Sum weighted by a learned weight per table row.
+    Learned,
+}
+
+impl Schema {
+    /// Reads a schema from TOML.
+    ///
+    /// # Errors
+    /// Names the unknown key and the nearest known one, or the contradiction.
+    pub fn from_toml(text: &str, name: &str) -> Result<Self> {
+        let schema: Schema = toml::from_str(text).map_err(|e| toml_error(name, &e))?;
+        schema.check(name)?;
+        Ok(schema)
+    }
+
+    /// The schema as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a schema is plain data")
+    }
+
+    /// Names of all columns that the schema uses, label first.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.label.column.as_str())
+            .chain(self.weight.as_deref())
+            .chain(self.time.as_deref())
+            .chain(self.dense.iter().map(|c| c.name.as_str()))
+            .chain(self.categorical.iter().map(|c| c.name.as_str()))
+    }
+
+    /// Contradictions that can be seen without data.
+    ///
+    /// # Errors
+    /// The first one found; `name` is the input it is reported for.
+    pub fn check(&self, name: &str) -> Result<()> {
+        if self.dense.is_empty() && self.categorical.is_empty() {
+            return Err(Error::input(name, "at least one dense or categorical column", "none"));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for column in self.dense.iter().map(|c| &c.name).chain(self.categorical.iter().map(|c| &c.name)) {
+            if column == &self.label.column {
+                return Err(Error::input(name, "inputs that do not hold the label", format!("column \"{column}\" as input and as label")));
+            }
+            if !seen.insert(column) {
+                return Err(Error::input(name, "each column once", format!("column \"{column}\" twice")));
+            }
+        }
+        for column in &self.dense {
+            if let Some([low, high]) = column.clip_quantiles
+                && !(0.0..=1.0).contains(&low) | !(0.0..=1.0).contains(&high) | (low >= high)
+            {
+                let what = format!("{name}: dense column \"{}\": clip_quantiles", column.name);
+                return Err(Error::input(what, "two rising quantiles in 0..=1", format!("[{low}, {high}]")));
+            }
+        }
+        for column in &self.categorical {
+            let what = format!("{name}: categorical column \"{}\"", column.name);
+            match column.encoding {
+                Encoding::Hash { buckets: 0, .. } => return Err(Error::input(what, "at least one bucket", "buckets = 0")),
+                Encoding::Identity { bound: 0 } => return Err(Error::input(what, "a bound of at least 1", "bound = 0")),
+                _ => {}
+            }
+            if column.embedding_dim == Some(0) {
+                return Err(Error::input(what, "a positive embedding_dim", "0"));
+            }
+            let table = column.table_name();
+            if let Some(other) = self.categorical.iter().find(|o| o.table_name() == table)
+                && (other.encoding != column.encoding || other.embedding_dim != column.embedding_dim)
+            {
+                let found = format!("another encoding or embedding_dim in \"{}\"", other.name);
+                return Err(Error::input(what, format!("the encoding and embedding_dim of its shared table \"{table}\""), found));
+            }
+        }
+        if self.label.rule.is_some() && !self.label.positive.is_empty() {
+            return Err(Error::input(format!("{name}: label"), "either `rule` or `positive`", "both"));
+        }
+        Ok(())
+    }
+}
+
+/// A TOML or JSON deserialisation error as ours: unknown keys get the nearest known one as a hint.
+pub fn toml_error(name: &str, error: &toml::de::Error) -> Error {
+    let message = error.message();
+    let converted = Error::input(name, "valid configuration", error.to_string().trim_end().to_owned());
+    match unknown_key_hint(message) {
+        Some(hint) => converted.with_hint(hint),
+        None => converted,
+    }
+}
+
+/// "did you mean" out of serde's "unknown field `x`, expected one of `a`, `b`".
+pub fn unknown_key_hint(message: &str) -> Option<String> {
+    if !message.contains("unknown field") && !message.contains("unknown variant") {
+        return None;
+    }
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    let known: Vec<&str> = names.collect();
+    Some(match nearest(unknown, known.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("known here: {}", known.join(", ")),
+    })
+}

@@ -1,0 +1,211 @@
+//! Which rows train, validate and test. Every pass over the data decides the same.
+use crate::error::{Error, Result};
+use crate::rng::mix;
+use serde::{Deserialize, Serialize};
+
+/// Part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Fits the encoder and the model.
+    Train,
+    /// Chooses when to stop.
+    Validation,
+    /// Measures the result.
+    Test,
+}
+
+/// Shares of validation and test; the rest trains.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shares {
+    /// Share of the validation rows.
+    pub validation: f64,
+    /// Share of the test rows.
+    pub test: f64,
+}
+
+/// How rows are split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Split {
+    /// By a seeded hash of the row number.
+    Random {
+        /// Share of the validation rows.
+        #[serde(default = "tenth")]
+        validation: f64,
+        /// Share of the test rows.
+        #[serde(default = "tenth")]
+        test: f64,
+        /// Seed.
+        #[serde(default)]
+        seed: u64,
+    },
+    /// By the order of the rows, which is that of time: the last ones test, those before validate.
+    Order {
+        /// Share of the validation rows.
+        #[serde(default = "tenth")]
+        validation: f64,
+        /// Share of the test rows.
+        #[serde(default = "tenth")]
+        test: f64,
+    },
+    /// By the schema's time column: the latest test, those before validate; equal times stay together.
+    Time {
+        /// Share of the validation rows.
+        #[serde(default = "tenth")]
+        validation: f64,
+        /// Share of the test rows.
+        #[serde(default = "tenth")]
+        test: f64,
+    },
+    /// By the text of a column (given folds); rows that are in neither list train.
+    Column {
+        /// Column.
+        column: String,
+        /// Texts of validation rows.
+        #[serde(default)]
+        validation: Vec<String>,
+        /// Texts of test rows.
+        #[serde(default)]
+        test: Vec<String>,
+    },
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Split::Random { validation: tenth(), test: tenth(), seed: 0 }
+    }
+}
+
+impl Split {
+    /// The shares, where there are any.
+    pub fn shares(&self) -> Option<Shares> {
+        match *self {
+            Split::Random { validation, test, .. } | Split::Order { validation, test } | Split::Time { validation, test } => {
+                Some(Shares { validation, test })
+            }
+            Split::Column { .. } => None,
+        }
+    }
+
+    /// Shares that leave no room for training.
+    ///
+    /// # Errors
+    /// Saying so.
+    pub fn check(&self) -> Result<()> {
+        let Some(Shares { validation, test }) = self.shares() else { return Ok(()) };
+        let valid = |x: f64| (0.0..1.0).contains(&x);
+        if valid(validation) && valid(test) && validation + test < 1.0 {
+            return Ok(());
+        }
+        let found = format!("validation = {validation}, test = {test}");
+        Err(Error::input("data.split", "shares in 0..1 that leave rows for training", found))
+    }
+
+    /// Whether a first pass over the data must collect [`Survey`].
+    pub fn needs_survey(&self) -> bool {
+        matches!(self, Split::Order { .. } | Split::Time { .. })
+    }
+}
+
+/// What a first pass learns for the split.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Good rows.
+    pub rows: u64,
+    /// Their times, for splits by time.
+    pub times: Vec<f64>,
+}
+
+/// Decides the part of each good row.
+#[derive(Debug, Clone)]
+pub enum Assigner {
+    /// Everything to one part (explicit files).
+    All(Part),
+    /// By hash: (validation share, test share, seed).
+    Random(f64, f64, u64),
+    /// From these row numbers on: validation, test.
+    Order(u64, u64),
+    /// From these times on: validation, test.
+    Time(f64, f64),
+    /// By text: validation, test.
+    Column(Vec<String>, Vec<String>),
+}
+
+impl Assigner {
+    /// For a split and what the first pass learned.
+    pub fn new(split: &Split, survey: Survey) -> Self {
+        match split {
+            Split::Random { validation, test, seed } => Assigner::Random(*validation, *test, *seed),
+            Split::Order { validation, test } => {
+                let (validation, test) = cuts(Shares { validation: *validation, test: *test }, survey.rows);
+                Assigner::Order(validation, test)
+            }
+            Split::Time { validation, test } => {
+                let shares = Shares { validation: *validation, test: *test };
+                let mut times = survey.times;
+                times.sort_unstable_by(f64::total_cmp);
+                let (validation, test) = cuts(shares, times.len() as u64);
+                let at = |row: u64| times.get(row as usize).copied().unwrap_or(f64::INFINITY);
+                Assigner::Time(at(validation), at(test))
+            }
+            Split::Column { validation, test, .. } => Assigner::Column(validation.clone(), test.clone()),
+        }
+    }
+
+    /// Part of the good row number `row` (from 0) with this time and this text of the fold column.
+    pub fn part(&self, row: u64, time: f64, fold: &str) -> Part {
+        let from = |is_test: bool, is_validation: bool| match (is_test, is_validation) {
+            (true, _) => Part::Test,
+            (_, true) => Part::Validation,
+            _ => Part::Train,
+        };
+        match self {
+            Assigner::All(part) => *part,
+            Assigner::Random(validation, test, seed) => {
+                let u = (mix(mix(*seed ^ 0x5bf0_3635).wrapping_add(row)) >> 11) as f64 / (1u64 << 53) as f64;
+                from(u < *test, u < test + validation)
+            }
+            Assigner::Order(validation, test) => from(row >= *test, row >= *validation),
+            Assigner::Time(validation, test) => from(time >= *test, time >= *validation),
+            Assigner::Column(validation, test) => from(test.iter().any(|t| t == fold), validation.iter().any(|v| v == fold)),
+        }
+    }
+}
+
+/// First validation row and first test row of `rows` rows in order.
+fn cuts(shares: Shares, rows: u64) -> (u64, u64) {
+    let test = rows - (rows as f64 * shares.test).round() as u64;
+    (test - (rows as f64 * shares.validation).round() as u64, test)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_met() {
+        let split = Split::Random { validation: 0.2, test: 0.1, seed: 3 };
+        let assigner = Assigner::new(&split, Survey::default());
+        let count = |part| (0..100_000).filter(|&r| assigner.part(r, 0.0, "") == part).count();
+        assert!(count(Part::Test).abs_diff(10_000) < 400 && count(Part::Validation).abs_diff(20_000) < 500);
+        let order = Assigner::new(&Split::Order { validation: 0.1, test: 0.1 }, Survey { rows: 10, times: vec![] });
+        let parts: Vec<Part> = (0..10).map(|r| order.part(r, 0.0, "")).collect();
+        assert_eq!(parts[7..], [Part::Train, Part::Validation, Part::Test]);
+    }
+
+    #[test]
+    fn equal_times_stay_together() {
+        let times = vec![5.0, 1.0, 5.0, 5.0, 2.0, 3.0, 9.0, 9.0, 8.0, 4.0];
+        let split = Split::Time { validation: 0.2, test: 0.2 };
+        let assigner = Assigner::new(&split, Survey { rows: 10, times });
+        assert_eq!([4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")), [Part::Train, Part::Validation, Part::Validation, Part::Test]);
+        let fold =
+            Assigner::new(&Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] }, Survey::default());
+        assert_eq!(["1", "4", "5"].map(|f| fold.part(0, 0.0, f)), [Part::Train, Part::Validation, Part::Test]);
+    }
+}

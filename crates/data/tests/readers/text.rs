@@ -1,0 +1,164 @@
+//! Delimited text and the streams under it.
+use crate::{Files, read, read_text, refusal};
+use dlrm_data::readers::{Format, Header, Input, Quote, Trim};
+use dlrm_data::{Error, RawRow};
+use std::io::Write;
+
+#[test]
+fn header_quotes_and_line_numbers() {
+    let found = read_text("a.csv", "\u{feff}id,name\r\n1,\"x, \"\"y\"\"\nz\"\n\n2,w\r\n3,β");
+    assert_eq!(found.columns, ["id", "name"]);
+    assert_eq!(found.rows, [["1", "x, \"y\"\nz"], ["2", "w"], ["3", "β"]]);
+    assert_eq!(found.lines, [2, 5, 6]);
+    assert_eq!(found.bad, [""; 0]);
+}
+
+#[test]
+fn bad_rows_say_where_and_the_next_row_follows() {
+    let files = Files::new(&[("a.csv", b"id,name\n1,x\n2\n3,y,z\n4,\xff\xfe\n5,\"a\"b\n6,ok\n7,\"open\n8,lost?\n")]);
+    let found = read(&Input { quote: Some(Quote::Double), ..files.input(&["a.csv"]) }).expect("opened");
+    assert_eq!(found.rows, [["1", "x"], ["6", "ok"], ["8", "lost?"]]);
+    assert_eq!(found.lines, [2, 7, 9]);
+    assert_eq!(
+        found.bad,
+        [
+            "a.csv:3:2 (column \"name\"): expected 2 fields, found 1",
+            "a.csv:4:3: expected 2 fields, found 3",
+            "a.csv:5:2 (column \"name\"): expected UTF-8 text, found byte 0xff in \"4,��\"",
+            "a.csv:6:2 (column \"name\"): expected a delimiter or the line end behind a closing quote, found \"5,\\\"a\\\"b\"",
+            "a.csv:8:2 (column \"name\"): expected a closing quote, found none before the end of the file: \"7,\\\"open\"",
+        ]
+    );
+}
+
+#[test]
+fn every_pass_is_the_same() {
+    let files = Files::new(&[("a.csv", b"id,name\n1,x\n2\n3,\"y\n4,z\n")]);
+    let input = files.input(&["a.csv"]);
+    let first = read(&input).expect("opened");
+    assert_eq!(read(&input).expect("opened"), first);
+    assert_eq!(read(&input.resolve().expect("resolved")).expect("opened"), first);
+}
+
+#[test]
+fn resolved_inputs_are_complete_and_stored_as_toml() {
+    let files = Files::new(&[("a.data", b"39, State-gov, <=50K\n50, Self-emp, >50K\n38, Private, <=50K\n")]);
+    let input = files.input(&["a.data"]).resolve().expect("resolved");
+    assert_eq!((input.format, input.delimiter), (Format::Csv, Some(',')));
+    assert_eq!((input.quote, input.header, input.trim), (Some(Quote::Double), Some(Header::Absent), Some(Trim::Blanks)));
+    assert_eq!(input.columns.as_deref().expect("names"), ["column_1", "column_2", "column_3"]);
+    assert_eq!(read(&input).expect("opened").rows[0], ["39", "State-gov", "<=50K"]);
+    let text = toml::to_string(&input).expect("toml");
+    assert_eq!(toml::from_str::<Input>(&text).expect("read back"), input);
+    assert_eq!(input.resolve().expect("resolved again"), input);
+    assert_eq!(input.byte_len().expect("a size"), 59);
+
+    let named: Input = toml::from_str("paths = [\"x\"]\ncolumns = [\"age\", \"work\", \"income\"]").expect("toml");
+    let named = Input { paths: input.paths, ..named };
+    assert_eq!(read(&named).expect("opened").columns, ["age", "work", "income"]);
+    let unknown = toml::from_str::<Input>("paths = []\ndelimeter = \",\"").expect_err("unknown");
+    assert!(unknown.message().contains("unknown field"), "{unknown}");
+}
+
+#[test]
+fn given_details_are_obeyed() {
+    let files = Files::new(&[("a.txt", b"a\"b;c,d\nx;y\n")]);
+    let input = Input { delimiter: Some(','), header: Some(Header::Absent), ..files.input(&["a.txt"]) };
+    assert_eq!(read(&input).expect("opened").rows, [["a\"b;c", "d"]]);
+    let renamed = Input { header: Some(Header::Present), columns: Some(vec!["p".into(), "q".into()]), ..files.input(&["a.txt"]) };
+    let found = read(&renamed).expect("opened");
+    assert_eq!((found.columns, found.rows), (vec!["p".to_owned(), "q".to_owned()], vec![vec!["x".to_owned(), "y".to_owned()]]));
+    let wrong = Input { columns: Some(vec!["p".into()]), header: Some(Header::Present), ..files.input(&["a.txt"]) };
+    assert!(
+        refusal(&wrong).0.ends_with("a.txt:1: expected 1 fields, as many as `columns` names, found a header of 2"),
+        "{:?}",
+        refusal(&wrong)
+    );
+}
+
+#[test]
+fn unusable_inputs_are_refused_with_a_hint() {
+    let files = Files::new(&[
+        ("empty.csv", b""),
+        ("blank.csv", b"\n\r\n"),
+        ("twice.csv", b"a,b,a\n1,2,3\n"),
+        ("unnamed.csv", b"a,,c\n1,2,3\n"),
+        ("a.csv", b"x\n1\n"),
+        ("mac.csv", b"a,b\r1,2\r3,4\r"),
+    ]);
+    let present = |name: &str| Input { header: Some(Header::Present), ..files.input(&[name]) };
+    for name in ["empty.csv", "blank.csv"] {
+        assert!(refusal(&files.input(&[name])).0.ends_with("expected rows, found an empty file"));
+    }
+    assert!(
+        refusal(&present("twice.csv"))
+            .0
+            .contains("twice.csv:1 (header): expected column names that differ, found \"a\" for columns 1 and 3")
+    );
+    assert!(refusal(&present("unnamed.csv")).0.contains("an empty one for column 2"));
+    assert!(refusal(&files.input(&["mac.csv"])).1.contains("tr "));
+    assert!(matches!(files.input(&["none.csv"]).open(), Err(Error::Io { action: "open", .. })));
+    assert!(refusal(&Input::default()).0.contains("at least one file"));
+    let tab = Input { delimiter: Some('é'), ..files.input(&["a.csv"]) };
+    assert!(refusal(&tab).1.contains("usual ones"));
+    let criteo = Input { delimiter: Some(','), ..files.input(&["a.csv"]).with_format(Format::Criteo) };
+    assert!(refusal(&criteo).0.contains("`delimiter`"));
+    assert!(refusal(&files.input(&["a.csv"]).with_format(Format::Criteo)).1.contains("csv"));
+    let nothing = Files::new(&[("README", b"text")]);
+    assert!(refusal(&Input::new([nothing.directory()])).0.contains("a file ending in one of .csv"));
+}
+
+#[test]
+fn formats_are_parsed_with_a_hint() {
+    assert_eq!("criteo".parse::<Format>().expect("known"), Format::Criteo);
+    let error = "movilens".parse::<Format>().expect_err("unknown");
+    assert_eq!(error.hint(), Some("did you mean \"movielens\"?"));
+    assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 8]);
+}
+
+#[test]
+fn several_files_are_one_stream() {
+    let files = Files::new(&[("b.csv", b"id,x\n3,c"), ("a.csv", b"id,x\n1,a\n2\n"), ("c.csv", b"id,y\n4,d\n"), ("note.md", b"no data")]);
+    let found = read(&files.input(&["a.csv", "b.csv"])).expect("opened");
+    assert_eq!(found.rows, [["1", "a"], ["3", "c"]]);
+    assert_eq!(found.lines, [2, 2]);
+    assert_eq!(found.bad, ["a.csv:3:2 (column \"x\"): expected 2 fields, found 1"]);
+    let (message, _) = refusal(&files.input(&["a.csv", "c.csv"]));
+    assert!(message.contains("c.csv: expected column 2 to be \"x\" as in ") && message.ends_with("a.csv, found \"y\""), "{message}");
+    std::fs::remove_file(files.path("c.csv")).expect("removed");
+    let directory = Input::new([files.directory()]);
+    assert_eq!(read(&directory).expect("opened").rows, [["1", "a"], ["3", "c"]]);
+    assert_eq!(directory.files().expect("files"), [files.path("a.csv"), files.path("b.csv")]);
+}
+
+#[test]
+fn packed_files_read_alike_and_truncation_is_final() {
+    let text: String = std::iter::once("id,x\n".to_owned()).chain((0..20_000).map(|i| format!("{i},{}\n", i * i))).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).expect("packed");
+    let gzip = gzip.finish().expect("packed");
+    let zstd = zstd::encode_all(text.as_bytes(), 1).expect("packed");
+    let files = Files::new(&[("a.csv", text.as_bytes()), ("b.csv", &gzip), ("c.csv", &zstd), ("cut.csv.gz", &gzip[..gzip.len() / 2])]);
+    let plain = read(&files.input(&["a.csv"])).expect("opened");
+    assert_eq!(plain.rows.len(), 20_000);
+    assert_eq!(read(&files.input(&["b.csv"])).expect("opened"), plain);
+    assert_eq!(read(&files.input(&["c.csv"])).expect("opened"), plain);
+    // The columns of a file that breaks off far behind its beginning are known, so it opens.
+    let cut = read(&Input { columns: Some(vec!["id".into(), "x".into()]), ..files.input(&["cut.csv.gz"]) });
+    let message = cut.map_or_else(|error| error.to_string(), |cut| cut.end.expect("a final error"));
+    assert!(message.contains("cut.csv.gz: expected a whole gzip file, found its end inside line"), "{message}");
+}
+
+#[test]
+fn an_open_quote_costs_bounded_memory_and_one_row() {
+    let mut text = String::from("id,x\n1,\"open\n");
+    (2..1_600_000).for_each(|i| text += &format!("{i},abcdefg\n"));
+    assert!(text.len() > 18 << 20);
+    let files = Files::new(&[("a.csv", text.as_bytes())]);
+    let mut source = files.input(&["a.csv"]).open().expect("opened");
+    let mut row = RawRow::default();
+    let error = source.next_row(&mut row).expect_err("open");
+    assert!(error.to_string().contains("a.csv:2:2 (column \"x\"): expected a closing quote, found none within 16 MiB"), "{error}");
+    assert!(source.next_row(&mut row).expect("the next row"));
+    assert_eq!((row.field(0), row.line), ("2", 3));
+}
