@@ -1,0 +1,242 @@
+//! Declares a model's parameters by name, before any memory is taken: the plan (counts, bytes) can be
+//! looked at and refused; [`Builder::finish`] then allocates and initialises.
+use crate::error::{Error, Result};
+use crate::init::Init;
+use crate::tape::{Tape, Var};
+use crate::weights::{GroupId, Param, ParamId, SlotSpec, Table, Weights};
+use dlrm_data::batch::Layout;
+use dlrm_data::schema::Pooling;
+use dlrm_kernels::{Buffer, Isa};
+use std::ops::Range;
+
+/// Parameters start on multiples of this many floats (a cache line).
+const ALIGN: usize = 16;
+
+/// Activation after a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// y = x
+    Identity,
+    /// y = max(x, 0)
+    Relu,
+}
+
+/// Whether a layer has a bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bias {
+    /// y = x Wᵀ + b
+    With,
+    /// y = x Wᵀ
+    Without,
+}
+
+/// Handle of a fully connected layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Linear {
+    /// [N, K]
+    pub weight: ParamId,
+    /// `[N]`
+    pub bias: Option<ParamId>,
+    /// K
+    pub inputs: usize,
+    /// N
+    pub outputs: usize,
+    /// Applied to the result.
+    pub activation: Activation,
+}
+
+impl Linear {
+    /// [S, K] → [S, N]
+    pub fn forward(&self, t: &mut Tape<'_>, x: Var) -> Var {
+        t.linear(x, *self)
+    }
+}
+
+/// Layers one after another.
+#[derive(Debug, Clone)]
+pub struct Mlp {
+    /// In order.
+    pub layers: Vec<Linear>,
+}
+
+impl Mlp {
+    /// [S, inputs] → [S, outputs]
+    pub fn forward(&self, t: &mut Tape<'_>, x: Var) -> Var {
+        self.layers.iter().fold(x, |x, layer| layer.forward(t, x))
+    }
+}
+
+/// One feature to embed.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    /// Index in [`Layout::features`].
+    pub feature: usize,
+    /// Width.
+    pub dim: usize,
+    /// How pooled.
+    pub pooling: Pooling,
+}
+
+struct TableSpec {
+    name: String,
+    rows: usize,
+    dim: usize,
+    learned: bool,
+    init: Init,
+}
+
+/// Declares parameters.
+pub struct Builder<'a> {
+    layout: &'a Layout,
+    params: Vec<Param>,
+    inits: Vec<Init>,
+    matrices: Vec<ParamId>,
+    tables: Vec<TableSpec>,
+    slots: Vec<SlotSpec>,
+    groups: Vec<Range<usize>>,
+}
+
+impl<'a> Builder<'a> {
+    /// Nothing declared yet.
+    pub fn new(layout: &'a Layout) -> Self {
+        Builder {
+            layout,
+            params: Vec::new(),
+            inits: Vec::new(),
+            matrices: Vec::new(),
+            tables: Vec::new(),
+            slots: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// The shape of the data.
+    pub fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+
+    /// A dense parameter.
+    pub fn param(&mut self, name: &str, shape: &[usize], init: Init) -> ParamId {
+        let start = self.params.last().map_or(0, |p| p.range.end.next_multiple_of(ALIGN));
+        let len: usize = shape.iter().product();
+        self.params.push(Param { name: name.to_owned(), shape: shape.to_vec(), range: start..start + len });
+        self.inits.push(init);
+        ParamId(self.params.len() as u32 - 1)
+    }
+
+    /// A fully connected layer `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]`; initialised as in the
+    /// reference: weights normal with variance 2 / (inputs + outputs), biases normal with variance 1 / outputs.
+    ///
+    /// # Errors
+    /// If a width is zero.
+    pub fn linear(&mut self, name: &str, inputs: usize, outputs: usize, activation: Activation, bias: Bias) -> Result<Linear> {
+        let scale = (2.0 / (inputs + outputs) as f64).sqrt();
+        let bias_init = Init::Normal((1.0 / outputs as f64).sqrt());
+        self.linear_with(name, (inputs, outputs), activation, bias, (Init::Normal(scale), bias_init))
+    }
+
+    /// The same with given initialisations of weight and bias.
+    ///
+    /// # Errors
+    /// If a width is zero.
+    pub fn linear_with(
+        &mut self,
+        name: &str,
+        (inputs, outputs): (usize, usize),
+        activation: Activation,
+        bias: Bias,
+        (weight_init, bias_init): (Init, Init),
+    ) -> Result<Linear> {
+        if inputs == 0 || outputs == 0 {
+            return Err(Error::new(format!("layer {name}"), "at least one input and one output", format!("{inputs} to {outputs}")));
+        }
+        let weight = self.param(&format!("{name}.weight"), &[outputs, inputs], weight_init);
+        self.matrices.push(weight);
+        let bias = (bias == Bias::With).then(|| self.param(&format!("{name}.bias"), &[outputs], bias_init));
+        Ok(Linear { weight, bias, inputs, outputs, activation })
+    }
+
+    /// Layers `name.0`, `name.1`, … with ReLU between them and `last` after the last.
+    ///
+    /// # Errors
+    /// If a width is zero.
+    pub fn mlp(&mut self, name: &str, inputs: usize, widths: &[usize], last: Activation) -> Result<Mlp> {
+        let mut layers = Vec::with_capacity(widths.len());
+        let mut width = inputs;
+        for (i, &outputs) in widths.iter().enumerate() {
+            let activation = if i + 1 == widths.len() { last } else { Activation::Relu };
+            layers.push(self.linear(&format!("{name}.{i}"), width, outputs, activation, Bias::With)?);
+            width = outputs;
+        }
+        Ok(Mlp { layers })
+    }
+
+    /// Features embedded together, their vectors side by side. Tables are called `prefix.<name>` and are
+    /// shared by features that share ids. The default initialisation of the reference is uniform in ±√(1/rows).
+    ///
+    /// # Errors
+    /// If two features share a table but want other widths.
+    pub fn embed(&mut self, prefix: &str, slots: &[Slot], init: Option<Init>) -> Result<GroupId> {
+        let first = self.slots.len();
+        for slot in slots {
+            let feature = &self.layout.features[slot.feature];
+            let table = &self.layout.tables[feature.table];
+            let name = format!("{prefix}.{}", table.name);
+            let learned = slot.pooling == Pooling::Learned;
+            let index = match self.tables.iter().position(|t| t.name == name) {
+                Some(index) if self.tables[index].dim != slot.dim => {
+                    let what = format!("embedding_dim of feature \"{}\"", feature.name);
+                    let expected = format!("{} as in the shared table {name}", self.tables[index].dim);
+                    return Err(Error::new(what, expected, slot.dim.to_string()));
+                }
+                Some(index) => index,
+                None if slot.dim == 0 => {
+                    return Err(Error::new(format!("embedding_dim of feature \"{}\"", feature.name), "at least 1", "0"));
+                }
+                None => {
+                    let init = init.unwrap_or(Init::Uniform((1.0 / table.rows.max(1) as f64).sqrt()));
+                    self.tables.push(TableSpec { name, rows: table.rows, dim: slot.dim, learned, init });
+                    self.tables.len() - 1
+                }
+            };
+            self.tables[index].learned |= learned;
+            let column = self.slots.last().map_or(0, |s| s.column + s.dim);
+            self.slots.push(SlotSpec { feature: slot.feature, table: index, pooling: slot.pooling, dim: slot.dim, column });
+        }
+        self.groups.push(first..self.slots.len());
+        Ok(GroupId(self.groups.len() as u32 - 1))
+    }
+
+    /// Number of parameters declared: (dense, tables).
+    pub fn count(&self) -> (usize, usize) {
+        let dense = self.params.iter().map(|p| p.range.len()).sum();
+        let tables = self.tables.iter().map(|t| t.rows * (t.dim + usize::from(t.learned))).sum();
+        (dense, tables)
+    }
+
+    /// Declared tables as (name, rows, dim).
+    pub fn tables(&self) -> impl Iterator<Item = (&str, usize, usize)> {
+        self.tables.iter().map(|t| (t.name.as_str(), t.rows, t.dim))
+    }
+
+    /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values.
+    pub fn finish(self, seed: u64, isa: Isa) -> Weights {
+        let mut dense = Buffer::zeroed(self.params.last().map_or(0, |p| p.range.end.next_multiple_of(ALIGN)));
+        for (param, init) in self.params.iter().zip(&self.inits) {
+            init.fill(&mut dense[param.range.clone()], seed, &param.name);
+        }
+        let tables = self.tables.into_iter().map(|spec| {
+            let mut values = Buffer::zeroed(spec.rows * spec.dim);
+            spec.init.fill(&mut values, seed, &spec.name);
+            // Learned pooling starts as the plain sum.
+            let row_weights = spec.learned.then(|| {
+                let mut ones = Buffer::zeroed(spec.rows);
+                ones.fill(1.0);
+                ones
+            });
+            Table { name: spec.name, rows: spec.rows, dim: spec.dim, values, row_weights }
+        });
+        let tables = tables.collect();
+        Weights::new(isa, (self.params, dense), tables, (self.slots, self.groups), &self.matrices)
+    }
+}

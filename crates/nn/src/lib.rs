@@ -1,0 +1,28 @@
+//! Floor 1 of dlrm: a tape of layer-sized operations, weights, gradients and optimisers.
+//!
+//! A model's `forward` records operations on a [`Tape`] for one shard of a batch; [`Tape::backward`] walks
+//! them back. Weights never change in either; every update goes through [`Optimizer::step`].
+//!
+//! Shape legend: B rows of a batch, S rows of a shard, n dense inputs, F features, D embedding dim.
+#![forbid(unsafe_code)]
+
+pub mod builder;
+pub mod error;
+pub mod gradients;
+pub mod init;
+pub mod loss;
+pub mod optimizer;
+pub mod row_index;
+pub mod tape;
+mod update;
+pub mod weights;
+
+pub use builder::{Activation, Bias, Builder, Linear, Mlp, Slot};
+pub use dlrm_kernels::{Isa, dot_interaction::Pairs};
+pub use error::{Error, Result};
+pub use gradients::{Gradients, Shape};
+pub use loss::Loss;
+pub use optimizer::{DenseOptimizer, Optimizer, TableOptimizer};
+pub use row_index::RowIndex;
+pub use tape::{Arena, Tape, Var};
+pub use weights::{GroupId, ParamId, TableId, Weights};

@@ -1,0 +1,336 @@
+//! Optimisers: their settings, their state and the step that turns gradients into weights.
+//!
+//! A step reduces the lanes in a fixed tree, sums every touched table row once and updates it. Work is split
+//! by parameter and row ranges, each element being computed the same way whoever does it, so the bits do
+//! not depend on the number of threads. Table state exists for rows; only [`TableOptimizer::Adam`] (exact)
+//! visits rows that the batch did not touch.
+use crate::gradients::Gradients;
+use crate::row_index::RowIndex;
+use crate::update;
+use crate::weights::Weights;
+use dlrm_data::Batch;
+use dlrm_kernels::{Buffer, elementwise};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Optimiser of the dense parameters. `l2` is added to the gradient as l2·w.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub enum DenseOptimizer {
+    /// Stochastic gradient descent with (heavy-ball) momentum.
+    Sgd {
+        lr: f64,
+        #[serde(default)]
+        momentum: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adagrad (Duchi et al. 2011).
+    Adagrad {
+        lr: f64,
+        #[serde(default = "adagrad_eps")]
+        eps: f64,
+        #[serde(default)]
+        initial_accumulator: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adam (Kingma and Ba 2015).
+    Adam {
+        lr: f64,
+        #[serde(default = "beta1")]
+        beta1: f64,
+        #[serde(default = "beta2")]
+        beta2: f64,
+        #[serde(default = "adam_eps")]
+        eps: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+    Adamw {
+        lr: f64,
+        #[serde(default = "beta1")]
+        beta1: f64,
+        #[serde(default = "beta2")]
+        beta2: f64,
+        #[serde(default = "adam_eps")]
+        eps: f64,
+        #[serde(default = "weight_decay")]
+        weight_decay: f64,
+    },
+}
+
+/// Optimiser of the tables. `l2` is added as l2·w to the gradient of touched rows only.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub enum TableOptimizer {
+    /// Stochastic gradient descent.
+    Sgd {
+        lr: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adagrad with one accumulator per element.
+    Adagrad {
+        lr: f64,
+        #[serde(default = "adagrad_eps")]
+        eps: f64,
+        #[serde(default)]
+        initial_accumulator: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adagrad with one accumulator per row (the reference's `rwsadagrad`).
+    RowwiseAdagrad {
+        lr: f64,
+        #[serde(default = "adagrad_eps")]
+        eps: f64,
+        #[serde(default)]
+        initial_accumulator: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Adam on touched rows only (PyTorch's `SparseAdam`).
+    AdamLazy {
+        lr: f64,
+        #[serde(default = "beta1")]
+        beta1: f64,
+        #[serde(default = "beta2")]
+        beta2: f64,
+        #[serde(default = "adam_eps")]
+        eps: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+    /// Exact Adam: every row's moments decay at every step. A step costs the size of the table.
+    Adam {
+        lr: f64,
+        #[serde(default = "beta1")]
+        beta1: f64,
+        #[serde(default = "beta2")]
+        beta2: f64,
+        #[serde(default = "adam_eps")]
+        eps: f64,
+        #[serde(default)]
+        l2: f64,
+    },
+}
+
+fn adagrad_eps() -> f64 {
+    1e-10
+}
+fn adam_eps() -> f64 {
+    1e-8
+}
+fn beta1() -> f64 {
+    0.9
+}
+fn beta2() -> f64 {
+    0.999
+}
+fn weight_decay() -> f64 {
+    0.01
+}
+
+impl DenseOptimizer {
+    /// Learning rate before any schedule.
+    pub fn lr(&self) -> f64 {
+        match *self {
+            Self::Sgd { lr, .. } | Self::Adagrad { lr, .. } | Self::Adam { lr, .. } | Self::Adamw { lr, .. } => lr,
+        }
+    }
+
+    /// Names and initial values of the state arrays, each as long as the parameters.
+    fn state(&self) -> Vec<(&'static str, f32)> {
+        match *self {
+            Self::Sgd { momentum: 0.0, .. } => vec![],
+            Self::Sgd { .. } => vec![("momentum", 0.0)],
+            Self::Adagrad { initial_accumulator, .. } => vec![("sum", initial_accumulator as f32)],
+            Self::Adam { .. } | Self::Adamw { .. } => vec![("m", 0.0), ("v", 0.0)],
+        }
+    }
+}
+
+impl TableOptimizer {
+    /// Learning rate before any schedule.
+    pub fn lr(&self) -> f64 {
+        match *self {
+            Self::Sgd { lr, .. }
+            | Self::Adagrad { lr, .. }
+            | Self::RowwiseAdagrad { lr, .. }
+            | Self::AdamLazy { lr, .. }
+            | Self::Adam { lr, .. } => lr,
+        }
+    }
+
+    /// Names, lengths and initial values of the state arrays of a table of `rows` × `dim`.
+    fn state(&self, rows: usize, dim: usize) -> Vec<(&'static str, usize, f32)> {
+        match *self {
+            Self::Sgd { .. } => vec![],
+            Self::Adagrad { initial_accumulator, .. } => vec![("sum", rows * dim, initial_accumulator as f32)],
+            Self::RowwiseAdagrad { initial_accumulator, .. } => vec![("sum", rows, initial_accumulator as f32)],
+            Self::AdamLazy { .. } | Self::Adam { .. } => vec![("m", rows * dim, 0.0), ("v", rows * dim, 0.0)],
+        }
+    }
+
+    /// Floats of state of a table of `rows` × `dim`, for plans.
+    pub fn state_len(&self, rows: usize, dim: usize) -> usize {
+        self.state(rows, dim).iter().map(|(_, len, _)| len).sum()
+    }
+}
+
+/// State arrays of one table (or of its learned pooling weights, a table of width 1).
+#[derive(Debug, Default)]
+pub(crate) struct TableState {
+    pub(crate) values: Vec<Buffer>,
+    pub(crate) row_weights: Vec<Buffer>,
+}
+
+/// Learning rates of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// For the dense parameters.
+    pub dense: f64,
+    /// For the tables.
+    pub tables: f64,
+}
+
+/// Settings and state of both optimisers.
+#[derive(Debug)]
+pub struct Optimizer {
+    dense: DenseOptimizer,
+    tables: TableOptimizer,
+    /// Bound of the global norm of all gradients, if any.
+    clip_norm: Option<f64>,
+    step: u64,
+    dense_state: Vec<Buffer>,
+    table_state: Vec<TableState>,
+    indices: Vec<RowIndex>,
+}
+
+impl Optimizer {
+    /// Fresh state for `weights`.
+    pub fn new(weights: &Weights, dense: DenseOptimizer, tables: TableOptimizer, clip_norm: Option<f64>) -> Self {
+        let filled = |len, value| {
+            let mut buffer = Buffer::zeroed(len);
+            if value != 0.0 {
+                buffer.fill(value);
+            }
+            buffer
+        };
+        let state_of = |rows, dim| tables.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
+        Optimizer {
+            dense,
+            tables,
+            clip_norm,
+            step: 0,
+            dense_state: dense.state().into_iter().map(|(_, value)| filled(weights.dense.len(), value)).collect(),
+            table_state: weights
+                .tables
+                .iter()
+                .map(|t| TableState {
+                    values: state_of(t.rows, t.dim),
+                    row_weights: t.row_weights.as_ref().map_or_else(Vec::new, |_| state_of(t.rows, 1)),
+                })
+                .collect(),
+            indices: weights.tables.iter().map(|_| RowIndex::default()).collect(),
+        }
+    }
+
+    /// Number of steps taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// Sets the number of steps taken (when resuming).
+    pub fn set_steps(&mut self, step: u64) {
+        self.step = step;
+    }
+
+    /// The configured learning rates.
+    pub fn base_rates(&self) -> Rates {
+        Rates { dense: self.dense.lr(), tables: self.tables.lr() }
+    }
+
+    /// State arrays as (name, values), in a fixed order, for checkpoints.
+    pub fn tensors(&self, weights: &Weights) -> Vec<(String, &[f32])> {
+        let mut all = Vec::new();
+        for ((kind, _), values) in self.dense.state().into_iter().zip(&self.dense_state) {
+            all.push((format!("dense.{kind}"), &values[..]));
+        }
+        for (table, state) in weights.tables.iter().zip(&self.table_state) {
+            let kinds = self.tables.state(table.rows, table.dim);
+            for ((kind, ..), values) in kinds.iter().zip(&state.values) {
+                all.push((format!("{}.{kind}", table.name), &values[..]));
+            }
+            for ((kind, ..), values) in kinds.iter().zip(&state.row_weights) {
+                all.push((format!("{}.{kind}", table.row_weights_name()), &values[..]));
+            }
+        }
+        all
+    }
+
+    /// The same for writing, in the same order.
+    pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
+        let tables = self.table_state.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
+        self.dense_state.iter_mut().chain(tables).map(|b| &mut b[..]).collect()
+    }
+
+    /// One update of `weights` from the gradients of `batch`. Uses the current rayon pool.
+    /// Returns the global norm of the gradients where clipping asks for it.
+    pub fn step(&mut self, weights: &mut Weights, gradients: &mut Gradients, batch: &Batch, rates: Rates) -> Option<f64> {
+        self.step += 1;
+        self.indices.par_iter_mut().enumerate().for_each(|(table, index)| index.build(weights, table, batch));
+        reduce_lanes(weights, gradients);
+        let norm = self.clip_norm.map(|_| self.norm(weights, gradients));
+        let scale = match (self.clip_norm, norm) {
+            // As PyTorch's clip_grad_norm_.
+            (Some(clip), Some(norm)) if norm > clip => (clip / (norm + 1e-6)) as f32,
+            _ => 1.0,
+        };
+        if scale != 1.0 {
+            gradients.lanes[0].dense.par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
+        }
+        let isa = weights.isa();
+        let dense = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, isa };
+        dense.run(&mut weights.dense, &mut self.dense_state, gradients.dense());
+        let dy = gradients.embedding(weights.embedding_width());
+        let tables = update::TableStep { optimizer: self.tables, lr: rates.tables, step: self.step, scale, isa };
+        tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
+        weights.repack();
+        norm
+    }
+
+    /// Global norm over dense gradients and summed row gradients.
+    fn norm(&self, weights: &Weights, gradients: &Gradients) -> f64 {
+        let dy = gradients.embedding(weights.embedding_width());
+        let dense = elementwise::sum_of_squares(gradients.dense());
+        let tables: Vec<f64> = (0..weights.tables.len())
+            .into_par_iter()
+            .map(|t| update::squared_norm(weights.isa(), &weights.tables[t], &self.indices[t], dy))
+            .collect();
+        (dense + tables.iter().sum::<f64>()).sqrt()
+    }
+}
+
+/// Floats of a dense parameter range that one task handles.
+pub(crate) const CHUNK: usize = 1 << 14;
+
+/// Sums all lanes into lane 0 as a fixed tree: (0+1)+(2+3) and so on.
+fn reduce_lanes(weights: &Weights, gradients: &mut Gradients) {
+    let isa = weights.isa();
+    gradients.lanes.par_iter_mut().for_each(|lane| lane.settle(weights));
+    let mut width = 1;
+    while width < gradients.lanes.len() {
+        for pair in gradients.lanes.chunks_mut(2 * width) {
+            if let (left, [right, ..]) = pair.split_at_mut(width.min(pair.len())) {
+                let sums = left[0].dense.par_chunks_mut(CHUNK).zip(right.dense.par_chunks(CHUNK));
+                sums.for_each(|(left, right)| elementwise::add(isa, left, right));
+            }
+        }
+        width *= 2;
+    }
+}

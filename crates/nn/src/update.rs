@@ -1,0 +1,237 @@
+//! Applies one step's gradients to ranges of parameters, in parallel.
+use crate::gradients::EmbeddingGradients;
+use crate::optimizer::{CHUNK, DenseOptimizer, TableOptimizer, TableState};
+use crate::row_index::RowIndex;
+use crate::weights::Table;
+use dlrm_kernels::optimizer::{self as kernel, Adam};
+use dlrm_kernels::{Buffer, Isa, elementwise};
+use rayon::prelude::*;
+
+/// A step of the dense parameters.
+pub(crate) struct DenseStep {
+    pub optimizer: DenseOptimizer,
+    pub lr: f64,
+    pub step: u64,
+    pub isa: Isa,
+}
+
+impl DenseStep {
+    pub(crate) fn run(&self, w: &mut [f32], state: &mut [Buffer], g: &[f32]) {
+        let chunks = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+        match state {
+            [] => chunks.for_each(|(w, g)| self.apply(w, [], g)),
+            [s] => chunks.zip(s.par_chunks_mut(CHUNK)).for_each(|((w, g), s)| self.apply(w, [s], g)),
+            [m, v, ..] => {
+                let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+                chunks.zip(state).for_each(|((w, g), (m, v))| self.apply(w, [m, v], g));
+            }
+        }
+    }
+
+    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &[f32]) {
+        let (isa, lr) = (self.isa, self.lr as f32);
+        match (self.optimizer, &mut state[..]) {
+            (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => kernel::momentum(isa, w, v, g, lr, momentum as f32, l2 as f32),
+            (DenseOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
+            (DenseOptimizer::Adagrad { eps, l2, .. }, [s]) => kernel::adagrad(isa, w, s, g, lr, eps as f32, l2 as f32),
+            (DenseOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
+                kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, l2, 0.0, self.step));
+            }
+            (DenseOptimizer::Adamw { beta1, beta2, eps, weight_decay, .. }, [m, v]) => {
+                kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, 0.0, weight_decay, self.step));
+            }
+            _ => unreachable!("the optimiser made its own state"),
+        }
+    }
+}
+
+fn adam(lr: f32, (beta1, beta2): (f64, f64), eps: f64, l2: f64, decay: f64, step: u64) -> Adam {
+    let settings = Adam { lr, eps: eps as f32, l2: l2 as f32, decay: decay as f32, ..Adam::default() };
+    settings.at_step(step, beta1, beta2)
+}
+
+/// A step of the tables.
+pub(crate) struct TableStep {
+    pub optimizer: TableOptimizer,
+    pub lr: f64,
+    pub step: u64,
+    /// Factor on every gradient (clipping).
+    pub scale: f32,
+    pub isa: Isa,
+}
+
+/// Touched rows `touched` of one table with exactly the memory they need: a run of rows starting at `first`.
+struct Task<'a> {
+    index: &'a RowIndex,
+    touched: std::ops::Range<usize>,
+    first: usize,
+    dim: usize,
+    values: &'a mut [f32],
+    state: Vec<&'a mut [f32]>,
+    row_weights: &'a mut [f32],
+    row_weights_state: Vec<&'a mut [f32]>,
+}
+
+/// Uses of rows that one task handles, so that a single large table still feeds several threads.
+const USES: usize = 8192;
+
+impl TableStep {
+    pub(crate) fn run(&self, tables: &mut [Table], states: &mut [TableState], indices: &[RowIndex], dy: EmbeddingGradients<'_>) {
+        let mut tasks = Vec::with_capacity(2 * tables.len());
+        for ((table, state), index) in tables.iter_mut().zip(states).zip(indices) {
+            self.split(table, state, index, &mut tasks);
+        }
+        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, task| self.update(task, dy, scratch));
+    }
+
+    /// Cuts a table's touched rows into tasks of about [`USES`] uses.
+    fn split<'a>(&self, table: &'a mut Table, state: &'a mut TableState, index: &'a RowIndex, tasks: &mut Vec<Task<'a>>) {
+        let rows = index.rows();
+        let (dim, table_rows) = (table.dim, table.rows);
+        let mut values = &mut table.values[..];
+        let mut row_weights = table.row_weights.as_deref_mut().unwrap_or_default();
+        let mut state_left: Vec<&mut [f32]> = state.values.iter_mut().map(|b| &mut b[..]).collect();
+        let mut row_state_left: Vec<&mut [f32]> = state.row_weights.iter_mut().map(|b| &mut b[..]).collect();
+        let (mut at, mut touched) = (0, 0);
+        while at < table_rows {
+            let mut end = touched;
+            while end < rows.len() && (end == touched || index.uses_before(end) - index.uses_before(touched) < USES) {
+                end += 1;
+            }
+            // The last task also owns the rows after its last touched one.
+            let next = if end < rows.len() { rows[end] as usize } else { table_rows };
+            let count = next - at;
+            tasks.push(Task {
+                index,
+                touched: touched..end,
+                first: at,
+                dim,
+                values: take(&mut values, count * dim),
+                state: state_left
+                    .iter_mut()
+                    .map(|s| {
+                        let len = if self.per_row() { count } else { count * dim };
+                        take(s, len)
+                    })
+                    .collect(),
+                row_weights: if row_weights.is_empty() { Default::default() } else { take(&mut row_weights, count) },
+                row_weights_state: row_state_left.iter_mut().map(|s| take(s, count)).collect(),
+            });
+            (at, touched) = (next, end);
+        }
+    }
+
+    /// Whether state is one value per row.
+    fn per_row(&self) -> bool {
+        matches!(self.optimizer, TableOptimizer::RowwiseAdagrad { .. })
+    }
+
+    fn update(&self, mut task: Task<'_>, dy: EmbeddingGradients<'_>, scratch: &mut Scratch) {
+        let dim = task.dim;
+        let exact = matches!(self.optimizer, TableOptimizer::Adam { .. });
+        scratch.resize(dim);
+        let Scratch { plain, learned, zero } = scratch;
+        let mut untouched_from = task.first;
+        for i in task.touched.clone() {
+            let id = task.index.rows()[i] as usize;
+            if exact {
+                for row in untouched_from..id {
+                    self.update_row(&mut task, row, zero, Some(0.0));
+                }
+                untouched_from = id + 1;
+            }
+            let any_learned = task.index.sum(self.isa, i, dy, plain, learned);
+            let at = id - task.first;
+            let mut row_gradient = (exact && !task.row_weights.is_empty()).then_some(0.0);
+            if any_learned {
+                // y = Σ r·e: the gradient of r is <dy, e>, that of e is r·dy; both from the old values.
+                let row = &task.values[at * dim..(at + 1) * dim];
+                row_gradient = Some(learned.iter().zip(row).map(|(d, e)| d * e).sum::<f32>() * self.scale);
+                elementwise::axpy(self.isa, plain, task.row_weights[at], learned);
+            }
+            if self.scale != 1.0 {
+                plain.iter_mut().for_each(|g| *g *= self.scale);
+            }
+            self.update_row(&mut task, id, plain, row_gradient);
+        }
+        if exact {
+            for row in untouched_from..task.first + task.values.len() / dim {
+                self.update_row(&mut task, row, zero, Some(0.0));
+            }
+        }
+    }
+
+    /// Row `id` of the table and, where it has a gradient, its learned pooling weight.
+    fn update_row(&self, task: &mut Task<'_>, id: usize, g: &[f32], row_gradient: Option<f32>) {
+        let at = id - task.first;
+        self.apply(&mut task.values[at * task.dim..(at + 1) * task.dim], &mut task.state, at, g);
+        if let Some(gradient) = row_gradient.filter(|_| !task.row_weights.is_empty()) {
+            self.apply(&mut task.row_weights[at..=at], &mut task.row_weights_state, at, &[gradient]);
+        }
+    }
+
+    /// One row `at` of the task: `w` are its weights.
+    fn apply(&self, w: &mut [f32], state: &mut [&mut [f32]], at: usize, g: &[f32]) {
+        let (isa, lr, dim) = (self.isa, self.lr as f32, w.len());
+        let row = at * dim..(at + 1) * dim;
+        match (self.optimizer, state) {
+            (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
+            (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => kernel::adagrad(isa, w, &mut s[row], g, lr, eps as f32, l2 as f32),
+            (TableOptimizer::RowwiseAdagrad { eps, l2, .. }, [s]) => {
+                kernel::rowwise_adagrad(isa, w, &mut s[at], g, lr, eps as f32, l2 as f32);
+            }
+            (TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }, [m, v]) => {
+                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
+                kernel::adam_lazy(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            }
+            (TableOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
+                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
+                kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            }
+            _ => unreachable!("the optimiser made its own state"),
+        }
+    }
+}
+
+/// Σ of squares of the summed gradients of one table (and of its learned pooling weights).
+pub(crate) fn squared_norm(isa: Isa, table: &Table, index: &RowIndex, dy: EmbeddingGradients<'_>) -> f64 {
+    let mut scratch = Scratch::default();
+    scratch.resize(table.dim);
+    let Scratch { plain, learned, .. } = &mut scratch;
+    let mut total = 0.0;
+    for (i, &id) in index.rows().iter().enumerate() {
+        index.sum(isa, i, dy, plain, learned);
+        if let Some(weights) = &table.row_weights {
+            let row = &table.values[id as usize * table.dim..][..table.dim];
+            let g = learned.iter().zip(row).map(|(d, e)| d * e).sum::<f32>();
+            total += f64::from(g) * f64::from(g);
+            elementwise::axpy(isa, plain, weights[id as usize], learned);
+        }
+        total += elementwise::sum_of_squares(plain);
+    }
+    total
+}
+
+/// Cuts `len` floats off the front of `rest`.
+fn take<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
+    let (front, back) = std::mem::take(rest).split_at_mut(len);
+    *rest = back;
+    front
+}
+
+/// Row-sized memory of a worker.
+#[derive(Default)]
+struct Scratch {
+    plain: Vec<f32>,
+    learned: Vec<f32>,
+    zero: Vec<f32>,
+}
+
+impl Scratch {
+    fn resize(&mut self, dim: usize) {
+        for buffer in [&mut self.plain, &mut self.learned, &mut self.zero] {
+            buffer.clear();
+            buffer.resize(dim, 0.0);
+        }
+    }
+}

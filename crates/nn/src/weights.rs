@@ -1,0 +1,222 @@
+//! All parameters of a model. Dense parameters lie in one flat buffer (so that reduction and update are
+//! single passes); tables each have their own, row-aligned memory.
+use crate::error::{Error, Result};
+use dlrm_data::schema::Pooling;
+use dlrm_kernels::matmul::{Packed, View};
+use dlrm_kernels::{Buffer, Isa};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// A dense parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParamId(pub(crate) u32);
+/// An embedding table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableId(pub(crate) u32);
+/// Features embedded together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupId(pub(crate) u32);
+
+/// Description of a dense parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// Dotted name; also its key in checkpoints.
+    pub name: String,
+    /// Shape, outermost first.
+    pub shape: Vec<usize>,
+    /// Place in the flat buffer.
+    pub range: Range<usize>,
+}
+
+/// Rows of an embedding.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Dotted name; also its key in checkpoints.
+    pub name: String,
+    /// R
+    pub rows: usize,
+    /// D
+    pub dim: usize,
+    /// [R, D]
+    pub values: Buffer,
+    /// `[R]` learned pooling weights, checkpoint key [`Table::row_weights_name`].
+    pub row_weights: Option<Buffer>,
+}
+
+impl Table {
+    /// Checkpoint key of the learned pooling weights: `tables.x` has `row_weights.x`.
+    pub fn row_weights_name(&self) -> String {
+        let own = self.name.split_once('.').map_or(self.name.as_str(), |(_, own)| own);
+        format!("row_weights.{own}")
+    }
+}
+
+/// One use of a table by a feature.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotSpec {
+    /// Which bags of the batch.
+    pub feature: usize,
+    /// Which table.
+    pub table: usize,
+    /// How pooled.
+    pub pooling: Pooling,
+    /// Width.
+    pub dim: usize,
+    /// Column of its gradient in a shard's embedding gradients.
+    pub column: usize,
+}
+
+/// A weight matrix in the two packed forms that the products need.
+#[derive(Debug, Clone)]
+struct Layer {
+    param: usize,
+    forward: Packed,
+    backward: Packed,
+}
+
+/// All parameters of a model.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    pub(crate) params: Vec<Param>,
+    pub(crate) dense: Buffer,
+    pub(crate) tables: Vec<Table>,
+    pub(crate) slots: Vec<SlotSpec>,
+    pub(crate) groups: Vec<Range<usize>>,
+    layers: Vec<Layer>,
+    layer_of: Vec<Option<u32>>,
+    isa: Isa,
+}
+
+impl Weights {
+    pub(crate) fn new(
+        isa: Isa,
+        (params, dense): (Vec<Param>, Buffer),
+        tables: Vec<Table>,
+        (slots, groups): (Vec<SlotSpec>, Vec<Range<usize>>),
+        matrices: &[ParamId],
+    ) -> Self {
+        let mut layer_of = vec![None; params.len()];
+        let mut layers = Vec::new();
+        for id in matrices {
+            layer_of[id.0 as usize] = Some(layers.len() as u32);
+            layers.push(Layer { param: id.0 as usize, forward: Packed::default(), backward: Packed::default() });
+        }
+        let mut weights = Weights { params, dense, tables, slots, groups, layers, layer_of, isa };
+        weights.repack();
+        weights
+    }
+
+    /// Descriptions of the dense parameters.
+    pub fn params(&self) -> &[Param] {
+        &self.params
+    }
+
+    /// Values of a dense parameter.
+    pub fn values(&self, id: ParamId) -> &[f32] {
+        &self.dense[self.params[id.0 as usize].range.clone()]
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Uses of tables by features, in the order in which models embed them.
+    pub fn slots(&self) -> &[SlotSpec] {
+        &self.slots
+    }
+
+    /// The instruction set that these weights are packed for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Width of a row of embedding gradients: the sum of all slots' widths.
+    pub fn embedding_width(&self) -> usize {
+        self.slots.last().map_or(0, |slot| slot.column + slot.dim)
+    }
+
+    /// Number of parameters: (dense, tables).
+    pub fn count(&self) -> (usize, usize) {
+        let dense = self.params.iter().map(|p| p.range.len()).sum();
+        let tables = self.tables.iter().map(|t| t.values.len() + t.row_weights.as_ref().map_or(0, |w| w.len())).sum();
+        (dense, tables)
+    }
+
+    /// Every tensor as (name, shape, values), in a fixed order.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
+        let mut all: Vec<(String, Vec<usize>, &[f32])> =
+            self.params.iter().map(|p| (p.name.clone(), p.shape.clone(), &self.dense[p.range.clone()])).collect();
+        for table in &self.tables {
+            all.push((table.name.clone(), vec![table.rows, table.dim], &table.values));
+            if let Some(weights) = &table.row_weights {
+                all.push((table.row_weights_name(), vec![table.rows], weights));
+            }
+        }
+        all
+    }
+
+    /// The same for writing. Call [`Weights::repack`] afterwards.
+    pub fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, &mut [f32])> {
+        let mut all: Vec<(String, Vec<usize>, &mut [f32])> = Vec::new();
+        let (mut rest, mut at) = (&mut self.dense[..], 0);
+        for param in &self.params {
+            let (_, after) = rest.split_at_mut(param.range.start - at);
+            let (values, after) = after.split_at_mut(param.range.len());
+            (rest, at) = (after, param.range.end);
+            all.push((param.name.clone(), param.shape.clone(), values));
+        }
+        for table in &mut self.tables {
+            let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
+            all.push((table.name.clone(), shape, &mut table.values));
+            if let Some(weights) = &mut table.row_weights {
+                all.push((weights_name, vec![table.rows], weights));
+            }
+        }
+        all
+    }
+
+    /// Sets one tensor by name.
+    ///
+    /// # Errors
+    /// If there is no such tensor or its length differs. Call [`Weights::repack`] after the last one.
+    pub fn set(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let mut tensors = self.tensors_mut();
+        let Some((_, shape, into)) = tensors.iter_mut().find(|(own, ..)| own == name) else {
+            let known: Vec<String> = tensors.into_iter().map(|(own, ..)| own).collect();
+            return Err(Error::new("tensor name", format!("one of {}", known.join(", ")), format!("\"{name}\"")));
+        };
+        if into.len() != values.len() {
+            return Err(Error::new(name, format!("{} values, shape {shape:?}", into.len()), format!("{}", values.len())));
+        }
+        into.copy_from_slice(values);
+        Ok(())
+    }
+
+    /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.
+    pub fn repack(&mut self) {
+        let Weights { params, dense, layers, isa, .. } = self;
+        layers.par_iter_mut().for_each(|layer| {
+            let param = &params[layer.param];
+            let (n, k) = (param.shape[0], param.shape[1]);
+            let w = View::of(&dense[param.range.clone()], k);
+            layer.forward.pack(*isa, w.transposed(), k, n);
+            layer.backward.pack(*isa, w, n, k);
+        });
+    }
+
+    fn layer(&self, id: ParamId) -> &Layer {
+        let layer = self.layer_of[id.0 as usize].expect("only matrices of layers are multiplied with");
+        &self.layers[layer as usize]
+    }
+
+    /// Wᵀ [K, N], packed.
+    pub(crate) fn packed_forward(&self, id: ParamId) -> &Packed {
+        &self.layer(id).forward
+    }
+
+    /// W [N, K], packed.
+    pub(crate) fn packed_backward(&self, id: ParamId) -> &Packed {
+        &self.layer(id).backward
+    }
+}
