@@ -1,0 +1,132 @@
+//! Checkpoints of a run: `step-N` holds weights, optimiser and position, `best-N` the best weights so far.
+use crate::error::{Error, Result};
+use crate::learner::Learner;
+use crate::saved::{self, Kind, Writer};
+use crate::tensors;
+use crate::trainer::State;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// The checkpoint directory of a run.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    dir: PathBuf,
+}
+
+impl Checkpoints {
+    /// In `dir`, which is made if needed.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn new(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+        Ok(Checkpoints { dir })
+    }
+
+    /// Writes `step-N`, then removes older ones and best weights that nothing refers to any more.
+    ///
+    /// # Errors
+    /// As the file system; older checkpoints are then untouched.
+    pub fn save(&self, learner: &Learner, state: &State) -> Result<PathBuf> {
+        let place = self.dir.join(format!("step-{:010}", state.step));
+        let weights = learner.network().weights();
+        let mut writer = Writer::new(&place, Kind::Checkpoint)?;
+        writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
+        let optimizer = learner.optimizer().tensors(weights);
+        let optimizer: Vec<_> = optimizer.into_iter().map(|(name, values)| (name, vec![values.len()], values)).collect();
+        writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
+        writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
+        writer.finish()?;
+        let best = state.best.map(|best| self.best(best.step));
+        for old in self.list("step-")?.into_iter().chain(self.list("best-")?) {
+            if old != place && Some(&old) != best.as_ref() {
+                fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
+            }
+        }
+        Ok(place)
+    }
+
+    /// The newest checkpoint.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn newest(&self) -> Result<PathBuf> {
+        self.list("step-")?
+            .pop()
+            .ok_or_else(|| Error::saved(&self.dir, "expected a checkpoint to resume from, found none").with_hint("train without --resume"))
+    }
+
+    /// Restores weights, optimiser and position from `checkpoint`.
+    ///
+    /// # Errors
+    /// If it is damaged or of another model or optimiser.
+    pub fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<State> {
+        saved::verify(checkpoint, Kind::Checkpoint)?;
+        read_weights(&checkpoint.join(WEIGHTS), learner)?;
+        let names: Vec<_> = learner.optimizer().tensors(learner.network().weights()).into_iter().map(|(name, _)| name).collect();
+        let arrays = learner.optimizer_mut().tensors_mut();
+        let mut arrays: Vec<_> = names.into_iter().zip(arrays).map(|(name, values)| (name, vec![values.len()], values)).collect();
+        tensors::read(&checkpoint.join(OPTIMIZER), &mut arrays)?;
+        let state: State = saved::read_json(&checkpoint.join(STATE))?;
+        learner.optimizer_mut().set_steps(state.step);
+        Ok(state)
+    }
+
+    /// Writes the best weights, of step `step`.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
+        let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
+        writer.file_with(WEIGHTS, |path| tensors::write(path, &learner.network().weights().tensors()))?;
+        writer.finish()
+    }
+
+    /// Restores the best weights.
+    ///
+    /// # Errors
+    /// If they are damaged or missing.
+    pub fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {
+        let dir = self.best(step);
+        saved::verify(&dir, Kind::Checkpoint)?;
+        read_weights(&dir.join(WEIGHTS), learner)
+    }
+
+    /// Removes everything, at the end of a run.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn remove(self) -> Result<()> {
+        fs::remove_dir_all(&self.dir).map_err(Error::io("remove", &self.dir))
+    }
+
+    fn best(&self, step: u64) -> PathBuf {
+        self.dir.join(format!("best-{step:010}"))
+    }
+
+    /// Checkpoints of a kind, oldest first.
+    fn list(&self, prefix: &str) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.dir).map_err(Error::io("read", &self.dir))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io("read", &self.dir))?;
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
+                found.push(entry.path());
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn read_weights(path: &Path, learner: &mut Learner) -> Result<()> {
+    let weights = learner.network_mut().weights_mut();
+    tensors::read(path, &mut weights.tensors_mut())?;
+    weights.repack();
+    Ok(())
+}

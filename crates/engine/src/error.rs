@@ -1,0 +1,136 @@
+//! Errors of the engine.
+use std::path::PathBuf;
+
+/// Result of the engine floor.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in a run. The command line maps each kind to an exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading or encoding data.
+    #[error(transparent)]
+    Data(#[from] dlrm_data::Error),
+    /// The model does not fit the data or the configuration.
+    #[error(transparent)]
+    Model(#[from] dlrm_nn::Error),
+    /// Scores that cannot be measured.
+    #[error(transparent)]
+    Metrics(#[from] crate::metrics::Error),
+    /// A configuration that cannot be used.
+    #[error("{what}: expected {expected}, found {found}")]
+    Config {
+        /// Key or flag.
+        what: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The loss became infinite or NaN.
+    #[error("training diverged: expected a finite loss, found {loss} at step {step}")]
+    Diverged {
+        /// Step, the first is 1.
+        step: u64,
+        /// The loss.
+        loss: f64,
+    },
+    /// A saved model or checkpoint that cannot be trusted.
+    #[error("{}: {problem}", path.display())]
+    Saved {
+        /// File or directory.
+        path: PathBuf,
+        /// What was expected and found.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// The plan needs more memory than there is.
+    #[error("{what}: needs {needed}, available {available}")]
+    Memory {
+        /// What does not fit.
+        what: String,
+        /// Bytes needed, for people.
+        needed: String,
+        /// Bytes available, for people.
+        available: String,
+        /// Cheaper options.
+        hint: String,
+    },
+    /// Worker threads could not be started.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The user asked to stop; what was done so far is saved.
+    #[error("interrupted at step {step}")]
+    Interrupted {
+        /// Steps done.
+        step: u64,
+        /// Checkpoint to resume from, if one was written.
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+impl Error {
+    /// A configuration error.
+    pub fn config(what: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Error::Config { what: what.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// A configuration error found by the floor below.
+    pub fn of_config(error: dlrm_data::Error) -> Self {
+        match error {
+            dlrm_data::Error::Input { input, expected, found, hint } => Error::Config { what: input, expected, found, hint },
+            other => Error::Data(other),
+        }
+    }
+
+    /// An error about saved files.
+    pub fn saved(path: impl Into<PathBuf>, problem: impl Into<String>) -> Self {
+        Error::Saved { path: path.into(), problem: problem.into(), hint: None }
+    }
+
+    /// An [`Error::Io`] for use in `map_err`.
+    pub fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Error::Config { hint, .. } | Error::Saved { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// What the user can do, where something can be said.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Data(e) => e.hint().map(str::to_owned),
+            Error::Metrics(e) => e.hint(),
+            Error::Config { hint, .. } | Error::Saved { hint, .. } => hint.clone(),
+            Error::Memory { hint, .. } => Some(hint.clone()),
+            Error::Diverged { .. } => Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into()),
+            Error::Threads { .. } => Some("give fewer with --threads".into()),
+            Error::Interrupted { checkpoint: Some(_), .. } => Some("go on with --resume".into()),
+            _ => None,
+        }
+    }
+}

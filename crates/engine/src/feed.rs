@@ -1,0 +1,69 @@
+//! Training rows for the trainer: from memory or from a stream, decoded ahead.
+use crate::error::Result;
+use crate::trainer::TrainingRows;
+use dlrm_data::batch::Layout;
+use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
+use dlrm_data::dataset::{Fitted, Sources};
+use dlrm_data::rng::Rng;
+use dlrm_data::{Batch, BatchSource};
+use std::sync::Arc;
+
+/// Rows in memory, in a new order every epoch.
+pub struct MemoryFeed {
+    rows: Arc<Batch>,
+    layout: Layout,
+    batch_size: usize,
+    seed: u64,
+    current: Option<Prefetch>,
+}
+
+impl MemoryFeed {
+    /// Over `rows` of this layout.
+    pub fn new(rows: Arc<Batch>, layout: Layout, batch_size: usize, seed: u64) -> Self {
+        MemoryFeed { rows, layout, batch_size, seed, current: None }
+    }
+}
+
+impl TrainingRows for MemoryFeed {
+    fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
+        let batches = MemoryBatches::new(self.rows.clone(), self.batch_size, self.seed, epoch, skip);
+        self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
+        Ok(())
+    }
+
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        Ok(self.current.as_mut().expect("an epoch has been started").next_batch(out)?)
+    }
+}
+
+/// Rows read anew every epoch.
+pub struct StreamFeed<'a> {
+    sources: &'a Sources<'a>,
+    fitted: &'a Fitted,
+    layout: Layout,
+    batch_size: usize,
+    window: usize,
+    seed: u64,
+    current: Option<Prefetch>,
+}
+
+impl<'a> StreamFeed<'a> {
+    /// Over the training rows of `sources`, shuffled in windows.
+    pub fn new(sources: &'a Sources<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
+        let layout = fitted.encoder.layout();
+        StreamFeed { sources, fitted, layout, batch_size, window, seed, current: None }
+    }
+}
+
+impl TrainingRows for StreamFeed<'_> {
+    fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
+        let (rows, rng) = (self.sources.stream(self.fitted)?, Rng::new(self.seed, epoch));
+        let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng, skip)?;
+        self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
+        Ok(())
+    }
+
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        Ok(self.current.as_mut().expect("an epoch has been started").next_batch(out)?)
+    }
+}

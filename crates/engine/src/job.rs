@@ -1,0 +1,389 @@
+//! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
+use crate::checkpoint::Checkpoints;
+use crate::config::{Baseline, Residence, RunConfig};
+use crate::error::{Error, Result};
+use crate::feed::{MemoryFeed, StreamFeed};
+use crate::learner::{self, Learner};
+use crate::metrics::{Metrics, Ranking, Scored};
+use crate::model_dir::{self, Golden, StoredMetrics};
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::report::Stage;
+use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
+use dlrm_data::Batch;
+use dlrm_data::dataset::{Dataset, Fitted, PartStats, Sources};
+use dlrm_data::schema::Task;
+use dlrm_data::split::Part;
+use dlrm_models::{LrConfig, ModelConfig};
+use dlrm_nn::{DenseOptimizer, Isa, Optimizer, TableOptimizer};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A run to be done.
+pub struct Job {
+    /// Complete configuration: resolved input, schema, loss, monitor.
+    pub config: RunConfig,
+    /// Run directory, if results are to be kept.
+    pub out: Option<PathBuf>,
+    /// Go on from the newest checkpoint in it.
+    pub start: Start,
+    /// Worker threads; no result depends on it.
+    pub threads: usize,
+    /// Instruction set.
+    pub isa: Isa,
+    /// Bytes of memory that may be used.
+    pub memory_limit: Option<u64>,
+}
+
+/// Where a run starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the beginning, in a directory that holds no other run.
+    Fresh,
+    /// At the beginning, replacing what the directory holds.
+    Overwrite,
+    /// At the newest checkpoint.
+    Resume,
+}
+
+/// What a run tells while it goes.
+pub trait JobObserver: Observer {
+    /// A new part of the work begins.
+    fn stage(&mut self, _name: &str) {}
+    /// The plan is known; training has not started.
+    fn planned(&mut self, _plan: &Plan) {}
+}
+
+impl JobObserver for Unobserved {}
+
+/// Logits of one candidate on the parts it is measured on.
+pub struct Scoring {
+    /// Name in running text.
+    pub name: String,
+    /// Number of parameters.
+    pub parameters: Option<u64>,
+    /// Logits of (validation, test).
+    pub logits: [Vec<f32>; 2],
+}
+
+/// A finished run.
+pub struct Trained {
+    /// The model with its best weights.
+    pub network: Network,
+    /// The encoder and what fitting saw.
+    pub fitted: Fitted,
+    /// What it needed.
+    pub plan: Plan,
+    /// How training went.
+    pub state: State,
+    /// Model first, then baselines.
+    pub scorings: Vec<Scoring>,
+    /// Encoded rows of (train, validation, test); train is empty when streaming.
+    pub parts: [Arc<Batch>; 3],
+    /// How they looked.
+    pub stats: [PartStats; 3],
+    /// Share of each model table's rows that no training row touched.
+    pub untouched: Vec<f64>,
+    /// Metrics of the model by part.
+    pub metrics: StoredMetrics,
+    /// What took how long.
+    pub stages: Vec<Stage>,
+    /// Name of the part that results are quoted on: test, or what there is.
+    pub verdict_part: Part,
+}
+
+/// Rows whose scores are stored with the model.
+const GOLDEN_ROWS: usize = 8;
+
+/// Names of the model's parts in a run directory.
+const CHECKPOINTS: &str = "checkpoints";
+const CONFIG: &str = "config.toml";
+const ENCODER: &str = "encoder.json";
+
+impl Job {
+    /// Does the run.
+    ///
+    /// # Errors
+    /// As reading, configuration, memory, the file system, divergence or interruption.
+    pub fn run(&self, sources: &Sources<'_>, observer: &mut dyn JobObserver) -> Result<Trained> {
+        self.config.check()?;
+        let schema = self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
+        let task = schema.label.task;
+        self.check_out()?;
+        let mut clock = Clock::new();
+        observer.stage("fitting the encoder");
+        let fitted = sources.fit(schema)?;
+        clock.lap("fit the encoder", Some(fitted.rows.iter().sum()));
+        let plan = Plan::new(&self.config, &fitted)?;
+        observer.planned(&plan);
+        plan.check(self.memory_limit)?;
+        let checkpoints = self.prepare_out(&fitted)?;
+
+        observer.stage("encoding");
+        let streaming = self.config.data.residence == Residence::Stream;
+        let Dataset { parts, stats } = sources.encode(&fitted, |part| !(streaming && part == Part::Train))?;
+        let parts = parts.map(Arc::new);
+        clock.lap("encode", Some(fitted.rows.iter().sum()));
+        let feed = |seed| -> Box<dyn TrainingRows + '_> {
+            let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
+            if streaming {
+                Box::new(StreamFeed::new(sources, &fitted, batch, window, seed))
+            } else {
+                Box::new(MemoryFeed::new(parts[0].clone(), fitted.encoder.layout(), batch, seed))
+            }
+        };
+
+        observer.stage("training");
+        let (learner, state) = self.train(&fitted, &parts, &mut *feed(self.config.train.seed), checkpoints.as_ref(), observer)?;
+        clock.lap("train", Some(state.rows));
+        observer.stage("measuring");
+        let mut scorings = vec![scoring(&learner, self.config.model.kind().to_uppercase(), &parts)];
+        scorings.push(label_mean(&stats[0], task, &parts));
+        clock.lap("score", Some(fitted.rows[1] + fitted.rows[2]));
+        if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
+            observer.stage("training the baseline");
+            scorings.insert(1, self.baseline(&fitted, &parts, task, &mut *feed(self.config.train.seed), observer)?);
+            clock.lap("train and score the baseline", None);
+        }
+        let metrics = stored_metrics(&scorings[0], &parts, task)?;
+        let untouched = untouched(&learner, &fitted, streaming.then_some(sources), &parts[0])?;
+        let network = learner.into_network();
+        if let Some(out) = &self.out {
+            observer.stage("saving");
+            let golden = self.golden(&network, sources, &fitted)?;
+            model_dir::save(&out.join("model"), &network, &fitted.encoder, &self.config, &metrics, &golden)?;
+            // Only now is the run safe without its checkpoints.
+            checkpoints.map_or(Ok(()), Checkpoints::remove)?;
+            clock.lap("save", None);
+        }
+        let verdict_part = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
+        Ok(Trained {
+            network,
+            fitted,
+            plan,
+            state,
+            scorings,
+            parts,
+            stats,
+            untouched,
+            metrics,
+            stages: clock.stages,
+            verdict_part: verdict_part.unwrap_or(Part::Train),
+        })
+    }
+
+    /// Refuses to write over another run.
+    fn check_out(&self) -> Result<()> {
+        let Some(out) = &self.out else { return Ok(()) };
+        let held =
+            [("model", "a finished model"), (CHECKPOINTS, "an unfinished run")].into_iter().find(|(name, _)| out.join(name).exists());
+        match (self.start, held) {
+            (Start::Fresh, Some((name, what))) => {
+                let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
+                Err(Error::config("output directory", "a new or empty directory", format!("{what} in {}", out.display()))
+                    .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
+            }
+            (Start::Resume, None | Some(("model", _))) if !out.join(CHECKPOINTS).exists() => {
+                let found = if held.is_some() { "a finished model" } else { "none" };
+                Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}")).with_hint("train without --resume"))
+            }
+            _ => std::fs::create_dir_all(out).map_err(Error::io("create", out)),
+        }
+    }
+
+    /// Readies the run directory: what resuming must find again is written first.
+    fn prepare_out(&self, fitted: &Fitted) -> Result<Option<Checkpoints>> {
+        let Some(out) = &self.out else { return Ok(None) };
+        let dir = out.join(CHECKPOINTS);
+        let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
+        let write = |path: PathBuf, contents: &[u8]| std::fs::write(&path, contents).map_err(Error::io("write", &path));
+        if self.start == Start::Resume {
+            let path = dir.join(ENCODER);
+            let stored = std::fs::read(&path).map_err(Error::io("read", &path))?;
+            if stored != encoder {
+                return Err(Error::saved(path, "expected the data that the run started with, found other values")
+                    .with_hint("give the same files and settings, or start again with --overwrite"));
+            }
+            return Checkpoints::new(dir).map(Some);
+        }
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
+        }
+        let checkpoints = Checkpoints::new(&dir)?;
+        write(dir.join(ENCODER), &encoder)?;
+        write(dir.join(CONFIG), self.config.to_toml().as_bytes())?;
+        Ok(Some(checkpoints))
+    }
+
+    /// Trains the model, from a checkpoint where asked.
+    fn train(
+        &self,
+        fitted: &Fitted,
+        parts: &[Arc<Batch>; 3],
+        rows: &mut dyn TrainingRows,
+        checkpoints: Option<&Checkpoints>,
+        observer: &mut dyn JobObserver,
+    ) -> Result<(Learner, State)> {
+        let config = &self.config.train;
+        let task = fitted.encoder.schema().label.task;
+        let mut learner = self.learner(&self.config.model, config, fitted)?;
+        let state = match checkpoints.filter(|_| self.start == Start::Resume) {
+            Some(checkpoints) => checkpoints.load(&checkpoints.newest()?, &mut learner)?,
+            None => State::default(),
+        };
+        let validation = Some(&*parts[Part::Validation as usize]).filter(|rows| !rows.is_empty());
+        let trainer = Trainer { config, task, validation, checkpoints };
+        let state = trainer.run(&mut learner, rows, state, observer)?;
+        Ok((learner, state))
+    }
+
+    fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
+        let pool = learner::pool(self.threads)?;
+        let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
+        let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
+        Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
+    }
+
+    /// Logistic (linear) regression on the same rows, trained to its own best.
+    fn baseline(
+        &self,
+        fitted: &Fitted,
+        parts: &[Arc<Batch>; 3],
+        task: Task,
+        rows: &mut dyn TrainingRows,
+        observer: &mut dyn JobObserver,
+    ) -> Result<Scoring> {
+        let (lr, beta1, beta2, eps, l2) = (5e-3, 0.9, 0.999, 1e-8, 0.0);
+        let config = TrainConfig {
+            epochs: self.config.train.epochs.max(50),
+            optimizer: DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 },
+            table_optimizer: TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
+            schedule: Default::default(),
+            patience: self.config.train.patience.max(2),
+            checkpoint_every: None,
+            ..self.config.train.clone()
+        };
+        let mut learner = self.learner(&ModelConfig::Lr(LrConfig {}), &config, fitted)?;
+        let validation = Some(&*parts[Part::Validation as usize]).filter(|rows| !rows.is_empty());
+        // Without validation rows nothing says when to stop, so the baseline gets the model's epochs.
+        let config = if validation.is_none() { TrainConfig { epochs: self.config.train.epochs, ..config } } else { config };
+        let trainer = Trainer { config: &config, task, validation, checkpoints: None };
+        let mut quiet = StopOnly(observer);
+        trainer.run(&mut learner, rows, State::default(), &mut quiet)?;
+        let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
+        Ok(scoring(&learner, name.into(), parts))
+    }
+
+    /// A few rows as text with their scores.
+    fn golden(&self, network: &Network, sources: &Sources<'_>, fitted: &Fitted) -> Result<Golden> {
+        let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
+        let (mut columns, mut rows) = (Vec::new(), Vec::new());
+        let schema = fitted.encoder.schema();
+        let inputs: Vec<&str> =
+            schema.dense.iter().map(|c| c.name.as_str()).chain(schema.categorical.iter().map(|c| c.name.as_str())).collect();
+        sources.visit(fitted, part.unwrap_or(Part::Train), |row| {
+            let places: Vec<usize> = inputs.iter().filter_map(|name| row.columns().iter().position(|c| c == name)).collect();
+            columns = inputs.iter().map(|&name| name.to_owned()).collect();
+            rows.push(places.iter().map(|&i| row.raw().field(i).to_owned()).collect());
+            rows.len() < GOLDEN_ROWS
+        })?;
+        let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
+        let isa = self.isa.level().name().to_owned();
+        Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|l| l.to_bits()).collect() })
+    }
+}
+
+/// Passes on the wish to stop, and nothing else.
+struct StopOnly<'a>(&'a mut dyn JobObserver);
+
+impl Observer for StopOnly<'_> {
+    fn should_stop(&mut self) -> bool {
+        self.0.should_stop()
+    }
+}
+
+/// The configuration that an unfinished run in `out` was started with.
+///
+/// # Errors
+/// If there is none.
+pub fn stored_config(out: &Path) -> Result<RunConfig> {
+    let path = out.join(CHECKPOINTS).join(CONFIG);
+    if !path.exists() {
+        return Err(Error::saved(out, "expected an unfinished run to resume, found none").with_hint("train without --resume"));
+    }
+    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    RunConfig::load(&text, &path.display().to_string(), &[])
+}
+
+/// Times the parts of a run, for the report only.
+struct Clock {
+    last: Instant,
+    stages: Vec<Stage>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Clock { last: Instant::now(), stages: Vec::new() }
+    }
+
+    fn lap(&mut self, name: &str, rows: Option<u64>) {
+        let now = Instant::now();
+        let seconds = (now - self.last).as_secs_f64();
+        self.stages.push(Stage { name: name.into(), seconds, rows });
+        self.last = now;
+    }
+}
+
+fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
+    let (dense, tables) = learner.network().weights().count();
+    Scoring { name, parameters: Some((dense + tables) as u64), logits: [1, 2].map(|p| learner.logits(&parts[p])) }
+}
+
+/// Predicts the mean label of the training rows for every row.
+fn label_mean(train: &PartStats, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
+    let mean = train.label_sum / train.rows.max(1) as f64;
+    let constant = match task {
+        Task::Binary => {
+            // A column of one class has no finite logit.
+            let p = mean.clamp(1e-6, 1.0 - 1e-6);
+            (p / (1.0 - p)).ln()
+        }
+        Task::Rating => mean,
+    };
+    Scoring { name: "label mean".into(), parameters: Some(1), logits: [1, 2].map(|p| vec![constant as f32; parts[p].len()]) }
+}
+
+fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Result<StoredMetrics> {
+    let mut metrics = StoredMetrics::new();
+    for (name, part, logits) in [("validation", 1, &model.logits[0]), ("test", 2, &model.logits[1])] {
+        if !parts[part].is_empty() {
+            let scored = Scored::new(task, logits, &parts[part].labels, parts[part].weights.as_deref())?;
+            metrics.insert(name.into(), Metrics::of(&scored, &Ranking::new(&scored)));
+        }
+    }
+    Ok(metrics)
+}
+
+/// Share of the rows of each table that no training row touched.
+fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<&Sources<'_>>, train: &Batch) -> Result<Vec<f64>> {
+    let weights = learner.network().weights();
+    let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
+    let mut mark = |batch: &Batch| {
+        for slot in weights.slots() {
+            batch.bags[slot.feature].ids.iter().for_each(|&id| touched[slot.table][id as usize] = true);
+        }
+    };
+    match stream {
+        None => mark(train),
+        Some(sources) => {
+            let mut rows = sources.stream(fitted)?;
+            let mut batch = Batch::new(&fitted.encoder.layout());
+            while rows.append(&mut batch)? {
+                mark(&batch);
+                batch.clear();
+            }
+        }
+    }
+    Ok(touched.iter().map(|rows| rows.iter().filter(|&&t| !t).count() as f64 / rows.len().max(1) as f64).collect())
+}

@@ -1,0 +1,131 @@
+//! One training step: shards forward and backward on worker threads, then the optimiser.
+//!
+//! A batch is cut into shards; lane l sums the gradients of shards l, l + L, … in this order; lanes are summed
+//! as a tree. None of it depends on which thread does what, so the bits are the same at any thread count.
+use crate::error::{Error, Result};
+use crate::network::Network;
+use dlrm_data::Batch;
+use dlrm_nn::optimizer::Rates;
+use dlrm_nn::{Arena, Gradients, Loss, Optimizer, Shape, Tape};
+use rayon::prelude::*;
+
+/// A network in training.
+pub struct Learner {
+    network: Network,
+    optimizer: Optimizer,
+    gradients: Gradients,
+    loss: Loss,
+    pool: rayon::ThreadPool,
+}
+
+impl Learner {
+    /// Joins a network and its optimiser; `threads` workers.
+    ///
+    /// # Errors
+    /// If the worker threads cannot be started.
+    pub fn new(network: Network, optimizer: Optimizer, loss: Loss, shape: Shape, threads: usize) -> Result<Self> {
+        let pool = pool(threads)?;
+        let gradients = Gradients::new(network.weights(), shape);
+        Ok(Learner { network, optimizer, gradients, loss, pool })
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network, for restoring weights.
+    pub fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// The network, at the end of training.
+    pub fn into_network(self) -> Network {
+        self.network
+    }
+
+    /// The optimiser.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// The optimiser, for restoring its state.
+    pub fn optimizer_mut(&mut self) -> &mut Optimizer {
+        &mut self.optimizer
+    }
+
+    /// The last step's gradients.
+    pub fn gradients(&self) -> &Gradients {
+        &self.gradients
+    }
+
+    /// The worker threads.
+    pub fn pool(&self) -> &rayon::ThreadPool {
+        &self.pool
+    }
+
+    /// Mean loss of the batch, and its gradients (not yet applied).
+    pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
+        let Learner { network, gradients, loss, pool, .. } = self;
+        let (rows, shape) = (batch.len(), gradients.shape);
+        gradients.resize(rows);
+        let mut shards: Vec<Vec<_>> = (0..shape.lanes).map(|_| Vec::new()).collect();
+        for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
+            shards[index % shape.lanes].push((index, shard, 0.0));
+        }
+        let lanes = gradients.lanes.par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
+        pool.install(|| {
+            lanes.for_each_init(Worker::default, |worker, (lane, shards)| {
+                lane.restart();
+                for (index, shard, sum) in shards {
+                    let start = *index * shape.shard_rows;
+                    let range = start..(start + shape.shard_rows).min(rows);
+                    let mut tape = Tape::new(network.weights(), batch, range.clone(), &mut worker.arena);
+                    let output = network.model().forward(&mut tape);
+                    worker.gradient.resize(range.len(), 0.0);
+                    let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
+                    let labels = &batch.labels[range];
+                    *sum = loss.forward_backward(&mut worker.gradient, tape.value(output), labels, weights, rows);
+                    tape.backward(output, &worker.gradient, lane, shard);
+                }
+            });
+        });
+        // Shard sums in the order of the rows, whatever lane they were in.
+        (0..shape.shards(rows)).map(|index| shards[index % shape.lanes][index / shape.lanes].2).sum()
+    }
+
+    /// One step on `batch`; returns its mean loss before the update.
+    ///
+    /// # Errors
+    /// If the loss is not finite (then the weights are unchanged).
+    pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
+        let loss = self.forward_backward(batch);
+        if !loss.is_finite() {
+            return Err(Error::Diverged { step: self.optimizer.steps() + 1, loss });
+        }
+        let Learner { network, optimizer, gradients, pool, .. } = self;
+        pool.install(|| optimizer.step(network.weights_mut(), gradients, batch, rates));
+        Ok(loss)
+    }
+
+    /// Logits of `batch`.
+    pub fn logits(&self, batch: &Batch) -> Vec<f32> {
+        self.pool.install(|| self.network.logits(batch))
+    }
+}
+
+/// Memory of a worker thread.
+#[derive(Default)]
+struct Worker {
+    arena: Arena,
+    gradient: Vec<f32>,
+}
+
+/// A pool of `threads` workers.
+///
+/// # Errors
+/// If the system refuses the threads.
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let built = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("dlrm-{i}")).build();
+    built.map_err(|e| Error::Threads { threads, reason: e.to_string() })
+}

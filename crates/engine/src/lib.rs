@@ -1,0 +1,31 @@
+//! Floor 3 of dlrm: training, evaluation, checkpoints, model directories, reports.
+//!
+//! * [`network`]: a model with its weights and its one forward pass.
+//! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
+//! * [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
+//! * [`metrics`]: log loss, exact AUC, calibration and their confidence intervals.
+#![forbid(unsafe_code)]
+
+pub mod checkpoint;
+pub mod config;
+pub mod error;
+pub mod feed;
+pub mod job;
+pub mod learner;
+pub mod metrics;
+pub mod model_dir;
+pub mod network;
+pub mod plan;
+pub mod report;
+pub mod saved;
+pub mod schedule;
+pub mod summary;
+pub mod tensors;
+pub mod trainer;
+
+pub use config::RunConfig;
+pub use error::{Error, Result};
+pub use learner::Learner;
+pub use model_dir::Predictor;
+pub use network::Network;
+pub use schedule::Schedule;

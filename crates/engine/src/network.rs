@@ -1,0 +1,56 @@
+//! A model with its weights, and its one forward pass: training, evaluation, prediction and later the server
+//! all score through [`Network::logits`]'s tape, so a row gets the same bits everywhere.
+use crate::error::Result;
+use dlrm_data::Batch;
+use dlrm_data::batch::Layout;
+use dlrm_models::{Model, ModelConfig};
+use dlrm_nn::{Arena, Builder, Isa, Tape, Weights};
+use rayon::prelude::*;
+
+/// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
+const ROWS: usize = 128;
+
+/// A model and its weights.
+pub struct Network {
+    model: Box<dyn Model>,
+    weights: Weights,
+}
+
+impl Network {
+    /// A freshly initialised network for data of this layout.
+    ///
+    /// # Errors
+    /// If the model does not fit the layout.
+    pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
+        let mut builder = Builder::new(layout);
+        let model = config.build(&mut builder)?;
+        Ok(Network { model, weights: builder.finish(seed, isa) })
+    }
+
+    /// The layers.
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// The weights, for loading and updating.
+    pub fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+
+    /// Logits of all rows of `batch`, on the current rayon pool.
+    pub fn logits(&self, batch: &Batch) -> Vec<f32> {
+        let mut logits = vec![0.0; batch.len()];
+        logits.par_chunks_mut(ROWS).enumerate().for_each_init(Arena::default, |arena, (chunk, out)| {
+            let start = chunk * ROWS;
+            let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
+            let output = self.model.forward(&mut tape);
+            out.copy_from_slice(tape.value(output));
+        });
+        logits
+    }
+}

@@ -1,0 +1,99 @@
+//! What a run will need, known before it starts.
+use crate::config::{Residence, RunConfig};
+use crate::error::{Error, Result};
+use dlrm_data::dataset::Fitted;
+use dlrm_nn::{Builder, DenseOptimizer};
+use serde::Serialize;
+
+/// Rows, parameters and bytes of a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Rows of (train, validation, test).
+    pub rows: [u64; 3],
+    /// Tables as (name, rows, dim), in the order of the model.
+    pub tables: Vec<(String, usize, usize)>,
+    /// Parameters outside tables.
+    pub dense_parameters: usize,
+    /// Parameters in tables.
+    pub table_parameters: usize,
+    /// Encoded rows in memory.
+    pub data_bytes: u64,
+    /// Weights in memory.
+    pub weight_bytes: u64,
+    /// Optimiser state and gradients in memory.
+    pub training_bytes: u64,
+    /// The finished model on disk.
+    pub disk_bytes: u64,
+}
+
+impl Plan {
+    /// The plan of a run whose encoder is fitted.
+    ///
+    /// # Errors
+    /// If the model does not fit the data.
+    pub fn new(config: &RunConfig, fitted: &Fitted) -> Result<Self> {
+        let layout = fitted.encoder.layout();
+        let mut builder = Builder::new(&layout);
+        config.model.build(&mut builder)?;
+        let (dense, in_tables) = builder.count();
+        let state: usize = builder.tables().map(|(_, rows, dim)| config.train.table_optimizer.state_len(rows, dim)).sum();
+        let dense_state = match config.train.optimizer {
+            DenseOptimizer::Sgd { momentum: 0.0, .. } => 0,
+            DenseOptimizer::Sgd { .. } | DenseOptimizer::Adagrad { .. } => dense,
+            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } => 2 * dense,
+        };
+        let kept = match config.data.residence {
+            Residence::Memory => 1.0,
+            // Validation and test rows are kept all the same.
+            Residence::Stream => (fitted.rows[1] + fitted.rows[2]) as f64 / fitted.rows.iter().sum::<u64>() as f64,
+        };
+        Ok(Plan {
+            rows: fitted.rows,
+            tables: builder.tables().map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect(),
+            dense_parameters: dense,
+            table_parameters: in_tables,
+            data_bytes: (fitted.encoded_bytes() as f64 * kept) as u64,
+            // Weight matrices are kept in two packed forms besides.
+            weight_bytes: 4 * (3 * dense + in_tables) as u64,
+            training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,
+            disk_bytes: 4 * (dense + in_tables) as u64,
+        })
+    }
+
+    /// Bytes in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        self.data_bytes + self.weight_bytes + self.training_bytes
+    }
+
+    /// Refuses a run that needs more than `limit` bytes, naming cheaper options.
+    ///
+    /// # Errors
+    /// If it does not fit.
+    pub fn check(&self, limit: Option<u64>) -> Result<()> {
+        let Some(limit) = limit.filter(|&limit| self.memory_bytes() > limit) else { return Ok(()) };
+        let (what, hint) = if self.data_bytes > self.weight_bytes + self.training_bytes {
+            ("the encoded rows", "stream them with --stream")
+        } else if self.training_bytes > self.weight_bytes {
+            ("the optimiser's state", "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the tables")
+        } else {
+            ("the tables", "lower model.embedding_dim, raise min_count, or hash large columns into fewer buckets")
+        };
+        Err(Error::Memory {
+            what: format!("memory, mostly for {what}"),
+            needed: bytes(self.memory_bytes()),
+            available: bytes(limit),
+            hint: hint.into(),
+        })
+    }
+}
+
+/// Bytes for people: `1.5 GB`.
+pub fn bytes(n: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 99.5 { format!("{value:.0} {}", units[unit]) } else { format!("{value:.1} {}", units[unit]) }
+}
