@@ -1,0 +1,227 @@
+//! Flags. Defaults that decide results live in the configuration types, not here.
+use super::failure::Failure;
+use clap::{Args, Parser, Subcommand};
+use dlrm::kernels::isa::{Isa, Level};
+use std::path::PathBuf;
+
+/// From raw click logs to a trained, evaluated, explained recommendation model.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Worker threads (results do not depend on it; default: all cores)
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+    /// Results as JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress on standard error
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Instruction set: scalar, avx2 or avx512 (default: the best this CPU has)
+    #[arg(long, global = true, env = "DLRM_ISA", hide_env = true, value_name = "NAME")]
+    pub isa: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train on simulated clicks whose best possible result is known; needs no data
+    Demo(DemoArgs),
+    /// Profile the columns of a file and write the schema that training would infer
+    Inspect(InspectArgs),
+    /// Train a model, measure it against baselines, write a model directory and a report
+    Train(Box<TrainArgs>),
+    /// Measure a trained model on labelled rows
+    Evaluate(EvaluateArgs),
+    /// Score rows with a trained model, as CSV on standard output
+    Predict(PredictArgs),
+    /// Describe a trained model
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Directory for the model and the report (default: runs/demo, replaced each time)
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Seed of the simulator and of training
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Simulated rows
+    #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1000..100_000_000))]
+    pub rows: u64,
+}
+
+/// How files are read.
+#[derive(Debug, Args, Default)]
+pub struct InputArgs {
+    /// Format: csv, tsv, criteo, movielens, libsvm, libffm, parquet (default: detected)
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+    /// Field separator of text files (default: detected; "tab" for a tab)
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// Column names of a headerless file, comma-separated
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Skip up to this many malformed rows; they are counted and listed
+    #[arg(long, value_name = "N")]
+    pub max_bad_rows: Option<u64>,
+}
+
+/// What is predicted.
+#[derive(Debug, Args, Default)]
+pub struct LabelArgs {
+    /// Label column
+    #[arg(long, value_name = "COLUMN")]
+    pub label: Option<String>,
+    /// What counts as a click, such as "rating >= 4"
+    #[arg(long, value_name = "RULE")]
+    pub label_rule: Option<String>,
+    /// Label value that counts as a click (may be repeated)
+    #[arg(long, value_name = "VALUE")]
+    pub positive: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Files or a data set directory
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub label: LabelArgs,
+    /// Where to write the inferred schema (TOML)
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args, Default)]
+pub struct TrainArgs {
+    /// Files or a data set directory (or named in the configuration)
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub label: LabelArgs,
+    /// Configuration or recipe (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory that relative paths in the configuration start from
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Change one key of the configuration (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Schema (TOML, as `inspect` writes it)
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// File of test rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// File of validation rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub validation: Vec<PathBuf>,
+    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
+    /// Model: dlrm or lr
+    #[arg(long, value_name = "KIND")]
+    pub model: Option<String>,
+    /// Passes over the training rows, at most
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u64>,
+    /// Rows per step
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Seed of initial weights, shuffling and random splits
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Read the rows anew every epoch instead of keeping them in memory
+    #[arg(long)]
+    pub stream: bool,
+    /// Do not train the logistic regression beside the model
+    #[arg(long)]
+    pub no_baseline: bool,
+    /// Memory that may be used, such as 8GB (default: what the system has free)
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Run directory: model, report, checkpoints
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Go on with an interrupted run in the run directory
+    #[arg(long, conflicts_with_all = ["overwrite", "config", "set", "schema"])]
+    pub resume: bool,
+    /// Replace what the run directory holds
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+    /// Files or a data set directory
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+    /// Files or a data set directory
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("expected a number from 1 to 1024".into()),
+    }
+}
+
+/// The instruction set of that name.
+pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Isa::detect()) };
+    let known = Level::ALL.map(Level::name).join(", ");
+    let level = Level::ALL.into_iter().find(|level| level.name() == name);
+    let level = level
+        .ok_or_else(|| Failure::usage(format!("--isa: expected one of {known}, found \"{name}\""), "leave it out for the best one"))?;
+    Isa::of(level).ok_or_else(|| Failure::usage(format!("--isa: this CPU has no {name}"), "leave it out for the best one"))
+}
+
+/// Bytes of a size such as `512MB` or `8GB`.
+pub fn size(text: &str) -> Result<u64, Failure> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 1e0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => f64::NAN,
+    };
+    let bytes = digits.trim().parse::<f64>().map_or(f64::NAN, |n| n * factor);
+    if bytes >= 1.0 && bytes.is_finite() {
+        return Ok(bytes as u64);
+    }
+    Err(Failure::usage(
+        format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
+        "give a number with kB, MB or GB",
+    ))
+}

@@ -1,0 +1,82 @@
+//! `dlrm evaluate`.
+use super::args::EvaluateArgs;
+use super::failure::Failure;
+use super::{Session, inputs, output};
+use dlrm::data::encoder::ValueCounts;
+use dlrm::data::parse::Labels;
+use dlrm::engine::metrics::{Bootstrap, Metric, Ranking, Scored};
+use dlrm::engine::report::SplitMetrics;
+use dlrm::engine::{Predictor, learner};
+
+/// Rows scored at a time.
+const CHUNK: usize = 16_384;
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
+    let pool = learner::pool(session.threads)?;
+    let predictor = Predictor::load(&args.model, session.isa)?;
+    let schema = predictor.encoder().schema();
+    let needed: Vec<&str> = schema.columns().collect();
+    let input = inputs::for_model(&args.input, &args.paths, &predictor.config().input, &needed)?;
+    let mut rows = predictor.open(&input, Labels::Required, args.input.max_bad_rows.unwrap_or(0))?;
+    let (mut logits, mut labels, mut counts) = (Vec::new(), Vec::new(), predictor.encoder().counts());
+    let mut weights: Option<Vec<f32>> = schema.weight.is_some().then(Vec::new);
+    loop {
+        let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
+        if scores.logits.is_empty() {
+            break;
+        }
+        logits.extend(scores.logits);
+        labels.extend(scores.labels);
+        if let (Some(all), Some(own)) = (&mut weights, scores.weights) {
+            all.extend(own);
+        }
+        for (sum, own) in counts.iter_mut().zip(scores.counts) {
+            *sum = ValueCounts { values: sum.values + own.values, missing: sum.missing + own.missing, unseen: sum.unseen + own.unseen };
+        }
+    }
+    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?;
+    let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
+    let columns: Vec<(&str, ValueCounts)> = schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
+    if session.json {
+        let columns: Vec<_> = columns
+            .iter()
+            .map(|(name, c)| serde_json::json!({"column": name, "missing": c.missing_rate(), "unseen": c.unseen_rate()}))
+            .collect();
+        let value = serde_json::json!({"metrics": found.metrics, "intervals": found.intervals, "columns": columns, "skipped_rows": rows.bad_rows()});
+        return output::print(&format!("{value}\n"));
+    }
+    output::print(&text(&found, &columns, rows.bad_rows()))
+}
+
+fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)], skipped: u64) -> String {
+    let metrics = &found.metrics;
+    let mut text = format!(
+        "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",
+        output::count(metrics.rows),
+        metrics.mean_label,
+        metrics.mean_prediction
+    );
+    let rows: Vec<Vec<String>> = Metric::ALL
+        .into_iter()
+        .filter_map(|metric| {
+            let value = metric.of(metrics)?;
+            let interval = found.interval(metric).map_or_else(String::new, |i| format!("{:.5} … {:.5}", i.low, i.high));
+            Some(vec![metric.title().to_owned(), format!("{value:.5}"), interval])
+        })
+        .collect();
+    text.push_str(&output::table(&["metric", "value", "95 % interval"], &rows));
+    let rows: Vec<Vec<String>> = columns
+        .iter()
+        .map(|(name, c)| {
+            vec![(*name).to_owned(), format!("{:.2} %", 100.0 * c.missing_rate()), format!("{:.2} %", 100.0 * c.unseen_rate())]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push_str(&format!("\n{}", output::table(&["column", "missing", "unseen"], &rows)));
+    }
+    if skipped > 0 {
+        text.push_str(&format!("\nnote: {} malformed rows were skipped\n", output::count(skipped)));
+    }
+    text
+}

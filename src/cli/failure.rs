@@ -1,0 +1,92 @@
+//! How the command ends when it cannot do what was asked: a message, a hint, an exit code by kind.
+use dlrm::engine::Error;
+
+/// Flags or configuration.
+pub const USAGE: u8 = 2;
+/// Input data.
+pub const DATA: u8 = 3;
+/// A saved model or checkpoint.
+pub const SAVED: u8 = 4;
+/// Memory, disk, permissions, threads.
+pub const RESOURCES: u8 = 5;
+/// Training diverged.
+pub const DIVERGED: u8 = 6;
+/// Ctrl-C or SIGTERM.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why the command ends.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Of wrong flags.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failure { code: USAGE, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Of bad data.
+    pub fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failure { code: DATA, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Prints it to standard error.
+    pub fn print(&self, json: bool) {
+        if json {
+            let value = serde_json::json!({"error": self.message, "hint": self.hint, "exit_code": self.code});
+            eprintln!("{value}");
+            return;
+        }
+        let label = if self.code == INTERRUPTED { "stopped" } else { "error" };
+        eprintln!("{label}: {}", self.message);
+        if let Some(hint) = &self.hint {
+            eprintln!("  hint: {hint}");
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Data(dlrm::data::Error::Io { .. }) | Error::Io { .. } => RESOURCES,
+            Error::Data(_) => DATA,
+            Error::Model(_) | Error::Config { .. } => USAGE,
+            Error::Saved { .. } => SAVED,
+            Error::Memory { .. } | Error::Threads { .. } => RESOURCES,
+            Error::Diverged { .. } => DIVERGED,
+            Error::Interrupted { .. } => INTERRUPTED,
+            Error::Metrics(_) => DATA,
+        };
+        let message = match &error {
+            Error::Interrupted { step, checkpoint: Some(path) } => format!("after step {step}; saved in {}", path.display()),
+            Error::Interrupted { step, checkpoint: None } => format!("after step {step}; nothing was saved"),
+            other => other.to_string(),
+        };
+        Failure { code, message, hint: error.hint() }
+    }
+}
+
+impl From<dlrm::data::Error> for Failure {
+    fn from(error: dlrm::data::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<dlrm::engine::metrics::Error> for Failure {
+    fn from(error: dlrm::engine::metrics::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// A failing write to standard output or to a file of results.
+pub fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {
+    let path = path.to_owned();
+    move |source| {
+        let message = format!("cannot {action} {}: {source}", path.display());
+        Failure { code: RESOURCES, message, hint: None }
+    }
+}

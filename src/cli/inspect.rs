@@ -1,0 +1,47 @@
+//! `dlrm inspect`.
+use super::args::InspectArgs;
+use super::failure::{Failure, io};
+use super::{Session, inputs, output};
+use dlrm::data::readers::{Input, default_schema};
+
+/// Width of the table where standard output is no terminal that says its own.
+const WIDTH: usize = 120;
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
+    let input = inputs::apply(&args.input, &args.paths, Input::default())?.resolve()?;
+    let mut source = input.open()?;
+    let known = default_schema(input.format, source.columns());
+    let mut options = inputs::profile_options(&args.label)?;
+    if let (None, Some(schema)) = (&options.label, &known) {
+        options.label = Some(schema.label.column.clone());
+    }
+    let profile = inputs::profile(&input, &mut *source, &options)?;
+    if let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) {
+        let found = format!("{}: expected at most {most} malformed rows, found {}", input.paths[0].display(), profile.bad_rows);
+        return Err(Failure::data(found, "raise --max-bad-rows, or leave it out to count them all"));
+    }
+    // A known format has its schema; otherwise it is inferred. Without a label there is none.
+    let schema = match known {
+        Some(mut schema) => inputs::apply_label(&mut schema, &args.label).map(|()| schema),
+        None => inputs::inferred(&profile, &args.label),
+    };
+    if let Some(path) = &args.output {
+        let text = match &schema {
+            Ok(schema) => profile.annotate(schema),
+            Err(_) => return schema.map(drop),
+        };
+        std::fs::write(path, text).map_err(io("write", path))?;
+    }
+    if session.json {
+        let value = serde_json::json!({"profile": profile, "schema": schema.ok()});
+        return output::print(&format!("{value}\n"));
+    }
+    let mut text = profile.table(WIDTH);
+    match (&args.output, schema) {
+        (Some(path), _) => text.push_str(&format!("\nschema written to {0}; edit it and train with --schema {0}\n", path.display())),
+        (None, Ok(_)) => text.push_str("\nwrite the inferred schema with -o schema.toml\n"),
+        (None, Err(_)) => text.push_str("\nno schema yet: name the label with --label (and --label-rule or --positive)\n"),
+    }
+    output::print(&text)
+}

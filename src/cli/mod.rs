@@ -1,0 +1,81 @@
+//! The command line: one file per subcommand. Only here does dlrm print, read the environment or the clock for
+//! behaviour, or exit. Results go to standard output, everything else to standard error.
+mod args;
+mod demo;
+mod evaluate;
+mod failure;
+mod inputs;
+mod inspect;
+mod output;
+mod predict;
+mod progress;
+mod show;
+mod train;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What every subcommand needs.
+pub struct Session {
+    /// Worker threads.
+    pub threads: usize,
+    /// Instruction set.
+    pub isa: dlrm::nn::Isa,
+    /// Machine-readable output.
+    pub json: bool,
+    /// No progress on standard error.
+    pub quiet: bool,
+    /// Set by Ctrl-C or SIGTERM.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are not errors. A closed pipe is not ours to report.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let json = cli.json;
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(json);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let session = Session {
+        threads: cli.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+        isa: args::isa(cli.isa.as_deref())?,
+        json: cli.json,
+        quiet: cli.quiet,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let stop = session.stop.clone();
+    let handler = move || {
+        if stop.swap(true, Ordering::SeqCst) {
+            // The second time the user means it.
+            std::process::exit(i32::from(failure::INTERRUPTED));
+        }
+    };
+    // Without the handler the command still works; Ctrl-C then ends it without a checkpoint.
+    let _ = ctrlc::set_handler(handler);
+    match cli.command {
+        Command::Demo(args) => demo::run(&session, &args),
+        Command::Train(args) => train::run(&session, &args),
+        Command::Evaluate(args) => evaluate::run(&session, &args),
+        Command::Predict(args) => predict::run(&session, &args),
+        Command::Show(args) => show::run(&session, &args),
+        Command::Inspect(args) => inspect::run(&session, &args),
+    }
+}

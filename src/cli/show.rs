@@ -1,0 +1,88 @@
+//! `dlrm show`.
+use super::args::ShowArgs;
+use super::failure::Failure;
+use super::{Session, output};
+use dlrm::engine::metrics::Metric;
+use dlrm::engine::plan::bytes;
+use dlrm::engine::summary::encoding_text;
+use dlrm::engine::{Predictor, model_dir};
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
+    let predictor = Predictor::load(&args.model, session.isa)?;
+    if session.json {
+        return output::print(&format!("{}\n", json(&predictor)));
+    }
+    let (manifest, config) = (predictor.manifest(), predictor.config());
+    let (dense, tables) = predictor.network().weights().count();
+    let size: u64 = manifest.files.values().map(|f| f.bytes).sum();
+    let dir = model_dir::locate(&args.model);
+    let mut text = format!(
+        "{} in {}: checksums and golden rows agree\nwritten by dlrm {}, format {}, {} on disk\n{} parameters in tables, {} outside\n",
+        config.model.kind(),
+        dir.display(),
+        manifest.dlrm_version,
+        manifest.format_version,
+        bytes(size),
+        output::count(tables as u64),
+        output::count(dense as u64),
+    );
+    for (part, metrics) in predictor.metrics() {
+        let values: Vec<String> = Metric::ALL.into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(metrics)?))).collect();
+        text.push_str(&format!("{part}: {} rows, {}\n", output::count(metrics.rows), values.join(", ")));
+    }
+    text.push_str(&format!(
+        "\n{}\n{}\nconfiguration ({})\n{}",
+        inputs(&predictor),
+        tensors(&predictor),
+        dir.join("config.toml").display(),
+        model_toml(&predictor)
+    ));
+    output::print(&text)
+}
+
+fn inputs(predictor: &Predictor) -> String {
+    let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
+    let dense =
+        schema.dense.iter().map(|c| vec![c.name.clone(), "dense".into(), format!("{:?}", c.transform).to_lowercase(), String::new()]);
+    let categorical = schema.categorical.iter().zip(&layout.features).map(|(column, feature)| {
+        let kind = if column.multi.is_some() { "multi-valued" } else { "categorical" };
+        vec![column.name.clone(), kind.into(), encoding_text(column), output::count(layout.tables[feature.table].rows as u64)]
+    });
+    output::table(&["input", "kind", "encoding", "rows"], &dense.chain(categorical).collect::<Vec<_>>())
+}
+
+fn tensors(predictor: &Predictor) -> String {
+    let rows: Vec<Vec<String>> = predictor
+        .network()
+        .weights()
+        .tensors()
+        .into_iter()
+        .map(|(name, shape, values)| vec![name, format!("{shape:?}"), output::count(values.len() as u64)])
+        .collect();
+    output::table(&["parameter", "shape", "values"], &rows)
+}
+
+/// The model and training sections of the configuration.
+fn model_toml(predictor: &Predictor) -> String {
+    let text = predictor.config().to_toml();
+    let start = text.find("[model]").unwrap_or(0);
+    text[start..].to_owned()
+}
+
+fn json(predictor: &Predictor) -> serde_json::Value {
+    let tensors: Vec<_> = predictor
+        .network()
+        .weights()
+        .tensors()
+        .into_iter()
+        .map(|(name, shape, _)| serde_json::json!({"name": name, "shape": shape}))
+        .collect();
+    serde_json::json!({
+        "manifest": predictor.manifest(),
+        "metrics": predictor.metrics(),
+        "config": predictor.config(),
+        "layout": predictor.encoder().layout(),
+        "tensors": tensors,
+    })
+}

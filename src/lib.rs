@@ -1,0 +1,11 @@
+//! dlrm: from raw click logs to a trained, evaluated, explained recommendation model.
+//!
+//! This crate is the front door: it re-exports the floors of the workspace. The `dlrm` command is built on
+//! nothing else.
+#![forbid(unsafe_code)]
+
+pub use dlrm_data as data;
+pub use dlrm_engine as engine;
+pub use dlrm_kernels as kernels;
+pub use dlrm_models as models;
+pub use dlrm_nn as nn;

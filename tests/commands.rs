@@ -1,0 +1,229 @@
+//! The commands do what they say, end to end.
+mod common;
+use common::{CLICKS_SCHEMA, clicks, command, data, demo, dlrm, finished, works};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A directory with `clicks.csv` and its schema.
+fn scratch(rows: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
+    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
+    dir
+}
+
+fn json(dir: &Path, args: &[&str]) -> Value {
+    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
+}
+
+const TRAIN: [&str; 7] = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "--quiet"];
+
+fn train(dir: &Path, out: &str, more: &[&str]) {
+    works(dir, &[&TRAIN[..], &["-o", out], more].concat());
+}
+
+fn weights(dir: &Path, out: &str) -> Vec<u8> {
+    fs::read(dir.join(out).join("model/weights.safetensors")).unwrap()
+}
+
+fn metric(report: &Value, candidate: usize, split: &str, name: &str) -> f64 {
+    let splits = report["candidates"][candidate]["splits"].as_array().unwrap();
+    splits.iter().find(|s| s["split"] == split).unwrap()["metrics"][name].as_f64().unwrap()
+}
+
+#[test]
+fn the_demo_comes_close_to_the_optimum() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = json(dir.path(), &["demo"]);
+    let closed = report["gap_closed"].as_f64().unwrap();
+    assert!(closed >= 0.8, "closes {closed} of the gap");
+    let (best, linear, entropy) = (
+        report["optimum"]["log_loss"].as_f64().unwrap(),
+        metric(&report, 1, "test", "log_loss"),
+        report["label_entropy"].as_f64().unwrap(),
+    );
+    assert!(best < linear && linear < entropy, "{best} {linear} {entropy}");
+    for file in ["model/manifest.json", "report.html", "report.json", "schema.toml", "sample.csv"] {
+        assert!(dir.path().join("runs/demo").join(file).exists(), "{file}");
+    }
+    let page = fs::read_to_string(dir.path().join("runs/demo/report.html")).unwrap();
+    assert!(page.len() < 1_000_000 && !page.contains("src=\"http"));
+}
+
+#[test]
+fn predict_and_evaluate_agree_with_training() {
+    let dir = scratch(2000);
+    train(dir.path(), "out", &["--set", "data.split.kind=order"]);
+    let report: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("out/report.json")).unwrap()).unwrap();
+    let rows: Vec<String> = clicks(2000).lines().map(str::to_owned).collect();
+    let test = [&rows[..1], &rows[1801..]].concat().join("\n") + "\n";
+    fs::write(dir.path().join("test.csv"), test).unwrap();
+    let found = json(dir.path(), &["evaluate", "out", "test.csv"]);
+    let expected = &report["model"]["splits"].as_array().unwrap().iter().find(|s| s["split"] == "test").unwrap()["metrics"];
+    assert_eq!(&found["metrics"], expected, "the same metrics from the file as in training");
+    let scores = works(dir.path(), &["predict", "out", "test.csv"]).out;
+    assert_eq!(scores.lines().next(), Some("probability"));
+    assert_eq!(scores.lines().count(), 201);
+    for (row, expected) in [(0, 1), (117, 118), (199, 200)] {
+        fs::write(dir.path().join("one.csv"), format!("{}\n{}\n", rows[0], rows[1801 + row])).unwrap();
+        let alone = works(dir.path(), &["predict", "out", "one.csv", "--threads", "1"]).out;
+        assert_eq!(alone.lines().nth(1), scores.lines().nth(expected), "row {row} alone");
+    }
+}
+
+#[test]
+fn threads_streaming_and_formats() {
+    let dir = scratch(900);
+    train(dir.path(), "one", &["--threads", "1"]);
+    for threads in ["2", "3", "8"] {
+        train(dir.path(), threads, &["--threads", threads]);
+        assert_eq!(weights(dir.path(), threads), weights(dir.path(), "one"), "{threads} threads");
+    }
+    train(dir.path(), "stream", &["--stream", "--no-baseline"]);
+    works(dir.path(), &["show", "stream"]);
+    // The same rows as TSV, compressed, in two files.
+    let text = clicks(900).replace(',', "\t");
+    let (head, tail) = text.split_at(text.match_indices('\n').nth(400).unwrap().0 + 1);
+    let header = text.split_once('\n').unwrap().0;
+    fs::write(dir.path().join("a.tsv"), head).unwrap();
+    fs::write(dir.path().join("b.tsv"), format!("{header}\n{tail}")).unwrap();
+    works(dir.path(), &["train", "a.tsv", "b.tsv", "--schema", "schema.toml", "--epochs", "3", "--quiet", "-o", "tsv"]);
+    assert_eq!(weights(dir.path(), "tsv"), weights(dir.path(), "one"), "the same rows in other files");
+}
+
+#[test]
+fn train_infers_a_schema() {
+    let dir = scratch(3000);
+    works(dir.path(), &["train", "clicks.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "out"]);
+    let shown = works(dir.path(), &["show", "out"]).out;
+    for column in ["age", "site", "user", "tags"] {
+        assert!(shown.contains(column), "{shown}");
+    }
+    // What inspect writes, train accepts.
+    works(dir.path(), &["inspect", "clicks.csv", "--label", "click", "-o", "found.toml"]);
+    works(dir.path(), &["train", "clicks.csv", "--schema", "found.toml", "--epochs", "1", "--quiet", "-o", "again"]);
+    assert_eq!(weights(dir.path(), "out"), weights(dir.path(), "again"));
+}
+
+#[test]
+fn inspect_describes_columns() {
+    let dir = scratch(3000);
+    let text = works(dir.path(), &["inspect", "clicks.csv"]).out;
+    for part in ["click", "age", "dense", "categorical", "multi '|'"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let value = json(dir.path(), &["inspect", "clicks.csv", "--label", "click"]);
+    assert_eq!(value["schema"]["label"]["column"], "click");
+}
+
+#[test]
+fn ratings_are_predicted_as_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..2000).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + (i % 37 + i % 11) % 5)).collect();
+    fs::write(dir.path().join("ratings.csv"), format!("user,item,rating\n{rows}")).unwrap();
+    let schema = "label = { column = \"rating\", task = \"rating\" }\ncategorical = [{ name = \"user\" }, { name = \"item\" }]\n";
+    fs::write(dir.path().join("schema.toml"), schema).unwrap();
+    let report = json(dir.path(), &["train", "ratings.csv", "--schema", "schema.toml", "-o", "out"]);
+    assert!(metric(&report, 0, "test", "rmse") < metric(&report, 2, "test", "rmse"), "better than the mean");
+    let scores = works(dir.path(), &["predict", "out", "ratings.csv"]).out;
+    let first: f64 = scores.lines().nth(1).unwrap().parse().unwrap();
+    assert!(scores.starts_with("rating\n") && (0.0..7.0).contains(&first));
+}
+
+#[test]
+fn an_interrupted_run_resumes_to_the_same_bytes() {
+    let dir = scratch(3000);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
+    let mut child =
+        command(dir.path(), &[&args[..], &["-o", "cut"]].concat()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("a line of progress");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|l| l.contains("saved in")) && rest.iter().any(|l| l.contains("--resume")), "{rest:?}");
+    assert!(!dir.path().join("cut/model").exists());
+    let refused = dlrm(dir.path(), &[&args[..], &["-o", "cut"]].concat());
+    assert!(refused.code == 2 && refused.err.contains("--resume"), "{}", refused.err);
+    works(dir.path(), &["train", "--resume", "--quiet", "--threads", "1", "-o", "cut"]);
+    works(dir.path(), &[&args[..], &["--quiet", "-o", "whole"]].concat());
+    assert_eq!(weights(dir.path(), "cut"), weights(dir.path(), "whole"));
+    assert!(!dir.path().join("cut/checkpoints").exists(), "a finished run needs none");
+}
+
+#[test]
+fn changed_data_is_not_resumed_on() {
+    let dir = scratch(300);
+    let child = |out: &str| {
+        let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "100000", "--set", "train.patience=0", "-o", out];
+        let mut child = command(dir.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("progress");
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    };
+    child("out");
+    fs::write(dir.path().join("clicks.csv"), clicks(310)).unwrap();
+    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
+    assert!(ran.code == 4 && ran.err.contains("found other values"), "{}", ran.err);
+}
+
+#[test]
+fn show_and_help() {
+    let shown = works(demo(), &["show", "runs/demo"]).out;
+    assert!(shown.contains("checksums and golden rows agree") && shown.contains("bottom.0.weight"), "{shown}");
+    let value = json(demo(), &["show", "runs/demo"]);
+    assert_eq!(value["manifest"]["format_version"], 1);
+    for args in [&["--help"][..], &["train", "--help"], &["--version"]] {
+        works(demo(), args);
+    }
+    // A reader that has seen enough is no error.
+    let mut child =
+        command(demo(), &["predict", "runs/demo", "runs/demo/sample.csv"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(finished(child.wait_with_output().unwrap()).code, 0);
+}
+
+#[test]
+fn movielens_beats_logistic_regression() {
+    let Some(path) = data("movielens_beats_logistic_regression", "movielens-100k") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = path.display().to_string();
+    let report = json(dir.path(), &["train", &path, "--format", "movielens", "--label-rule", "rating >= 4", "-o", "ml"]);
+    let rows: u64 = report["candidates"][0]["splits"][1]["metrics"]["rows"].as_u64().unwrap();
+    assert!((9_500..10_500).contains(&rows), "{rows} test rows");
+    let comparison =
+        report["comparisons"].as_array().unwrap().iter().find(|c| c["metric"] == "auc" && c["baseline"] == "logistic regression").unwrap();
+    let low = comparison["difference"]["interval"]["low"].as_f64().unwrap();
+    assert!(low > 0.0, "the interval of the AUC difference starts at {low}");
+    let found = json(dir.path(), &["evaluate", "ml", &format!("{path}/u1.test")]);
+    assert_eq!(found["metrics"]["rows"], 20_000);
+}
+
+#[test]
+fn adult_reaches_its_known_auc() {
+    let Some(path) = data("adult_reaches_its_known_auc", "adult-census") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = format!("{}/recipes/adult.toml", env!("CARGO_MANIFEST_DIR"));
+    let report = json(dir.path(), &["train", "--config", &recipe, "--data-dir", &path.display().to_string(), "-o", "adult"]);
+    assert_eq!(report["candidates"][0]["splits"][1]["metrics"]["rows"], 16_281);
+    let auc = metric(&report, 0, "test", "auc");
+    assert!(auc >= 0.905, "AUC {auc}");
+    let rows = path.join("adult.test").display().to_string();
+    let found = json(dir.path(), &["evaluate", "adult", &rows]);
+    assert_eq!(found["metrics"]["auc"].as_f64(), Some(auc), "a headerless file is read as in training");
+}
+
+#[test]
+fn criteo_runs_by_time() {
+    let Some(path) = data("criteo_runs_by_time", "criteo-kaggle-sample/train_first10000.txt") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let ran = works(dir.path(), &["train", &path.display().to_string(), "--format", "criteo", "-o", "criteo"]);
+    assert!(!ran.err.contains("warning"), "{}", ran.err);
+    assert!(ran.err.contains("8,000 training, 1,000 validation, 1,000 test rows"), "{}", ran.err);
+    works(dir.path(), &["show", "criteo"]);
+}

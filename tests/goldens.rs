@@ -1,0 +1,228 @@
+//! The model and every optimiser against PyTorch (`tests/goldens/make_goldens.py`).
+use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
+use dlrm::data::schema::Pooling;
+use dlrm::engine::{Learner, Network, Schedule};
+use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
+use dlrm::nn::optimizer::Rates;
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use serde_json::Value;
+
+const RELATIVE: f64 = 1e-5;
+
+fn read(name: &str) -> Value {
+    let path = format!("{}/tests/goldens/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
+}
+
+fn list(v: &Value) -> &[Value] {
+    v.as_array().expect("a list")
+}
+
+/// All numbers below `v`, row-major.
+fn flat(v: &Value) -> Vec<f32> {
+    match v {
+        Value::Array(items) => items.iter().flat_map(flat).collect(),
+        Value::Number(n) => vec![n.to_string().parse().expect("a number")],
+        other => panic!("{other} in a tensor"),
+    }
+}
+
+fn usizes(v: &Value) -> Vec<usize> {
+    list(v).iter().map(|n| n.as_u64().expect("a count") as usize).collect()
+}
+
+fn layout(config: &Value) -> Layout {
+    let tables = list(&config["tables"]);
+    let dim = |t: usize| tables[t]["dim"].as_u64().expect("dim") as usize;
+    let feature = |(f, spec): (usize, &Value)| {
+        let table = spec["table"].as_u64().expect("table") as usize;
+        let pooling = match spec["pooling"].as_str().expect("pooling") {
+            "mean" => Pooling::Mean,
+            "learned" => Pooling::Learned,
+            _ => Pooling::Sum,
+        };
+        let weighted = spec["pooling"] == "weighted";
+        Feature { name: f.to_string(), table, weighted, embedding_dim: Some(dim(table)), pooling: Some(pooling) }
+    };
+    Layout {
+        dense: (0..config["dense"].as_u64().expect("dense")).map(|i| i.to_string()).collect(),
+        features: list(&config["features"]).iter().enumerate().map(feature).collect(),
+        tables: tables
+            .iter()
+            .enumerate()
+            .map(|(t, spec)| Table { name: t.to_string(), rows: spec["rows"].as_u64().expect("rows") as usize })
+            .collect(),
+        sample_weights: false,
+    }
+}
+
+fn model(config: &Value) -> ModelConfig {
+    let hidden = |v: &Value| {
+        let mut widths = usizes(v);
+        widths.pop();
+        widths
+    };
+    ModelConfig::Dlrm(DlrmConfig {
+        embedding_dim: config["embedding_dim"].as_u64().expect("dim") as usize,
+        bottom: hidden(&config["bottom"]),
+        top: hidden(&config["top"]),
+        interaction: match config["interaction"].as_str().expect("interaction") {
+            "dot" => Interaction::Dot,
+            "dot_self" => Interaction::DotSelf,
+            _ => Interaction::Cat,
+        },
+        pooling: Pooling::Sum,
+    })
+}
+
+fn batch(v: &Value) -> Batch {
+    let bags = list(&v["bags"]).iter().enumerate().map(|(f, rows)| {
+        let weights = v["weights"].get(f).filter(|w| !w.is_null());
+        let mut bags = Bags::new(weights.is_some());
+        for (b, ids) in list(rows).iter().enumerate() {
+            bags.ids.extend(list(ids).iter().map(|id| id.as_u64().expect("an id") as u32));
+            if let (Some(all), Some(own)) = (weights, &mut bags.weights) {
+                own.extend(flat(&all[b]));
+            }
+            bags.offsets.push(bags.ids.len() as u32);
+        }
+        bags
+    });
+    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None }
+}
+
+fn network(config: &Value, initial: &Value, isa: Isa) -> Network {
+    let mut network = Network::new(&model(config), &layout(config), 0, isa).expect("a model");
+    let weights = network.weights_mut();
+    for (name, values) in initial.as_object().expect("tensors") {
+        let ours = if name.starts_with("project.") { format!("{name}.weight") } else { name.clone() };
+        weights.set(&ours, &flat(values)).expect("a known tensor");
+    }
+    assert_eq!(weights.tensors().len(), initial.as_object().expect("tensors").len(), "every tensor is set");
+    weights.repack();
+    network
+}
+
+/// The fixture calls a projection `project.f`, we call its weight `project.f.weight`.
+fn golden_name(ours: &str) -> &str {
+    ours.strip_suffix(".weight").filter(|name| name.starts_with("project.")).unwrap_or(ours)
+}
+
+/// Relative to the larger of the value and a tenth of the tensor's largest.
+fn close(what: &str, ours: &[f32], golden: &[f32]) {
+    assert_eq!(ours.len(), golden.len(), "{what}: length");
+    let scale = golden.iter().fold(0.0f64, |m, g| m.max(f64::from(g.abs())));
+    for (i, (&a, &b)) in ours.iter().zip(golden).enumerate() {
+        let (a, b) = (f64::from(a), f64::from(b));
+        let allowed = RELATIVE * b.abs().max(0.1 * scale).max(1e-6);
+        assert!((a - b).abs() <= allowed, "{what}[{i}]: {a} against {b}, off by {:.1e}", (a - b).abs());
+    }
+}
+
+fn learner(config: &Value, case: &Value, initial: &Value, isa: Isa) -> Learner {
+    let network = network(config, initial, isa);
+    let optimizer = |v: &Value| {
+        let mut v = v.clone();
+        // One name for "λ·w added to the gradient" on our side.
+        if v["kind"] == "sgd"
+            && let Some(decay) = v.as_object_mut().expect("settings").remove("weight_decay")
+        {
+            v["l2"] = decay;
+        }
+        v
+    };
+    let dense: DenseOptimizer = serde_json::from_value(optimizer(&case["dense_optimizer"])).expect("dense optimizer");
+    let tables: TableOptimizer = serde_json::from_value(case["table_optimizer"].clone()).expect("table optimizer");
+    let optimizer = Optimizer::new(network.weights(), dense, tables, case["clip_norm"].as_f64());
+    // Odd shards, so that the reduction over lanes is exercised.
+    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 2, lanes: 3 }, 2).expect("a pool")
+}
+
+#[test]
+fn logits_loss_and_every_gradient() {
+    let goldens = read("dlrm.json");
+    for isa in Isa::available() {
+        for case in list(&goldens["cases"]) {
+            let name = format!("{} ({})", case["name"], isa.level().name());
+            let (config, batch) = (&case["config"], batch(&case["batch"]));
+            let sgd = serde_json::json!({"dense_optimizer": {"kind": "sgd", "lr": 0.1}, "table_optimizer": {"kind": "sgd", "lr": 0.1}});
+            let mut learner = learner(config, &sgd, &case["initial"], isa);
+            close(&format!("{name} logits"), &learner.logits(&batch), &flat(&case["logits"]));
+            let loss = learner.forward_backward(&batch);
+            close(&format!("{name} loss"), &[loss as f32], &flat(&case["loss"]));
+            check_gradients(&name, &mut learner, &batch, &case["gradients"]);
+        }
+    }
+}
+
+fn check_gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Value) {
+    // A step with learning rate 0 reduces the lanes and changes nothing.
+    learner.step(batch, Rates { dense: 0.0, tables: 0.0 }).expect("a finite loss");
+    let weights = learner.network().weights();
+    for param in weights.params() {
+        close(
+            &format!("{name} d {}", param.name),
+            &learner.gradients().dense()[param.range.clone()],
+            &flat(&golden[golden_name(&param.name)]),
+        );
+    }
+    for (t, table) in weights.tables().iter().enumerate() {
+        let rows = learner.gradients().rows_of(weights, t, batch);
+        let (mut values, mut row_weights) = (vec![0.0; table.rows * table.dim], vec![0.0; table.rows]);
+        for (i, &row) in rows.rows.iter().enumerate() {
+            let row = row as usize;
+            values[row * table.dim..(row + 1) * table.dim].copy_from_slice(&rows.values[i * table.dim..(i + 1) * table.dim]);
+            if table.row_weights.is_some() {
+                row_weights[row] = rows.row_weights[i];
+            }
+        }
+        close(&format!("{name} d {}", table.name), &values, &flat(&golden[&table.name]));
+        if table.row_weights.is_some() {
+            close(&format!("{name} d row weights {t}"), &row_weights, &flat(&golden[table.row_weights_name()]));
+        }
+    }
+}
+
+#[test]
+fn ten_steps_of_every_optimizer() {
+    let goldens = read("optimizers.json");
+    let batches: Vec<Batch> = list(&goldens["batches"]).iter().map(batch).collect();
+    for isa in Isa::available() {
+        for case in list(&goldens["cases"]) {
+            let name = format!("{} ({})", case["name"], isa.level().name());
+            let mut learner = learner(&goldens["config"], case, &goldens["initial"], isa);
+            let schedule: Schedule = match &case["schedule"] {
+                Value::Null => Schedule::Constant,
+                settings => serde_json::from_value(settings.clone()).expect("a schedule"),
+            };
+            let base = learner.optimizer().base_rates();
+            let mut losses = Vec::new();
+            for (batch, step) in batches.iter().zip(1..) {
+                let rates = Rates { dense: schedule.rate(base.dense, step), tables: schedule.rate(base.tables, step) };
+                if let Some(lrs) = case.get("lrs") {
+                    close(&format!("{name} lr"), &[rates.dense as f32], &flat(&lrs[step as usize - 1]));
+                }
+                losses.push(learner.step(batch, rates).expect("a finite loss") as f32);
+            }
+            close(&format!("{name} losses"), &losses, &flat(&case["losses"]));
+            for (tensor, _, values) in learner.network().weights().tensors() {
+                close(&format!("{name} {tensor}"), values, &flat(&case["final"][&tensor]));
+            }
+        }
+    }
+}
+
+#[test]
+fn losses_and_their_gradients() {
+    for (i, case) in list(&read("dlrm.json")["losses"]).iter().enumerate() {
+        let loss = match case["kind"].as_str().expect("kind") {
+            "bce" => Loss::Bce { positive_weight: case["positive_weight"].as_f64().expect("weight") },
+            _ => Loss::Mse,
+        };
+        let (logits, labels, weights) = (flat(&case["logits"]), flat(&case["labels"]), flat(&case["weights"]));
+        let mut gradient = vec![0.0; logits.len()];
+        let total = loss.forward_backward(&mut gradient, &logits, &labels, Some(&weights), logits.len());
+        close(&format!("loss {i}"), &[total as f32], &flat(&case["loss"]));
+        close(&format!("loss gradient {i}"), &gradient, &flat(&case["gradient"]));
+    }
+}

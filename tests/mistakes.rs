@@ -1,0 +1,317 @@
+//! Mistakes that people make: each gets an exit code by kind, a message that names the input and what was expected
+//! and found, and a hint; none panics, and nothing saved is lost.
+mod common;
+use common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, works};
+use std::fs;
+use std::path::Path;
+
+const USAGE: i32 = 2;
+const DATA: i32 = 3;
+const SAVED: i32 = 4;
+const RESOURCES: i32 = 5;
+const DIVERGED: i32 = 6;
+
+/// A scratch directory with `clicks.csv` and `schema.toml`.
+fn scratch(rows: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
+    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
+    dir
+}
+
+/// The command fails with `code` and prints every one of `parts`; no panic, no backtrace.
+fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
+    let ran = dlrm(dir, args);
+    let shown = format!("dlrm {}\nexit {}\n{}", args.join(" "), ran.code, ran.err);
+    assert_eq!(ran.code, code, "{shown}");
+    assert!(!ran.err.contains("panicked"), "{shown}");
+    for part in parts {
+        assert!(ran.err.contains(part), "missing \"{part}\" in\n{shown}");
+    }
+}
+
+/// Trains on `clicks.csv` after `change` has been made to its text.
+fn spoiled(change: impl Fn(String) -> String, code: i32, parts: &[&str]) {
+    let dir = scratch(60);
+    let path = dir.path().join("clicks.csv");
+    fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+    fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "-o", "out"], code, parts);
+    assert!(!dir.path().join("out/model").exists(), "no model comes of it");
+}
+
+#[test]
+fn a_mistyped_label_column() {
+    let dir = scratch(60);
+    fails(dir.path(), &["train", "clicks.csv", "--label", "clik"], DATA, &["clicks.csv", "\"clik\"", "did you mean \"click\"?"]);
+}
+
+#[test]
+fn a_label_that_is_no_click() {
+    let dir = scratch(60);
+    fails(
+        dir.path(),
+        &["train", "clicks.csv", "--schema", "schema.toml", "--label", "age"],
+        DATA,
+        &["clicks.csv:2:2", "label of 0 or 1", "--label-rule"],
+    );
+}
+
+#[test]
+fn half_a_row() {
+    spoiled(|text| text + "1,30.5,si", DATA, &["clicks.csv:62", "5 fields", "--max-bad-rows"]);
+}
+
+#[test]
+fn nan_in_a_dense_column() {
+    spoiled(|text| text + "1,nan,site1,u1,x\n", DATA, &["clicks.csv:62:2 (column \"age\")", "finite number", "\"nan\"", "missing"]);
+}
+
+#[test]
+fn text_in_a_dense_column() {
+    spoiled(|text| text + "1,old,site1,u1,x\n", DATA, &["clicks.csv:62:2 (column \"age\")", "a number", "\"old\""]);
+}
+
+#[test]
+fn an_empty_file() {
+    spoiled(|_| String::new(), DATA, &["clicks.csv", "expected"]);
+}
+
+#[test]
+fn a_header_and_no_rows() {
+    spoiled(|text| text.lines().next().unwrap().to_owned() + "\n", DATA, &["clicks.csv", "expected"]);
+}
+
+#[test]
+fn a_column_of_the_schema_that_is_not_there() {
+    spoiled(|text| text.replacen("site", "sight", 1), DATA, &["clicks.csv", "a column \"site\""]);
+}
+
+#[test]
+fn a_missing_file_and_a_missing_directory() {
+    let dir = scratch(60);
+    fails(dir.path(), &["train", "nowhere.csv", "--label", "click"], RESOURCES, &["nowhere.csv"]);
+    fails(dir.path(), &["train", "no/such/dir", "--format", "movielens"], RESOURCES, &["no/such/dir"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written() {
+    let dir = scratch(60);
+    fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "-o", "clicks.csv/out"], RESOURCES, &["clicks.csv/out"]);
+}
+
+#[test]
+fn an_output_that_holds_a_model() {
+    let dir = demo_copy();
+    fs::write(dir.path().join("clicks.csv"), clicks(60)).unwrap();
+    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "-o", "runs/demo"];
+    fails(dir.path(), &args, USAGE, &["runs/demo", "--overwrite"]);
+    works(dir.path(), &["show", "runs/demo"]);
+}
+
+#[test]
+fn nothing_to_resume() {
+    let dir = demo_copy();
+    fails(dir.path(), &["train", "--resume", "-o", "runs/demo"], SAVED, &["runs/demo", "unfinished run", "--resume"]);
+}
+
+#[test]
+fn a_damaged_model() {
+    let dir = demo_copy();
+    let path = dir.path().join("runs/demo/model/weights.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    fs::write(&path, &bytes).unwrap();
+    fails(dir.path(), &["show", "runs/demo"], SAVED, &["weights.safetensors", "checksum", "restore it"]);
+    fs::write(&path, &bytes[..middle]).unwrap();
+    fails(dir.path(), &["predict", "runs/demo", "runs/demo/sample.csv"], SAVED, &["weights.safetensors", "bytes"]);
+    fs::remove_file(&path).unwrap();
+    fails(dir.path(), &["show", "runs/demo"], RESOURCES, &["weights.safetensors"]);
+}
+
+#[test]
+fn a_model_of_a_newer_version() {
+    let dir = demo_copy();
+    let path = dir.path().join("runs/demo/model/manifest.json");
+    let text = fs::read_to_string(&path).unwrap().replace("\"format_version\": 1", "\"format_version\": 7");
+    fs::write(&path, text).unwrap();
+    fails(dir.path(), &["show", "runs/demo"], SAVED, &["format version", "7", "newer dlrm"]);
+}
+
+#[test]
+fn any_cut_or_flip_of_a_model_is_refused() {
+    let dir = demo_copy();
+    let model = dir.path().join("runs/demo/model");
+    for entry in fs::read_dir(&model).unwrap() {
+        let path = entry.unwrap().path();
+        let whole = fs::read(&path).unwrap();
+        for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            fails(dir.path(), &["show", "runs/demo"], SAVED, &[]);
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    works(dir.path(), &["show", "runs/demo"]);
+}
+
+#[test]
+fn not_a_model() {
+    let dir = scratch(10);
+    fails(dir.path(), &["show", "nowhere"], SAVED, &["nowhere", "dlrm train -o"]);
+    fails(dir.path(), &["show", "."], SAVED, &["manifest.json"]);
+}
+
+#[test]
+fn a_mistyped_key() {
+    let dir = scratch(60);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "model.embeding_dim=32"];
+    fails(dir.path(), &args, USAGE, &["embeding_dim", "did you mean \"embedding_dim\"?"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type() {
+    let dir = scratch(60);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "train.epochs=many"];
+    fails(dir.path(), &args, USAGE, &["many"]);
+}
+
+#[test]
+fn a_mistyped_flag_and_a_mistyped_command() {
+    let dir = scratch(1);
+    fails(dir.path(), &["train", "clicks.csv", "--lable", "click"], USAGE, &["--lable", "--label"]);
+    fails(dir.path(), &["trian", "clicks.csv"], USAGE, &["trian", "train"]);
+    fails(dir.path(), &["train", "clicks.csv", "--threads", "0"], USAGE, &["--threads"]);
+}
+
+#[test]
+fn an_unknown_format_model_and_split() {
+    let dir = scratch(60);
+    let base = ["train", "clicks.csv", "--schema", "schema.toml"];
+    for (flag, value, hint) in [("--format", "cvs", "csv"), ("--model", "gbdt", "dlrm"), ("--split", "rand", "random")] {
+        let ran = dlrm(dir.path(), &[&base[..], &[flag, value]].concat());
+        assert!([USAGE, DATA].contains(&ran.code) && ran.err.contains(value) && ran.err.contains(hint), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_malformed_label_rule() {
+    let dir = scratch(60);
+    fails(
+        dir.path(),
+        &["train", "clicks.csv", "--schema", "schema.toml", "--label-rule", "age = 30"],
+        DATA,
+        &["label rule", "rating >= 4"],
+    );
+}
+
+#[test]
+fn an_id_beyond_the_bound() {
+    let dir = scratch(60);
+    let schema = "label = { column = \"click\" }\ncategorical = [{ name = \"n\", encoding = { kind = \"identity\", bound = 500 } }]\n";
+    fs::write(dir.path().join("ids.toml"), schema).unwrap();
+    fs::write(dir.path().join("ids.csv"), "click,n\n1,499\n0,500\n").unwrap();
+    fails(
+        dir.path(),
+        &["train", "ids.csv", "--schema", "ids.toml"],
+        DATA,
+        &["ids.csv:3:2 (column \"n\")", "below the bound 500", "\"500\"", "bound"],
+    );
+}
+
+#[test]
+fn too_little_memory() {
+    let dir = scratch(60);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "-o", "out", "--memory-limit", "10kB"];
+    fails(dir.path(), &args, RESOURCES, &["memory", "needs", "available 10.0 kB", "hint:"]);
+    fails(dir.path(), &[&args[..7], &["plenty"]].concat(), USAGE, &["plenty", "8GB"]);
+}
+
+#[test]
+fn a_schema_that_contradicts_itself() {
+    let dir = scratch(60);
+    for (text, part) in [
+        ("label = { column = \"click\" }", "at least one"),
+        ("label = { column = \"click\" }\ndense = [{ name = \"click\" }]", "label"),
+        ("label = { column = \"click\" }\ndense = [{ name = \"age\", transfrom = \"log1p\" }]", "did you mean \"transform\"?"),
+        ("label = { column = \"click\" }\ndense = [{ name = \"age\", clip_quantiles = [0.9, 0.1] }]", "quantiles"),
+        ("label = ", "schema.toml"),
+    ] {
+        fs::write(dir.path().join("schema.toml"), text).unwrap();
+        fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml"], DATA, &[part]);
+    }
+}
+
+#[test]
+fn settings_that_cannot_be() {
+    let dir = scratch(60);
+    let base = ["train", "clicks.csv", "--schema", "schema.toml"];
+    for (setting, part) in [
+        ("train.batch_size=0", "batch_size"),
+        ("train.loss.kind=mse", "train.loss"),
+        ("train.monitor=rmse", "train.monitor"),
+        ("train.clip_norm=-1.0", "clip_norm"),
+        ("model.embedding_dim=0", "embedding_dim"),
+        ("model.top=[0]", "top.0"),
+        ("data.split.validation=0.7", "split"),
+    ] {
+        let extra: &[&str] =
+            if setting.starts_with("data.split") { &["--set", "data.split.kind=random", "--set", "data.split.test=0.6"] } else { &[] };
+        let ran = dlrm(dir.path(), &[&base[..], &["--set", setting], extra].concat());
+        assert!(ran.code == USAGE && ran.err.contains(part) && !ran.err.contains("panicked"), "{setting}: {} {}", ran.code, ran.err);
+    }
+}
+
+#[test]
+fn a_learning_rate_that_diverges() {
+    let dir = scratch(600);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "train.optimizer.kind=sgd", "--set", "train.optimizer.lr=1e30"];
+    fails(dir.path(), &[&args[..], &["-o", "out"]].concat(), DIVERGED, &["diverged", "step", "learning rate"]);
+    assert!(!dir.path().join("out/model").exists());
+}
+
+#[test]
+fn malformed_rows_within_and_beyond_the_limit() {
+    let dir = scratch(60);
+    let path = dir.path().join("clicks.csv");
+    let text = fs::read_to_string(&path).unwrap() + "1,nan,site1,u1,x\n0,30.5\n1,30.5,site2,u2,y\n";
+    fs::write(&path, text).unwrap();
+    let train =
+        |limit: &str, out: &str| dlrm(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "--max-bad-rows", limit, "-o", out]);
+    let ran = train("1", "out");
+    assert_eq!(ran.code, DATA, "{}", ran.err);
+    assert!(ran.err.contains("clicks.csv:63") && ran.err.contains("more than --max-bad-rows 1"), "{}", ran.err);
+    let ran = train("2", "out");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("2 malformed rows were skipped"), "{}", ran.out);
+    let listed = fs::read_to_string(dir.path().join("out/bad_rows.txt")).unwrap();
+    assert!(listed.contains("clicks.csv:62:2") && listed.contains("clicks.csv:63"), "{listed}");
+}
+
+#[test]
+fn rows_to_score_that_lack_a_column() {
+    let dir = demo_copy();
+    fs::write(dir.path().join("rows.csv"), "user_id,price\nu1,3.5\n").unwrap();
+    fails(dir.path(), &["predict", "runs/demo", "rows.csv"], DATA, &["rows.csv", "a column"]);
+    fails(dir.path(), &["evaluate", "runs/demo", "rows.csv"], DATA, &["rows.csv", "a column"]);
+}
+
+#[test]
+fn a_truncated_gzip_file_and_bytes_that_are_no_text() {
+    let dir = scratch(60);
+    fs::write(dir.path().join("cut.csv.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 0xce]).unwrap();
+    fails(dir.path(), &["train", "cut.csv.gz", "--label", "click"], DATA, &["cut.csv.gz"]);
+    let mut bytes = clicks(60).into_bytes();
+    bytes.extend(b"1,30.5,s\xff,u1,x\n");
+    fs::write(dir.path().join("clicks.csv"), bytes).unwrap();
+    fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "-o", "out"], DATA, &["clicks.csv:62", "UTF-8"]);
+}
+
+#[test]
+fn errors_are_json_where_asked() {
+    let dir = scratch(60);
+    let ran = dlrm(dir.path(), &["--json", "train", "nowhere.csv", "--label", "click"]);
+    let value: serde_json::Value = serde_json::from_str(ran.err.trim()).unwrap();
+    assert_eq!(value["exit_code"], ran.code);
+    assert!(value["error"].as_str().unwrap().contains("nowhere.csv"));
+}

@@ -1,0 +1,201 @@
+//! Same seed and configuration, same bits: at any thread count, interrupted and resumed or not, for every
+//! optimiser; and untouched rows stay as they are.
+use dlrm::data::batch::{Batch, Feature, Layout, Table};
+use dlrm::data::rng::Rng;
+use dlrm::data::schema::{Pooling, Task};
+use dlrm::engine::checkpoint::Checkpoints;
+use dlrm::engine::feed::MemoryFeed;
+use dlrm::engine::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
+use dlrm::engine::{Error, Learner, Network};
+use dlrm::models::{DlrmConfig, ModelConfig};
+use dlrm::nn::{DenseOptimizer, Isa, Optimizer, TableOptimizer};
+use std::sync::Arc;
+
+const ROWS: usize = 230;
+const TABLE_ROWS: usize = 50;
+
+fn layout() -> Layout {
+    let feature = |(i, (weighted, pooling)): (usize, (bool, Option<Pooling>))| Feature {
+        name: format!("f{i}"),
+        table: i.min(2),
+        weighted,
+        embedding_dim: (i == 1).then_some(3),
+        pooling,
+    };
+    let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
+    Layout {
+        dense: vec!["a".into(), "b".into()],
+        features: kinds.into_iter().enumerate().map(feature).collect(),
+        tables: (0..3).map(|i| Table { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
+        sample_weights: false,
+    }
+}
+
+/// Random rows; the last row of every table is never named.
+fn rows(seed: u64) -> Batch {
+    let mut rng = Rng::new(seed, 0);
+    let mut batch = Batch::new(&layout());
+    for _ in 0..ROWS {
+        batch.dense.extend([rng.normal() as f32, rng.normal() as f32]);
+        for (f, bags) in batch.bags.iter_mut().enumerate() {
+            for _ in 0..if f == 0 { 1 } else { rng.below(4) } {
+                bags.ids.push((rng.uniform().powi(2) * (TABLE_ROWS - 1) as f64) as u32);
+                if let Some(weights) = &mut bags.weights {
+                    weights.push(rng.uniform() as f32);
+                }
+            }
+            bags.offsets.push(bags.ids.len() as u32);
+        }
+        batch.labels.push(f32::from(rng.uniform() < 0.4));
+    }
+    batch
+}
+
+fn optimizers() -> Vec<(DenseOptimizer, TableOptimizer)> {
+    let (lr, l2, eps, initial_accumulator) = (0.05, 1e-4, 1e-8, 0.0);
+    let (beta1, beta2) = (0.9, 0.999);
+    vec![
+        (DenseOptimizer::Sgd { lr, momentum: 0.0, l2 }, TableOptimizer::Sgd { lr, l2 }),
+        (DenseOptimizer::Sgd { lr, momentum: 0.9, l2 }, TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }),
+        (DenseOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }, TableOptimizer::RowwiseAdagrad { lr, eps, initial_accumulator, l2 }),
+        (DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 }, TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 }),
+        (DenseOptimizer::Adamw { lr, beta1, beta2, eps, weight_decay: 0.01 }, TableOptimizer::Adam { lr, beta1, beta2, eps, l2 }),
+    ]
+}
+
+fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> TrainConfig {
+    TrainConfig {
+        epochs: 4,
+        batch_size: 32,
+        optimizer,
+        table_optimizer,
+        clip_norm: Some(1.0),
+        evaluate_every: Some(5),
+        patience: 0,
+        shard_rows: 5,
+        lanes: 3,
+        ..TrainConfig::default()
+    }
+}
+
+fn learner(config: &TrainConfig, threads: usize) -> Learner {
+    let model = ModelConfig::Dlrm(DlrmConfig { embedding_dim: 5, bottom: vec![7], top: vec![9], ..DlrmConfig::default() });
+    let network = Network::new(&model, &layout(), config.seed, Isa::detect()).unwrap();
+    let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
+    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads).unwrap()
+}
+
+fn bits(learner: &Learner) -> Vec<(String, Vec<u32>)> {
+    let tensors = learner.network().weights().tensors();
+    tensors.into_iter().map(|(name, _, values)| (name, values.iter().map(|v| v.to_bits()).collect())).collect()
+}
+
+/// Trains to the end; interrupted after each of the steps in `stops` and resumed from disk by a new learner.
+fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, Vec<u32>)>, State) {
+    struct StopAt(u64, u64);
+    impl Observer for StopAt {
+        fn step(&mut self, state: &State, _: f64) {
+            self.1 = state.step;
+        }
+        fn should_stop(&mut self) -> bool {
+            self.0 == self.1
+        }
+    }
+    let (rows, validation) = (Arc::new(rows(1)), rows(2));
+    let scratch = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
+    let trainer = Trainer { config, task: Task::Binary, validation: Some(&validation), checkpoints: Some(&checkpoints) };
+    for (i, &stop) in stops.iter().enumerate() {
+        let mut learner = learner(config, threads);
+        let state = if i == 0 { State::default() } else { checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap() };
+        let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
+        let stopped = trainer.run(&mut learner, &mut feed, state, &mut StopAt(stop, 0));
+        assert!(matches!(stopped, Err(Error::Interrupted { checkpoint: Some(_), .. })), "{stopped:?}");
+    }
+    let mut learner = learner(config, threads);
+    let state = if stops.is_empty() { State::default() } else { checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap() };
+    let mut feed = MemoryFeed::new(rows, layout(), config.batch_size, config.seed);
+    let state = trainer.run(&mut learner, &mut feed, state, &mut Unobserved).unwrap();
+    (bits(&learner), state)
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    for pair in optimizers() {
+        let config = config(pair);
+        let (one, state) = train(&config, 1, &[]);
+        for threads in [2, 3, 8] {
+            assert_eq!(train(&config, threads, &[]), (one.clone(), state.clone()), "{pair:?} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn interruption_and_resume_do_not_change_a_bit() {
+    for pair in optimizers() {
+        let config = config(pair);
+        let whole = train(&config, 2, &[]);
+        // In the middle of an epoch, at its end (8 batches), at an evaluation, and twice.
+        for stops in [&[3][..], &[8], &[10], &[5, 21]] {
+            assert_eq!(train(&config, 2, stops), whole, "{pair:?} stopped after {stops:?}");
+        }
+    }
+}
+
+#[test]
+fn early_stopping_restores_the_best_weights() {
+    let config = TrainConfig { patience: 2, epochs: 60, ..config(optimizers()[3]) };
+    let (with_disk, state) = train(&config, 2, &[]);
+    let best = state.best.expect("evaluations");
+    assert!(best.step < state.step, "it trained past the best");
+    let (rows, validation) = (Arc::new(rows(1)), rows(2));
+    let mut learner = learner(&config, 2);
+    let trainer = Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: None };
+    trainer.run(&mut learner, &mut MemoryFeed::new(rows, layout(), 32, 0), State::default(), &mut Unobserved).unwrap();
+    assert_eq!(bits(&learner), with_disk, "in memory as from disk");
+    let found = dlrm::engine::trainer::score(&learner, &validation, Task::Binary).unwrap();
+    assert_eq!(found.log_loss, Some(best.value));
+}
+
+#[test]
+fn untouched_rows_stay_as_they_are() {
+    for (dense, tables) in optimizers() {
+        let exact = matches!(tables, TableOptimizer::Adam { .. });
+        let config = config((dense, tables));
+        let mut learner = learner(&config, 2);
+        let (before, batch) = (bits(&learner), rows(3));
+        let rates = learner.optimizer().base_rates();
+        learner.step(&batch, rates).unwrap();
+        let layout = layout();
+        for table in learner.network().weights().tables() {
+            let own = layout.tables.iter().position(|t| table.name.ends_with(&t.name)).unwrap();
+            let used = |row: usize| {
+                let features = layout.features.iter().zip(&batch.bags).filter(|(f, _)| f.table == own);
+                features.into_iter().any(|(_, bags)| bags.ids.contains(&(row as u32)))
+            };
+            let old = &before.iter().find(|(name, _)| *name == table.name).unwrap().1;
+            let mut untouched = 0;
+            for (row, values) in table.values.chunks(table.dim).enumerate() {
+                let same = values.iter().zip(&old[row * table.dim..]).all(|(v, &o)| v.to_bits() == o);
+                if !used(row) {
+                    // Exact Adam with L2 moves every row, as dense Adam in PyTorch does.
+                    assert!(same || exact, "{}: row {row} moved", table.name);
+                    untouched += 1;
+                }
+            }
+            assert!(untouched > 0, "a row that no id names");
+        }
+    }
+}
+
+#[test]
+fn a_row_scores_the_same_alone_and_in_a_batch() {
+    let learner = learner(&config(optimizers()[0]), 2);
+    let all = rows(4);
+    let together = learner.logits(&all);
+    for (row, &expected) in together.iter().enumerate() {
+        let mut one = Batch::new(&layout());
+        one.push_row_of(&all, row);
+        assert_eq!(learner.logits(&one)[0].to_bits(), expected.to_bits(), "row {row}");
+    }
+}
