@@ -28,6 +28,49 @@ bind! {
 }
 
 #[inline(always)]
+fn add_product_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32]) {
+    assert_eq!((y.len(), y.len()), (a.len(), b.len()), "lengths of a product");
+    for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+        *y = fma::<FMA>(a, b, *y);
+    }
+}
+
+bind! {
+    /// y += a ⊙ b
+    pub fn add_product(y: &mut [f32], a: &[f32], b: &[f32]) = add_product_body
+}
+
+#[inline(always)]
+fn row_dots_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32]) {
+    let n = a.len().checked_div(y.len()).unwrap_or(0);
+    assert_eq!((a.len(), b.len()), (y.len() * n, y.len() * n), "rows of a product");
+    for ((y, a), b) in y.iter_mut().zip(a.chunks_exact(n.max(1))).zip(b.chunks_exact(n.max(1))) {
+        *y = a.iter().zip(b).fold(*y, |sum, (&a, &b)| fma::<FMA>(a, b, sum));
+    }
+}
+
+bind! {
+    /// `y[s] += Σ_j a[s, j] · b[s, j]`
+    pub fn row_dots(y: &mut [f32], a: &[f32], b: &[f32]) = row_dots_body
+}
+
+#[inline(always)]
+fn add_scaled_rows_body<const FMA: bool>(y: &mut [f32], x: &[f32], scales: &[f32]) {
+    let n = x.len().checked_div(scales.len()).unwrap_or(0);
+    assert_eq!((y.len(), x.len()), (x.len(), scales.len() * n), "one scale per row");
+    for ((y, x), &scale) in y.chunks_exact_mut(n.max(1)).zip(x.chunks_exact(n.max(1))).zip(scales) {
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = fma::<FMA>(scale, x, *y);
+        }
+    }
+}
+
+bind! {
+    /// `y[s, j] += scales[s] · x[s, j]`
+    pub fn add_scaled_rows(y: &mut [f32], x: &[f32], scales: &[f32]) = add_scaled_rows_body
+}
+
+#[inline(always)]
 fn column_sums_body<const FMA: bool>(sums: &mut [f32], x: &[f32]) {
     let n = sums.len().max(1);
     assert!(x.len().is_multiple_of(n), "x has whole rows");

@@ -15,10 +15,12 @@ pub mod buffer;
 pub mod dot_interaction;
 pub mod elementwise;
 pub mod embedding;
+pub mod interaction;
 pub mod isa;
 pub mod linear;
 pub mod loss;
 pub mod matmul;
+pub mod norm;
 pub mod optimizer;
 pub mod real;
 

@@ -17,6 +17,14 @@ pub trait Real:
     fn of(x: f64) -> Self;
     /// As f64.
     fn to_f64(self) -> f64;
+    /// e^x
+    fn exp(self) -> Self;
+    /// tanh x
+    fn tanh(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// √x
+    fn sqrt(self) -> Self;
 }
 
 impl Real for f32 {
@@ -26,6 +34,18 @@ impl Real for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+    fn exp(self) -> Self {
+        f32::exp(self)
+    }
+    fn tanh(self) -> Self {
+        f32::tanh(self)
+    }
+    fn erf(self) -> Self {
+        libm::erff(self)
+    }
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
 }
 
 impl Real for f64 {
@@ -34,5 +54,17 @@ impl Real for f64 {
     }
     fn to_f64(self) -> f64 {
         self
+    }
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+    fn tanh(self) -> Self {
+        f64::tanh(self)
+    }
+    fn erf(self) -> Self {
+        libm::erf(self)
+    }
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
     }
 }
