@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Arena, Gradients, Loss, Optimizer, Shape, Tape};
+use dlrm_nn::{Arena, Gradients, Loss, Mode, Optimizer, Shape, Tape};
 use rayon::prelude::*;
 
 /// A network in training.
@@ -66,8 +66,10 @@ impl Learner {
 
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, gradients, loss, pool, .. } = self;
+        let Learner { network, optimizer, gradients, loss, pool } = self;
         let (rows, shape) = (batch.len(), gradients.shape);
+        let mode = Mode::Training { key: step_key(network.weights().seed(), optimizer.steps()) };
+        let shard_rows = shape.rows_per_shard(rows);
         gradients.resize(rows);
         let mut shards: Vec<Vec<_>> = (0..shape.lanes).map(|_| Vec::new()).collect();
         for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
@@ -78,9 +80,9 @@ impl Learner {
             lanes.for_each_init(Worker::default, |worker, (lane, shards)| {
                 lane.restart();
                 for (index, shard, sum) in shards {
-                    let start = *index * shape.shard_rows;
-                    let range = start..(start + shape.shard_rows).min(rows);
-                    let mut tape = Tape::new(network.weights(), batch, range.clone(), &mut worker.arena);
+                    let start = *index * shard_rows;
+                    let range = start.min(rows)..(start + shard_rows).min(rows);
+                    let mut tape = Tape::new(network.weights(), batch, range.clone(), &mut worker.arena).with_mode(mode);
                     let output = network.model().forward(&mut tape);
                     worker.gradient.resize(range.len(), 0.0);
                     let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
@@ -112,6 +114,11 @@ impl Learner {
     pub fn logits(&self, batch: &Batch) -> Vec<f32> {
         self.pool.install(|| self.network.logits(batch))
     }
+}
+
+/// Key of the dropout of the step after `steps` steps.
+fn step_key(seed: u64, steps: u64) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(&steps.to_le_bytes(), seed)
 }
 
 /// Memory of a worker thread.

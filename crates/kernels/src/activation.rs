@@ -1,9 +1,11 @@
 //! Element-wise activations. ReLU lets NaN through: a broken row must stay visible in the loss.
 use crate::bind::fma;
 
-/// A curved activation (ReLU and the identity are fused into the product of their layer).
+/// An activation that is a step of its own. (Straight behind a product, ReLU is fused into it.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Curve {
+    /// max(x, 0)
+    Relu,
     /// x · Φ(x), exact, as PyTorch's default (Hendrycks and Gimpel 2016).
     Gelu,
     /// x · σ(x), also called swish.
@@ -37,6 +39,7 @@ pub mod reference {
     /// y = curve(x)
     pub fn curve<T: Real>(curve: Curve, x: T) -> T {
         match curve {
+            Curve::Relu => relu(x),
             Curve::Gelu => x * normal_cdf(x),
             Curve::Silu => x * sigmoid(x),
             Curve::Sigmoid => sigmoid(x),
@@ -48,6 +51,7 @@ pub mod reference {
     pub fn slope<T: Real>(curve: Curve, x: T) -> T {
         let one = T::of(1.0);
         match curve {
+            Curve::Relu => relu_backward(one, x),
             Curve::Gelu => normal_cdf(x) + x * T::of(0.398_942_280_401_432_7) * (-(x * x) * T::of(0.5)).exp(),
             Curve::Silu => sigmoid(x) * (one + x * (one - sigmoid(x))),
             Curve::Sigmoid => sigmoid(x) * (one - sigmoid(x)),

@@ -8,7 +8,7 @@ use dlrm_kernels::norm::{self, Columns, Dropout, Into};
 use dlrm_kernels::{Isa, elementwise};
 use proptest::prelude::*;
 
-const CURVES: [Curve; 4] = [Curve::Gelu, Curve::Silu, Curve::Sigmoid, Curve::Tanh];
+const CURVES: [Curve; 5] = [Curve::Relu, Curve::Gelu, Curve::Silu, Curve::Sigmoid, Curve::Tanh];
 
 /// As [`check_gradient`], for functions that are no polynomials: differences of fourth order, errors near 1e-11.
 fn check_smooth(what: &str, x: &[f64], gradient: &[f64], tolerance: f64, loss: impl Fn(&[f64]) -> f64) {

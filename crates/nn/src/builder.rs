@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::tape::{Tape, Var};
-use crate::weights::{GroupId, Param, ParamId, SlotSpec, Table, Weights};
+use crate::weights::{BatchNorm, GroupId, Param, ParamId, SlotSpec, Table, Weights};
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::{Buffer, Isa};
@@ -77,6 +77,27 @@ pub struct Slot {
     pub pooling: Pooling,
 }
 
+/// Whether the optimiser moves a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Trained,
+    /// A running statistic.
+    Statistic,
+}
+
+struct ParamSpec {
+    name: String,
+    shape: Vec<usize>,
+    init: Init,
+    role: Role,
+}
+
+impl ParamSpec {
+    fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
 struct TableSpec {
     name: String,
     rows: usize,
@@ -88,8 +109,8 @@ struct TableSpec {
 /// Declares parameters.
 pub struct Builder<'a> {
     layout: &'a Layout,
-    params: Vec<Param>,
-    inits: Vec<Init>,
+    params: Vec<ParamSpec>,
+    norms: Vec<BatchNorm>,
     matrices: Vec<ParamId>,
     tables: Vec<TableSpec>,
     slots: Vec<SlotSpec>,
@@ -102,7 +123,7 @@ impl<'a> Builder<'a> {
         Builder {
             layout,
             params: Vec::new(),
-            inits: Vec::new(),
+            norms: Vec::new(),
             matrices: Vec::new(),
             tables: Vec::new(),
             slots: Vec::new(),
@@ -117,11 +138,26 @@ impl<'a> Builder<'a> {
 
     /// A dense parameter.
     pub fn param(&mut self, name: &str, shape: &[usize], init: Init) -> ParamId {
-        let start = self.params.last().map_or(0, |p| p.range.end.next_multiple_of(ALIGN));
-        let len: usize = shape.iter().product();
-        self.params.push(Param { name: name.to_owned(), shape: shape.to_vec(), range: start..start + len });
-        self.inits.push(init);
+        self.declare(name, shape, init, Role::Trained)
+    }
+
+    fn declare(&mut self, name: &str, shape: &[usize], init: Init, role: Role) -> ParamId {
+        self.params.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init, role });
         ParamId(self.params.len() as u32 - 1)
+    }
+
+    /// A batch normalisation of `width` columns: `name.weight`, `name.bias` and the running `name.mean`,
+    /// `name.variance`. The index is for [`Tape::batch_norm`].
+    pub fn batch_norm(&mut self, name: &str, width: usize) -> usize {
+        let mut of = |part, value, role| self.declare(&format!("{name}.{part}"), &[width], Init::Constant(value), role);
+        let norm = BatchNorm {
+            gain: of("weight", 1.0, Role::Trained),
+            bias: of("bias", 0.0, Role::Trained),
+            mean: of("mean", 0.0, Role::Statistic),
+            variance: of("variance", 1.0, Role::Statistic),
+        };
+        self.norms.push(norm);
+        self.norms.len() - 1
     }
 
     /// A fully connected layer `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]`; initialised as in the
@@ -207,9 +243,9 @@ impl<'a> Builder<'a> {
         Ok(GroupId(self.groups.len() as u32 - 1))
     }
 
-    /// Number of parameters declared: (dense, tables).
+    /// Number of trained parameters declared: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
-        let dense = self.params.iter().map(|p| p.range.len()).sum();
+        let dense = self.params.iter().filter(|p| p.role == Role::Trained).map(ParamSpec::len).sum();
         let tables = self.tables.iter().map(|t| t.rows * (t.dim + usize::from(t.learned))).sum();
         (dense, tables)
     }
@@ -221,9 +257,21 @@ impl<'a> Builder<'a> {
 
     /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values.
     pub fn finish(self, seed: u64, isa: Isa) -> Weights {
-        let mut dense = Buffer::zeroed(self.params.last().map_or(0, |p| p.range.end.next_multiple_of(ALIGN)));
-        for (param, init) in self.params.iter().zip(&self.inits) {
-            init.fill(&mut dense[param.range.clone()], seed, &param.name);
+        let mut params: Vec<Param> =
+            self.params.iter().map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 }).collect();
+        let (mut end, mut trained) = (0, 0);
+        for role in [Role::Trained, Role::Statistic] {
+            for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| spec.role == role) {
+                param.range = end..end + spec.len();
+                end = param.range.end.next_multiple_of(ALIGN);
+            }
+            if role == Role::Trained {
+                trained = end;
+            }
+        }
+        let mut dense = Buffer::zeroed(end);
+        for (param, spec) in params.iter().zip(&self.params) {
+            spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
         }
         let tables = self.tables.into_iter().map(|spec| {
             let mut values = Buffer::zeroed(spec.rows * spec.dim);
@@ -237,6 +285,6 @@ impl<'a> Builder<'a> {
             Table { name: spec.name, rows: spec.rows, dim: spec.dim, values, row_weights }
         });
         let tables = tables.collect();
-        Weights::new(isa, (self.params, dense), tables, (self.slots, self.groups), &self.matrices)
+        Weights::new((isa, seed), (params, dense, trained, self.norms), tables, (self.slots, self.groups), &self.matrices)
     }
 }

@@ -1,6 +1,6 @@
 //! Gradients of one training step, in a form that cannot express a dense gradient of a table.
 use crate::row_index::RowIndex;
-use crate::weights::{Table, Weights};
+use crate::weights::{ParamId, Table, Weights};
 use dlrm_data::Batch;
 use dlrm_kernels::{Buffer, elementwise};
 
@@ -8,7 +8,7 @@ use dlrm_kernels::{Buffer, elementwise};
 /// and never depends on the number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Rows of a shard, S.
+    /// Most rows of a shard, S.
     pub shard_rows: usize,
     /// Number of partial sums of the dense gradients; also the most threads that can share a step.
     pub lanes: usize,
@@ -18,6 +18,12 @@ impl Shape {
     /// Number of shards of `rows` rows.
     pub fn shards(&self, rows: usize) -> usize {
         rows.div_ceil(self.shard_rows)
+    }
+
+    /// Rows of each shard of `rows` rows (the last may have fewer): as even as can be, so that no shard is too
+    /// small for its statistics.
+    pub fn rows_per_shard(&self, rows: usize) -> usize {
+        rows.div_ceil(self.shards(rows).max(1)).max(1)
     }
 
     /// The shards of a lane, in the order in which it sums them.
@@ -47,6 +53,24 @@ impl Lane {
     /// Whether this is the parameter's first contribution in this step.
     pub(crate) fn take_fresh(&mut self, param: usize) -> bool {
         std::mem::replace(&mut self.fresh[param], false)
+    }
+
+    /// The sum of a parameter's gradient so far in this step.
+    pub(crate) fn slot(&mut self, weights: &Weights, param: ParamId) -> &mut [f32] {
+        let [slot] = self.slots(weights, [param]);
+        slot
+    }
+
+    /// The same for several different parameters at once.
+    pub(crate) fn slots<const N: usize>(&mut self, weights: &Weights, params: [ParamId; N]) -> [&mut [f32]; N] {
+        let ranges = params.map(|param| {
+            let range = weights.params[param.0 as usize].range.clone();
+            if self.take_fresh(param.0 as usize) {
+                self.dense[range.clone()].fill(0.0);
+            }
+            range
+        });
+        self.dense.get_disjoint_mut(ranges).expect("parameters lie apart")
     }
 
     /// Zeroes what no shard touched.
@@ -87,18 +111,21 @@ pub struct Gradients {
     pub lanes: Vec<Lane>,
     /// Embedding gradients by shard.
     pub shards: Vec<ShardGradients>,
+    /// Rows per shard of the current batch.
+    rows_per_shard: usize,
 }
 
 impl Gradients {
     /// For a model's weights.
     pub fn new(weights: &Weights, shape: Shape) -> Self {
         assert!(shape.shard_rows > 0 && shape.lanes > 0, "a batch is cut into shards of at least one row");
-        Gradients { shape, lanes: (0..shape.lanes).map(|_| Lane::new(weights)).collect(), shards: Vec::new() }
+        Gradients { shape, lanes: (0..shape.lanes).map(|_| Lane::new(weights)).collect(), shards: Vec::new(), rows_per_shard: 1 }
     }
 
     /// Makes room for a batch of `rows` rows.
     pub fn resize(&mut self, rows: usize) {
         let shards = self.shape.shards(rows);
+        self.rows_per_shard = self.shape.rows_per_shard(rows);
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
@@ -131,7 +158,7 @@ impl Gradients {
     }
 
     pub(crate) fn embedding(&self, width: usize) -> EmbeddingGradients<'_> {
-        EmbeddingGradients { shards: &self.shards, shard_rows: self.shape.shard_rows, width }
+        EmbeddingGradients { shards: &self.shards, shard_rows: self.rows_per_shard, width }
     }
 }
 

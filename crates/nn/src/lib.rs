@@ -18,11 +18,11 @@ mod update;
 pub mod weights;
 
 pub use builder::{Activation, Bias, Builder, Linear, Mlp, Slot};
-pub use dlrm_kernels::{Isa, dot_interaction::Pairs};
+pub use dlrm_kernels::{Isa, activation::Curve, dot_interaction::Pairs};
 pub use error::{Error, Result};
 pub use gradients::{Gradients, Shape};
 pub use loss::Loss;
 pub use optimizer::{DenseOptimizer, Optimizer, TableOptimizer};
 pub use row_index::RowIndex;
-pub use tape::{Arena, Tape, Var};
+pub use tape::{Arena, Mode, Tape, Var};
 pub use weights::{GroupId, ParamId, TableId, Weights};

@@ -227,7 +227,7 @@ impl Optimizer {
             tables,
             clip_norm,
             step: 0,
-            dense_state: dense.state().into_iter().map(|(_, value)| filled(weights.dense.len(), value)).collect(),
+            dense_state: dense.state().into_iter().map(|(_, value)| filled(weights.trained, value)).collect(),
             table_state: weights
                 .tables
                 .iter()
@@ -292,11 +292,13 @@ impl Optimizer {
             _ => 1.0,
         };
         if scale != 1.0 {
-            gradients.lanes[0].dense.par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
+            gradients.lanes[0].dense[..weights.trained].par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
         }
         let isa = weights.isa();
         let dense = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, isa };
-        dense.run(&mut weights.dense, &mut self.dense_state, gradients.dense());
+        let trained = weights.trained;
+        dense.run(&mut weights.dense[..trained], &mut self.dense_state, &gradients.dense()[..trained]);
+        weights.update_statistics(gradients.dense(), batch.len());
         let dy = gradients.embedding(weights.embedding_width());
         let tables = update::TableStep { optimizer: self.tables, lr: rates.tables, step: self.step, scale, isa };
         tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
@@ -307,7 +309,7 @@ impl Optimizer {
     /// Global norm over dense gradients and summed row gradients.
     fn norm(&self, weights: &Weights, gradients: &Gradients) -> f64 {
         let dy = gradients.embedding(weights.embedding_width());
-        let dense = elementwise::sum_of_squares(gradients.dense());
+        let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
         let tables: Vec<f64> = (0..weights.tables.len())
             .into_par_iter()
             .map(|t| update::squared_norm(weights.isa(), &weights.tables[t], &self.indices[t], dy))

@@ -66,6 +66,19 @@ pub struct SlotSpec {
     pub column: usize,
 }
 
+/// The parameters and running statistics of a batch normalisation, each `[N]`.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchNorm {
+    /// Learned scale.
+    pub gain: ParamId,
+    /// Learned shift.
+    pub bias: ParamId,
+    /// Running mean of the inputs.
+    pub mean: ParamId,
+    /// Running variance of the inputs.
+    pub variance: ParamId,
+}
+
 /// A weight matrix in the two packed forms that the products need.
 #[derive(Debug, Clone)]
 struct Layer {
@@ -79,18 +92,22 @@ struct Layer {
 pub struct Weights {
     pub(crate) params: Vec<Param>,
     pub(crate) dense: Buffer,
+    /// Floats of `dense` that are trained; running statistics lie behind them.
+    pub(crate) trained: usize,
+    pub(crate) norms: Vec<BatchNorm>,
     pub(crate) tables: Vec<Table>,
     pub(crate) slots: Vec<SlotSpec>,
     pub(crate) groups: Vec<Range<usize>>,
     layers: Vec<Layer>,
     layer_of: Vec<Option<u32>>,
     isa: Isa,
+    seed: u64,
 }
 
 impl Weights {
     pub(crate) fn new(
-        isa: Isa,
-        (params, dense): (Vec<Param>, Buffer),
+        (isa, seed): (Isa, u64),
+        (params, dense, trained, norms): (Vec<Param>, Buffer, usize, Vec<BatchNorm>),
         tables: Vec<Table>,
         (slots, groups): (Vec<SlotSpec>, Vec<Range<usize>>),
         matrices: &[ParamId],
@@ -101,7 +118,7 @@ impl Weights {
             layer_of[id.0 as usize] = Some(layers.len() as u32);
             layers.push(Layer { param: id.0 as usize, forward: Packed::default(), backward: Packed::default() });
         }
-        let mut weights = Weights { params, dense, tables, slots, groups, layers, layer_of, isa };
+        let mut weights = Weights { params, dense, trained, norms, tables, slots, groups, layers, layer_of, isa, seed };
         weights.repack();
         weights
     }
@@ -131,14 +148,19 @@ impl Weights {
         self.isa
     }
 
+    /// The seed of the initial values, which also seeds dropout.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Width of a row of embedding gradients: the sum of all slots' widths.
     pub fn embedding_width(&self) -> usize {
         self.slots.last().map_or(0, |slot| slot.column + slot.dim)
     }
 
-    /// Number of parameters: (dense, tables).
+    /// Number of trained parameters: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
-        let dense = self.params.iter().map(|p| p.range.len()).sum();
+        let dense = self.params.iter().filter(|p| p.range.end <= self.trained).map(|p| p.range.len()).sum();
         let tables = self.tables.iter().map(|t| t.values.len() + t.row_weights.as_ref().map_or(0, |w| w.len())).sum();
         (dense, tables)
     }
@@ -159,13 +181,20 @@ impl Weights {
     /// The same for writing. Call [`Weights::repack`] afterwards.
     pub fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, &mut [f32])> {
         let mut all: Vec<(String, Vec<usize>, &mut [f32])> = Vec::new();
+        // Statistics lie behind the trained parameters, so the order in memory is not that of declaration.
+        let mut order: Vec<usize> = (0..self.params.len()).collect();
+        order.sort_unstable_by_key(|&p| self.params[p].range.start);
+        let mut cut: Vec<(usize, &mut [f32])> = Vec::with_capacity(order.len());
         let (mut rest, mut at) = (&mut self.dense[..], 0);
-        for param in &self.params {
-            let (_, after) = rest.split_at_mut(param.range.start - at);
-            let (values, after) = after.split_at_mut(param.range.len());
-            (rest, at) = (after, param.range.end);
-            all.push((param.name.clone(), param.shape.clone(), values));
+        for p in order {
+            let range = self.params[p].range.clone();
+            let (_, after) = rest.split_at_mut(range.start - at);
+            let (values, after) = after.split_at_mut(range.len());
+            (rest, at) = (after, range.end);
+            cut.push((p, values));
         }
+        cut.sort_unstable_by_key(|(p, _)| *p);
+        all.extend(cut.into_iter().map(|(p, values)| (self.params[p].name.clone(), self.params[p].shape.clone(), values)));
         for table in &mut self.tables {
             let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
             all.push((table.name.clone(), shape, &mut table.values));

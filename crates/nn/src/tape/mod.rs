@@ -3,72 +3,25 @@
 //! Operations are layer-sized; there is no general tensor arithmetic. Values and gradients live in an
 //! [`Arena`] that is reused, so a step allocates nothing once the arena has grown. The recorded nodes are
 //! also the model's graph.
+mod layers;
+mod op;
+mod products;
+
+pub use op::{Node, Op};
+
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
-use crate::weights::{GroupId, ParamId, Weights};
+use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
-use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 use dlrm_kernels::embedding::{self, BagsView, Pool};
 use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
-use dlrm_kernels::{Isa, activation, elementwise};
+use dlrm_kernels::{Isa, activation};
 use std::ops::Range;
 
 /// A value on the tape: [S, width].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Var(u32);
-
-/// A recorded operation.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Op {
-    /// The dense inputs of the batch.
-    Dense,
-    /// Pooled embeddings of a group of features, side by side.
-    Embed(GroupId),
-    /// act(x Wᵀ + b)
-    Linear {
-        /// Input.
-        x: Var,
-        /// Weight [N, K].
-        weight: ParamId,
-        /// Bias `[N]`.
-        bias: Option<ParamId>,
-        /// Activation.
-        activation: Activation,
-    },
-    /// Inputs side by side; the range indexes the list of inputs beside the nodes.
-    Concat(Range<usize>),
-    /// Pairwise dot products of `fields` vectors.
-    DotInteraction {
-        /// Input [S, F·D].
-        x: Var,
-        /// F
-        fields: usize,
-        /// Which pairs.
-        pairs: Pairs,
-    },
-    /// a + b
-    Add(Var, Var),
-    /// x + bias `[N]` in every row
-    AddBias {
-        /// Input.
-        x: Var,
-        /// `[N]`
-        bias: ParamId,
-    },
-    /// Sum over the columns: [S, N] → [S, 1]
-    SumColumns(Var),
-}
-
-/// One node of the graph.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Node {
-    /// What computes it.
-    pub op: Op,
-    /// Columns.
-    pub width: usize,
-    offset: usize,
-}
+pub struct Var(pub(crate) u32);
 
 /// Reusable memory of a tape: one per worker thread.
 #[derive(Debug, Default)]
@@ -78,7 +31,21 @@ pub struct Arena {
     values: Vec<f32>,
     gradients: Vec<f32>,
     scratch: Vec<f32>,
+    saved: Vec<f32>,
     packed: Packed,
+}
+
+/// Whether dropout drops and batch normalisation measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// No randomness; running statistics.
+    #[default]
+    Inference,
+    /// Dropout by a key that is new in each step; statistics of the shard.
+    Training {
+        /// Seeds the step's dropout.
+        key: u64,
+    },
 }
 
 /// Records one forward pass over rows `first .. first + rows` of a batch.
@@ -88,6 +55,7 @@ pub struct Tape<'a> {
     first: usize,
     rows: usize,
     isa: Isa,
+    mode: Mode,
     arena: &'a mut Arena,
 }
 
@@ -95,11 +63,18 @@ pub struct Tape<'a> {
 const ALIGN: usize = 16;
 
 impl<'a> Tape<'a> {
-    /// An empty tape over `range` of `batch`.
+    /// An empty tape over `range` of `batch`, for inference.
     pub fn new(weights: &'a Weights, batch: &'a Batch, range: Range<usize>, arena: &'a mut Arena) -> Self {
         arena.nodes.clear();
         arena.inputs.clear();
-        Tape { weights, batch, first: range.start, rows: range.len(), isa: weights.isa(), arena }
+        arena.saved.clear();
+        Tape { weights, batch, first: range.start, rows: range.len(), isa: weights.isa(), mode: Mode::Inference, arena }
+    }
+
+    /// The same in another mode.
+    #[must_use]
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Tape { mode, ..self }
     }
 
     /// Number of rows S.
@@ -117,6 +92,11 @@ impl<'a> Tape<'a> {
         &self.arena.nodes
     }
 
+    /// Inputs of the recorded concatenations, see [`Op::inputs`].
+    pub fn concat_inputs(&self) -> &[Var] {
+        &self.arena.inputs
+    }
+
     /// A value, [S, width] row-major.
     pub fn value(&self, x: Var) -> &[f32] {
         value(&self.arena.nodes, &self.arena.values, self.dense_rows(), self.rows, x)
@@ -130,7 +110,7 @@ impl<'a> Tape<'a> {
     /// Appends a node and lets `compute` fill its value from the values before it.
     fn push(&mut self, op: Op, width: usize, compute: impl FnOnce(&mut [f32], Inputs<'_>)) -> Var {
         let dense = self.dense_rows();
-        let Arena { nodes, values, scratch, inputs, .. } = &mut *self.arena;
+        let Arena { nodes, values, scratch, inputs, saved, .. } = &mut *self.arena;
         let offset = nodes.last().map_or(0, |n| (n.offset + self.rows * n.width).next_multiple_of(ALIGN));
         // The dense inputs stay in the batch.
         let len = if op == Op::Dense { 0 } else { self.rows * width };
@@ -138,7 +118,7 @@ impl<'a> Tape<'a> {
             values.resize(offset + len, 0.0);
         }
         let (before, rest) = values.split_at_mut(offset);
-        compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, inputs });
+        compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs });
         nodes.push(Node { op, width, offset });
         Var(nodes.len() as u32 - 1)
     }
@@ -173,20 +153,21 @@ impl<'a> Tape<'a> {
         })
     }
 
-    /// act(x Wᵀ + b): [S, K] → [S, N].
+    /// act(x Wᵀ + b): [S, K] → [S, N]; a wider x is several blocks of K columns that share the layer.
     pub fn linear(&mut self, x: Var, layer: Linear) -> Var {
-        assert_eq!(self.width(x), layer.inputs, "a layer of {} inputs", layer.inputs);
         let (weights, isa) = (self.weights, self.isa);
-        let Linear { weight, bias, activation, .. } = layer;
-        let op = Op::Linear { x, weight, bias, activation };
-        self.push(op, layer.outputs, |y, inputs| {
-            let a = View::of(inputs.value(x), layer.inputs);
+        let Linear { weight, bias, activation, inputs: k, outputs: n } = layer;
+        let blocks = self.width(x) / k;
+        assert_eq!(self.width(x), blocks * k, "a layer of {k} inputs");
+        let op = Op::Linear { x, weight, bias, activation, blocks };
+        self.push(op, blocks * n, |y, inputs| {
+            let a = View::of(inputs.value(x), k);
             let epilogue = match (bias.map(|b| weights.values(b)), activation) {
                 (Some(bias), Activation::Relu) => Epilogue::BiasRelu(bias),
                 (Some(bias), Activation::Identity) => Epilogue::Bias(bias),
                 (None, _) => Epilogue::Set,
             };
-            matmul(isa, y, layer.outputs, inputs.rows, a, weights.packed_forward(weight), epilogue);
+            matmul(isa, y, n, inputs.rows * blocks, a, weights.packed_forward(weight), epilogue);
             if bias.is_none() && activation == Activation::Relu {
                 y.iter_mut().for_each(|y| *y = activation::reference::relu(*y));
             }
@@ -213,47 +194,6 @@ impl<'a> Tape<'a> {
         })
     }
 
-    /// Dot products of all pairs of the `fields` vectors of each row: [S, F·D] → [S, P].
-    pub fn dot_interaction(&mut self, x: Var, fields: usize, pairs: Pairs) -> Var {
-        let isa = self.isa;
-        let d = Dims { rows: self.rows, fields, dim: self.width(x) / fields.max(1), pairs };
-        self.push(Op::DotInteraction { x, fields, pairs }, d.pairs(), |z, inputs| {
-            let scratch = grown(inputs.scratch, dot_interaction::scratch_len(d));
-            let x = value(inputs.nodes, inputs.values, inputs.dense, inputs.rows, x);
-            dot_interaction::forward_with(isa, z, x, d, scratch);
-        })
-    }
-
-    /// a + b, of the same shape.
-    pub fn add(&mut self, a: Var, b: Var) -> Var {
-        let (isa, width) = (self.isa, self.width(a));
-        assert_eq!(width, self.width(b), "summands of one width");
-        self.push(Op::Add(a, b), width, |y, inputs| {
-            y.copy_from_slice(inputs.value(a));
-            elementwise::add(isa, y, inputs.value(b));
-        })
-    }
-
-    /// x + bias in every row.
-    pub fn add_bias(&mut self, x: Var, bias: ParamId) -> Var {
-        let (isa, width, bias_values) = (self.isa, self.width(x), self.weights.values(bias));
-        assert_eq!(width, bias_values.len(), "one bias per column");
-        self.push(Op::AddBias { x, bias }, width, |y, inputs| {
-            y.copy_from_slice(inputs.value(x));
-            y.chunks_exact_mut(width.max(1)).for_each(|y| elementwise::add(isa, y, bias_values));
-        })
-    }
-
-    /// Sum over the columns: [S, N] → [S, 1].
-    pub fn sum_columns(&mut self, x: Var) -> Var {
-        let n = self.width(x);
-        self.push(Op::SumColumns(x), 1, |y, inputs| {
-            for (y, x) in y.iter_mut().zip(inputs.value(x).chunks_exact(n.max(1))) {
-                *y = x.iter().sum();
-            }
-        })
-    }
-
     /// Walks the tape back from `output` with `gradient` [S, width]: adds the gradients of dense parameters
     /// to `lane` and writes those of the embedding outputs to `shard`.
     pub fn backward(&mut self, output: Var, gradient: &[f32], lane: &mut Lane, shard: &mut ShardGradients) {
@@ -274,67 +214,80 @@ impl<'a> Tape<'a> {
     }
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
-        let (isa, rows, dense) = (self.isa, self.rows, self.dense_rows());
-        let Arena { nodes, inputs, values, gradients, scratch, packed } = &mut *self.arena;
+        let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
+        let Arena { nodes, inputs, values, gradients, scratch, saved, packed } = &mut *self.arena;
         let Node { op, width, offset } = &nodes[index as usize];
         let (before, rest) = gradients.split_at_mut(*offset);
         // The dense inputs have no gradient and no room for one.
         let dy = if *op == Op::Dense { &mut [][..] } else { &mut rest[..rows * width] };
+        let mut back = Back { isa, rows, weights, nodes, values, dense, before, width: *width, lane, scratch };
         match *op {
             Op::Dense => {}
-            Op::Embed(group) => self.weights.scatter(group, dy, *width, &mut shard.dy),
-            Op::Linear { x, weight, bias, activation } => {
-                let input = value(nodes, values, dense, rows, x);
+            Op::Embed(group) => weights.scatter(group, dy, *width, &mut shard.dy),
+            Op::Linear { x, weight, bias, activation, blocks } => {
                 if activation == Activation::Relu {
                     activation::relu_backward(isa, dy, &values[*offset..][..rows * width]);
                 }
-                backward_linear(isa, self.weights, (weight, bias), (rows, *width), dy, input, lane, packed);
-                if let Some(dx) = gradient_of(nodes, before, rows, x) {
-                    let k = nodes[x.0 as usize].width;
-                    matmul(isa, dx, k, rows, View::of(dy, *width), self.weights.packed_backward(weight), Epilogue::Add);
-                }
+                back.linear(dy, x, (weight, bias), blocks, packed);
             }
             Op::Concat(ref range) => {
                 let mut column = 0;
                 for &part in &inputs[range.clone()] {
                     let own = nodes[part.0 as usize].width;
-                    if let Some(dx) = gradient_of(nodes, before, rows, part).filter(|_| own > 0) {
-                        for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(*width)) {
-                            dx.iter_mut().zip(&dy[column..column + own]).for_each(|(dx, &dy)| *dx += dy);
-                        }
-                    }
+                    back.columns(dy, part, column);
                     column += own;
                 }
             }
-            Op::DotInteraction { x, fields, pairs } => {
-                let d = Dims { rows, fields, dim: nodes[x.0 as usize].width / fields.max(1), pairs };
-                let scratch = grown(scratch, dot_interaction::scratch_len(d));
-                if let Some(dx) = gradient_of(nodes, before, rows, x) {
-                    dot_interaction::backward_with(isa, dx, dy, value(nodes, values, dense, rows, x), d, scratch);
-                }
+            Op::Slice { x, ref columns } => back.slice(dy, x, columns.start),
+            Op::AddBias { x, bias } => {
+                back.add_bias(dy, bias);
+                back.add(dy, x);
             }
             Op::Add(a, b) => {
-                for x in [a, b] {
-                    if let Some(dx) = gradient_of(nodes, before, rows, x) {
-                        elementwise::add(isa, dx, dy);
-                    }
-                }
+                back.add(dy, a);
+                back.add(dy, b);
             }
-            Op::AddBias { x, bias } => {
-                backward_bias(isa, self.weights, bias, dy, lane);
-                if let Some(dx) = gradient_of(nodes, before, rows, x) {
-                    elementwise::add(isa, dx, dy);
-                }
-            }
-            Op::SumColumns(x) => {
-                let n = nodes[x.0 as usize].width;
-                if let Some(dx) = gradient_of(nodes, before, rows, x) {
-                    for (dx, &dy) in dx.chunks_exact_mut(n.max(1)).zip(dy.iter()) {
-                        dx.iter_mut().for_each(|dx| *dx += dy);
-                    }
-                }
-            }
+            Op::SumColumns(x) => back.sum_columns(dy, x),
+            Op::SumBlocks { x, blocks } => back.sum_blocks(dy, x, blocks),
+            Op::DotInteraction { x, fields, pairs } => back.dot_interaction(dy, x, fields, pairs),
+            Op::SecondOrder { x, fields } => back.second_order(dy, x, fields),
+            Op::FieldAware { x, fields } => back.field_aware(dy, x, fields),
+            Op::Outer { a, b, blocks } => back.outer(dy, a, b, blocks),
+            Op::Transpose { x, fields } => back.transpose(dy, x, fields),
+            Op::DenseVectors { x, vectors } => back.dense_vectors(dy, x, vectors),
+            Op::Mul(a, b) => back.mul(dy, a, b),
+            Op::ScaleRows { x, scales } => back.scale_rows(dy, x, scales),
+            Op::Softmax(x) => back.softmax(dy, &values[*offset..][..rows * width], x),
+            Op::Curve { x, curve } => back.curve(dy, x, curve),
+            Op::Prelu { x, slopes } => back.prelu(dy, x, slopes),
+            Op::LayerNorm { x, gain, bias } => back.layer_norm(dy, x, gain, bias),
+            Op::BatchNorm { x, norm, saved: place } => back.batch_norm(dy, x, norm, place.map(|at| &saved[at..])),
+            Op::Dropout { x, rate } => back.dropout(dy, x, self.mode, (index, self.first, rate)),
         }
+    }
+}
+
+/// What the way back through one node may read and write.
+struct Back<'t> {
+    isa: Isa,
+    rows: usize,
+    weights: &'t Weights,
+    nodes: &'t [Node],
+    values: &'t [f32],
+    dense: &'t [f32],
+    before: &'t mut [f32],
+    width: usize,
+    lane: &'t mut Lane,
+    scratch: &'t mut Vec<f32>,
+}
+
+impl<'t> Back<'t> {
+    fn value(&self, x: Var) -> &'t [f32] {
+        value(self.nodes, self.values, self.dense, self.rows, x)
+    }
+
+    fn width_of(&self, x: Var) -> usize {
+        self.nodes[x.0 as usize].width
     }
 }
 
@@ -345,6 +298,7 @@ struct Inputs<'t> {
     dense: &'t [f32],
     rows: usize,
     scratch: &'t mut Vec<f32>,
+    saved: &'t mut Vec<f32>,
     inputs: &'t [Var],
 }
 
@@ -371,38 +325,6 @@ fn grown(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
         scratch.resize(len, 0.0);
     }
     &mut scratch[..len]
-}
-
-/// dW += dyᵀ x and db += column sums of dy, in the lane.
-#[allow(clippy::too_many_arguments)]
-fn backward_linear(
-    isa: Isa,
-    weights: &Weights,
-    (weight, bias): (ParamId, Option<ParamId>),
-    (rows, n): (usize, usize),
-    dy: &[f32],
-    x: &[f32],
-    lane: &mut Lane,
-    packed: &mut Packed,
-) {
-    let param = &weights.params[weight.0 as usize];
-    let k = param.shape[1];
-    packed.pack(isa, View::of(x, k), rows, k);
-    let epilogue = if lane.take_fresh(weight.0 as usize) { Epilogue::Set } else { Epilogue::Add };
-    matmul(isa, &mut lane.dense[param.range.clone()], k, n, View::of(dy, n).transposed(), packed, epilogue);
-    if let Some(bias) = bias {
-        backward_bias(isa, weights, bias, dy, lane);
-    }
-}
-
-/// db += column sums of dy, in the lane.
-fn backward_bias(isa: Isa, weights: &Weights, bias: ParamId, dy: &[f32], lane: &mut Lane) {
-    let fresh = lane.take_fresh(bias.0 as usize);
-    let sums = &mut lane.dense[weights.params[bias.0 as usize].range.clone()];
-    if fresh {
-        sums.fill(0.0);
-    }
-    elementwise::column_sums(isa, sums, dy);
 }
 
 impl Weights {
