@@ -1,31 +1,13 @@
 //! The model and every optimiser against PyTorch (`tests/goldens/make_goldens.py`).
-use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
+mod golden;
+use dlrm::data::batch::{Batch, Feature, Layout, Table};
 use dlrm::data::schema::Pooling;
 use dlrm::engine::{Learner, Network, Schedule};
 use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
 use dlrm::nn::optimizer::Rates;
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use golden::{batch, close, flat, list, read};
 use serde_json::Value;
-
-const RELATIVE: f64 = 1e-5;
-
-fn read(name: &str) -> Value {
-    let path = format!("{}/tests/goldens/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
-}
-
-fn list(v: &Value) -> &[Value] {
-    v.as_array().expect("a list")
-}
-
-/// All numbers below `v`, row-major.
-fn flat(v: &Value) -> Vec<f32> {
-    match v {
-        Value::Array(items) => items.iter().flat_map(flat).collect(),
-        Value::Number(n) => vec![n.to_string().parse().expect("a number")],
-        other => panic!("{other} in a tensor"),
-    }
-}
 
 fn usizes(v: &Value) -> Vec<usize> {
     list(v).iter().map(|n| n.as_u64().expect("a count") as usize).collect()
@@ -71,24 +53,8 @@ fn model(config: &Value) -> ModelConfig {
             "dot_self" => Interaction::DotSelf,
             _ => Interaction::Cat,
         },
-        pooling: Pooling::Sum,
+        ..DlrmConfig::default()
     })
-}
-
-fn batch(v: &Value) -> Batch {
-    let bags = list(&v["bags"]).iter().enumerate().map(|(f, rows)| {
-        let weights = v["weights"].get(f).filter(|w| !w.is_null());
-        let mut bags = Bags::new(weights.is_some());
-        for (b, ids) in list(rows).iter().enumerate() {
-            bags.ids.extend(list(ids).iter().map(|id| id.as_u64().expect("an id") as u32));
-            if let (Some(all), Some(own)) = (weights, &mut bags.weights) {
-                own.extend(flat(&all[b]));
-            }
-            bags.offsets.push(bags.ids.len() as u32);
-        }
-        bags
-    });
-    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None }
 }
 
 fn network(config: &Value, initial: &Value, isa: Isa) -> Network {
@@ -106,17 +72,6 @@ fn network(config: &Value, initial: &Value, isa: Isa) -> Network {
 /// The fixture calls a projection `project.f`, we call its weight `project.f.weight`.
 fn golden_name(ours: &str) -> &str {
     ours.strip_suffix(".weight").filter(|name| name.starts_with("project.")).unwrap_or(ours)
-}
-
-/// Relative to the larger of the value and a tenth of the tensor's largest.
-fn close(what: &str, ours: &[f32], golden: &[f32]) {
-    assert_eq!(ours.len(), golden.len(), "{what}: length");
-    let scale = golden.iter().fold(0.0f64, |m, g| m.max(f64::from(g.abs())));
-    for (i, (&a, &b)) in ours.iter().zip(golden).enumerate() {
-        let (a, b) = (f64::from(a), f64::from(b));
-        let allowed = RELATIVE * b.abs().max(0.1 * scale).max(1e-6);
-        assert!((a - b).abs() <= allowed, "{what}[{i}]: {a} against {b}, off by {:.1e}", (a - b).abs());
-    }
 }
 
 fn learner(config: &Value, case: &Value, initial: &Value, isa: Isa) -> Learner {

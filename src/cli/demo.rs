@@ -14,7 +14,7 @@ use dlrm::engine::job::{Job, Start};
 use dlrm::engine::metrics::Metric;
 use dlrm::engine::report::{InputCard, Optimum, Report};
 use dlrm::engine::summary::{self, Context};
-use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
+use dlrm::models::{DlrmConfig, ModelConfig};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -42,8 +42,8 @@ fn config(seed: u64) -> RunConfig {
         embedding_dim: 8,
         bottom: vec![32],
         top: vec![64, 32],
-        interaction: Interaction::Dot,
         pooling: Pooling::Mean,
+        ..DlrmConfig::default()
     });
     config.train.epochs = 6;
     config.train.seed = seed;

@@ -4,9 +4,11 @@
 //! bag v_1 … v_F; vectors interact pairwise by dot product; v_0 and the products go through the top MLP to
 //! the logit. Deviations from the reference: without dense inputs there is no v_0; a feature may have its own
 //! width d and is then projected to D (as the reference's mixed dimensions do).
+use crate::common::{Biases, Deep, FieldVectors, HiddenActivation, Norm, Scorer, all_features};
 use crate::config::Model;
+use crate::cross::{Cross, CrossKind, CrossShape};
 use dlrm_data::schema::Pooling;
-use dlrm_nn::{Activation, Bias, Builder, Error, GroupId, Linear, Mlp, Pairs, Result, Slot, Tape, Var};
+use dlrm_nn::{Activation, Builder, Error, Mlp, Pairs, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
 
 /// Settings of a DLRM.
@@ -23,6 +25,14 @@ pub struct DlrmConfig {
     pub interaction: Interaction,
     /// Pooling of bags of features whose schema does not say.
     pub pooling: Pooling,
+    /// Layers of interaction `dcn`.
+    pub cross_layers: usize,
+    /// Rank of the layers of interaction `dcn`.
+    pub cross_rank: usize,
+    /// Normalisation of the top MLP's hidden layers: none, batch, layer.
+    pub norm: Norm,
+    /// Share of the top MLP's hidden units zeroed in training.
+    pub dropout: f64,
 }
 
 /// How vectors meet.
@@ -35,19 +45,32 @@ pub enum Interaction {
     DotSelf,
     /// No products: the vectors side by side.
     Cat,
+    /// Cross layers of low rank over the vectors side by side (DCN-V2; the model of MLPerf's second DLRM benchmark).
+    Dcn,
 }
 
 impl Default for DlrmConfig {
     fn default() -> Self {
-        DlrmConfig { embedding_dim: 16, bottom: vec![64], top: vec![64, 32], interaction: Interaction::Dot, pooling: Pooling::Sum }
+        DlrmConfig {
+            embedding_dim: 16,
+            bottom: vec![64],
+            top: vec![64, 32],
+            interaction: Interaction::Dot,
+            pooling: Pooling::Sum,
+            cross_layers: 3,
+            cross_rank: 32,
+            norm: Norm::None,
+            dropout: 0.0,
+        }
     }
 }
 
 /// A built DLRM.
 pub struct Dlrm {
     bottom: Option<Mlp>,
-    embeddings: Vec<(GroupId, Option<Linear>)>,
-    top: Mlp,
+    embeddings: FieldVectors,
+    cross: Option<Cross>,
+    top: Scorer,
     interaction: Interaction,
     vectors: usize,
 }
@@ -65,59 +88,38 @@ impl Dlrm {
         let n = layout.dense.len();
         let bottom_widths = [&config.bottom[..], &[dim]].concat();
         let bottom = (n > 0).then(|| b.mlp("bottom", n, &bottom_widths, Activation::Relu)).transpose()?;
-        let embeddings = embeddings(config, b)?;
+        let embeddings = FieldVectors::build(b, "tables", &all_features(layout), (dim, config.pooling, None))?;
         let vectors = layout.features.len() + usize::from(n > 0);
         let pairs = match config.interaction {
             Interaction::Dot => vectors * vectors.saturating_sub(1) / 2,
             Interaction::DotSelf => vectors * (vectors + 1) / 2,
-            Interaction::Cat => layout.features.len() * dim,
+            Interaction::Cat | Interaction::Dcn => embeddings.width(),
         };
         let width = if n > 0 { dim } else { 0 } + pairs;
         if width == 0 {
             let found = format!("{vectors} (inputs: {n} dense, {} categorical)", layout.features.len());
             return Err(Error::new("model.interaction", "at least two vectors to interact", found));
         }
-        let top = b.mlp("top", width, &[&config.top[..], &[1]].concat(), Activation::Identity)?;
-        Ok(Dlrm { bottom, embeddings, top, interaction: config.interaction, vectors })
+        let shape = CrossShape { layers: config.cross_layers, kind: CrossKind::LowRank, rank: config.cross_rank, experts: 0 };
+        let cross = (config.interaction == Interaction::Dcn).then(|| Cross::matrix(b, width, shape)).transpose()?;
+        let (hidden, activation, biases) = (&config.top[..], HiddenActivation::Relu, Biases::Reference);
+        let top = Scorer::build(b, "top", width, Deep { hidden, norm: config.norm, activation, dropout: config.dropout, biases })?;
+        Ok(Dlrm { bottom, embeddings, cross, top, interaction: config.interaction, vectors })
     }
-}
-
-/// Groups of neighbouring features of width D, and features of another width each with its projection.
-fn embeddings(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Vec<(GroupId, Option<Linear>)>> {
-    let (layout, dim) = (b.layout(), config.embedding_dim);
-    let slot = |(feature, f): (usize, &dlrm_data::batch::Feature)| Slot {
-        feature,
-        dim: f.embedding_dim.unwrap_or(dim),
-        pooling: f.pooling.unwrap_or(config.pooling),
-    };
-    let slots: Vec<Slot> = layout.features.iter().enumerate().map(slot).collect();
-    let mut groups = Vec::new();
-    for run in slots.chunk_by(|a, b| a.dim == dim && b.dim == dim) {
-        let group = b.embed("tables", run, None)?;
-        let projection = (run[0].dim != dim).then(|| {
-            let name = format!("project.{}", layout.features[run[0].feature].name);
-            b.linear(&name, run[0].dim, dim, Activation::Identity, Bias::Without)
-        });
-        groups.push((group, projection.transpose()?));
-    }
-    Ok(groups)
 }
 
 impl Model for Dlrm {
     fn forward(&self, t: &mut Tape<'_>) -> Var {
-        let mut vectors = Vec::with_capacity(self.embeddings.len() + 1);
         let bottom = self.bottom.as_ref().map(|mlp| {
             let x = t.dense(); // [S, n]
             mlp.forward(t, x) // [S, D]
         });
-        vectors.extend(bottom);
-        for (group, projection) in &self.embeddings {
-            let e = t.embed(*group); // [S, F'·D] or [S, d]
-            vectors.push(projection.map_or(e, |p| p.forward(t, e)));
-        }
+        let mut vectors: Vec<Var> = bottom.into_iter().collect();
+        vectors.extend(self.embeddings.parts(t)); // each [S, F'·D]
         let all = t.concat(&vectors); // [S, (F+1)·D]
         let met = match self.interaction {
             Interaction::Cat => all,
+            Interaction::Dcn => self.cross.as_ref().expect("built for it").forward(t, all), // [S, (F+1)·D]
             dot => {
                 let pairs = if dot == Interaction::DotSelf { Pairs::WithSelf } else { Pairs::Distinct };
                 let z = t.dot_interaction(all, self.vectors, pairs); // [S, P]

@@ -2,10 +2,22 @@
 //! it sees no slice, file, mode or thread.
 #![forbid(unsafe_code)]
 
+pub mod common;
 pub mod config;
+pub mod cross;
+pub mod dcn;
+pub mod dcn_v2;
+pub mod deepfm;
 pub mod dlrm;
+pub mod dnn;
+pub mod ffm;
+pub mod fm;
 pub mod lr;
+pub mod mf;
+pub mod ncf;
+pub mod wide_deep;
+pub mod xdeepfm;
 
-pub use config::{Model, ModelConfig};
+pub use config::{About, Model, ModelConfig};
 pub use dlrm::{DlrmConfig, Interaction};
 pub use lr::LrConfig;

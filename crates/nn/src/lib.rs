@@ -22,7 +22,7 @@ pub use dlrm_kernels::{Isa, activation::Curve, dot_interaction::Pairs};
 pub use error::{Error, Result};
 pub use gradients::{Gradients, Shape};
 pub use loss::Loss;
-pub use optimizer::{DenseOptimizer, Optimizer, TableOptimizer};
+pub use optimizer::{DenseOptimizer, L2Rows, Optimizer, TableOptimizer};
 pub use row_index::RowIndex;
 pub use tape::{Arena, Mode, Tape, Var};
 pub use weights::{GroupId, ParamId, TableId, Weights};

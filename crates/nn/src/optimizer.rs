@@ -62,7 +62,18 @@ pub enum DenseOptimizer {
     },
 }
 
-/// Optimiser of the tables. `l2` is added as l2·w to the gradient of touched rows only.
+/// Which rows of a table `l2` pulls towards zero in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum L2Rows {
+    /// Those that the batch touched: a step costs what the batch costs. (Exact Adam always visits all.)
+    #[default]
+    Touched,
+    /// All, as if ½·l2·‖W‖² were part of the loss (FuxiCTR's regularisation). A step costs the size of the table.
+    All,
+}
+
+/// Optimiser of the tables. `l2` is added as l2·w to the gradient, see [`L2Rows`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -205,6 +216,7 @@ pub struct Optimizer {
     tables: TableOptimizer,
     /// Bound of the global norm of all gradients, if any.
     clip_norm: Option<f64>,
+    l2_rows: L2Rows,
     step: u64,
     dense_state: Vec<Buffer>,
     table_state: Vec<TableState>,
@@ -226,6 +238,7 @@ impl Optimizer {
             dense,
             tables,
             clip_norm,
+            l2_rows: L2Rows::default(),
             step: 0,
             dense_state: dense.state().into_iter().map(|(_, value)| filled(weights.trained, value)).collect(),
             table_state: weights
@@ -238,6 +251,12 @@ impl Optimizer {
                 .collect(),
             indices: weights.tables.iter().map(|_| RowIndex::default()).collect(),
         }
+    }
+
+    /// The same with another reach of the tables' `l2`.
+    #[must_use]
+    pub fn with_l2_rows(self, l2_rows: L2Rows) -> Self {
+        Optimizer { l2_rows, ..self }
     }
 
     /// Number of steps taken.
@@ -300,7 +319,8 @@ impl Optimizer {
         dense.run(&mut weights.dense[..trained], &mut self.dense_state, &gradients.dense()[..trained]);
         weights.update_statistics(gradients.dense(), batch.len());
         let dy = gradients.embedding(weights.embedding_width());
-        let tables = update::TableStep { optimizer: self.tables, lr: rates.tables, step: self.step, scale, isa };
+        let all_rows = self.l2_rows == L2Rows::All || matches!(self.tables, TableOptimizer::Adam { .. });
+        let tables = update::TableStep { optimizer: self.tables, lr: rates.tables, step: self.step, scale, all_rows, isa };
         tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
         weights.repack();
         norm

@@ -57,6 +57,8 @@ pub(crate) struct TableStep {
     pub step: u64,
     /// Factor on every gradient (clipping).
     pub scale: f32,
+    /// Whether rows that the batch did not touch are updated too, with a zero gradient.
+    pub all_rows: bool,
     pub isa: Isa,
 }
 
@@ -128,7 +130,7 @@ impl TableStep {
 
     fn update(&self, mut task: Task<'_>, dy: EmbeddingGradients<'_>, scratch: &mut Scratch) {
         let dim = task.dim;
-        let exact = matches!(self.optimizer, TableOptimizer::Adam { .. });
+        let exact = self.all_rows;
         scratch.resize(dim);
         let Scratch { plain, learned, zero } = scratch;
         let mut untouched_from = task.first;

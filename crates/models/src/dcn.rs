@@ -1,0 +1,51 @@
+//! Deep & Cross (Wang et al. 2017, arXiv:1708.05123): vector cross layers and a deep network side by side, joined by the
+//! output layer. Without hidden layers it is the cross network alone.
+use crate::common::{Row, Tower, deep_config, output};
+use crate::config::Model;
+use crate::cross::Cross;
+use dlrm_nn::{Builder, Linear, Result, Tape, Var};
+
+deep_config! {
+    /// Settings of Deep & Cross.
+    pub struct DcnConfig {
+        /// Number of cross layers.
+        layers: usize = 3,
+    }
+}
+
+/// A built Deep & Cross.
+pub struct Dcn {
+    row: Row,
+    cross: Cross,
+    deep: Option<Tower>,
+    output: Linear,
+}
+
+impl Dcn {
+    /// Declares the parameters.
+    ///
+    /// # Errors
+    /// If there is no input or a width is zero.
+    pub fn build(config: &DcnConfig, b: &mut Builder<'_>) -> Result<Self> {
+        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
+        let cross = Cross::vector(b, row.width, config.layers)?;
+        let deep = (!config.hidden.is_empty()).then(|| Tower::build(b, "deep", row.width, config.deep())).transpose()?;
+        let width = row.width + deep.as_ref().map_or(0, |deep| deep.width);
+        Ok(Dcn { row, cross, deep, output: output(b, "output", width)? })
+    }
+}
+
+impl Model for Dcn {
+    fn forward(&self, t: &mut Tape<'_>) -> Var {
+        let x0 = self.row.forward(t); // [S, X]
+        let crossed = self.cross.forward(t, x0); // [S, X]
+        let all = match &self.deep {
+            Some(deep) => {
+                let h = deep.forward(t, x0); // [S, H]
+                t.concat(&[crossed, h])
+            }
+            None => crossed,
+        };
+        self.output.forward(t, all) // [S, 1]
+    }
+}

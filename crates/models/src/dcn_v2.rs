@@ -1,0 +1,78 @@
+//! DCN-V2 (Wang et al. 2020, arXiv:2008.13535): matrix cross layers, full, of low rank or mixtures of experts, beside the
+//! deep network or under it.
+use crate::common::{Row, Tower, deep_config, output};
+use crate::config::Model;
+use crate::cross::{Cross, CrossKind, CrossShape};
+use dlrm_nn::{Builder, Linear, Result, Tape, Var};
+use serde::{Deserialize, Serialize};
+
+/// How cross layers and deep network are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structure {
+    /// Side by side over the same input.
+    #[default]
+    Parallel,
+    /// The deep network over the crossed input.
+    Stacked,
+}
+
+deep_config! {
+    /// Settings of DCN-V2.
+    pub struct DcnV2Config {
+        /// Number of cross layers.
+        layers: usize = 3,
+        /// full, low_rank or mixture.
+        cross: CrossKind = CrossKind::Full,
+        /// Rank of low_rank and mixture.
+        rank: usize = 32,
+        /// Experts of mixture.
+        experts: usize = 4,
+        /// parallel or stacked.
+        structure: Structure = Structure::Parallel,
+    }
+}
+
+/// A built DCN-V2.
+pub struct DcnV2 {
+    row: Row,
+    cross: Cross,
+    deep: Option<Tower>,
+    structure: Structure,
+    output: Linear,
+}
+
+impl DcnV2 {
+    /// Declares the parameters.
+    ///
+    /// # Errors
+    /// If there is no input or a width is zero.
+    pub fn build(config: &DcnV2Config, b: &mut Builder<'_>) -> Result<Self> {
+        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
+        let shape = CrossShape { layers: config.layers, kind: config.cross, rank: config.rank, experts: config.experts };
+        let cross = Cross::matrix(b, row.width, shape)?;
+        let deep = (!config.hidden.is_empty()).then(|| Tower::build(b, "deep", row.width, config.deep())).transpose()?;
+        let width = match (&deep, config.structure) {
+            (Some(deep), Structure::Parallel) => row.width + deep.width,
+            (Some(deep), Structure::Stacked) => deep.width,
+            (None, _) => row.width,
+        };
+        Ok(DcnV2 { row, cross, deep, structure: config.structure, output: output(b, "output", width)? })
+    }
+}
+
+impl Model for DcnV2 {
+    fn forward(&self, t: &mut Tape<'_>) -> Var {
+        let x0 = self.row.forward(t); // [S, X]
+        let crossed = self.cross.forward(t, x0); // [S, X]
+        let all = match (&self.deep, self.structure) {
+            (Some(deep), Structure::Parallel) => {
+                let h = deep.forward(t, x0); // [S, H]
+                t.concat(&[crossed, h])
+            }
+            (Some(deep), Structure::Stacked) => deep.forward(t, crossed), // [S, H]
+            (None, _) => crossed,
+        };
+        self.output.forward(t, all) // [S, 1]
+    }
+}

@@ -1,0 +1,48 @@
+//! Factorization machine of second order (Rendle 2010): linear part + Σ_{i<j} <v_i, v_j> x_i x_j, in linear time.
+use crate::common::{InputVectors, LinearPart, all_features};
+use crate::config::Model;
+use dlrm_nn::{Bias, Builder, Result, Tape, Var};
+use serde::{Deserialize, Serialize};
+
+/// Settings of a factorization machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FmConfig {
+    /// D, the width of a vector.
+    pub embedding_dim: usize,
+    /// Standard deviation of the initial vectors.
+    pub embedding_std: f64,
+}
+
+impl Default for FmConfig {
+    fn default() -> Self {
+        FmConfig { embedding_dim: 16, embedding_std: 0.01 }
+    }
+}
+
+/// A built factorization machine.
+pub struct Fm {
+    linear: LinearPart,
+    vectors: InputVectors,
+}
+
+impl Fm {
+    /// Declares the parameters.
+    ///
+    /// # Errors
+    /// If there is no input or D is zero.
+    pub fn build(config: &FmConfig, b: &mut Builder<'_>) -> Result<Self> {
+        let linear = LinearPart::build(b, &all_features(b.layout()), true, Bias::With)?;
+        Ok(Fm { linear, vectors: InputVectors::build(b, config.embedding_dim, config.embedding_std)? })
+    }
+}
+
+impl Model for Fm {
+    fn forward(&self, t: &mut Tape<'_>) -> Var {
+        let linear = self.linear.forward(t); // [S, 1]
+        let vectors = self.vectors.forward(t); // [S, m·D]
+        let pairs = t.second_order(vectors, self.vectors.fields); // [S, D]
+        let pairs = t.sum_columns(pairs); // [S, 1]
+        t.add(linear, pairs)
+    }
+}
