@@ -32,12 +32,16 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Train a model, measure it against baselines, write a model directory and a report
     Train(Box<TrainArgs>),
+    /// Train several models on the same rows and say which differences are real, and what each costs
+    Compare(Box<CompareArgs>),
     /// Measure a trained model on labelled rows
     Evaluate(EvaluateArgs),
     /// Score rows with a trained model, as CSV on standard output
     Predict(PredictArgs),
     /// Describe a trained model
     Show(ShowArgs),
+    /// List the kinds of models
+    Models,
 }
 
 #[derive(Debug, Args)]
@@ -54,7 +58,7 @@ pub struct DemoArgs {
 }
 
 /// How files are read.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args, Default, Clone)]
 pub struct InputArgs {
     /// Format: csv, tsv, criteo, movielens, libsvm, libffm, parquet (default: detected)
     #[arg(long, value_name = "NAME")]
@@ -71,7 +75,7 @@ pub struct InputArgs {
 }
 
 /// What is predicted.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Args, Default, Clone)]
 pub struct LabelArgs {
     /// Label column
     #[arg(long, value_name = "COLUMN")]
@@ -128,7 +132,7 @@ pub struct TrainArgs {
     /// Split: random, order (rows are in time order) or time (the schema's time column)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
-    /// Model: dlrm or lr
+    /// Kind of model (see `dlrm models`; default: dlrm)
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
     /// Passes over the training rows, at most
@@ -158,6 +162,50 @@ pub struct TrainArgs {
     /// Replace what the run directory holds
     #[arg(long)]
     pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// Files or a data set directory (or named in the configuration)
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Kinds of models (see `dlrm models`), comma-separated
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    pub models: Vec<String>,
+    /// Seeds per model
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: u64,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub label: LabelArgs,
+    /// Configuration or recipe; several: one model each, on the same input, split and schema
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub config: Vec<PathBuf>,
+    /// Directory that relative paths in the configuration start from
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Change one key of every configuration (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Schema (TOML, as `inspect` writes it)
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// File of test rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
+    /// Passes over the training rows, at most
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u64>,
+    /// Memory that may be used, such as 8GB (default: what the system has free)
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Directory for compare.html and compare.json
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
 //! The command line: one file per subcommand. Only here does dlrm print, read the environment or the clock for
 //! behaviour, or exit. Results go to standard output, everything else to standard error.
 mod args;
+mod compare;
 mod demo;
 mod evaluate;
 mod failure;
 mod inputs;
 mod inspect;
+mod models;
 mod output;
 mod predict;
 mod progress;
@@ -73,9 +75,11 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(args) => demo::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
+        Command::Compare(args) => compare::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),
         Command::Predict(args) => predict::run(&session, &args),
         Command::Show(args) => show::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
+        Command::Models => models::run(&session),
     }
 }

@@ -4,6 +4,7 @@ use super::failure::{Failure, io};
 use super::progress::Progress;
 use super::{Session, inputs, output};
 use dlrm::data::dataset::Sources;
+use dlrm::data::error::nearest;
 use dlrm::data::readers::{Format, Input};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
@@ -67,12 +68,9 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 }
 
 /// The configuration of a new run: file, then flags, then what they leave open.
-fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
+pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     let mut config = match &args.config {
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(io("read", path))?;
-            RunConfig::load(&text, &path.display().to_string(), &args.set)?
-        }
+        Some(path) => RunConfig::read(path, &args.set)?,
         None => RunConfig::load("", "the configuration", &args.set)?,
     };
     if let Some(dir) = &args.data_dir {
@@ -133,11 +131,7 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
     if let Some(kind) = &args.model
         && kind != config.model.kind()
     {
-        config.model = match kind.as_str() {
-            "dlrm" => ModelConfig::Dlrm(Default::default()),
-            "lr" => ModelConfig::Lr(Default::default()),
-            other => return Err(Failure::usage(format!("--model: expected dlrm or lr, found \"{other}\""), "`dlrm` is the default")),
-        };
+        config.model = model_of_kind(kind, "--model")?;
     }
     let (train, data) = (&mut config.train, &mut config.data);
     train.epochs = args.epochs.unwrap_or(train.epochs);
@@ -157,6 +151,18 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
         data.validation.clone_from(&args.validation);
     }
     Ok(())
+}
+
+/// The model of that kind with default settings.
+pub fn model_of_kind(kind: &str, flag: &str) -> Result<ModelConfig, Failure> {
+    ModelConfig::of_kind(kind).ok_or_else(|| {
+        let known: Vec<&str> = ModelConfig::ABOUT.iter().map(|about| about.kind).collect();
+        let hint = match nearest(kind, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"? `dlrm models` describes them"),
+            None => "`dlrm models` describes them".into(),
+        };
+        Failure::usage(format!("{flag}: expected one of {}, found \"{kind}\"", known.join(", ")), hint)
+    })
 }
 
 /// The configuration of the run being resumed; its paths may have moved.
@@ -273,7 +279,7 @@ pub fn json_summary(report: &Report, out: &Path) -> serde_json::Value {
 }
 
 /// Memory that the system could give, where it tells.
-fn free_memory() -> Option<u64> {
+pub fn free_memory() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)

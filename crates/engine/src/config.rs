@@ -6,7 +6,7 @@ use dlrm_data::schema::{self, Schema};
 use dlrm_data::split::Split;
 use dlrm_models::ModelConfig;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Everything that decides a run's result. (The number of threads does not.)
@@ -90,7 +90,19 @@ impl RunConfig {
     /// # Errors
     /// Malformed text, an unknown key (with the nearest known one), a value of the wrong type.
     pub fn load(text: &str, name: &str, settings: &[String]) -> Result<Self> {
-        let mut table: Table = toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
+        let table: Table = toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
+        Self::of_table(table, name, settings)
+    }
+
+    /// Reads a configuration file. Its `extends = "other.toml"` names a file beside it whose keys it starts from.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`], or if a file cannot be read or extends itself.
+    pub fn read(path: &Path, settings: &[String]) -> Result<Self> {
+        Self::of_table(read_table(path, MOST_EXTENSIONS)?, &path.display().to_string(), settings)
+    }
+
+    fn of_table(mut table: Table, name: &str, settings: &[String]) -> Result<Self> {
         for setting in settings {
             set(&mut table, setting)?;
         }
@@ -126,6 +138,39 @@ impl RunConfig {
     /// The input of other files in the same format.
     pub fn input_of(&self, paths: &[PathBuf]) -> Option<Input> {
         (!paths.is_empty()).then(|| Input { paths: paths.to_vec(), ..self.input.clone() })
+    }
+}
+
+/// Files that may extend one another in a row.
+const MOST_EXTENSIONS: usize = 8;
+
+fn read_table(path: &Path, left: usize) -> Result<Table> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let name = path.display().to_string();
+    let mut table: Table = toml::from_str(&text).map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+    let Some(base) = table.remove("extends") else { return Ok(table) };
+    let Value::String(base) = &base else {
+        return Err(Error::config(format!("{name}: extends"), "the name of a file", base.to_string()));
+    };
+    if left == 0 {
+        return Err(Error::config(format!("{name}: extends"), "files that do not extend themselves", format!("a circle at \"{base}\"")));
+    }
+    let mut whole = read_table(&path.parent().unwrap_or(Path::new("")).join(base), left - 1)?;
+    merge(&mut whole, table);
+    Ok(whole)
+}
+
+/// Puts `over` on top: tables are merged, other values replaced. A table of another `kind` is another thing and replaced too.
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(own)), Value::Table(more)) if more.get("kind").is_none_or(|kind| own.get("kind") == Some(kind)) => {
+                merge(own, more);
+            }
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
     }
 }
 
@@ -168,6 +213,20 @@ mod tests {
         assert_eq!(config.data.test, [PathBuf::from("a.csv")]);
         let ModelConfig::Dlrm(model) = config.model else { panic!("{:?}", config.model) };
         assert_eq!((model.embedding_dim, model.interaction), (32, dlrm_models::Interaction::Cat));
+    }
+
+    #[test]
+    fn a_file_extends_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("base.toml", "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \"lr\"\n");
+        write("more.toml", "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n");
+        let config = RunConfig::read(&dir.path().join("more.toml"), &["train.seed=9".into()]).unwrap();
+        assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (5, 7, 9));
+        assert_eq!((config.train.optimizer.lr(), config.model.kind()), (0.2, "fm"));
+        write("circle.toml", "extends = \"circle.toml\"\n");
+        let error = RunConfig::read(&dir.path().join("circle.toml"), &[]).unwrap_err();
+        assert!(error.to_string().contains("circle"), "{error}");
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Job {
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
-        let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
+        let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 
@@ -260,6 +260,7 @@ impl Job {
             optimizer: DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 },
             table_optimizer: TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
             schedule: Default::default(),
+            plateau: None,
             patience: self.config.train.patience.max(2),
             checkpoint_every: None,
             ..self.config.train.clone()

@@ -4,6 +4,7 @@ use crate::error::Result;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
+use dlrm_nn::cost::Layer;
 use dlrm_nn::{Arena, Builder, Isa, Tape, Weights};
 use rayon::prelude::*;
 
@@ -40,6 +41,14 @@ impl Network {
     /// The weights, for loading and updating.
     pub fn weights_mut(&mut self) -> &mut Weights {
         &mut self.weights
+    }
+
+    /// The operations of one row with their cost, recorded over `batch`.
+    pub fn layers(&self, batch: &Batch) -> Vec<Layer> {
+        let mut arena = Arena::default();
+        let mut tape = Tape::new(&self.weights, batch, 0..batch.len().min(1), &mut arena);
+        self.model.forward(&mut tape);
+        tape.layers()
     }
 
     /// Logits of all rows of `batch`, on the current rayon pool.

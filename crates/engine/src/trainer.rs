@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{DenseOptimizer, Loss, Shape, TableOptimizer, Weights};
+use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Shape, TableOptimizer, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Settings of training.
@@ -28,8 +28,13 @@ pub struct TrainConfig {
     pub optimizer: DenseOptimizer,
     /// Optimiser of the tables.
     pub table_optimizer: TableOptimizer,
+    /// Rows that the tables' `l2` reaches in a step: touched or all.
+    pub l2_rows: L2Rows,
     /// Factor on both learning rates over the steps.
     pub schedule: Schedule,
+    /// Cut of both learning rates after an evaluation without a new best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
     /// Bound of the global norm of all gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
@@ -52,6 +57,30 @@ pub struct TrainConfig {
     pub lanes: usize,
 }
 
+/// Cut of the learning rates where training stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plateau {
+    /// Factor at each evaluation without a new best.
+    pub factor: f64,
+    /// Learning rates are not cut below this.
+    pub min_lr: f64,
+    /// The least gain that counts as a new best.
+    pub min_gain: f64,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Plateau { factor: 0.1, min_lr: 1e-6, min_gain: 1e-6 }
+    }
+}
+
+impl Plateau {
+    fn rate(&self, rate: f64, cuts: u32) -> f64 {
+        (rate * self.factor.powi(cuts as i32)).max(self.min_lr.min(rate))
+    }
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         let (beta1, beta2, eps, l2) = (0.9, 0.999, 1e-8, 0.0);
@@ -62,7 +91,9 @@ impl Default for TrainConfig {
             optimizer: DenseOptimizer::Adam { lr: 1e-3, beta1, beta2, eps, l2 },
             // Rare rows need larger steps than frequent ones, which Adagrad gives them.
             table_optimizer: TableOptimizer::Adagrad { lr: 0.05, eps: 1e-10, initial_accumulator: 0.0, l2: 1e-5 },
+            l2_rows: L2Rows::Touched,
             schedule: Schedule::Constant,
+            plateau: None,
             clip_norm: None,
             monitor: None,
             patience: 2,
@@ -101,6 +132,10 @@ impl TrainConfig {
             if !(lr.is_finite() && lr >= 0.0) {
                 return Err(Error::config(format!("train.{what}"), "a finite number, at least 0", lr.to_string()));
             }
+        }
+        if let Some(plateau) = self.plateau.filter(|p| !(p.factor > 0.0 && p.factor < 1.0 && p.min_lr >= 0.0 && p.min_gain >= 0.0)) {
+            let expected = "a factor between 0 and 1, min_lr and min_gain of at least 0";
+            return Err(Error::config("train.plateau", expected, format!("{plateau:?}")));
         }
         if let Some(clip) = self.clip_norm.filter(|clip| !(clip.is_finite() && *clip > 0.0)) {
             return Err(Error::config("train.clip_norm", "a positive number", clip.to_string()));
@@ -186,6 +221,9 @@ pub struct State {
     pub best: Option<Best>,
     /// Evaluations since.
     pub stale: u64,
+    /// Cuts of the learning rates so far.
+    #[serde(default)]
+    pub cuts: u32,
 }
 
 /// What a run tells the outside, and asks.
@@ -262,7 +300,10 @@ impl Trainer<'_> {
 
     fn step(&self, learner: &mut Learner, batch: &Batch, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
         let base = learner.optimizer().base_rates();
-        let rate = |base| self.config.schedule.rate(base, state.step + 1);
+        let rate = |base| {
+            let rate = self.config.schedule.rate(base, state.step + 1);
+            self.config.plateau.map_or(rate, |plateau| plateau.rate(rate, state.cuts))
+        };
         let loss = learner.step(batch, Rates { dense: rate(base.dense), tables: rate(base.tables) })?;
         state.step += 1;
         state.batch += 1;
@@ -276,8 +317,10 @@ impl Trainer<'_> {
     fn evaluate(&self, learner: &Learner, state: &mut State, kept: &mut Option<Weights>, observer: &mut dyn Observer) -> Result<()> {
         let validation = self.validation.map(|batch| score(learner, batch, self.task)).transpose()?;
         let value = validation.as_ref().and_then(|m| self.monitor().of(m));
+        let least = self.config.plateau.map_or(0.0, |plateau| plateau.min_gain);
         let better = |best: Best, value: f64| {
-            if self.monitor().higher_is_better() { value > best.value } else { value < best.value }
+            let gain = if self.monitor().higher_is_better() { value - best.value } else { best.value - value };
+            gain > least
         };
         let is_best = value.is_some_and(|value| state.best.is_none_or(|best| better(best, value)));
         if let (true, Some(value)) = (is_best, value) {
@@ -289,6 +332,7 @@ impl Trainer<'_> {
             }
         } else if value.is_some() {
             state.stale += 1;
+            state.cuts += u32::from(self.config.plateau.is_some());
         }
         let point =
             Point { step: state.step, epoch: state.epoch as f64, train_loss: state.loss_sum / state.loss_rows.max(1) as f64, validation };

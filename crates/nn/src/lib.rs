@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod builder;
+pub mod cost;
 pub mod error;
 pub mod gradients;
 pub mod init;

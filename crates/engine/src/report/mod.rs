@@ -45,6 +45,11 @@ pub enum Error {
     },
 }
 
+/// The page of a comparison, as self-contained as that of a run.
+pub fn compare_page(compared: &crate::compare::Compared, title: &str, command: &str) -> String {
+    page::compare::page(compared, title, command)
+}
+
 /// Everything worth knowing about a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ pub use op::{Node, Op};
 
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
-use crate::weights::{GroupId, Weights};
+use crate::weights::{GroupId, SlotSpec, Weights};
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::embedding::{self, BagsView, Pool};
@@ -90,6 +90,21 @@ impl<'a> Tape<'a> {
     /// The recorded nodes.
     pub fn nodes(&self) -> &[Node] {
         &self.arena.nodes
+    }
+
+    /// The weights that it reads.
+    pub fn weights(&self) -> &'a Weights {
+        self.weights
+    }
+
+    pub(crate) fn slots_of(&self, group: GroupId) -> impl Iterator<Item = &'a SlotSpec> + use<'a> {
+        self.weights.slots[self.weights.groups[group.0 as usize].clone()].iter()
+    }
+
+    /// Mean number of ids per row of a feature of the batch.
+    pub(crate) fn mean_ids(&self, feature: usize) -> f64 {
+        let bags = &self.batch.bags[feature];
+        bags.ids.len() as f64 / bags.len().max(1) as f64
     }
 
     /// Inputs of the recorded concatenations, see [`Op::inputs`].

@@ -1,4 +1,5 @@
 //! The HTML page, section by section. One file, no script, no request.
+pub(super) mod compare;
 mod data;
 mod outcome;
 mod pictures;
@@ -30,11 +31,16 @@ pub(super) fn page(report: &Report) -> String {
     sections.retain(|section| !section.body.is_empty());
     let main = [header(report, &sections), outcome::verdict(report)].into_iter();
     let body = tag("main", &main.chain(sections.iter().map(section)).collect());
-    let html = [head(report), tag("body", &body)].into_iter().collect();
+    document(&report.title, &body)
+}
+
+/// A page of its own.
+fn document(title: &str, body: &Markup) -> String {
+    let html = [head(title), tag("body", body)].into_iter().collect();
     format!("<!doctype html>\n{}\n", element("html", &[("lang", "en")], &html).into_string())
 }
 
-fn head(report: &Report) -> Markup {
+fn head(title: &str) -> Markup {
     let mut head = Markup::fixed(concat!(
         "<meta charset=\"utf-8\">",
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">",
@@ -42,7 +48,7 @@ fn head(report: &Report) -> Markup {
         // the page needs nothing from anywhere, and the browser holds it to that
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
     ));
-    head.push(&tagged("title", &report.title));
+    head.push(&tagged("title", title));
     head.push(&tag("style", &Markup::fixed(include_str!("style.css"))));
     tag("head", &head)
 }
