@@ -227,3 +227,37 @@ fn criteo_runs_by_time() {
     assert!(ran.err.contains("8,000 training, 1,000 validation, 1,000 test rows"), "{}", ran.err);
     works(dir.path(), &["show", "criteo"]);
 }
+
+#[test]
+fn models_are_listed_and_each_trains() {
+    let dir = scratch(300);
+    let models = json(dir.path(), &["models"]);
+    let kinds: Vec<&str> = models.as_array().unwrap().iter().map(|m| m["kind"].as_str().unwrap()).collect();
+    assert!(kinds.len() >= 12 && works(dir.path(), &["models"]).out.contains("DCN-V2"));
+    let args = ["compare", "clicks.csv", "--schema", "schema.toml", "--epochs", "2", "--seeds", "2", "-o", "cmp", "--models"];
+    let compared = json(dir.path(), &[&args[..], &[&kinds.join(",")]].concat());
+    let rows = compared["models"].as_array().unwrap();
+    assert_eq!(rows.len(), kinds.len());
+    for model in rows {
+        assert_eq!(model["runs"].as_array().unwrap().len(), 2);
+        let auc = |run: usize| model["runs"][run]["test"]["auc"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&auc(0)) && model["forward_multiply_adds"].as_f64().unwrap() > 0.0, "{}", model["name"]);
+    }
+    assert_eq!(rows.iter().filter(|m| m["against_best"].is_null()).count(), 1, "only the best has nothing to be compared with");
+    let page = fs::read_to_string(dir.path().join("cmp/compare.html")).unwrap();
+    assert!(page.len() < 1_000_000 && page.contains("Accuracy against cost") && !page.contains("src=\"http"));
+}
+
+#[test]
+fn a_comparison_repeats_what_training_alone_gives() {
+    let dir = scratch(600);
+    train(dir.path(), "alone", &["--model", "fm", "--no-baseline"]);
+    let alone: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("alone/report.json")).unwrap()).unwrap();
+    let args = ["compare", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "--seeds", "1", "--models", "lr,fm", "-o", "cmp"];
+    let compared = json(dir.path(), &args);
+    let models = compared["models"].as_array().unwrap();
+    let fm = models.iter().find(|m| m["name"] == "fm").unwrap();
+    let splits = alone["model"]["splits"].as_array().unwrap();
+    let test = splits.iter().find(|s| s["split"] == "test").unwrap();
+    assert_eq!(fm["runs"][0]["test"]["log_loss"], test["metrics"]["log_loss"], "the same rows, the same bits");
+}

@@ -315,3 +315,17 @@ fn errors_are_json_where_asked() {
     assert_eq!(value["exit_code"], ran.code);
     assert!(value["error"].as_str().unwrap().contains("nowhere.csv"));
 }
+
+#[test]
+fn models_that_cannot_be_compared() {
+    let dir = scratch(60);
+    fn compare<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["compare", "clicks.csv", "--schema", "schema.toml"][..], more].concat()
+    }
+    fails(dir.path(), &compare(&["--models", "lr,deepmf"]), USAGE, &["--models", "\"deepmf\"", "did you mean \"deepfm\"?"]);
+    fails(dir.path(), &compare(&[]), USAGE, &["nothing to compare", "--models"]);
+    fails(dir.path(), &compare(&["--models", "lr", "-o", "clicks.csv/out"]), RESOURCES, &["clicks.csv/out"]);
+    fs::write(dir.path().join("a.toml"), "[model]\nkind = \"lr\"\n").unwrap();
+    fs::write(dir.path().join("b.toml"), "[data]\nmax_bad_rows = 3\n").unwrap();
+    fails(dir.path(), &compare(&["--config", "a.toml", "b.toml"]), USAGE, &["b.toml", "a.toml", "extends"]);
+}

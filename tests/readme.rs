@@ -1,6 +1,6 @@
 //! Every command in the README is run, in order, in one directory; those on data sets where `DLRM_DATA` is set.
 mod common;
-use common::{data, dlrm};
+use common::{copy, data, dlrm};
 use std::fs;
 use std::path::Path;
 
@@ -37,11 +37,7 @@ fn every_command_works() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let gate = fs::read_to_string(root.join(".ci/run")).expect("the gate");
     let dir = tempfile::tempdir().expect("a scratch directory");
-    fs::create_dir(dir.path().join("recipes")).expect("a directory");
-    for recipe in fs::read_dir(root.join("recipes")).expect("recipes") {
-        let path = recipe.expect("a recipe").path();
-        fs::copy(&path, dir.path().join("recipes").join(path.file_name().expect("a name"))).expect("a copy");
-    }
+    copy(&root.join("recipes"), &dir.path().join("recipes"));
     let commands = commands(&fs::read_to_string(root.join("README.md")).expect("the README"));
     assert!(commands.len() >= 10, "{commands:?}");
     for line in commands {
@@ -68,10 +64,15 @@ fn every_command_works() {
 
 #[test]
 fn every_recipe_is_a_valid_configuration() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for recipe in fs::read_dir(root.join("recipes")).expect("recipes") {
-        let path = recipe.expect("a recipe").path();
-        let text = fs::read_to_string(&path).expect("text");
-        dlrm::engine::RunConfig::load(&text, &path.display().to_string(), &[]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("recipes") {
+            let path = entry.expect("a recipe").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                dlrm::engine::RunConfig::read(&path, &[]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            }
+        }
     }
 }

@@ -4,12 +4,12 @@ use super::failure::{Failure, io};
 use super::{Session, output, train};
 use dlrm::data::dataset::Sources;
 use dlrm::data::rows::OpenRows;
+use dlrm::engine::RunConfig;
 use dlrm::engine::compare::{Compare, CompareObserver, Compared, Entry, Measured, SeedRun};
 use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::report::compare_page;
 use dlrm::engine::trainer::Observer;
-use dlrm::engine::RunConfig;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +89,8 @@ fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<Entry>), Failure> {
         }
     }
     for kind in &args.models {
-        let model = if kind == base.model.kind() && args.config.len() == 1 { base.model.clone() } else { train::model_of_kind(kind, "--models")? };
+        let model =
+            if kind == base.model.kind() && args.config.len() == 1 { base.model.clone() } else { train::model_of_kind(kind, "--models")? };
         entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
     }
     if entries.is_empty() {
@@ -124,7 +125,8 @@ impl CompareObserver for Progress {
         if self.quiet {
             return;
         }
-        let metrics = [Metric::Auc, Metric::LogLoss, Metric::Rmse].into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
+        let metrics =
+            [Metric::Auc, Metric::LogLoss, Metric::Rmse].into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
         let metrics: Vec<String> = metrics.collect();
         eprintln!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds);
     }
@@ -151,7 +153,17 @@ fn text(compared: &Compared, out: &Path) -> String {
     let mut header = vec!["model"];
     header.extend(metrics.iter().map(|m| m.title()));
     header.extend([
-        "against the best (95 %)", "in tables", "outside", "mult-adds", "training", "rows/s", "scored/s", "memory", "s to best", "order", "unit",
+        "against the best (95 %)",
+        "in tables",
+        "outside",
+        "mult-adds",
+        "training",
+        "rows/s",
+        "scored/s",
+        "memory",
+        "s to best",
+        "order",
+        "unit",
     ]);
     let rows: Vec<Vec<String>> = compared
         .models
@@ -161,7 +173,10 @@ fn text(compared: &Compared, out: &Path) -> String {
             row.extend(metrics.iter().map(|&metric| spread(m, metric)));
             row.push(m.against_best.map_or_else(|| "best".into(), |i| format!("{:+.5} … {:+.5}", i.low, i.high)));
             row.extend([m.table_parameters, m.dense_parameters].map(output::count));
-            row.extend([m.forward_multiply_adds, m.training_multiply_adds, m.over(|r| r.rows_per_second).mean, m.inference_rows_per_second].map(short));
+            row.extend(
+                [m.forward_multiply_adds, m.training_multiply_adds, m.over(|r| r.rows_per_second).mean, m.inference_rows_per_second]
+                    .map(short),
+            );
             row.push(bytes(m.memory_bytes));
             row.push(format!("{:.1}", m.over(|r| r.seconds_to_best).mean));
             row.extend([m.order.to_owned(), m.unit.to_owned()]);
@@ -169,7 +184,10 @@ fn text(compared: &Compared, out: &Path) -> String {
         })
         .collect();
     let [train, validation, test] = compared.rows.map(output::count);
-    let mut text = format!("\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± deviation over seeds\n\n", compared.seeds);
+    let mut text = format!(
+        "\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± deviation over seeds\n\n",
+        compared.seeds
+    );
     text.push_str(&output::table(&header, &rows));
     text.push('\n');
     compared.verdict().iter().for_each(|sentence| text.push_str(&format!("{sentence}\n")));

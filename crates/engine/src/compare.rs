@@ -218,8 +218,8 @@ impl Compare {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(&entry.model, &data.layout, seed, self.isa))?;
-        let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm)
-            .with_l2_rows(config.l2_rows);
+        let optimizer =
+            Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 
@@ -364,8 +364,18 @@ impl Compared {
         let (mut worse, mut better, mut open) = (Vec::new(), Vec::new(), Vec::new());
         for model in &self.models {
             let Some(interval) = model.against_best else { continue };
-            let (gain, loss) = if self.metric.higher_is_better() { (interval.low > 0.0, interval.high < 0.0) } else { (interval.high < 0.0, interval.low > 0.0) };
-            let list = if gain { &mut better } else if loss { &mut worse } else { &mut open };
+            let (gain, loss) = if self.metric.higher_is_better() {
+                (interval.low > 0.0, interval.high < 0.0)
+            } else {
+                (interval.high < 0.0, interval.low > 0.0)
+            };
+            let list = if gain {
+                &mut better
+            } else if loss {
+                &mut worse
+            } else {
+                &mut open
+            };
             list.push(model.name.as_str());
         }
         if !worse.is_empty() {
@@ -375,9 +385,11 @@ impl Compared {
             sentences.push(format!("Better than it on the test rows all the same: {}.", better.join(", ")));
         }
         if !open.is_empty() {
-            let cheapest = self.models.iter().filter(|m| open.contains(&m.name.as_str()) || m.name == best.name).min_by(|a, b| {
-                a.training_multiply_adds.total_cmp(&b.training_multiply_adds)
-            });
+            let cheapest = self
+                .models
+                .iter()
+                .filter(|m| open.contains(&m.name.as_str()) || m.name == best.name)
+                .min_by(|a, b| a.training_multiply_adds.total_cmp(&b.training_multiply_adds));
             sentences.push(format!("No difference can be claimed to: {}.", open.join(", ")));
             if let Some(cheapest) = cheapest {
                 sentences.push(format!("Of these and {}, {} needs the fewest multiply-adds.", best.name, cheapest.name));

@@ -220,7 +220,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         write("base.toml", "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \"lr\"\n");
-        write("more.toml", "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n");
+        write(
+            "more.toml",
+            "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n",
+        );
         let config = RunConfig::read(&dir.path().join("more.toml"), &["train.seed=9".into()]).unwrap();
         assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (5, 7, 9));
         assert_eq!((config.train.optimizer.lr(), config.model.kind()), (0.2, "fm"));

@@ -241,7 +241,8 @@ impl Job {
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
-        let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
+        let optimizer =
+            Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 

@@ -8,6 +8,7 @@ use crate::common::{Biases, Deep, FieldVectors, HiddenActivation, Norm, Scorer, 
 use crate::config::Model;
 use crate::cross::{Cross, CrossKind, CrossShape};
 use dlrm_data::schema::Pooling;
+use dlrm_nn::init::Init;
 use dlrm_nn::{Activation, Builder, Error, Mlp, Pairs, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub struct DlrmConfig {
     pub top: Vec<usize>,
     /// How vectors meet.
     pub interaction: Interaction,
+    /// Standard deviation of the initial embeddings; by default they are uniform in ±√(1/rows), as in the reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding_std: Option<f64>,
     /// Pooling of bags of features whose schema does not say.
     pub pooling: Pooling,
     /// Layers of interaction `dcn`.
@@ -56,6 +60,7 @@ impl Default for DlrmConfig {
             bottom: vec![64],
             top: vec![64, 32],
             interaction: Interaction::Dot,
+            embedding_std: None,
             pooling: Pooling::Sum,
             cross_layers: 3,
             cross_rank: 32,
@@ -88,7 +93,8 @@ impl Dlrm {
         let n = layout.dense.len();
         let bottom_widths = [&config.bottom[..], &[dim]].concat();
         let bottom = (n > 0).then(|| b.mlp("bottom", n, &bottom_widths, Activation::Relu)).transpose()?;
-        let embeddings = FieldVectors::build(b, "tables", &all_features(layout), (dim, config.pooling, None))?;
+        let init = config.embedding_std.map(Init::Normal);
+        let embeddings = FieldVectors::build(b, "tables", &all_features(layout), (dim, config.pooling, init))?;
         let vectors = layout.features.len() + usize::from(n > 0);
         let pairs = match config.interaction {
             Interaction::Dot => vectors * vectors.saturating_sub(1) / 2,

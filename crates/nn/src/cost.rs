@@ -35,10 +35,7 @@ impl Tape<'_> {
     /// Multiply-adds per row of the whole tape.
     pub fn cost(&self) -> Cost {
         let layers = self.layers();
-        Cost {
-            forward: layers.iter().map(|l| l.cost.forward).sum(),
-            training: layers.iter().map(|l| l.cost.training).sum(),
-        }
+        Cost { forward: layers.iter().map(|l| l.cost.forward).sum(), training: layers.iter().map(|l| l.cost.training).sum() }
     }
 
     fn layer(&self, index: usize) -> Layer {
@@ -53,7 +50,12 @@ impl Tape<'_> {
             Op::Embed(group) => {
                 let names: Vec<String> = self.slots_of(*group).map(|s| weights.tables()[s.table].name.clone()).collect();
                 let ids: f64 = self.slots_of(*group).map(|s| s.dim as f64 * self.mean_ids(s.feature)).sum();
-                ("embeddings", names.first().map(|first| if names.len() > 1 { format!("{first} … ({})", names.len()) } else { first.clone() }), ids, ids)
+                (
+                    "embeddings",
+                    names.first().map(|first| if names.len() > 1 { format!("{first} … ({})", names.len()) } else { first.clone() }),
+                    ids,
+                    ids,
+                )
             }
             Op::Linear { x, weight, .. } => {
                 let forward = width_of(*x) * weights.params()[weight.0 as usize].shape[0] as f64;

@@ -66,7 +66,12 @@ fn table(compared: &Compared) -> Markup {
         ];
         std::iter::once(short(&m.name)).chain(cells.iter().map(|c| text(c))).collect()
     };
-    let mut all = Table { caption: "Test metrics, mean ± standard deviation over seeds", columns: &columns, rows: compared.models.iter().map(row).collect() }.markup();
+    let mut all = Table {
+        caption: "Test metrics, mean ± standard deviation over seeds",
+        columns: &columns,
+        rows: compared.models.iter().map(row).collect(),
+    }
+    .markup();
     all.push(&note(
         "Intervals are paired on the same test rows and cover the choice of rows and of seeds. Multiply-adds are counted from the recorded forward pass; memory is that of weights, optimiser state and gradients.",
     ));
@@ -91,7 +96,11 @@ fn cost(compared: &Compared) -> Markup {
         description: "One mark per model, with the standard deviation over seeds".into(),
         x: Axis { label: "multiply-adds per row in training (powers of ten)".into(), scale: Scale::around(xs), unit: Unit::Number },
         y: Axis { label: metric.title().into(), scale: Scale::around(ys), unit: Unit::Number },
-        series: dots.into_iter().enumerate().map(|(i, (m, dot))| Series { name: m.name.clone(), colour: i, shape: Shape::Dots(vec![dot]) }).collect(),
+        series: dots
+            .into_iter()
+            .enumerate()
+            .map(|(i, (m, dot))| Series { name: m.name.clone(), colour: i, shape: Shape::Dots(vec![dot]) })
+            .collect(),
     };
     element("div", &[("class", "figures")], &plot.figure())
 }
@@ -111,8 +120,16 @@ fn curves(compared: &Compared) -> Markup {
         title: format!("Validation {} over epochs (first seed)", metric.title()),
         description: "One line per model".into(),
         x: Axis { label: "epochs".into(), scale: Scale::exactly(0.0, epochs), unit: Unit::Count },
-        y: Axis { label: metric.title().into(), scale: Scale::around(lines.iter().flat_map(|(_, l)| l.iter().map(|p| p.1))), unit: Unit::Number },
-        series: lines.into_iter().enumerate().map(|(i, (m, points))| Series { name: m.name.clone(), colour: i, shape: Shape::Line(points) }).collect(),
+        y: Axis {
+            label: metric.title().into(),
+            scale: Scale::around(lines.iter().flat_map(|(_, l)| l.iter().map(|p| p.1))),
+            unit: Unit::Number,
+        },
+        series: lines
+            .into_iter()
+            .enumerate()
+            .map(|(i, (m, points))| Series { name: m.name.clone(), colour: i, shape: Shape::Line(points) })
+            .collect(),
     };
     element("div", &[("class", "figures")], &plot.figure())
 }
