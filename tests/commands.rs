@@ -261,3 +261,27 @@ fn a_comparison_repeats_what_training_alone_gives() {
     let test = splits.iter().find(|s| s["split"] == "test").unwrap();
     assert_eq!(fm["runs"][0]["test"]["log_loss"], test["metrics"]["log_loss"], "the same rows, the same bits");
 }
+
+#[test]
+fn the_label_mean_is_the_same_when_streaming_and_follows_the_weights() {
+    let dir = scratch(400);
+    let mean_loss = |more: &[&str]| {
+        let args = [&["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "1", "--overwrite", "-o", "out"][..], more].concat();
+        let report = json(dir.path(), &args);
+        let last = report["candidates"].as_array().unwrap().len() - 1;
+        metric(&report, last, "test", "log_loss")
+    };
+    let in_memory = mean_loss(&[]);
+    assert!((in_memory - mean_loss(&["--stream"])).abs() < 1e-12);
+    // Positive rows weigh four times as much: the mean that minimises the weighted loss is the weighted one.
+    let text = fs::read_to_string(dir.path().join("clicks.csv")).unwrap();
+    let weighted: Vec<String> = text
+        .lines()
+        .enumerate()
+        .map(|(i, l)| if i == 0 { format!("{l},w") } else { format!("{l},{}", if l.starts_with('1') { 4 } else { 1 }) })
+        .collect();
+    fs::write(dir.path().join("clicks.csv"), weighted.join("\n") + "\n").unwrap();
+    fs::write(dir.path().join("schema.toml"), format!("weight = \"w\"\n{CLICKS_SCHEMA}")).unwrap();
+    let weighted = mean_loss(&[]);
+    assert!(weighted < 0.7, "near the entropy of the weighted mean, not {weighted}");
+}

@@ -203,10 +203,14 @@ fn input_cards(input: &Input) -> Vec<InputCard> {
 
 /// Lists skipped rows beside the model.
 fn write_bad_rows(out: &Path, trained: &Trained) -> Result<(), Failure> {
-    if trained.fitted.skipped == 0 {
-        return Ok(());
-    }
     let path = out.join("bad_rows.txt");
+    if trained.fitted.skipped == 0 {
+        // An earlier run's list must not stand beside this model.
+        return match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io("remove", &path)(e)),
+            _ => Ok(()),
+        };
+    }
     let mut text = format!("{} malformed rows were skipped\n", trained.fitted.skipped);
     for bad in &trained.fitted.bad_rows {
         text.push_str(&format!("{bad}\n"));

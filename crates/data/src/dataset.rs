@@ -28,8 +28,10 @@ pub struct Sources<'a> {
 pub struct PartStats {
     /// Good rows.
     pub rows: u64,
-    /// Sum of the labels.
+    /// Sum of the labels, weighted where rows carry weights.
     pub label_sum: f64,
+    /// Sum of the weights of the rows (their number where they carry none).
+    pub weight_sum: f64,
     /// Per categorical column.
     pub counts: Vec<ValueCounts>,
 }
@@ -177,10 +179,11 @@ impl Sources<'_> {
             data.parts[part as usize].reserve(fitted.rows[part as usize] as usize, layout.dense.len());
         }
         self.pass(encoder.schema(), &fitted.assigner, |part, row| {
+            let (stats, parsed) = (&mut data.stats[part as usize], row.parsed());
+            stats.rows += 1;
+            stats.label_sum += f64::from(parsed.weight) * f64::from(parsed.label);
+            stats.weight_sum += f64::from(parsed.weight);
             if wanted(part) {
-                let stats = &mut data.stats[part as usize];
-                stats.rows += 1;
-                stats.label_sum += f64::from(row.parsed().label);
                 let batch = &mut data.parts[part as usize];
                 encoder.encode(row.parsed(), |c| row.text(c), batch, &mut stats.counts);
                 if batch.bags.iter().any(|bags| bags.ids.len() > u32::MAX as usize) {
@@ -266,6 +269,13 @@ pub struct Dataset {
     pub parts: [Batch; 3],
     /// How they looked.
     pub stats: [PartStats; 3],
+}
+
+impl PartStats {
+    /// Mean label, weighted where rows carry weights.
+    pub fn mean_label(&self) -> f64 {
+        if self.weight_sum > 0.0 { self.label_sum / self.weight_sum } else { 0.0 }
+    }
 }
 
 impl Dataset {

@@ -344,7 +344,7 @@ fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring 
 
 /// Predicts the mean label of the training rows for every row.
 fn label_mean(train: &PartStats, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
-    let mean = train.label_sum / train.rows.max(1) as f64;
+    let mean = train.mean_label();
     let constant = match task {
         Task::Binary => {
             // A column of one class has no finite logit.

@@ -132,7 +132,7 @@ fn data_card(trained: &Trained, config: &RunConfig, inputs: Vec<InputCard>) -> D
     let schema = trained.fitted.encoder.schema();
     let splits = [Part::Train, Part::Validation, Part::Test].into_iter().filter(|&p| trained.fitted.rows[p as usize] > 0).map(|part| {
         let stats = &trained.stats[part as usize];
-        let mean_label = stats.label_sum / stats.rows.max(1) as f64;
+        let mean_label = stats.mean_label();
         SplitCard { name: part_name(part).into(), rows: trained.fitted.rows[part as usize], mean_label }
     });
     DataCard {
