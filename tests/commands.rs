@@ -1,6 +1,6 @@
 //! The commands do what they say, end to end.
 mod common;
-use common::{CLICKS_SCHEMA, clicks, command, data, demo, dlrm, finished, works};
+use common::{CLICKS_SCHEMA, clicks, command, data, demo, demo_copy, dlrm, finished, works};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -284,4 +284,13 @@ fn the_label_mean_is_the_same_when_streaming_and_follows_the_weights() {
     fs::write(dir.path().join("schema.toml"), format!("weight = \"w\"\n{CLICKS_SCHEMA}")).unwrap();
     let weighted = mean_loss(&[]);
     assert!(weighted < 0.7, "near the entropy of the weighted mean, not {weighted}");
+}
+
+#[test]
+fn show_draws_the_graph_and_counts_what_it_costs() {
+    let dir = demo_copy();
+    let shown = works(dir.path(), &["show", "runs/demo", "--graph", "graph.svg"]).out;
+    assert!(shown.contains("dot interaction") && shown.contains("multiply-adds per row"), "{shown}");
+    let svg = fs::read_to_string(dir.path().join("graph.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("dot interaction"));
 }

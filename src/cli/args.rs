@@ -234,6 +234,9 @@ pub struct PredictArgs {
 pub struct ShowArgs {
     /// Run or model directory
     pub model: PathBuf,
+    /// Where to draw the model's operations (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub graph: Option<PathBuf>,
 }
 
 fn threads(text: &str) -> Result<usize, String> {

@@ -1,15 +1,22 @@
 //! `dlrm show`.
 use super::args::ShowArgs;
-use super::failure::Failure;
+use super::failure::{Failure, io};
 use super::{Session, output};
+use dlrm::data::Batch;
 use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::bytes;
+use dlrm::engine::report::graph_svg;
 use dlrm::engine::summary::encoding_text;
 use dlrm::engine::{Predictor, model_dir};
+use dlrm::nn::cost::Layer;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
+    let layers = predictor.network().layers(&Batch::placeholder(&predictor.encoder().layout()));
+    if let Some(path) = &args.graph {
+        std::fs::write(path, graph_svg(&layers)).map_err(io("write", path))?;
+    }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));
     }
@@ -32,8 +39,9 @@ pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         text.push_str(&format!("{part}: {} rows, {}\n", output::count(metrics.rows), values.join(", ")));
     }
     text.push_str(&format!(
-        "\n{}\n{}\nconfiguration ({})\n{}",
+        "\n{}\n{}\n{}\nconfiguration ({})\n{}",
         inputs(&predictor),
+        layer_table(&layers),
         tensors(&predictor),
         dir.join("config.toml").display(),
         model_toml(&predictor)
@@ -50,6 +58,21 @@ fn inputs(predictor: &Predictor) -> String {
         vec![column.name.clone(), kind.into(), encoding_text(column), output::count(layout.tables[feature.table].rows as u64)]
     });
     output::table(&["input", "kind", "encoding", "rows"], &dense.chain(categorical).collect::<Vec<_>>())
+}
+
+/// The operations of a forward pass and what they cost per row.
+fn layer_table(layers: &[Layer]) -> String {
+    let adds = |x: f64| if x > 0.0 { output::count(x as u64) } else { String::new() };
+    let mut rows: Vec<Vec<String>> = layers
+        .iter()
+        .map(|l| {
+            let parameter = l.parameter.clone().unwrap_or_default();
+            vec![l.op.to_owned(), parameter, output::count(l.width as u64), adds(l.cost.forward), adds(l.cost.training)]
+        })
+        .collect();
+    let total = |f: fn(&Layer) -> f64| adds(layers.iter().map(f).sum());
+    rows.push(vec!["total".into(), String::new(), String::new(), total(|l| l.cost.forward), total(|l| l.cost.training)]);
+    output::table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
 }
 
 fn tensors(predictor: &Predictor) -> String {

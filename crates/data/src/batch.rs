@@ -81,6 +81,24 @@ impl Batch {
         }
     }
 
+    /// One row of zeros with one id per feature: enough to record a model's operations.
+    pub fn placeholder(layout: &Layout) -> Self {
+        let mut batch = Batch::new(layout);
+        batch.dense.resize(layout.dense.len(), 0.0);
+        for bags in &mut batch.bags {
+            bags.ids.push(0);
+            bags.offsets.push(1);
+            if let Some(weights) = &mut bags.weights {
+                weights.push(1.0);
+            }
+        }
+        batch.labels.push(0.0);
+        if let Some(weights) = &mut batch.weights {
+            weights.push(1.0);
+        }
+        batch
+    }
+
     /// Removes all rows; keeps the memory.
     pub fn clear(&mut self) {
         self.dense.clear();

@@ -12,16 +12,19 @@
 //! | `verdict` | what may be said in words |
 //! | `format`, `markup` | numbers and escaped text |
 //! | `chart` | SVG plots |
+//! | `graph` | a model's operations as SVG |
 //! | `page` | the HTML page, section by section |
 mod cards;
 mod chart;
 mod format;
+mod graph;
 mod markup;
 mod page;
 mod results;
 pub mod verdict;
 
 pub use cards::{Best, ColumnCard, Curve, CurvePoint, DataCard, Fact, InputCard, RunCard, SplitCard, Stage, TableHealth, TrainingCard};
+pub use graph::graph_svg;
 pub use results::{Candidate, Comparison, MetricInterval, Optimum, Pictures, SplitMetrics};
 
 use crate::metrics::slices::Slice;
