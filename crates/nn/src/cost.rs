@@ -50,12 +50,8 @@ impl Tape<'_> {
             Op::Embed(group) => {
                 let names: Vec<String> = self.slots_of(*group).map(|s| weights.tables()[s.table].name.clone()).collect();
                 let ids: f64 = self.slots_of(*group).map(|s| s.dim as f64 * self.mean_ids(s.feature)).sum();
-                (
-                    "embeddings",
-                    names.first().map(|first| if names.len() > 1 { format!("{first} … ({})", names.len()) } else { first.clone() }),
-                    ids,
-                    ids,
-                )
+                let parameter = if let [only] = &names[..] { only.clone() } else { format!("{} tables", names.len()) };
+                ("embeddings", Some(parameter), ids, ids)
             }
             Op::Linear { x, weight, .. } => {
                 let forward = width_of(*x) * weights.params()[weight.0 as usize].shape[0] as f64;

@@ -3,7 +3,7 @@ use super::format::count;
 use super::markup::{Markup, element, tag, text};
 use dlrm_nn::cost::Layer;
 
-const BOX: (f64, f64) = (176.0, 46.0);
+const BOX: (f64, f64) = (210.0, 46.0);
 const GAP: (f64, f64) = (18.0, 34.0);
 const MARGIN: f64 = 16.0;
 
@@ -41,8 +41,8 @@ pub fn graph_svg(layers: &[Layer]) -> String {
         let words = |class: &str, dy: f64, content: &str| {
             element("text", &[("class", class), ("x", &at(x + BOX.0 / 2.0)), ("y", &at(y + dy))], &text(content))
         };
-        let name = layer.parameter.as_deref().map_or_else(|| layer.op.to_owned(), |p| format!("{} {}", layer.op, shortened(p)));
-        all.push(&words("", 19.0, &name));
+        let parameter = layer.parameter.as_deref().map(|p| format!(" {}", shortened(p.trim_end_matches(".weight"))));
+        let name = format!("{}{}", layer.op, parameter.unwrap_or_default());
         let cost = if layer.cost.forward > 0.0 { format!(", {} multiply-adds", count(layer.cost.forward as u64)) } else { String::new() };
         all.push(&words("soft", 36.0, &format!("{} columns{cost}", count(layer.width as u64))));
     }
@@ -58,16 +58,20 @@ fn shortened(name: &str) -> String {
     if letters <= MOST { name.to_owned() } else { format!("…{}", name.chars().skip(letters - MOST + 1).collect::<String>()) }
 }
 
-/// (row, column) of every node: a row below all of its inputs, columns in the order of recording.
+/// (row, column) of every node: a row below all of its inputs; what has no input stands right above what reads it. Columns in
+/// the order of recording.
 fn places(layers: &[Layer]) -> Vec<(usize, usize)> {
     let mut rows: Vec<usize> = Vec::with_capacity(layers.len());
-    let mut used: Vec<usize> = Vec::new();
-    layers
-        .iter()
-        .map(|layer| {
-            let row = layer.inputs.iter().map(|&i| rows[i] + 1).max().unwrap_or(0);
-            rows.push(row);
-            used.resize(used.len().max(row + 1), 0);
+    for layer in layers {
+        rows.push(layer.inputs.iter().map(|&i| rows[i] + 1).max().unwrap_or(0));
+    }
+    for source in (0..layers.len()).filter(|&i| layers[i].inputs.is_empty()) {
+        let readers = layers.iter().zip(&rows).filter(|(layer, _)| layer.inputs.contains(&source));
+        rows[source] = readers.map(|(_, &row)| row).min().map_or(0, |row| row - 1);
+    }
+    let mut used = vec![0; rows.iter().max().map_or(0, |row| row + 1)];
+    rows.into_iter()
+        .map(|row| {
             used[row] += 1;
             (row, used[row] - 1)
         })
