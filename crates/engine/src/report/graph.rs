@@ -43,6 +43,7 @@ pub fn graph_svg(layers: &[Layer]) -> String {
         };
         let parameter = layer.parameter.as_deref().map(|p| format!(" {}", shortened(p.trim_end_matches(".weight"))));
         let name = format!("{}{}", layer.op, parameter.unwrap_or_default());
+        all.push(&words("", 19.0, &name));
         let cost = if layer.cost.forward > 0.0 { format!(", {} multiply-adds", count(layer.cost.forward as u64)) } else { String::new() };
         all.push(&words("soft", 36.0, &format!("{} columns{cost}", count(layer.width as u64))));
     }
@@ -88,6 +89,7 @@ mod tests {
         let layers = [layer("dense inputs", &[]), layer("embeddings", &[]), layer("concat", &[0, 1]), layer("linear", &[2])];
         assert_eq!(places(&layers), [(0, 0), (0, 1), (1, 0), (2, 0)]);
         let svg = graph_svg(&layers);
+        assert!(svg.contains(">concat</text>"), "{svg}");
         assert!(svg.starts_with("<svg") && svg.matches("<rect").count() == 4 && svg.matches("<path").count() == 3);
     }
 }
