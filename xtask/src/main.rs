@@ -1,9 +1,12 @@
 //! Repository chores.
 //!
 //! `cargo xtask tidy` checks the rules that the compiler does not. `cargo xtask results DIR` trains the recipes on the data
-//! sets in DIR and prints the README's results table.
+//! sets in DIR and prints the README's results table; `cargo xtask ratings DIR` that of the MovieLens folds, `cargo xtask frappe DIR`
+//! that of the model family beside its published results.
 #![forbid(unsafe_code)]
 
+mod frappe;
+mod ratings;
 mod results;
 mod tidy;
 
@@ -15,7 +18,10 @@ fn main() -> ExitCode {
     let done = match args[..] {
         ["tidy"] => tidy::check(),
         ["results", data] => results::print(data),
-        _ => Err("expected `cargo xtask tidy` or `cargo xtask results DATA_DIR`".into()),
+        ["ratings", data] => ratings::print(data),
+        ["frappe", data] => frappe::print(data, None),
+        ["frappe", data, compared] => frappe::print(data, Some(compared)),
+        _ => Err("expected `cargo xtask tidy` or `cargo xtask results|ratings|frappe DATA_DIR`".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
