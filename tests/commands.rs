@@ -294,3 +294,13 @@ fn show_draws_the_graph_and_counts_what_it_costs() {
     let svg = fs::read_to_string(dir.path().join("graph.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.contains("dot interaction"));
 }
+
+#[test]
+fn a_closed_standard_error_does_not_stop_training() {
+    let dir = scratch(400);
+    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "2", "--no-baseline", "-o", "out"];
+    let mut child = command(dir.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert!(child.wait().unwrap().success());
+    works(dir.path(), &["show", "out"]);
+}

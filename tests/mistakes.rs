@@ -329,3 +329,34 @@ fn models_that_cannot_be_compared() {
     fs::write(dir.path().join("b.toml"), "[data]\nmax_bad_rows = 3\n").unwrap();
     fails(dir.path(), &compare(&["--config", "a.toml", "b.toml"]), USAGE, &["b.toml", "a.toml", "extends"]);
 }
+
+#[test]
+fn a_model_of_nan_is_not_saved() {
+    let dir = scratch(200);
+    let settings =
+        ["train.optimizer.kind=sgd", "train.optimizer.lr=1e30", "train.epochs=1", "data.split.validation=0", "data.split.test=0"];
+    let mut args = vec!["train", "clicks.csv", "--schema", "schema.toml", "--no-baseline", "--batch-size", "200", "-o", "out"];
+    settings.iter().for_each(|s| args.extend(["--set", s]));
+    fails(dir.path(), &args, DIVERGED, &["diverged", "learning rate"]);
+    assert!(!dir.path().join("out/model").exists());
+}
+
+#[test]
+fn flags_that_resuming_would_ignore() {
+    let dir = scratch(60);
+    fails(dir.path(), &["train", "--resume", "--epochs", "3", "-o", "out"], USAGE, &["--resume", "--epochs"]);
+}
+
+#[test]
+fn optimizer_settings_that_cannot_be() {
+    let dir = scratch(60);
+    for (setting, key) in [
+        ("train.optimizer.beta1=1.5", "train.optimizer.beta1"),
+        ("train.table_optimizer.l2=-1", "train.table_optimizer.l2"),
+        ("train.epochs=0", "train.epochs"),
+        ("train.loss={kind=\"bce\", positive_weight=-2}", "positive_weight"),
+        ("train.schedule={kind=\"warmup_decay\", warmup_steps=9, decay_start_step=3, decay_steps=5}", "decay_start_step"),
+    ] {
+        fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "--set", setting, "-o", "out"], USAGE, &[key]);
+    }
+}

@@ -199,3 +199,24 @@ fn a_row_scores_the_same_alone_and_in_a_batch() {
         assert_eq!(learner.logits(&one)[0].to_bits(), expected.to_bits(), "row {row}");
     }
 }
+
+#[test]
+fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
+    // 230 rows in batches of 32: 8 steps an epoch, so that every fourth step is also an epoch's last.
+    let config = TrainConfig { evaluate_every: Some(4), checkpoint_every: Some(8), epochs: 2, ..config(optimizers()[1]) };
+    let (rows, validation) = (Arc::new(rows(1)), rows(2));
+    let scratch = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
+    let trainer = Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: Some(&checkpoints) };
+    let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
+    let mut first = learner(&config, 1);
+    let state = trainer.run(&mut first, &mut feed, State::default(), &mut Unobserved).unwrap();
+    let points: Vec<(u64, f64)> = state.history.iter().map(|p| (p.step, p.epoch)).collect();
+    assert_eq!(points, [(4, 0.5), (8, 1.0), (12, 1.5), (16, 2.0)]);
+    assert!(state.history.iter().all(|p| p.train_loss > 0.0));
+    let mut again = learner(&config, 1);
+    let saved = checkpoints.load(&checkpoints.newest().unwrap(), &mut again).unwrap();
+    assert_eq!(saved, state);
+    let resumed = trainer.run(&mut again, &mut feed, saved, &mut Unobserved).unwrap();
+    assert_eq!((resumed, bits(&again)), (state, bits(&first)), "nothing is left to do but to restore the best weights");
+}

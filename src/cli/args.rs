@@ -4,9 +4,12 @@ use clap::{Args, Parser, Subcommand};
 use dlrm::kernels::isa::{Isa, Level};
 use std::path::PathBuf;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk or \
+files, 6 training diverged, 130 interrupted";
+
 /// From raw click logs to a trained, evaluated, explained recommendation model.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -153,11 +156,14 @@ pub struct TrainArgs {
     /// Memory that may be used, such as 8GB (default: what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Run directory: model, report, checkpoints
+    /// Run directory: model, report, checkpoints (default: runs/model)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Go on with an interrupted run in the run directory
-    #[arg(long, conflicts_with_all = ["overwrite", "config", "set", "schema"])]
+    #[arg(long, conflicts_with_all = [
+        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "columns", "max_bad_rows", "label", "label_rule",
+        "positive", "test", "validation", "split", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
+    ])]
     pub resume: bool,
     /// Replace what the run directory holds
     #[arg(long)]

@@ -117,7 +117,7 @@ impl CompareObserver for Progress {
     fn run(&mut self, _: usize, name: &str, seed: u64) {
         self.begun += 1;
         if !self.quiet {
-            eprintln!("[{}/{}] {name}, seed {seed} …", self.begun, self.runs);
+            output::tell(&format!("[{}/{}] {name}, seed {seed} …", self.begun, self.runs));
         }
     }
 
@@ -128,7 +128,7 @@ impl CompareObserver for Progress {
         let metrics =
             [Metric::Auc, Metric::LogLoss, Metric::Rmse].into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
         let metrics: Vec<String> = metrics.collect();
-        eprintln!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds);
+        output::tell(&format!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds));
     }
 }
 

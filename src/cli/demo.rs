@@ -68,7 +68,7 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         Sources { main: &main, validation: Some(&validation), test: Some(&test_rows), split: &job.config.data.split, max_bad_rows: 0 };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     progress.line(&format!("{} simulated rows, seed {}: the true click probability of each is known", output::count(args.rows), args.seed));
-    let trained = job.run(&sources, &mut progress)?;
+    let mut trained = job.run(&sources, &mut progress)?;
     drop(progress);
     let truth: Vec<f64> = (test..args.rows).map(|r| simulator.probability(r)).collect();
     let best = Bayes::of(&truth);
@@ -81,6 +81,7 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     };
     let report = summary::report(&trained, &job.config, context)?;
     train::save_report(&output, &report, trained.fitted.encoder.schema())?;
+    trained.finish()?;
     let sample = output.join("sample.csv");
     let mut file = std::fs::File::create(&sample).map_err(super::failure::io("create", &sample))?;
     simulator.write_csv(test..(test + 1000).min(args.rows), &mut file).map_err(super::failure::io("write", &sample))?;

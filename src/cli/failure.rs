@@ -1,4 +1,5 @@
 //! How the command ends when it cannot do what was asked: a message, a hint, an exit code by kind.
+use super::output::tell;
 use dlrm::engine::Error;
 
 /// Flags or configuration.
@@ -38,13 +39,13 @@ impl Failure {
     pub fn print(&self, json: bool) {
         if json {
             let value = serde_json::json!({"error": self.message, "hint": self.hint, "exit_code": self.code});
-            eprintln!("{value}");
+            tell(&value.to_string());
             return;
         }
         let label = if self.code == INTERRUPTED { "stopped" } else { "error" };
-        eprintln!("{label}: {}", self.message);
+        tell(&format!("{label}: {}", self.message));
         if let Some(hint) = &self.hint {
-            eprintln!("  hint: {hint}");
+            tell(&format!("  hint: {hint}"));
         }
     }
 }

@@ -70,8 +70,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
             std::process::exit(i32::from(failure::INTERRUPTED));
         }
     };
-    // Without the handler the command still works; Ctrl-C then ends it without a checkpoint.
-    let _ = ctrlc::set_handler(handler);
+    // Only training has something to save; the others end at once. Without the handler the command still works.
+    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_)) {
+        let _ = ctrlc::set_handler(handler);
+    }
     match cli.command {
         Command::Demo(args) => demo::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),

@@ -12,6 +12,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Columns aligned: the first to the left, others to the right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

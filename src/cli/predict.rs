@@ -47,7 +47,7 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
         other => other.map_err(io("write", Path::new("standard output")))?,
     }
     if rows.bad_rows() > 0 && !session.quiet {
-        eprintln!("note: {} malformed rows were skipped; their lines are empty", rows.bad_rows());
+        super::output::tell(&format!("note: {} malformed rows were skipped; their lines are empty", rows.bad_rows()));
     }
     Ok(())
 }

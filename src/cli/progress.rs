@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::Session;
-use super::output::count;
+use super::output::{count, tell};
 use dlrm::engine::job::JobObserver;
 use dlrm::engine::plan::{Plan, bytes};
 use dlrm::engine::trainer::{Observer, Point, State};
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Shows how a run goes.
 pub struct Progress {
@@ -22,7 +22,16 @@ pub struct Progress {
     started: Instant,
     rows_at_start: Option<u64>,
     mean_loss: Option<f64>,
+    /// When the last plain line was written.
+    spoken: Instant,
+    /// When the last checkpoint was asked for.
+    saved: Instant,
 }
+
+/// Between plain lines where there is no terminal.
+const SPEAK_EVERY: Duration = Duration::from_secs(10);
+/// Between checkpoints within an epoch.
+const SAVE_EVERY: Duration = Duration::from_secs(600);
 
 impl Progress {
     /// For a run of at most `epochs` epochs.
@@ -41,6 +50,8 @@ impl Progress {
             started: Instant::now(),
             rows_at_start: None,
             mean_loss: None,
+            spoken: Instant::now(),
+            saved: Instant::now(),
         }
     }
 
@@ -50,7 +61,7 @@ impl Progress {
         } else if self.terminal {
             self.bar.println(text);
         } else {
-            eprintln!("{text}");
+            tell(text);
         }
     }
 
@@ -73,6 +84,14 @@ impl Observer for Progress {
         if state.step.is_multiple_of(16) {
             self.bar.set_message(format!("loss {smoothed:.4}  {} rows/s", count(self.rate(state) as u64)));
         }
+        if !self.terminal && self.spoken.elapsed() >= SPEAK_EVERY {
+            self.spoken = Instant::now();
+            let steps = self.epochs * self.rows_per_epoch.div_ceil(self.batch_size.max(1));
+            let rate = self.rate(state).max(1e-9);
+            let left = (steps.saturating_sub(state.step) * self.batch_size) as f64 / rate;
+            let (step, steps, rate) = (count(state.step), count(steps), count(rate as u64));
+            self.line(&format!("step {step} of at most {steps}  loss {smoothed:.5}  {rate} rows/s  at most {left:.0} s left"));
+        }
     }
 
     fn evaluated(&mut self, point: &Point, is_best: bool) {
@@ -92,6 +111,14 @@ impl Observer for Progress {
 
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    fn should_save(&mut self) -> bool {
+        let due = self.saved.elapsed() >= SAVE_EVERY;
+        if due {
+            self.saved = Instant::now();
+        }
+        due
     }
 }
 

@@ -43,7 +43,7 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     notes.iter().for_each(|note| progress.line(&format!("warning: {note}")));
-    let trained = job.run(&sources, &mut progress)?;
+    let mut trained = job.run(&sources, &mut progress)?;
     drop(progress);
     write_bad_rows(&out, &trained)?;
     let inputs = [Some(&job.config.input), validation.as_ref(), test.as_ref()];
@@ -56,6 +56,8 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     };
     let report = summary::report(&trained, &job.config, context)?;
     save_report(&out, &report, trained.fitted.encoder.schema())?;
+    // Only now is the run safe without its checkpoints.
+    trained.finish()?;
     if session.json {
         return output::print(&format!("{}\n", json_summary(&report, &out)));
     }

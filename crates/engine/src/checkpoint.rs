@@ -1,4 +1,4 @@
-//! Checkpoints of a run: `step-N` holds weights, optimiser and position, `best-N` the best weights so far.
+//! Checkpoints of a run: `step-N-E-H` (steps, epochs, evaluations done) holds weights, optimiser and position, `best-N` the best weights so far.
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::saved::{self, Kind, Writer};
@@ -28,12 +28,15 @@ impl Checkpoints {
         Ok(Checkpoints { dir })
     }
 
-    /// Writes `step-N`, then removes older ones and best weights that nothing refers to any more.
+    /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes older ones and best weights that nothing refers to any more.
     ///
     /// # Errors
     /// As the file system; older checkpoints are then untouched.
     pub fn save(&self, learner: &Learner, state: &State) -> Result<PathBuf> {
-        let place = self.dir.join(format!("step-{:010}", state.step));
+        let place = self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));
+        if saved::verify(&place, Kind::Checkpoint).is_ok() {
+            return Ok(place);
+        }
         let weights = learner.network().weights();
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
@@ -56,9 +59,16 @@ impl Checkpoints {
     /// # Errors
     /// If there is none.
     pub fn newest(&self) -> Result<PathBuf> {
-        self.list("step-")?
-            .pop()
-            .ok_or_else(|| Error::saved(&self.dir, "expected a checkpoint to resume from, found none").with_hint("train without --resume"))
+        self.list("step-")?.pop().ok_or_else(|| {
+            Error::saved(&self.dir, "expected a checkpoint to resume from, found none")
+                .with_hint("train without --resume: nothing was saved yet")
+        })
+    }
+
+    /// Whether there is a checkpoint in `dir`, which need not exist.
+    pub fn any_in(dir: &Path) -> bool {
+        let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
     }
 
     /// Restores weights, optimiser and position from `checkpoint`.

@@ -103,8 +103,9 @@ impl RunConfig {
     }
 
     fn of_table(mut table: Table, name: &str, settings: &[String]) -> Result<Self> {
+        let defaults = Table::try_from(RunConfig::default()).expect("a configuration is plain data");
         for setting in settings {
-            set(&mut table, setting)?;
+            set(&mut table, &defaults, setting)?;
         }
         if let Some(Value::Table(model)) = table.get_mut("model") {
             model.entry("kind").or_insert_with(|| ModelConfig::default().kind().into());
@@ -175,20 +176,27 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 /// Applies one `a.b.c=value`; the value is TOML, or else a string.
-fn set(table: &mut Table, setting: &str) -> Result<()> {
+/// A table that is not there yet starts as the default one, so that one key of it can be changed; another `kind` keeps of it
+/// only the learning rate, since the rest may mean nothing there.
+fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
     let malformed = || Error::config("--set", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
     let (path, value) = setting.split_once('=').ok_or_else(malformed)?;
     let value = value.trim();
     let parsed: Option<Table> = toml::from_str(&format!("x = {value}")).ok();
     let value = parsed.and_then(|mut t| t.remove("x")).unwrap_or_else(|| Value::String(value.to_owned()));
     let (parents, last) = path.trim().rsplit_once('.').map_or((None, path.trim()), |(parents, last)| (Some(parents), last));
-    let mut at = table;
+    let (mut at, mut default) = (table, Some(defaults));
     for key in parents.into_iter().flat_map(|p| p.split('.')) {
-        let next = at.entry(key).or_insert_with(|| Value::Table(Table::new()));
+        default = default.and_then(|d| d.get(key)).and_then(Value::as_table);
+        let start = || default.filter(|d| d.contains_key("kind")).cloned().unwrap_or_default();
+        let next = at.entry(key).or_insert_with(|| Value::Table(start()));
         at = next.as_table_mut().ok_or_else(malformed)?;
     }
     if last.is_empty() {
         return Err(malformed());
+    }
+    if last == "kind" && at.get("kind") != Some(&value) {
+        at.retain(|key, _| key == "lr");
     }
     at.insert(last.to_owned(), value);
     Ok(())
@@ -211,6 +219,10 @@ mod tests {
         let config = RunConfig::load(text, "x", &settings.map(str::to_owned)).unwrap();
         assert_eq!(config.train.optimizer.lr(), 0.5);
         assert_eq!(config.data.test, [PathBuf::from("a.csv")]);
+        let settings =
+            ["train.optimizer.lr=0.5", "train.table_optimizer.kind=rowwise_adagrad", "data.split.validation=0.2", "model.kind=fm"];
+        let changed = RunConfig::load("[model]\nkind = \"dlrm\"\ntop = [3]\n", "x", &settings.map(str::to_owned)).unwrap();
+        assert_eq!((changed.train.optimizer.lr(), changed.train.table_optimizer.lr(), changed.model.kind()), (0.5, 0.05, "fm"));
         let ModelConfig::Dlrm(model) = config.model else { panic!("{:?}", config.model) };
         assert_eq!((model.embedding_dim, model.interaction), (32, dlrm_models::Interaction::Cat));
     }

@@ -34,6 +34,10 @@ impl TrainingRows for MemoryFeed {
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
         Ok(self.current.as_mut().expect("an epoch has been started").next_batch(out)?)
     }
+
+    fn batches(&self) -> Option<u64> {
+        Some(self.rows.len().div_ceil(self.batch_size) as u64)
+    }
 }
 
 /// Rows read anew every epoch.

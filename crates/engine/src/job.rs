@@ -19,6 +19,7 @@ use dlrm_nn::{DenseOptimizer, Isa, Optimizer, TableOptimizer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use xxhash_rust::xxh3::Xxh3;
 
 /// A run to be done.
 pub struct Job {
@@ -91,6 +92,17 @@ pub struct Trained {
     pub stages: Vec<Stage>,
     /// Name of the part that results are quoted on: test, or what there is.
     pub verdict_part: Part,
+    checkpoints: Option<Checkpoints>,
+}
+
+impl Trained {
+    /// Removes the checkpoints, once everything made of the run is written.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn finish(&mut self) -> Result<()> {
+        self.checkpoints.take().map_or(Ok(()), Checkpoints::remove)
+    }
 }
 
 /// Rows whose scores are stored with the model.
@@ -100,6 +112,7 @@ const GOLDEN_ROWS: usize = 8;
 const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.toml";
 const ENCODER: &str = "encoder.json";
+const ROWS: &str = "rows.txt";
 
 impl Job {
     /// Does the run.
@@ -115,6 +128,7 @@ impl Job {
         observer.stage("fitting the encoder");
         let fitted = sources.fit(schema)?;
         clock.lap("fit the encoder", Some(fitted.rows.iter().sum()));
+        stop_if_asked(observer)?;
         let plan = Plan::new(&self.config, &fitted)?;
         observer.planned(&plan);
         plan.check(self.memory_limit)?;
@@ -125,6 +139,8 @@ impl Job {
         let Dataset { parts, stats } = sources.encode(&fitted, |part| !(streaming && part == Part::Train))?;
         let parts = parts.map(Arc::new);
         clock.lap("encode", Some(fitted.rows.iter().sum()));
+        stop_if_asked(observer)?;
+        self.check_data(&fingerprint(&parts, &stats), checkpoints.is_some())?;
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
@@ -143,7 +159,16 @@ impl Job {
         clock.lap("score", Some(fitted.rows[1] + fitted.rows[2]));
         if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
             observer.stage("training the baseline");
-            scorings.insert(1, self.baseline(&fitted, &parts, task, &mut *feed(self.config.train.seed), observer)?);
+            let baseline = self.baseline(&fitted, &parts, task, &mut *feed(self.config.train.seed), observer);
+            // What the model learned is saved, whatever becomes of the baseline.
+            let saved = || checkpoints.as_ref().and_then(|c| c.newest().ok());
+            scorings.insert(
+                1,
+                baseline.map_err(|e| match e {
+                    Error::Interrupted { .. } => Error::Interrupted { step: state.step, checkpoint: saved() },
+                    other => other,
+                })?,
+            );
             clock.lap("train and score the baseline", None);
         }
         let metrics = stored_metrics(&scorings[0], &parts, task)?;
@@ -151,10 +176,8 @@ impl Job {
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
-            let golden = self.golden(&network, sources, &fitted)?;
+            let golden = self.golden(&network, sources, &fitted, state.step)?;
             model_dir::save(&out.join("model"), &network, &fitted.encoder, &self.config, &metrics, &golden)?;
-            // Only now is the run safe without its checkpoints.
-            checkpoints.map_or(Ok(()), Checkpoints::remove)?;
             clock.lap("save", None);
         }
         let verdict_part = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
@@ -170,21 +193,23 @@ impl Job {
             metrics,
             stages: clock.stages,
             verdict_part: verdict_part.unwrap_or(Part::Train),
+            checkpoints,
         })
     }
 
     /// Refuses to write over another run.
     fn check_out(&self) -> Result<()> {
         let Some(out) = &self.out else { return Ok(()) };
-        let held =
-            [("model", "a finished model"), (CHECKPOINTS, "an unfinished run")].into_iter().find(|(name, _)| out.join(name).exists());
+        let unfinished = Checkpoints::any_in(&out.join(CHECKPOINTS));
+        let held = [("model", "a finished model", out.join("model").exists()), (CHECKPOINTS, "an unfinished run", unfinished)];
+        let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
         match (self.start, held) {
             (Start::Fresh, Some((name, what))) => {
                 let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
                 Err(Error::config("output directory", "a new or empty directory", format!("{what} in {}", out.display()))
                     .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
             }
-            (Start::Resume, None | Some(("model", _))) if !out.join(CHECKPOINTS).exists() => {
+            (Start::Resume, None | Some(("model", _))) if !unfinished => {
                 let found = if held.is_some() { "a finished model" } else { "none" };
                 Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}")).with_hint("train without --resume"))
             }
@@ -216,6 +241,21 @@ impl Job {
         Ok(Some(checkpoints))
     }
 
+    /// Notes the encoded rows of a new run; refuses to go on with others.
+    fn check_data(&self, found: &str, keeps: bool) -> Result<()> {
+        let Some(out) = self.out.as_ref().filter(|_| keeps) else { return Ok(()) };
+        let path = out.join(CHECKPOINTS).join(ROWS);
+        if self.start != Start::Resume {
+            return std::fs::write(&path, found).map_err(Error::io("write", &path));
+        }
+        let stored = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        if stored == found {
+            return Ok(());
+        }
+        Err(Error::saved(path, "expected the rows that the run started with, found others")
+            .with_hint("give the same files and settings, or start again with --overwrite"))
+    }
+
     /// Trains the model, from a checkpoint where asked.
     fn train(
         &self,
@@ -235,6 +275,10 @@ impl Job {
         let validation = Some(&*parts[Part::Validation as usize]).filter(|rows| !rows.is_empty());
         let trainer = Trainer { config, task, validation, checkpoints };
         let state = trainer.run(&mut learner, rows, state, observer)?;
+        // Without validation rows nothing else would notice.
+        if let Some(broken) = learner.network().weights().tensors().iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite())) {
+            return Err(Error::Diverged { step: state.step, loss: f64::from(*broken) });
+        }
         Ok((learner, state))
     }
 
@@ -278,7 +322,7 @@ impl Job {
     }
 
     /// A few rows as text with their scores.
-    fn golden(&self, network: &Network, sources: &Sources<'_>, fitted: &Fitted) -> Result<Golden> {
+    fn golden(&self, network: &Network, sources: &Sources<'_>, fitted: &Fitted, step: u64) -> Result<Golden> {
         let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
         let (mut columns, mut rows) = (Vec::new(), Vec::new());
         let schema = fitted.encoder.schema();
@@ -291,9 +335,35 @@ impl Job {
             rows.len() < GOLDEN_ROWS
         })?;
         let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
+        if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
+            // Finite weights can be too large to compute with.
+            return Err(Error::Diverged { step, loss: f64::from(*broken) });
+        }
         let isa = self.isa.level().name().to_owned();
         Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|l| l.to_bits()).collect() })
     }
+}
+
+fn stop_if_asked(observer: &mut dyn JobObserver) -> Result<()> {
+    if observer.should_stop() { Err(Error::Interrupted { step: 0, checkpoint: None }) } else { Ok(()) }
+}
+
+/// A hash of the encoded rows (of what is known of them where they are streamed).
+fn fingerprint(parts: &[Arc<Batch>; 3], stats: &[PartStats; 3]) -> String {
+    let mut hash = Xxh3::new();
+    for (part, stats) in parts.iter().zip(stats) {
+        hash.update(&stats.rows.to_le_bytes());
+        hash.update(&stats.label_sum.to_le_bytes());
+        hash.update(bytemuck::cast_slice(&part.dense));
+        hash.update(bytemuck::cast_slice(&part.labels));
+        hash.update(bytemuck::cast_slice(part.weights.as_deref().unwrap_or_default()));
+        for bags in &part.bags {
+            hash.update(bytemuck::cast_slice(&bags.ids));
+            hash.update(bytemuck::cast_slice(&bags.offsets));
+            hash.update(bytemuck::cast_slice(bags.weights.as_deref().unwrap_or_default()));
+        }
+    }
+    format!("xxh3 {:016x}\n", hash.digest())
 }
 
 /// Passes on the wish to stop, and nothing else.

@@ -1,4 +1,5 @@
 //! Learning-rate schedules: a factor on the base rates for each step.
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate changes over the steps.
@@ -36,6 +37,23 @@ pub enum Schedule {
 const LEAST_RATE: f64 = 1e-7;
 
 impl Schedule {
+    /// Settings that contradict each other.
+    ///
+    /// # Errors
+    /// The first one found.
+    pub fn check(&self) -> Result<()> {
+        match *self {
+            Schedule::WarmupDecay { warmup_steps, decay_start_step, decay_steps } if decay_steps > 0 && decay_start_step < warmup_steps => {
+                let expected = format!("at least the {warmup_steps} warmup_steps");
+                Err(Error::config("train.schedule.decay_start_step", expected, decay_start_step.to_string()))
+            }
+            Schedule::Cosine { final_factor, .. } if !(0.0..=1.0).contains(&final_factor) => {
+                Err(Error::config("train.schedule.final_factor", "a number from 0 to 1", final_factor.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The learning rate of step `step` (the first is 1) for a base rate.
     pub fn rate(&self, base: f64, step: u64) -> f64 {
         match *self {

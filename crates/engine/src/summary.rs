@@ -55,7 +55,13 @@ pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result
         notes.push(format!("Training rows were streamed and shuffled within windows of {} rows.", config.data.shuffle_window));
     }
     if trained.verdict_part != Part::Test {
-        notes.push("There are no test rows: the figures are those of the rows that chose when to stop, and therefore optimistic.".into());
+        let note = match trained.verdict_part {
+            Part::Validation => {
+                "There are no test rows: the figures are those of the rows that chose when to stop, and therefore optimistic."
+            }
+            _ => "There are neither test nor validation rows: nothing says how good the model is. Split some off (data.split).",
+        };
+        notes.push(note.into());
     }
     Ok(Report {
         version: VERSION,
@@ -212,7 +218,12 @@ fn training_card(trained: &Trained, config: &RunConfig, task: Task) -> TrainingC
     let mut curves = Vec::new();
     let train_loss = |p: &crate::trainer::Point| if task == Task::Binary { p.train_loss } else { p.train_loss.sqrt() };
     // Other losses than these two are not in the metric's unit, so they are not drawn beside it.
-    if !matches!(config.train.loss, Some(dlrm_nn::Loss::MseOfProbability)) {
+    let drawn = match config.train.loss {
+        Some(dlrm_nn::Loss::MseOfProbability) => false,
+        Some(dlrm_nn::Loss::Bce { positive_weight }) => positive_weight == 1.0,
+        _ => true,
+    };
+    if drawn {
         curves.push(Curve { split: "train".into(), metric: loss, points: state.history.iter().map(|p| point(p, train_loss(p))).collect() });
     }
     for metric in [loss, Metric::Auc] {

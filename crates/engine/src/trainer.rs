@@ -128,6 +128,15 @@ impl TrainConfig {
         positive("batch_size", self.batch_size)?;
         positive("shard_rows", self.shard_rows)?;
         positive("lanes", self.lanes)?;
+        positive("epochs", self.epochs as usize)?;
+        self.optimizer.check().map_err(|e| Error::config(format!("train.optimizer.{}", e.what), e.expected, e.found))?;
+        self.table_optimizer.check().map_err(|e| Error::config(format!("train.table_optimizer.{}", e.what), e.expected, e.found))?;
+        self.schedule.check()?;
+        if let Some(Loss::Bce { positive_weight }) =
+            self.loss.filter(|l| !matches!(l, Loss::Bce { positive_weight } if *positive_weight > 0.0 && positive_weight.is_finite()))
+        {
+            return Err(Error::config("train.loss.positive_weight", "a positive number", positive_weight.to_string()));
+        }
         for (what, lr) in [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
                 return Err(Error::config(format!("train.{what}"), "a finite number, at least 0", lr.to_string()));
@@ -176,6 +185,11 @@ pub trait TrainingRows: Send {
     /// # Errors
     /// As the data behind it.
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool>;
+
+    /// Batches of an epoch, where that is known.
+    fn batches(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// One evaluation during training.
@@ -213,8 +227,8 @@ pub struct State {
     pub rows: u64,
     /// Sum of training losses since the last evaluation, weighted by rows.
     pub loss_sum: f64,
-    /// Rows in that sum.
-    pub loss_rows: u64,
+    /// Weight of the rows in that sum (their number where they carry none).
+    pub loss_weight: f64,
     /// All evaluations.
     pub history: Vec<Point>,
     /// The best one.
@@ -234,6 +248,10 @@ pub trait Observer {
     fn evaluated(&mut self, _point: &Point, _is_best: bool) {}
     /// Whether to save and stop now.
     fn should_stop(&mut self) -> bool {
+        false
+    }
+    /// Whether a checkpoint is due by the caller's clock. No result depends on it.
+    fn should_save(&mut self) -> bool {
         false
     }
 }
@@ -262,17 +280,19 @@ impl Trainer<'_> {
     pub fn run(&self, learner: &mut Learner, rows: &mut dyn TrainingRows, mut state: State, observer: &mut dyn Observer) -> Result<State> {
         let mut batch = Batch::default();
         let mut kept: Option<Weights> = None;
+        let batches = rows.batches();
         while !self.finished(&state) {
             rows.start(state.epoch, state.batch)?;
             while rows.next_batch(&mut batch)? {
                 self.step(learner, &batch, &mut state, observer)?;
                 if self.config.evaluate_every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n)) {
-                    self.evaluate(learner, &mut state, &mut kept, observer)?;
+                    self.evaluate(learner, &mut state, (&mut kept, batches), observer)?;
                     if self.stale(&state) {
                         break;
                     }
                 }
                 let due = self.config.checkpoint_every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n));
+                let due = due || observer.should_save();
                 self.pause(learner, &state, due, observer)?;
             }
             if state.step == 0 {
@@ -282,9 +302,13 @@ impl Trainer<'_> {
             }
             if !self.stale(&state) {
                 (state.epoch, state.batch) = (state.epoch + 1, 0);
-                self.evaluate(learner, &mut state, &mut kept, observer)?;
-                self.pause(learner, &state, self.checkpoints.is_some() && !self.finished(&state), observer)?;
+                // The epoch's last step may just have been evaluated.
+                if state.history.last().is_none_or(|point| point.step != state.step) {
+                    self.evaluate(learner, &mut state, (&mut kept, batches), observer)?;
+                }
             }
+            // Also at the very end: what follows training may fail or be interrupted too.
+            self.pause(learner, &state, true, observer)?;
         }
         self.restore_best(learner, &state, kept)?;
         Ok(state)
@@ -309,12 +333,18 @@ impl Trainer<'_> {
         state.batch += 1;
         state.rows += batch.len() as u64;
         state.loss_sum += loss * batch.len() as f64;
-        state.loss_rows += batch.len() as u64;
+        state.loss_weight += batch.weights.as_ref().map_or(batch.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum());
         observer.step(state, loss);
         Ok(())
     }
 
-    fn evaluate(&self, learner: &Learner, state: &mut State, kept: &mut Option<Weights>, observer: &mut dyn Observer) -> Result<()> {
+    fn evaluate(
+        &self,
+        learner: &Learner,
+        state: &mut State,
+        (kept, batches): (&mut Option<Weights>, Option<u64>),
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         let validation = self.validation.map(|batch| score(learner, batch, self.task)).transpose()?;
         let value = validation.as_ref().and_then(|m| self.monitor().of(m));
         let least = self.config.plateau.map_or(0.0, |plateau| plateau.min_gain);
@@ -334,9 +364,10 @@ impl Trainer<'_> {
             state.stale += 1;
             state.cuts += u32::from(self.config.plateau.is_some());
         }
-        let point =
-            Point { step: state.step, epoch: state.epoch as f64, train_loss: state.loss_sum / state.loss_rows.max(1) as f64, validation };
-        (state.loss_sum, state.loss_rows) = (0.0, 0);
+        let part = batches.map_or(0.0, |batches| state.batch as f64 / batches.max(1) as f64);
+        let train_loss = if state.loss_weight > 0.0 { state.loss_sum / state.loss_weight } else { 0.0 };
+        let point = Point { step: state.step, epoch: state.epoch as f64 + part, train_loss, validation };
+        (state.loss_sum, state.loss_weight) = (0.0, 0.0);
         observer.evaluated(&point, is_best);
         state.history.push(point);
         Ok(())

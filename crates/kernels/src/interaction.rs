@@ -35,7 +35,7 @@ pub mod reference {
         }
     }
 
-    /// y[s] = Σ_{i<j} <x[s, i, j], x[s, j, i]>, x is [S, F, F, D]: field i's vector for field j (Juan et al. 2016, equation 4).
+    /// `y[s] = Σ_{i<j} <x[s, i, j], x[s, j, i]>`, x is [S, F, F, D]: field i's vector for field j (Juan et al. 2016, equation 4).
     pub fn field_aware<T: Real>(y: &mut [T], x: &[T], fields: usize, dim: usize) {
         for (y, x) in y.iter_mut().zip(x.chunks_exact(fields * fields * dim)) {
             *y = T::default();

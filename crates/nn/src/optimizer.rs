@@ -4,6 +4,7 @@
 //! by parameter and row ranges, each element being computed the same way whoever does it, so the bits do
 //! not depend on the number of threads. Table state exists for rows; only [`TableOptimizer::Adam`] (exact)
 //! visits rows that the batch did not touch.
+use crate::error::{Error, Result};
 use crate::gradients::Gradients;
 use crate::row_index::RowIndex;
 use crate::update;
@@ -146,11 +147,39 @@ fn weight_decay() -> f64 {
     0.01
 }
 
+/// What a setting may be: in words, and the bound that it must stay below.
+type Bound = (&'static str, f64);
+const NOT_NEGATIVE: Bound = ("a finite number, at least 0", f64::INFINITY);
+const BELOW_ONE: Bound = ("at least 0 and below 1", 1.0);
+
+fn all(settings: &[(&str, f64, Bound)]) -> Result<()> {
+    match settings.iter().find(|(_, value, (_, below))| !(*value >= 0.0 && value < below)) {
+        Some((name, value, (expected, _))) => Err(Error::new(*name, *expected, value.to_string())),
+        None => Ok(()),
+    }
+}
+
 impl DenseOptimizer {
     /// Learning rate before any schedule.
     pub fn lr(&self) -> f64 {
         match *self {
             Self::Sgd { lr, .. } | Self::Adagrad { lr, .. } | Self::Adam { lr, .. } | Self::Adamw { lr, .. } => lr,
+        }
+    }
+
+    /// Settings that cannot be.
+    ///
+    /// # Errors
+    /// The first one found.
+    pub fn check(&self) -> Result<()> {
+        match *self {
+            Self::Sgd { momentum, l2, .. } => all(&[("momentum", momentum, BELOW_ONE), ("l2", l2, NOT_NEGATIVE)]),
+            Self::Adagrad { eps, initial_accumulator, l2, .. } => {
+                all(&[("eps", eps, NOT_NEGATIVE), ("initial_accumulator", initial_accumulator, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+            }
+            Self::Adam { beta1, beta2, eps, l2: decay, .. } | Self::Adamw { beta1, beta2, eps, weight_decay: decay, .. } => {
+                all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("decay", decay, NOT_NEGATIVE)])
+            }
         }
     }
 
@@ -174,6 +203,22 @@ impl TableOptimizer {
             | Self::RowwiseAdagrad { lr, .. }
             | Self::AdamLazy { lr, .. }
             | Self::Adam { lr, .. } => lr,
+        }
+    }
+
+    /// Settings that cannot be.
+    ///
+    /// # Errors
+    /// The first one found.
+    pub fn check(&self) -> Result<()> {
+        match *self {
+            Self::Sgd { l2, .. } => all(&[("l2", l2, NOT_NEGATIVE)]),
+            Self::Adagrad { eps, initial_accumulator, l2, .. } | Self::RowwiseAdagrad { eps, initial_accumulator, l2, .. } => {
+                all(&[("eps", eps, NOT_NEGATIVE), ("initial_accumulator", initial_accumulator, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+            }
+            Self::AdamLazy { beta1, beta2, eps, l2, .. } | Self::Adam { beta1, beta2, eps, l2, .. } => {
+                all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+            }
         }
     }
 
