@@ -255,3 +255,22 @@ fn text_is_read_as_in_training() {
     let found = json(dir.path(), &["evaluate", "bare", "bare.csv"]);
     assert_eq!(found["metrics"], json(dir.path(), &["evaluate", "bare", "rows.csv"])["metrics"]);
 }
+
+#[test]
+fn sparse_text_of_all_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, label: &dyn Fn(usize) -> String| {
+        let rows: String = (0..400).map(|i| format!("{} {}:1 {}:0.5\n", label(i), 1 + i % 37, 50 + i % 3)).collect();
+        fs::write(dir.path().join(name), rows).unwrap();
+    };
+    write("clicks.svm", &|i| if i % 3 == 0 { "+1".into() } else { "-1".into() });
+    write("numbers.svm", &|i| format!("{}.5", i % 37));
+    let train = ["--format", "libsvm", "--epochs", "1", "--quiet", "-o"];
+    let ran = dlrm(dir.path(), &[&["train", "clicks.svm"][..], &train, &["out"]].concat());
+    assert!(ran.code == 2 && ran.err.contains("--set model.interaction=cat"), "{}", ran.err);
+    let cat = ["--set", "model.interaction=cat"];
+    let report = json(dir.path(), &[&["train", "clicks.svm"][..], &train, &["clicks"], &cat].concat());
+    assert!(metric(&report, 0, "test", "auc") > 0.0);
+    let report = json(dir.path(), &[&["train", "numbers.svm"][..], &train, &["numbers"], &cat].concat());
+    assert!(metric(&report, 0, "test", "rmse") > 0.0);
+}

@@ -3,11 +3,11 @@ use super::args::{InputArgs, LabelArgs};
 use super::failure::Failure;
 use dlrm::data::error::nearest;
 use dlrm::data::label::Rule;
-use dlrm::data::profile::{Profile, ProfileOptions};
+use dlrm::data::profile::{LabelProfile, Profile, ProfileOptions};
 use dlrm::data::readers::{Format, Header, Input, Quote, Trim, default_schema};
 use dlrm::data::row::RowSource;
 use dlrm::data::rows::OpenRows;
-use dlrm::data::schema::{Label, Schema, Task};
+use dlrm::data::schema::{Label, Schema};
 use std::path::PathBuf;
 
 /// Applies the flags to an input.
@@ -62,7 +62,8 @@ fn one_of<T: Copy>(flag: &str, text: &str, known: &[(&str, T)]) -> Result<T, Fai
         return Ok(*value);
     }
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-    let hint = nearest(text, names.iter().copied()).map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
+    let hint = nearest(text, names.iter().copied())
+        .map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
     Err(Failure::usage(format!("{flag}: expected one of {}, found \"{text}\"", names.join(", ")), hint))
 }
 
@@ -104,6 +105,9 @@ pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[
 pub fn schema(input: &Input, label: &LabelArgs) -> Result<(Schema, Vec<String>), Failure> {
     let mut source = input.open()?;
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
+        if matches!(input.format, Format::Libsvm | Format::Libffm) && label.label_rule.is_none() && label.positive.is_empty() {
+            schema.label = LabelProfile::of(&mut *source, &schema.label.column)?.to_schema()?;
+        }
         apply_label(&mut schema, label)?;
         return Ok((schema, Vec::new()));
     }
@@ -123,45 +127,40 @@ pub fn profile(input: &Input, source: &mut dyn RowSource, options: &ProfileOptio
 
 /// The schema of a profile, for the label that the flags say.
 pub fn inferred(profile: &Profile, label: &LabelArgs) -> Result<Schema, Failure> {
-    let mut schema = match (profile_options(label)?.label, label.label_rule.is_some() || !label.positive.is_empty()) {
-        (Some(column), true) => {
-            let label = Label { column, task: Task::Binary, rule: label.label_rule.clone(), positive: label.positive.clone() };
-            profile.schema_for(label)?
-        }
-        _ => profile.schema()?,
-    };
+    let mut schema = profile.schema()?;
     apply_label(&mut schema, label)?;
     Ok(schema)
 }
 
 /// What the profile must know of the label.
 pub fn profile_options(label: &LabelArgs) -> Result<ProfileOptions, Failure> {
-    let rule = label.label_rule.as_deref().map(Rule::parse).transpose()?;
-    Ok(ProfileOptions { label: label.label.clone().or_else(|| rule.map(|rule| rule.column)) })
+    if label.label_rule.is_some() && !label.positive.is_empty() {
+        return Err(Failure::usage("label: expected --label-rule or --positive, found both", "give one of the two"));
+    }
+    if let (Some(rule), Some(column)) = (&label.label_rule, &label.label) {
+        let own = Rule::parse(rule)?.column;
+        if own != *column {
+            let found = format!("--label {column} and a --label-rule about \"{own}\"");
+            return Err(Failure::usage(format!("label: expected one column, found {found}"), "give one of the two"));
+        }
+    }
+    Ok(ProfileOptions { label: label.label.clone(), rule: label.label_rule.clone(), positive: label.positive.clone() })
 }
 
 /// Writes the label flags into a schema.
 pub fn apply_label(schema: &mut Schema, args: &LabelArgs) -> Result<(), Failure> {
-    if let Some(rule) = &args.label_rule {
-        schema.label.column = Rule::parse(rule)?.column;
-        schema.label.rule = Some(rule.clone());
-        schema.label.positive = Vec::new();
-        schema.label.task = Task::Binary;
+    profile_options(args)?;
+    let column = match &args.label_rule {
+        Some(rule) => Some(Rule::parse(rule)?.column),
+        None => args.label.clone(),
+    };
+    if let Some(column) = column.filter(|column| *column != schema.label.column) {
+        // What the schema says of another column does not hold for this one.
+        schema.label = Label::clicks(column);
     }
-    if let Some(column) = &args.label {
-        if *column != schema.label.column && args.label_rule.is_some() {
-            let found = format!("--label {column} and a --label-rule about \"{}\"", schema.label.column);
-            return Err(Failure::usage(format!("label: expected one column, found {found}"), "give one of the two"));
-        }
-        schema.label.column.clone_from(column);
-    }
-    if !args.positive.is_empty() {
-        if args.label_rule.is_some() {
-            return Err(Failure::usage("label: expected --label-rule or --positive, found both", "give one of the two"));
-        }
-        schema.label.positive.clone_from(&args.positive);
-        schema.label.rule = None;
-        schema.label.task = Task::Binary;
+    if args.label_rule.is_some() || !args.positive.is_empty() {
+        let (rule, positive) = (args.label_rule.clone(), args.positive.clone());
+        schema.label = Label { rule, positive, ..Label::clicks(schema.label.column.clone()) };
     }
     let own = schema.label.column.clone();
     schema.dense.retain(|c| c.name != own);

@@ -75,7 +75,11 @@ impl Dlrm {
         let width = if n > 0 { dim } else { 0 } + pairs;
         if width == 0 {
             let found = format!("{vectors} (inputs: {n} dense, {} categorical)", layout.features.len());
-            return Err(Error::new("model.interaction", "at least two vectors to interact", found));
+            return Err(Error::new(
+                "model.interaction",
+                "at least two vectors to interact (\"cat\" needs one: --set model.interaction=cat)",
+                found,
+            ));
         }
         let top = b.mlp("top", width, &[&config.top[..], &[1]].concat(), Activation::Identity)?;
         Ok(Dlrm { bottom, embeddings, top, interaction: config.interaction, vectors })
@@ -88,7 +92,8 @@ fn embeddings(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Vec<(GroupId, 
     let slot = |(feature, f): (usize, &dlrm_data::batch::Feature)| Slot {
         feature,
         dim: f.embedding_dim.unwrap_or(dim),
-        pooling: f.pooling.unwrap_or(config.pooling),
+        // Weights of the data say how the values count; another default must not drop them.
+        pooling: f.pooling.unwrap_or(if f.weighted { Pooling::Sum } else { config.pooling }),
     };
     let slots: Vec<Slot> = layout.features.iter().enumerate().map(slot).collect();
     let mut groups = Vec::new();
