@@ -304,3 +304,50 @@ fn a_closed_standard_error_does_not_stop_training() {
     assert!(child.wait().unwrap().success());
     works(dir.path(), &["show", "out"]);
 }
+
+#[test]
+fn text_is_read_as_in_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..400).map(|i| format!("{},red{},{}.5\n", u8::from(i % 3 == 0), i % 5, i % 37)).collect();
+    fs::write(dir.path().join("rows.csv"), format!("click,colour,price\n{rows}")).unwrap();
+    works(dir.path(), &["train", "rows.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "out"]);
+    // Blanks behind every delimiter belonged to no value in training, and quotes meant something.
+    let score = |text: &str, flags: &[&str]| {
+        fs::write(dir.path().join("one.csv"), text).unwrap();
+        works(dir.path(), &[&["predict", "out", "one.csv", "--quiet"], flags].concat()).out
+    };
+    let expected = score("colour,price\nred1,3.5\n", &[]);
+    assert_eq!(score("colour,price\n\"red1\",3.5\n", &[]), expected);
+    assert_ne!(score("price,colour\n3.5, red1\n3.5, red2\n", &[]).lines().nth(1), expected.lines().nth(1), "\" red1\" is unseen");
+    assert_eq!(score("price,colour\n3.5, red1\n", &["--trim", "blanks"]), expected);
+    assert_eq!(score("price;colour\n3.5;red1\n", &[]), expected, "another delimiter is detected");
+    assert_eq!(score("price^colour\n3.5^red1\n", &["--delimiter", "^"]), expected);
+    assert_eq!(score("3.5,red1\n", &["--columns", "price,colour"]), expected);
+    let ran = dlrm(dir.path(), &["predict", "out", "one.csv", "--trim", "blank"]);
+    assert!(ran.code == 2 && ran.err.contains("did you mean \"blanks\"?"), "{}", ran.err);
+    // A headerless file in training, with the names by hand; later files may have a header.
+    fs::write(dir.path().join("bare.csv"), &rows).unwrap();
+    let columns = ["--columns", "click,colour,price"];
+    works(dir.path(), &[&["train", "bare.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "bare"], &columns[..]].concat());
+    let found = json(dir.path(), &["evaluate", "bare", "bare.csv"]);
+    assert_eq!(found["metrics"], json(dir.path(), &["evaluate", "bare", "rows.csv"])["metrics"]);
+}
+
+#[test]
+fn sparse_text_of_all_labels() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, label: &dyn Fn(usize) -> String| {
+        let rows: String = (0..400).map(|i| format!("{} {}:1 {}:0.5\n", label(i), 1 + i % 37, 50 + i % 3)).collect();
+        fs::write(dir.path().join(name), rows).unwrap();
+    };
+    write("clicks.svm", &|i| if i % 3 == 0 { "+1".into() } else { "-1".into() });
+    write("numbers.svm", &|i| format!("{}.5", i % 37));
+    let train = ["--format", "libsvm", "--epochs", "1", "--quiet", "-o"];
+    let ran = dlrm(dir.path(), &[&["train", "clicks.svm"][..], &train, &["out"]].concat());
+    assert!(ran.code == 2 && ran.err.contains("--set model.interaction=cat"), "{}", ran.err);
+    let cat = ["--set", "model.interaction=cat"];
+    let report = json(dir.path(), &[&["train", "clicks.svm"][..], &train, &["clicks"], &cat].concat());
+    assert!(metric(&report, 0, "test", "auc") > 0.0);
+    let report = json(dir.path(), &[&["train", "numbers.svm"][..], &train, &["numbers"], &cat].concat());
+    assert!(metric(&report, 0, "test", "rmse") > 0.0);
+}

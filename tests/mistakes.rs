@@ -235,6 +235,17 @@ fn a_schema_that_contradicts_itself() {
         ("label = { column = \"click\" }\ndense = [{ name = \"click\" }]", "label"),
         ("label = { column = \"click\" }\ndense = [{ name = \"age\", transfrom = \"log1p\" }]", "did you mean \"transform\"?"),
         ("label = { column = \"click\" }\ndense = [{ name = \"age\", clip_quantiles = [0.9, 0.1] }]", "quantiles"),
+        ("label = { column = \"click\", task = \"rating\", positive = [\"5\"] }\ndense = [{ name = \"age\" }]", "rating task"),
+        ("weight = \"click\"\nlabel = { column = \"click\" }\ndense = [{ name = \"age\" }]", "weight column other than the label"),
+        (
+            "label = { column = \"click\" }\ncategorical = [{ name = \"tags\", pooling = \"mean\", \
+             multi = { separator = \"|\", weight_separator = \":\" } }]",
+            "found pooling = \"mean\"",
+        ),
+        (
+            "label = { column = \"click\" }\ncategorical = [{ name = \"tags\", multi = { separator = \"|\", weight_separator = \"|\" } }]",
+            "a weight_separator other than the separator",
+        ),
         ("label = ", "schema.toml"),
     ] {
         fs::write(dir.path().join("schema.toml"), text).unwrap();
@@ -359,4 +370,22 @@ fn optimizer_settings_that_cannot_be() {
     ] {
         fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "--set", setting, "-o", "out"], USAGE, &[key]);
     }
+}
+
+#[test]
+fn one_bad_label_among_many_is_a_bad_row() {
+    let dir = scratch(600);
+    let text = fs::read_to_string(dir.path().join("clicks.csv")).unwrap();
+    for odd in ["2", "oops"] {
+        fs::write(dir.path().join("clicks.csv"), format!("{text}{odd},30.5,site1,u1,x\n")).unwrap();
+        let args = ["train", "clicks.csv", "--label", "click", "--epochs", "1", "--quiet", "--overwrite", "-o", "out"];
+        fails(dir.path(), &args, DATA, &["clicks.csv:602:1 (column \"click\")", "a label of 0 or 1", odd, "--max-bad-rows"]);
+        let ran = works(dir.path(), &[&args[..], &["--max-bad-rows", "1"]].concat());
+        assert!(ran.out.contains("1 malformed rows were skipped"), "{}", ran.out);
+    }
+    // Of two texts, a third one.
+    let words = text.replace("\n1,", "\nyes,").replace("\n0,", "\n no ,");
+    fs::write(dir.path().join("clicks.csv"), words.clone() + "yes.,30.5,site1,u1,x\n").unwrap();
+    let args = ["train", "clicks.csv", "--label", "click", "--epochs", "1", "-o", "out2"];
+    fails(dir.path(), &args, DATA, &["clicks.csv:602:1", "one of \"yes\", \"no\" as label, found \"yes.\""]);
 }

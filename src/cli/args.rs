@@ -72,6 +72,15 @@ pub struct InputArgs {
     /// Column names of a headerless file, comma-separated
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     pub columns: Vec<String>,
+    /// Whether the first line of text files names the columns: present, absent or auto
+    #[arg(long, value_name = "WHAT")]
+    pub header: Option<String>,
+    /// Quotes around fields of text files: double ("), none or auto
+    #[arg(long, value_name = "KIND")]
+    pub quote: Option<String>,
+    /// Blanks around fields of text files: none (they belong to the field), blanks (dropped) or auto
+    #[arg(long, value_name = "WHAT")]
+    pub trim: Option<String>,
     /// Skip up to this many malformed rows; they are counted and listed
     #[arg(long, value_name = "N")]
     pub max_bad_rows: Option<u64>,
@@ -161,7 +170,7 @@ pub struct TrainArgs {
     pub output: Option<PathBuf>,
     /// Go on with an interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
-        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "columns", "max_bad_rows", "label", "label_rule",
+        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim", "columns", "max_bad_rows", "label", "label_rule",
         "positive", "test", "validation", "split", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,

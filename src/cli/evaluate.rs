@@ -16,7 +16,8 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let pool = learner::pool(session.threads)?;
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
-    let needed: Vec<&str> = schema.columns().collect();
+    // The time is read for splits only.
+    let needed: Vec<&str> = schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect();
     let input = inputs::for_model(&args.input, &args.paths, &predictor.config().input, &needed)?;
     let mut rows = predictor.open(&input, Labels::Required, args.input.max_bad_rows.unwrap_or(0))?;
     let (mut logits, mut labels, mut counts) = (Vec::new(), Vec::new(), predictor.encoder().counts());

@@ -1,12 +1,13 @@
 //! From flags to inputs and schemas.
 use super::args::{InputArgs, LabelArgs};
 use super::failure::Failure;
+use dlrm::data::error::nearest;
 use dlrm::data::label::Rule;
-use dlrm::data::profile::{Profile, ProfileOptions};
-use dlrm::data::readers::{Format, Input, default_schema};
+use dlrm::data::profile::{LabelProfile, Profile, ProfileOptions};
+use dlrm::data::readers::{Format, Header, Input, Quote, Trim, default_schema};
 use dlrm::data::row::RowSource;
 use dlrm::data::rows::OpenRows;
-use dlrm::data::schema::{Label, Schema, Task};
+use dlrm::data::schema::{Label, Schema};
 use std::path::PathBuf;
 
 /// Applies the flags to an input.
@@ -30,8 +31,24 @@ pub fn apply(args: &InputArgs, paths: &[PathBuf], mut input: Input) -> Result<In
             }
         };
     }
+    if let Some(header) = &args.header {
+        input.header = one_of("--header", header, &[("present", Some(Header::Present)), ("absent", Some(Header::Absent)), ("auto", None)])?;
+        if input.header != Some(Header::Absent) {
+            // The file names its own columns.
+            input.columns = None;
+        }
+    }
+    if let Some(quote) = &args.quote {
+        input.quote = one_of("--quote", quote, &[("double", Some(Quote::Double)), ("none", Some(Quote::None)), ("auto", None)])?;
+    }
+    if let Some(trim) = &args.trim {
+        input.trim = one_of("--trim", trim, &[("blanks", Some(Trim::Blanks)), ("none", Some(Trim::None)), ("auto", None)])?;
+    }
     if !args.columns.is_empty() {
         input.columns = Some(args.columns.clone());
+        if args.header.is_none() {
+            input.header = None;
+        }
     }
     if input.paths.is_empty() {
         return Err(Failure::usage("no input", "name files on the command line, or under [input] paths in the configuration"));
@@ -39,19 +56,48 @@ pub fn apply(args: &InputArgs, paths: &[PathBuf], mut input: Input) -> Result<In
     Ok(input)
 }
 
-/// The input that a stored model should read from `paths`: as the flags say, or as found, or as in training.
-pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[&str]) -> Result<Input, Failure> {
-    let given = apply(args, paths, Input::default())?;
-    let fits = |input: &Input| -> Result<bool, dlrm::data::Error> {
-        let source = input.open()?;
-        Ok(needed.iter().all(|name| source.columns().iter().any(|c| c == name)))
-    };
-    let as_found = fits(&given);
-    if matches!(as_found, Ok(true)) || args.format.is_some() || !args.columns.is_empty() {
-        return Ok(given);
+/// The value that `text` names among `known`.
+fn one_of<T: Copy>(flag: &str, text: &str, known: &[(&str, T)]) -> Result<T, Failure> {
+    if let Some((_, value)) = known.iter().find(|(name, _)| *name == text) {
+        return Ok(*value);
     }
-    let as_trained = Input { paths: paths.to_vec(), ..stored.clone() };
-    if matches!(fits(&as_trained), Ok(true)) { Ok(as_trained) } else { as_found.map(|_| given).map_err(Failure::from) }
+    let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+    let hint = nearest(text, names.iter().copied())
+        .map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
+    Err(Failure::usage(format!("{flag}: expected one of {}, found \"{text}\"", names.join(", ")), hint))
+}
+
+/// Whether an input opens with every `needed` column.
+fn fits(input: &Input, needed: &[&str]) -> Result<bool, dlrm::data::Error> {
+    let source = input.open()?;
+    Ok(needed.iter().all(|name| source.columns().iter().any(|c| c == name)))
+}
+
+/// The input that a stored model should read from `paths`. Text is read as in training, for what detection makes of
+/// a few rows may be something else (a stray quote, a value that looks like a name); it is detected anew only
+/// where that finds no `needed` column. Flags say more than either.
+pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[&str]) -> Result<Input, Failure> {
+    let found = apply(args, paths, Input::default())?;
+    if found.format != Format::Auto && found.format != stored.format {
+        return Ok(found);
+    }
+    let trained = apply(args, paths, Input { paths: Vec::new(), ..stored.clone() })?;
+    let mut candidates = vec![trained.clone(), found.clone()];
+    if !matches!(stored.format, Format::Csv | Format::Tsv) {
+        // Other formats are known by their first bytes or lines.
+        candidates.reverse();
+    } else if trained.header == Some(Header::Absent) && args.header.is_none() && args.columns.is_empty() {
+        // The columns were named by hand in training; this file may name them itself.
+        candidates.insert(0, Input { header: Some(Header::Present), columns: None, ..trained.clone() });
+    }
+    if let Some(fit) = candidates.iter().find(|input| matches!(fits(input, needed), Ok(true))) {
+        return Ok(fit.clone());
+    }
+    // Neither has the columns: complain about the reading that opens, in training's terms if both do.
+    match fits(&trained, needed) {
+        Ok(_) => Ok(trained),
+        Err(_) => fits(&found, needed).map(|_| found).map_err(Failure::from),
+    }
 }
 
 /// The schema of an input: of its format where that is known, else inferred from a pass over the rows. Returns
@@ -59,6 +105,9 @@ pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[
 pub fn schema(input: &Input, label: &LabelArgs) -> Result<(Schema, Vec<String>), Failure> {
     let mut source = input.open()?;
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
+        if matches!(input.format, Format::Libsvm | Format::Libffm) && label.label_rule.is_none() && label.positive.is_empty() {
+            schema.label = LabelProfile::of(&mut *source, &schema.label.column)?.to_schema()?;
+        }
         apply_label(&mut schema, label)?;
         return Ok((schema, Vec::new()));
     }
@@ -78,45 +127,40 @@ pub fn profile(input: &Input, source: &mut dyn RowSource, options: &ProfileOptio
 
 /// The schema of a profile, for the label that the flags say.
 pub fn inferred(profile: &Profile, label: &LabelArgs) -> Result<Schema, Failure> {
-    let mut schema = match (profile_options(label)?.label, label.label_rule.is_some() || !label.positive.is_empty()) {
-        (Some(column), true) => {
-            let label = Label { column, task: Task::Binary, rule: label.label_rule.clone(), positive: label.positive.clone() };
-            profile.schema_for(label)?
-        }
-        _ => profile.schema()?,
-    };
+    let mut schema = profile.schema()?;
     apply_label(&mut schema, label)?;
     Ok(schema)
 }
 
 /// What the profile must know of the label.
 pub fn profile_options(label: &LabelArgs) -> Result<ProfileOptions, Failure> {
-    let rule = label.label_rule.as_deref().map(Rule::parse).transpose()?;
-    Ok(ProfileOptions { label: label.label.clone().or_else(|| rule.map(|rule| rule.column)) })
+    if label.label_rule.is_some() && !label.positive.is_empty() {
+        return Err(Failure::usage("label: expected --label-rule or --positive, found both", "give one of the two"));
+    }
+    if let (Some(rule), Some(column)) = (&label.label_rule, &label.label) {
+        let own = Rule::parse(rule)?.column;
+        if own != *column {
+            let found = format!("--label {column} and a --label-rule about \"{own}\"");
+            return Err(Failure::usage(format!("label: expected one column, found {found}"), "give one of the two"));
+        }
+    }
+    Ok(ProfileOptions { label: label.label.clone(), rule: label.label_rule.clone(), positive: label.positive.clone() })
 }
 
 /// Writes the label flags into a schema.
 pub fn apply_label(schema: &mut Schema, args: &LabelArgs) -> Result<(), Failure> {
-    if let Some(rule) = &args.label_rule {
-        schema.label.column = Rule::parse(rule)?.column;
-        schema.label.rule = Some(rule.clone());
-        schema.label.positive = Vec::new();
-        schema.label.task = Task::Binary;
+    profile_options(args)?;
+    let column = match &args.label_rule {
+        Some(rule) => Some(Rule::parse(rule)?.column),
+        None => args.label.clone(),
+    };
+    if let Some(column) = column.filter(|column| *column != schema.label.column) {
+        // What the schema says of another column does not hold for this one.
+        schema.label = Label::clicks(column);
     }
-    if let Some(column) = &args.label {
-        if *column != schema.label.column && args.label_rule.is_some() {
-            let found = format!("--label {column} and a --label-rule about \"{}\"", schema.label.column);
-            return Err(Failure::usage(format!("label: expected one column, found {found}"), "give one of the two"));
-        }
-        schema.label.column.clone_from(column);
-    }
-    if !args.positive.is_empty() {
-        if args.label_rule.is_some() {
-            return Err(Failure::usage("label: expected --label-rule or --positive, found both", "give one of the two"));
-        }
-        schema.label.positive.clone_from(&args.positive);
-        schema.label.rule = None;
-        schema.label.task = Task::Binary;
+    if args.label_rule.is_some() || !args.positive.is_empty() {
+        let (rule, positive) = (args.label_rule.clone(), args.positive.clone());
+        schema.label = Label { rule, positive, ..Label::clicks(schema.label.column.clone()) };
     }
     let own = schema.label.column.clone();
     schema.dense.retain(|c| c.name != own);

@@ -2,7 +2,7 @@
 use super::args::InspectArgs;
 use super::failure::{Failure, io};
 use super::{Session, inputs, output};
-use dlrm::data::readers::{Input, default_schema};
+use dlrm::data::readers::{Format, Input, default_schema};
 
 /// Width of the table where standard output is no terminal that says its own.
 const WIDTH: usize = 120;
@@ -13,7 +13,7 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     let mut source = input.open()?;
     let known = default_schema(input.format, source.columns());
     let mut options = inputs::profile_options(&args.label)?;
-    if let (None, Some(schema)) = (&options.label, &known) {
+    if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
         options.label = Some(schema.label.column.clone());
     }
     let profile = inputs::profile(&input, &mut *source, &options)?;
@@ -23,7 +23,12 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     }
     // A known format has its schema; otherwise it is inferred. Without a label there is none.
     let schema = match known {
-        Some(mut schema) => inputs::apply_label(&mut schema, &args.label).map(|()| schema),
+        Some(mut schema) => {
+            if let (Format::Libsvm | Format::Libffm, Some(label)) = (input.format, &profile.label) {
+                schema.label = label.to_schema()?;
+            }
+            inputs::apply_label(&mut schema, &args.label).map(|()| schema)
+        }
         None => inputs::inferred(&profile, &args.label),
     };
     if let Some(path) = &args.output {

@@ -9,8 +9,8 @@ pub enum LabelReader {
     Click,
     /// A finite number.
     Rating,
-    /// Positive if listed.
-    Positives(Vec<String>),
+    /// Positive if among the first texts; negative if among the second ones, or whatever else if there are none.
+    Texts(Vec<String>, Vec<String>),
     /// Positive if the comparison holds.
     Rule(Rule),
 }
@@ -69,7 +69,8 @@ impl Rule {
 
     /// Whether the field satisfies the rule; `None` if it should be a number and is not.
     fn holds(&self, field: &str) -> Option<bool> {
-        let number = field.trim().parse::<f64>().ok().filter(|n| n.is_finite());
+        let field = field.trim();
+        let number = field.parse::<f64>().ok().filter(|n| n.is_finite());
         match (self.operator, self.number, number) {
             (Operator::Equal, Some(a), Some(b)) => Some(a == b),
             (Operator::NotEqual, Some(a), Some(b)) => Some(a != b),
@@ -84,11 +85,20 @@ impl Rule {
     }
 }
 
+/// What a text means that needs no explanation as a click or none.
+pub(crate) fn plain(trimmed: &str) -> Option<bool> {
+    match trimmed {
+        "1" | "1.0" | "+1" | "+1.0" | "true" | "True" | "TRUE" => Some(true),
+        "0" | "0.0" | "-1" | "-1.0" | "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
 /// A field that is no label: what was expected, and a hint.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoLabel {
     /// What should have stood there.
-    pub expected: &'static str,
+    pub expected: String,
     /// What to do.
     pub hint: Option<&'static str>,
 }
@@ -111,7 +121,10 @@ impl LabelReader {
             }
             (None, Task::Rating) => Ok(LabelReader::Rating),
             (None, Task::Binary) if label.positive.is_empty() => Ok(LabelReader::Click),
-            (None, Task::Binary) => Ok(LabelReader::Positives(label.positive.clone())),
+            (None, Task::Binary) => {
+                let trimmed = |texts: &[String]| texts.iter().map(|text| text.trim().to_owned()).collect();
+                Ok(LabelReader::Texts(trimmed(&label.positive), trimmed(&label.negative)))
+            }
         }
     }
 
@@ -121,20 +134,30 @@ impl LabelReader {
     /// What was expected instead.
     pub fn read(&self, field: &str) -> Result<f32, NoLabel> {
         match self {
-            LabelReader::Positives(positive) => Ok(f32::from(positive.iter().any(|p| p == field))),
+            LabelReader::Texts(positive, negative) => {
+                let (field, is_in) = (field.trim(), |texts: &[String], field: &str| texts.iter().any(|text| text == field));
+                match is_in(positive, field) {
+                    true => Ok(1.0),
+                    false if negative.is_empty() || is_in(negative, field) => Ok(0.0),
+                    false => {
+                        let known: Vec<String> = positive.iter().chain(negative).map(|text| quoted(text)).collect();
+                        let hint = "if this text counts too, list it under `positive` or `negative` of the schema's label";
+                        Err(NoLabel { expected: format!("one of {} as label", known.join(", ")), hint: Some(hint) })
+                    }
+                }
+            }
             LabelReader::Rule(rule) => {
-                let held = rule.holds(field).ok_or(NoLabel { expected: "a number for the label rule", hint: None })?;
+                let held = rule.holds(field).ok_or_else(|| NoLabel { expected: "a number for the label rule".into(), hint: None })?;
                 Ok(f32::from(held))
             }
             LabelReader::Rating => {
                 let number = field.trim().parse::<f32>().ok().filter(|n| n.is_finite());
-                number.ok_or(NoLabel { expected: "a finite rating", hint: None })
+                number.ok_or_else(|| NoLabel { expected: "a finite rating".into(), hint: None })
             }
             LabelReader::Click => match field.trim() {
-                "1" | "1.0" | "true" | "True" | "TRUE" => Ok(1.0),
-                "0" | "0.0" | "-1" | "false" | "False" | "FALSE" => Ok(0.0),
+                text if plain(text).is_some() => Ok(f32::from(plain(text) == Some(true))),
                 _ => Err(NoLabel {
-                    expected: "a label of 0 or 1",
+                    expected: "a label of 0 or 1".into(),
                     hint: Some(
                         "say what counts as a click with a label rule (--label-rule \"rating >= 4\") or a list of positive values (--positive)",
                     ),
@@ -156,6 +179,7 @@ mod tests {
         let text = Rule::parse("income == >50K").unwrap();
         assert_eq!(text.column, "income");
         assert_eq!([text.holds(">50K"), text.holds("<=50K")], [Some(true), Some(false)]);
+        assert_eq!(text.holds(" >50K "), Some(true));
         for bad in ["", "rating", "rating >=", ">= 4", "rating > high", "rating = 4"] {
             assert!(Rule::parse(bad).is_err(), "{bad}");
         }
@@ -164,7 +188,11 @@ mod tests {
     #[test]
     fn clicks() {
         let read = |field| LabelReader::Click.read(field);
-        assert_eq!((read("1"), read(" 0"), read("-1"), read("True")), (Ok(1.0), Ok(0.0), Ok(0.0), Ok(1.0)));
+        assert_eq!((read("+1"), read(" 0"), read("-1"), read("True")), (Ok(1.0), Ok(0.0), Ok(0.0), Ok(1.0)));
         assert!(read("2").is_err() && read("").is_err() && read("nan").is_err());
+        let listed = |negative: &[&str]| LabelReader::Texts(vec![">50K".into()], negative.iter().map(|&text| text.into()).collect());
+        assert_eq!((listed(&[]).read(" >50K "), listed(&[]).read(">50K.")), (Ok(1.0), Ok(0.0)));
+        assert_eq!(listed(&["<=50K"]).read(" <=50K"), Ok(0.0));
+        assert_eq!(listed(&["<=50K"]).read(">50K.").unwrap_err().expected, "one of \">50K\", \"<=50K\" as label");
     }
 }

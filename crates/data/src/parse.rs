@@ -112,8 +112,11 @@ impl RowParser {
                 return Err(bad(row, place, "a label", field));
             }
             out.label = reader.read(field).map_err(|no| {
-                let error = bad(row, place, no.expected, field);
-                no.hint.map_or_else(|| bad(row, place, no.expected, field), |hint| error.with_hint(hint))
+                let error = bad(row, place, &no.expected, field);
+                match no.hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
             })?;
         }
         out.weight = 1.0;
@@ -208,7 +211,21 @@ fn bad(row: &RawRow, place: &Place, expected: &str, found: &str) -> Error {
     Error::row(row.position(Some((place.index, &place.name))), expected, found)
 }
 
-/// Seconds of a number or of a date `YYYY-MM-DD`, with or without ` HH:MM:SS` or `THH:MM:SS`.
+/// A time of day without its zone, and the seconds by which the zone is ahead; `None` for a zone that is none.
+pub(crate) fn split_zone(time: &str) -> Option<(&str, f64)> {
+    if let Some(time) = time.strip_suffix('Z') {
+        return Some((time, 0.0));
+    }
+    let Some(at) = time.rfind(['+', '-']) else { return Some((time, 0.0)) };
+    let (sign, digits) = (if time[at..].starts_with('-') { -1.0 } else { 1.0 }, time[at + 1..].replace(':', ""));
+    let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && matches!(digits.len(), 2 | 4);
+    let (hours, minutes) = if is_number { digits.split_at(2) } else { return None };
+    let (hours, minutes) = (hours.parse::<f64>().ok()?, minutes.parse::<f64>().unwrap_or(0.0));
+    (hours <= 18.0 && minutes < 60.0).then_some((&time[..at], sign * (hours * 3600.0 + minutes * 60.0)))
+}
+
+/// Seconds of a number or of a date `YYYY-MM-DD`, with or without ` HH:MM:SS` or `THH:MM:SS` and a zone
+/// (`Z`, `+02:00`).
 fn seconds(field: &str) -> Option<f64> {
     let field = field.trim();
     if let Ok(number) = field.parse::<f64>() {
@@ -217,7 +234,8 @@ fn seconds(field: &str) -> Option<f64> {
     let (date, time) = field.split_once([' ', 'T']).unwrap_or((field, "00:00:00"));
     let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut time = time.trim_end_matches('Z').splitn(3, ':').map(|part| part.parse::<f64>().ok());
+    let (time, ahead) = split_zone(time)?;
+    let mut time = time.splitn(3, ':').map(|part| part.parse::<f64>().ok());
     let (hour, minute) = (time.next()??, time.next()??);
     let second = time.next().unwrap_or(Some(0.0))?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -238,13 +256,13 @@ fn seconds(field: &str) -> Option<f64> {
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let year_of_era = year.rem_euclid(400);
     let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second)
+    Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second - ahead)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{DenseColumn, Label, Task, Transform};
+    use crate::schema::{DenseColumn, Label, Transform};
 
     fn schema() -> Schema {
         let categorical = |name: &str, encoding, multi| CategoricalColumn {
@@ -259,7 +277,7 @@ mod tests {
             missing: vec!["NA".into()],
             weight: None,
             time: Some("day".into()),
-            label: Label { column: "click".into(), task: Task::Binary, rule: None, positive: vec![] },
+            label: Label::clicks("click"),
             dense: vec![DenseColumn { name: "x".into(), transform: Transform::None, clip_quantiles: None, missing_indicator: false }],
             categorical: vec![
                 categorical("id", Encoding::Identity { bound: 10 }, None),
@@ -289,6 +307,10 @@ mod tests {
         let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
         assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
         assert_eq!(row.time, 951_913_800.0);
+        for text in ["2000-03-01T12:30:00Z", "2000-03-01 14:30:00+02:00", "2000-03-01T09:00:00-0330"] {
+            assert_eq!(seconds(text), Some(951_913_800.0), "{text}");
+        }
+        assert_eq!(seconds("2000-03-01T12:30:00+2"), None);
     }
 
     #[test]

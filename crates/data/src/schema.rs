@@ -1,5 +1,5 @@
 //! What each column means. Written by `inspect`, edited by people, stored with every model.
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result, nearest, quoted};
 use serde::{Deserialize, Serialize};
 
 /// Roles and encodings of the columns of an input. Columns not named are ignored.
@@ -41,9 +41,20 @@ pub struct Label {
     /// Turns the column into a click, e.g. `"rating >= 4"` (operators >= > <= < == !=); for binary tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// Texts that count as positive; all other non-missing texts are negative. Excludes `rule`.
+    /// Texts that count as positive. Excludes `rule`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positive: Vec<String>,
+    /// Texts that count as negative, beside `positive`; any further text is an error. Absent: all texts that are
+    /// not positive are negative.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub negative: Vec<String>,
+}
+
+impl Label {
+    /// 0 or 1 in `column`.
+    pub fn clicks(column: impl Into<String>) -> Self {
+        Label { column: column.into(), task: Task::Binary, rule: None, positive: Vec::new(), negative: Vec::new() }
+    }
 }
 
 /// Kind of label.
@@ -245,8 +256,43 @@ impl Schema {
                 return Err(Error::input(what, format!("the encoding and embedding_dim of its shared table \"{table}\""), found));
             }
         }
-        if self.label.rule.is_some() && !self.label.positive.is_empty() {
-            return Err(Error::input(format!("{name}: label"), "either `rule` or `positive`", "both"));
+        self.check_pooling(name)?;
+        self.check_label(name)
+    }
+
+    fn check_label(&self, name: &str) -> Result<()> {
+        let (label, what) = (&self.label, format!("{name}: label"));
+        if label.rule.is_some() && !label.positive.is_empty() {
+            return Err(Error::input(what, "either `rule` or `positive`", "both"));
+        }
+        if label.task == Task::Rating && !(label.positive.is_empty() && label.negative.is_empty()) {
+            let error = Error::input(what, "no `positive` or `negative` texts for the rating task", "some");
+            return Err(error.with_hint("set `task = \"binary\"`, or leave them out to predict the number itself"));
+        }
+        if !label.negative.is_empty() && label.positive.is_empty() {
+            return Err(Error::input(what, "`positive` beside `negative`", "none"));
+        }
+        if let Some(both) = label.positive.iter().find(|text| label.negative.contains(text)) {
+            return Err(Error::input(what, "texts that are either positive or negative", format!("{} as both", quoted(both))));
+        }
+        if self.weight.as_ref() == Some(&label.column) {
+            return Err(Error::input(name, "a weight column other than the label", format!("\"{}\" as both", label.column)));
+        }
+        Ok(())
+    }
+
+    fn check_pooling(&self, name: &str) -> Result<()> {
+        for column in &self.categorical {
+            let what = format!("{name}: categorical column \"{}\"", column.name);
+            let Some(MultiValued { separator, weight_separator: Some(weight) }) = &column.multi else { continue };
+            if separator == weight {
+                return Err(Error::input(what, "a weight_separator other than the separator", format!("'{weight}' for both")));
+            }
+            if let Some(pooling @ (Pooling::Mean | Pooling::Learned)) = column.pooling {
+                let found = format!("pooling = \"{}\"", if pooling == Pooling::Mean { "mean" } else { "learned" });
+                let error = Error::input(what, "pooling = \"sum\" for values with weights, which the weights then multiply", found);
+                return Err(error.with_hint("leave `pooling` out, or leave out `weight_separator`"));
+            }
         }
         Ok(())
     }

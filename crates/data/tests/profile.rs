@@ -27,7 +27,10 @@ impl RowSource for Rows {
 
 fn profile_of(columns: &[&str], rows: Vec<Option<Vec<String>>>, label: Option<&str>) -> Result<Profile> {
     let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-    Profile::of(&mut Rows { columns, rows: rows.into_iter() }, &ProfileOptions { label: label.map(str::to_owned) })
+    Profile::of(
+        &mut Rows { columns, rows: rows.into_iter() },
+        &ProfileOptions { label: label.map(str::to_owned), ..ProfileOptions::default() },
+    )
 }
 
 /// Profile of `n` rows of one column beside a label that follows no rule.
@@ -151,6 +154,9 @@ fn malformed_rows_are_skipped_and_counted() {
     let profile = profile_of(&["click", "x"], vec![None, good(), None, good()], None).unwrap();
     assert_eq!((profile.rows, profile.bad_rows), (2, 2));
     assert!(profile.warnings.iter().any(|w| w.contains("2 malformed rows")));
+    assert_eq!(profile.first_bad_rows.len(), 2);
+    let mostly = profile_of(&["click", "x"], vec![None, good(), None], None).unwrap_err();
+    assert!(mostly.to_string().contains("2 malformed of 3, the first: "), "{mostly}");
     assert!(profile_of(&["click", "x"], vec![None, None], None).unwrap_err().to_string().contains("expected 2 fields"));
     assert!(profile_of(&["click", "x"], vec![], None).unwrap_err().to_string().contains("at least one row"));
 }
@@ -217,4 +223,53 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn odd_values_change_neither_task_nor_kind() {
+    let rows = |n: u64, odd: &[&str; 4]| {
+        let row = |r: u64| {
+            vec![coin(r).to_string(), format!("{}.5", other(r) % 90), format!("t{}:0.5|t{}:2", r % 7, r % 5), format!("{}", r % 3)]
+        };
+        (0..n).map(row).chain([odd.map(str::to_owned).to_vec()]).map(Some).collect::<Vec<_>>()
+    };
+    let columns = ["click", "price", "tags", "shade"];
+    for odd in ["2", "oops"] {
+        let profile = profile_of(&columns, rows(600, &[odd, "abc", "t1:x|t2", "0"]), None).unwrap();
+        let schema = profile.schema().unwrap();
+        assert_eq!((schema.label.task, schema.label.positive.len()), (Task::Binary, 0));
+        assert!(profile.warnings[0].contains("in 1 rows") && profile.warnings[0].contains(odd), "{:?}", profile.warnings);
+        assert_eq!(profile.columns[1].kind, Kind::Dense);
+        assert!(profile.columns[1].warnings[0].contains("no number in 1 fields (\"abc\")"), "{:?}", profile.columns[1].warnings);
+        assert_eq!(profile.columns[2].kind, Kind::MultiValued { separator: '|', weight_separator: Some(':') });
+        assert!(profile.columns[2].warnings[0].contains("in 1 fields"), "{:?}", profile.columns[2].warnings);
+    }
+}
+
+#[test]
+fn columns_that_determine_a_ruled_label_or_a_rating_are_leaks() {
+    let rows = |r: u64| {
+        let rating = 1 + other(r) % 5;
+        Some(vec![format!("u{}", scramble(r) % 40), rating.to_string(), u64::from(rating >= 4).to_string(), format!("r{rating}")])
+    };
+    let columns = ["user", "rating", "good", "copy"].map(str::to_owned).to_vec();
+    for (rule, what) in [(None, "whether the label is above 3"), (Some("rating >= 4"), "the label"), (Some("rating == 2"), "the label")] {
+        let mut source = Rows { columns: columns.clone(), rows: (0..2000).map(rows).collect::<Vec<_>>().into_iter() };
+        let label = rule.is_none().then(|| "rating".to_owned());
+        let options = ProfileOptions { label, rule: rule.map(str::to_owned), ..ProfileOptions::default() };
+        let profile = Profile::of(&mut source, &options).unwrap();
+        let warned: Vec<bool> = profile.columns.iter().map(|c| c.warnings.iter().any(|w| w.contains("leak") && w.contains(what))).collect();
+        assert_eq!(warned, [false, false, rule != Some("rating == 2"), true], "{rule:?}");
+        assert_eq!(profile.schema().unwrap().label.rule.as_deref(), rule);
+    }
+}
+
+#[test]
+fn huge_integers_are_no_numbers() {
+    for name in ["x", "price", "visitor"] {
+        let profile = with_column(name, 3000, |r| (9_007_199_254_740_993 + other(r) % 200).to_string());
+        assert_eq!(profile.columns[1].kind, Kind::Categorical, "{name}");
+    }
+    let moments = with_column("event_time", 3000, |r| (1_700_000_000_000_000_000 + r * 61).to_string());
+    assert_eq!(moments.columns[1].kind, Kind::Timestamp { format: TimeFormat::Nanoseconds });
 }

@@ -33,7 +33,7 @@ fn profile(file: &str, separator: &'static str, columns: Option<Vec<String>>, la
     let text = std::fs::read(PathBuf::from(directory).join(file)).unwrap();
     let mut lines: Vec<String> = String::from_utf8_lossy(&text).lines().filter(|l| !l.is_empty()).map(str::to_owned).collect();
     let columns = columns.unwrap_or_else(|| lines.remove(0).split(separator).map(str::to_owned).collect());
-    let options = ProfileOptions { label: label.map(str::to_owned) };
+    let options = ProfileOptions { label: label.map(str::to_owned), ..ProfileOptions::default() };
     let profile = Profile::of(&mut Lines { columns, lines: lines.into_iter(), separator }, &options).unwrap();
     println!("{}", profile.table(150));
     if let Ok(toml) = profile.schema_toml() {

@@ -104,7 +104,11 @@ impl Dlrm {
         let width = if n > 0 { dim } else { 0 } + pairs;
         if width == 0 {
             let found = format!("{vectors} (inputs: {n} dense, {} categorical)", layout.features.len());
-            return Err(Error::new("model.interaction", "at least two vectors to interact", found));
+            return Err(Error::new(
+                "model.interaction",
+                "at least two vectors to interact (\"cat\" needs one: --set model.interaction=cat)",
+                found,
+            ));
         }
         let shape = CrossShape { layers: config.cross_layers, kind: CrossKind::LowRank, rank: config.cross_rank, experts: 0 };
         let cross = (config.interaction == Interaction::Dcn).then(|| Cross::matrix(b, width, shape)).transpose()?;

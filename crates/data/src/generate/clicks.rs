@@ -3,7 +3,7 @@
 use super::truth::{Features, Truth};
 use crate::error::Result;
 use crate::row::{RawRow, RowSource};
-use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Task, Transform};
+use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Transform};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -93,7 +93,7 @@ impl ClickSimulator {
             missing: Vec::new(),
             weight: None,
             time: None,
-            label: Label { column: "click".to_owned(), task: Task::Binary, rule: None, positive: Vec::new() },
+            label: Label::clicks("click"),
             dense: vec![
                 dense("hour", Transform::Standardize, false),
                 dense("price", Transform::Log1p, true),

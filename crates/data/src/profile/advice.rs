@@ -91,14 +91,14 @@ fn about(column: &ColumnProfile) -> String {
     format!("{about}{}", count(column.distinct))
 }
 
-/// Whether a column gives the label away.
-pub(super) fn leak(test: &LeakTest, label: &str) -> Option<String> {
+/// Whether a column gives the label away; `tested` says what of it was tested.
+pub(super) fn leak(test: &LeakTest, label: &str, tested: &str) -> Option<String> {
     if test.equals_label() {
         return Some(format!("looks like a leak: equal to the label \"{label}\" in every row"));
     }
     if let Some(auc) = test.missing_auc().filter(|auc| *auc > LEAK) {
-        return Some(format!("looks like a leak: whether it is missing gives the label away (AUC {auc:.4})"));
+        return Some(format!("looks like a leak: whether it is missing gives {tested} away (AUC {auc:.4})"));
     }
     let auc = test.auc().filter(|auc| *auc > LEAK)?;
-    Some(format!("looks like a leak: alone it predicts the label with an AUC of {auc:.4}"))
+    Some(format!("looks like a leak: alone it predicts {tested} with an AUC of {auc:.4}"))
 }

@@ -3,8 +3,10 @@ use super::counts::{Precision, ValueCounts};
 use super::kind::{self, Kind};
 use super::moments::{Moments, Numbers};
 use super::names::Hint;
+use super::text::count;
 use super::times;
 use super::tokens::{TokenStats, Tokens};
+use crate::error::quoted;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -15,6 +17,8 @@ const MISSING_TEXTS: usize = 8;
 const EXAMPLES: usize = 3;
 /// Characters of a text kept as example.
 const EXAMPLE_LENGTH: usize = 60;
+/// 2^53: from here on floats skip integers.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 
 /// Whether a trimmed field usually stands for a missing value.
 pub(super) fn is_missing(trimmed: &str) -> bool {
@@ -26,6 +30,11 @@ pub(super) fn number(trimmed: &str) -> Option<f64> {
     let first = *trimmed.as_bytes().first()?;
     let numeric = first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.');
     if numeric { trimmed.parse::<f64>().ok().filter(|x| x.is_finite()) } else { None }
+}
+
+/// Whether so few of so many fields are mistakes rather than what the column holds.
+pub(super) fn are_strays(few: u64, all: u64) -> bool {
+    few * 100 <= all
 }
 
 /// Facts and advice about one column.
@@ -57,7 +66,7 @@ pub struct ColumnProfile {
     pub tokens: Option<Tokens>,
     /// The first different values.
     pub examples: Vec<String>,
-    /// AUC of this column alone for a binary label, judged on other rows than it was learned on.
+    /// AUC of this column alone for a binary label (of ratings: for whether they are above the median), judged on other rows than it was learned on.
     pub auc: Option<f64>,
     /// What one could do.
     pub suggestions: Vec<String>,
@@ -74,6 +83,8 @@ pub(super) struct ColumnStats {
     moments: Moments,
     /// Numbers such as 007.
     leading_zeros: u64,
+    /// Integers that a float cannot tell from their neighbours.
+    huge: u64,
     iso: u64,
     compact: u64,
     words: u64,
@@ -94,9 +105,11 @@ pub(super) struct Evidence {
     pub missing: u64,
     pub distinct: u64,
     pub precision: Precision,
-    /// Summary if every field is a number.
+    /// Summary if every field is a number, a few strays aside.
     pub numbers: Option<Numbers>,
     pub leading_zeros: u64,
+    /// Integers that a float cannot tell from their neighbours.
+    pub huge: u64,
     pub iso: u64,
     pub compact: u64,
     pub mean_words: f64,
@@ -112,6 +125,7 @@ impl ColumnStats {
             self.add_missing(field, trimmed);
             return None;
         }
+        self.tokens.add(field, &self.counts, &mut self.scratch);
         self.counts.add(hash);
         remember(&mut self.examples, EXAMPLES, hash, trimmed);
         let number = number(trimmed);
@@ -120,13 +134,14 @@ impl ColumnStats {
                 self.moments.add(x);
                 let bytes = trimmed.as_bytes();
                 self.leading_zeros += u64::from(bytes.len() > 1 && bytes[0] == b'0' && bytes.iter().all(u8::is_ascii_digit));
+                let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+                self.huge += u64::from(x.abs() >= EXACT_INTEGERS && digits.iter().all(u8::is_ascii_digit));
                 self.compact += u64::from(times::is_compact(trimmed));
             }
             None => {
                 remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
                 self.iso += u64::from(times::is_iso(trimmed));
                 self.words += trimmed.split_ascii_whitespace().count() as u64;
-                self.tokens.add(field, &mut self.scratch);
             }
         }
         Some((hash, number))
@@ -147,15 +162,35 @@ impl ColumnStats {
         self.fingerprint
     }
 
-    /// Whether every non-missing field is a number.
-    pub fn is_numeric(&self) -> bool {
-        self.moments.count() == self.counts.total()
+    /// Non-missing fields that are no numbers.
+    fn no_numbers(&self) -> u64 {
+        self.counts.total() - self.moments.count()
+    }
+
+    /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of them say.
+    pub fn stray_warning(&self, kind: Kind) -> Option<String> {
+        let (what, strays) = match kind {
+            Kind::Dense => ("no number", self.no_numbers()),
+            Kind::MultiValued { separator, weight_separator: Some(_) } => {
+                ("a value whose weight is no number", self.tokens.unweightable(separator))
+            }
+            _ => return None,
+        };
+        let texts: Vec<String> = self.texts.iter().map(|(_, text)| quoted(text)).collect();
+        let shown = if kind == Kind::Dense { format!(" ({})", texts.join(", ")) } else { String::new() };
+        (strays > 0).then(|| {
+            format!(
+                "{what} in {} fields{shown}: such rows are malformed for training; mend them, skip them with --max-bad-rows, or list \
+                 the text under `missing`",
+                count(strays)
+            )
+        })
     }
 
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
     pub fn stray_texts(&self) -> Option<Vec<&str>> {
         let (numbers, present) = (self.moments.count(), self.counts.total());
-        let few = self.texts.len() <= EXAMPLES && numbers < present && numbers as f64 >= 0.9 * present as f64;
+        let few = self.texts.len() <= EXAMPLES && !are_strays(present - numbers, present) && numbers as f64 >= 0.9 * present as f64;
         few.then(|| self.texts.iter().map(|(_, text)| text.as_str()).collect())
     }
 
@@ -163,7 +198,7 @@ impl ColumnStats {
     pub fn profile(&self, name: &str, hint: Hint, auc: Option<f64>) -> ColumnProfile {
         let present = self.counts.total();
         let (distinct, precision) = self.counts.distinct();
-        let numbers = self.moments.summary().filter(|_| self.is_numeric());
+        let numbers = self.moments.summary().filter(|_| are_strays(self.no_numbers(), present));
         let evidence = Evidence {
             hint,
             present,
@@ -172,6 +207,7 @@ impl ColumnStats {
             precision,
             numbers,
             leading_zeros: self.leading_zeros,
+            huge: self.huge,
             iso: self.iso,
             compact: self.compact,
             mean_words: self.words as f64 / present.max(1) as f64,

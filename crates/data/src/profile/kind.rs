@@ -1,5 +1,5 @@
 //! From the evidence to the kind of a column, as a practitioner would judge.
-use super::column::Evidence;
+use super::column::{Evidence, are_strays};
 use super::counts::Precision;
 use super::moments::Numbers;
 use super::names::Hint;
@@ -52,7 +52,7 @@ pub(super) fn infer(e: &Evidence, multi: Option<&MultiValued>) -> Kind {
         // Present or not is information.
         return if e.missing == 0 { Kind::Constant } else { Kind::Categorical };
     }
-    if e.iso == e.present {
+    if e.iso > 0 && are_strays(e.present - e.iso, e.present) {
         return Kind::Timestamp { format: TimeFormat::Iso };
     }
     match (e.numbers, multi) {
@@ -84,6 +84,10 @@ fn integers(e: &Evidence, numbers: &Numbers) -> Kind {
         return Kind::Timestamp { format };
     }
     let unique = is_unique(e);
+    if e.huge > 0 {
+        // Whatever its name says: as a number, it would be another one.
+        return if unique { Kind::Identifier } else { Kind::Categorical };
+    }
     if unique && (e.hint == Hint::Id || (e.hint == Hint::None && e.present >= MANY_ROWS)) {
         return Kind::Identifier;
     }
@@ -102,7 +106,7 @@ fn integers(e: &Evidence, numbers: &Numbers) -> Kind {
 
 fn moment(e: &Evidence, numbers: &Numbers) -> Option<TimeFormat> {
     let named = e.hint == Hint::Time;
-    if named && e.compact == e.present {
+    if named && e.compact > 0 && are_strays(e.present - e.compact, e.present) {
         return Some(TimeFormat::Compact);
     }
     let telling = named || (e.hint == Hint::None && e.distinct > FEW);
@@ -131,6 +135,7 @@ mod tests {
             precision: Precision::Exact,
             numbers,
             leading_zeros: 0,
+            huge: 0,
             iso: 0,
             compact: 0,
             mean_words: 1.0,
@@ -162,5 +167,7 @@ mod tests {
         ] {
             assert_eq!(got, kind);
         }
+        let huge = Evidence { huge: 3, ..evidence(Hint::Number, 1000, 200, Some((0.0, 9_007_199_254_741_192.0))) };
+        assert_eq!(infer(&huge, None), Kind::Categorical);
     }
 }

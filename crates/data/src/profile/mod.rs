@@ -5,6 +5,7 @@
 //! Memory is bounded whatever the length of the input: at most about 20 MB per column (when it has a million
 //! distinct values), plus the first rows, from which the label is guessed and numeric columns are cut into bins.
 mod advice;
+mod classes;
 mod column;
 mod counts;
 mod kind;
@@ -27,9 +28,11 @@ pub use times::TimeFormat;
 pub use tokens::Tokens;
 
 use crate::error::{Error, Result};
+use crate::label::{LabelReader, Rule};
 use crate::row::{RawRow, RowSource};
+use crate::schema::Label;
+use classes::Classes;
 use column::ColumnStats;
-use label::Classes;
 use leak::{LeakTest, Observation};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -39,11 +42,30 @@ use xxhash_rust::xxh3::xxh3_64;
 const HEAD_ROWS: usize = 10_000;
 const HEAD_BYTES: usize = 16 << 20;
 
+/// Malformed rows that are shown.
+const SHOWN: usize = 10;
+
 /// What to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProfileOptions {
-    /// The label column; guessed if not given.
+    /// The label column; that of `rule`, or guessed, if not given.
     pub label: Option<String>,
+    /// What counts as a click, such as `rating >= 4`.
+    pub rule: Option<String>,
+    /// Texts that count as clicks.
+    pub positive: Vec<String>,
+}
+
+impl ProfileOptions {
+    /// The label in `column`, if a rule or positive texts say how to read it.
+    fn said(&self, column: &str) -> Result<Option<(Label, LabelReader)>> {
+        if self.rule.is_none() && self.positive.is_empty() {
+            return Ok(None);
+        }
+        let label = Label { rule: self.rule.clone(), positive: self.positive.clone(), ..Label::clicks(column) };
+        let reader = LabelReader::new(&label)?;
+        Ok(Some((label, reader)))
+    }
 }
 
 /// What one pass found.
@@ -53,6 +75,8 @@ pub struct Profile {
     pub rows: u64,
     /// Malformed rows, which were skipped.
     pub bad_rows: u64,
+    /// Places and contents of the first malformed rows.
+    pub first_bad_rows: Vec<String>,
     /// The label, if one was given or guessed.
     pub label: Option<LabelProfile>,
     /// In the order of the input.
@@ -65,27 +89,37 @@ impl Profile {
     /// Looks at every row once. Malformed rows are skipped and counted.
     ///
     /// # Errors
-    /// If there is no good row, the given label is not there, or reading fails.
+    /// If there is no good row or there are more bad ones, the given label is not there, or reading fails.
     pub fn of(rows: &mut dyn RowSource, options: &ProfileOptions) -> Result<Self> {
         let columns = rows.columns().to_vec();
-        let mut reader = Reader { rows, bad: 0, first_bad: None };
+        let mut reader = Reader { rows, bad: 0, first_bad: None, shown: Vec::new() };
         let head = reader.head()?;
         if head.is_empty() {
             return Err(reader.first_bad.unwrap_or_else(|| Error::input("input", "at least one row", "none")));
         }
-        let label = label::find(&columns, options.label.as_deref(), &head)?;
-        let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head);
+        let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
+        let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
+        let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
+        let (said, said_reader) = said.unzip();
+        let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head, said_reader);
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();
         while reader.next(&mut row)? {
             pass.add(&row);
         }
-        let mut profile = pass.finish(&columns, label.map(|(_, origin)| origin));
+        if reader.bad > pass.rows {
+            let found = format!("{} malformed of {}", text::count(reader.bad), text::count(reader.bad + pass.rows));
+            let first = reader.shown.first().cloned().unwrap_or_default();
+            let error = Error::input("input", "mostly well-formed rows", format!("{found}, the first: {first}"));
+            return Err(error.with_hint("is this a data file, and do its format, delimiter and header fit?"));
+        }
+        let mut profile = pass.finish(&columns, label.map(|(_, origin)| origin), said);
         profile.bad_rows = reader.bad;
-        if let Some(first) = reader.first_bad {
+        if let Some(first) = reader.shown.first() {
             profile.warnings.push(format!("{} malformed rows skipped, the first: {first}", text::count(reader.bad)));
         }
+        profile.first_bad_rows = reader.shown;
         Ok(profile)
     }
 }
@@ -95,6 +129,7 @@ struct Reader<'s> {
     rows: &'s mut dyn RowSource,
     bad: u64,
     first_bad: Option<Error>,
+    shown: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -103,6 +138,9 @@ impl Reader<'_> {
             match self.rows.next_row(row) {
                 Err(error @ Error::Row(_)) => {
                     self.bad += 1;
+                    if self.shown.len() < SHOWN {
+                        self.shown.push(error.to_string());
+                    }
                     self.first_bad.get_or_insert(error);
                 }
                 other => return other,
@@ -131,15 +169,20 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(columns: &[String], label: Option<usize>, head: &[RawRow]) -> Self {
+    fn new(columns: &[String], label: Option<usize>, head: &[RawRow], said: Option<LabelReader>) -> Self {
         let numbers = |index: usize| {
             let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
             let (numbers, texts): (Vec<_>, Vec<_>) =
                 fields.filter(|f| !column::is_missing(f)).map(column::number).partition(Option::is_some);
-            if texts.is_empty() { numbers.into_iter().flatten().collect() } else { Vec::new() }
+            if column::are_strays(texts.len() as u64, (numbers.len() + texts.len()) as u64) {
+                numbers.into_iter().flatten().collect()
+            } else {
+                Vec::new()
+            }
         };
         let tests = (0..columns.len()).map(|index| LeakTest::new(numbers(index))).collect();
-        Pass { rows: 0, label, classes: Classes::default(), columns: vec![ColumnStats::default(); columns.len()], tests }
+        let classes = Classes::new(head, label, said);
+        Pass { rows: 0, label, classes, columns: vec![ColumnStats::default(); columns.len()], tests }
     }
 
     fn add(&mut self, row: &RawRow) {
@@ -158,35 +201,29 @@ impl Pass {
         }
     }
 
-    fn finish(self, names: &[String], origin: Option<LabelOrigin>) -> Profile {
-        let label = self.label.zip(origin).map(|(index, origin)| {
-            let numeric = self.columns[index].is_numeric();
-            (index, self.classes.profile(&names[index], origin, numeric))
-        });
-        let binary = label.is_some() && self.classes.is_binary();
+    fn finish(self, names: &[String], origin: Option<LabelOrigin>, said: Option<Label>) -> Profile {
+        let label = self.label.zip(origin).map(|(index, origin)| self.classes.profile(&names[index], origin, said));
+        let tested = label.as_ref().and_then(|label| self.classes.tested(label));
         let hints = names::hints(names);
         let mut columns = Vec::with_capacity(names.len());
         for (index, (stats, test)) in self.columns.iter().zip(&self.tests).enumerate() {
             let is_label = self.label == Some(index);
-            let judged = binary && !is_label;
-            let mut column = stats.profile(&names[index], hints[index], judged.then(|| test.auc()).flatten());
+            let tested = tested.as_deref().filter(|_| !is_label);
+            let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
             if !is_label {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
                 column.warnings.extend(advice::left_out(&column));
-                if judged && let Some((_, label)) = &label {
-                    column.warnings.extend(advice::leak(test, &label.column));
+                column.warnings.extend(stats.stray_warning(column.kind));
+                if let (Some(tested), Some(label)) = (tested, &label) {
+                    column.warnings.extend(advice::leak(test, &label.column, tested));
                 }
             }
             columns.push(column);
         }
         let fingerprints: Vec<u64> = self.columns.iter().map(ColumnStats::fingerprint).collect();
         warn_of_duplicates(&mut columns, &fingerprints);
-        let mut warnings = Vec::new();
-        if let Some((_, label)) = &label {
-            warnings.extend(label_warnings(label, &self.classes));
-        }
-        let label = label.map(|(_, label)| label);
-        Profile { rows: self.rows, bad_rows: 0, label, columns, warnings }
+        let warnings = label.as_ref().map_or_else(Vec::new, |label| label.warnings(self.classes.is_constant()));
+        Profile { rows: self.rows, bad_rows: 0, first_bad_rows: Vec::new(), label, columns, warnings }
     }
 }
 
@@ -203,18 +240,4 @@ fn warn_of_duplicates(columns: &mut [ColumnProfile], fingerprints: &[u64]) {
             columns[index].warnings.push(warning);
         }
     }
-}
-
-fn label_warnings(label: &LabelProfile, classes: &Classes) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if classes.is_constant() {
-        warnings.push(format!("label \"{}\" holds one value only: there is nothing to learn", label.column));
-    }
-    if label.missing > 0 {
-        warnings.push(format!("label \"{}\" is missing in {} rows, which cannot be used", label.column, text::count(label.missing)));
-    }
-    if label.task.is_none() {
-        warnings.push(format!("label \"{}\" holds more than two texts: give a rule or a list of positive values", label.column));
-    }
-    warnings
 }

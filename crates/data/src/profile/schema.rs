@@ -134,6 +134,9 @@ impl Profile {
         };
         let positive = label.positive.first().map_or(String::new(), |text| format!(", positive: {}", crate::error::quoted(text)));
         let what = match (label.task, label.positive_share) {
+            (Some(Task::Binary), Some(share)) if label.rule.is_some() => {
+                format!("{} of the rows fulfil {}", percent(share), label.rule.as_deref().unwrap_or_default())
+            }
             (Some(Task::Binary), Some(share)) => format!("{} positive", percent(share)),
             (Some(Task::Rating), _) => {
                 let mean = self.columns.iter().find(|c| c.name == label.column).and_then(|c| c.numbers).map_or(0.0, |n| n.mean);

@@ -63,6 +63,8 @@ fn last_cell(column: &ColumnProfile) -> String {
         }
         (Kind::Timestamp { format: TimeFormat::Seconds }, Some(n)) => format!("{} … {} s", number(n.min), number(n.max)),
         (Kind::Timestamp { format: TimeFormat::Milliseconds }, Some(n)) => format!("{:.0} … {:.0} ms", n.min, n.max),
+        (Kind::Timestamp { format: TimeFormat::Microseconds }, Some(n)) => format!("{:.0} … {:.0} µs", n.min, n.max),
+        (Kind::Timestamp { format: TimeFormat::Nanoseconds }, Some(n)) => format!("{:.0} … {:.0} ns", n.min, n.max),
         _ => column.examples.join(", "),
     }
 }

@@ -1,4 +1,5 @@
 //! Recognising moments in time.
+use crate::parse::split_zone;
 use serde::{Deserialize, Serialize};
 
 /// How a moment is written.
@@ -9,7 +10,11 @@ pub enum TimeFormat {
     Seconds,
     /// Milliseconds since 1970.
     Milliseconds,
-    /// `2014-10-21` or `2014-10-21 13:05:00`.
+    /// Microseconds since 1970.
+    Microseconds,
+    /// Nanoseconds since 1970.
+    Nanoseconds,
+    /// `2014-10-21` or `2014-10-21 13:05:00`, with or without a zone (`Z` or `+02:00`).
     Iso,
     /// Digits of date and hour that grow with time: 20141021, 2014102113 or 14102113.
     Compact,
@@ -28,6 +33,11 @@ pub(super) fn unix(min: f64, max: f64, named: bool) -> Option<TimeFormat> {
         Some(TimeFormat::Seconds)
     } else if fits(1000.0) {
         Some(TimeFormat::Milliseconds)
+    } else if named && fits(1e6) {
+        // Identifiers of 16 and 19 digits lie in the same range: these two need a name that says so.
+        Some(TimeFormat::Microseconds)
+    } else if named && fits(1e9) {
+        Some(TimeFormat::Nanoseconds)
     } else {
         None
     }
@@ -55,7 +65,7 @@ fn is_date(text: &str) -> bool {
 }
 
 fn is_time(text: &str) -> bool {
-    let text = text.strip_suffix('Z').unwrap_or(text);
+    let Some((text, _)) = split_zone(text) else { return false };
     let mut parts = text.splitn(3, ':');
     let mut next = |range| parts.next().map(|part| within(part.split_once('.').map_or(part, |(whole, _)| whole), 1..=2, range));
     let fraction_is_digits = text.split_once('.').is_none_or(|(_, fraction)| fraction.bytes().all(|b| b.is_ascii_digit()));
@@ -79,10 +89,12 @@ mod tests {
 
     #[test]
     fn iso_dates() {
-        for good in ["2014-10-21", "2014-1-2", "2014-10-21 13:05", "2014-10-21T13:05:59Z", " 2014-10-21 13:05:59.25 "] {
+        for good in
+            ["2014-10-21", "2014-1-2", "2014-10-21 13:05", "2014-10-21T13:05:59Z", " 2014-10-21 13:05:59.25 ", "2014-10-21T10:00:00+02:00"]
+        {
             assert!(is_iso(good), "{good}");
         }
-        for bad in ["", "2014", "2014-13-01", "2014-10-21 25:00", "2014-10-21 10", "14-10-21", "2014-10-2x", "2014-10-21T10:00:00+02:00"] {
+        for bad in ["", "2014", "2014-13-01", "2014-10-21 25:00", "2014-10-21 10", "14-10-21", "2014-10-2x", "2014-10-21T10:00:00+2x"] {
             assert!(!is_iso(bad), "{bad}");
         }
     }
@@ -93,6 +105,8 @@ mod tests {
         assert!(!["1410211", "99999999", "ab102113", "é12345"].into_iter().any(is_compact));
         assert_eq!(unix(8.8e8, 8.9e8, false), Some(TimeFormat::Seconds));
         assert_eq!(unix(1.5e12, 1.6e12, true), Some(TimeFormat::Milliseconds));
-        assert_eq!(unix(1.0, 8.9e8, true), None);
+        assert_eq!(unix(1.5e15, 1.6e15, true), Some(TimeFormat::Microseconds));
+        assert_eq!(unix(1.5e18, 1.6e18, true), Some(TimeFormat::Nanoseconds));
+        assert_eq!((unix(1.5e18, 1.6e18, false), unix(1.0, 8.9e8, true)), (None, None));
     }
 }

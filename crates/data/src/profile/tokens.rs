@@ -1,4 +1,5 @@
 //! Whether the fields of a column hold several values each, and by which separator.
+use super::column::{are_strays, number};
 use super::counts::{Precision, ValueCounts};
 use crate::schema::MultiValued;
 use serde::{Deserialize, Serialize};
@@ -8,12 +9,12 @@ use xxhash_rust::xxh3::xxh3_64;
 const SEPARATORS: [char; 4] = ['|', ';', ',', ' '];
 /// Between a value and its weight.
 const WEIGHT: char = ':';
-/// Fields that are looked at.
+/// Texts after which it is decided which separator it is, if any; the others are then left alone.
 const LOOKED_AT: u64 = 100_000;
 /// Longest text that counts as a short value.
 const SHORT: usize = 40;
 
-/// Values within the fields of a multi-valued column (from its first 100,000 fields).
+/// Values within the fields of a multi-valued column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Tokens {
     /// Mean number of values per non-missing field.
@@ -34,7 +35,10 @@ struct Candidate {
     /// Fewest and most values in such fields.
     fewest: u64,
     most: u64,
+    /// Values of such fields.
     counts: ValueCounts,
+    /// Values of all fields.
+    all: ValueCounts,
     short: u64,
     with_digits: u64,
     /// Fields that hold a value twice.
@@ -47,11 +51,14 @@ struct Candidate {
 /// Gathers the statistics.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TokenStats {
-    fields: u64,
+    /// Non-missing fields, and those that are no numbers.
+    present: u64,
+    texts: u64,
+    /// Whether a field had a separator or a weight yet.
+    is_started: bool,
     candidates: [Candidate; SEPARATORS.len()],
-    /// As in [`Candidate`], for fields without any separator.
-    single_weighted: u64,
-    single_unweightable: u64,
+    /// What the first [`LOOKED_AT`] texts decided.
+    decided: Option<Option<usize>>,
 }
 
 /// Whether a value carries a weight; `None` if what follows the weight separator is no number.
@@ -63,18 +70,29 @@ fn is_weighted(token: &str) -> Option<bool> {
 }
 
 impl Candidate {
+    /// Counts one value of a field.
+    fn value(&mut self, token: &str) -> u64 {
+        let weighted = is_weighted(token);
+        let name = if weighted == Some(true) { token.rsplit_once(WEIGHT).map_or(token, |(name, _)| name) } else { token };
+        let hash = xxh3_64(name.as_bytes());
+        self.all.add(hash);
+        self.weighted += u64::from(weighted == Some(true));
+        self.unweightable += u64::from(weighted.is_none());
+        hash
+    }
+
     fn add(&mut self, field: &str, separator: char, scratch: &mut Vec<u64>) {
+        if !field.contains(separator) {
+            self.value(field);
+            return;
+        }
         scratch.clear();
         for token in field.split(separator).filter(|token| !token.is_empty()) {
-            let weighted = is_weighted(token);
-            let name = if weighted == Some(true) { token.rsplit_once(WEIGHT).map_or(token, |(name, _)| name) } else { token };
-            let hash = xxh3_64(name.as_bytes());
+            let hash = self.value(token);
             self.counts.add(hash);
             scratch.push(hash);
             self.short += u64::from(token.len() <= SHORT);
             self.with_digits += u64::from(token.bytes().any(|b| b.is_ascii_digit()));
-            self.weighted += u64::from(weighted == Some(true));
-            self.unweightable += u64::from(weighted.is_none());
         }
         let tokens = scratch.len() as u64;
         self.fewest = if self.fields == 0 { tokens } else { self.fewest.min(tokens) };
@@ -104,41 +122,51 @@ impl Candidate {
 }
 
 impl TokenStats {
-    /// Looks at a non-missing field.
-    pub fn add(&mut self, field: &str, scratch: &mut Vec<u64>) {
-        if self.fields >= LOOKED_AT {
-            return;
-        }
-        self.fields += 1;
-        let mut single = true;
-        for (separator, candidate) in SEPARATORS.into_iter().zip(&mut self.candidates) {
-            if field.contains(separator) {
-                single = false;
-                candidate.add(field, separator, scratch);
+    /// Looks at a non-missing field; `before` counts the fields before it.
+    pub fn add(&mut self, field: &str, before: &ValueCounts, scratch: &mut Vec<u64>) {
+        self.present += 1;
+        self.texts += u64::from(number(field.trim()).is_none());
+        if !self.is_started {
+            if !field.contains(SEPARATORS) && !field.contains(WEIGHT) {
+                return;
             }
+            // Every field before this one was a single value.
+            self.is_started = true;
+            self.candidates.iter_mut().for_each(|candidate| candidate.all = before.clone());
         }
-        if single {
-            let weighted = is_weighted(field);
-            self.single_weighted += u64::from(weighted == Some(true));
-            self.single_unweightable += u64::from(weighted.is_none());
+        match self.decided {
+            None => SEPARATORS.into_iter().zip(&mut self.candidates).for_each(|(separator, c)| c.add(field, separator, scratch)),
+            Some(Some(at)) => self.candidates[at].add(field, SEPARATORS[at], scratch),
+            Some(None) => return,
         }
+        if self.decided.is_none() && self.texts >= LOOKED_AT {
+            let found = self.convincing(before.distinct().0);
+            for (_, candidate) in self.candidates.iter_mut().enumerate().filter(|(at, _)| Some(*at) != found) {
+                *candidate = Candidate::default();
+            }
+            self.decided = Some(found);
+        }
+    }
+
+    fn convincing(&self, distinct: u64) -> Option<usize> {
+        SEPARATORS.iter().zip(&self.candidates).position(|(&separator, c)| c.is_convincing(separator, self.texts, distinct))
+    }
+
+    /// Values of the separator found with no number behind the weight separator.
+    pub fn unweightable(&self, separator: char) -> u64 {
+        SEPARATORS.iter().position(|&s| s == separator).map_or(0, |at| self.candidates[at].unweightable)
     }
 
     /// The separator of a multi-valued column with `distinct` different fields, and the facts about its values.
     pub fn verdict(&self, distinct: u64) -> Option<(MultiValued, Tokens)> {
-        let (&separator, found) =
-            SEPARATORS.iter().zip(&self.candidates).find(|(separator, c)| c.is_convincing(**separator, self.fields, distinct))?;
-        let singles = self.fields - found.fields;
-        let tokens = found.counts.total() + singles;
-        let weighted = (found.weighted + self.single_weighted) as f64 > 0.95 * tokens as f64;
-        let readable = found.unweightable + self.single_unweightable == 0;
-        let (distinct, precision) = found.counts.distinct();
-        let tokens = Tokens {
-            mean: tokens as f64 / self.fields.max(1) as f64,
-            distinct,
-            precision,
-            singleton_share: found.counts.singleton_share(),
-        };
+        let at = self.decided.unwrap_or_else(|| self.convincing(distinct))?;
+        let (separator, found) = (SEPARATORS[at], &self.candidates[at]);
+        let total = found.all.total();
+        let weighted = found.weighted as f64 > 0.95 * total as f64;
+        let readable = are_strays(found.unweightable, total);
+        let (distinct, precision) = found.all.distinct();
+        let tokens =
+            Tokens { mean: total as f64 / self.present.max(1) as f64, distinct, precision, singleton_share: found.all.singleton_share() };
         Some((MultiValued { separator, weight_separator: (weighted && readable).then_some(WEIGHT) }, tokens))
     }
 }
@@ -150,7 +178,11 @@ mod tests {
 
     fn verdict(fields: &[String]) -> Option<(MultiValued, Tokens)> {
         let mut stats = TokenStats::default();
-        fields.iter().for_each(|f| stats.add(f, &mut Vec::new()));
+        let mut before = ValueCounts::default();
+        for field in fields {
+            stats.add(field, &before, &mut Vec::new());
+            before.add(xxh3_64(field.as_bytes()));
+        }
         stats.verdict(fields.iter().collect::<HashSet<_>>().len() as u64)
     }
 
@@ -171,6 +203,17 @@ mod tests {
         let (multi, tokens) = verdict(&lists("|", |i| format!("a{i}:0.{i}"))).unwrap();
         assert_eq!((multi.weight_separator, tokens.distinct), (Some(':'), 11));
         assert_eq!(verdict(&lists("|", |i| format!("a{i}:x"))).unwrap().0.weight_separator, None);
+        let odd = [lists("|", |i| format!("a{i}:0.{i}")), vec!["a1:x|a2".to_owned()]].concat();
+        assert_eq!(verdict(&odd).unwrap().0.weight_separator, Some(':'), "one mistake in a thousand");
+    }
+
+    #[test]
+    fn values_alone_in_their_field_count_too() {
+        // 7 stands alone only, before and after the first list.
+        let fields = [vec!["7".to_owned(), "lonely".to_owned()], lists("|", |i| format!("g{i}")), vec!["7".to_owned()]].concat();
+        let (_, tokens) = verdict(&fields).unwrap();
+        assert_eq!(tokens.distinct, 13);
+        assert!((tokens.mean - 1003.0 / 403.0).abs() < 1e-9);
     }
 
     #[test]

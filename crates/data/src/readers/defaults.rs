@@ -49,7 +49,7 @@ fn sparse(columns: &[String]) -> Option<Schema> {
 
 /// These formats know no missing value but the empty one.
 fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schema {
-    let label = Label { column: label.to_owned(), task, rule: None, positive: Vec::new() };
+    let label = Label { task, ..Label::clicks(label) };
     Schema { missing: Vec::new(), weight: None, time: None, label, dense: Vec::new(), categorical }
 }
 
