@@ -351,3 +351,16 @@ fn sparse_text_of_all_labels() {
     let report = json(dir.path(), &[&["train", "numbers.svm"][..], &train, &["numbers"], &cat].concat());
     assert!(metric(&report, 0, "test", "rmse") > 0.0);
 }
+
+#[test]
+fn the_unseen_rate_is_absent_where_no_encoding_knows_it() {
+    let dir = scratch(300);
+    let hashed = CLICKS_SCHEMA.replace("{ name = \"user\" }", "{ name = \"user\", encoding = { kind = \"hash\", buckets = 16 } }");
+    fs::write(dir.path().join("schema.toml"), hashed).unwrap();
+    train(dir.path(), "out", &["--set", "data.split.validation=0.2"]);
+    let found = json(dir.path(), &["evaluate", "out", "clicks.csv"]);
+    assert_eq!((&found["columns"][0]["unseen"], &found["columns"][1]["unseen"]), (&Value::from(0.0), &Value::Null));
+    let text = works(dir.path(), &["evaluate", "out", "clicks.csv"]).out;
+    let line = text.lines().find(|line| line.starts_with("user")).unwrap();
+    assert!(line.trim_end().ends_with('-'), "{line}");
+}

@@ -297,6 +297,13 @@ fn malformed_rows_within_and_beyond_the_limit() {
     assert!(ran.out.contains("2 malformed rows were skipped"), "{}", ran.out);
     let listed = fs::read_to_string(dir.path().join("out/bad_rows.txt")).unwrap();
     assert!(listed.contains("clicks.csv:62:2") && listed.contains("clicks.csv:63"), "{listed}");
+    assert!(listed.contains("\n    1,nan,site1,u1,x\n") && listed.contains("\n    0,30.5\n"), "the rows themselves: {listed}");
+    for command in ["evaluate", "predict"] {
+        let ran = works(dir.path(), &[command, "out", "clicks.csv", "--max-bad-rows", "2"]);
+        assert!(ran.err.contains("skipped: clicks.csv:62:2") && ran.err.contains("note: 2 malformed rows"), "{}", ran.err);
+    }
+    let ran = works(dir.path(), &["inspect", "clicks.csv"]);
+    assert!(ran.err.contains("skipped: clicks.csv:63"), "{}", ran.err);
 }
 
 #[test]
@@ -388,4 +395,35 @@ fn one_bad_label_among_many_is_a_bad_row() {
     fs::write(dir.path().join("clicks.csv"), words.clone() + "yes.,30.5,site1,u1,x\n").unwrap();
     let args = ["train", "clicks.csv", "--label", "click", "--epochs", "1", "-o", "out2"];
     fails(dir.path(), &args, DATA, &["clicks.csv:602:1", "one of \"yes\", \"no\" as label, found \"yes.\""]);
+}
+
+#[test]
+fn splits_that_leave_a_part_without_rows() {
+    let dir = scratch(600);
+    let text = fs::read_to_string(dir.path().join("clicks.csv")).unwrap();
+    let with = |name: &str, value: &dyn Fn(usize) -> String| {
+        let line = |(i, line): (usize, &str)| format!("{},{line}\n", if i == 0 { name.to_owned() } else { value(i) });
+        fs::write(dir.path().join(format!("{name}.csv")), text.lines().enumerate().map(line).collect::<String>()).unwrap();
+    };
+    with("fold", &|i| (i % 10).to_string());
+    with("day", &|i| format!("2024-01-0{}", 1 + i / 560));
+    with("same", &|_| "2024-01-01".to_owned());
+    let train = |name: &str, more: &[&str]| {
+        let file = format!("{name}.csv");
+        dlrm(dir.path(), &[&["train", file.as_str(), "--label", "click", "--epochs", "1", "--overwrite", "-o", "out"], more].concat())
+    };
+    let folds = |test: &str| {
+        let test = format!("data.split.test=[\"{test}\"]");
+        train("fold", &["--set", "data.split.kind=column", "--set", "data.split.column=fold", "--set", &test])
+    };
+    assert_eq!(folds("3").code, 0);
+    let schema = fs::read_to_string(dir.path().join("out/schema.toml")).unwrap();
+    assert!(!schema.contains("\"fold\""), "given folds are no input: {schema}");
+    let ran = folds("03");
+    assert!(ran.code == DATA && ran.err.contains("data.split.test") && ran.err.contains("\"03\", which no row holds"), "{}", ran.err);
+    let ran = train("day", &["--split", "time"]);
+    assert!(ran.code == 0 && ran.err.contains("559 training, 0 validation, 41 test rows"), "{}", ran.err);
+    fs::write(dir.path().join("time.toml"), format!("time = \"same\"\n{CLICKS_SCHEMA}")).unwrap();
+    let ran = train("same", &["--schema", "time.toml", "--split", "time"]);
+    assert!(ran.code == DATA && ran.err.contains("different times") && ran.err.contains("hint: split at random"), "{}", ran.err);
 }

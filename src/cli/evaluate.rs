@@ -33,9 +33,10 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
             all.extend(own);
         }
         for (sum, own) in counts.iter_mut().zip(scores.counts) {
-            *sum = ValueCounts { values: sum.values + own.values, missing: sum.missing + own.missing, unseen: sum.unseen + own.unseen };
+            *sum = sum.plus(own);
         }
     }
+    output::bad_rows(session, rows.bad(), rows.bad_rows());
     let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
     let columns: Vec<(&str, ValueCounts)> = schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
@@ -47,10 +48,10 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
         let value = serde_json::json!({"metrics": found.metrics, "intervals": found.intervals, "columns": columns, "skipped_rows": rows.bad_rows()});
         return output::print(&format!("{value}\n"));
     }
-    output::print(&text(&found, &columns, rows.bad_rows()))
+    output::print(&text(&found, &columns))
 }
 
-fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)], skipped: u64) -> String {
+fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {
     let metrics = &found.metrics;
     let mut text = format!(
         "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",
@@ -70,14 +71,12 @@ fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)], skipped: u64) -> 
     let rows: Vec<Vec<String>> = columns
         .iter()
         .map(|(name, c)| {
-            vec![(*name).to_owned(), format!("{:.2} %", 100.0 * c.missing_rate()), format!("{:.2} %", 100.0 * c.unseen_rate())]
+            let percent = |rate: f64| format!("{:.2} %", 100.0 * rate);
+            vec![(*name).to_owned(), percent(c.missing_rate()), c.unseen_rate().map_or_else(|| "-".to_owned(), percent)]
         })
         .collect();
     if !rows.is_empty() {
         text.push_str(&format!("\n{}", output::table(&["column", "missing", "unseen"], &rows)));
-    }
-    if skipped > 0 {
-        text.push_str(&format!("\nnote: {} malformed rows were skipped\n", output::count(skipped)));
     }
     text
 }

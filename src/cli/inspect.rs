@@ -17,6 +17,7 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
         options.label = Some(schema.label.column.clone());
     }
     let profile = inputs::profile(&input, &mut *source, &options)?;
+    output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
     if let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) {
         let found = format!("{}: expected at most {most} malformed rows, found {}", input.paths[0].display(), profile.bad_rows);
         return Err(Failure::data(found, "raise --max-bad-rows, or leave it out to count them all"));

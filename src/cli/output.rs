@@ -54,3 +54,16 @@ pub fn count(n: u64) -> String {
     }
     text
 }
+
+/// Malformed rows that are shown.
+const SHOWN: usize = 10;
+
+/// Says on standard error which malformed rows were skipped.
+pub fn bad_rows<T: std::fmt::Display>(session: &super::Session, bad: &[T], all: u64) {
+    if all == 0 || session.quiet {
+        return;
+    }
+    bad.iter().take(SHOWN).for_each(|bad| tell(&format!("skipped: {bad}")));
+    let more = if all > SHOWN.min(bad.len()) as u64 { ", the first of them above" } else { "" };
+    tell(&format!("note: {} malformed rows were skipped{more}", count(all)));
+}

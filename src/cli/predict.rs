@@ -1,7 +1,7 @@
 //! `dlrm predict`: one line per row, in order; a skipped malformed row leaves its line empty.
 use super::args::PredictArgs;
 use super::failure::{Failure, io};
-use super::{Session, inputs};
+use super::{Session, inputs, output};
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
 use dlrm::engine::{Predictor, learner};
@@ -46,8 +46,9 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
         other => other.map_err(io("write", Path::new("standard output")))?,
     }
+    output::bad_rows(session, rows.bad(), rows.bad_rows());
     if rows.bad_rows() > 0 && !session.quiet {
-        super::output::tell(&format!("note: {} malformed rows were skipped; their lines are empty", rows.bad_rows()));
+        output::tell("note: the lines of these rows are empty");
     }
     Ok(())
 }

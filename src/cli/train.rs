@@ -95,7 +95,7 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         (None, None) => {
             let (schema, warnings) = inputs::schema(&config.input, &args.label)?;
             notes = warnings;
-            schema
+            without_fold(schema, &config.data.split)?
         }
     };
     inputs::apply_label(&mut schema, &args.label)?;
@@ -113,6 +113,16 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     config.schema = Some(schema);
     config.check()?;
     Ok((config, notes))
+}
+
+/// An inferred schema does not take the given folds for an input.
+fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema, Failure> {
+    if let Split::Column { column, .. } = split {
+        schema.dense.retain(|c| c.name != *column);
+        schema.categorical.retain(|c| c.name != *column);
+        schema.check("inferred schema")?;
+    }
+    Ok(schema)
 }
 
 fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> {
@@ -215,7 +225,7 @@ fn write_bad_rows(out: &Path, trained: &Trained) -> Result<(), Failure> {
     }
     let mut text = format!("{} malformed rows were skipped\n", trained.fitted.skipped);
     for bad in &trained.fitted.bad_rows {
-        text.push_str(&format!("{bad}\n"));
+        text.push_str(&format!("{bad}\n    {}\n", bad.text.escape_debug().to_string().replace("\\\"", "\"")));
     }
     fs::write(&path, text).map_err(io("write", &path))
 }

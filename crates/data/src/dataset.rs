@@ -1,11 +1,12 @@
 //! A data set in memory: surveyed, fitted on the training rows, encoded and split.
 use crate::batch::Batch;
 use crate::encoder::{Encoder, EncoderFit, ValueCounts};
-use crate::error::{BadRow, Error, Result};
+use crate::error::{BadRow, Error, Result, quoted};
 use crate::parse::Labels;
 use crate::rows::{GoodRows, OpenRows};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Where the rows of each part come from.
@@ -132,11 +133,21 @@ impl Sources<'_> {
             return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
                 .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
         }
-        let assigner = Assigner::new(self.split, self.survey(schema)?);
+        let survey = self.survey(schema)?;
+        if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
+            && survey.times.iter().all(|&time| time == first)
+        {
+            let error = Error::input(format!("time column \"{column}\""), "different times to split by", "the same in every row");
+            return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
+        }
+        let assigner = Assigner::new(self.split, survey);
         let mut fit = EncoderFit::new(schema);
-        let (mut rows, mut values) = ([0; 3], 0u64);
+        let (mut rows, mut values, mut folds) = ([0; 3], 0u64, HashSet::new());
         let (skipped, bad_rows) = self.pass(schema, &assigner, |part, row| {
             rows[part as usize] += 1;
+            if part != Part::Train && !folds.contains(row.fold()) {
+                folds.insert(row.fold().to_owned());
+            }
             values += (0..schema.categorical.len()).map(|c| row.parsed().values(c).len().max(1) as u64).sum::<u64>();
             if part == Part::Train {
                 fit.observe(row.parsed(), |c| row.text(c));
@@ -144,9 +155,26 @@ impl Sources<'_> {
             Ok(())
         })?;
         if rows[0] == 0 {
-            return Err(Error::input(self.main.name(), "rows to train on", "none after the split"));
+            let error = Error::input(self.main.name(), "rows to train on", "none after the split");
+            return Err(error.with_hint("lower the shares of validation and test, or split at random"));
+        }
+        if let Split::Column { column, validation, test } = self.split {
+            self.check_folds(column, validation, test, &folds)?;
         }
         Ok(Fitted { encoder: Arc::new(fit.finish()?), rows, values, assigner, skipped, bad_rows })
+    }
+
+    /// A text that is in no row was meant to be another one.
+    fn check_folds(&self, column: &str, validation: &[String], test: &[String], found: &HashSet<String>) -> Result<()> {
+        let explicit = [self.validation.is_some(), self.test.is_some()];
+        for (key, texts) in [("validation", validation), ("test", test)].into_iter().zip(explicit).filter_map(|(t, e)| (!e).then_some(t)) {
+            if let Some(none) = texts.iter().find(|text| !found.contains(*text)) {
+                let what = format!("data.split.{key}");
+                let error = Error::input(what, format!("a text of column \"{column}\""), format!("{}, which no row holds", quoted(none)));
+                return Err(error.with_hint("folds are compared as text: write them as they stand in the file"));
+            }
+        }
+        Ok(())
     }
 
     fn survey(&self, schema: &Schema) -> Result<Survey> {

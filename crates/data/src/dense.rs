@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Values kept for quantiles: up to here they are exact, beyond it they come from a uniform sample of this size.
 const SAMPLE: usize = 1 << 20;
 
+/// Standardized values end here: over a tiny deviation they would leave the range of f32, or that of its products.
+const FARTHEST: f64 = 1e9;
+
 /// A fitted dense column: clip, then transform; a missing value becomes `missing`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +37,7 @@ impl DenseScale {
         let value = self.clip.map_or(value, |[low, high]| value.clamp(low, high));
         let scaled = match self.transform {
             Transform::None => value,
-            Transform::Standardize if self.deviation > 0.0 => (value - self.mean) / self.deviation,
+            Transform::Standardize if self.deviation > 0.0 => ((value - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST),
             Transform::Standardize => 0.0,
             Transform::Log1p => value.max(0.0).ln_1p(),
         };
@@ -169,6 +172,8 @@ mod tests {
         assert!((log.missing - 0.5).abs() < 1e-6);
         let clipped = fit(Transform::None, Some([0.25, 0.75]), &[-1e9, 1.0, 2.0, 3.0, 1e9]);
         assert_eq!((clipped.apply(-5.0), clipped.apply(1e12), clipped.mean), (1.0, 3.0, 2.0));
+        let tiny = fit(Transform::Standardize, None, &[1.0, 1.0 + 1e-15]);
+        assert_eq!([tiny.apply(1e38), tiny.apply(-1e38)], [1e9, -1e9]);
         assert_eq!(fit(Transform::Standardize, None, &[7.0; 3]).apply(9.0), 0.0, "a constant column says nothing");
         assert_eq!(fit(Transform::Standardize, None, &[]).apply(9.0), 0.0, "nothing was seen");
     }

@@ -62,14 +62,24 @@ pub struct ValueCounts {
     pub values: u64,
     /// Missing fields.
     pub missing: u64,
-    /// Values mapped to *unseen*.
-    pub unseen: u64,
+    /// Values mapped to *unseen*; `None` for an encoding that does not know what it has seen.
+    pub unseen: Option<u64>,
 }
 
 impl ValueCounts {
-    /// Share of the values that were unseen.
-    pub fn unseen_rate(&self) -> f64 {
-        self.unseen as f64 / self.values.max(1) as f64
+    /// Share of the values that were unseen, where that is known.
+    pub fn unseen_rate(&self) -> Option<f64> {
+        self.unseen.map(|unseen| unseen as f64 / self.values.max(1) as f64)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let unseen = match (self.unseen, other.unseen) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        ValueCounts { values: self.values + other.values, missing: self.missing + other.missing, unseen }
     }
 
     /// Share of the values that were missing.
@@ -262,7 +272,9 @@ impl Encoder {
             for value in row.values(c) {
                 let id = ids.encode(&text(c)[value.text.clone()]);
                 counts.values += 1;
-                counts.unseen += u64::from(id == UNSEEN && matches!(ids, Ids::Vocabulary { .. }));
+                if let Some(unseen) = &mut counts.unseen {
+                    *unseen += u64::from(id == UNSEEN);
+                }
                 bags.ids.push(id);
                 if let Some(weights) = &mut bags.weights {
                     weights.push(value.weight);
@@ -286,7 +298,9 @@ impl Encoder {
 
     /// Zeroed counts, one per categorical column.
     pub fn counts(&self) -> Vec<ValueCounts> {
-        vec![ValueCounts::default(); self.schema.categorical.len()]
+        let knows = |column: &CategoricalColumn| matches!(column.encoding, Encoding::Vocabulary { .. });
+        let zero = |column| ValueCounts { unseen: knows(column).then_some(0), ..ValueCounts::default() };
+        self.schema.categorical.iter().map(zero).collect()
     }
 }
 

@@ -39,6 +39,24 @@ pub struct BadRow {
     pub found: String,
     /// What to do about it, where something can be said.
     pub hint: Option<String>,
+    /// The row itself (shortened), as far as it was read.
+    pub text: String,
+}
+
+impl BadRow {
+    /// Longest text of a row that is kept, in bytes.
+    const LONGEST: usize = 1024;
+
+    /// Keeps the row's text, unless it is known better already.
+    pub(crate) fn keep(&mut self, text: &str) {
+        if self.text.is_empty() {
+            let end = text.floor_char_boundary(Self::LONGEST);
+            self.text = text[..end].to_owned();
+            if end < text.len() {
+                self.text.push('…');
+            }
+        }
+    }
 }
 
 impl fmt::Display for BadRow {
@@ -91,7 +109,7 @@ impl Error {
 
     /// An [`Error::Row`].
     pub fn row(position: Position, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Error::Row(Box::new(BadRow { position, expected: expected.into(), found: found.into(), hint: None }))
+        Error::Row(Box::new(BadRow { position, expected: expected.into(), found: found.into(), hint: None, text: String::new() }))
     }
 
     /// The same error with a hint.

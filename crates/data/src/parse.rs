@@ -78,7 +78,7 @@ impl RowParser {
                 match nearest(name, columns.iter().map(String::as_str)) {
                     Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
                     None => {
-                        error.with_hint("name the label with --label, or give a schema with the right names (`dlrm inspect` writes one)")
+                        error.with_hint("the columns must be those of the schema (`dlrm inspect` writes one): check delimiter and header")
                     }
                 }
             })

@@ -56,6 +56,15 @@ impl RawRow {
         self.ends.is_empty()
     }
 
+    /// The row as a line of comma-separated values, for people to read.
+    pub(crate) fn to_line(&self) -> String {
+        let field = |text: &str| match text.contains([',', '"', '\n', '\r']) {
+            true => format!("\"{}\"", text.replace('"', "\"\"")),
+            false => text.to_owned(),
+        };
+        self.fields().map(field).collect::<Vec<_>>().join(",")
+    }
+
     /// Position of the row, or of its field `column` (0-based index and name).
     pub fn position(&self, column: Option<(usize, &str)>) -> Position {
         Position { file: self.file.to_string(), line: self.line, column: column.map(|(i, name)| (i + 1, name.to_owned())) }

@@ -94,7 +94,10 @@ impl GoodRows {
                 Ok(more)
             });
             match read {
-                Err(Error::Row(bad)) => self.skip(*bad)?,
+                Err(Error::Row(mut bad)) => {
+                    bad.keep(&self.raw.to_line());
+                    self.skip(*bad)?;
+                }
                 other => return other,
             }
         }

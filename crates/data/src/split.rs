@@ -150,7 +150,9 @@ impl Assigner {
                 let mut times = survey.times;
                 times.sort_unstable_by(f64::total_cmp);
                 let (validation, test) = cuts(shares, times.len() as u64);
-                let at = |row: u64| times.get(row as usize).copied().unwrap_or(f64::INFINITY);
+                // Equal times stay together, so a cut that would leave nothing to train on moves to the next time.
+                let later = times.iter().copied().find(|&time| time > times[0]).unwrap_or(f64::INFINITY);
+                let at = |row: u64| times.get(row as usize).map_or(f64::INFINITY, |&time| time.max(later));
                 Assigner::Time(at(validation), at(test))
             }
             Split::Column { validation, test, .. } => Assigner::Column(validation.clone(), test.clone()),
@@ -204,6 +206,9 @@ mod tests {
         let split = Split::Time { validation: 0.2, test: 0.2 };
         let assigner = Assigner::new(&split, Survey { rows: 10, times });
         assert_eq!([4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")), [Part::Train, Part::Validation, Part::Validation, Part::Test]);
+        let tied = [vec![1.0; 550], vec![2.0; 40], vec![3.0; 10]].concat();
+        let tied = Assigner::new(&split, Survey { rows: 600, times: tied });
+        assert_eq!([1.0, 2.0, 3.0].map(|t| tied.part(0, t, "")), [Part::Train, Part::Test, Part::Test]);
         let fold =
             Assigner::new(&Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] }, Survey::default());
         assert_eq!(["1", "4", "5"].map(|f| fold.part(0, 0.0, f)), [Part::Train, Part::Validation, Part::Test]);

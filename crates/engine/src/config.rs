@@ -110,6 +110,9 @@ impl RunConfig {
         if let Some(Value::Table(model)) = table.get_mut("model") {
             model.entry("kind").or_insert_with(|| ModelConfig::default().kind().into());
         }
+        if let Some(Value::Table(split)) = table.get_mut("data").and_then(|data| data.get_mut("split")) {
+            split.entry("kind").or_insert_with(|| "random".into());
+        }
         let name = if settings.is_empty() { name.to_owned() } else { format!("{name} with --set {}", settings.join(" ")) };
         let config: RunConfig = Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
         if let Some(schema) = &config.schema {
@@ -223,6 +226,8 @@ mod tests {
             ["train.optimizer.lr=0.5", "train.table_optimizer.kind=rowwise_adagrad", "data.split.validation=0.2", "model.kind=fm"];
         let changed = RunConfig::load("[model]\nkind = \"dlrm\"\ntop = [3]\n", "x", &settings.map(str::to_owned)).unwrap();
         assert_eq!((changed.train.optimizer.lr(), changed.train.table_optimizer.lr(), changed.model.kind()), (0.5, 0.05, "fm"));
+        let split = RunConfig::load("", "x", &["data.split.validation=0.2".to_owned()]).unwrap().data.split;
+        assert_eq!(split, Split::Random { validation: 0.2, test: 0.1, seed: 0 });
         let ModelConfig::Dlrm(model) = config.model else { panic!("{:?}", config.model) };
         assert_eq!((model.embedding_dim, model.interaction), (32, dlrm_models::Interaction::Cat));
     }

@@ -8,6 +8,7 @@ use crate::report::{
     Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, Pictures, Report, RunCard, SplitCard,
     SplitMetrics, TableHealth, TrainingCard, VERSION,
 };
+use dlrm_data::encoder::ValueCounts;
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
 use dlrm_data::split::{Part, Split};
 
@@ -195,7 +196,7 @@ fn columns(trained: &Trained, schema: &Schema) -> Vec<ColumnCard> {
             table: Some(table.name.clone()),
             table_rows: Some(table.rows as u64),
             missing: Some(counts.missing_rate()),
-            unseen: Some(counts.unseen_rate()),
+            unseen: counts.unseen_rate(),
         }
     });
     dense.chain(categorical).collect()
@@ -260,7 +261,7 @@ fn table_health(trained: &Trained) -> Vec<TableHealth> {
                 max = max.max(norm);
             }
             let used = weights.slots().iter().filter(|s| s.table == index).map(|s| counts[s.feature]);
-            let (values, unseen) = used.fold((0, 0), |(v, u), c| (v + c.values, u + c.unseen));
+            let used = used.fold(ValueCounts::default(), ValueCounts::plus);
             TableHealth {
                 name: table.name.clone(),
                 rows: table.rows as u64,
@@ -268,7 +269,7 @@ fn table_health(trained: &Trained) -> Vec<TableHealth> {
                 untouched: trained.untouched[index],
                 mean_norm: sum / table.rows.max(1) as f64,
                 max_norm: max,
-                unseen: Some(unseen as f64 / values.max(1) as f64),
+                unseen: used.unseen_rate(),
             }
         })
         .collect()

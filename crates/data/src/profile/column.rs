@@ -21,7 +21,7 @@ const EXAMPLE_LENGTH: usize = 60;
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
 
 /// Whether a trimmed field usually stands for a missing value.
-pub(super) fn is_missing(trimmed: &str) -> bool {
+pub(crate) fn is_missing(trimmed: &str) -> bool {
     matches!(trimmed, "" | "NA" | "N/A" | "NULL" | "null" | "\\N" | "?" | "nan" | "NaN")
 }
 

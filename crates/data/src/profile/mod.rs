@@ -20,6 +20,7 @@ mod times;
 mod tokens;
 
 pub use column::ColumnProfile;
+pub(crate) use column::is_missing;
 pub use counts::Precision;
 pub use kind::Kind;
 pub use label::{LabelOrigin, LabelProfile};

@@ -28,7 +28,11 @@ impl Delimited {
                 let place = reader.lines.position();
                 let mut row = RawRow::default();
                 reader.record(&mut row)?;
-                let names: Vec<String> = row.fields().map(str::to_owned).collect();
+                let name = |(i, text): (usize, &str)| match text.trim() {
+                    "" => format!("column_{}", i + 1),
+                    name => name.to_owned(),
+                };
+                let names: Vec<String> = row.fields().enumerate().map(name).collect();
                 match given {
                     Some(given) if given.len() == names.len() => given,
                     Some(given) => {
@@ -67,6 +71,7 @@ impl Delimited {
         }
         let field = |at| self.column(self.dialect.field_at(line, at));
         let result = as_text(line, || self.lines.position(), field).map(|text| self.dialect.push_plain(text, row));
+        let result = result.map_err(|error| with_text(error, line));
         self.lines.consume(length, 1);
         result.map(|()| true)
     }
@@ -86,6 +91,7 @@ impl Delimited {
                 },
             }
         };
+        let error = with_text(error, without_line_end(self.lines.bytes(first_line)));
         self.lines.consume(first_line, 1);
         Err(error)
     }
@@ -96,6 +102,7 @@ impl Delimited {
         let result = as_text(record, || self.lines.position(), field).map(|text| {
             self.spans.iter().for_each(|&span| self.dialect.push(text, span, row));
         });
+        let result = result.map_err(|error| with_text(error, without_line_end(record)));
         let line_ends = memchr::memchr_iter(b'\n', record).count();
         self.lines.consume(length, line_ends as u64);
         result
@@ -122,6 +129,14 @@ impl Delimited {
     fn column(&self, field: usize) -> (usize, String) {
         (field + 1, self.columns.get(field).cloned().unwrap_or_default())
     }
+}
+
+/// The error with the row that it is about, where that has no fields to show.
+fn with_text(mut error: Error, row: &[u8]) -> Error {
+    if let Error::Row(bad) = &mut error {
+        bad.keep(&String::from_utf8_lossy(row));
+    }
+    error
 }
 
 impl RowSource for Delimited {

@@ -4,6 +4,7 @@ use super::lines::{Lines, Window, into_final, without_line_end};
 use super::record::Dialect;
 use super::{criteo, movielens, sparse};
 use crate::error::{Error, Result};
+use crate::profile::is_missing;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
@@ -27,7 +28,11 @@ impl Sample {
         let mut lines = Lines::open(path)?;
         let bytes = match lines.window(BYTES)? {
             Window::Bytes(length) => lines.bytes(length).to_vec(),
-            Window::TooLong => return Err(into_final(lines.skip_long_line())),
+            Window::TooLong => match lines.whole_lines() {
+                [] => return Err(into_final(lines.skip_long_line())),
+                // The endless line is not the first one: a bad row, which the pass will report.
+                whole => whole.to_vec(),
+            },
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::input(path.display().to_string(), "rows", "an empty file"));
@@ -144,14 +149,35 @@ pub(super) fn width(rows: &[Vec<String>]) -> usize {
     counts.into_iter().map(|(width, count)| (count, width)).max().map_or(0, |(_, width)| width)
 }
 
-/// The first row is a header if it looks like names (no field is empty, a number or there twice) and none
-/// of its fields occurs again in its column, as the values of categorical columns soon do.
+/// The first row is a header if it holds a text over a column of numbers, or else if it looks like names (no
+/// field is empty, a number or there twice) and none of its fields occurs again in its column, as the values of
+/// categorical columns soon do.
 pub(super) fn header(rows: &[Vec<String>]) -> Header {
     let Some((first, rest)) = rows.split_first() else { return Header::Present };
+    if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column)))) {
+        return Header::Present;
+    }
     let distinct: HashSet<&str> = first.iter().map(|name| name.trim()).collect();
     let looks_like_names = distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
     let occurs_again = rest.iter().any(|row| row.iter().zip(first).any(|(value, name)| value == name));
     if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
+}
+
+/// Whether `text` is a name over numbers, up to one mistake in a hundred.
+fn is_title<'a>(text: &str, values: impl Iterator<Item = &'a String>) -> bool {
+    let text = text.trim();
+    if is_number(text) || is_missing(text) || !text.contains(char::is_alphabetic) {
+        return false;
+    }
+    let (mut numbers, mut texts) = (0, 0);
+    for value in values.map(|value| value.trim()).filter(|value| !is_missing(value)) {
+        if value == text {
+            return false;
+        }
+        numbers += usize::from(is_number(value));
+        texts += usize::from(!is_number(value));
+    }
+    numbers > 0 && texts * 100 <= numbers
 }
 
 fn is_number(text: &str) -> bool {
@@ -192,9 +218,14 @@ mod tests {
     fn headers() {
         let header_of = |text: &str| header(&detected(text).sample(text.as_bytes(), ROWS).0);
         assert_eq!(header_of("id,name\n1,x\n"), Header::Present);
-        assert_eq!(header_of("id,7\n1,x\n"), Header::Absent);
-        assert_eq!(header_of("id,\n1,x\n"), Header::Absent);
-        assert_eq!(header_of("x,x\n1,x\n"), Header::Absent);
+        assert_eq!(header_of("7,x\n7,y\n"), Header::Absent);
+        for present in [",user,price\n0,u1,2.5\n", "click,2019\n1,30\n0,40\n", "user,user\nu1,1\n", "price,\n2.5,\n", "x,red\n1,red\n"] {
+            assert_eq!(header_of(present), Header::Present, "{present}");
+        }
+        assert_eq!(header_of("us\u{e9}r,price\nu1,1\nprice,2\n"), Header::Present);
+        assert_eq!(header_of("NA,x\n1,y\n2,x\n"), Header::Absent);
+        let latin: &[u8] = b"us\xe9r,price\n1,2\n3,4\n";
+        assert_eq!(header(&Dialect::CSV.sample(latin, ROWS).0), Header::Present);
         assert_eq!(header_of("red,round\nblue,square\nred,flat\n"), Header::Absent);
         assert_eq!(header_of("colour,shape\nblue,square\nred,flat\n"), Header::Present);
     }

@@ -137,6 +137,9 @@ pub enum Trim {
 const EXTENSIONS: [&str; 15] =
     ["csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz", "zst", "zstd"];
 
+/// Beginnings of the names of files that come with a data set and are none of it.
+const ABOUT: [&str; 4] = ["README", "SOURCE", "LICENSE", "LICENCE"];
+
 impl Input {
     /// These files, everything else detected.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
@@ -195,6 +198,10 @@ impl Input {
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.paths {
+            if path.as_os_str() == "-" && !path.exists() {
+                let error = Error::input("-", "a file or a directory", "standard input, which can be read only once");
+                return Err(error.with_hint("write it to a file first: every pass reads it anew"));
+            }
             let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
             if metadata.is_file() {
                 files.push(path.clone());
@@ -322,7 +329,8 @@ fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let path = entry.map_err(Error::io("list", directory))?.path();
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_uppercase());
+        let is_hidden = name.starts_with(['.', '_']) || ABOUT.iter().any(|about| name.starts_with(about));
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         if !is_hidden && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) && path.is_file() {
             files.push(path);

@@ -90,6 +90,12 @@ impl Lines {
         &self.buffer[self.start..self.start + length]
     }
 
+    /// The unread bytes up to the last line end among those that lie ready.
+    pub(super) fn whole_lines(&self) -> &[u8] {
+        let ready = &self.buffer[self.start..self.end];
+        &ready[..memchr::memrchr(b'\n', ready).map_or(0, |at| at + 1)]
+    }
+
     /// Marks the first `length` unread bytes as read; they hold `lines` line ends.
     pub(super) fn consume(&mut self, length: usize, lines: u64) {
         self.start += length;

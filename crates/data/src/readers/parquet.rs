@@ -1,9 +1,8 @@
 //! Parquet files, column chunk by column chunk in batches of rows.
 //!
 //! Every value becomes text exactly: integers and decimals digit by digit, floats as the shortest text
-//! that reads back as the same bits, booleans as 0 and 1, dates and times as integers in the unit of
-//! their column (96-bit timestamps in nanoseconds since 1970), null as an empty field. A list of values
-//! becomes `a|b|c`; nulls within it are left out.
+//! that reads back as the same bits, booleans as 0 and 1, dates and moments as `YYYY-MM-DD HH:MM:SS`, times
+//! of day as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls within it are left out.
 use super::input::check_names;
 use super::parquet_text::{Kind, Show};
 use crate::error::{Error, Result, nearest, quoted};
@@ -154,6 +153,11 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Par
 }
 
 fn damaged(file: &str, found: &str) -> Error {
+    if found.contains("Disabled feature at compile time") {
+        let codec = found.rsplit(' ').next().unwrap_or(found);
+        let error = Error::input(file, "a Parquet file packed by snappy, gzip or zstd, or not at all", format!("one packed by {codec}"));
+        return error.with_hint("write it again with one of these codecs, e.g. zstd");
+    }
     let error = Error::input(file, "a Parquet file", format!("something unreadable: {found}"));
     error.with_hint("if it is one, it is damaged or cut off: copy or write it again")
 }

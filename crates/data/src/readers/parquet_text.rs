@@ -1,5 +1,5 @@
 //! Values of Parquet as text, exactly: no number passes through a float that it was not.
-use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
 use parquet::schema::types::ColumnDescriptor;
 use std::fmt::Write;
@@ -7,8 +7,12 @@ use std::fmt::Write;
 /// What the bits of a column mean, where its physical type does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What the physical type says; dates and times are integers in their unit.
+    /// What the physical type says; times of day are integers in their unit.
     Plain,
+    /// Days since 1970.
+    Date,
+    /// Moments, in so many units per second since 1970.
+    Moment(i64),
     Unsigned,
     /// Unscaled integer and number of digits behind the point.
     Decimal(usize),
@@ -33,7 +37,19 @@ impl Kind {
         }
         let is_unsigned = matches!(logical, Some(LogicalType::Integer(integer)) if !integer.is_signed)
             || matches!(converted, ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64);
+        let per_second = match (logical, converted) {
+            (Some(LogicalType::Timestamp(moment)), _) => match moment.unit {
+                TimeUnit::MILLIS => Some(1_000),
+                TimeUnit::MICROS => Some(1_000_000),
+                TimeUnit::NANOS => Some(1_000_000_000),
+            },
+            (None, ConvertedType::TIMESTAMP_MILLIS) => Some(1_000),
+            (None, ConvertedType::TIMESTAMP_MICROS) => Some(1_000_000),
+            _ => None,
+        };
         match column.physical_type() {
+            Physical::INT64 if per_second.is_some() => per_second.map(Kind::Moment),
+            Physical::INT32 if converted == ConvertedType::DATE || logical == Some(&LogicalType::Date) => Some(Kind::Date),
             Physical::INT32 | Physical::INT64 if is_unsigned => Some(Kind::Unsigned),
             Physical::BYTE_ARRAY if converted == ConvertedType::BSON => None,
             Physical::BYTE_ARRAY => Some(Kind::Text),
@@ -76,6 +92,7 @@ impl Show for i32 {
         match kind {
             Kind::Unsigned => append!(out, "{}", self.cast_unsigned()),
             Kind::Decimal(scale) => append_decimal(i128::from(*self), scale, out),
+            Kind::Date => append_date(i64::from(*self), out),
             _ => append!(out, "{self}"),
         }
     }
@@ -86,18 +103,19 @@ impl Show for i64 {
         match kind {
             Kind::Unsigned => append!(out, "{}", self.cast_unsigned()),
             Kind::Decimal(scale) => append_decimal(i128::from(*self), scale, out),
+            Kind::Moment(per_second) => append_moment(i128::from(*self), per_second, out),
             _ => append!(out, "{self}"),
         }
     }
 }
 
 impl Show for Int96 {
-    /// Nanoseconds since 1970-01-01, out of those of the day and the Julian day.
+    /// A moment, out of the nanoseconds of the day and the Julian day.
     fn show(&self, _: Kind, out: &mut String) -> Result<(), Unfit> {
         const JULIAN_DAY_OF_1970: i128 = 2_440_588;
         let [low, high, day] = self.data() else { return Err("a timestamp") };
         let of_day = i128::from(*low) | i128::from(*high) << 32;
-        append!(out, "{}", (i128::from(*day) - JULIAN_DAY_OF_1970) * 86_400_000_000_000 + of_day)
+        append_moment((i128::from(*day) - JULIAN_DAY_OF_1970) * 86_400_000_000_000 + of_day, 1_000_000_000, out)
     }
 }
 
@@ -159,6 +177,32 @@ fn append_decimal(unscaled: i128, scale: usize, out: &mut String) -> Result<(), 
     append!(out, "{sign}{whole}{point}{fraction}")
 }
 
+/// Day number `days` since 1970-01-01 as `YYYY-MM-DD` (Hinnant's algorithm: years start in March).
+fn append_date(days: i64, out: &mut String) -> Result<(), Unfit> {
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    append!(out, "{:04}-{month:02}-{day:02}", era * 400 + year + next)
+}
+
+/// A moment as `YYYY-MM-DD HH:MM:SS` with as many decimals as it needs.
+fn append_moment(units: i128, per_second: i64, out: &mut String) -> Result<(), Unfit> {
+    let per_second = i128::from(per_second);
+    let (seconds, fraction) = (units.div_euclid(per_second), units.rem_euclid(per_second));
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    append_date(i64::try_from(days).map_err(|_| "a timestamp")?, out)?;
+    let _ = write!(out, " {:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
+    if fraction > 0 {
+        let digits = format!("{:0width$}", fraction, width = per_second.ilog10() as usize);
+        let _ = write!(out, ".{}", digits.trim_end_matches('0'));
+    }
+    Ok(())
+}
+
 /// A half as the float of the same value.
 fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
@@ -199,7 +243,13 @@ mod tests {
     fn other_types() {
         let mut day = Int96::new();
         day.set_data(7, 0, 2_440_589);
-        assert_eq!(text(&day, Kind::Plain), "86400000000007");
+        assert_eq!(text(&day, Kind::Plain), "1970-01-02 00:00:00.000000007");
+        assert_eq!(
+            [0, -1, 11_016, 19_723].map(|day: i32| text(&day, Kind::Date)),
+            ["1970-01-01", "1969-12-31", "2000-02-29", "2024-01-01"]
+        );
+        assert_eq!(text(&951_913_800_250i64, Kind::Moment(1000)), "2000-03-01 12:30:00.25");
+        assert_eq!(text(&-1i64, Kind::Moment(1)), "1969-12-31 23:59:59");
         assert_eq!(half(0x3c00), 1.0);
         assert_eq!(half(0xc000), -2.0);
         assert_eq!(half(0x0001), 2f32.powi(-24));

@@ -162,9 +162,12 @@ impl Dialect {
                 Split::Whole(length) => {
                     let record = String::from_utf8_lossy(&rest[..length]);
                     row.clear();
-                    if record.len() == length {
+                    if matches!(record, std::borrow::Cow::Borrowed(_)) {
                         spans.iter().for_each(|&span| self.push(&record, span, &mut row));
                         rows.push(row.fields().map(str::to_owned).collect());
+                    } else if rows.is_empty() && bad == 0 {
+                        // Names in another encoding are still a header; opening the file will say what is wrong.
+                        rows.push(record.split(char::from(self.delimiter)).map(str::to_owned).collect());
                     } else {
                         bad += 1;
                     }

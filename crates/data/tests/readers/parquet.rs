@@ -63,9 +63,9 @@ fn every_type_is_exact() {
     assert_eq!(found.columns, ["id", "small", "f", "d", "click", "name", "price", "time", "genres"]);
     let rows: Vec<String> = found.rows.iter().map(|row| row.join(";")).collect();
     let expected = [
-        "9223372036854775807;4294967295;;0.1;1;a, \"b\";-0.05;1;Action|Comedy",
-        "-1;;0.1;-0.00000025;0;β;;2;",
-        "0;7;;3;1;;1234.56;3;Drama",
+        "9223372036854775807;4294967295;;0.1;1;a, \"b\";-0.05;1970-01-01 00:00:00.001;Action|Comedy",
+        "-1;;0.1;-0.00000025;0;β;;1970-01-01 00:00:00.002;",
+        "0;7;;3;1;;1234.56;1970-01-01 00:00:00.003;Drama",
     ];
     assert_eq!(rows, [expected, expected].concat());
     assert_eq!(found.lines, [1, 2, 3, 4, 5, 6]);

@@ -81,6 +81,7 @@ fn unusable_inputs_are_refused_with_a_hint() {
     let files = Files::new(&[
         ("empty.csv", b""),
         ("blank.csv", b"\n\r\n"),
+        ("latin.csv", b"us\xe9r,price\n1,2\n3,4\n"),
         ("twice.csv", b"a,b,a\n1,2,3\n"),
         ("unnamed.csv", b"a,,c\n1,2,3\n"),
         ("a.csv", b"x\n1\n"),
@@ -95,7 +96,11 @@ fn unusable_inputs_are_refused_with_a_hint() {
             .0
             .contains("twice.csv:1 (header): expected column names that differ, found \"a\" for columns 1 and 3")
     );
-    assert!(refusal(&present("unnamed.csv")).0.contains("an empty one for column 2"));
+    assert_eq!(read(&present("unnamed.csv")).expect("opened").columns, ["a", "column_2", "c"]);
+    assert!(refusal(&files.input(&["twice.csv"])).0.contains("column names that differ"), "no header is taken for a row");
+    let latin = refusal(&files.input(&["latin.csv"]));
+    assert!(latin.0.contains("latin.csv:1:1: expected UTF-8 text, found byte 0xe9") && latin.1.contains("iconv"), "{latin:?}");
+    assert!(refusal(&Input::new(["-"])).0.contains("standard input"));
     assert!(refusal(&files.input(&["mac.csv"])).1.contains("tr "));
     assert!(matches!(files.input(&["none.csv"]).open(), Err(Error::Io { action: "open", .. })));
     assert!(refusal(&Input::default()).0.contains("at least one file"));
@@ -118,7 +123,14 @@ fn formats_are_parsed_with_a_hint() {
 
 #[test]
 fn several_files_are_one_stream() {
-    let files = Files::new(&[("b.csv", b"id,x\n3,c"), ("a.csv", b"id,x\n1,a\n2\n"), ("c.csv", b"id,y\n4,d\n"), ("note.md", b"no data")]);
+    let files = Files::new(&[
+        ("b.csv", b"id,x\n3,c"),
+        ("a.csv", b"id,x\n1,a\n2\n"),
+        ("c.csv", b"id,y\n4,d\n"),
+        ("note.md", b"no data"),
+        ("README.txt", b"none"),
+        ("SOURCE.txt", b"none"),
+    ]);
     let found = read(&files.input(&["a.csv", "b.csv"])).expect("opened");
     assert_eq!(found.rows, [["1", "a"], ["3", "c"]]);
     assert_eq!(found.lines, [2, 2]);
@@ -161,4 +173,19 @@ fn an_open_quote_costs_bounded_memory_and_one_row() {
     assert!(error.to_string().contains("a.csv:2:2 (column \"x\"): expected a closing quote, found none within 16 MiB"), "{error}");
     assert!(source.next_row(&mut row).expect("the next row"));
     assert_eq!((row.field(0), row.line), ("2", 3));
+}
+
+#[test]
+fn headers_are_found_over_numbers_and_trimmed() {
+    let index = read_text("a.csv", ", user ,price\n0,u1,2.5\n1,u2,3\n");
+    assert_eq!((index.columns, index.rows.len()), (vec!["column_1".to_owned(), "user".into(), "price".into()], 2));
+    assert_eq!(read_text("a.csv", "click,2019,colour\n1,7,red\n0,8,colour\n").columns, ["click", "2019", "colour"]);
+}
+
+#[test]
+fn an_endless_line_in_the_beginning_is_one_bad_row() {
+    let text = format!("id,x\n1,{}\n2,b\n", "y".repeat(17 << 20));
+    let found = read_text("a.csv", &text);
+    assert_eq!((found.rows, found.columns), (vec![vec!["2".to_owned(), "b".into()]], vec!["id".to_owned(), "x".into()]));
+    assert_eq!(found.bad, ["a.csv:2: expected a line of at most 16 MiB, found a longer one"]);
 }
