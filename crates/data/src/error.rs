@@ -127,7 +127,11 @@ impl Error {
     #[must_use]
     pub fn within(mut self, whole: &str) -> Self {
         if let Error::Input { input, .. } = &mut self {
-            *input = if input == "input" { whole.to_owned() } else { format!("{whole}: {input}") };
+            if input == "input" {
+                whole.clone_into(input);
+            } else if !input.starts_with(whole) {
+                *input = format!("{whole}: {input}");
+            }
         }
         self
     }
@@ -189,6 +193,14 @@ mod tests {
         assert_eq!(nearest("embeding_dim", known), Some("embedding_dim"));
         assert_eq!(nearest("Bottom", known), Some("bottom"));
         assert_eq!(nearest("learning_rate", known), None);
+    }
+
+    #[test]
+    fn the_whole_is_named_once() {
+        let within = |input: &str| Error::input(input, "a", "b").within("x.csv").to_string();
+        assert_eq!(within("input"), "x.csv: expected a, found b");
+        assert_eq!(within("label"), "x.csv: label: expected a, found b");
+        assert_eq!(within("x.csv:1"), "x.csv:1: expected a, found b");
     }
 
     #[test]

@@ -88,6 +88,13 @@ fn integers(e: &Evidence, numbers: &Numbers) -> Kind {
         // Whatever its name says: as a number, it would be another one.
         return if unique { Kind::Identifier } else { Kind::Categorical };
     }
+    // Numbers given out one after another: 0 or 1 to n with hardly a gap.
+    let range = numbers.max - numbers.min + 1.0;
+    let consecutive = e.distinct > 200 && (0.0..=1.0).contains(&numbers.min) && e.distinct as f64 > 0.9 * range;
+    if unique && e.hint == Hint::None && consecutive {
+        // The row number, such as an index that was written along.
+        return Kind::Identifier;
+    }
     if unique && (e.hint == Hint::Id || (e.hint == Hint::None && e.present >= MANY_ROWS)) {
         return Kind::Identifier;
     }
@@ -98,9 +105,6 @@ fn integers(e: &Evidence, numbers: &Numbers) -> Kind {
         return Kind::Dense;
     }
     let few = e.distinct <= FEW.min((e.present / 20).max(10));
-    // Numbers given out one after another: 1 to n with hardly a gap.
-    let range = numbers.max - numbers.min + 1.0;
-    let consecutive = e.distinct > 200 && (0.0..=1.0).contains(&numbers.min) && e.distinct as f64 > 0.9 * range;
     if few || consecutive { Kind::Categorical } else { Kind::Dense }
 }
 
@@ -156,6 +160,7 @@ mod tests {
             (Kind::Dense, judge(Hint::None, 1000, 73, Some((17.0, 90.0)))),
             (Kind::Categorical, judge(Hint::Id, 1000, 500, Some((1.0, 9e9)))),
             (Kind::Categorical, judge(Hint::None, 100_000, 943, Some((1.0, 943.0)))),
+            (Kind::Identifier, judge(Hint::None, 600, 600, Some((0.0, 599.0)))),
             (Kind::Identifier, judge(Hint::Id, 100, 100, Some((1.0, 9e9)))),
             (Kind::Identifier, judge(Hint::None, 5000, 5000, Some((1.0, 9e18)))),
             (Kind::Dense, judge(Hint::Number, 5000, 5000, Some((1.0, 9e5)))),

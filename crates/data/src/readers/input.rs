@@ -314,11 +314,12 @@ pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
     for (i, name) in names.iter().enumerate() {
         if name.is_empty() {
             let error = Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
-            return Err(error.with_hint("name the columns yourself with `columns`"));
+            return Err(error.with_hint("name the columns yourself: --columns A,B,… --header present"));
         }
         if let Some(first) = names[..i].iter().position(|other| other == name) {
             let found = format!("\"{name}\" for columns {} and {}", first + 1, i + 1);
-            return Err(Error::input(input, "column names that differ", found).with_hint("name the columns yourself with `columns`"));
+            return Err(Error::input(input, "column names that differ", found)
+                .with_hint("name the columns yourself: --columns A,B,… --header present"));
         }
     }
     Ok(())
