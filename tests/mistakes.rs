@@ -427,3 +427,20 @@ fn splits_that_leave_a_part_without_rows() {
     let ran = train("same", &["--schema", "time.toml", "--split", "time"]);
     assert!(ran.code == DATA && ran.err.contains("different times") && ran.err.contains("hint: split at random"), "{}", ran.err);
 }
+
+#[test]
+fn a_model_that_scores_otherwise_than_when_it_was_saved() {
+    let dir = demo_copy();
+    let model = dir.path().join("runs/demo/model");
+    let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(model.join(name)).unwrap()).unwrap() };
+    // The checksums are right, so only the replay can notice.
+    let mut golden = json("golden.json");
+    golden["logit_bits"][0] = 7.0f32.to_bits().into();
+    let text = golden.to_string();
+    let mut manifest = json("manifest.json");
+    let hash = xxhash_rust::xxh3::xxh3_128(text.as_bytes());
+    manifest["files"]["golden.json"] = serde_json::json!({"bytes": text.len(), "xxh3": format!("{hash:032x}")});
+    fs::write(model.join("golden.json"), text).unwrap();
+    fs::write(model.join("manifest.json"), manifest.to_string()).unwrap();
+    fails(dir.path(), &["show", "runs/demo"], SAVED, &["golden row 0", "expected logit 7"]);
+}
