@@ -170,6 +170,21 @@ fn changed_data_is_not_resumed_on() {
     fs::write(dir.path().join("clicks.csv"), clicks(310)).unwrap();
     let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
     assert!(ran.code == 4 && ran.err.contains("found other values"), "{}", ran.err);
+    // Other labels leave the encoder as it was.
+    let flipped: String = clicks(300)
+        .lines()
+        .map(|l| match l.split_at(1) {
+            ("0", rest) => format!("1{rest}\n"),
+            ("1", rest) => format!("0{rest}\n"),
+            _ => format!("{l}\n"),
+        })
+        .collect();
+    fs::write(dir.path().join("clicks.csv"), flipped).unwrap();
+    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
+    assert!(ran.code == 4 && ran.err.contains("found others"), "{}", ran.err);
+    // The run itself is untouched: the first data go on.
+    fs::write(dir.path().join("clicks.csv"), clicks(300)).unwrap();
+    assert!(dir.path().join("out/checkpoints/rows.txt").exists());
 }
 
 #[test]

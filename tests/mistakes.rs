@@ -370,6 +370,8 @@ fn optimizer_settings_that_cannot_be() {
     let dir = scratch(60);
     for (setting, key) in [
         ("train.optimizer.beta1=1.5", "train.optimizer.beta1"),
+        ("train.optimizer.lr=-1", "train.optimizer.lr"),
+        ("train.table_optimizer.lr=inf", "train.table_optimizer.lr"),
         ("train.table_optimizer.l2=-1", "train.table_optimizer.l2"),
         ("train.epochs=0", "train.epochs"),
         ("train.loss={kind=\"bce\", positive_weight=-2}", "positive_weight"),

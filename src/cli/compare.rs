@@ -16,7 +16,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
-    let (base, entries) = entries(args)?;
+    let (base, notes, entries) = entries(args)?;
+    if !session.quiet {
+        notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
+    }
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
     std::fs::create_dir_all(&out).map_err(io("create", &out))?;
@@ -53,10 +56,10 @@ fn save(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
     std::fs::write(&path, text).map_err(io("write", &path))
 }
 
-/// The common configuration and the models.
-fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<Entry>), Failure> {
+/// The common configuration, what was noticed while it was made, and the models.
+fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), Failure> {
     let configure = |config: Option<&PathBuf>| {
-        let (config, _) = train::fresh(&TrainArgs {
+        train::fresh(&TrainArgs {
             paths: args.paths.clone(),
             input: args.input.clone(),
             label: args.label.clone(),
@@ -68,13 +71,12 @@ fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<Entry>), Failure> {
             split: args.split.clone(),
             epochs: args.epochs,
             ..TrainArgs::default()
-        })?;
-        Ok::<_, Failure>(config)
+        })
     };
-    let base = configure(args.config.first())?;
+    let (base, notes) = configure(args.config.first())?;
     let mut entries = Vec::new();
     for path in &args.config {
-        let own = configure(Some(path))?;
+        let (own, _) = configure(Some(path))?;
         let same = own.input == base.input && own.data == base.data && own.schema == base.schema;
         if !same {
             return Err(Failure::usage(
@@ -96,7 +98,7 @@ fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<Entry>), Failure> {
     if entries.is_empty() {
         return Err(Failure::usage("nothing to compare", "name models with --models lr,fm,dlrm or recipes with --config"));
     }
-    Ok((base, entries))
+    Ok((base, notes, entries))
 }
 
 /// A line per run on standard error.

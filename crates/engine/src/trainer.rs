@@ -132,10 +132,10 @@ impl TrainConfig {
         self.optimizer.check().map_err(|e| Error::config(format!("train.optimizer.{}", e.what), e.expected, e.found))?;
         self.table_optimizer.check().map_err(|e| Error::config(format!("train.table_optimizer.{}", e.what), e.expected, e.found))?;
         self.schedule.check()?;
-        if let Some(Loss::Bce { positive_weight }) =
-            self.loss.filter(|l| !matches!(l, Loss::Bce { positive_weight } if *positive_weight > 0.0 && positive_weight.is_finite()))
+        if let Some(Loss::Bce { positive_weight: weight }) = self.loss
+            && !(weight > 0.0 && weight.is_finite())
         {
-            return Err(Error::config("train.loss.positive_weight", "a positive number", positive_weight.to_string()));
+            return Err(Error::config("train.loss.positive_weight", "a positive number", weight.to_string()));
         }
         for (what, lr) in [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())] {
             if !(lr.is_finite() && lr >= 0.0) {
