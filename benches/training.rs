@@ -21,12 +21,13 @@ const BATCHES: usize = 64;
 
 fn layout(rows: &[usize]) -> Layout {
     let name = |i: usize| format!("C{}", i + 1);
-    let feature = |i| Feature { name: name(i), table: i, weighted: false, embedding_dim: None, pooling: None };
+    let feature = |i| Feature { name: name(i), table: i, weighted: false, embedding_dim: None, pooling: None, crossed: false };
     Layout {
         dense: (0..DENSE).map(|i| format!("I{}", i + 1)).collect(),
         features: (0..rows.len()).map(feature).collect(),
         tables: rows.iter().enumerate().map(|(i, &rows)| Table { name: name(i), rows }).collect(),
         sample_weights: false,
+        groups: false,
     }
 }
 
@@ -48,6 +49,7 @@ fn batch(rows: usize, ids_below: &[usize], rng: &mut Rng) -> Batch {
         dense: (0..rows * DENSE).map(|_| rng.normal() as f32).collect(),
         labels: (0..rows).map(|_| f32::from(rng.uniform() < 0.25)).collect(),
         weights: None,
+        groups: None,
     }
 }
 

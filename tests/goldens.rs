@@ -24,7 +24,7 @@ fn layout(config: &Value) -> Layout {
             _ => Pooling::Sum,
         };
         let weighted = spec["pooling"] == "weighted";
-        Feature { name: f.to_string(), table, weighted, embedding_dim: Some(dim(table)), pooling: Some(pooling) }
+        Feature { name: f.to_string(), table, weighted, embedding_dim: Some(dim(table)), pooling: Some(pooling), crossed: false }
     };
     Layout {
         dense: (0..config["dense"].as_u64().expect("dense")).map(|i| i.to_string()).collect(),
@@ -35,6 +35,7 @@ fn layout(config: &Value) -> Layout {
             .map(|(t, spec)| Table { name: t.to_string(), rows: spec["rows"].as_u64().expect("rows") as usize })
             .collect(),
         sample_weights: false,
+        groups: false,
     }
 }
 
@@ -112,7 +113,7 @@ fn logits_loss_and_every_gradient() {
 
 fn check_gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Value) {
     // A step with learning rate 0 reduces the lanes and changes nothing.
-    learner.step(batch, Rates { dense: 0.0, tables: 0.0 }).expect("a finite loss");
+    learner.step(batch, Rates { dense: 0.0, tables: 0.0, linear: 0.0 }).expect("a finite loss");
     let weights = learner.network().weights();
     for param in weights.params() {
         close(
@@ -153,7 +154,7 @@ fn ten_steps_of_every_optimizer() {
             let base = learner.optimizer().base_rates();
             let mut losses = Vec::new();
             for (batch, step) in batches.iter().zip(1..) {
-                let rates = Rates { dense: schedule.rate(base.dense, step), tables: schedule.rate(base.tables, step) };
+                let rates = Rates { dense: schedule.rate(base.dense, step), tables: schedule.rate(base.tables, step), linear: 0.0 };
                 if let Some(lrs) = case.get("lrs") {
                     close(&format!("{name} lr"), &[rates.dense as f32], &flat(&lrs[step as usize - 1]));
                 }

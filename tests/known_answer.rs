@@ -21,7 +21,7 @@ fn batch(v: &Value) -> Batch {
         }
         bags
     });
-    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None }
+    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None, groups: None }
 }
 
 #[test]
@@ -30,9 +30,12 @@ fn three_steps_as_the_reference_prints_them() {
     let known: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the fixture")).expect("JSON");
     let layout = Layout {
         dense: (0..4).map(|i| i.to_string()).collect(),
-        features: (0..3).map(|i| Feature { name: i.to_string(), table: i, weighted: false, embedding_dim: None, pooling: None }).collect(),
+        features: (0..3)
+            .map(|i| Feature { name: i.to_string(), table: i, weighted: false, embedding_dim: None, pooling: None, crossed: false })
+            .collect(),
         tables: [4, 3, 2].iter().enumerate().map(|(i, &rows)| Table { name: i.to_string(), rows }).collect(),
         sample_weights: false,
+        groups: false,
     };
     let config = DlrmConfig { embedding_dim: 2, bottom: vec![3], top: vec![4, 2], ..DlrmConfig::default() };
     for isa in Isa::available() {

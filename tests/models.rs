@@ -9,7 +9,7 @@ use golden::{batch, close, flat, list, read};
 use serde_json::{Value, json};
 
 fn feature(name: &str, table: usize, weighted: bool) -> Feature {
-    Feature { name: name.into(), table, weighted, embedding_dim: None, pooling: None }
+    Feature { name: name.into(), table, weighted, embedding_dim: None, pooling: None, crossed: false }
 }
 
 fn layout(v: &Value) -> Layout {
@@ -26,6 +26,7 @@ fn layout(v: &Value) -> Layout {
         features: features.collect(),
         tables: tables.clone(),
         sample_weights: false,
+        groups: false,
     }
 }
 
@@ -96,7 +97,7 @@ fn close_after_steps(what: &str, ours: &[f32], golden: &[f32]) {
 
 fn gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Value) {
     // A step with learning rate 0 reduces the lanes and changes no parameter.
-    let zero = dlrm::nn::optimizer::Rates { dense: 0.0, tables: 0.0 };
+    let zero = dlrm::nn::optimizer::Rates { dense: 0.0, tables: 0.0, linear: 0.0 };
     learner.step(batch, zero).expect("a finite loss");
     let weights = learner.network().weights();
     for param in weights.params().iter().filter(|p| !p.name.ends_with(".norm.mean") && !p.name.ends_with(".norm.variance")) {
@@ -129,6 +130,7 @@ fn frappe() -> Layout {
         features: (0..10).map(|f| feature(&format!("f{f}"), f, false)).collect(),
         tables: rows.iter().enumerate().map(|(t, &rows)| Table { name: format!("t{t}"), rows }).collect(),
         sample_weights: false,
+        groups: false,
     }
 }
 
@@ -198,8 +200,9 @@ fn hidden_traps() {
         features: vec![feature("user", 0, false), feature("item", 1, false)],
         tables: rows.iter().enumerate().map(|(t, &rows)| Table { name: format!("t{t}"), rows }).collect(),
         sample_weights: false,
+        groups: false,
     };
-    let batch = |bags: Vec<Bags>, labels: Vec<f32>| Batch { dense: Vec::new(), bags, labels, weights: None };
+    let batch = |bags: Vec<Bags>, labels: Vec<f32>| Batch { dense: Vec::new(), bags, labels, weights: None, groups: None };
     for config in kinds() {
         // A batch of one; labels of one class; a feature with one value.
         trains(&config, &layout([5, 1]), &batch(vec![one_hot(vec![4]), one_hot(vec![0])], vec![0.0]));
@@ -232,7 +235,8 @@ fn dropout_and_batch_norm_keep_bits_at_any_thread_count() {
     let rows = 61;
     let mut rng = dlrm::data::rng::Rng::new(1, 0);
     let bags = layout.tables.iter().map(|t| one_hot((0..rows).map(|_| rng.below(t.rows) as u32).collect())).collect();
-    let batch = Batch { dense: Vec::new(), bags, labels: (0..rows).map(|i| (i % 3 == 0) as u8 as f32).collect(), weights: None };
+    let batch =
+        Batch { dense: Vec::new(), bags, labels: (0..rows).map(|i| (i % 3 == 0) as u8 as f32).collect(), weights: None, groups: None };
     let run = |threads| {
         let network = Network::new(&config, &layout, 7, Isa::detect()).expect("a network");
         let tables = TableOptimizer::Adagrad { lr: 0.1, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };

@@ -21,6 +21,7 @@ fn layout() -> Layout {
         weighted,
         embedding_dim: (i == 1).then_some(3),
         pooling,
+        crossed: false,
     };
     let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
     Layout {
@@ -28,6 +29,7 @@ fn layout() -> Layout {
         features: kinds.into_iter().enumerate().map(feature).collect(),
         tables: (0..3).map(|i| Table { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
         sample_weights: false,
+        groups: false,
     }
 }
 

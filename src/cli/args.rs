@@ -144,6 +144,9 @@ pub struct TrainArgs {
     /// Split: random, order (rows are in time order) or time (the schema's time column)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
+    /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
+    #[arg(long, value_name = "A,B")]
+    pub cross: Vec<String>,
     /// Kind of model (see `dlrm models`; default: dlrm)
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
@@ -171,7 +174,7 @@ pub struct TrainArgs {
     /// Go on with an interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim", "columns", "max_bad_rows", "label", "label_rule",
-        "positive", "test", "validation", "split", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
+        "positive", "test", "validation", "split", "cross", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds
@@ -212,6 +215,9 @@ pub struct CompareArgs {
     /// Split: random, order (rows are in time order) or time (the schema's time column)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
+    /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
+    #[arg(long, value_name = "A,B")]
+    pub cross: Vec<String>,
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,

@@ -69,6 +69,7 @@ fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), F
             schema: args.schema.clone(),
             test: args.test.clone(),
             split: args.split.clone(),
+            cross: args.cross.clone(),
             epochs: args.epochs,
             ..TrainArgs::default()
         })

@@ -7,7 +7,7 @@ use dlrm::data::dataset::Sources;
 use dlrm::data::error::nearest;
 use dlrm::data::readers::{Format, Input};
 use dlrm::data::rows::OpenRows;
-use dlrm::data::schema::Schema;
+use dlrm::data::schema::{Cross, Schema};
 use dlrm::data::split::Split;
 use dlrm::engine::config::{Baseline, Residence};
 use dlrm::engine::job::{self, Job, Start, Trained};
@@ -99,6 +99,8 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         }
     };
     inputs::apply_label(&mut schema, &args.label)?;
+    let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
+    schema.crosses.extend(args.cross.iter().map(|cross| Cross::of(columns(cross))));
     if matches!(&config.data.split, Split::Time { .. }) && schema.time.is_none() {
         return Err(Failure::usage(
             "--split time: expected a `time` column in the schema, found none",

@@ -68,6 +68,8 @@ pub struct Batch {
     pub labels: Vec<f32>,
     /// `[B]` sample weights; `None` means all ones.
     pub weights: Option<Vec<f32>>,
+    /// `[B]` group of each row, a hash of the group column's text; `None` where the schema has none.
+    pub groups: Option<Vec<u64>>,
 }
 
 impl Batch {
@@ -78,6 +80,7 @@ impl Batch {
             bags: layout.features.iter().map(|f| Bags::new(f.weighted)).collect(),
             labels: Vec::new(),
             weights: layout.sample_weights.then(Vec::new),
+            groups: layout.groups.then(Vec::new),
         }
     }
 
@@ -96,6 +99,9 @@ impl Batch {
         if let Some(weights) = &mut batch.weights {
             weights.push(1.0);
         }
+        if let Some(groups) = &mut batch.groups {
+            groups.push(0);
+        }
         batch
     }
 
@@ -106,6 +112,9 @@ impl Batch {
         self.labels.clear();
         if let Some(weights) = &mut self.weights {
             weights.clear();
+        }
+        if let Some(groups) = &mut self.groups {
+            groups.clear();
         }
     }
 
@@ -135,13 +144,21 @@ impl Batch {
 
     /// Appends row `b` of `other`, which has the same layout.
     pub fn push_row_of(&mut self, other: &Batch, b: usize) {
-        let n = other.dense.len() / other.len();
-        self.dense.extend_from_slice(&other.dense[b * n..(b + 1) * n]);
         for (to, from) in self.bags.iter_mut().zip(&other.bags) {
             to.push_row_of(from, b);
         }
+        self.push_rest_of(other, b);
+    }
+
+    /// Appends everything but the bags of row `b` of `other`.
+    pub(crate) fn push_rest_of(&mut self, other: &Batch, b: usize) {
+        let n = other.dense.len() / other.len();
+        self.dense.extend_from_slice(&other.dense[b * n..(b + 1) * n]);
         self.labels.push(other.labels[b]);
         if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
+            to.push(from[b]);
+        }
+        if let (Some(to), Some(from)) = (&mut self.groups, &other.groups) {
             to.push(from[b]);
         }
     }
@@ -160,6 +177,8 @@ pub struct Feature {
     pub embedding_dim: Option<usize>,
     /// Pooling asked for by the schema, else the model's.
     pub pooling: Option<crate::schema::Pooling>,
+    /// Whether it is a conjunction of columns, which only linear parts use.
+    pub crossed: bool,
 }
 
 /// One id space.
@@ -182,6 +201,8 @@ pub struct Layout {
     pub tables: Vec<Table>,
     /// Whether rows carry sample weights.
     pub sample_weights: bool,
+    /// Whether rows belong to groups.
+    pub groups: bool,
 }
 
 /// A stream of batches.

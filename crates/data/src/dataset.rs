@@ -142,13 +142,17 @@ impl Sources<'_> {
         }
         let assigner = Assigner::new(self.split, survey);
         let mut fit = EncoderFit::new(schema);
+        let place = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
+        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(place).collect()).collect();
         let (mut rows, mut values, mut folds) = ([0; 3], 0u64, HashSet::new());
         let (skipped, bad_rows) = self.pass(schema, &assigner, |part, row| {
             rows[part as usize] += 1;
             if part != Part::Train && !folds.contains(row.fold()) {
                 folds.insert(row.fold().to_owned());
             }
-            values += (0..schema.categorical.len()).map(|c| row.parsed().values(c).len().max(1) as u64).sum::<u64>();
+            let of = |c: usize| row.parsed().values(c).len().max(1) as u64;
+            values += (0..schema.categorical.len()).map(of).sum::<u64>();
+            values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
             if part == Part::Train {
                 fit.observe(row.parsed(), |c| row.text(c));
             }

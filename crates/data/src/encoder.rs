@@ -1,6 +1,6 @@
 //! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
 //! training, evaluation, prediction and serving alike.
-use crate::batch::{Batch, Feature, Layout, Table};
+use crate::batch::{Bags, Batch, Feature, Layout, Table};
 use crate::dense::{DenseFit, DenseScale};
 use crate::error::{Error, Result};
 use crate::parse::ParsedRow;
@@ -43,6 +43,16 @@ pub struct Encoder {
     tables: Vec<(String, Ids)>,
     /// Table of each categorical column.
     table_of: Vec<usize>,
+    crosses: Vec<Crossing>,
+}
+
+/// A cross, with its columns found.
+#[derive(Debug, Clone)]
+struct Crossing {
+    columns: Vec<usize>,
+    table: usize,
+    buckets: u32,
+    seed: u64,
 }
 
 /// The form of an encoder on disk.
@@ -177,7 +187,14 @@ impl TryFrom<Stored> for Encoder {
             };
             tables.push((name.to_owned(), ids));
         }
-        Ok(Encoder { dense: stored.dense, tables, table_of, schema: stored.schema })
+        let place = |name: &String| stored.schema.categorical.iter().position(|c| c.name == *name).expect("checked with the schema");
+        let mut crosses = Vec::with_capacity(stored.schema.crosses.len());
+        for cross in &stored.schema.crosses {
+            let (buckets, seed) = (cross.buckets, cross.seed);
+            crosses.push(Crossing { columns: cross.columns.iter().map(place).collect(), table: tables.len(), buckets, seed });
+            tables.push((cross.name(), Ids::Hash { buckets, seed }));
+        }
+        Ok(Encoder { dense: stored.dense, tables, table_of, crosses, schema: stored.schema })
     }
 }
 
@@ -231,9 +248,18 @@ impl Encoder {
         let features = self.schema.categorical.iter().zip(&self.table_of).map(|(column, &table)| Feature {
             name: column.name.clone(),
             table,
-            weighted: column.multi.as_ref().is_some_and(|m| m.weight_separator.is_some()),
+            weighted: weighted(column),
             embedding_dim: column.embedding_dim,
             pooling: column.pooling,
+            crossed: false,
+        });
+        let crosses = self.schema.crosses.iter().zip(&self.crosses).map(|(cross, found)| Feature {
+            name: cross.name(),
+            table: found.table,
+            weighted: found.columns.iter().any(|&c| weighted(&self.schema.categorical[c])),
+            embedding_dim: None,
+            pooling: None,
+            crossed: true,
         });
         let rows = |ids: &Ids| match ids {
             Ids::Vocabulary { values, .. } => values.len() + 2,
@@ -241,7 +267,13 @@ impl Encoder {
             Ids::Identity { bound } => *bound as usize + 1,
         };
         let tables = self.tables.iter().map(|(name, ids)| Table { name: name.clone(), rows: rows(ids) });
-        Layout { dense, features: features.collect(), tables: tables.collect(), sample_weights: self.schema.weight.is_some() }
+        Layout {
+            dense,
+            features: features.chain(crosses).collect(),
+            tables: tables.collect(),
+            sample_weights: self.schema.weight.is_some(),
+            groups: self.schema.group.is_some(),
+        }
     }
 
     /// The text of an id, where the encoding can be undone.
@@ -259,7 +291,7 @@ impl Encoder {
     }
 
     /// Appends a row to `batch`, which has this encoder's layout. `text` gives the field of a categorical column;
-    /// `counts` has one entry per categorical column.
+    /// `counts` has one entry per categorical column and cross.
     pub fn encode<'r>(&self, row: &ParsedRow, text: impl Fn(usize) -> &'r str, batch: &mut Batch, counts: &mut [ValueCounts]) {
         for (scale, &value) in self.dense.iter().zip(&row.dense) {
             batch.dense.push(scale.apply(value));
@@ -290,17 +322,62 @@ impl Encoder {
             }
             bags.offsets.push(bags.ids.len() as u32);
         }
+        let first = self.table_of.len();
+        for ((cross, bags), counts) in self.crosses.iter().zip(&mut batch.bags[first..]).zip(&mut counts[first..]) {
+            cross.encode(row, &text, bags, counts);
+        }
         batch.labels.push(row.label);
         if let Some(weights) = &mut batch.weights {
             weights.push(row.weight);
         }
+        if let Some(groups) = &mut batch.groups {
+            groups.push(row.group);
+        }
     }
 
-    /// Zeroed counts, one per categorical column.
+    /// Zeroed counts, one per categorical column and cross.
     pub fn counts(&self) -> Vec<ValueCounts> {
         let knows = |column: &CategoricalColumn| matches!(column.encoding, Encoding::Vocabulary { .. });
         let zero = |column| ValueCounts { unseen: knows(column).then_some(0), ..ValueCounts::default() };
-        self.schema.categorical.iter().map(zero).collect()
+        self.schema.categorical.iter().map(zero).chain(self.crosses.iter().map(|_| ValueCounts::default())).collect()
+    }
+}
+
+/// Whether the column's values carry weights.
+fn weighted(column: &CategoricalColumn) -> bool {
+    column.multi.as_ref().is_some_and(|m| m.weight_separator.is_some())
+}
+
+impl Crossing {
+    /// Appends every combination of the columns' values, its weight being the product of theirs.
+    fn encode<'r>(&self, row: &ParsedRow, text: impl Fn(usize) -> &'r str, bags: &mut Bags, counts: &mut ValueCounts) {
+        let mut push = |id, weight| {
+            counts.values += 1;
+            bags.ids.push(id);
+            if let Some(weights) = &mut bags.weights {
+                weights.push(weight);
+            }
+        };
+        let combinations: usize = self.columns.iter().map(|&c| row.values(c).len()).product();
+        for number in 0..combinations {
+            let (mut rest, mut weight, mut hash) = (number, 1.0, Xxh3::with_seed(self.seed));
+            for &c in &self.columns {
+                let values = row.values(c);
+                let value = &values[rest % values.len()];
+                rest /= values.len();
+                weight *= value.weight;
+                let text = &text(c)[value.text.clone()];
+                // With its length before it, "a" and "bc" are not "ab" and "c".
+                hash.update(&(text.len() as u32).to_le_bytes());
+                hash.update(text.as_bytes());
+            }
+            push(1 + (hash.digest() % u64::from(self.buckets)) as u32, weight);
+        }
+        if combinations == 0 {
+            push(MISSING, 1.0);
+            counts.missing += 1;
+        }
+        bags.offsets.push(bags.ids.len() as u32);
     }
 }
 

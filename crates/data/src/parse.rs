@@ -4,6 +4,7 @@ use crate::label::LabelReader;
 use crate::row::RawRow;
 use crate::schema::{CategoricalColumn, Encoding, MultiValued, Schema};
 use std::ops::Range;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Whether rows must carry what only training and evaluation need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct ParsedRow {
     pub weight: f32,
     /// Seconds, for splits by time.
     pub time: f64,
+    /// Hash of the group column's text.
+    pub group: u64,
     /// Dense values; NaN where missing.
     pub dense: Vec<f64>,
     values: Vec<Value>,
@@ -61,6 +64,7 @@ pub struct RowParser {
     schema: Schema,
     label: Option<(Place, LabelReader)>,
     weight: Option<Place>,
+    group: Option<Place>,
     time: Option<Place>,
     dense: Vec<Place>,
     categorical: Vec<Place>,
@@ -89,6 +93,7 @@ impl RowParser {
         Ok(RowParser {
             label,
             weight: optional(&schema.weight)?,
+            group: optional(&schema.group)?,
             time: schema.time.as_deref().filter(|_| labels == Labels::WithTime).map(find).transpose()?,
             dense: schema.dense.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
             categorical: schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
@@ -124,6 +129,9 @@ impl RowParser {
             let field = row.field(place.index);
             let weight = field.trim().parse::<f32>().ok().filter(|w| w.is_finite() && *w >= 0.0);
             out.weight = weight.ok_or_else(|| bad(row, place, "a sample weight of at least 0", field))?;
+        }
+        if let Some(place) = &self.group {
+            out.group = xxh3_64(row.field(place.index).as_bytes());
         }
         if let Some(place) = &self.time {
             let field = row.field(place.index);
@@ -276,6 +284,7 @@ mod tests {
         Schema {
             missing: vec!["NA".into()],
             weight: None,
+            group: None,
             time: Some("day".into()),
             label: Label::clicks("click"),
             dense: vec![DenseColumn { name: "x".into(), transform: Transform::None, clip_quantiles: None, missing_indicator: false }],
@@ -283,6 +292,7 @@ mod tests {
                 categorical("id", Encoding::Identity { bound: 10 }, None),
                 categorical("tags", Encoding::default(), Some(MultiValued { separator: '|', weight_separator: Some(':') })),
             ],
+            crosses: Vec::new(),
         }
     }
 

@@ -12,6 +12,9 @@ pub struct Schema {
     /// Column of sample weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
+    /// Column whose equal values make the groups in which ranking is measured (a user's candidates, a query's results).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Column that orders rows in time (for splits by time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
@@ -23,6 +26,9 @@ pub struct Schema {
     /// Categorical inputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categorical: Vec<CategoricalColumn>,
+    /// Conjunctions of categorical columns, for linear parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crosses: Vec<Cross>,
 }
 
 fn default_missing() -> Vec<String> {
@@ -128,6 +134,38 @@ impl CategoricalColumn {
     }
 }
 
+/// A conjunction of categorical columns: "education = Masters and occupation = Sales" is one value. Hashed, because most of
+/// the possible ones never occur. It enters the linear part of models that have one (lr, fm, Wide & Deep, …) and no other
+/// (Cheng et al. 2016, section 3.1: cross-product transformations).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cross {
+    /// Names of two or more categorical columns. Of columns with several values every combination counts.
+    pub columns: Vec<String>,
+    /// Number of buckets; row 0 is *missing*, for rows that lack one of the columns.
+    #[serde(default = "cross_buckets")]
+    pub buckets: u32,
+    /// Seed of the hash.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn cross_buckets() -> u32 {
+    100_000
+}
+
+impl Cross {
+    /// Of these columns, with default buckets and seed.
+    pub fn of(columns: Vec<String>) -> Self {
+        Cross { columns, buckets: cross_buckets(), seed: 0 }
+    }
+
+    /// Name of its feature and table.
+    pub fn name(&self) -> String {
+        self.columns.join("*")
+    }
+}
+
 /// How texts become ids.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -208,6 +246,7 @@ impl Schema {
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.label.column.as_str())
             .chain(self.weight.as_deref())
+            .chain(self.group.as_deref())
             .chain(self.time.as_deref())
             .chain(self.dense.iter().map(|c| c.name.as_str()))
             .chain(self.categorical.iter().map(|c| c.name.as_str()))
@@ -257,6 +296,7 @@ impl Schema {
             }
         }
         self.check_pooling(name)?;
+        self.check_crosses(name)?;
         self.check_label(name)
     }
 
@@ -277,6 +317,31 @@ impl Schema {
         }
         if self.weight.as_ref() == Some(&label.column) {
             return Err(Error::input(name, "a weight column other than the label", format!("\"{}\" as both", label.column)));
+        }
+        Ok(())
+    }
+
+    fn check_crosses(&self, name: &str) -> Result<()> {
+        let names = || self.categorical.iter().map(|c| c.name.as_str());
+        let mut seen = std::collections::HashSet::new();
+        for cross in &self.crosses {
+            let what = format!("{name}: cross \"{}\"", cross.name());
+            if cross.columns.len() < 2 || (1..cross.columns.len()).any(|i| cross.columns[..i].contains(&cross.columns[i])) {
+                return Err(Error::input(what, "two or more different columns", format!("{:?}", cross.columns)));
+            }
+            if let Some(unknown) = cross.columns.iter().find(|column| !names().any(|name| name == *column)) {
+                let error = Error::input(what, "categorical columns of the schema", quoted(unknown));
+                return Err(match nearest(unknown, names()) {
+                    Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+                    None => error.with_hint("a numeric column can only be crossed as a categorical one"),
+                });
+            }
+            if cross.buckets == 0 {
+                return Err(Error::input(what, "at least one bucket", "buckets = 0"));
+            }
+            if !seen.insert(cross.name()) || names().any(|name| name == cross.name()) {
+                return Err(Error::input(name, "each feature once", format!("\"{}\" twice", cross.name())));
+            }
         }
         Ok(())
     }

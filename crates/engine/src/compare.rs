@@ -16,7 +16,7 @@ use dlrm_data::batch::Layout;
 use dlrm_data::dataset::{Dataset, Sources};
 use dlrm_data::schema::Task;
 use dlrm_models::ModelConfig;
-use dlrm_nn::{Isa, Optimizer};
+use dlrm_nn::Isa;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -218,8 +218,7 @@ impl Compare {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(&entry.model, &data.layout, seed, self.isa))?;
-        let optimizer =
-            Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
+        let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 

@@ -12,10 +12,10 @@ use crate::report::Stage;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Dataset, Fitted, PartStats, Sources};
-use dlrm_data::schema::Task;
+use dlrm_data::schema::{Schema, Task};
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
-use dlrm_nn::{DenseOptimizer, Isa, Optimizer, TableOptimizer};
+use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -131,6 +131,7 @@ impl Job {
         stop_if_asked(observer)?;
         let plan = Plan::new(&self.config, &fitted)?;
         observer.planned(&plan);
+        self.check_linear(&plan, schema)?;
         plan.check(self.memory_limit)?;
         let checkpoints = self.prepare_out(&fitted)?;
 
@@ -195,6 +196,21 @@ impl Job {
             verdict_part: verdict_part.unwrap_or(Part::Train),
             checkpoints,
         })
+    }
+
+    /// Settings of a linear part need one.
+    fn check_linear(&self, plan: &Plan, schema: &Schema) -> Result<()> {
+        let kind = self.config.model.kind();
+        let unused = |name: String| plan.tables.iter().all(|(table, ..)| table.strip_prefix(LINEAR) != Some(&name));
+        let asked = [
+            ("train.linear_optimizer", self.config.train.linear_optimizer.is_some() && !plan.linear),
+            ("crosses", schema.crosses.iter().any(|cross| unused(cross.name()))),
+        ];
+        match asked.into_iter().find(|(_, vain)| *vain) {
+            Some((what, _)) => Err(Error::config(what, "a model with a linear part", kind)
+                .with_hint(format!("leave {what} out, or take lr, fm, ffm, wide_deep, deepfm or xdeepfm"))),
+            None => Ok(()),
+        }
     }
 
     /// Refuses to write over another run.
@@ -285,8 +301,7 @@ impl Job {
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
-        let optimizer =
-            Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm).with_l2_rows(config.l2_rows);
+        let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 
@@ -304,6 +319,7 @@ impl Job {
             epochs: self.config.train.epochs.max(50),
             optimizer: DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 },
             table_optimizer: TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
+            linear_optimizer: None,
             schedule: Default::default(),
             plateau: None,
             patience: self.config.train.patience.max(2),
@@ -357,6 +373,7 @@ fn fingerprint(parts: &[Arc<Batch>; 3], stats: &[PartStats; 3]) -> String {
         hash.update(bytemuck::cast_slice(&part.dense));
         hash.update(bytemuck::cast_slice(&part.labels));
         hash.update(bytemuck::cast_slice(part.weights.as_deref().unwrap_or_default()));
+        hash.update(bytemuck::cast_slice(part.groups.as_deref().unwrap_or_default()));
         for bags in &part.bags {
             hash.update(bytemuck::cast_slice(&bags.ids));
             hash.update(bytemuck::cast_slice(&bags.offsets));

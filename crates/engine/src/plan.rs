@@ -2,7 +2,7 @@
 use crate::config::{Residence, RunConfig};
 use crate::error::{Error, Result};
 use dlrm_data::dataset::Fitted;
-use dlrm_nn::{Builder, DenseOptimizer};
+use dlrm_nn::{Builder, DenseOptimizer, LINEAR};
 use serde::Serialize;
 
 /// Rows, parameters and bytes of a run.
@@ -12,6 +12,8 @@ pub struct Plan {
     pub rows: [u64; 3],
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
+    /// Whether the model has a linear part.
+    pub linear: bool,
     /// Parameters outside tables.
     pub dense_parameters: usize,
     /// Parameters in tables.
@@ -36,11 +38,13 @@ impl Plan {
         let mut builder = Builder::new(&layout);
         config.model.build(&mut builder)?;
         let (dense, in_tables) = builder.count();
-        let state: usize = builder.tables().map(|(_, rows, dim)| config.train.table_optimizer.state_len(rows, dim)).sum();
+        let linear = config.train.linear_optimizer.unwrap_or(config.train.table_optimizer);
+        let of = |name: &str| if name.starts_with(LINEAR) { linear } else { config.train.table_optimizer };
+        let state: usize = builder.tables().map(|(name, rows, dim)| of(name).state_len(rows, dim)).sum();
         let dense_state = match config.train.optimizer {
             DenseOptimizer::Sgd { momentum: 0.0, .. } => 0,
             DenseOptimizer::Sgd { .. } | DenseOptimizer::Adagrad { .. } => dense,
-            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } => 2 * dense,
+            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } | DenseOptimizer::Ftrl { .. } => 2 * dense,
         };
         let kept = match config.data.residence {
             Residence::Memory => 1.0,
@@ -49,6 +53,7 @@ impl Plan {
         };
         Ok(Plan {
             rows: fitted.rows,
+            linear: builder.has_linear_part(),
             tables: builder.tables().map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect(),
             dense_parameters: dense,
             table_parameters: in_tables,

@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Shape, TableOptimizer, Weights};
+use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Optimizer, Shape, TableOptimizer, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Settings of training.
@@ -28,6 +28,9 @@ pub struct TrainConfig {
     pub optimizer: DenseOptimizer,
     /// Optimiser of the tables.
     pub table_optimizer: TableOptimizer,
+    /// Optimiser of the linear part of a model that has one (such as ftrl for Wide & Deep); by default it moves like the rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linear_optimizer: Option<TableOptimizer>,
     /// Rows that the tables' `l2` reaches in a step: touched or all.
     pub l2_rows: L2Rows,
     /// Factor on both learning rates over the steps.
@@ -91,6 +94,7 @@ impl Default for TrainConfig {
             optimizer: DenseOptimizer::Adam { lr: 1e-3, beta1, beta2, eps, l2 },
             // Rare rows need larger steps than frequent ones, which Adagrad gives them.
             table_optimizer: TableOptimizer::Adagrad { lr: 0.05, eps: 1e-10, initial_accumulator: 0.0, l2: 1e-5 },
+            linear_optimizer: None,
             l2_rows: L2Rows::Touched,
             schedule: Schedule::Constant,
             plateau: None,
@@ -129,15 +133,21 @@ impl TrainConfig {
         positive("shard_rows", self.shard_rows)?;
         positive("lanes", self.lanes)?;
         positive("epochs", self.epochs as usize)?;
-        self.optimizer.check().map_err(|e| Error::config(format!("train.optimizer.{}", e.what), e.expected, e.found))?;
-        self.table_optimizer.check().map_err(|e| Error::config(format!("train.table_optimizer.{}", e.what), e.expected, e.found))?;
+        let named = |what: &'static str| move |e: dlrm_nn::Error| Error::config(format!("train.{what}.{}", e.what), e.expected, e.found);
+        self.optimizer.check().map_err(named("optimizer"))?;
+        self.table_optimizer.check().map_err(named("table_optimizer"))?;
+        if let Some(linear) = self.linear_optimizer {
+            linear.check().map_err(named("linear_optimizer"))?;
+        }
         self.schedule.check()?;
         if let Some(Loss::Bce { positive_weight: weight }) = self.loss
             && !(weight > 0.0 && weight.is_finite())
         {
             return Err(Error::config("train.loss.positive_weight", "a positive number", weight.to_string()));
         }
-        for (what, lr) in [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())] {
+        let linear = self.linear_optimizer.map(|linear| ("linear_optimizer.lr", linear.lr()));
+        let rates = [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())];
+        for (what, lr) in rates.into_iter().chain(linear) {
             if !(lr.is_finite() && lr >= 0.0) {
                 return Err(Error::config(format!("train.{what}"), "a finite number, at least 0", lr.to_string()));
             }
@@ -164,6 +174,12 @@ impl TrainConfig {
             return Err(Error::config("train.monitor", expected, monitor.name()));
         }
         Ok(())
+    }
+
+    /// The optimiser of `weights`, at its start.
+    pub fn optimizer_of(&self, weights: &Weights) -> Optimizer {
+        let optimizer = Optimizer::new(weights, self.optimizer, self.table_optimizer, self.clip_norm).with_l2_rows(self.l2_rows);
+        optimizer.with_linear(weights, self.linear_optimizer)
     }
 
     /// How batches are cut.
@@ -328,7 +344,7 @@ impl Trainer<'_> {
             let rate = self.config.schedule.rate(base, state.step + 1);
             self.config.plateau.map_or(rate, |plateau| plateau.rate(rate, state.cuts))
         };
-        let loss = learner.step(batch, Rates { dense: rate(base.dense), tables: rate(base.tables) })?;
+        let loss = learner.step(batch, Rates { dense: rate(base.dense), tables: rate(base.tables), linear: rate(base.linear) })?;
         state.step += 1;
         state.batch += 1;
         state.rows += batch.len() as u64;

@@ -150,6 +150,49 @@ bind! {
     pub fn adam_lazy(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) = adam_lazy_body
 }
 
+/// Settings of an FTRL-Proximal step.
+#[derive(Debug, Clone, Copy)]
+pub struct Ftrl {
+    /// α: learning rate.
+    pub lr: f32,
+    /// β: added to the root, so that the first steps are not too long.
+    pub beta: f32,
+    /// λ1: weights whose |z| stays below it are exactly zero.
+    pub l1: f32,
+    /// λ2
+    pub l2: f32,
+}
+
+#[inline(always)]
+fn ftrl_body<const FMA: bool>(w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[f32], a: Ftrl) {
+    assert_eq!((w.len(), w.len(), w.len()), (z.len(), n.len(), g.len()), "{LENGTHS}");
+    if a.lr == 0.0 {
+        return; // A schedule may end at a rate of zero, which moves nothing.
+    }
+    for (((w, z), n), &g) in w.iter_mut().zip(z).zip(n).zip(g) {
+        let squares = fma::<FMA>(g, g, *n);
+        let root = squares.sqrt();
+        let sigma = (root - n.sqrt()) / a.lr;
+        *z = fma::<FMA>(-sigma, *w, *z + g);
+        *n = squares;
+        let shrunk = z.signum() * a.l1 - *z;
+        *w = if z.abs() <= a.l1 { 0.0 } else { shrunk / ((a.beta + root) / a.lr + a.l2) };
+    }
+}
+
+bind! {
+    /// FTRL-Proximal (McMahan et al. 2013, algorithm 1), z and n its two sums: σ = (√(n + g²) - √n) / α;
+    /// z ← z + g - σw; n ← n + g²; w ← 0 where |z| ≤ λ1, else -(z - sign(z) λ1) / ((β + √n) / α + λ2).
+    pub fn ftrl(w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[f32], a: Ftrl) = ftrl_body
+}
+
+/// The z for which FTRL's weights are `w` before the first step, n being `n`: without it the first step would forget them.
+pub fn ftrl_start(z: &mut [f32], w: &[f32], n: f32, a: Ftrl) {
+    for (z, &w) in z.iter_mut().zip(w) {
+        *z = if w == 0.0 { 0.0 } else { -w * ((a.beta + n.sqrt()) / a.lr + a.l2) - w.signum() * a.l1 };
+    }
+}
+
 /// Definitions in f64, one element at a time, for the tests.
 pub mod reference {
     /// Step of [`super::sgd`].
@@ -162,6 +205,14 @@ pub mod reference {
         let g = g + l2 * w;
         let s = s + g * g;
         (w - lr * g / (s.sqrt() + eps), s)
+    }
+
+    /// Step of [`super::ftrl`]: (w, z, n).
+    pub fn ftrl((w, z, n): (f64, f64, f64), g: f64, [alpha, beta, l1, l2]: [f64; 4]) -> (f64, f64, f64) {
+        let sigma = ((n + g * g).sqrt() - n.sqrt()) / alpha;
+        let (z, n) = (z + g - sigma * w, n + g * g);
+        let w = if z.abs() <= l1 { 0.0 } else { -(z - z.signum() * l1) / ((beta + n.sqrt()) / alpha + l2) };
+        (w, z, n)
     }
 }
 
@@ -187,6 +238,32 @@ mod tests {
                     prop_assert!((f64::from(ada[i]) - want).abs() < 1e-6 && (f64::from(s[i]) - want_s).abs() < 1e-5);
                 }
             }
+        }
+    }
+    #[test]
+    fn ftrl_keeps_its_start_and_is_sparse() {
+        let a = Ftrl { lr: 0.1, beta: 1.0, l1: 0.5, l2: 0.2 };
+        let settings = [0.1f32, 1.0, 0.5, 0.2].map(f64::from);
+        for isa in Isa::available() {
+            let start: Vec<f32> = (0..37).map(|i| (i as f32 - 18.0) * 0.03).collect();
+            let (mut w, mut z, mut n) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
+            ftrl_start(&mut z, &w, 0.0, a);
+            ftrl(isa, &mut w, &mut z, &mut n, &[0.0; 37], a);
+            assert!(w.iter().zip(&start).all(|(w, start)| (w - start).abs() < 1e-6), "no gradient, no change");
+            let (mut w, mut z, mut n) = (vec![0.0; 37], vec![0.0; 37], vec![0.0; 37]);
+            let mut want = [(0.0, 0.0, 0.0); 37];
+            for step in 0..20 {
+                let g: Vec<f32> = (0..37).map(|i| ((i * 7 + step * 3) % 11) as f32 * 0.02 - 0.1).collect();
+                ftrl(isa, &mut w, &mut z, &mut n, &g, a);
+                for (want, &g) in want.iter_mut().zip(&g) {
+                    *want = reference::ftrl(*want, f64::from(g), settings);
+                }
+            }
+            for (i, &(want_w, want_z, want_n)) in want.iter().enumerate() {
+                let close = |x: f32, y: f64| (f64::from(x) - y).abs() < 1e-5;
+                assert!(close(w[i], want_w) && close(z[i], want_z) && close(n[i], want_n), "{i}");
+            }
+            assert!(w.contains(&0.0) && w.iter().any(|&w| w != 0.0), "l1 zeroes some weights, not all");
         }
     }
 }

@@ -252,8 +252,13 @@ impl LinearPart {
     }
 }
 
-/// All features of a layout, by index.
+/// The columns of a layout, by index: all features but crosses, which only linear parts use.
 pub fn all_features(layout: &Layout) -> Vec<usize> {
+    (0..layout.features.len()).filter(|&f| !layout.features[f].crossed).collect()
+}
+
+/// All features of a layout, crosses too.
+pub fn with_crosses(layout: &Layout) -> Vec<usize> {
     (0..layout.features.len()).collect()
 }
 

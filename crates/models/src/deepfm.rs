@@ -1,5 +1,5 @@
 //! DeepFM (Guo et al. 2017, arXiv:1703.04247): a factorization machine and a deep network over the same embeddings, summed.
-use crate::common::{InputVectors, LinearPart, Scorer, all_features, deep_config};
+use crate::common::{InputVectors, LinearPart, Scorer, deep_config, with_crosses};
 use crate::config::Model;
 use dlrm_nn::{Bias, Builder, Result, Tape, Var};
 
@@ -21,7 +21,7 @@ impl DeepFm {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &DeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &all_features(b.layout()), true, Bias::Without)?;
+        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = Scorer::build(b, "deep", vectors.width(), config.deep())?;
         Ok(DeepFm { linear, vectors, deep })

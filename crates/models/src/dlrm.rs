@@ -86,7 +86,7 @@ impl Dlrm {
     /// # Errors
     /// If a width is zero or nothing can interact.
     pub fn build(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let (layout, dim) = (b.layout(), config.embedding_dim);
+        let (layout, features, dim) = (b.layout(), all_features(b.layout()), config.embedding_dim);
         if dim == 0 {
             return Err(Error::new("model.embedding_dim", "at least 1", "0"));
         }
@@ -94,8 +94,8 @@ impl Dlrm {
         let bottom_widths = [&config.bottom[..], &[dim]].concat();
         let bottom = (n > 0).then(|| b.mlp("bottom", n, &bottom_widths, Activation::Relu)).transpose()?;
         let init = config.embedding_std.map(Init::Normal);
-        let embeddings = FieldVectors::build(b, "tables", &all_features(layout), (dim, config.pooling, init))?;
-        let vectors = layout.features.len() + usize::from(n > 0);
+        let embeddings = FieldVectors::build(b, "tables", &features, (dim, config.pooling, init))?;
+        let vectors = features.len() + usize::from(n > 0);
         let pairs = match config.interaction {
             Interaction::Dot => vectors * vectors.saturating_sub(1) / 2,
             Interaction::DotSelf => vectors * (vectors + 1) / 2,
@@ -103,7 +103,7 @@ impl Dlrm {
         };
         let width = if n > 0 { dim } else { 0 } + pairs;
         if width == 0 {
-            let found = format!("{vectors} (inputs: {n} dense, {} categorical)", layout.features.len());
+            let found = format!("{vectors} (inputs: {n} dense, {} categorical)", features.len());
             return Err(Error::new(
                 "model.interaction",
                 "at least two vectors to interact (\"cat\" needs one: --set model.interaction=cat)",

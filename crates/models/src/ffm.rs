@@ -1,6 +1,6 @@
 //! Field-aware factorization machine (Juan et al. 2016): every value has a vector for each field it may meet;
 //! linear part + Σ_{i<j} <v_ij, v_ji>. Dense inputs enter the linear part only.
-use crate::common::{FieldVectors, LinearPart, all_features, joined};
+use crate::common::{FieldVectors, LinearPart, all_features, joined, with_crosses};
 use crate::config::Model;
 use dlrm_data::schema::Pooling;
 use dlrm_nn::init::Init;
@@ -42,7 +42,7 @@ impl Ffm {
         if let Some(own) = b.layout().features.iter().find(|f| f.embedding_dim.is_some()) {
             return Err(Error::new(format!("embedding_dim of feature \"{}\"", own.name), "none: ffm has one width for all", "its own"));
         }
-        let linear = LinearPart::build(b, &features, true, Bias::With)?;
+        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)?;
         let init = Some(Init::Normal(config.embedding_std));
         let width = config.embedding_dim * features.len();
         Ok(Ffm { linear, vectors: FieldVectors::build(b, "tables", &features, (width, Pooling::Sum, init))? })

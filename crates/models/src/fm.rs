@@ -1,5 +1,5 @@
 //! Factorization machine of second order (Rendle 2010): linear part + Σ_{i<j} <v_i, v_j> x_i x_j, in linear time.
-use crate::common::{InputVectors, LinearPart, all_features};
+use crate::common::{InputVectors, LinearPart, with_crosses};
 use crate::config::Model;
 use dlrm_nn::{Bias, Builder, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ impl Fm {
     /// # Errors
     /// If there is no input or D is zero.
     pub fn build(config: &FmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &all_features(b.layout()), true, Bias::With)?;
+        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)?;
         Ok(Fm { linear, vectors: InputVectors::build(b, config.embedding_dim, config.embedding_std)? })
     }
 }

@@ -1,5 +1,5 @@
 //! Logistic regression (linear regression for ratings): a weight per dense input, one per table row, a bias.
-use crate::common::{LinearPart, all_features};
+use crate::common::{LinearPart, with_crosses};
 use crate::config::Model;
 use dlrm_nn::{Bias, Builder, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ impl Lr {
     /// # Errors
     /// If there is no input.
     pub fn build(_: &LrConfig, b: &mut Builder<'_>) -> Result<Self> {
-        Ok(Lr { linear: LinearPart::build(b, &all_features(b.layout()), true, Bias::With)? })
+        Ok(Lr { linear: LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)? })
     }
 }
 

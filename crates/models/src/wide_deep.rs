@@ -1,5 +1,5 @@
 //! Wide & Deep (Cheng et al. 2016, arXiv:1606.07792): a linear model of the features and a deep network, summed.
-use crate::common::{LinearPart, Row, Scorer, all_features, deep_config};
+use crate::common::{LinearPart, Row, Scorer, deep_config, with_crosses};
 use crate::config::Model;
 use dlrm_nn::{Bias, Builder, Result, Tape, Var};
 
@@ -21,7 +21,7 @@ impl WideDeep {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &WideDeepConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let wide = LinearPart::build(b, &all_features(b.layout()), true, Bias::Without)?;
+        let wide = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
         let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = Scorer::build(b, "deep", row.width, config.deep())?;
         Ok(WideDeep { wide, row, deep })

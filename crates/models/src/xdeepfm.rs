@@ -2,7 +2,7 @@
 //!
 //! CIN, equation 6: map h of layer k is X^k_h = Σ_ij W^k_hij (X^{k-1}_i ∘ X^0_j), pooled over D. With `split_half` (the authors'
 //! code) ReLU follows and half of a layer's maps go on while the other half is pooled; without (FuxiCTR, BARS) all do both.
-use crate::common::{InputVectors, LinearPart, Scorer, all_features, deep_config, output, xavier};
+use crate::common::{InputVectors, LinearPart, Scorer, deep_config, output, with_crosses, xavier};
 use crate::config::Model;
 use dlrm_nn::{Activation, Bias, Builder, Error, Linear, Result, Tape, Var};
 
@@ -39,7 +39,7 @@ impl XDeepFm {
     /// # Errors
     /// If there is no input, a width is zero, or a layer that is split has an odd number of maps.
     pub fn build(config: &XDeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &all_features(b.layout()), true, Bias::Without)?;
+        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = (!config.hidden.is_empty()).then(|| Scorer::build(b, "deep", vectors.width(), config.deep())).transpose()?;
         let (mut cin, mut maps, mut pooled) = (Vec::new(), vectors.fields, 0);

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::tape::{Tape, Var};
-use crate::weights::{BatchNorm, GroupId, Param, ParamId, SlotSpec, Table, Weights};
+use crate::weights::{BatchNorm, GroupId, LINEAR, Param, ParamId, SlotSpec, Table, Weights};
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::{Buffer, Isa};
@@ -250,6 +250,12 @@ impl<'a> Builder<'a> {
         (dense, tables)
     }
 
+    /// Whether anything of a linear part is declared.
+    pub fn has_linear_part(&self) -> bool {
+        let names = self.params.iter().map(|p| &p.name).chain(self.tables.iter().map(|t| &t.name));
+        names.into_iter().any(|name| name.starts_with(LINEAR))
+    }
+
     /// Declared tables as (name, rows, dim).
     pub fn tables(&self) -> impl Iterator<Item = (&str, usize, usize)> {
         self.tables.iter().map(|t| (t.name.as_str(), t.rows, t.dim))
@@ -259,16 +265,16 @@ impl<'a> Builder<'a> {
     pub fn finish(self, seed: u64, isa: Isa) -> Weights {
         let mut params: Vec<Param> =
             self.params.iter().map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 }).collect();
-        let (mut end, mut trained) = (0, 0);
-        for role in [Role::Trained, Role::Statistic] {
-            for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| spec.role == role) {
+        let mut end = 0;
+        // Ends of the trained parameters outside the linear part, in it, and of the statistics.
+        let ends = [(Role::Trained, false), (Role::Trained, true), (Role::Statistic, false)].map(|(role, linear)| {
+            let fits = |spec: &ParamSpec| spec.role == role && spec.name.starts_with(LINEAR) == linear;
+            for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| fits(spec)) {
                 param.range = end..end + spec.len();
                 end = param.range.end.next_multiple_of(ALIGN);
             }
-            if role == Role::Trained {
-                trained = end;
-            }
-        }
+            end
+        });
         let mut dense = Buffer::zeroed(end);
         for (param, spec) in params.iter().zip(&self.params) {
             spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
@@ -285,6 +291,6 @@ impl<'a> Builder<'a> {
             Table { name: spec.name, rows: spec.rows, dim: spec.dim, values, row_weights }
         });
         let tables = tables.collect();
-        Weights::new((isa, seed), (params, dense, trained, self.norms), tables, (self.slots, self.groups), &self.matrices)
+        Weights::new((isa, seed), (params, dense, [ends[0], ends[1]], self.norms), tables, (self.slots, self.groups), &self.matrices)
     }
 }

@@ -26,4 +26,4 @@ pub use loss::Loss;
 pub use optimizer::{DenseOptimizer, L2Rows, Optimizer, TableOptimizer};
 pub use row_index::RowIndex;
 pub use tape::{Arena, Mode, Tape, Var};
-pub use weights::{GroupId, ParamId, TableId, Weights};
+pub use weights::{GroupId, LINEAR, ParamId, TableId, Weights};

@@ -8,11 +8,12 @@ use crate::error::{Error, Result};
 use crate::gradients::Gradients;
 use crate::row_index::RowIndex;
 use crate::update;
-use crate::weights::Weights;
+use crate::weights::{Table, Weights};
 use dlrm_data::Batch;
-use dlrm_kernels::{Buffer, elementwise};
+use dlrm_kernels::{Buffer, elementwise, optimizer as kernel};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Optimiser of the dense parameters. `l2` is added to the gradient as l2·w.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,16 @@ pub enum DenseOptimizer {
         eps: f64,
         #[serde(default = "weight_decay")]
         weight_decay: f64,
+    },
+    /// FTRL-Proximal (McMahan et al. 2013): α is `lr`; `l1` makes weights exactly zero.
+    Ftrl {
+        lr: f64,
+        #[serde(default = "ftrl_beta")]
+        beta: f64,
+        #[serde(default)]
+        l1: f64,
+        #[serde(default)]
+        l2: f64,
     },
 }
 
@@ -129,6 +140,16 @@ pub enum TableOptimizer {
         #[serde(default)]
         l2: f64,
     },
+    /// FTRL-Proximal (McMahan et al. 2013) on touched rows: α is `lr`; `l1` makes weights exactly zero.
+    Ftrl {
+        lr: f64,
+        #[serde(default = "ftrl_beta")]
+        beta: f64,
+        #[serde(default)]
+        l1: f64,
+        #[serde(default)]
+        l2: f64,
+    },
 }
 
 fn adagrad_eps() -> f64 {
@@ -146,11 +167,27 @@ fn beta2() -> f64 {
 fn weight_decay() -> f64 {
     0.01
 }
+fn ftrl_beta() -> f64 {
+    1.0
+}
 
 /// What a setting may be: in words, and the bound that it must stay below.
 type Bound = (&'static str, f64);
 const NOT_NEGATIVE: Bound = ("a finite number, at least 0", f64::INFINITY);
 const BELOW_ONE: Bound = ("at least 0 and below 1", 1.0);
+
+/// Settings of a step at the rate `lr`.
+pub(crate) fn ftrl(lr: f64, beta: f64, l1: f64, l2: f64) -> kernel::Ftrl {
+    kernel::Ftrl { lr: lr as f32, beta: beta as f32, l1: l1 as f32, l2: l2 as f32 }
+}
+
+/// FTRL divides by its rate.
+fn ftrl_settings(lr: f64, beta: f64, l1: f64, l2: f64) -> Result<()> {
+    if lr == 0.0 {
+        return Err(Error::new("lr", "a positive number for ftrl", "0"));
+    }
+    all(&[("beta", beta, NOT_NEGATIVE), ("l1", l1, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+}
 
 fn all(settings: &[(&str, f64, Bound)]) -> Result<()> {
     match settings.iter().find(|(_, value, (_, below))| !(*value >= 0.0 && value < below)) {
@@ -163,7 +200,7 @@ impl DenseOptimizer {
     /// Learning rate before any schedule.
     pub fn lr(&self) -> f64 {
         match *self {
-            Self::Sgd { lr, .. } | Self::Adagrad { lr, .. } | Self::Adam { lr, .. } | Self::Adamw { lr, .. } => lr,
+            Self::Sgd { lr, .. } | Self::Adagrad { lr, .. } | Self::Adam { lr, .. } | Self::Adamw { lr, .. } | Self::Ftrl { lr, .. } => lr,
         }
     }
 
@@ -180,6 +217,14 @@ impl DenseOptimizer {
             Self::Adam { beta1, beta2, eps, l2: decay, .. } | Self::Adamw { beta1, beta2, eps, weight_decay: decay, .. } => {
                 all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("decay", decay, NOT_NEGATIVE)])
             }
+            Self::Ftrl { lr, beta, l1, l2 } => ftrl_settings(lr, beta, l1, l2),
+        }
+    }
+
+    /// Fits fresh `state` to the weights that it starts from.
+    fn start(&self, state: &mut [Buffer], weights: &[f32]) {
+        if let (Self::Ftrl { lr, beta, l1, l2 }, [z, ..]) = (*self, state) {
+            kernel::ftrl_start(z, weights, 0.0, ftrl(lr, beta, l1, l2));
         }
     }
 
@@ -190,6 +235,7 @@ impl DenseOptimizer {
             Self::Sgd { .. } => vec![("momentum", 0.0)],
             Self::Adagrad { initial_accumulator, .. } => vec![("sum", initial_accumulator as f32)],
             Self::Adam { .. } | Self::Adamw { .. } => vec![("m", 0.0), ("v", 0.0)],
+            Self::Ftrl { .. } => vec![("z", 0.0), ("n", 0.0)],
         }
     }
 }
@@ -202,7 +248,8 @@ impl TableOptimizer {
             | Self::Adagrad { lr, .. }
             | Self::RowwiseAdagrad { lr, .. }
             | Self::AdamLazy { lr, .. }
-            | Self::Adam { lr, .. } => lr,
+            | Self::Adam { lr, .. }
+            | Self::Ftrl { lr, .. } => lr,
         }
     }
 
@@ -219,6 +266,28 @@ impl TableOptimizer {
             Self::AdamLazy { beta1, beta2, eps, l2, .. } | Self::Adam { beta1, beta2, eps, l2, .. } => {
                 all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
             }
+            Self::Ftrl { lr, beta, l1, l2 } => ftrl_settings(lr, beta, l1, l2),
+        }
+    }
+
+    /// The same for the dense weights of a linear part, whose rows have one column.
+    fn for_dense(&self) -> DenseOptimizer {
+        match *self {
+            Self::Sgd { lr, l2 } => DenseOptimizer::Sgd { lr, momentum: 0.0, l2 },
+            Self::Adagrad { lr, eps, initial_accumulator, l2 } | Self::RowwiseAdagrad { lr, eps, initial_accumulator, l2 } => {
+                DenseOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }
+            }
+            Self::AdamLazy { lr, beta1, beta2, eps, l2 } | Self::Adam { lr, beta1, beta2, eps, l2 } => {
+                DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 }
+            }
+            Self::Ftrl { lr, beta, l1, l2 } => DenseOptimizer::Ftrl { lr, beta, l1, l2 },
+        }
+    }
+
+    /// Fits fresh `state` to the weights that it starts from.
+    fn start(&self, state: &mut [Buffer], weights: &[f32]) {
+        if matches!(self, Self::Ftrl { .. }) {
+            self.for_dense().start(state, weights);
         }
     }
 
@@ -229,6 +298,7 @@ impl TableOptimizer {
             Self::Adagrad { initial_accumulator, .. } => vec![("sum", rows * dim, initial_accumulator as f32)],
             Self::RowwiseAdagrad { initial_accumulator, .. } => vec![("sum", rows, initial_accumulator as f32)],
             Self::AdamLazy { .. } | Self::Adam { .. } => vec![("m", rows * dim, 0.0), ("v", rows * dim, 0.0)],
+            Self::Ftrl { .. } => vec![("z", rows * dim, 0.0), ("n", rows * dim, 0.0)],
         }
     }
 
@@ -236,6 +306,15 @@ impl TableOptimizer {
     pub fn state_len(&self, rows: usize, dim: usize) -> usize {
         self.state(rows, dim).iter().map(|(_, len, _)| len).sum()
     }
+}
+
+/// Memory of `len` floats of one value.
+fn filled(len: usize, value: f32) -> Buffer {
+    let mut buffer = Buffer::zeroed(len);
+    if value != 0.0 {
+        buffer.fill(value);
+    }
+    buffer
 }
 
 /// State arrays of one table (or of its learned pooling weights, a table of width 1).
@@ -252,6 +331,8 @@ pub struct Rates {
     pub dense: f64,
     /// For the tables.
     pub tables: f64,
+    /// For the linear part, where it has an optimiser of its own.
+    pub linear: f64,
 }
 
 /// Settings and state of both optimisers.
@@ -259,11 +340,14 @@ pub struct Rates {
 pub struct Optimizer {
     dense: DenseOptimizer,
     tables: TableOptimizer,
+    /// For everything called `linear.…`, where that is not to move like the rest.
+    linear: Option<TableOptimizer>,
     /// Bound of the global norm of all gradients, if any.
     clip_norm: Option<f64>,
     l2_rows: L2Rows,
     step: u64,
     dense_state: Vec<Buffer>,
+    linear_state: Vec<Buffer>,
     table_state: Vec<TableState>,
     indices: Vec<RowIndex>,
 }
@@ -271,31 +355,51 @@ pub struct Optimizer {
 impl Optimizer {
     /// Fresh state for `weights`.
     pub fn new(weights: &Weights, dense: DenseOptimizer, tables: TableOptimizer, clip_norm: Option<f64>) -> Self {
-        let filled = |len, value| {
-            let mut buffer = Buffer::zeroed(len);
-            if value != 0.0 {
-                buffer.fill(value);
-            }
-            buffer
+        let (l2_rows, linear) = (L2Rows::default(), None);
+        let indices = weights.tables.iter().map(|_| RowIndex::default()).collect();
+        let (dense_state, table_state) = (Vec::new(), Vec::new());
+        let linear_state = Vec::new();
+        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices }.started(weights)
+    }
+
+    /// The same with an optimiser of its own for the linear part (`linear.…`), tables and dense weights alike, as Wide & Deep
+    /// has it. The state is fresh.
+    #[must_use]
+    pub fn with_linear(self, weights: &Weights, linear: Option<TableOptimizer>) -> Self {
+        Optimizer { linear, ..self }.started(weights)
+    }
+
+    fn started(mut self, weights: &Weights) -> Self {
+        let dense = |optimizer: DenseOptimizer, range: Range<usize>| {
+            let mut state: Vec<Buffer> = optimizer.state().into_iter().map(|(_, value)| filled(range.len(), value)).collect();
+            optimizer.start(&mut state, &weights.dense[range]);
+            state
         };
-        let state_of = |rows, dim| tables.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
-        Optimizer {
-            dense,
-            tables,
-            clip_norm,
-            l2_rows: L2Rows::default(),
-            step: 0,
-            dense_state: dense.state().into_iter().map(|(_, value)| filled(weights.trained, value)).collect(),
-            table_state: weights
-                .tables
-                .iter()
-                .map(|t| TableState {
-                    values: state_of(t.rows, t.dim),
-                    row_weights: t.row_weights.as_ref().map_or_else(Vec::new, |_| state_of(t.rows, 1)),
-                })
-                .collect(),
-            indices: weights.tables.iter().map(|_| RowIndex::default()).collect(),
-        }
+        let table = |optimizer: TableOptimizer, (rows, dim): (usize, usize), values: &[f32]| {
+            let mut state: Vec<Buffer> = optimizer.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
+            optimizer.start(&mut state, values);
+            state
+        };
+        let own = self.linear_range(weights);
+        self.dense_state = dense(self.dense, 0..own.start);
+        self.linear_state = self.linear.map_or_else(Vec::new, |linear| dense(linear.for_dense(), own));
+        let of_table = |t: &Table| TableState {
+            values: table(self.of_table(t), (t.rows, t.dim), &t.values),
+            row_weights: t.row_weights.as_ref().map_or_else(Vec::new, |weights| table(self.of_table(t), (t.rows, 1), weights)),
+        };
+        self.table_state = weights.tables.iter().map(of_table).collect();
+        self
+    }
+
+    /// The optimiser of a table.
+    fn of_table(&self, table: &Table) -> TableOptimizer {
+        self.linear.filter(|_| table.is_linear()).unwrap_or(self.tables)
+    }
+
+    /// The dense weights of the linear part, where they have an optimiser of their own; all before them have the common one.
+    fn linear_range(&self, weights: &Weights) -> Range<usize> {
+        let start = if self.linear.is_some() { weights.linear_start } else { weights.trained };
+        start..weights.trained
     }
 
     /// The same with another reach of the tables' `l2`.
@@ -316,7 +420,7 @@ impl Optimizer {
 
     /// The configured learning rates.
     pub fn base_rates(&self) -> Rates {
-        Rates { dense: self.dense.lr(), tables: self.tables.lr() }
+        Rates { dense: self.dense.lr(), tables: self.tables.lr(), linear: self.linear.unwrap_or(self.tables).lr() }
     }
 
     /// State arrays as (name, values), in a fixed order, for checkpoints.
@@ -325,8 +429,12 @@ impl Optimizer {
         for ((kind, _), values) in self.dense.state().into_iter().zip(&self.dense_state) {
             all.push((format!("dense.{kind}"), &values[..]));
         }
+        let linear = self.linear.map_or_else(Vec::new, |linear| linear.for_dense().state());
+        for ((kind, _), values) in linear.into_iter().zip(&self.linear_state) {
+            all.push((format!("dense.linear.{kind}"), &values[..]));
+        }
         for (table, state) in weights.tables.iter().zip(&self.table_state) {
-            let kinds = self.tables.state(table.rows, table.dim);
+            let kinds = self.of_table(table).state(table.rows, table.dim);
             for ((kind, ..), values) in kinds.iter().zip(&state.values) {
                 all.push((format!("{}.{kind}", table.name), &values[..]));
             }
@@ -340,7 +448,7 @@ impl Optimizer {
     /// The same for writing, in the same order.
     pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let tables = self.table_state.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
-        self.dense_state.iter_mut().chain(tables).map(|b| &mut b[..]).collect()
+        self.dense_state.iter_mut().chain(&mut self.linear_state).chain(tables).map(|b| &mut b[..]).collect()
     }
 
     /// One update of `weights` from the gradients of `batch`. Uses the current rayon pool.
@@ -359,13 +467,27 @@ impl Optimizer {
             gradients.lanes[0].dense[..weights.trained].par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
         }
         let isa = weights.isa();
+        let linear = self.linear_range(weights);
         let dense = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, isa };
-        let trained = weights.trained;
-        dense.run(&mut weights.dense[..trained], &mut self.dense_state, &gradients.dense()[..trained]);
+        dense.run(&mut weights.dense[..linear.start], &mut self.dense_state, &gradients.dense()[..linear.start]);
+        if let Some(optimizer) = self.linear {
+            let dense = update::DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..dense };
+            dense.run(&mut weights.dense[linear.clone()], &mut self.linear_state, &gradients.dense()[linear]);
+        }
         weights.update_statistics(gradients.dense(), batch.len());
         let dy = gradients.embedding(weights.embedding_width());
-        let all_rows = self.l2_rows == L2Rows::All || matches!(self.tables, TableOptimizer::Adam { .. });
-        let tables = update::TableStep { optimizer: self.tables, lr: rates.tables, step: self.step, scale, all_rows, isa };
+        let rule = |optimizer: TableOptimizer, lr| update::Rule {
+            optimizer,
+            lr,
+            all_rows: match optimizer {
+                TableOptimizer::Adam { .. } => true,
+                // Its λ2 is in the weights that a row has had since it was touched.
+                TableOptimizer::Ftrl { .. } => false,
+                _ => self.l2_rows == L2Rows::All,
+            },
+        };
+        let (common, linear) = (rule(self.tables, rates.tables), self.linear.map(|linear| rule(linear, rates.linear)));
+        let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
         tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
         weights.repack();
         norm

@@ -1,6 +1,6 @@
 //! Applies one step's gradients to ranges of parameters, in parallel.
 use crate::gradients::EmbeddingGradients;
-use crate::optimizer::{CHUNK, DenseOptimizer, TableOptimizer, TableState};
+use crate::optimizer::{CHUNK, DenseOptimizer, TableOptimizer, TableState, ftrl};
 use crate::row_index::RowIndex;
 use crate::weights::Table;
 use dlrm_kernels::optimizer::{self as kernel, Adam};
@@ -40,6 +40,7 @@ impl DenseStep {
             (DenseOptimizer::Adamw { beta1, beta2, eps, weight_decay, .. }, [m, v]) => {
                 kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, 0.0, weight_decay, self.step));
             }
+            (DenseOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, beta, l1, l2)),
             _ => unreachable!("the optimiser made its own state"),
         }
     }
@@ -50,20 +51,36 @@ fn adam(lr: f32, (beta1, beta2): (f64, f64), eps: f64, l2: f64, decay: f64, step
     settings.at_step(step, beta1, beta2)
 }
 
-/// A step of the tables.
-pub(crate) struct TableStep {
+/// How a table is updated.
+#[derive(Clone, Copy)]
+pub(crate) struct Rule {
     pub optimizer: TableOptimizer,
     pub lr: f64,
+    /// Whether rows that the batch did not touch are updated too, with a zero gradient.
+    pub all_rows: bool,
+}
+
+impl Rule {
+    /// Whether state is one value per row.
+    fn per_row(&self) -> bool {
+        matches!(self.optimizer, TableOptimizer::RowwiseAdagrad { .. })
+    }
+}
+
+/// A step of the tables.
+pub(crate) struct TableStep {
+    pub common: Rule,
+    /// Of the tables of the linear part.
+    pub linear: Rule,
     pub step: u64,
     /// Factor on every gradient (clipping).
     pub scale: f32,
-    /// Whether rows that the batch did not touch are updated too, with a zero gradient.
-    pub all_rows: bool,
     pub isa: Isa,
 }
 
 /// Touched rows `touched` of one table with exactly the memory they need: a run of rows starting at `first`.
 struct Task<'a> {
+    rule: Rule,
     index: &'a RowIndex,
     touched: std::ops::Range<usize>,
     first: usize,
@@ -88,7 +105,7 @@ impl TableStep {
 
     /// Cuts a table's touched rows into tasks of about [`USES`] uses.
     fn split<'a>(&self, table: &'a mut Table, state: &'a mut TableState, index: &'a RowIndex, tasks: &mut Vec<Task<'a>>) {
-        let rows = index.rows();
+        let (rows, rule) = (index.rows(), if table.is_linear() { self.linear } else { self.common });
         let (dim, table_rows) = (table.dim, table.rows);
         let mut values = &mut table.values[..];
         let mut row_weights = table.row_weights.as_deref_mut().unwrap_or_default();
@@ -104,6 +121,7 @@ impl TableStep {
             let next = if end < rows.len() { rows[end] as usize } else { table_rows };
             let count = next - at;
             tasks.push(Task {
+                rule,
                 index,
                 touched: touched..end,
                 first: at,
@@ -112,7 +130,7 @@ impl TableStep {
                 state: state_left
                     .iter_mut()
                     .map(|s| {
-                        let len = if self.per_row() { count } else { count * dim };
+                        let len = if rule.per_row() { count } else { count * dim };
                         take(s, len)
                     })
                     .collect(),
@@ -123,14 +141,9 @@ impl TableStep {
         }
     }
 
-    /// Whether state is one value per row.
-    fn per_row(&self) -> bool {
-        matches!(self.optimizer, TableOptimizer::RowwiseAdagrad { .. })
-    }
-
     fn update(&self, mut task: Task<'_>, dy: EmbeddingGradients<'_>, scratch: &mut Scratch) {
         let dim = task.dim;
-        let exact = self.all_rows;
+        let exact = task.rule.all_rows;
         scratch.resize(dim);
         let Scratch { plain, learned, zero } = scratch;
         let mut untouched_from = task.first;
@@ -166,17 +179,17 @@ impl TableStep {
     /// Row `id` of the table and, where it has a gradient, its learned pooling weight.
     fn update_row(&self, task: &mut Task<'_>, id: usize, g: &[f32], row_gradient: Option<f32>) {
         let at = id - task.first;
-        self.apply(&mut task.values[at * task.dim..(at + 1) * task.dim], &mut task.state, at, g);
+        self.apply(task.rule, &mut task.values[at * task.dim..(at + 1) * task.dim], &mut task.state, at, g);
         if let Some(gradient) = row_gradient.filter(|_| !task.row_weights.is_empty()) {
-            self.apply(&mut task.row_weights[at..=at], &mut task.row_weights_state, at, &[gradient]);
+            self.apply(task.rule, &mut task.row_weights[at..=at], &mut task.row_weights_state, at, &[gradient]);
         }
     }
 
     /// One row `at` of the task: `w` are its weights.
-    fn apply(&self, w: &mut [f32], state: &mut [&mut [f32]], at: usize, g: &[f32]) {
-        let (isa, lr, dim) = (self.isa, self.lr as f32, w.len());
+    fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], at: usize, g: &[f32]) {
+        let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len());
         let row = at * dim..(at + 1) * dim;
-        match (self.optimizer, state) {
+        match (rule.optimizer, state) {
             (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
             (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => kernel::adagrad(isa, w, &mut s[row], g, lr, eps as f32, l2 as f32),
             (TableOptimizer::RowwiseAdagrad { eps, l2, .. }, [s]) => {
@@ -189,6 +202,9 @@ impl TableStep {
             (TableOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
                 let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
                 kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            }
+            (TableOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
+                kernel::ftrl(isa, w, &mut z[row.clone()], &mut n[row], g, ftrl(rule.lr, beta, l1, l2));
             }
             _ => unreachable!("the optimiser made its own state"),
         }

@@ -43,7 +43,15 @@ pub struct Table {
     pub row_weights: Option<Buffer>,
 }
 
+/// What the names of a linear part's parameters begin with.
+pub const LINEAR: &str = "linear.";
+
 impl Table {
+    /// Whether it belongs to a model's linear part.
+    pub(crate) fn is_linear(&self) -> bool {
+        self.name.starts_with(LINEAR)
+    }
+
     /// Checkpoint key of the learned pooling weights: `tables.x` has `row_weights.x`.
     pub fn row_weights_name(&self) -> String {
         let own = self.name.split_once('.').map_or(self.name.as_str(), |(_, own)| own);
@@ -92,6 +100,8 @@ struct Layer {
 pub struct Weights {
     pub(crate) params: Vec<Param>,
     pub(crate) dense: Buffer,
+    /// Where the dense weights of the linear part begin: the last of those that are trained.
+    pub(crate) linear_start: usize,
     /// Floats of `dense` that are trained; running statistics lie behind them.
     pub(crate) trained: usize,
     pub(crate) norms: Vec<BatchNorm>,
@@ -107,7 +117,7 @@ pub struct Weights {
 impl Weights {
     pub(crate) fn new(
         (isa, seed): (Isa, u64),
-        (params, dense, trained, norms): (Vec<Param>, Buffer, usize, Vec<BatchNorm>),
+        (params, dense, [linear_start, trained], norms): (Vec<Param>, Buffer, [usize; 2], Vec<BatchNorm>),
         tables: Vec<Table>,
         (slots, groups): (Vec<SlotSpec>, Vec<Range<usize>>),
         matrices: &[ParamId],
@@ -118,7 +128,7 @@ impl Weights {
             layer_of[id.0 as usize] = Some(layers.len() as u32);
             layers.push(Layer { param: id.0 as usize, forward: Packed::default(), backward: Packed::default() });
         }
-        let mut weights = Weights { params, dense, trained, norms, tables, slots, groups, layers, layer_of, isa, seed };
+        let mut weights = Weights { params, dense, linear_start, trained, norms, tables, slots, groups, layers, layer_of, isa, seed };
         weights.repack();
         weights
     }

@@ -92,6 +92,7 @@ impl ClickSimulator {
         Schema {
             missing: Vec::new(),
             weight: None,
+            group: None,
             time: None,
             label: Label::clicks("click"),
             dense: vec![
@@ -100,6 +101,7 @@ impl ClickSimulator {
                 dense("age", Transform::Standardize, true),
             ],
             categorical: columns,
+            crosses: Vec::new(),
         }
     }
 

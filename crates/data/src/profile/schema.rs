@@ -89,7 +89,7 @@ impl Profile {
                 missing.push(text.to_owned());
             }
         }
-        let schema = Schema { missing, weight: None, time, label, dense, categorical };
+        let schema = Schema { missing, weight: None, group: None, time, label, dense, categorical, crosses: Vec::new() };
         schema.check("inferred schema").map_err(|e| e.with_hint("every column was left out; `warnings` of the profile say why"))?;
         Ok(schema)
     }

@@ -50,7 +50,7 @@ fn sparse(columns: &[String]) -> Option<Schema> {
 /// These formats know no missing value but the empty one.
 fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schema {
     let label = Label { task, ..Label::clicks(label) };
-    Schema { missing: Vec::new(), weight: None, time: None, label, dense: Vec::new(), categorical }
+    Schema { missing: Vec::new(), weight: None, group: None, time: None, label, dense: Vec::new(), categorical, crosses: Vec::new() }
 }
 
 fn categories(name: &str) -> CategoricalColumn {
