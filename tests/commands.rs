@@ -367,6 +367,57 @@ fn sparse_text_of_all_labels() {
     assert!(metric(&report, 0, "test", "rmse") > 0.0);
 }
 
+/// Every feature of ten thousand in every row.
+#[test]
+fn ten_thousand_features_in_a_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let value = |row: usize, j: usize| if j % 2 == row % 2 { 1.0 } else { 0.5 };
+    let row = |row: usize| {
+        let features: String = (0..10_000).map(|j| format!(" {}:{}", j + 1, value(row, j))).collect();
+        format!("{}{features}\n", row % 2)
+    };
+    fs::write(dir.path().join("wide.svm"), (0..40).map(row).collect::<String>()).unwrap();
+    for model in ["lr", "fm", "deepfm"] {
+        let report = json(dir.path(), &["train", "wide.svm", "--model", model, "--epochs", "3", "--json", "-q", "-o", model]);
+        let found = json(dir.path(), &["evaluate", model, "wide.svm", "--json"]);
+        assert!(found["metrics"]["log_loss"].as_f64().is_some_and(f64::is_finite), "{model}: {found}");
+        if model == "lr" {
+            assert_eq!(found["metrics"]["accuracy"], 1.0);
+            assert_eq!(report["candidates"][0]["parameters"], 10_003);
+        }
+    }
+}
+
+/// What training has never seen: a further column is not read, a further feature of a sparse row is *unseen*, a further field
+/// of libffm is refused, since it would be left out silently.
+#[test]
+fn fields_that_only_test_rows_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, header: &str, row: &dyn Fn(usize) -> String| {
+        fs::write(dir.path().join(name), header.to_owned() + &(0..40).map(row).collect::<String>()).unwrap();
+    };
+    write("a.csv", "click,a,b\n", &|i| format!("{},x{},y{}\n", i % 2, i % 7, i % 2));
+    write("more.csv", "z,click,b,a\n", &|i| format!("z{i},{},y{},x{}\n", i % 2, i % 2, i % 7));
+    write("a.svm", "", &|i| format!("{} {}:1 {}:1\n", i % 2, i % 7 + 1, 10 + i % 2));
+    write("more.svm", "", &|i| format!("{} {}:1 {}:1 77:1\n", i % 2, i % 7 + 1, 10 + i % 2));
+    write("a.ffm", "", &|i| format!("{} 0:{}:1 1:{}:1\n", i % 2, i % 7, 10 + i % 2));
+    write("more.ffm", "", &|i| format!("{} 0:{}:1 1:{}:1 2:30:1\n", i % 2, i % 7, 10 + i % 2));
+    let train = |kind: &str, test: &str, out: &str| {
+        let (own, other) = (format!("a.{kind}"), format!("{test}.{kind}"));
+        dlrm(dir.path(), &["train", &own, "--test", &other, "--model", "fm", "--epochs", "2", "-q", "--json", "-o", out])
+    };
+    for kind in ["csv", "svm"] {
+        let ran = train(kind, "more", kind);
+        assert_eq!(ran.code, 0, "{kind}: {}", ran.err);
+    }
+    let same = train("csv", "a", "same");
+    let of = |ran: &str| metric(&serde_json::from_str(ran).unwrap(), 0, "test", "log_loss");
+    let again = json(dir.path(), &["evaluate", "csv", "a.csv", "--json"]);
+    assert_eq!(again["metrics"]["log_loss"].as_f64(), Some(of(&same.out)), "the further column changes nothing");
+    let refused = train("ffm", "more", "ffm");
+    assert!(refused.code == 3 && refused.err.contains("more.ffm:1:4") && refused.err.contains("field_2"), "{}", refused.err);
+}
+
 #[test]
 fn the_unseen_rate_is_absent_where_no_encoding_knows_it() {
     let dir = scratch(300);

@@ -128,8 +128,9 @@ impl CompareObserver for Progress {
         if self.quiet {
             return;
         }
-        let metrics =
-            [Metric::Auc, Metric::LogLoss, Metric::Rmse].into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
+        let metrics = [Metric::NdcgAt10, Metric::HitRateAt10, Metric::Auc, Metric::LogLoss, Metric::Rmse]
+            .into_iter()
+            .filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
         let metrics: Vec<String> = metrics.collect();
         output::tell(&format!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds));
     }
@@ -152,7 +153,7 @@ fn short(x: f64) -> String {
 
 /// Table and verdict for people.
 fn text(compared: &Compared, out: &Path) -> String {
-    let metrics: &[Metric] = if compared.metric == Metric::Auc { &[Metric::Auc, Metric::LogLoss] } else { &[Metric::Rmse, Metric::Mae] };
+    let metrics = compared.metrics();
     let mut header = vec!["model"];
     header.extend(metrics.iter().map(|m| m.title()));
     header.extend([

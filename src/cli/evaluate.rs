@@ -22,6 +22,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let mut rows = predictor.open(&input, Labels::Required, args.input.max_bad_rows.unwrap_or(0))?;
     let (mut logits, mut labels, mut counts) = (Vec::new(), Vec::new(), predictor.encoder().counts());
     let mut weights: Option<Vec<f32>> = schema.weight.is_some().then(Vec::new);
+    let mut groups: Option<Vec<u64>> = schema.group.is_some().then(Vec::new);
     loop {
         let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
         if scores.logits.is_empty() {
@@ -32,12 +33,15 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
         if let (Some(all), Some(own)) = (&mut weights, scores.weights) {
             all.extend(own);
         }
+        if let (Some(all), Some(own)) = (&mut groups, scores.groups) {
+            all.extend(own);
+        }
         for (sum, own) in counts.iter_mut().zip(scores.counts) {
             *sum = sum.plus(own);
         }
     }
     output::bad_rows(session, rows.bad(), rows.bad_rows());
-    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?;
+    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?.with_groups(groups.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
     let columns: Vec<(&str, ValueCounts)> = schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {

@@ -2,6 +2,7 @@
 use super::Session;
 use super::output::{count, tell};
 use dlrm::engine::job::JobObserver;
+use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::{Plan, bytes};
 use dlrm::engine::trainer::{Observer, Point, State};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -97,9 +98,9 @@ impl Observer for Progress {
     fn evaluated(&mut self, point: &Point, is_best: bool) {
         let mut text = format!("epoch {:>3}  step {:>7}  train loss {:.5}", point.epoch, count(point.step), point.train_loss);
         if let Some(metrics) = &point.validation {
-            for (name, value) in [("log loss", metrics.log_loss), ("AUC", metrics.auc), ("RMSE", metrics.rmse)] {
-                if let Some(value) = value {
-                    text.push_str(&format!("  validation {name} {value:.5}"));
+            for metric in [Metric::LogLoss, Metric::Auc, Metric::Rmse, Metric::HitRateAt10, Metric::NdcgAt10] {
+                if let Some(value) = metric.of(metrics) {
+                    text.push_str(&format!("  validation {} {value:.5}", metric.title()));
                 }
             }
         }
@@ -137,7 +138,7 @@ impl JobObserver for Progress {
     }
 
     fn planned(&mut self, plan: &Plan) {
-        self.rows_per_epoch = plan.rows[0];
+        self.rows_per_epoch = plan.epoch_rows;
         let [train, validation, test] = plan.rows.map(count);
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
         let rows: usize = plan.tables.iter().map(|(_, rows, _)| rows).sum();

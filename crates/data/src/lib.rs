@@ -22,6 +22,7 @@ pub mod encoder;
 pub mod error;
 pub mod generate;
 pub mod label;
+pub mod negatives;
 pub mod parse;
 pub mod profile;
 pub mod readers;

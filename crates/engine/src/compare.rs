@@ -14,6 +14,7 @@ use crate::trainer::{Observer, Point, State, TrainConfig, Trainer};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::{Dataset, Sources};
+use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::Task;
 use dlrm_models::ModelConfig;
 use dlrm_nn::Isa;
@@ -178,7 +179,12 @@ impl Compare {
             plans.push(plan);
         }
         let Dataset { parts, .. } = sources.encode(&fitted, |_| true)?;
-        let data = Data { parts: parts.map(Arc::new), layout: fitted.encoder.layout(), task };
+        let (parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
+        let sampler = match &self.base.data.negatives {
+            Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
+            None => None,
+        };
+        let data = Data { parts, layout, task, sampler };
         let mut models = Vec::new();
         for (index, (entry, plan)) in self.entries.iter().zip(&plans).enumerate() {
             let mut measured = self.measured(entry, plan);
@@ -190,7 +196,11 @@ impl Compare {
             }
             models.push(measured);
         }
-        let metric = if task == Task::Binary { Metric::Auc } else { Metric::Rmse };
+        let metric = match task {
+            Task::Binary if data.layout.groups => Metric::NdcgAt10,
+            Task::Binary => Metric::Auc,
+            Task::Rating => Metric::Rmse,
+        };
         rank(&mut models, metric);
         against_best(&mut models, metric, &data)?;
         Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models })
@@ -228,7 +238,8 @@ impl Compare {
         let layers = learner.network().layers(test);
         measured.forward_multiply_adds = layers.iter().map(|l| l.cost.forward).sum();
         measured.training_multiply_adds = layers.iter().map(|l| l.cost.training).sum();
-        let mut rows = MemoryFeed::new(train.clone(), data.layout.clone(), entry.train.batch_size, seed);
+        let rows = MemoryFeed::new(train.clone(), data.layout.clone(), entry.train.batch_size, seed);
+        let mut rows = rows.with_negatives(data.sampler.clone());
         let validation = Some(&**validation).filter(|rows| !rows.is_empty());
         let trainer = Trainer { config: &entry.train, task: data.task, validation, checkpoints: None };
         let start = Instant::now();
@@ -261,11 +272,11 @@ struct Data {
     parts: [Arc<Batch>; 3],
     layout: Layout,
     task: Task,
+    sampler: Option<Arc<Sampler>>,
 }
 
 fn scored<'a>(logits: &'a [f32], data: &'a Data) -> Result<Scored<'a>> {
-    let test = &data.parts[2];
-    Ok(Scored::new(data.task, logits, &test.labels, test.weights.as_deref())?)
+    Ok(Scored::of_batch(data.task, logits, &data.parts[2])?)
 }
 
 /// Clocks a run.
@@ -349,6 +360,15 @@ fn against_best(models: &mut [Measured], metric: Metric, data: &Data) -> Result<
 }
 
 impl Compared {
+    /// What tables show: the metric that models are ranked by, and the other that matters.
+    pub fn metrics(&self) -> [Metric; 2] {
+        match self.metric {
+            Metric::NdcgAt10 => [Metric::NdcgAt10, Metric::HitRateAt10],
+            Metric::Rmse => [Metric::Rmse, Metric::Mae],
+            _ => [Metric::Auc, Metric::LogLoss],
+        }
+    }
+
     /// The model that the validation rows choose.
     pub fn best(&self) -> &Measured {
         &self.models[best(&self.models, self.metric)]

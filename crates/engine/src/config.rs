@@ -1,8 +1,9 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
 use crate::error::{Error, Result};
 use crate::trainer::TrainConfig;
+use dlrm_data::negatives::Negatives;
 use dlrm_data::readers::Input;
-use dlrm_data::schema::{self, Schema};
+use dlrm_data::schema::{self, Schema, Task};
 use dlrm_data::split::Split;
 use dlrm_models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,9 @@ pub struct DataConfig {
     pub shuffle_window: usize,
     /// What the model is compared with.
     pub baseline: Baseline,
+    /// Negatives drawn beside every positive training row, for implicit feedback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negatives: Option<Negatives>,
 }
 
 /// Where training rows live.
@@ -80,6 +84,7 @@ impl Default for DataConfig {
             residence: Residence::default(),
             shuffle_window: 1 << 17,
             baseline: Baseline::default(),
+            negatives: None,
         }
     }
 }
@@ -135,6 +140,27 @@ impl RunConfig {
         if let Some(schema) = &self.schema {
             schema.check("schema").map_err(Error::of_config)?;
             self.train.check(schema.label.task)?;
+            if let Some(metric) = self.train.monitor.filter(|metric| metric.needs_groups() && schema.group.is_none()) {
+                return Err(Error::config("train.monitor", "a metric of rows without groups", metric.name())
+                    .with_hint("name the column of groups in the schema: group = \"user_id\""));
+            }
+            self.check_negatives(schema.label.task)?;
+        }
+        Ok(())
+    }
+
+    fn check_negatives(&self, task: Task) -> Result<()> {
+        let Some(negatives) = &self.data.negatives else { return Ok(()) };
+        if task == Task::Rating {
+            let error = Error::config("data.negatives", "a binary label", "ratings");
+            return Err(error.with_hint("say what counts as taken: --label-rule \"rating > 0\""));
+        }
+        if negatives.per_positive == 0 {
+            return Err(Error::config("data.negatives.per_positive", "at least 1", "0"));
+        }
+        if self.data.residence == Residence::Stream {
+            let error = Error::config("data.negatives", "training rows in memory", "--stream");
+            return Err(error.with_hint("what a user took is looked up in all training rows: leave out --stream"));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use crate::trainer::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
 use dlrm_data::dataset::{Fitted, Sources};
+use dlrm_data::negatives::{SampledBatches, Sampler};
 use dlrm_data::rng::Rng;
 use dlrm_data::{Batch, BatchSource};
 use std::sync::Arc;
@@ -14,20 +15,31 @@ pub struct MemoryFeed {
     layout: Layout,
     batch_size: usize,
     seed: u64,
+    sampler: Option<Arc<Sampler>>,
     current: Option<Prefetch>,
 }
 
 impl MemoryFeed {
     /// Over `rows` of this layout.
     pub fn new(rows: Arc<Batch>, layout: Layout, batch_size: usize, seed: u64) -> Self {
-        MemoryFeed { rows, layout, batch_size, seed, current: None }
+        MemoryFeed { rows, layout, batch_size, seed, sampler: None, current: None }
+    }
+
+    /// The same with negatives drawn afresh in each epoch by a sampler over the same rows.
+    #[must_use]
+    pub fn with_negatives(self, sampler: Option<Arc<Sampler>>) -> Self {
+        MemoryFeed { sampler, ..self }
     }
 }
 
 impl TrainingRows for MemoryFeed {
     fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
-        let batches = MemoryBatches::new(self.rows.clone(), self.batch_size, self.seed, epoch, skip);
-        self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
+        let (size, seed) = (self.batch_size, self.seed);
+        let batches: Box<dyn BatchSource> = match &self.sampler {
+            Some(sampler) => Box::new(SampledBatches::new(sampler.clone(), size, seed, epoch, skip)),
+            None => Box::new(MemoryBatches::new(self.rows.clone(), size, seed, epoch, skip)),
+        };
+        self.current = Some(Prefetch::new(batches, &self.layout));
         Ok(())
     }
 
@@ -36,7 +48,8 @@ impl TrainingRows for MemoryFeed {
     }
 
     fn batches(&self) -> Option<u64> {
-        Some(self.rows.len().div_ceil(self.batch_size) as u64)
+        let rows = self.sampler.as_ref().map_or(self.rows.len(), |sampler| sampler.len());
+        Some(rows.div_ceil(self.batch_size) as u64)
     }
 }
 

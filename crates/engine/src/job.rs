@@ -12,6 +12,7 @@ use crate::report::Stage;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Dataset, Fitted, PartStats, Sources};
+use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::{Schema, Task};
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
@@ -142,12 +143,17 @@ impl Job {
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
         self.check_data(&fingerprint(&parts, &stats), checkpoints.is_some())?;
+        let layout = fitted.encoder.layout();
+        let sampler = match &self.config.data.negatives {
+            Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
+            None => None,
+        };
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
                 Box::new(StreamFeed::new(sources, &fitted, batch, window, seed))
             } else {
-                Box::new(MemoryFeed::new(parts[0].clone(), fitted.encoder.layout(), batch, seed))
+                Box::new(MemoryFeed::new(parts[0].clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
             }
         };
 
@@ -156,7 +162,8 @@ impl Job {
         clock.lap("train", Some(state.rows));
         observer.stage("measuring");
         let mut scorings = vec![scoring(&learner, self.config.model.kind().to_uppercase(), &parts)];
-        scorings.push(label_mean(&stats[0], task, &parts));
+        let mean_label = sampler.as_ref().map_or_else(|| stats[0].mean_label(), |sampler| sampler.mean_label());
+        scorings.push(label_mean(mean_label, task, &parts));
         clock.lap("score", Some(fitted.rows[1] + fitted.rows[2]));
         if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
             observer.stage("training the baseline");
@@ -430,8 +437,7 @@ fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring 
 }
 
 /// Predicts the mean label of the training rows for every row.
-fn label_mean(train: &PartStats, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
-    let mean = train.mean_label();
+fn label_mean(mean: f64, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
     let constant = match task {
         Task::Binary => {
             // A column of one class has no finite logit.
@@ -447,7 +453,7 @@ fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Resul
     let mut metrics = StoredMetrics::new();
     for (name, part, logits) in [("validation", 1, &model.logits[0]), ("test", 2, &model.logits[1])] {
         if !parts[part].is_empty() {
-            let scored = Scored::new(task, logits, &parts[part].labels, parts[part].weights.as_deref())?;
+            let scored = Scored::of_batch(task, logits, &parts[part])?;
             metrics.insert(name.into(), Metrics::of(&scored, &Ranking::new(&scored)));
         }
     }

@@ -60,6 +60,8 @@ pub struct Scores {
     pub labels: Vec<f32>,
     /// Sample weights, if the schema has any.
     pub weights: Option<Vec<f32>>,
+    /// Groups, if the schema has any.
+    pub groups: Option<Vec<u64>>,
     /// Unseen and missing values per categorical column.
     pub counts: Vec<ValueCounts>,
     /// Malformed rows skipped before row i; one entry more than rows, for those after the last.
@@ -213,7 +215,7 @@ impl Predictor {
         }
         skipped.resize(batch.len() + 1, 0);
         let logits = self.network.logits(&batch);
-        Ok(Scores { logits, labels: batch.labels, weights: batch.weights, counts, skipped })
+        Ok(Scores { logits, labels: batch.labels, weights: batch.weights, groups: batch.groups, counts, skipped })
     }
 }
 

@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct Plan {
     /// Rows of (train, validation, test).
     pub rows: [u64; 3],
+    /// Rows of an epoch, sampled negatives included, at most.
+    pub epoch_rows: u64,
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
     /// Whether the model has a linear part.
@@ -51,13 +53,18 @@ impl Plan {
             // Validation and test rows are kept all the same.
             Residence::Stream => (fitted.rows[1] + fitted.rows[2]) as f64 / fitted.rows.iter().sum::<u64>() as f64,
         };
+        let per_positive = config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
+        let epoch_rows = fitted.rows[0] * (1 + per_positive);
+        // The order of an epoch, and what each user took.
+        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * fitted.rows[0]) } else { 0 };
         Ok(Plan {
             rows: fitted.rows,
+            epoch_rows,
             linear: builder.has_linear_part(),
             tables: builder.tables().map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect(),
             dense_parameters: dense,
             table_parameters: in_tables,
-            data_bytes: (fitted.encoded_bytes() as f64 * kept) as u64,
+            data_bytes: (fitted.encoded_bytes() as f64 * kept) as u64 + drawn_bytes,
             // Weight matrices are kept in two packed forms besides.
             weight_bytes: 4 * (3 * dense + in_tables) as u64,
             training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,

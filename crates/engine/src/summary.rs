@@ -88,7 +88,7 @@ fn scored<'a>(scoring: &'a Scoring, trained: &'a Trained, part: Part, task: Task
     if rows.is_empty() || part == Part::Train {
         return Ok(None);
     }
-    Ok(Some(Scored::new(task, &scoring.logits[part as usize - 1], &rows.labels, rows.weights.as_deref())?))
+    Ok(Some(Scored::of_batch(task, &scoring.logits[part as usize - 1], rows)?))
 }
 
 fn candidate(scoring: &Scoring, trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<Candidate> {

@@ -5,7 +5,7 @@
 use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
-use crate::metrics::{Metric, Metrics};
+use crate::metrics::{Metric, Metrics, Ranking, Scored};
 use crate::schedule::Schedule;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
@@ -425,9 +425,6 @@ pub fn score(learner: &Learner, batch: &Batch, task: Task) -> Result<Metrics> {
     if let Some(&broken) = logits.iter().find(|logit| !logit.is_finite()) {
         return Err(Error::Diverged { step: learner.optimizer().steps(), loss: f64::from(broken) });
     }
-    let weights = batch.weights.as_deref();
-    Ok(match task {
-        Task::Binary => Metrics::binary(&logits, &batch.labels, weights)?,
-        Task::Rating => Metrics::rating(&logits, &batch.labels, weights)?,
-    })
+    let rows = Scored::of_batch(task, &logits, batch)?;
+    Ok(Metrics::of(&rows, &Ranking::new(&rows)))
 }

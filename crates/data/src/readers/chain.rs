@@ -4,6 +4,7 @@ use super::delimited::Delimited;
 use super::input::Header;
 use super::lines::into_final;
 use super::movielens::Movielens;
+use super::ncf::Ncf;
 use super::parquet::Parquet;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
@@ -17,6 +18,7 @@ pub(super) enum Plan {
     Delimited { dialect: Dialect, header: Header, columns: Option<Vec<String>> },
     Criteo,
     Movielens,
+    Ncf,
     Libsvm,
     Libffm { columns: Vec<String> },
     Parquet { columns: Option<Vec<String>> },
@@ -28,6 +30,7 @@ impl Plan {
             Plan::Delimited { dialect, header, columns } => Box::new(Delimited::open(path, *dialect, *header, columns.as_deref())?),
             Plan::Criteo => Box::new(Criteo::open(path)?),
             Plan::Movielens => Box::new(Movielens::open(path)?),
+            Plan::Ncf => Box::new(Ncf::open(path)?),
             Plan::Libsvm => Box::new(Libsvm::open(path)?),
             Plan::Libffm { columns } => Box::new(Libffm::open(path, columns)?),
             Plan::Parquet { columns } => Box::new(Parquet::open(path, columns.as_deref())?),

@@ -8,6 +8,7 @@ pub fn default_schema(format: Format, columns: &[String]) -> Option<Schema> {
     match format {
         Format::Criteo => criteo(columns),
         Format::Movielens => movielens(columns),
+        Format::Ncf => Some(ncf()),
         Format::Libsvm | Format::Libffm => sparse(columns),
         Format::Auto | Format::Csv | Format::Tsv | Format::Parquet => None,
     }
@@ -40,6 +41,13 @@ fn movielens(columns: &[String]) -> Option<Schema> {
     });
     let schema = schema("rating", Task::Rating, categorical.collect());
     Some(Schema { time: has("timestamp").then(|| "timestamp".to_owned()), ..schema })
+}
+
+/// What was rated was taken, whatever the rating; users are the groups in which items are ranked.
+fn ncf() -> Schema {
+    let schema = schema("rating", Task::Binary, vec![categories("user_id"), categories("item_id")]);
+    let label = Label { rule: Some("rating > 0".into()), ..schema.label };
+    Schema { label, group: Some("user_id".into()), ..schema }
 }
 
 fn sparse(columns: &[String]) -> Option<Schema> {

@@ -2,7 +2,7 @@
 use super::input::{Format, Header, Input, Quote, Trim};
 use super::lines::{Lines, Window, into_final, without_line_end};
 use super::record::Dialect;
-use super::{criteo, movielens, sparse};
+use super::{criteo, movielens, ncf, sparse};
 use crate::error::{Error, Result};
 use crate::profile::is_missing;
 use std::collections::{HashMap, HashSet};
@@ -72,6 +72,7 @@ pub(super) fn is_parquet(path: &Path) -> Result<bool> {
 pub(super) fn format(sample: &Sample) -> Format {
     match () {
         () if movielens::is_ratings(&sample.path) => Format::Movielens,
+        () if ncf::is_named_so(&sample.path) => Format::Ncf,
         () if sample.mostly(criteo::is_row) => Format::Criteo,
         () if sample.mostly(sparse::is_ffm_row) => Format::Libffm,
         () if sample.mostly(sparse::is_svm_row) => Format::Libsvm,

@@ -57,6 +57,8 @@ pub enum Format {
     Criteo,
     /// Ratings of MovieLens 100K, 1M, 10M or later, joined with users and movies.
     Movielens,
+    /// Interactions and candidates for ranking: `user item rating`, `(user,item) other other …`.
+    Ncf,
     /// `label index:value …`.
     Libsvm,
     /// `label field:index:value …`.
@@ -67,12 +69,13 @@ pub enum Format {
 
 impl Format {
     /// All formats with their names.
-    pub const ALL: [(&'static str, Format); 8] = [
+    pub const ALL: [(&'static str, Format); 9] = [
         ("auto", Format::Auto),
         ("csv", Format::Csv),
         ("tsv", Format::Tsv),
         ("criteo", Format::Criteo),
         ("movielens", Format::Movielens),
+        ("ncf", Format::Ncf),
         ("libsvm", Format::Libsvm),
         ("libffm", Format::Libffm),
         ("parquet", Format::Parquet),
@@ -293,6 +296,7 @@ impl Input {
         let columns = self.columns.clone();
         match self.format {
             Format::Criteo => Plan::Criteo,
+            Format::Ncf => Plan::Ncf,
             Format::Movielens => Plan::Movielens,
             Format::Libsvm => Plan::Libsvm,
             Format::Libffm => Plan::Libffm { columns: columns.unwrap_or_default() },

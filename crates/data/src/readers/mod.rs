@@ -5,7 +5,7 @@
 //! * `lines`: bytes of a file, seen through gzip and zstd, as lines with their numbers
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
-//! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `parquet`
+//! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
 //! * `chain`: several files as one stream
 //! * `defaults`: the schema of formats whose meaning is known
 //!
@@ -19,6 +19,7 @@ mod detect;
 mod input;
 mod lines;
 mod movielens;
+mod ncf;
 mod parquet;
 mod parquet_text;
 mod record;

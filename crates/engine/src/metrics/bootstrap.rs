@@ -9,6 +9,7 @@
 //! resampling inflates (an absolute value only grows by noise), are moved back by the mean inflation.
 use super::auc::Ranking;
 use super::calibration::{BINS, equal_mass};
+use super::groups::{GroupScore, by_group};
 use super::scored::entropy;
 use super::sum::sum;
 use super::{Interval, Metric, Result, Scored};
@@ -140,6 +141,8 @@ impl<'a> Terms<'a> {
             (Metric::Mae, Rating) => mean(|rows, row| rows.loss(row).sqrt()),
             (Metric::NormalizedEntropy, Binary) => Terms::normalized_entropy(rows),
             (Metric::CalibrationError, Binary) => Terms::calibration(rows, ranking),
+            (Metric::HitRateAt10, Binary) => Terms::groups(rows, |group| group.hit)?,
+            (Metric::NdcgAt10, Binary) => Terms::groups(rows, |group| group.ndcg)?,
             _ => return None,
         })
     }
@@ -152,6 +155,19 @@ impl<'a> Terms<'a> {
             sums[2] += weight * rows.label(row);
         };
         Terms { width: 3, add: Box::new(add) }
+    }
+
+    /// A group is drawn as a whole: one of its rows carries it.
+    fn groups(rows: &Scored<'_>, term: fn(&GroupScore) -> f64) -> Option<Self> {
+        let mut carried = vec![None; rows.len()];
+        by_group(rows)?.iter().for_each(|group| carried[group.row] = Some(term(group)));
+        let add = move |row: usize, sums: &mut [f64]| {
+            if let Some(value) = carried[row] {
+                sums[0] += 1.0;
+                sums[1] += value;
+            }
+        };
+        Some(Terms { width: 2, add: Box::new(add) })
     }
 
     /// The bins stay those of the whole: resampling them too would cost a sort each time.

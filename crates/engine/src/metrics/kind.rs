@@ -23,12 +23,27 @@ pub enum Metric {
     Rmse,
     /// Mean absolute error.
     Mae,
+    /// Share of groups with a positive among the ten rows that score highest (HR@10); see [`super::groups`].
+    #[serde(rename = "hit_rate_at_10")]
+    HitRateAt10,
+    /// Normalised discounted cumulative gain of the ten rows of a group that score highest, mean over groups.
+    #[serde(rename = "ndcg_at_10")]
+    NdcgAt10,
 }
 
 impl Metric {
     /// Every metric, in the order of tables.
-    pub const ALL: [Metric; 7] =
-        [Metric::LogLoss, Metric::Auc, Metric::Accuracy, Metric::NormalizedEntropy, Metric::CalibrationError, Metric::Rmse, Metric::Mae];
+    pub const ALL: [Metric; 9] = [
+        Metric::LogLoss,
+        Metric::Auc,
+        Metric::Accuracy,
+        Metric::NormalizedEntropy,
+        Metric::CalibrationError,
+        Metric::Rmse,
+        Metric::Mae,
+        Metric::HitRateAt10,
+        Metric::NdcgAt10,
+    ];
 
     /// The name in configurations and JSON.
     pub fn name(self) -> &'static str {
@@ -40,6 +55,8 @@ impl Metric {
             Metric::CalibrationError => "calibration_error",
             Metric::Rmse => "rmse",
             Metric::Mae => "mae",
+            Metric::HitRateAt10 => "hit_rate_at_10",
+            Metric::NdcgAt10 => "ndcg_at_10",
         }
     }
 
@@ -53,12 +70,19 @@ impl Metric {
             Metric::CalibrationError => "calibration error",
             Metric::Rmse => "RMSE",
             Metric::Mae => "MAE",
+            Metric::HitRateAt10 => "HR@10",
+            Metric::NdcgAt10 => "NDCG@10",
         }
     }
 
     /// Which way is better.
     pub fn higher_is_better(self) -> bool {
-        matches!(self, Metric::Auc | Metric::Accuracy)
+        matches!(self, Metric::Auc | Metric::Accuracy) || self.needs_groups()
+    }
+
+    /// Whether it is one of ranking within groups.
+    pub fn needs_groups(self) -> bool {
+        matches!(self, Metric::HitRateAt10 | Metric::NdcgAt10)
     }
 
     /// Its value, where these metrics have it (AUC needs both classes, RMSE a rating task).
@@ -71,6 +95,8 @@ impl Metric {
             Metric::CalibrationError => metrics.calibration_error,
             Metric::Rmse => metrics.rmse,
             Metric::Mae => metrics.mae,
+            Metric::HitRateAt10 => metrics.hit_rate_at_10,
+            Metric::NdcgAt10 => metrics.ndcg_at_10,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `auc` | ranking and exact AUC |
 //! | `delong`, `bootstrap`, `normal` | intervals |
 //! | `calibration` | bins of equal mass |
+//! | `groups` | ranking within groups of rows |
 //! | `curves` | ROC points, histograms |
 //! | `slices` | groups of rows where the model is worst |
 pub mod auc;
@@ -20,6 +21,7 @@ pub mod calibration;
 pub mod curves;
 pub mod delong;
 mod error;
+pub mod groups;
 mod kind;
 pub mod normal;
 mod scored;
@@ -29,6 +31,7 @@ mod sum;
 pub use auc::Ranking;
 pub use bootstrap::Bootstrap;
 pub use error::{Error, Result};
+use groups::GroupScore;
 pub use kind::Metric;
 pub use scored::Scored;
 
@@ -87,6 +90,12 @@ pub struct Metrics {
     /// See [`Metric::Mae`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mae: Option<f64>,
+    /// See [`Metric::HitRateAt10`]; absent where rows have no groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hit_rate_at_10: Option<f64>,
+    /// See [`Metric::NdcgAt10`]; likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ndcg_at_10: Option<f64>,
 }
 
 impl Metrics {
@@ -120,7 +129,11 @@ impl Metrics {
         let log_loss = rows.mean(|row| rows.loss(row));
         let entropy = scored::entropy(base.mean_label);
         let over = |x: f64, by: f64| (by > 0.0).then(|| x / by);
+        let groups = groups::by_group(rows).filter(|groups| !groups.is_empty());
+        let over_groups = |f: fn(&GroupScore) -> f64| groups.as_ref().map(|all| sum::sum(all.iter().map(f)) / all.len() as f64);
         Metrics {
+            hit_rate_at_10: over_groups(|group| group.hit),
+            ndcg_at_10: over_groups(|group| group.ndcg),
             positives: Some((0..rows.len()).filter(|&row| rows.is_positive(row)).count() as u64),
             log_loss: Some(log_loss),
             auc: auc::auc(rows, ranking),
@@ -156,6 +169,8 @@ impl Metrics {
             brier: None,
             rmse: None,
             mae: None,
+            hit_rate_at_10: None,
+            ndcg_at_10: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Rows with their predictions and labels, checked once so that no metric has to.
 use super::sum::sum;
 use super::{Error, Result};
+use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 
 /// Predictions beside labels. Predictions are logits in the binary task, ratings in the rating task.
@@ -10,6 +11,7 @@ pub struct Scored<'a> {
     predictions: &'a [f32],
     labels: &'a [f32],
     weights: Option<&'a [f32]>,
+    groups: Option<&'a [u64]>,
 }
 
 impl<'a> Scored<'a> {
@@ -37,7 +39,31 @@ impl<'a> Scored<'a> {
         if !weights.map_or(rows > 0, |weights| weights.iter().any(|&w| w > 0.0)) {
             return Err(Error::Empty);
         }
-        Ok(Scored { task, predictions, labels, weights })
+        Ok(Scored { task, predictions, labels, weights, groups: None })
+    }
+
+    /// Rows of a batch with their predictions.
+    ///
+    /// # Errors
+    /// As [`Scored::new`].
+    pub fn of_batch(task: Task, predictions: &'a [f32], batch: &'a Batch) -> Result<Self> {
+        Scored::new(task, predictions, &batch.labels, batch.weights.as_deref())?.with_groups(batch.groups.as_deref())
+    }
+
+    /// The same rows in groups, for the binary task.
+    ///
+    /// # Errors
+    /// If there is not one group for each row.
+    pub fn with_groups(self, groups: Option<&'a [u64]>) -> Result<Self> {
+        match groups.filter(|groups| groups.len() != self.len()) {
+            Some(groups) => Err(Error::Length { what: "groups", expected: self.len(), found: groups.len() }),
+            None => Ok(Scored { groups: groups.filter(|_| self.task == Task::Binary), ..self }),
+        }
+    }
+
+    /// The group of each row, if they have groups.
+    pub fn groups(&self) -> Option<&'a [u64]> {
+        self.groups
     }
 
     /// Logits beside clicks.
@@ -138,6 +164,8 @@ impl<'a> Scored<'a> {
             "different labels"
         } else if self.weights != other.weights {
             "different weights"
+        } else if self.groups != other.groups {
+            "different groups"
         } else {
             return Ok(());
         };

@@ -2,7 +2,6 @@
 use super::table::{Cells, Table};
 use super::{Section, note, paragraph, section};
 use crate::compare::{Compared, Measured};
-use crate::metrics::Metric;
 use crate::report::chart::{Axis, Dot, Plot, Scale, Series, Shape, Unit};
 use crate::report::format::{bytes, count, duration};
 use crate::report::markup::{Markup, element, short, tag, tagged, text};
@@ -24,12 +23,8 @@ pub(in crate::report) fn page(compared: &Compared, title: &str, command: &str) -
     super::document(title, &body)
 }
 
-fn metrics(compared: &Compared) -> [Metric; 2] {
-    if compared.metric == Metric::Auc { [Metric::Auc, Metric::LogLoss] } else { [Metric::Rmse, Metric::Mae] }
-}
-
 fn table(compared: &Compared) -> Markup {
-    let metrics = metrics(compared);
+    let metrics = compared.metrics();
     let columns = [
         ("model", Cells::Text),
         (metrics[0].title(), Cells::Number),
