@@ -119,9 +119,14 @@ impl Observer for Progress {
 impl CompareObserver for Progress {
     fn run(&mut self, _: usize, name: &str, seed: u64) {
         self.begun += 1;
+        forget_peak();
         if !self.quiet {
             output::tell(&format!("[{}/{}] {name}, seed {seed} …", self.begun, self.runs));
         }
+    }
+
+    fn peak_bytes(&mut self) -> Option<u64> {
+        peak()
     }
 
     fn done(&mut self, name: &str, run: &SeedRun) {
@@ -134,6 +139,18 @@ impl CompareObserver for Progress {
         let metrics: Vec<String> = metrics.collect();
         output::tell(&format!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds));
     }
+}
+
+/// Lets the process's peak of memory start anew (Linux; elsewhere, or where it is forbidden, the peak stays that of the whole).
+fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory that the process has held in bytes.
+fn peak() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
 /// Mean ± deviation.
@@ -165,6 +182,7 @@ fn text(compared: &Compared, out: &Path) -> String {
         "rows/s",
         "scored/s",
         "memory",
+        "peak",
         "s to best",
         "order",
         "unit",
@@ -182,6 +200,7 @@ fn text(compared: &Compared, out: &Path) -> String {
                     .map(short),
             );
             row.push(bytes(m.memory_bytes));
+            row.push(m.peak_bytes().map_or_else(|| "-".into(), bytes));
             row.push(format!("{:.1}", m.over(|r| r.seconds_to_best).mean));
             row.extend([m.order.to_owned(), m.unit.to_owned()]);
             row

@@ -101,6 +101,13 @@ impl RowParser {
         })
     }
 
+    /// Whether the row's label is one of those whose rows are left out.
+    pub fn leaves_out(&self, row: &RawRow) -> bool {
+        let texts = &self.schema.label.leave_out;
+        let label = self.label.as_ref().filter(|_| !texts.is_empty());
+        label.is_some_and(|(place, _)| texts.iter().any(|text| text == row.field(place.index).trim()))
+    }
+
     /// Text of categorical column `c` of `row`.
     pub fn categorical<'r>(&self, row: &'r RawRow, c: usize) -> &'r str {
         row.field(self.categorical[c].index)

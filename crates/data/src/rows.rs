@@ -88,17 +88,20 @@ impl GoodRows {
                     let (expected, found) = (self.source.columns().len(), self.raw.len());
                     return Err(Error::row(self.raw.position(None), format!("{expected} fields"), format!("{found}")));
                 }
-                if more {
+                let counts = more && !self.parser.leaves_out(&self.raw);
+                if counts {
                     self.parser.parse(&self.raw, &mut self.parsed)?;
                 }
-                Ok(more)
+                Ok((more, counts))
             });
             match read {
+                Ok((true, false)) => {}
+                Ok((more, _)) => return Ok(more),
                 Err(Error::Row(mut bad)) => {
                     bad.keep(&self.raw.to_line());
                     self.skip(*bad)?;
                 }
-                other => return other,
+                Err(other) => return Err(other),
             }
         }
     }

@@ -54,12 +54,15 @@ pub struct Label {
     /// not positive are negative.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub negative: Vec<String>,
+    /// Texts whose rows are left out, where labels are read (a rating that is neither liked nor disliked).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leave_out: Vec<String>,
 }
 
 impl Label {
     /// 0 or 1 in `column`.
     pub fn clicks(column: impl Into<String>) -> Self {
-        Label { column: column.into(), task: Task::Binary, rule: None, positive: Vec::new(), negative: Vec::new() }
+        Label { column: column.into(), task: Task::Binary, rule: None, positive: Vec::new(), negative: Vec::new(), leave_out: Vec::new() }
     }
 }
 

@@ -55,6 +55,10 @@ pub trait CompareObserver: Observer {
     fn run(&mut self, _index: usize, _name: &str, _seed: u64) {}
     /// A run is done.
     fn done(&mut self, _name: &str, _run: &SeedRun) {}
+    /// The most memory in bytes that the process has held since the run began, where the system tells.
+    fn peak_bytes(&mut self) -> Option<u64> {
+        None
+    }
 }
 
 /// One model with one seed.
@@ -74,6 +78,8 @@ pub struct SeedRun {
     pub best_epoch: f64,
     /// Passes over the training rows.
     pub epochs: f64,
+    /// The most memory that the process held in training and scoring, the rows that all models share included.
+    pub peak_bytes: Option<u64>,
     /// Training rows per second, without evaluations.
     pub rows_per_second: f64,
     /// All evaluations.
@@ -136,6 +142,11 @@ impl Measured {
         values.filter(|v| !v.is_empty()).map(|values| OverSeeds::of(&values))
     }
 
+    /// The most memory of any run.
+    pub fn peak_bytes(&self) -> Option<u64> {
+        self.runs.iter().filter_map(|run| run.peak_bytes).max()
+    }
+
     /// Something of each run, over the seeds.
     pub fn over(&self, f: impl Fn(&SeedRun) -> f64) -> OverSeeds {
         OverSeeds::of(&self.runs.iter().map(f).collect::<Vec<_>>())
@@ -190,7 +201,8 @@ impl Compare {
             let mut measured = self.measured(entry, plan);
             for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
                 observer.run(index, &entry.name, seed);
-                let run = self.one(entry, seed, &data, &mut measured, observer)?;
+                let mut run = self.one(entry, seed, &data, &mut measured, observer)?;
+                run.peak_bytes = observer.peak_bytes();
                 observer.done(&entry.name, &run);
                 measured.runs.push(run);
             }
@@ -258,6 +270,7 @@ impl Compare {
             test: Metrics::of(&scored(&logits, data)?, &Ranking::new(&scored(&logits, data)?)),
             seconds,
             seconds_to_best: if best > 0.0 { best } else { seconds },
+            peak_bytes: None,
             best_epoch: best_point.map_or(state.epoch as f64, |p| p.epoch),
             epochs: state.epoch as f64,
             rows_per_second: state.rows as f64 / (seconds - evaluating).max(1e-9),

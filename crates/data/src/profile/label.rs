@@ -74,7 +74,7 @@ impl LabelProfile {
             return Err(error.with_hint("say what counts as a click: a label rule (== one of its values) or a list of positive values"));
         };
         let (positive, negative) = (self.positive.clone(), self.negative.clone());
-        Ok(Label { column: self.column.clone(), task, rule: self.rule.clone(), positive, negative })
+        Ok(Label { column: self.column.clone(), task, rule: self.rule.clone(), positive, negative, leave_out: Vec::new() })
     }
 
     /// What is odd about it.

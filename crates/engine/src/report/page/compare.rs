@@ -37,6 +37,7 @@ fn table(compared: &Compared) -> Markup {
         ("training rows/s", Cells::Number),
         ("scored rows/s", Cells::Number),
         ("memory", Cells::Number),
+        ("peak", Cells::Number),
         ("to best", Cells::Number),
         ("order", Cells::Text),
         ("unit", Cells::Text),
@@ -55,6 +56,7 @@ fn table(compared: &Compared) -> Markup {
             count(m.over(|r| r.rows_per_second).mean as u64),
             count(m.inference_rows_per_second as u64),
             bytes(m.memory_bytes),
+            m.peak_bytes().map_or_else(|| "–".into(), bytes),
             duration(m.over(|r| r.seconds_to_best).mean),
             m.order.to_owned(),
             m.unit.to_owned(),
@@ -68,7 +70,7 @@ fn table(compared: &Compared) -> Markup {
     }
     .markup();
     all.push(&note(
-        "Intervals are paired on the same test rows and cover the choice of rows and of seeds. Multiply-adds are counted from the recorded forward pass; memory is that of weights, optimiser state and gradients.",
+        "Intervals are paired on the same test rows and cover the choice of rows and of seeds. Multiply-adds are counted from the recorded forward pass; memory is that of weights, optimiser state and gradients by their sizes, peak the most that the whole process was seen to hold, the rows that all models share included.",
     ));
     all
 }
