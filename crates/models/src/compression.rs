@@ -136,3 +136,23 @@ pub fn forms(
         (Some(_), Some(_)) => Err(Error::new("compression of the tables", "one of model.quotient_remainder, model.mixed_dims", "both")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_the_references() {
+        // Rows of the first twelve tables of Criteo Kaggle; widths by md_solver of the reference.
+        let rows = [1460, 583, 10_131_227, 2_202_608, 305, 24, 12_517, 633, 3, 93_145, 5683, 8_351_593];
+        let widths = |dim, temperature, threshold, round| rows.map(|n| MixedDimsConfig { temperature, threshold, round }.width(dim, n, 3));
+        assert_eq!(widths(16, 0.3, 0, true), [4, 4, 1, 1, 4, 8, 1, 4, 16, 1, 2, 1]);
+        assert_eq!(widths(16, 0.3, 0, false), [3, 3, 1, 1, 4, 9, 1, 3, 16, 1, 2, 1]);
+        assert_eq!(widths(64, 0.2, 0, true), [16, 16, 4, 4, 32, 32, 16, 16, 64, 8, 16, 4]);
+        assert_eq!(widths(10, 0.1, 0, false), [5, 6, 2, 3, 6, 8, 4, 6, 10, 4, 5, 2]);
+        // Small tables keep D.
+        assert_eq!(widths(16, 0.3, 600, true), [4, 16, 1, 1, 16, 16, 1, 4, 16, 1, 2, 1]);
+        // The reference would go to 16 of 12 here.
+        assert_eq!(MixedDimsConfig { temperature: 0.02, threshold: 0, round: true }.width(12, 24, 3), 12);
+    }
+}
