@@ -170,6 +170,16 @@ fn a_mistyped_key() {
 }
 
 #[test]
+fn tables_compressed_in_no_way_or_in_two() {
+    let dir = scratch(60);
+    let base = ["train", "clicks.csv", "--schema", "schema.toml", "--set"];
+    let one = [&base[..], &["model.quotient_remainder.collisions=1"]].concat();
+    fails(dir.path(), &one, USAGE, &["model.quotient_remainder.collisions", "at least 2", "found 1"]);
+    let both = [&base[..], &["model.quotient_remainder.collisions=4", "--set", "model.mixed_dims.temperature=0.3"]].concat();
+    fails(dir.path(), &both, USAGE, &["one of", "model.quotient_remainder", "model.mixed_dims", "both"]);
+}
+
+#[test]
 fn a_value_of_the_wrong_type() {
     let dir = scratch(60);
     let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "train.epochs=many"];

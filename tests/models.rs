@@ -229,18 +229,34 @@ fn hidden_traps() {
 }
 
 #[test]
-fn dropout_and_batch_norm_keep_bits_at_any_thread_count() {
-    let layout = frappe();
-    let config = model(&json!({"kind": "deepfm", "embedding_dim": 4, "hidden": [9, 7], "norm": "batch", "dropout": 0.3}));
-    let rows = 61;
+fn dropout_batch_norm_and_compression_keep_bits_at_any_thread_count() {
+    keeps_bits(&json!({"kind": "deepfm", "embedding_dim": 4, "hidden": [9, 7], "norm": "batch", "dropout": 0.3}));
+    for operation in ["mult", "add", "concat"] {
+        // Three of the tables have more than 200 rows.
+        keeps_bits(&json!({"kind": "dlrm", "embedding_dim": 5, "quotient_remainder": {"operation": operation}}));
+    }
+    keeps_bits(&json!({"kind": "dlrm", "embedding_dim": 8, "mixed_dims": {}}));
+}
+
+fn keeps_bits(config: &Value) {
+    let (layout, config, rows) = (frappe(), model(config), 61);
     let mut rng = dlrm::data::rng::Rng::new(1, 0);
-    let bags = layout.tables.iter().map(|t| one_hot((0..rows).map(|_| rng.below(t.rows) as u32).collect())).collect();
+    let multi_hot = |t: &Table| {
+        let mut bags = Bags::new(false);
+        for _ in 0..rows {
+            // Few ids, so that rows are touched several times.
+            bags.ids.extend((0..rng.below(4)).map(|_| rng.below(t.rows.min(40)) as u32));
+            bags.offsets.push(bags.ids.len() as u32);
+        }
+        bags
+    };
+    let bags = layout.tables.iter().map(multi_hot).collect();
     let batch =
         Batch { dense: Vec::new(), bags, labels: (0..rows).map(|i| (i % 3 == 0) as u8 as f32).collect(), weights: None, groups: None };
     let run = |threads| {
         let network = Network::new(&config, &layout, 7, Isa::detect()).expect("a network");
         let tables = TableOptimizer::Adagrad { lr: 0.1, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };
-        let optimizer = Optimizer::new(network.weights(), DenseOptimizer::Sgd { lr: 0.1, momentum: 0.9, l2: 0.0 }, tables, None);
+        let optimizer = Optimizer::new(network.weights(), DenseOptimizer::Sgd { lr: 0.1, momentum: 0.9, l2: 0.0 }, tables, Some(1.0));
         let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 8, lanes: 4 }, threads).expect("a pool");
         let rates = learner.optimizer().base_rates();
         let losses: Vec<f64> = (0..4).map(|_| learner.step(&batch, rates).expect("a finite loss")).collect();
@@ -252,4 +268,45 @@ fn dropout_and_batch_norm_keep_bits_at_any_thread_count() {
     for threads in [2, 3, 8] {
         assert_eq!(run(threads), one, "{threads} threads");
     }
+}
+
+#[test]
+fn tables_that_cannot_be_compressed() {
+    let build = |config: Value, layout: &Layout| {
+        let error = model(&config).build(&mut dlrm::nn::Builder::new(layout)).err().expect("a mistake");
+        error.to_string()
+    };
+    let plain = frappe();
+    for collisions in [0, 1] {
+        let found = build(json!({"kind": "dlrm", "quotient_remainder": {"collisions": collisions}}), &plain);
+        assert_eq!(found, format!("model.quotient_remainder.collisions: expected at least 2, found {collisions}"));
+    }
+    let found = build(json!({"kind": "dlrm", "quotient_remainder": {}, "mixed_dims": {}}), &plain);
+    assert!(found.contains("one of model.quotient_remainder, model.mixed_dims"), "{found}");
+    let found = build(json!({"kind": "dlrm", "mixed_dims": {"temperature": -0.1}}), &plain);
+    assert!(found.contains("model.mixed_dims.temperature") && found.contains("-0.1"), "{found}");
+    let found = build(json!({"kind": "dlrm", "pooling": "learned", "quotient_remainder": {}}), &plain);
+    assert!(found.contains("pooling of feature \"f0\"") && found.contains("found learned"), "{found}");
+    let thin = json!({"kind": "dlrm", "embedding_dim": 1, "quotient_remainder": {"operation": "concat"}});
+    assert!(build(thin, &plain).contains("embedding_dim of feature \"f0\""));
+    let mut clash = frappe();
+    clash.tables[2].name = "t0.quotient".into();
+    let found = build(json!({"kind": "dlrm", "quotient_remainder": {}}), &clash);
+    assert!(found.contains("table tables.t0.quotient"), "{found}");
+}
+
+#[test]
+fn a_width_of_the_schema_goes_before_compression() {
+    let mut layout = frappe();
+    layout.features[1].embedding_dim = Some(3);
+    let tables = |config: Value| {
+        let mut builder = dlrm::nn::Builder::new(&layout);
+        model(&config).build(&mut builder).expect("a model");
+        builder.tables().take(3).map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect::<Vec<_>>()
+    };
+    let expected = [("tables.t0.quotient", 240, 16), ("tables.t0.remainder", 4, 16), ("tables.t1", 4083, 3)];
+    assert_eq!(tables(json!({"kind": "dlrm", "quotient_remainder": {}})), expected.map(|(name, r, d)| (name.to_owned(), r, d)));
+    // 16 · (3 / 958)^0.3 = 2.8, so 3, so 4.
+    let expected = [("tables.t0", 958, 4), ("tables.t1", 4083, 3), ("tables.t2", 8, 16)];
+    assert_eq!(tables(json!({"kind": "dlrm", "mixed_dims": {}})), expected.map(|(name, r, d)| (name.to_owned(), r, d)));
 }

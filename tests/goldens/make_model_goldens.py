@@ -133,9 +133,36 @@ class Pass:
         rows_of, out = {t["name"]: t["rows"] for t in self.layout["tables"]}, []
         for f, feature in enumerate(self.layout["features"]):
             name, rows = f"{prefix}.{feature['table']}", rows_of[feature["table"]]
+            compression, mixed = self.model.get("quotient_remainder"), self.model.get("mixed_dims")
+            if compression and rows > compression["threshold"]:
+                out.append(self.pooled_pairs(name, rows, dim, f, compression))
+                continue
+            if mixed and rows > mixed["threshold"]:
+                width = mixed_width(dim, rows, min(rows_of.values()), mixed)
+                narrow = pool(self(name, rows, width), "sum", self.batch["bags"][f], None, None)
+                out.append(narrow @ self(f"project.{feature['name']}.weight", dim, width).T
+                           if width != dim else narrow)
+                continue
             out.append(pool(self(name, rows, dim), "weighted" if feature["weighted"] else "sum",
                             self.batch["bags"][f], self.batch["weights"][f], None))
         return out
+
+    def pooled_pairs(self, name, rows, dim, f, compression):
+        """Shi et al. 2019: each id's vector is made of two rows; then the bag is summed."""
+        c, operation = compression["collisions"], compression["operation"]
+        right = dim // 2 if operation == "concat" else dim
+        left = dim - right if operation == "concat" else dim
+        quotient = self(f"{name}.quotient", -(-rows // c), left)
+        remainder = self(f"{name}.remainder", c, right)
+        sums = []
+        for bag in self.batch["bags"][f]:
+            total = torch.zeros(dim, dtype=quotient.dtype)
+            for i in bag:
+                q, r = quotient[i // c], remainder[i % c]
+                total = total + {"mult": lambda: q * r, "add": lambda: q + r,
+                                 "concat": lambda: torch.cat([q, r])}[operation]()
+            sums.append(total)
+        return torch.stack(sums)
 
     def embeddings(self):
         return self.pooled("tables", self.model["embedding_dim"])
@@ -296,12 +323,22 @@ def xdeepfm(p):
             p.linear("cin.output", maps, 1)[:, 0])
 
 
+def mixed_width(dim, rows, smallest, mixed):
+    """Ginart et al. 2019: the width of a table falls with its rows."""
+    width = round(max(1, dim * (smallest / rows) ** mixed["temperature"]))
+    return 2 ** round(math.log2(width)) if mixed["round"] else width
+
+
 def dlrm(p):
-    """DLRM with the interaction of DCN v2 (low rank) in the place of the dot products."""
+    """DLRM with dot products, or with the interaction of DCN v2 (low rank) in their place."""
     model = p.model
     v0 = p.hidden(p.dense, "bottom", model["bottom"] + [model["embedding_dim"]])
-    x0 = torch.cat([v0] + p.embeddings(), 1)
-    x = cross_layers(p, x0, model["cross_layers"], model["cross_rank"])
+    vectors = [v0] + p.embeddings()
+    if model["interaction"] == "dot":
+        x = torch.cat([v0] + [(vectors[i] * vectors[j]).sum(1, keepdim=True)
+                              for i in range(len(vectors)) for j in range(i)], 1)
+    else:
+        x = cross_layers(p, torch.cat(vectors, 1), model["cross_layers"], model["cross_rank"])
     return p.linear(f"top.{len(model['top'])}", p.hidden(x, "top", model["top"]), 1)[:, 0]
 
 
@@ -404,11 +441,14 @@ def finish(case, initial):
 # ------------------------------------------------------------------------------------------ cases
 
 
-def make_layout(dense, features, weighted=()):
-    """features: (name, table, rows) each."""
+def make_layout(dense, features, weighted=(), multi_hot=()):
+    """features: (name, table, rows) each. Weighted features are multi-hot too."""
     rows = {table: n for _, table, n in features}
     out = [{"name": name, "table": table, "weighted": name in weighted}
            for name, table, _ in features]
+    for feature in out:
+        if feature["name"] in multi_hot:
+            feature["multi_hot"] = True
     return {"dense": dense, "features": out,
             "tables": [{"name": table, "rows": n} for table, n in rows.items()]}
 
@@ -453,6 +493,16 @@ def model_cases():
     yield "xdeepfm_split_half", embedded("xdeepfm", cin=[6, 4], split_half=True), plain
     yield "dlrm_dcn", {"kind": "dlrm", "embedding_dim": 4, "bottom": [6], "top": [6],
                        "interaction": "dcn", "cross_layers": 2, "cross_rank": 3}, plain
+    # Only the tables of the first two are compressed; the first is multi-hot.
+    small = {"kind": "dlrm", "embedding_dim": 5, "bottom": [6], "top": [6], "interaction": "dot"}
+    large = make_layout(2, [("tag", "words", 11), ("hour", "hours", 9), ("device", "devices", 5)],
+                        multi_hot=["tag"])
+    for operation in ("mult", "add", "concat"):
+        yield (f"dlrm_quotient_remainder_{operation}",
+               {**small, "quotient_remainder": {"operation": operation, "collisions": 4,
+                                                "threshold": 8}}, large)
+    yield ("dlrm_mixed_dims",
+           {**small, "mixed_dims": {"temperature": 1.2, "threshold": 8, "round": False}}, large)
 
 
 def draw_batches(rng, model, layout):
@@ -462,7 +512,8 @@ def draw_batches(rng, model, layout):
               "features": [{"table": names.index(f["table"]),
                             "pooling": "weighted" if f["weighted"] else "sum"}
                            for f in layout["features"]]}
-    kinds = ["multi_hot" if f["weighted"] else "one_hot" for f in layout["features"]]
+    kinds = ["multi_hot" if f["weighted"] or f.get("multi_hot") else "one_hot"
+             for f in layout["features"]]
     batches = [draw_batch(rng, config, kinds, size) for size in BATCH_SIZES]
     if model.get("task") == "rating":
         for batch in batches:  # half stars

@@ -466,7 +466,9 @@ fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<&Sources<'_>>, t
     let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
     let mut mark = |batch: &Batch| {
         for slot in weights.slots() {
-            batch.bags[slot.feature].ids.iter().for_each(|&id| touched[slot.table][id as usize] = true);
+            for part in slot.parts() {
+                batch.bags[slot.feature].ids.iter().for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
+            }
         }
     };
     match stream {

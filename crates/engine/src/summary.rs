@@ -260,7 +260,7 @@ fn table_health(trained: &Trained) -> Vec<TableHealth> {
                 sum += norm;
                 max = max.max(norm);
             }
-            let used = weights.slots().iter().filter(|s| s.table == index).map(|s| counts[s.feature]);
+            let used = weights.slots().iter().filter(|s| s.parts().any(|p| p.table == index)).map(|s| counts[s.feature]);
             let used = used.fold(ValueCounts::default(), ValueCounts::plus);
             TableHealth {
                 name: table.name.clone(),

@@ -71,10 +71,10 @@ pub mod reference {
 }
 
 /// How many ids ahead a row is fetched: far enough to hide a miss to memory, near enough to stay cached.
-const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 
 #[inline(always)]
-fn prefetch(row: &[f32]) {
+pub(crate) fn prefetch(row: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in row.chunks(16) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

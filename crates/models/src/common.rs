@@ -1,4 +1,5 @@
 //! Parts that several models share: the linear part, field vectors, a deep tower, the two fields of a matrix factorization.
+use crate::compression::TableForm;
 use dlrm_data::batch::{Feature, Layout};
 use dlrm_data::schema::Pooling;
 use dlrm_nn::init::Init;
@@ -226,8 +227,10 @@ impl LinearPart {
         let dense = (n > 0).then(|| b.linear_with("linear.dense", (n, 1), Activation::Identity, Bias::Without, zero)).transpose()?;
         // A learned pooling weight would only duplicate the row's own weight.
         let pooling = |f: &Feature| f.pooling.filter(|&p| p == Pooling::Mean).unwrap_or(Pooling::Sum);
-        let slots: Vec<Slot> =
-            features.iter().map(|&feature| Slot { feature, dim: 1, pooling: pooling(&layout.features[feature]) }).collect();
+        let slots: Vec<Slot> = features
+            .iter()
+            .map(|&feature| Slot { feature, dim: 1, pooling: pooling(&layout.features[feature]), compression: None })
+            .collect();
         let rows = (!slots.is_empty()).then(|| b.embed("linear", &slots, Some(Init::Zero))).transpose()?;
         let bias = (bias == Bias::With).then(|| b.param("linear.bias", &[1], Init::Zero));
         Ok(LinearPart { dense, rows, bias })
@@ -277,11 +280,21 @@ impl FieldVectors {
     ///
     /// # Errors
     /// If a width is zero or features that share a table want different ones.
-    pub fn build(
+    pub fn build(b: &mut Builder<'_>, prefix: &str, features: &[usize], settings: (usize, Pooling, Option<Init>)) -> Result<Self> {
+        let forms = vec![TableForm::whole(settings.0); b.layout().tables.len()];
+        Self::build_as(b, prefix, features, settings, &forms)
+    }
+
+    /// The same with the form of each table of the layout. A width of the schema goes first.
+    ///
+    /// # Errors
+    /// As [`FieldVectors::build`], or if a compression cannot be.
+    pub fn build_as(
         b: &mut Builder<'_>,
         prefix: &str,
         features: &[usize],
         (dim, pooling, init): (usize, Pooling, Option<Init>),
+        forms: &[TableForm],
     ) -> Result<Self> {
         if dim == 0 {
             return Err(Error::new("model.embedding_dim", "at least 1", "0"));
@@ -291,7 +304,8 @@ impl FieldVectors {
             let f = &layout.features[feature];
             // Weights of the data are a pooling of their own.
             let default = if f.weighted { Pooling::Sum } else { pooling };
-            Slot { feature, dim: f.embedding_dim.unwrap_or(dim), pooling: f.pooling.unwrap_or(default) }
+            let TableForm { dim, compression } = forms[f.table];
+            Slot { feature, dim: f.embedding_dim.unwrap_or(dim), pooling: f.pooling.unwrap_or(default), compression }
         };
         let slots: Vec<Slot> = features.iter().map(slot).collect();
         let mut groups = Vec::new();

@@ -2,9 +2,10 @@
 //!
 //! Dense inputs [S, n] go through the bottom MLP to v_0 [S, D]; every categorical feature is an embedding
 //! bag v_1 … v_F; vectors interact pairwise by dot product; v_0 and the products go through the top MLP to
-//! the logit. Deviations from the reference: without dense inputs there is no v_0; a feature may have its own
-//! width d and is then projected to D (as the reference's mixed dimensions do).
+//! the logit. Large tables may be compressed (see `compression`). Deviations from the reference: without dense inputs
+//! there is no v_0; a feature may have its own width d and is then projected to D (as the reference's mixed dimensions do).
 use crate::common::{Biases, Deep, FieldVectors, HiddenActivation, Norm, Scorer, all_features};
+use crate::compression::{self, MixedDimsConfig, QuotientRemainderConfig};
 use crate::config::Model;
 use crate::cross::{Cross, CrossKind, CrossShape};
 use dlrm_data::schema::Pooling;
@@ -37,6 +38,12 @@ pub struct DlrmConfig {
     pub norm: Norm,
     /// Share of the top MLP's hidden units zeroed in training.
     pub dropout: f64,
+    /// Large tables as two small ones each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quotient_remainder: Option<QuotientRemainderConfig>,
+    /// Large tables narrower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixed_dims: Option<MixedDimsConfig>,
 }
 
 /// How vectors meet.
@@ -66,6 +73,8 @@ impl Default for DlrmConfig {
             cross_rank: 32,
             norm: Norm::None,
             dropout: 0.0,
+            quotient_remainder: None,
+            mixed_dims: None,
         }
     }
 }
@@ -84,7 +93,7 @@ impl Dlrm {
     /// Declares the parameters.
     ///
     /// # Errors
-    /// If a width is zero or nothing can interact.
+    /// If a width is zero, nothing can interact or tables cannot be compressed as asked.
     pub fn build(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let (layout, features, dim) = (b.layout(), all_features(b.layout()), config.embedding_dim);
         if dim == 0 {
@@ -94,7 +103,8 @@ impl Dlrm {
         let bottom_widths = [&config.bottom[..], &[dim]].concat();
         let bottom = (n > 0).then(|| b.mlp("bottom", n, &bottom_widths, Activation::Relu)).transpose()?;
         let init = config.embedding_std.map(Init::Normal);
-        let embeddings = FieldVectors::build(b, "tables", &features, (dim, config.pooling, init))?;
+        let forms = compression::forms(layout, dim, (config.quotient_remainder, config.mixed_dims))?;
+        let embeddings = FieldVectors::build_as(b, "tables", &features, (dim, config.pooling, init), &forms)?;
         let vectors = features.len() + usize::from(n > 0);
         let pairs = match config.interaction {
             Interaction::Dot => vectors * vectors.saturating_sub(1) / 2,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod common;
+pub mod compression;
 pub mod config;
 pub mod cross;
 pub mod dcn;
@@ -18,6 +19,7 @@ pub mod ncf;
 pub mod wide_deep;
 pub mod xdeepfm;
 
+pub use compression::{MixedDimsConfig, Operation, QuotientRemainderConfig};
 pub use config::{About, Model, ModelConfig};
 pub use dlrm::{DlrmConfig, Interaction};
 pub use lr::LrConfig;

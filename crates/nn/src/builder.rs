@@ -2,10 +2,12 @@
 //! looked at and refused; [`Builder::finish`] then allocates and initialises.
 use crate::error::{Error, Result};
 use crate::init::Init;
+use crate::slot::{QuotientRemainder, RowMap, RowSource, Slot, SlotSpec};
 use crate::tape::{Tape, Var};
-use crate::weights::{BatchNorm, GroupId, LINEAR, Param, ParamId, SlotSpec, Table, Weights};
+use crate::weights::{BatchNorm, GroupId, LINEAR, Param, ParamId, Table, Weights};
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Pooling;
+use dlrm_kernels::quotient_remainder::Combine;
 use dlrm_kernels::{Buffer, Isa};
 use std::ops::Range;
 
@@ -66,17 +68,6 @@ impl Mlp {
     }
 }
 
-/// One feature to embed.
-#[derive(Debug, Clone, Copy)]
-pub struct Slot {
-    /// Index in [`Layout::features`].
-    pub feature: usize,
-    /// Width.
-    pub dim: usize,
-    /// How pooled.
-    pub pooling: Pooling,
-}
-
 /// Whether the optimiser moves a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -100,10 +91,17 @@ impl ParamSpec {
 
 struct TableSpec {
     name: String,
+    /// The table of the layout whose ids it has rows for, and how an id finds its row.
+    ids: (usize, RowMap),
     rows: usize,
     dim: usize,
     learned: bool,
     init: Init,
+}
+
+/// As in the reference.
+fn default_init(rows: usize) -> Init {
+    Init::Uniform((1.0 / rows.max(1) as f64).sqrt())
 }
 
 /// Declares parameters.
@@ -207,40 +205,87 @@ impl<'a> Builder<'a> {
         Ok(Mlp { layers })
     }
 
-    /// Features embedded together, their vectors side by side. Tables are called `prefix.<name>` and are
-    /// shared by features that share ids. The default initialisation of the reference is uniform in ±√(1/rows).
+    /// Features embedded together, their vectors side by side. Tables are called `prefix.<name>` (or, of a compressed
+    /// feature, `prefix.<name>.quotient` and `prefix.<name>.remainder`) and are shared by features that share ids.
+    /// The default initialisation of the reference is uniform in ±√(1/rows).
     ///
     /// # Errors
-    /// If two features share a table but want other widths.
+    /// If two features share a table but want other widths, or a compression cannot be.
     pub fn embed(&mut self, prefix: &str, slots: &[Slot], init: Option<Init>) -> Result<GroupId> {
         let first = self.slots.len();
         for slot in slots {
-            let feature = &self.layout.features[slot.feature];
-            let table = &self.layout.tables[feature.table];
-            let name = format!("{prefix}.{}", table.name);
-            let learned = slot.pooling == Pooling::Learned;
-            let index = match self.tables.iter().position(|t| t.name == name) {
-                Some(index) if self.tables[index].dim != slot.dim => {
-                    let what = format!("embedding_dim of feature \"{}\"", feature.name);
-                    let expected = format!("{} as in the shared table {name}", self.tables[index].dim);
-                    return Err(Error::new(what, expected, slot.dim.to_string()));
-                }
-                Some(index) => index,
-                None if slot.dim == 0 => {
-                    return Err(Error::new(format!("embedding_dim of feature \"{}\"", feature.name), "at least 1", "0"));
-                }
-                None => {
-                    let init = init.unwrap_or(Init::Uniform((1.0 / table.rows.max(1) as f64).sqrt()));
-                    self.tables.push(TableSpec { name, rows: table.rows, dim: slot.dim, learned, init });
-                    self.tables.len() - 1
-                }
+            let rows = match slot.compression {
+                None => self.whole(prefix, slot, init)?,
+                Some(compression) => self.pair(prefix, slot, compression, init)?,
             };
-            self.tables[index].learned |= learned;
             let column = self.slots.last().map_or(0, |s| s.column + s.dim);
-            self.slots.push(SlotSpec { feature: slot.feature, table: index, pooling: slot.pooling, dim: slot.dim, column });
+            self.slots.push(SlotSpec { feature: slot.feature, rows, pooling: slot.pooling, dim: slot.dim, column });
         }
         self.groups.push(first..self.slots.len());
         Ok(GroupId(self.groups.len() as u32 - 1))
+    }
+
+    /// One table with a row for each id.
+    fn whole(&mut self, prefix: &str, slot: &Slot, init: Option<Init>) -> Result<RowSource> {
+        let own = self.layout.features[slot.feature].table;
+        let rows = self.layout.tables[own].rows;
+        let (name, learned) = (format!("{prefix}.{}", self.layout.tables[own].name), slot.pooling == Pooling::Learned);
+        let init = init.unwrap_or(default_init(rows));
+        let table = self.table(slot, TableSpec { name, ids: (own, RowMap::Whole), rows, dim: slot.dim, learned, init })?;
+        Ok(RowSource::Whole { table })
+    }
+
+    /// Two small tables whose rows are combined.
+    fn pair(&mut self, prefix: &str, slot: &Slot, compression: QuotientRemainder, init: Option<Init>) -> Result<RowSource> {
+        let QuotientRemainder { combine, collisions } = compression;
+        let feature = &self.layout.features[slot.feature];
+        let table = &self.layout.tables[feature.table];
+        if collisions < 2 {
+            let what = format!("collisions of the quotient-remainder table \"{}\"", table.name);
+            return Err(Error::new(what, "at least 2", collisions.to_string()));
+        }
+        if slot.pooling == Pooling::Learned {
+            let what = format!("pooling of feature \"{}\"", feature.name);
+            return Err(Error::new(what, "sum or mean: ids of a quotient-remainder table have no weights of their own", "learned"));
+        }
+        let widths = combine.widths(slot.dim);
+        if widths.0.min(widths.1) == 0 {
+            let what = format!("embedding_dim of feature \"{}\"", feature.name);
+            return Err(Error::new(what, "at least a column for quotient and for remainder", slot.dim.to_string()));
+        }
+        let mut part = |part: &str, map, rows, dim, init| {
+            let name = format!("{prefix}.{}.{part}", table.name);
+            self.table(slot, TableSpec { name, ids: (feature.table, map), rows, dim, learned: false, init })
+        };
+        let rows = (table.rows.div_ceil(collisions as usize), collisions as usize);
+        let of_quotient = init.unwrap_or(default_init(rows.0));
+        let quotient = part("quotient", RowMap::Quotient(collisions), rows.0, widths.0, of_quotient)?;
+        // Products start as the quotient's rows: of two small factors they would start near zero and learn slowly.
+        let of_remainder = if combine == Combine::Multiply { Init::Constant(1.0) } else { init.unwrap_or(default_init(rows.1)) };
+        let remainder = part("remainder", RowMap::Remainder(collisions), rows.1, widths.1, of_remainder)?;
+        Ok(RowSource::Pair { quotient, remainder, collisions, combine })
+    }
+
+    /// The index of the table that a slot reads: a declared one, or a new one.
+    fn table(&mut self, slot: &Slot, spec: TableSpec) -> Result<usize> {
+        let what = || format!("embedding_dim of feature \"{}\"", self.layout.features[slot.feature].name);
+        let Some(index) = self.tables.iter().position(|t| t.name == spec.name) else {
+            if slot.dim == 0 {
+                return Err(Error::new(what(), "at least 1", "0"));
+            }
+            self.tables.push(spec);
+            return Ok(self.tables.len() - 1);
+        };
+        let known = &mut self.tables[index];
+        if known.ids != spec.ids {
+            return Err(Error::new(format!("table {}", spec.name), "one meaning of this name", "tables of different ids"));
+        }
+        if known.dim != spec.dim {
+            let expected = format!("{} as in the shared table {}", known.dim, spec.name);
+            return Err(Error::new(what(), expected, spec.dim.to_string()));
+        }
+        known.learned |= spec.learned;
+        Ok(index)
     }
 
     /// Number of trained parameters declared: (dense, tables).

@@ -1,4 +1,5 @@
 //! What a recorded forward pass costs: multiply-adds per row, counted from the tape, so no model states its own.
+use crate::slot::SlotSpec;
 use crate::tape::{Op, Tape, Var};
 use dlrm_kernels::dot_interaction::Dims;
 
@@ -48,8 +49,11 @@ impl Tape<'_> {
         let (op, parameter, forward, backward) = match &node.op {
             Op::Dense => ("dense inputs", None, 0.0, 0.0),
             Op::Embed(group) => {
-                let names: Vec<String> = self.slots_of(*group).map(|s| weights.tables()[s.table].name.clone()).collect();
-                let ids: f64 = self.slots_of(*group).map(|s| s.dim as f64 * self.mean_ids(s.feature)).sum();
+                let parts = self.slots_of(*group).flat_map(|s| s.parts());
+                let names: Vec<String> = parts.map(|p| weights.tables()[p.table].name.clone()).collect();
+                // Every part of an id's vector is read and added (or multiplied) once.
+                let width = |s: &SlotSpec| s.parts().map(|p| p.dim).sum::<usize>() as f64;
+                let ids: f64 = self.slots_of(*group).map(|s| width(s) * self.mean_ids(s.feature)).sum();
                 let parameter = if let [only] = &names[..] { only.clone() } else { format!("{} tables", names.len()) };
                 ("embeddings", Some(parameter), ids, ids)
             }

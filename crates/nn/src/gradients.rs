@@ -142,6 +142,7 @@ impl Gradients {
         let mut index = RowIndex::default();
         index.build(weights, table, batch);
         let dy = self.embedding(weights.embedding_width());
+        index.multiply(weights, dy);
         let Table { dim, values, row_weights, .. } = &weights.tables[table];
         let mut all = RowGradients { dim: *dim, rows: index.rows().to_vec(), values: Vec::new(), row_weights: Vec::new() };
         let (mut plain, mut learned) = (vec![0.0; *dim], vec![0.0; *dim]);

@@ -457,6 +457,8 @@ impl Optimizer {
         self.step += 1;
         self.indices.par_iter_mut().enumerate().for_each(|(table, index)| index.build(weights, table, batch));
         reduce_lanes(weights, gradients);
+        let dy = gradients.embedding(weights.embedding_width());
+        self.indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
         let norm = self.clip_norm.map(|_| self.norm(weights, gradients));
         let scale = match (self.clip_norm, norm) {
             // As PyTorch's clip_grad_norm_.

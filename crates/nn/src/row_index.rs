@@ -1,11 +1,14 @@
 //! Which rows of a table a batch uses, and where: the ids sorted, so that each touched row is summed and
 //! updated once. The cost depends on the ids of the batch, never on the size of the table.
 use crate::gradients::EmbeddingGradients;
-use crate::weights::{SlotSpec, Weights};
+use crate::slot::{Part, RowMap};
+use crate::weights::Weights;
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::Isa;
 use dlrm_kernels::embedding::{Use, add_use};
+use dlrm_kernels::quotient_remainder::add_product;
+use rayon::prelude::*;
 
 /// The touched rows of one table.
 #[derive(Debug, Default)]
@@ -14,14 +17,27 @@ pub struct RowIndex {
     rows: Vec<u32>,
     /// Uses of row i: `starts[i]..starts[i + 1]`.
     starts: Vec<u32>,
-    /// Per use: batch row × number of slots + slot.
+    /// Per use: batch row × number of parts + part.
     places: Vec<u32>,
     /// Per use: factor of the pooling. Empty if all are 1.
     scales: Vec<f32>,
-    slots: Vec<SlotSpec>,
+    /// Per use: row of the table that multiplies this one's. Empty if there is none.
+    factors: Vec<u32>,
+    /// [rows, D] summed gradients, where other tables' values are part of them: those must be the values before the step,
+    /// which updates all tables at once. Else empty.
+    sums: Vec<f32>,
+    parts: Vec<Part>,
     keys: Vec<u64>,
     spare: Vec<u64>,
-    unsorted: (Vec<u32>, Vec<f32>),
+    unsorted: Unsorted,
+}
+
+/// Places, scales and factors of the uses in batch order.
+#[derive(Debug, Default)]
+struct Unsorted {
+    places: Vec<u32>,
+    scales: Vec<f32>,
+    factors: Vec<u32>,
 }
 
 impl RowIndex {
@@ -37,8 +53,9 @@ impl RowIndex {
 
     /// Indexes the ids of `table` in `batch`.
     pub fn build(&mut self, weights: &Weights, table: usize, batch: &Batch) {
-        self.slots.clear();
-        self.slots.extend(weights.slots.iter().filter(|s| s.table == table));
+        self.parts.clear();
+        self.parts.extend(weights.slots.iter().flat_map(|s| s.parts()).filter(|p| p.table == table));
+        self.sums.clear();
         self.collect(batch);
         let rows = weights.tables[table].rows as u64;
         sort_by_id(&mut self.keys, &mut self.spare, rows.saturating_sub(1));
@@ -47,20 +64,22 @@ impl RowIndex {
 
     /// Lists every use, in batch order.
     fn collect(&mut self, batch: &Batch) {
-        let (places, scales) = &mut self.unsorted;
+        let Unsorted { places, scales, factors } = &mut self.unsorted;
         self.keys.clear();
         places.clear();
         scales.clear();
-        let scaled = self.slots.iter().any(|s| s.pooling == Pooling::Mean || batch.bags[s.feature].weights.is_some());
-        for (ordinal, slot) in self.slots.iter().enumerate() {
-            let bags = &batch.bags[slot.feature];
+        factors.clear();
+        let scaled = self.parts.iter().any(|p| p.pooling == Pooling::Mean || batch.bags[p.feature].weights.is_some());
+        let multiplied = self.parts.iter().any(|p| p.factor.is_some());
+        for (ordinal, part) in self.parts.iter().enumerate() {
+            let bags = &batch.bags[part.feature];
             for (b, offsets) in bags.offsets.windows(2).enumerate() {
                 let range = offsets[0] as usize..offsets[1] as usize;
                 for e in range.clone() {
-                    self.keys.push((u64::from(bags.ids[e]) << 32) | places.len() as u64);
-                    places.push((b * self.slots.len() + ordinal) as u32);
+                    self.keys.push((u64::from(part.rows.row(bags.ids[e])) << 32) | places.len() as u64);
+                    places.push((b * self.parts.len() + ordinal) as u32);
                     if scaled {
-                        scales.push(match (slot.pooling, &bags.weights) {
+                        scales.push(match (part.pooling, &bags.weights) {
                             (Pooling::Mean, _) => 1.0 / range.len() as f32,
                             (Pooling::Sum, Some(weights)) => weights[e],
                             _ => 1.0,
@@ -68,16 +87,21 @@ impl RowIndex {
                     }
                 }
             }
+            if multiplied {
+                let rows = part.factor.map_or(RowMap::Whole, |(_, rows)| rows);
+                factors.extend(bags.ids.iter().map(|&id| rows.row(id)));
+            }
         }
     }
 
     /// Uses in the order of the sorted keys, and the boundaries between rows.
     fn gather(&mut self) {
-        let (places, scales) = &self.unsorted;
+        let Unsorted { places, scales, factors } = &self.unsorted;
         self.rows.clear();
         self.starts.clear();
         self.places.clear();
         self.scales.clear();
+        self.factors.clear();
         for (position, &key) in self.keys.iter().enumerate() {
             let (id, e) = ((key >> 32) as u32, key as u32 as usize);
             if self.rows.last() != Some(&id) {
@@ -88,24 +112,60 @@ impl RowIndex {
             if !scales.is_empty() {
                 self.scales.push(scales[e]);
             }
+            if !factors.is_empty() {
+                self.factors.push(factors[e]);
+            }
         }
         self.starts.push(self.keys.len() as u32);
+    }
+
+    /// Sums the gradients of all touched rows, if they depend on the values of other tables. Must follow
+    /// [`RowIndex::build`] before any table changes.
+    pub(crate) fn multiply(&mut self, weights: &Weights, dy: EmbeddingGradients<'_>) {
+        let Some(dim) = self.parts.first().map(|p| p.dim).filter(|_| self.parts.iter().any(|p| p.factor.is_some())) else { return };
+        let mut sums = std::mem::take(&mut self.sums);
+        sums.resize(self.rows.len() * dim, 0.0);
+        sums.par_chunks_mut(dim).with_min_len(ROWS).enumerate().for_each(|(i, sum)| self.sum_products(weights, i, dy, sum));
+        self.sums = sums;
+    }
+
+    /// The gradient of touched row `i`, in batch order: Σ scale · dy ⊙ factor.
+    fn sum_products(&self, weights: &Weights, i: usize, dy: EmbeddingGradients<'_>, sum: &mut [f32]) {
+        for e in self.starts[i] as usize..self.starts[i + 1] as usize {
+            let (part, at) = self.at(e, dy);
+            match part.factor {
+                None => add_use(weights.isa(), sum, at),
+                Some((table, _)) => {
+                    let factor = &weights.tables[table].values[self.factors[e] as usize * part.dim..][..part.dim];
+                    add_product(weights.isa(), sum, at, factor);
+                }
+            }
+        }
+    }
+
+    /// Use `e`.
+    fn at<'a>(&self, e: usize, dy: EmbeddingGradients<'a>) -> (&Part, Use<'a>) {
+        let place = self.places[e] as usize;
+        let (b, part) = match &self.parts[..] {
+            [only] => (place, only),
+            many => (place / many.len(), &many[place % many.len()]),
+        };
+        (part, Use { dy: dy.row(b, part.column, part.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) })
     }
 
     /// Sums the gradient of touched row `i`, in batch order: `plain` takes the uses without, `learned`
     /// those with learned pooling weights. Returns whether there was one of the latter.
     pub(crate) fn sum(&self, isa: Isa, i: usize, dy: EmbeddingGradients<'_>, plain: &mut [f32], learned: &mut [f32]) -> bool {
-        plain.fill(0.0);
         learned.fill(0.0);
+        if !self.sums.is_empty() {
+            plain.copy_from_slice(&self.sums[i * plain.len()..][..plain.len()]);
+            return false;
+        }
+        plain.fill(0.0);
         let mut any_learned = false;
         for e in self.starts[i] as usize..self.starts[i + 1] as usize {
-            let place = self.places[e] as usize;
-            let (b, slot) = match &self.slots[..] {
-                [only] => (place, only),
-                many => (place / many.len(), &many[place % many.len()]),
-            };
-            let at = Use { dy: dy.row(b, slot.column, slot.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) };
-            if slot.pooling == Pooling::Learned {
+            let (part, at) = self.at(e, dy);
+            if part.pooling == Pooling::Learned {
                 any_learned = true;
                 add_use(isa, learned, at);
             } else {
@@ -115,6 +175,9 @@ impl RowIndex {
         any_learned
     }
 }
+
+/// Rows that one task sums at least.
+const ROWS: usize = 256;
 
 /// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort,
 /// eight bits at a time, over the digits that ids can have.

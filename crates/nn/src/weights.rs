@@ -1,7 +1,7 @@
 //! All parameters of a model. Dense parameters lie in one flat buffer (so that reduction and update are
 //! single passes); tables each have their own, row-aligned memory.
 use crate::error::{Error, Result};
-use dlrm_data::schema::Pooling;
+use crate::slot::SlotSpec;
 use dlrm_kernels::matmul::{Packed, View};
 use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
@@ -57,21 +57,6 @@ impl Table {
         let own = self.name.split_once('.').map_or(self.name.as_str(), |(_, own)| own);
         format!("row_weights.{own}")
     }
-}
-
-/// One use of a table by a feature.
-#[derive(Debug, Clone, Copy)]
-pub struct SlotSpec {
-    /// Which bags of the batch.
-    pub feature: usize,
-    /// Which table.
-    pub table: usize,
-    /// How pooled.
-    pub pooling: Pooling,
-    /// Width.
-    pub dim: usize,
-    /// Column of its gradient in a shard's embedding gradients.
-    pub column: usize,
 }
 
 /// The parameters and running statistics of a batch normalisation, each `[N]`.
@@ -148,7 +133,7 @@ impl Weights {
         &self.tables
     }
 
-    /// Uses of tables by features, in the order in which models embed them.
+    /// Uses of tables (or pairs of them) by features, in the order in which models embed them.
     pub fn slots(&self) -> &[SlotSpec] {
         &self.slots
     }

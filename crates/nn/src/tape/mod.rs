@@ -11,11 +11,13 @@ pub use op::{Node, Op};
 
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
-use crate::weights::{GroupId, SlotSpec, Weights};
+use crate::slot::{RowSource, SlotSpec};
+use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::embedding::{self, BagsView, Pool};
 use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
+use dlrm_kernels::quotient_remainder::{self, Pair};
 use dlrm_kernels::{Isa, activation};
 use std::ops::Range;
 
@@ -154,15 +156,24 @@ impl<'a> Tape<'a> {
             let mut column = 0;
             for slot in slots {
                 let bags = &batch.bags[slot.feature];
-                let table = &weights.tables[slot.table];
-                let pool = match (slot.pooling, &bags.weights, &table.row_weights) {
+                let pool = match (slot.pooling, &bags.weights, weights.row_weights(slot.rows)) {
                     (Pooling::Learned, _, Some(rows)) => Pool::Learned(rows),
                     (Pooling::Mean, ..) => Pool::Mean,
                     (_, Some(weights), _) => Pool::Weighted(weights),
                     _ => Pool::Sum,
                 };
                 let view = BagsView { ids: &bags.ids, offsets: &bags.offsets[first..=first + rows] };
-                embedding::forward(isa, &mut y[column..], width, &table.values, slot.dim, view, pool);
+                let y = &mut y[column..];
+                match slot.rows {
+                    RowSource::Whole { table } => {
+                        embedding::forward(isa, y, width, &weights.tables[table].values, slot.dim, view, pool);
+                    }
+                    RowSource::Pair { quotient, remainder, collisions, combine } => {
+                        let (quotient, remainder) = (&weights.tables[quotient].values, &weights.tables[remainder].values);
+                        let pair = Pair { quotient, remainder, collisions, combine };
+                        quotient_remainder::forward(isa, y, width, pair, slot.dim, view, pool);
+                    }
+                }
                 column += slot.dim;
             }
         })
@@ -343,6 +354,14 @@ fn grown(scratch: &mut Vec<f32>, len: usize) -> &mut [f32] {
 }
 
 impl Weights {
+    /// Learned pooling weights of the rows that a slot reads.
+    fn row_weights(&self, rows: RowSource) -> Option<&[f32]> {
+        match rows {
+            RowSource::Whole { table } => self.tables[table].row_weights.as_deref(),
+            RowSource::Pair { .. } => None,
+        }
+    }
+
     /// Writes dy [S, width] of a group into the shard's embedding gradients.
     fn scatter(&self, group: GroupId, dy: &[f32], width: usize, into: &mut [f32]) {
         let slots = &self.slots[self.groups[group.0 as usize].clone()];

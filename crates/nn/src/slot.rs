@@ -1,0 +1,125 @@
+//! Where the vectors of a feature come from: one table, or two small ones whose rows are combined.
+use dlrm_data::schema::Pooling;
+use dlrm_kernels::quotient_remainder::Combine;
+
+/// A table of R rows kept as two of ⌈R / c⌉ and c rows (Shi et al. 2019, see [`dlrm_kernels::quotient_remainder`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotientRemainder {
+    /// What is done with the two rows of an id.
+    pub combine: Combine,
+    /// c, at least 2
+    pub collisions: u32,
+}
+
+/// One feature to embed.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    /// Index in [`dlrm_data::batch::Layout::features`].
+    pub feature: usize,
+    /// Width.
+    pub dim: usize,
+    /// How pooled.
+    pub pooling: Pooling,
+    /// How its table is compressed, if it is.
+    pub compression: Option<QuotientRemainder>,
+}
+
+/// The tables of a slot, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowSource {
+    /// A row for each id.
+    Whole {
+        /// Which.
+        table: usize,
+    },
+    /// Two rows for each id.
+    Pair {
+        /// Has row id / c.
+        quotient: usize,
+        /// Has row id % c.
+        remainder: usize,
+        /// c
+        collisions: u32,
+        /// What is done with them.
+        combine: Combine,
+    },
+}
+
+/// How an id finds its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowMap {
+    /// It is the row.
+    Whole,
+    /// id / c
+    Quotient(u32),
+    /// id % c
+    Remainder(u32),
+}
+
+impl RowMap {
+    /// The row of `id`.
+    pub fn row(self, id: u32) -> u32 {
+        match self {
+            RowMap::Whole => id,
+            RowMap::Quotient(collisions) => id / collisions,
+            RowMap::Remainder(collisions) => id % collisions,
+        }
+    }
+}
+
+/// One use of a table (or of a pair of them) by a feature.
+#[derive(Debug, Clone, Copy)]
+pub struct SlotSpec {
+    /// Which bags of the batch.
+    pub feature: usize,
+    /// Which tables.
+    pub rows: RowSource,
+    /// How pooled.
+    pub pooling: Pooling,
+    /// Width.
+    pub dim: usize,
+    /// Column of its gradient in a shard's embedding gradients.
+    pub column: usize,
+}
+
+/// What one table contributes to a slot.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// Which table.
+    pub table: usize,
+    /// How ids find its rows.
+    pub rows: RowMap,
+    /// Which bags of the batch.
+    pub feature: usize,
+    /// How pooled.
+    pub pooling: Pooling,
+    /// Width of its rows.
+    pub dim: usize,
+    /// Column of their gradient in a shard's embedding gradients.
+    pub column: usize,
+    /// The table whose rows multiply its own, and how ids find them.
+    pub factor: Option<(usize, RowMap)>,
+}
+
+impl SlotSpec {
+    /// The tables that it reads: one or two.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+        let SlotSpec { feature, rows, pooling, dim, column } = *self;
+        let part = |table, rows| Part { table, rows, feature, pooling, dim, column, factor: None };
+        let parts = match rows {
+            RowSource::Whole { table } => [Some(part(table, RowMap::Whole)), None],
+            RowSource::Pair { quotient, remainder, collisions, combine } => {
+                let (q, r) = (part(quotient, RowMap::Quotient(collisions)), part(remainder, RowMap::Remainder(collisions)));
+                let (left, right) = combine.widths(dim);
+                match combine {
+                    Combine::Multiply => {
+                        [Some(Part { factor: Some((r.table, r.rows)), ..q }), Some(Part { factor: Some((q.table, q.rows)), ..r })]
+                    }
+                    Combine::Add => [Some(q), Some(r)],
+                    Combine::Concat => [Some(Part { dim: left, ..q }), Some(Part { dim: right, column: column + left, ..r })],
+                }
+            }
+        };
+        parts.into_iter().flatten()
+    }
+}
