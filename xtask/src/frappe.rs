@@ -1,7 +1,7 @@
 //! The model family on Frappe_x1 beside the results that BARS publishes.
+use crate::run::{self, number, over_runs};
 use serde_json::Value;
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Test AUC and log loss.
 type Published = Option<(f64, f64)>;
@@ -25,56 +25,91 @@ const TRAIN: &str = "train.reconstructed.csv";
 /// Trains all recipes with three seeds on the files in `data`/frappe_x1 (or reads a finished `compare.json`) and prints a
 /// Markdown table.
 pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
-    let compared = match compared {
-        Some(path) => std::fs::read(path).map_err(|e| format!("{path}: {e}"))?,
-        None => compare(data)?,
+    let compared: Value = match compared {
+        Some(path) => {
+            let text = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
+            serde_json::from_slice(&text).map_err(|e| format!("{path}: {e}"))?
+        }
+        None => compare(data, &["--seeds".into(), "3".into()])?,
     };
-    let compared: Value = serde_json::from_slice(&compared).map_err(|e| e.to_string())?;
-    let models = compared["models"].as_array().cloned().unwrap_or_default();
-    println!(
-        "| model | test AUC | published | log loss | published | parameters | multiply-adds per row, training | training rows/s | best epoch |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("| model | test AUC | published | log loss | published | parameters | multiply-adds per row, training | best epoch |");
+    println!("|---|---|---|---|---|---|---|---|");
     for (recipe, name, published) in PUBLISHED {
-        let Some(model) = models.iter().find(|m| m["name"] == recipe) else { continue };
-        let over = |f: &dyn Fn(&Value) -> f64| {
-            let values: Vec<f64> = model["runs"].as_array().into_iter().flatten().map(f).collect();
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0);
-            (mean, variance.sqrt())
-        };
+        let Some(model) = of_name(&compared, recipe) else { continue };
         let test = |metric: &str| {
-            let (mean, sd) = over(&|run| run["test"][metric].as_f64().unwrap_or(f64::NAN));
+            let (mean, sd) = over_runs(&model, |run| number(&run["test"][metric]));
             format!("{mean:.5} ± {sd:.5}")
         };
         let (auc, log_loss) = published.map_or(("–".into(), "–".into()), |(a, l)| (format!("{a:.5}"), format!("{l:.5}")));
-        let mean = |key: &str| over(&|run| run[key].as_f64().unwrap_or(f64::NAN)).0;
-        let count = |key: &str| model[key].as_f64().unwrap_or(f64::NAN);
         println!(
-            "| {name} | {} | {auc} | {} | {log_loss} | {:.0} | {:.0} | {:.0} | {:.0} |",
+            "| {name} | {} | {auc} | {} | {log_loss} | {:.0} | {:.0} | {:.0} |",
             test("auc"),
             test("log_loss"),
-            count("table_parameters") + count("dense_parameters"),
-            count("training_multiply_adds"),
-            mean("rows_per_second"),
-            mean("best_epoch"),
+            number(&model["table_parameters"]) + number(&model["dense_parameters"]),
+            number(&model["training_multiply_adds"]),
+            over_runs(&model, |run| number(&run["best_epoch"])).0,
         );
     }
     Ok(())
 }
 
-fn compare(data: &str) -> Result<Vec<u8>, String> {
-    let data = Path::new(data).canonicalize().map_err(|e| format!("{data}: {e}"))?.join("frappe_x1");
-    let scratch = std::env::temp_dir().join(format!("dlrm-frappe-{}", std::process::id()));
-    let mut command = Command::new("cargo");
-    command.args(["run", "--release", "--quiet", "--", "--json", "compare", "--seeds", "3", "-o"]).arg(&scratch);
-    command.arg("--data-dir").arg(&data).arg("--config");
-    command.args(PUBLISHED.iter().map(|(recipe, ..)| format!("{RECIPES}/{recipe}.toml")));
-    if !data.join("train.csv").exists() {
-        command.args(["--set", &format!("input.paths=[\"{TRAIN}\"]")]);
+/// Seconds per epoch of all recipes here and in FuxiCTR, by turns, on one thread and on two. `python` has `fuxictr`.
+pub fn epochs(data: &str, python: &str) -> Result<(), String> {
+    println!("| model | dlrm, 1 thread | FuxiCTR, 1 thread | ratio | dlrm, 2 threads | FuxiCTR, 2 threads | ratio |");
+    println!("|---|---|---|---|---|---|---|");
+    let mut seconds = vec![[const { Vec::new() }; 4]; PUBLISHED.len()];
+    for _ in 0..ROUNDS {
+        for threads in [1, 2] {
+            let args = run::words(&format!("--seeds 1 --epochs 2 --threads {threads}"));
+            let ours = compare(data, &args)?;
+            for ((recipe, ..), of) in PUBLISHED.iter().zip(&mut seconds) {
+                let model = of_name(&ours, recipe).ok_or_else(|| format!("no {recipe} in the comparison"))?;
+                of[2 * threads - 2].push(number(&ours["rows"][0]) / over_runs(&model, |run| number(&run["rows_per_second"])).0);
+            }
+            for ((recipe, ..), of) in PUBLISHED.iter().zip(&mut seconds) {
+                of[2 * threads - 1].push(theirs(data, python, recipe, threads)?);
+            }
+        }
     }
-    let done = command.stderr(std::process::Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
-    // Left-overs in the temporary directory are the system's to clear.
-    let _ = std::fs::remove_dir_all(&scratch);
-    if done.status.success() { Ok(done.stdout) } else { Err("the comparison failed".into()) }
+    for ((_, name, _), mut of) in PUBLISHED.into_iter().zip(seconds) {
+        let [own1, other1, own2, other2] = of.each_mut().map(|values| median(values));
+        println!("| {name} | {own1:.2} | {other1:.2} | {:.1} | {own2:.2} | {other2:.2} | {:.1} |", other1 / own1, other2 / own2);
+    }
+    Ok(())
+}
+
+/// Turns of each side.
+const ROUNDS: usize = 2;
+
+/// The second of two epochs, in which nothing is done for the first time.
+fn theirs(data: &str, python: &str, recipe: &str, threads: usize) -> Result<f64, String> {
+    let data = run::directory(data, "frappe_x1")?;
+    let mut command = Command::new(python);
+    command.arg("benches/peers/fuxictr_frappe.py").arg(data).args(["--models", recipe, "--epochs", "2"]);
+    command.args(["--threads", &threads.to_string()]).stderr(Stdio::null());
+    let done = command.output().map_err(|e| format!("{python}: {e}"))?;
+    let printed = String::from_utf8_lossy(&done.stdout);
+    let found: Option<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back();
+    let found = found.ok_or_else(|| format!("{python} benches/peers/fuxictr_frappe.py printed nothing of {recipe}"))?;
+    Ok(number(&found["epoch_seconds"][1]))
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}
+
+fn of_name(compared: &Value, name: &str) -> Option<Value> {
+    compared["models"].as_array()?.iter().find(|m| m["name"] == name).cloned()
+}
+
+fn compare(data: &str, more: &[String]) -> Result<Value, String> {
+    let data = run::directory(data, "frappe_x1")?;
+    let mut args = more.to_vec();
+    if !data.join("train.csv").exists() {
+        args.push(format!("--set=input.paths=[\"{TRAIN}\"]"));
+    }
+    args.extend(["--data-dir".into(), data.display().to_string(), "--config".into()]);
+    args.extend(PUBLISHED.iter().map(|(recipe, ..)| format!("{RECIPES}/{recipe}.toml")));
+    run::dlrm("compare", &args)
 }

@@ -1,13 +1,17 @@
 //! Repository chores.
 //!
-//! `cargo xtask tidy` checks the rules that the compiler does not. `cargo xtask results DIR` trains the recipes on the data
-//! sets in DIR and prints the README's results table; `cargo xtask ratings DIR` that of the MovieLens folds, `cargo xtask frappe DIR`
-//! that of the model family beside its published results.
+//! `cargo xtask tidy` checks the rules that the compiler does not. The others make the README's tables from the data sets in
+//! DIR: `results DIR` (recipes), `ratings DIR` (MovieLens folds), `ncf DIR` (ranking), `comparisons DIR` (models on Adult and
+//! MovieLens 1M), `frappe DIR` (the model family beside published results), `frappe-epochs DIR PYTHON` (seconds per epoch
+//! beside FuxiCTR).
 #![forbid(unsafe_code)]
 
+mod comparison;
 mod frappe;
+mod ncf;
 mod ratings;
 mod results;
+mod run;
 mod tidy;
 
 use std::process::ExitCode;
@@ -19,9 +23,12 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::check(),
         ["results", data] => results::print(data),
         ["ratings", data] => ratings::print(data),
+        ["ncf", data] => ncf::print(data),
+        ["comparisons", data] => comparison::print(data),
+        ["frappe-epochs", data, python] => frappe::epochs(data, python),
         ["frappe", data] => frappe::print(data, None),
         ["frappe", data, compared] => frappe::print(data, Some(compared)),
-        _ => Err("expected `cargo xtask tidy` or `cargo xtask results|ratings|frappe DATA_DIR`".into()),
+        _ => Err("expected `cargo xtask tidy`, `cargo xtask results|ratings|ncf|comparisons|frappe DATA_DIR` or `cargo xtask frappe-epochs DATA_DIR PYTHON`".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

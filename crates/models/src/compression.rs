@@ -130,7 +130,9 @@ pub fn forms(
                 let found = config.temperature.to_string();
                 return Err(Error::new("model.mixed_dims.temperature", "a number of at least 0", found));
             }
-            let smallest = rows().min().unwrap_or(0);
+            // Crosses have no vectors.
+            let of_columns = |&(table, _): &(usize, usize)| layout.features.iter().any(|f| f.table == table && !f.crossed);
+            let smallest = rows().enumerate().filter(of_columns).map(|(_, rows)| rows).min().unwrap_or(0);
             Ok(choose(&|rows| TableForm::whole(config.width(dim, rows, smallest))))
         }
         (Some(_), Some(_)) => Err(Error::new("compression of the tables", "one of model.quotient_remainder, model.mixed_dims", "both")),

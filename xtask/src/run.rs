@@ -1,0 +1,47 @@
+//! Runs of the `dlrm` command, and what its reports say.
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The absolute path of a directory of data.
+pub fn directory(data: &str, name: &str) -> Result<PathBuf, String> {
+    Ok(Path::new(data).canonicalize().map_err(|e| format!("{data}: {e}"))?.join(name))
+}
+
+/// Runs `dlrm --json SUBCOMMAND … -o SCRATCH` and reads what it prints; its progress goes to standard error.
+pub fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
+    let scratch = std::env::temp_dir().join(format!("dlrm-{subcommand}-{}", std::process::id()));
+    let mut command = Command::new("cargo");
+    command.args(["run", "--release", "--quiet", "--", "--json", subcommand, "-o"]).arg(&scratch).args(args);
+    let done = command.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
+    // Left-overs in the temporary directory are the system's to clear.
+    let _ = std::fs::remove_dir_all(&scratch);
+    if !done.status.success() {
+        return Err(format!("dlrm {subcommand} failed"));
+    }
+    serde_json::from_slice(&done.stdout).map_err(|e| e.to_string())
+}
+
+/// Words as owned arguments.
+pub fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// Metrics of a candidate on the test rows of a training report.
+pub fn test(report: &Value, candidate: usize) -> Value {
+    let splits = report["candidates"][candidate]["splits"].as_array().cloned().unwrap_or_default();
+    splits.into_iter().find(|s| s["split"] == "test").unwrap_or(Value::Null)["metrics"].clone()
+}
+
+/// Mean and standard deviation of something over the runs of a compared model.
+pub fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
+    let values: Vec<f64> = model["runs"].as_array().into_iter().flatten().map(of).collect();
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0);
+    (mean, variance.sqrt())
+}
+
+/// A JSON number, or not a number.
+pub fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
