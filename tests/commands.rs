@@ -134,6 +134,19 @@ fn ratings_are_predicted_as_numbers() {
 }
 
 #[test]
+fn rows_with_labels_to_leave_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..500).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + i % 5)).collect();
+    fs::write(dir.path().join("ratings.csv"), format!("user,item,rating\n{rows}")).unwrap();
+    let schema = "label = { column = \"rating\", rule = \"rating >= 4\", leave_out = [\"3\"] }\ncategorical = [{ name = \"user\" }, { name = \"item\" }]\n";
+    fs::write(dir.path().join("schema.toml"), schema).unwrap();
+    works(dir.path(), &["train", "ratings.csv", "--schema", "schema.toml", "-q", "-o", "out"]);
+    let found = json(dir.path(), &["evaluate", "out", "ratings.csv", "--json"]);
+    assert_eq!((found["metrics"]["rows"].as_u64(), found["metrics"]["mean_label"].as_f64()), (Some(400), Some(0.5)));
+    assert_eq!(works(dir.path(), &["predict", "out", "ratings.csv"]).out.lines().count(), 501, "every row is scored");
+}
+
+#[test]
 fn an_interrupted_run_resumes_to_the_same_bytes() {
     let dir = scratch(3000);
     let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
