@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Arena, Gradients, Loss, Mode, Optimizer, Shape, Tape};
+use dlrm_nn::{Gradients, Loss, Mode, Optimizer, Shape, Tape};
 use rayon::prelude::*;
 
 /// A network in training.
@@ -77,18 +77,20 @@ impl Learner {
         }
         let lanes = gradients.lanes.par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
         pool.install(|| {
-            lanes.for_each_init(Worker::default, |worker, (lane, shards)| {
+            lanes.for_each(|(lane, shards)| {
                 lane.restart();
+                let mut gradient = Vec::new();
                 for (index, shard, sum) in shards {
                     let start = *index * shard_rows;
                     let range = start.min(rows)..(start + shard_rows).min(rows);
-                    let mut tape = Tape::new(network.weights(), batch, range.clone(), &mut worker.arena).with_mode(mode);
-                    let output = network.model().forward(&mut tape);
-                    worker.gradient.resize(range.len(), 0.0);
-                    let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                    let labels = &batch.labels[range];
-                    *sum = loss.forward_backward(&mut worker.gradient, tape.value(output), labels, weights, rows);
-                    tape.backward(output, &worker.gradient, lane, shard);
+                    network.with_arena(|arena| {
+                        let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
+                        let output = network.model().forward(&mut tape);
+                        gradient.resize(range.len(), 0.0);
+                        let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
+                        *sum = loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows);
+                        tape.backward(output, &gradient, lane, shard);
+                    });
                 }
             });
         });
@@ -119,13 +121,6 @@ impl Learner {
 /// Key of the dropout of the step after `steps` steps.
 fn step_key(seed: u64, steps: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(&steps.to_le_bytes(), seed)
-}
-
-/// Memory of a worker thread.
-#[derive(Default)]
-struct Worker {
-    arena: Arena,
-    gradient: Vec<f32>,
 }
 
 /// A pool of `threads` workers.

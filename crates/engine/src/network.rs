@@ -7,6 +7,7 @@ use dlrm_models::{Model, ModelConfig};
 use dlrm_nn::cost::Layer;
 use dlrm_nn::{Arena, Builder, Isa, Tape, Weights};
 use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 /// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
 const ROWS: usize = 128;
@@ -15,6 +16,8 @@ const ROWS: usize = 128;
 pub struct Network {
     model: Box<dyn Model>,
     weights: Weights,
+    /// Memory of tapes that are not in use: fresh memory would cost a page fault for every 4 kB, in every step.
+    arenas: Mutex<Vec<Arena>>,
 }
 
 impl Network {
@@ -25,7 +28,7 @@ impl Network {
     pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa) })
+        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default() })
     }
 
     /// The layers.
@@ -51,14 +54,26 @@ impl Network {
         tape.layers()
     }
 
+    /// Does `work` with the memory of a tape, which is kept for the next.
+    pub fn with_arena<R>(&self, work: impl FnOnce(&mut Arena) -> R) -> R {
+        // A panic elsewhere leaves nothing here that a tape would not overwrite.
+        let arenas = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut arena = arenas().pop().unwrap_or_default();
+        let done = work(&mut arena);
+        arenas().push(arena);
+        done
+    }
+
     /// Logits of all rows of `batch`, on the current rayon pool.
     pub fn logits(&self, batch: &Batch) -> Vec<f32> {
         let mut logits = vec![0.0; batch.len()];
-        logits.par_chunks_mut(ROWS).enumerate().for_each_init(Arena::default, |arena, (chunk, out)| {
+        logits.par_chunks_mut(ROWS).enumerate().for_each(|(chunk, out)| {
             let start = chunk * ROWS;
-            let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
-            let output = self.model.forward(&mut tape);
-            out.copy_from_slice(tape.value(output));
+            self.with_arena(|arena| {
+                let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
+                let output = self.model.forward(&mut tape);
+                out.copy_from_slice(tape.value(output));
+            });
         });
         logits
     }
