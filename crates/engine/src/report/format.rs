@@ -115,7 +115,8 @@ impl MetricFormat {
     /// The same with decimals enough to show two digits of `width`.
     pub(crate) fn resolving(self, width: f64) -> Self {
         let width = (width * self.scale).abs();
-        let needed = if width > 0.0 && width.is_finite() { (1.0 - width.log10().floor()).clamp(0.0, 9.0) } else { 0.0 };
+        // What is narrower than this is the rounding of sums.
+        let needed = if width > 1e-9 && width.is_finite() { (1.0 - width.log10().floor()).clamp(0.0, 9.0) } else { 0.0 };
         MetricFormat { decimals: self.decimals.max(needed as usize), ..self }
     }
 

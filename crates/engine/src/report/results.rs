@@ -93,6 +93,7 @@ impl Comparison {
         bootstrap: &Bootstrap,
     ) -> Result<Vec<Self>> {
         let metrics: &[Metric] = match model.0.task() {
+            Task::Binary if model.0.groups().is_some() => &[Metric::NdcgAt10, Metric::HitRateAt10, Metric::LogLoss, Metric::Auc],
             Task::Binary => &[Metric::LogLoss, Metric::Auc, Metric::Accuracy],
             Task::Rating => &[Metric::Rmse, Metric::Mae],
         };

@@ -62,9 +62,10 @@ impl Report {
         Verdict { tone: tone(comparisons), headline: self.headline(strongest, comparisons), sentences }
     }
 
-    /// What the verdict looks at, the optimised metric first.
+    /// What the verdict looks at, the optimised metric first; where rows have groups, how it ranks within them.
     pub(crate) fn headline_metrics(&self) -> [Metric; 2] {
         match self.task {
+            _ if self.comparisons.iter().any(|c| c.metric.needs_groups()) => [Metric::NdcgAt10, Metric::HitRateAt10],
             Task::Binary => [Metric::LogLoss, Metric::Auc],
             Task::Rating => [Metric::Rmse, Metric::Mae],
         }
