@@ -57,7 +57,11 @@ fn inputs(predictor: &Predictor) -> String {
         let kind = if column.multi.is_some() { "multi-valued" } else { "categorical" };
         vec![column.name.clone(), kind.into(), encoding_text(column), output::count(layout.tables[feature.table].rows as u64)]
     });
-    output::table(&["input", "kind", "encoding", "rows"], &dense.chain(categorical).collect::<Vec<_>>())
+    let crosses = schema.crosses.iter().map(|cross| {
+        let encoding = format!("hash into {} buckets", output::count(u64::from(cross.buckets)));
+        vec![cross.name(), "cross".into(), encoding, output::count(u64::from(cross.buckets) + 1)]
+    });
+    output::table(&["input", "kind", "encoding", "rows"], &dense.chain(categorical).chain(crosses).collect::<Vec<_>>())
 }
 
 /// The operations of a forward pass and what they cost per row.

@@ -53,40 +53,38 @@ pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// Seconds per epoch of all recipes here and in FuxiCTR, by turns, on one thread and on two. `python` has `fuxictr`.
+/// Seconds per epoch of all recipes here and in FuxiCTR, by turns, on two threads. `python` has `fuxictr`.
 pub fn epochs(data: &str, python: &str) -> Result<(), String> {
-    println!("| model | dlrm, 1 thread | FuxiCTR, 1 thread | ratio | dlrm, 2 threads | FuxiCTR, 2 threads | ratio |");
-    println!("|---|---|---|---|---|---|---|");
-    let mut seconds = vec![[const { Vec::new() }; 4]; PUBLISHED.len()];
+    let mut seconds = vec![[const { Vec::new() }; 2]; PUBLISHED.len()];
+    let mut flops = vec![0.0; PUBLISHED.len()];
     for _ in 0..ROUNDS {
-        for threads in [1, 2] {
-            let args = run::words(&format!("--seeds 1 --epochs 2 --threads {threads}"));
-            let ours = compare(data, &args)?;
-            for ((recipe, ..), of) in PUBLISHED.iter().zip(&mut seconds) {
-                let model = of_name(&ours, recipe).ok_or_else(|| format!("no {recipe} in the comparison"))?;
-                of[2 * threads - 2].push(number(&ours["rows"][0]) / over_runs(&model, |run| number(&run["rows_per_second"])).0);
-            }
-            for ((recipe, ..), of) in PUBLISHED.iter().zip(&mut seconds) {
-                of[2 * threads - 1].push(theirs(data, python, recipe, threads)?);
-            }
+        let ours = compare(data, &run::words(&format!("--seeds 1 --epochs 2 --threads {THREADS}")))?;
+        let rows = number(&ours["rows"][0]);
+        for (((recipe, ..), [own, other]), flops) in PUBLISHED.iter().zip(&mut seconds).zip(&mut flops) {
+            let model = of_name(&ours, recipe).ok_or_else(|| format!("no {recipe} in the comparison"))?;
+            own.push(rows / over_runs(&model, |run| number(&run["rows_per_second"])).0);
+            other.push(theirs(data, python, recipe)?);
+            *flops = 2.0 * rows * number(&model["training_multiply_adds"]);
         }
     }
-    for ((_, name, _), mut of) in PUBLISHED.into_iter().zip(seconds) {
-        let [own1, other1, own2, other2] = of.each_mut().map(|values| median(values));
-        println!("| {name} | {own1:.2} | {other1:.2} | {:.1} | {own2:.2} | {other2:.2} | {:.1} |", other1 / own1, other2 / own2);
+    println!("| model | dlrm, seconds | FuxiCTR, seconds | ratio | dlrm, GFLOP/s |\n|---|---|---|---|---|");
+    for (((_, name, _), mut of), flops) in PUBLISHED.into_iter().zip(seconds).zip(flops) {
+        let [own, other] = of.each_mut().map(|values| median(values));
+        println!("| {name} | {own:.2} | {other:.2} | {:.1} | {:.0} |", other / own, flops / own / 1e9);
     }
     Ok(())
 }
 
+const THREADS: usize = 2;
 /// Turns of each side.
 const ROUNDS: usize = 2;
 
 /// The second of two epochs, in which nothing is done for the first time.
-fn theirs(data: &str, python: &str, recipe: &str, threads: usize) -> Result<f64, String> {
+fn theirs(data: &str, python: &str, recipe: &str) -> Result<f64, String> {
     let data = run::directory(data, "frappe_x1")?;
     let mut command = Command::new(python);
     command.arg("benches/peers/fuxictr_frappe.py").arg(data).args(["--models", recipe, "--epochs", "2"]);
-    command.args(["--threads", &threads.to_string()]).stderr(Stdio::null());
+    command.args(["--threads", &THREADS.to_string()]).stderr(Stdio::null());
     let done = command.output().map_err(|e| format!("{python}: {e}"))?;
     let printed = String::from_utf8_lossy(&done.stdout);
     let found: Option<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back();

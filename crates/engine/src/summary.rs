@@ -130,6 +130,8 @@ fn slices(trained: &Trained, task: Task) -> Result<Vec<crate::metrics::slices::S
         .iter()
         .zip(&batch.bags)
         .zip(&texts)
+        // A bucket of a cross has no name that would mean anything.
+        .filter(|((feature, _), _)| !feature.crossed)
         .map(|((feature, values), text)| SliceColumn { name: &feature.name, values, text })
         .collect();
     Ok(worst_slices(&rows, &columns, SLICES)?)
