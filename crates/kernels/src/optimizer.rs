@@ -253,7 +253,7 @@ mod tests {
             let (mut w, mut z, mut n) = (vec![0.0; 37], vec![0.0; 37], vec![0.0; 37]);
             let mut want = [(0.0, 0.0, 0.0); 37];
             for step in 0..20 {
-                let g: Vec<f32> = (0..37).map(|i| ((i * 7 + step * 3) % 11) as f32 * 0.02 - 0.1).collect();
+                let g: Vec<f32> = (0..37).map(|i| ((i * 7 + step * 3) % 11) as f32 * 0.02 - 0.1 + (i % 4) as f32 * 0.05).collect();
                 ftrl(isa, &mut w, &mut z, &mut n, &g, a);
                 for (want, &g) in want.iter_mut().zip(&g) {
                     *want = reference::ftrl(*want, f64::from(g), settings);
