@@ -1,5 +1,5 @@
 //! Layers: sums, biases, activations, normalisation, dropout.
-use super::{Back, Inputs, Mode, Op, Tape, Var, gradient_of, grown, value};
+use super::{Back, Inputs, Mode, Op, Tape, Var, gradient_of, gradient_to_write, grown, value};
 use crate::weights::{BatchNorm, ParamId, Weights};
 use dlrm_kernels::activation::Curve;
 use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
@@ -151,8 +151,9 @@ impl Back<'_> {
         if let Some(bias) = bias {
             self.add_bias(dy, bias);
         }
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
-            matmul(isa, dx, k, rows, View::of(dy, n), weights.packed_backward(weight), Epilogue::Add);
+        if let Some((dx, first)) = gradient_to_write(self.nodes, (self.before, self.touched), self.rows, x) {
+            let epilogue = if first { Epilogue::Set } else { Epilogue::Add };
+            matmul(isa, dx, k, rows, View::of(dy, n), weights.packed_backward(weight), epilogue);
         }
     }
 
@@ -162,15 +163,17 @@ impl Back<'_> {
     }
 
     pub(super) fn add(&mut self, dy: &[f32], x: Var) {
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
-            elementwise::add(self.isa, dx, dy);
+        match gradient_to_write(self.nodes, (self.before, self.touched), self.rows, x) {
+            Some((dx, true)) => dx.copy_from_slice(dy),
+            Some((dx, false)) => elementwise::add(self.isa, dx, dy),
+            None => {}
         }
     }
 
     /// dx += the columns of dy from `column` on.
     pub(super) fn columns(&mut self, dy: &[f32], x: Var, column: usize) {
         let (own, width) = (self.width_of(x), self.width);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x).filter(|_| own > 0) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| own > 0) {
             for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(width)) {
                 dx.iter_mut().zip(&dy[column..column + own]).for_each(|(dx, &dy)| *dx += dy);
             }
@@ -180,7 +183,7 @@ impl Back<'_> {
     /// The columns of dx from `column` on += dy.
     pub(super) fn slice(&mut self, dy: &[f32], x: Var, column: usize) {
         let (own, width) = (self.width_of(x), self.width);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x).filter(|_| width > 0) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| width > 0) {
             for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(width)) {
                 dx[column..column + width].iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);
             }
@@ -189,7 +192,7 @@ impl Back<'_> {
 
     pub(super) fn sum_columns(&mut self, dy: &[f32], x: Var) {
         let n = self.width_of(x).max(1);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             for (dx, &dy) in dx.chunks_exact_mut(n).zip(dy) {
                 dx.iter_mut().for_each(|dx| *dx += dy);
             }
@@ -198,7 +201,7 @@ impl Back<'_> {
 
     pub(super) fn sum_blocks(&mut self, dy: &[f32], x: Var, blocks: usize) {
         let (isa, n) = (self.isa, self.width.max(1));
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             for (dx, dy) in dx.chunks_exact_mut(n * blocks).zip(dy.chunks_exact(n)) {
                 dx.chunks_exact_mut(n).for_each(|dx| elementwise::add(isa, dx, dy));
             }
@@ -207,7 +210,7 @@ impl Back<'_> {
 
     pub(super) fn curve(&mut self, dy: &[f32], x: Var, curve: Curve) {
         let x_value = self.value(x);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             activation::curve_backward(self.isa, dx, dy, x_value, curve);
         }
     }
@@ -215,7 +218,7 @@ impl Back<'_> {
     pub(super) fn prelu(&mut self, dy: &[f32], x: Var, slopes: ParamId) {
         let (x_value, slope_values) = (self.value(x), self.weights.values(slopes));
         let ds = self.lane.slot(self.weights, slopes);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             activation::prelu_backward(self.isa, dx, ds, dy, x_value, slope_values);
         }
     }
@@ -223,7 +226,7 @@ impl Back<'_> {
     pub(super) fn layer_norm(&mut self, dy: &[f32], x: Var, gain: ParamId, bias: ParamId) {
         let (x_value, gains) = (self.value(x), self.weights.values(gain));
         let [dgain, dbias] = self.lane.slots(self.weights, [gain, bias]);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             norm::layer_backward(self.isa, Into { dx, dgain, dbias }, dy, x_value, gains);
         }
     }
@@ -244,14 +247,14 @@ impl Back<'_> {
         let by = Columns { mean: means, scale, gain: weights.values(gain), bias: weights.values(bias) };
         let x_value = self.value(x);
         let [dgain, dbias] = self.lane.slots(weights, [gain, bias]);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             norm::batch_backward(self.isa, Into { dx, dgain, dbias }, dy, x_value, by, grown(self.scratch, 2 * width));
         }
     }
 
     pub(super) fn dropout(&mut self, dy: &[f32], x: Var, mode: Mode, (index, first_row, rate): (u32, usize, f32)) {
         let width = self.width;
-        if let (Some(dx), Some(by)) = (gradient_of(self.nodes, self.before, self.rows, x), dropout_at(mode, index, first_row, rate)) {
+        if let (Some(dx), Some(by)) = (gradient_of(self.nodes, (self.before, self.touched), self.rows, x), dropout_at(mode, index, first_row, rate)) {
             norm::dropout(self.isa, dx, dy, width, by);
         }
     }

@@ -32,6 +32,8 @@ pub struct Arena {
     inputs: Vec<Var>,
     values: Vec<f32>,
     gradients: Vec<f32>,
+    /// Whether the gradient of a node holds anything yet.
+    touched: Vec<bool>,
     scratch: Vec<f32>,
     saved: Vec<f32>,
     packed: Packed,
@@ -228,7 +230,10 @@ impl<'a> Tape<'a> {
         if gradients.len() < end {
             gradients.resize(end, 0.0);
         }
-        gradients[..end].fill(0.0);
+        let touched = &mut self.arena.touched;
+        touched.clear();
+        touched.resize(self.arena.nodes.len(), false);
+        touched[output.0 as usize] = true;
         let node = &self.arena.nodes[output.0 as usize];
         gradients[node.offset..][..self.rows * node.width].copy_from_slice(gradient);
         let width = self.weights.embedding_width();
@@ -241,12 +246,15 @@ impl<'a> Tape<'a> {
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
         let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
-        let Arena { nodes, inputs, values, gradients, scratch, saved, packed } = &mut *self.arena;
+        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, packed } = &mut *self.arena;
+        if !touched[index as usize] {
+            return; // The output does not depend on it.
+        }
         let Node { op, width, offset } = &nodes[index as usize];
         let (before, rest) = gradients.split_at_mut(*offset);
         // The dense inputs have no gradient and no room for one.
         let dy = if *op == Op::Dense { &mut [][..] } else { &mut rest[..rows * width] };
-        let mut back = Back { isa, rows, weights, nodes, values, dense, before, width: *width, lane, scratch };
+        let mut back = Back { isa, rows, weights, nodes, values, dense, before, touched, width: *width, lane, scratch };
         match *op {
             Op::Dense => {}
             Op::Embed(group) => weights.scatter(group, dy, *width, &mut shard.dy),
@@ -302,6 +310,7 @@ struct Back<'t> {
     values: &'t [f32],
     dense: &'t [f32],
     before: &'t mut [f32],
+    touched: &'t mut [bool],
     width: usize,
     lane: &'t mut Lane,
     scratch: &'t mut Vec<f32>,
@@ -339,10 +348,25 @@ fn value<'t>(nodes: &[Node], values: &'t [f32], dense: &'t [f32], rows: usize, x
     if node.op == Op::Dense { dense } else { &values[node.offset..][..rows * node.width] }
 }
 
-/// Room for the gradient of `x`; none for the dense inputs, which nothing learns from.
-fn gradient_of<'t>(nodes: &[Node], before: &'t mut [f32], rows: usize, x: Var) -> Option<&'t mut [f32]> {
+/// The gradient of `x` so far, to be added to; none for the dense inputs, which nothing learns from.
+fn gradient_of<'t>(nodes: &[Node], into: (&'t mut [f32], &mut [bool]), rows: usize, x: Var) -> Option<&'t mut [f32]> {
+    let (dx, first) = gradient_to_write(nodes, into, rows, x)?;
+    if first {
+        dx.fill(0.0);
+    }
+    Some(dx)
+}
+
+/// The same, and whether nothing has been added yet: then it is to be overwritten.
+fn gradient_to_write<'t>(
+    nodes: &[Node],
+    (before, touched): (&'t mut [f32], &mut [bool]),
+    rows: usize,
+    x: Var,
+) -> Option<(&'t mut [f32], bool)> {
     let node = &nodes[x.0 as usize];
-    (node.op != Op::Dense).then(|| &mut before[node.offset..][..rows * node.width])
+    let first = !std::mem::replace(&mut touched[x.0 as usize], true);
+    (node.op != Op::Dense).then(|| (&mut before[node.offset..][..rows * node.width], first))
 }
 
 /// At least `len` floats of scratch.

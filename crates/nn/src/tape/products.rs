@@ -106,21 +106,21 @@ impl Back<'_> {
     pub(super) fn dot_interaction(&mut self, dy: &[f32], x: Var, fields: usize, pairs: Pairs) {
         let d = Dims { rows: self.rows, fields, dim: self.width_of(x) / fields.max(1), pairs };
         let x_value = self.value(x);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             dot_interaction::backward_with(self.isa, dx, dy, x_value, d, grown(self.scratch, dot_interaction::scratch_len(d)));
         }
     }
 
     pub(super) fn second_order(&mut self, dy: &[f32], x: Var, fields: usize) {
         let (x_value, dim) = (self.value(x), self.width);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             interaction::second_order_backward(self.isa, dx, dy, x_value, fields, dim);
         }
     }
 
     pub(super) fn field_aware(&mut self, dy: &[f32], x: Var, fields: usize) {
         let (x_value, dim) = (self.value(x), self.width_of(x) / (fields * fields).max(1));
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             interaction::field_aware_backward(self.isa, dx, dy, x_value, fields, dim);
         }
     }
@@ -128,17 +128,17 @@ impl Back<'_> {
     pub(super) fn outer(&mut self, dy: &[f32], a: Var, b: Var, blocks: usize) {
         let shape = (self.width_of(a) / blocks, self.width_of(b) / blocks);
         let (a_value, b_value) = (self.value(a), self.value(b));
-        if let Some(da) = gradient_of(self.nodes, self.before, self.rows, a) {
+        if let Some(da) = gradient_of(self.nodes, (self.before, self.touched), self.rows, a) {
             interaction::outer_backward_left(self.isa, da, dy, b_value, shape);
         }
-        if let Some(db) = gradient_of(self.nodes, self.before, self.rows, b) {
+        if let Some(db) = gradient_of(self.nodes, (self.before, self.touched), self.rows, b) {
             interaction::outer_backward_right(self.isa, db, dy, a_value, shape);
         }
     }
 
     pub(super) fn transpose(&mut self, dy: &[f32], x: Var, fields: usize) {
         let dim = self.width / fields.max(1);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             add_transposed(dx, dy, dim, fields);
         }
     }
@@ -157,7 +157,7 @@ impl Back<'_> {
     pub(super) fn mul(&mut self, dy: &[f32], a: Var, b: Var) {
         for (own, other) in [(a, b), (b, a)] {
             let factor = self.value(other);
-            if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, own) {
+            if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, own) {
                 elementwise::add_product(self.isa, dx, dy, factor);
             }
         }
@@ -165,10 +165,10 @@ impl Back<'_> {
 
     pub(super) fn scale_rows(&mut self, dy: &[f32], x: Var, scales: Var) {
         let (x_value, factor) = (self.value(x), self.value(scales));
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             elementwise::add_scaled_rows(self.isa, dx, dy, factor);
         }
-        if let Some(ds) = gradient_of(self.nodes, self.before, self.rows, scales) {
+        if let Some(ds) = gradient_of(self.nodes, (self.before, self.touched), self.rows, scales) {
             elementwise::row_dots(self.isa, ds, dy, x_value);
         }
     }
@@ -176,7 +176,7 @@ impl Back<'_> {
     /// dx += y ⊙ (dy - <dy, y>)
     pub(super) fn softmax(&mut self, dy: &[f32], y: &[f32], x: Var) {
         let n = self.width.max(1);
-        if let Some(dx) = gradient_of(self.nodes, self.before, self.rows, x) {
+        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             for ((dx, dy), y) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n)).zip(y.chunks_exact(n)) {
                 let mean: f32 = dy.iter().zip(y).map(|(&dy, &y)| dy * y).sum();
                 dx.iter_mut().zip(dy).zip(y).for_each(|((dx, &dy), &y)| *dx += y * (dy - mean));
