@@ -254,7 +254,9 @@ impl Back<'_> {
 
     pub(super) fn dropout(&mut self, dy: &[f32], x: Var, mode: Mode, (index, first_row, rate): (u32, usize, f32)) {
         let width = self.width;
-        if let (Some(dx), Some(by)) = (gradient_of(self.nodes, (self.before, self.touched), self.rows, x), dropout_at(mode, index, first_row, rate)) {
+        if let (Some(dx), Some(by)) =
+            (gradient_of(self.nodes, (self.before, self.touched), self.rows, x), dropout_at(mode, index, first_row, rate))
+        {
             norm::dropout(self.isa, dx, dy, width, by);
         }
     }
