@@ -4,9 +4,9 @@
 /// vectorises the body anew inside each instruction set. `FMA` says whether a fused multiply-add is
 /// an instruction (without it `mul_add` would be a slow library call).
 macro_rules! bind {
-    ($(#[$meta:meta])* pub fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$meta])*
-        pub fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma")]

@@ -2,6 +2,7 @@
 //!
 //! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
 use crate::bind::fma;
+use crate::prefetch::prefetch;
 
 /// How a bag becomes one vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,18 +73,6 @@ pub mod reference {
 
 /// How many ids ahead a row is fetched: far enough to hide a miss to memory, near enough to stay cached.
 pub(crate) const AHEAD: usize = 16;
-
-#[inline(always)]
-pub(crate) fn prefetch(row: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(16) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64; a prefetch reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
-}
 
 #[inline(always)]
 fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {

@@ -9,6 +9,7 @@
 
 #[macro_use]
 mod bind;
+mod prefetch;
 
 pub mod activation;
 pub mod buffer;

@@ -9,6 +9,7 @@
 use crate::activation::reference::relu;
 use crate::buffer::Buffer;
 use crate::isa::{Isa, Level};
+use crate::prefetch::{FIRST_LEVEL, SECOND_LEVEL, prefetch_line};
 
 /// The definition.
 pub mod reference {
@@ -67,43 +68,95 @@ pub struct Packed {
 impl Packed {
     /// Packs `b` [k, n], reusing the memory where it suffices.
     pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
+        self.panels(isa, b, k, n).for_each(|panel| panel.pack());
+    }
+
+    /// The same panel by panel, for several threads; every one is to be packed.
+    pub fn panels<'a>(&'a mut self, isa: Isa, b: View<'a>, k: usize, n: usize) -> impl Iterator<Item = Panel<'a>> {
         assert!(b.holds(k, n), "B is smaller than {k} x {n}");
-        let panel = panel_width(isa.level());
-        let len = n.checked_next_multiple_of(panel).and_then(|width| width.checked_mul(k)).expect("the size of B overflows");
+        let width = panel_width(isa.level());
+        let len = n.checked_next_multiple_of(width).and_then(|columns| columns.checked_mul(k)).expect("the size of B overflows");
         if self.data.len() < len {
             self.data = Buffer::zeroed(len);
         }
-        (self.k, self.n, self.panel) = (k, n, panel);
-        for (p, out) in self.data[..len].chunks_exact_mut((panel * k).max(1)).enumerate() {
-            let first = p * panel;
-            let width = panel.min(n - first);
-            if b.column == 1 {
-                for (row, out) in out.chunks_exact_mut(panel).enumerate() {
-                    out[..width].copy_from_slice(&b.data[row * b.row + first..][..width]);
-                    out[width..].fill(0.0);
-                }
-            } else {
-                pack_strided(out, panel, View { data: &b.data[first * b.column..], ..b }, width);
+        (self.k, self.n, self.panel) = (k, n, width);
+        let panels = self.data[..len].chunks_exact_mut((width * k).max(1)).enumerate();
+        panels.map(move |(p, out)| Panel { isa, out, width, first: p * width, columns: width.min(n - p * width), b })
+    }
+}
+
+/// A panel to be packed.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    isa: Isa,
+    out: &'a mut [f32],
+    width: usize,
+    /// Its first column of B.
+    first: usize,
+    /// Its columns; the rest is padding.
+    columns: usize,
+    b: View<'a>,
+}
+
+impl Panel<'_> {
+    /// Packs it.
+    pub fn pack(self) {
+        let Panel { isa, out, width, first, columns, b } = self;
+        let b = View { data: &b.data[first * b.column..], ..b };
+        if b.column == 1 { pack_rows(isa, out, width, b, columns) } else { pack_columns(isa, out, width, b, columns) }
+    }
+}
+
+bind! {
+    /// Fills a panel of rows of `width` from the first `columns` of B, whose rows are contiguous.
+    fn pack_rows(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_rows_body
+}
+
+bind! {
+    /// The same for any strides, faster where B's columns are contiguous.
+    fn pack_columns(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_columns_body
+}
+
+/// Floats that are moved at once.
+const RUN: usize = 16;
+
+#[inline(always)]
+fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+    for (row, out) in out.chunks_exact_mut(width).enumerate() {
+        out[..columns].copy_from_slice(&b.data[row * b.row..][..columns]);
+        out[columns..].fill(0.0);
+    }
+}
+
+/// 16 rows at a time, so that every cache line of a column is read once and whole; in blocks that are transposed in
+/// registers.
+#[inline(always)]
+fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+    const N: usize = 4;
+    for (block, out) in out.chunks_mut(RUN * width).enumerate() {
+        let (first, rows) = (block * RUN, out.len() / width);
+        let (whole_rows, whole_columns) = if b.row == 1 { (rows / N * N, columns / N * N) } else { (0, 0) };
+        for j in (0..whole_columns).step_by(N) {
+            for r in (0..whole_rows).step_by(N) {
+                transpose::<N>(&mut out[r * width + j..], width, &b.data[j * b.column + first + r..], b.column);
             }
+        }
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let done = if row < whole_rows { whole_columns } else { 0 };
+            for (j, out) in out[..columns].iter_mut().enumerate().skip(done) {
+                *out = b.data[j * b.column + (first + row) * b.row];
+            }
+            out[columns..].fill(0.0);
         }
     }
 }
 
-/// Fills a panel from columns that are each (nearly) contiguous: 16 rows at a time, so that every cache line
-/// of a column is read once and whole.
-fn pack_strided(panel: &mut [f32], panel_width: usize, b: View<'_>, width: usize) {
-    const ROWS: usize = 16;
-    for (block, out) in panel.chunks_mut(ROWS * panel_width).enumerate() {
-        let rows = out.len() / panel_width;
-        for j in 0..width {
-            let from = &b.data[block * ROWS * b.row + j * b.column..];
-            for (row, out) in out.iter_mut().skip(j).step_by(panel_width).enumerate().take(rows) {
-                *out = from[row * b.row];
-            }
-        }
-        for out in out.chunks_exact_mut(panel_width) {
-            out[width..].fill(0.0);
-        }
+/// out[r, j] = from[j, r] for N rows and columns.
+#[inline(always)]
+fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
+    let columns: [[f32; N]; N] = std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
+    for r in 0..N {
+        *out[r * width..].first_chunk_mut().expect("a row of the block") = columns.map(|column| column[r]);
     }
 }
 
@@ -184,11 +237,56 @@ trait Vector: Copy {
 #[inline(always)]
 unsafe fn tiles<V: Vector>(call: Call<'_>) {
     let width = 2 * V::LANES;
-    for p in 0..call.b.n.div_ceil(width) {
+    // SAFETY: the caller's promise; `m` selects a tile of that height.
+    let done = unsafe {
+        match call.m {
+            1 => few_rows::<V, 1, 4>(&call),
+            2 => few_rows::<V, 2, 2>(&call),
+            3 => few_rows::<V, 3, 2>(&call),
+            _ => 0,
+        }
+    };
+    for p in done..call.b.n.div_ceil(width) {
         let columns = width.min(call.b.n - p * width);
         // SAFETY: the caller's promise; panel p exists and `columns` fit W vectors.
         unsafe { if columns > V::LANES { panel::<V, 2>(&call, p, columns) } else { panel::<V, 1>(&call, p, columns) } }
     }
+}
+
+/// R rows are all there are: P panels at a time, as one alone would wait for its few chains of multiply-adds. Returns
+/// the number of panels done, a multiple of P.
+///
+/// # Safety
+/// As [`tiles`]; A and C have R rows.
+#[inline(always)]
+unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(call: &Call<'_>) -> usize {
+    let (width, k) = (2 * V::LANES, call.b.k);
+    let whole = call.b.n / width / P * P;
+    for p in (0..whole).step_by(P) {
+        // SAFETY: panels p..p + P exist, are whole, and hold k · width floats each; so do R rows of A and C.
+        unsafe {
+            let panels: [*const f32; P] = std::array::from_fn(|q| call.b.data.as_ptr().add((p + q) * width * k));
+            let mut acc = [[[V::splat(0.0); 2]; P]; R];
+            for at in 0..k {
+                for (q, panel) in panels.iter().enumerate() {
+                    let columns: [V; 2] = std::array::from_fn(|v| V::load(panel.add(at * width + v * V::LANES)));
+                    for (r, acc) in acc.iter_mut().enumerate() {
+                        let x = V::splat(*call.a.add(r * call.a_row + at * call.a_column));
+                        for (acc, &column) in acc[q].iter_mut().zip(&columns) {
+                            *acc = x.fma(column, *acc);
+                        }
+                    }
+                }
+            }
+            for (r, acc) in acc.into_iter().enumerate() {
+                for (v, acc) in acc.into_iter().flatten().enumerate() {
+                    let column = p * width + v * V::LANES;
+                    finish(acc, call.c.add(r * call.stride + column), column, call.epilogue);
+                }
+            }
+        }
+    }
+    whole
 }
 
 /// All rows times the first `columns` columns of panel `p`, which are W vectors wide: a narrow last panel
@@ -198,29 +296,49 @@ unsafe fn tiles<V: Vector>(call: Call<'_>) {
 /// As [`tiles`]; panel p exists and has that many columns.
 #[inline(always)]
 unsafe fn panel<V: Vector, const W: usize>(call: &Call<'_>, p: usize, columns: usize) {
-    let mut i = 0;
-    while i < call.m {
-        let rows = V::MR.min(call.m - i);
+    let tiles = call.m.div_ceil(V::MR);
+    for tile_index in 0..tiles {
+        // Of nearly equal height: a last tile of one or two rows would wait for its few chains of multiply-adds.
+        let [i, end] = [tile_index, tile_index + 1].map(|t| t * call.m / tiles);
+        let (rows, ahead) = (end - i, Ahead::of(call, p, tile_index, tiles));
         // SAFETY: rows i..i + rows exist; `rows` selects a tile of that height.
         unsafe {
             match rows {
-                14 => tile::<V, W, 14>(call, i, p, columns),
-                13 => tile::<V, W, 13>(call, i, p, columns),
-                12 => tile::<V, W, 12>(call, i, p, columns),
-                11 => tile::<V, W, 11>(call, i, p, columns),
-                10 => tile::<V, W, 10>(call, i, p, columns),
-                9 => tile::<V, W, 9>(call, i, p, columns),
-                8 => tile::<V, W, 8>(call, i, p, columns),
-                7 => tile::<V, W, 7>(call, i, p, columns),
-                6 => tile::<V, W, 6>(call, i, p, columns),
-                5 => tile::<V, W, 5>(call, i, p, columns),
-                4 => tile::<V, W, 4>(call, i, p, columns),
-                3 => tile::<V, W, 3>(call, i, p, columns),
-                2 => tile::<V, W, 2>(call, i, p, columns),
-                _ => tile::<V, W, 1>(call, i, p, columns),
+                14 => tile::<V, W, 14>(call, i, p, columns, ahead),
+                13 => tile::<V, W, 13>(call, i, p, columns, ahead),
+                12 => tile::<V, W, 12>(call, i, p, columns, ahead),
+                11 => tile::<V, W, 11>(call, i, p, columns, ahead),
+                10 => tile::<V, W, 10>(call, i, p, columns, ahead),
+                9 => tile::<V, W, 9>(call, i, p, columns, ahead),
+                8 => tile::<V, W, 8>(call, i, p, columns, ahead),
+                7 => tile::<V, W, 7>(call, i, p, columns, ahead),
+                6 => tile::<V, W, 6>(call, i, p, columns, ahead),
+                5 => tile::<V, W, 5>(call, i, p, columns, ahead),
+                4 => tile::<V, W, 4>(call, i, p, columns, ahead),
+                3 => tile::<V, W, 3>(call, i, p, columns, ahead),
+                2 => tile::<V, W, 2>(call, i, p, columns, ahead),
+                _ => tile::<V, W, 1>(call, i, p, columns, ahead),
             }
         }
-        i += rows;
+    }
+}
+
+/// What a tile fetches for the next panel while it computes: the weights of a model do not fit the second-level cache,
+/// and a panel that came from further away would hold up its first tile.
+#[derive(Clone, Copy)]
+struct Ahead {
+    from: *const f32,
+    /// Floats per step of k.
+    step: usize,
+}
+
+impl Ahead {
+    /// The share of tile `tile` of `tiles` of the panel after `p`.
+    fn of(call: &Call<'_>, p: usize, tile: usize, tiles: usize) -> Self {
+        let (len, panel) = (call.b.panel * call.b.k, call.b.panel);
+        let step = panel.div_ceil(tiles);
+        // Behind the last panel nothing is read: a prefetch may point anywhere.
+        Ahead { from: call.b.data.as_ptr().wrapping_add((p + 1) * len + tile * step * call.b.k), step }
     }
 }
 
@@ -229,8 +347,14 @@ unsafe fn panel<V: Vector, const W: usize>(call: &Call<'_>, p: usize, columns: u
 /// # Safety
 /// As [`panel`]; rows i..i + R exist.
 #[inline(always)]
-unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: usize, p: usize, columns: usize) {
+unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: usize, p: usize, columns: usize, mut ahead: Ahead) {
     let (width, k) = (2 * V::LANES, call.b.k);
+    // Where the result goes is fetched while it is computed.
+    for r in 0..R {
+        for v in 0..W {
+            prefetch_line::<FIRST_LEVEL>(call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES));
+        }
+    }
     // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
     unsafe {
         let mut b = call.b.data.as_ptr().add(p * width * k);
@@ -246,6 +370,8 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: us
             }
             a = a.wrapping_add(call.a_column);
             b = b.add(width);
+            prefetch_line::<SECOND_LEVEL>(ahead.from);
+            ahead.from = ahead.from.wrapping_add(ahead.step);
         }
         for (r, acc) in acc.into_iter().enumerate() {
             let c = call.c.add((i + r) * call.stride + p * width);

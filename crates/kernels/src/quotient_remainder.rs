@@ -5,7 +5,8 @@
 //! first and pooled then. (The reference DLRM pools both tables and combines the sums, which for products and bags of
 //! several ids is another model.)
 use crate::bind::fma;
-use crate::embedding::{AHEAD, BagsView, Pool, Use, prefetch};
+use crate::embedding::{AHEAD, BagsView, Pool, Use};
+use crate::prefetch::prefetch;
 
 /// How the two rows of an id become its vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
