@@ -67,35 +67,7 @@ impl Learner {
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
         let Learner { network, optimizer, gradients, loss, pool } = self;
-        let (rows, shape) = (batch.len(), gradients.shape);
-        let mode = Mode::Training { key: step_key(network.weights().seed(), optimizer.steps()) };
-        let shard_rows = shape.rows_per_shard(rows);
-        gradients.resize(rows);
-        let mut shards: Vec<Vec<_>> = (0..shape.lanes).map(|_| Vec::new()).collect();
-        for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
-            shards[index % shape.lanes].push((index, shard, 0.0));
-        }
-        let lanes = gradients.lanes.par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
-        pool.install(|| {
-            lanes.for_each(|(lane, shards)| {
-                lane.restart();
-                let mut gradient = Vec::new();
-                for (index, shard, sum) in shards {
-                    let start = *index * shard_rows;
-                    let range = start.min(rows)..(start + shard_rows).min(rows);
-                    network.with_arena(|arena| {
-                        let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
-                        let output = network.model().forward(&mut tape);
-                        gradient.resize(range.len(), 0.0);
-                        let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                        *sum = loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows);
-                        tape.backward(output, &gradient, lane, shard);
-                    });
-                }
-            });
-        });
-        // Shard sums in the order of the rows, whatever lane they were in.
-        (0..shape.shards(rows)).map(|index| shards[index % shape.lanes][index / shape.lanes].2).sum()
+        pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch))
     }
 
     /// One step on `batch`; returns its mean loss before the update.
@@ -103,19 +75,55 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let loss = self.forward_backward(batch);
-        if !loss.is_finite() {
-            return Err(Error::Diverged { step: self.optimizer.steps() + 1, loss });
-        }
-        let Learner { network, optimizer, gradients, pool, .. } = self;
-        pool.install(|| optimizer.step(network.weights_mut(), gradients, batch, rates));
-        Ok(loss)
+        let Learner { network, optimizer, gradients, loss, pool } = self;
+        // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
+        pool.install(|| {
+            let loss = differentiate(network, optimizer.steps(), gradients, loss, batch);
+            if !loss.is_finite() {
+                return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
+            }
+            optimizer.step(network.weights_mut(), gradients, batch, rates);
+            Ok(loss)
+        })
     }
 
     /// Logits of `batch`.
     pub fn logits(&self, batch: &Batch) -> Vec<f32> {
         self.pool.install(|| self.network.logits(batch))
     }
+}
+
+/// Mean loss of the batch after `steps` steps, and its gradients. Uses the current rayon pool.
+fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss: &Loss, batch: &Batch) -> f64 {
+    let (rows, shape) = (batch.len(), gradients.shape);
+    let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
+    let shard_rows = shape.rows_per_shard(rows);
+    gradients.resize(rows);
+    let used = shape.lanes_of(rows);
+    let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
+    for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
+        shards[index % used].push((index, shard, 0.0));
+    }
+    let lanes = gradients.lanes[..used].par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
+    lanes.for_each(|(lane, shards)| {
+        lane.restart();
+        let mut gradient = Vec::new();
+        for (index, shard, sum) in shards {
+            let start = *index * shard_rows;
+            let range = start.min(rows)..(start + shard_rows).min(rows);
+            network.with_arena(|arena| {
+                let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
+                let output = network.model().forward(&mut tape);
+                gradient.resize(range.len(), 0.0);
+                let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
+                *sum = loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows);
+                tape.backward(output, &gradient, lane, shard);
+            });
+        }
+        lane.settle(network.weights());
+    });
+    // Shard sums in the order of the rows, whatever lane they were in.
+    (0..shape.shards(rows)).map(|index| shards[index % used][index / used].2).sum()
 }
 
 /// Key of the dropout of the step after `steps` steps.

@@ -67,14 +67,20 @@ impl Network {
     /// Logits of all rows of `batch`, on the current rayon pool.
     pub fn logits(&self, batch: &Batch) -> Vec<f32> {
         let mut logits = vec![0.0; batch.len()];
-        logits.par_chunks_mut(ROWS).enumerate().for_each(|(chunk, out)| {
+        let score = |(chunk, out): (usize, &mut [f32])| {
             let start = chunk * ROWS;
             self.with_arena(|arena| {
                 let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
                 let output = self.model.forward(&mut tape);
                 out.copy_from_slice(tape.value(output));
             });
-        });
+        };
+        if logits.len() <= ROWS {
+            // Another thread would take longer to wake than this takes.
+            logits.chunks_mut(ROWS).enumerate().for_each(score);
+        } else {
+            logits.par_chunks_mut(ROWS).enumerate().for_each(score);
+        }
         logits
     }
 }

@@ -1,7 +1,7 @@
 //! Which rows of a table a batch uses, and where: the ids sorted, so that each touched row is summed and
 //! updated once. The cost depends on the ids of the batch, never on the size of the table.
 use crate::gradients::EmbeddingGradients;
-use crate::slot::{Part, RowMap};
+use crate::slot::{Part, RowMap, SlotSpec};
 use crate::weights::Weights;
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
@@ -51,14 +51,13 @@ impl RowIndex {
         self.starts[i] as usize
     }
 
-    /// Indexes the ids of `table` in `batch`.
-    pub fn build(&mut self, weights: &Weights, table: usize, batch: &Batch) {
+    /// Indexes the ids of a table (its number and its rows) in `batch`, which `slots` use.
+    pub fn build(&mut self, slots: &[SlotSpec], (table, rows): (usize, usize), batch: &Batch) {
         self.parts.clear();
-        self.parts.extend(weights.slots.iter().flat_map(|s| s.parts()).filter(|p| p.table == table));
+        self.parts.extend(slots.iter().flat_map(|s| s.parts()).filter(|p| p.table == table));
         self.sums.clear();
         self.collect(batch);
-        let rows = weights.tables[table].rows as u64;
-        sort_by_id(&mut self.keys, &mut self.spare, rows.saturating_sub(1));
+        sort_by_id(&mut self.keys, &mut self.spare, (rows as u64).saturating_sub(1));
         self.gather();
     }
 

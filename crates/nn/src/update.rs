@@ -1,6 +1,6 @@
 //! Applies one step's gradients to ranges of parameters, in parallel.
-use crate::gradients::EmbeddingGradients;
-use crate::optimizer::{CHUNK, DenseOptimizer, TableOptimizer, TableState, ftrl};
+use crate::gradients::{CHUNK, EmbeddingGradients};
+use crate::optimizer::{DenseOptimizer, TableOptimizer, TableState, ftrl};
 use crate::row_index::RowIndex;
 use crate::weights::Table;
 use dlrm_kernels::optimizer::{self as kernel, Adam};
@@ -8,16 +8,20 @@ use dlrm_kernels::{Buffer, Isa, elementwise};
 use rayon::prelude::*;
 
 /// A step of the dense parameters.
+#[derive(Clone, Copy)]
 pub(crate) struct DenseStep {
     pub optimizer: DenseOptimizer,
     pub lr: f64,
     pub step: u64,
+    /// Factor on every gradient (clipping).
+    pub scale: f32,
     pub isa: Isa,
 }
 
 impl DenseStep {
-    pub(crate) fn run(&self, w: &mut [f32], state: &mut [Buffer], g: &[f32]) {
-        let chunks = w.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+    /// Updates `w` by the chunks of its gradient.
+    pub(crate) fn run<'g>(&self, w: &mut [f32], state: &mut [Buffer], g: impl IndexedParallelIterator<Item = &'g mut [f32]>) {
+        let chunks = w.par_chunks_mut(CHUNK).zip(g);
         match state {
             [] => chunks.for_each(|(w, g)| self.apply(w, [], g)),
             [s] => chunks.zip(s.par_chunks_mut(CHUNK)).for_each(|((w, g), s)| self.apply(w, [s], g)),
@@ -28,8 +32,11 @@ impl DenseStep {
         }
     }
 
-    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &[f32]) {
+    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &mut [f32]) {
         let (isa, lr) = (self.isa, self.lr as f32);
+        if self.scale != 1.0 {
+            g.iter_mut().for_each(|g| *g *= self.scale);
+        }
         match (self.optimizer, &mut state[..]) {
             (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => kernel::momentum(isa, w, v, g, lr, momentum as f32, l2 as f32),
             (DenseOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),

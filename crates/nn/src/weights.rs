@@ -219,14 +219,13 @@ impl Weights {
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.
     pub fn repack(&mut self) {
-        let Weights { params, dense, layers, isa, .. } = self;
-        layers.par_iter_mut().for_each(|layer| {
-            let param = &params[layer.param];
-            let (n, k) = (param.shape[0], param.shape[1]);
-            let w = View::of(&dense[param.range.clone()], k);
-            layer.forward.pack(*isa, w.transposed(), k, n);
-            layer.backward.pack(*isa, w, n, k);
-        });
+        self.packing().1.run();
+    }
+
+    /// The tables, and beside them the renewal of the packed matrices.
+    pub(crate) fn packing(&mut self) -> (&mut [Table], Packing<'_>) {
+        let Weights { params, dense, layers, tables, isa, .. } = self;
+        (tables, Packing { params, dense, layers, isa: *isa })
     }
 
     fn layer(&self, id: ParamId) -> &Layer {
@@ -242,5 +241,29 @@ impl Weights {
     /// W [N, K], packed.
     pub(crate) fn packed_backward(&self, id: ParamId) -> &Packed {
         &self.layer(id).backward
+    }
+}
+
+/// The packed forms of all matrices, to be renewed.
+pub(crate) struct Packing<'a> {
+    params: &'a [Param],
+    dense: &'a [f32],
+    layers: &'a mut [Layer],
+    isa: Isa,
+}
+
+impl Packing<'_> {
+    /// Packs, panel by panel on the current rayon pool: layers differ too much in size to be shared evenly.
+    pub(crate) fn run(&mut self) {
+        let Packing { params, dense, layers, isa } = self;
+        let panels: Vec<_> = layers
+            .iter_mut()
+            .flat_map(|Layer { param, forward, backward }| {
+                let (n, k) = (params[*param].shape[0], params[*param].shape[1]);
+                let w = View::of(&dense[params[*param].range.clone()], k);
+                forward.panels(*isa, w.transposed(), k, n).chain(backward.panels(*isa, w, n, k))
+            })
+            .collect();
+        panels.into_par_iter().for_each(|panel| panel.pack());
     }
 }

@@ -14,7 +14,7 @@ use crate::row_index::RowIndex;
 use crate::update;
 use crate::weights::{Table, Weights};
 use dlrm_data::Batch;
-use dlrm_kernels::{Buffer, elementwise};
+use dlrm_kernels::{Buffer, Isa, elementwise};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -165,44 +165,61 @@ impl Optimizer {
     /// Returns the global norm of the gradients where clipping asks for it.
     pub fn step(&mut self, weights: &mut Weights, gradients: &mut Gradients, batch: &Batch, rates: Rates) -> Option<f64> {
         self.step += 1;
-        self.indices.par_iter_mut().enumerate().for_each(|(table, index)| index.build(weights, table, batch));
-        reduce_lanes(weights, gradients);
+        let isa = weights.isa();
+        let mut indices = std::mem::take(&mut self.indices);
+        let linear = self.linear_range(weights);
+        let Weights { slots, tables, dense, .. } = &mut *weights;
+        let build = |(table, index): (usize, &mut RowIndex)| index.build(slots, (table, tables[table].rows), batch);
+        // Nothing of the dense parameters depends on the ids, except through the norm.
+        rayon::join(
+            || indices.par_iter_mut().enumerate().for_each(build),
+            || match self.clip_norm {
+                None => self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates),
+                Some(_) => gradients.reduce(isa),
+            },
+        );
         let dy = gradients.embedding(weights.embedding_width());
-        self.indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
+        indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
+        self.indices = indices;
         let norm = self.clip_norm.map(|_| self.norm(weights, gradients));
         let scale = match (self.clip_norm, norm) {
             // As PyTorch's clip_grad_norm_.
             (Some(clip), Some(norm)) if norm > clip => (clip / (norm + 1e-6)) as f32,
             _ => 1.0,
         };
-        if scale != 1.0 {
-            gradients.lanes[0].dense[..weights.trained].par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
-        }
-        let isa = weights.isa();
-        let linear = self.linear_range(weights);
-        let dense = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, isa };
-        dense.run(&mut weights.dense[..linear.start], &mut self.dense_state, &gradients.dense()[..linear.start]);
-        if let Some(optimizer) = self.linear {
-            let dense = update::DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..dense };
-            dense.run(&mut weights.dense[linear.clone()], &mut self.linear_state, &gradients.dense()[linear]);
+        if norm.is_some() {
+            self.dense_step((isa, scale), &mut weights.dense, linear, gradients, rates);
         }
         weights.update_statistics(gradients.dense(), batch.len());
         let dy = gradients.embedding(weights.embedding_width());
-        let rule = |optimizer: TableOptimizer, lr| update::Rule {
-            optimizer,
-            lr,
-            all_rows: match optimizer {
-                TableOptimizer::Adam { .. } => true,
-                // Its λ2 is in the weights that a row has had since it was touched.
-                TableOptimizer::Ftrl { .. } => false,
-                _ => self.l2_rows == L2Rows::All,
-            },
-        };
-        let (common, linear) = (rule(self.tables, rates.tables), self.linear.map(|linear| rule(linear, rates.linear)));
+        let (common, linear) = (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
         let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
-        tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
-        weights.repack();
+        let (values, mut packing) = weights.packing();
+        rayon::join(|| tables.run(values, &mut self.table_state, &self.indices, dy), || packing.run());
         norm
+    }
+
+    /// Sums the lanes and updates the dense parameters, chunk by chunk; those of the linear part, `linear`, by their own rule.
+    fn dense_step(&mut self, (isa, scale): (Isa, f32), w: &mut [f32], linear: Range<usize>, gradients: &mut Gradients, rates: Rates) {
+        let common = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
+        common.run(&mut w[..linear.start], &mut self.dense_state, gradients.sums(isa, 0..linear.start));
+        if let Some(optimizer) = self.linear {
+            let own = update::DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };
+            own.run(&mut w[linear.clone()], &mut self.linear_state, gradients.sums(isa, linear.clone()));
+        }
+        // Behind them lie the statistics of batch normalisation, which only want to be summed.
+        gradients.sums(isa, linear.end..w.len()).for_each(|_| {});
+    }
+
+    /// How tables with this optimiser are updated.
+    fn rule(&self, optimizer: TableOptimizer, lr: f64) -> update::Rule {
+        let all_rows = match optimizer {
+            TableOptimizer::Adam { .. } => true,
+            // Its λ2 is in the weights that a row has had since it was touched.
+            TableOptimizer::Ftrl { .. } => false,
+            _ => self.l2_rows == L2Rows::All,
+        };
+        update::Rule { optimizer, lr, all_rows }
     }
 
     /// Global norm over dense gradients and summed row gradients.
@@ -214,24 +231,5 @@ impl Optimizer {
             .map(|t| update::squared_norm(weights.isa(), &weights.tables[t], &self.indices[t], dy))
             .collect();
         (dense + tables.iter().sum::<f64>()).sqrt()
-    }
-}
-
-/// Floats of a dense parameter range that one task handles.
-pub(crate) const CHUNK: usize = 1 << 14;
-
-/// Sums all lanes into lane 0 as a fixed tree: (0+1)+(2+3) and so on.
-fn reduce_lanes(weights: &Weights, gradients: &mut Gradients) {
-    let isa = weights.isa();
-    gradients.lanes.par_iter_mut().for_each(|lane| lane.settle(weights));
-    let mut width = 1;
-    while width < gradients.lanes.len() {
-        for pair in gradients.lanes.chunks_mut(2 * width) {
-            if let (left, [right, ..]) = pair.split_at_mut(width.min(pair.len())) {
-                let sums = left[0].dense.par_chunks_mut(CHUNK).zip(right.dense.par_chunks(CHUNK));
-                sums.for_each(|(left, right)| elementwise::add(isa, left, right));
-            }
-        }
-        width *= 2;
     }
 }

@@ -173,10 +173,11 @@ impl Back<'_> {
     /// dx += the columns of dy from `column` on.
     pub(super) fn columns(&mut self, dy: &[f32], x: Var, column: usize) {
         let (own, width) = (self.width_of(x), self.width);
-        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| own > 0) {
-            for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(width)) {
-                dx.iter_mut().zip(&dy[column..column + own]).for_each(|(dx, &dy)| *dx += dy);
-            }
+        let dx = gradient_to_write(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| own > 0);
+        let Some((dx, first)) = dx else { return };
+        for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(width)) {
+            let dy = &dy[column..column + own];
+            if first { dx.copy_from_slice(dy) } else { elementwise::add(self.isa, dx, dy) }
         }
     }
 

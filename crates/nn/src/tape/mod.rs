@@ -236,12 +236,11 @@ impl<'a> Tape<'a> {
         touched[output.0 as usize] = true;
         let node = &self.arena.nodes[output.0 as usize];
         gradients[node.offset..][..self.rows * node.width].copy_from_slice(gradient);
-        let width = self.weights.embedding_width();
-        shard.dy.clear();
-        shard.dy.resize(self.rows * width, 0.0);
+        shard.start(self.weights, self.rows);
         for index in (0..=output.0).rev() {
             self.backward_node(index, lane, shard);
         }
+        shard.settle(self.weights);
     }
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
@@ -257,7 +256,7 @@ impl<'a> Tape<'a> {
         let mut back = Back { isa, rows, weights, nodes, values, dense, before, touched, width: *width, lane, scratch };
         match *op {
             Op::Dense => {}
-            Op::Embed(group) => weights.scatter(group, dy, *width, &mut shard.dy),
+            Op::Embed(group) => shard.add(weights, group, dy),
             Op::Linear { x, weight, bias, activation, blocks } => {
                 if activation == Activation::Relu {
                     activation::relu_backward(isa, dy, &values[*offset..][..rows * width]);
@@ -383,16 +382,6 @@ impl Weights {
         match rows {
             RowSource::Whole { table } => self.tables[table].row_weights.as_deref(),
             RowSource::Pair { .. } => None,
-        }
-    }
-
-    /// Writes dy [S, width] of a group into the shard's embedding gradients.
-    fn scatter(&self, group: GroupId, dy: &[f32], width: usize, into: &mut [f32]) {
-        let slots = &self.slots[self.groups[group.0 as usize].clone()];
-        let Some(first) = slots.first().filter(|_| width > 0) else { return };
-        // Slots of a group are neighbours, so a row is one run.
-        for (into, dy) in into.chunks_exact_mut(self.embedding_width()).zip(dy.chunks_exact(width)) {
-            into[first.column..first.column + width].iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy);
         }
     }
 }
