@@ -32,6 +32,16 @@ impl Buffer {
         Buffer { data, len }
     }
 
+    /// Makes it hold at least `len` floats, keeping its contents; what is new is zero.
+    pub fn grow(&mut self, len: usize) {
+        if len > self.len {
+            // By half more at least, so that growing bit by bit copies little.
+            let mut larger = Buffer::zeroed(len.max(self.len + self.len / 2));
+            larger[..self.len].copy_from_slice(self);
+            *self = larger;
+        }
+    }
+
     fn layout(len: usize) -> Layout {
         let bytes = len.checked_mul(4).expect("length overflows");
         let align = if bytes >= 2 * HUGE { HUGE } else { LINE };
@@ -115,6 +125,8 @@ mod tests {
             assert!(buffer.iter().all(|&x| x == 0.0));
             buffer.fill(2.0);
             assert_eq!(&*buffer.clone(), &*buffer);
+            buffer.grow(len + 1);
+            assert!(buffer.len() > len && buffer[..len].iter().all(|&x| x == 2.0) && buffer[len..].iter().all(|&x| x == 0.0));
         }
     }
 }

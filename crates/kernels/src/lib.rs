@@ -9,7 +9,6 @@
 
 #[macro_use]
 mod bind;
-mod prefetch;
 
 pub mod activation;
 pub mod buffer;
@@ -23,6 +22,7 @@ pub mod loss;
 pub mod matmul;
 pub mod norm;
 pub mod optimizer;
+pub mod prefetch;
 pub mod quotient_remainder;
 pub mod real;
 

@@ -1,4 +1,4 @@
-//! Hints that memory will be needed.
+//! Hints that memory will be needed. They change nothing but the time that it takes.
 
 /// Into the first-level cache.
 pub(crate) const FIRST_LEVEL: i32 = 3;
@@ -17,9 +17,9 @@ pub(crate) fn prefetch_line<const LEVEL: i32>(at: *const f32) {
     let _ = at;
 }
 
-/// Fetches a row of a table.
+/// Fetches a row (of a table, say) into the first-level cache.
 #[inline(always)]
-pub(crate) fn prefetch(row: &[f32]) {
+pub fn prefetch(row: &[f32]) {
     for line in row.chunks(16) {
         prefetch_line::<FIRST_LEVEL>(line.as_ptr());
     }

@@ -7,6 +7,7 @@ use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::Isa;
 use dlrm_kernels::embedding::{Use, add_use};
+use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::quotient_remainder::add_product;
 use rayon::prelude::*;
 
@@ -163,6 +164,9 @@ impl RowIndex {
         plain.fill(0.0);
         let mut any_learned = false;
         for e in self.starts[i] as usize..self.starts[i + 1] as usize {
+            if e + USES_AHEAD < self.places.len() {
+                prefetch(self.at(e + USES_AHEAD, dy).1.dy);
+            }
             let (part, at) = self.at(e, dy);
             if part.pooling == Pooling::Learned {
                 any_learned = true;
@@ -175,27 +179,35 @@ impl RowIndex {
     }
 }
 
+/// How many uses ahead a gradient is fetched: sorted by row, they lie anywhere in the batch.
+const USES_AHEAD: usize = 8;
+
 /// Rows that one task sums at least.
 const ROWS: usize = 256;
 
-/// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort,
-/// eight bits at a time, over the digits that ids can have.
+/// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort over the digits
+/// that ids can have, in larger digits where there are many keys.
 fn sort_by_id(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
-    let digits = (64 - largest.leading_zeros()).div_ceil(8);
+    if keys.len() < 1 << 14 { sort_by_digits::<8, 256>(keys, spare, largest) } else { sort_by_digits::<11, 2048>(keys, spare, largest) }
+}
+
+/// The same in digits of `BITS` bits, which have `VALUES` values.
+fn sort_by_digits<const BITS: u32, const VALUES: usize>(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
+    let digits = (64 - largest.leading_zeros()).div_ceil(BITS);
     spare.clear();
     spare.resize(keys.len(), 0);
     for digit in 0..digits {
-        let shift = 32 + 8 * digit;
-        let mut counts = [0u32; 256];
-        for key in &*keys {
-            counts[(key >> shift) as usize & 255] += 1;
+        let value = |key: u64| (key >> (32 + BITS * digit)) as usize & (VALUES - 1);
+        let mut counts = [0u32; VALUES];
+        for &key in &*keys {
+            counts[value(key)] += 1;
         }
         let mut start = 0;
         for count in &mut counts {
             start += std::mem::replace(count, start);
         }
         for &key in &*keys {
-            let at = &mut counts[(key >> shift) as usize & 255];
+            let at = &mut counts[value(key)];
             spare[*at as usize] = key;
             *at += 1;
         }
@@ -215,5 +227,10 @@ mod tests {
         expected.sort_unstable();
         sort_by_id(&mut keys, &mut Vec::new(), 70_000);
         assert_eq!(keys, expected);
+        let mut many: Vec<u64> = (0..20_000u64).map(|e| ((e * 7919 % 70_001) << 32) | e).collect();
+        let mut expected = many.clone();
+        expected.sort_unstable();
+        sort_by_id(&mut many, &mut Vec::new(), 70_000);
+        assert_eq!(many, expected);
     }
 }

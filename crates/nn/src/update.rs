@@ -4,6 +4,7 @@ use crate::optimizer::{DenseOptimizer, TableOptimizer, TableState, ftrl};
 use crate::row_index::RowIndex;
 use crate::weights::Table;
 use dlrm_kernels::optimizer::{self as kernel, Adam};
+use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::{Buffer, Isa, elementwise};
 use rayon::prelude::*;
 
@@ -98,6 +99,20 @@ struct Task<'a> {
     row_weights_state: Vec<&'a mut [f32]>,
 }
 
+impl Task<'_> {
+    /// Fetches row `at` with its state.
+    fn prefetch(&self, at: usize) {
+        let row = at * self.dim..(at + 1) * self.dim;
+        prefetch(&self.values[row.clone()]);
+        for state in &self.state {
+            prefetch(if self.rule.per_row() { &state[at..=at] } else { &state[row.clone()] });
+        }
+    }
+}
+
+/// How many touched rows ahead one is fetched: far enough to hide a miss to memory.
+const ROWS_AHEAD: usize = 8;
+
 /// Uses of rows that one task handles, so that a single large table still feeds several threads.
 const USES: usize = 8192;
 
@@ -161,6 +176,9 @@ impl TableStep {
                     self.update_row(&mut task, row, zero, Some(0.0));
                 }
                 untouched_from = id + 1;
+            }
+            if let Some(&next) = task.index.rows()[..task.touched.end].get(i + ROWS_AHEAD) {
+                task.prefetch(next as usize - task.first);
             }
             let any_learned = task.index.sum(self.isa, i, dy, plain, learned);
             let at = id - task.first;

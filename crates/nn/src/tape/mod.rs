@@ -18,7 +18,7 @@ use dlrm_data::schema::Pooling;
 use dlrm_kernels::embedding::{self, BagsView, Pool};
 use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
 use dlrm_kernels::quotient_remainder::{self, Pair};
-use dlrm_kernels::{Isa, activation};
+use dlrm_kernels::{Buffer, Isa, activation};
 use std::ops::Range;
 
 /// A value on the tape: [S, width].
@@ -30,8 +30,8 @@ pub struct Var(pub(crate) u32);
 pub struct Arena {
     nodes: Vec<Node>,
     inputs: Vec<Var>,
-    values: Vec<f32>,
-    gradients: Vec<f32>,
+    values: Buffer,
+    gradients: Buffer,
     /// Whether the gradient of a node holds anything yet.
     touched: Vec<bool>,
     scratch: Vec<f32>,
@@ -133,9 +133,7 @@ impl<'a> Tape<'a> {
         let offset = nodes.last().map_or(0, |n| (n.offset + self.rows * n.width).next_multiple_of(ALIGN));
         // The dense inputs stay in the batch.
         let len = if op == Op::Dense { 0 } else { self.rows * width };
-        if values.len() < offset + len {
-            values.resize(offset + len, 0.0);
-        }
+        values.grow(offset + len);
         let (before, rest) = values.split_at_mut(offset);
         compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs });
         nodes.push(Node { op, width, offset });
@@ -227,9 +225,7 @@ impl<'a> Tape<'a> {
     pub fn backward(&mut self, output: Var, gradient: &[f32], lane: &mut Lane, shard: &mut ShardGradients) {
         let end = self.arena.nodes.last().map_or(0, |n| n.offset + self.rows * n.width);
         let gradients = &mut self.arena.gradients;
-        if gradients.len() < end {
-            gradients.resize(end, 0.0);
-        }
+        gradients.grow(end);
         let touched = &mut self.arena.touched;
         touched.clear();
         touched.resize(self.arena.nodes.len(), false);
