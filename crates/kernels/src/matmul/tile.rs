@@ -1,0 +1,298 @@
+//! Tiles of C in registers, one algorithm for every vector type.
+use super::{Epilogue, Packed};
+use crate::activation::reference::relu;
+
+/// The checked arguments of a product. What the tiles call k are steps of A and B: one number, or a pair of bf16 numbers.
+pub(super) struct Call<'a> {
+    pub c: *mut f32,
+    pub stride: usize,
+    pub m: usize,
+    pub a: *const f32,
+    pub a_row: usize,
+    pub a_column: usize,
+    pub b: &'a Packed,
+    pub epilogue: Epilogue<'a>,
+}
+
+/// A vector register. All methods must run where its instruction set exists.
+pub(super) trait Vector: Copy {
+    const LANES: usize;
+    /// Rows of A per tile, so that `2 · MR` accumulators, two columns and a broadcast fit the registers.
+    const MR: usize;
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn load(from: *const f32) -> Self;
+    unsafe fn store(self, to: *mut f32);
+    /// self · b + c, of pairs the sum of both products + c
+    unsafe fn fma(self, b: Self, c: Self) -> Self;
+    unsafe fn add(self, b: Self) -> Self;
+    /// The larger, or `b` if either is NaN.
+    unsafe fn max(self, b: Self) -> Self;
+}
+
+/// # Safety
+/// The shapes in `call` hold and the CPU has the instructions of `V`.
+#[inline(always)]
+pub(super) unsafe fn tiles<V: Vector>(call: Call<'_>) {
+    let width = 2 * V::LANES;
+    for p in 0..call.b.n.div_ceil(width) {
+        let columns = width.min(call.b.n - p * width);
+        // SAFETY: the caller's promise; panel p exists and `columns` fit W vectors.
+        unsafe { if columns > V::LANES { panel::<V, 2>(&call, p, columns) } else { panel::<V, 1>(&call, p, columns) } }
+    }
+}
+
+/// All rows times the first `columns` columns of panel `p`, which are W vectors wide: a narrow last panel
+/// (or layer) costs half.
+///
+/// # Safety
+/// As [`tiles`]; panel p exists and has that many columns.
+#[inline(always)]
+unsafe fn panel<V: Vector, const W: usize>(call: &Call<'_>, p: usize, columns: usize) {
+    let mut i = 0;
+    while i < call.m {
+        let rows = V::MR.min(call.m - i);
+        // SAFETY: rows i..i + rows exist; `rows` selects a tile of that height.
+        unsafe {
+            match rows {
+                14 => tile::<V, W, 14>(call, i, p, columns),
+                13 => tile::<V, W, 13>(call, i, p, columns),
+                12 => tile::<V, W, 12>(call, i, p, columns),
+                11 => tile::<V, W, 11>(call, i, p, columns),
+                10 => tile::<V, W, 10>(call, i, p, columns),
+                9 => tile::<V, W, 9>(call, i, p, columns),
+                8 => tile::<V, W, 8>(call, i, p, columns),
+                7 => tile::<V, W, 7>(call, i, p, columns),
+                6 => tile::<V, W, 6>(call, i, p, columns),
+                5 => tile::<V, W, 5>(call, i, p, columns),
+                4 => tile::<V, W, 4>(call, i, p, columns),
+                3 => tile::<V, W, 3>(call, i, p, columns),
+                2 => tile::<V, W, 2>(call, i, p, columns),
+                _ => tile::<V, W, 1>(call, i, p, columns),
+            }
+        }
+        i += rows;
+    }
+}
+
+/// One tile: R rows from `i` times W vectors of panel `p`.
+///
+/// # Safety
+/// As [`panel`]; rows i..i + R exist.
+#[inline(always)]
+unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: usize, p: usize, columns: usize) {
+    let (width, k) = (2 * V::LANES, call.b.k);
+    // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
+    unsafe {
+        let mut b = call.b.data.as_ptr().add(p * width * k);
+        let mut a = call.a.add(i * call.a_row);
+        let mut acc = [[V::splat(0.0); W]; R];
+        for _ in 0..k {
+            let columns: [V; W] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = V::splat(*a.add(r * call.a_row));
+                for (acc, &column) in acc.iter_mut().zip(&columns) {
+                    *acc = x.fma(column, *acc);
+                }
+            }
+            a = a.wrapping_add(call.a_column);
+            b = b.add(width);
+        }
+        for (r, acc) in acc.into_iter().enumerate() {
+            let c = call.c.add((i + r) * call.stride + p * width);
+            if columns == W * V::LANES {
+                for (v, acc) in acc.into_iter().enumerate() {
+                    finish(acc, c.add(v * V::LANES), p * width + v * V::LANES, call.epilogue);
+                }
+            } else {
+                finish_part(acc, c, columns, p * width, call.epilogue);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `c` and the bias hold a whole vector there.
+#[inline(always)]
+unsafe fn finish<V: Vector>(product: V, c: *mut f32, column: usize, epilogue: Epilogue<'_>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match epilogue {
+            Epilogue::Set => product.store(c),
+            Epilogue::Add => V::load(c).add(product).store(c),
+            Epilogue::Bias(bias) => product.add(V::load(bias.as_ptr().add(column))).store(c),
+            Epilogue::BiasRelu(bias) => V::splat(0.0).max(product.add(V::load(bias.as_ptr().add(column)))).store(c),
+        }
+    }
+}
+
+/// The last, narrower panel, element by element.
+///
+/// # Safety
+/// `c` and the bias hold `columns` floats there.
+#[inline(always)]
+unsafe fn finish_part<V: Vector, const W: usize>(acc: [V; W], c: *mut f32, columns: usize, column: usize, epilogue: Epilogue<'_>) {
+    let mut spill = [0.0f32; 32];
+    // SAFETY: two vectors are at most 32 floats; the caller's promise for `c`.
+    unsafe {
+        for (v, acc) in acc.into_iter().enumerate() {
+            acc.store(spill.as_mut_ptr().add(v * V::LANES));
+        }
+        for (j, &product) in spill[..columns].iter().enumerate() {
+            let c = c.add(j);
+            *c = match epilogue {
+                Epilogue::Set => product,
+                Epilogue::Add => *c + product,
+                Epilogue::Bias(bias) => product + bias[column + j],
+                Epilogue::BiasRelu(bias) => relu(product + bias[column + j]),
+            };
+        }
+    }
+}
+
+/// Four floats that any compiler turns into its baseline vectors.
+#[derive(Clone, Copy)]
+pub(super) struct Portable([f32; 4]);
+
+impl Vector for Portable {
+    const LANES: usize = 4;
+    const MR: usize = 4;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Portable([x; 4])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller hands four floats.
+        Portable(unsafe { from.cast::<[f32; 4]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller hands room for four floats.
+        unsafe { to.cast::<[f32; 4]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, b: Self, c: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] * b.0[i] + c.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn add(self, b: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] + b.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn max(self, b: Self) -> Self {
+        Portable(std::array::from_fn(|i| if self.0[i] > b.0[i] { self.0[i] } else { b.0[i] }))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    use super::{Call, Vector, tiles};
+    use std::arch::x86_64::*;
+
+    macro_rules! vector {
+        ($type:ty, $lanes:literal, $rows:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident) => {
+            impl Vector for $type {
+                const LANES: usize = $lanes;
+                const MR: usize = $rows;
+                #[inline(always)]
+                unsafe fn splat(x: f32) -> Self {
+                    // SAFETY: the caller runs where the instructions exist (so below).
+                    unsafe { $splat(x) }
+                }
+                #[inline(always)]
+                unsafe fn load(from: *const f32) -> Self {
+                    // SAFETY: and hands enough floats.
+                    unsafe { $load(from) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, to: *mut f32) {
+                    // SAFETY: and hands enough room.
+                    unsafe { $store(to, self) }
+                }
+                #[inline(always)]
+                unsafe fn fma(self, b: Self, c: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fma(self, b, c) }
+                }
+                #[inline(always)]
+                unsafe fn add(self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $add(self, b) }
+                }
+                #[inline(always)]
+                unsafe fn max(self, b: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $max(self, b) }
+                }
+            }
+        };
+    }
+    vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps);
+    vector!(__m512, 16, 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps);
+
+    /// Lanes of A and B are pairs of bf16 numbers, lanes of C are f32.
+    #[derive(Clone, Copy)]
+    struct Pairs(__m512);
+
+    impl Vector for Pairs {
+        const LANES: usize = __m512::LANES;
+        const MR: usize = __m512::MR;
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            // SAFETY: the caller runs where AVX-512 exists (so below).
+            Pairs(unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(x.to_bits() as i32)) })
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: and hands enough floats.
+            Pairs(unsafe { _mm512_loadu_ps(from) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: and hands enough room.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, b: Self, c: Self) -> Self {
+            // SAFETY: the caller runs where AVX-512 BF16 exists; a register of pairs is one of 32 bf16 numbers.
+            unsafe {
+                let (a, b) = (std::mem::transmute::<__m512, __m512bh>(self.0), std::mem::transmute::<__m512, __m512bh>(b.0));
+                Pairs(_mm512_dpbf16_ps(c.0, a, b))
+            }
+        }
+        #[inline(always)]
+        unsafe fn add(self, b: Self) -> Self {
+            // SAFETY: as above.
+            Pairs(unsafe { _mm512_add_ps(self.0, b.0) })
+        }
+        #[inline(always)]
+        unsafe fn max(self, b: Self) -> Self {
+            // SAFETY: as above.
+            Pairs(unsafe { _mm512_max_ps(self.0, b.0) })
+        }
+    }
+
+    /// # Safety
+    /// As [`tiles`].
+    #[target_feature(enable = "avx2,fma")]
+    pub unsafe fn avx2(call: Call<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe { tiles::<__m256>(call) }
+    }
+
+    /// # Safety
+    /// As [`tiles`].
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    pub unsafe fn avx512(call: Call<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe { tiles::<__m512>(call) }
+    }
+
+    /// # Safety
+    /// As [`tiles`]; A and B are packed in pairs.
+    #[target_feature(enable = "avx512bf16,avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    pub unsafe fn avx512bf16(call: Call<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe { tiles::<Pairs>(call) }
+    }
+}
