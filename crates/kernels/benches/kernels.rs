@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 use dlrm_kernels::embedding::{self, BagsView, Pool};
-use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
+use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, RowsBf16, View, matmul, matmul_bf16};
 use dlrm_kernels::optimizer::{self, Adam};
 use dlrm_kernels::{Buffer, Isa};
 
@@ -60,6 +60,35 @@ fn products(isa: Isa, patience: Patience) {
                 matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, Epilogue::BiasRelu(&bias));
             });
         }
+    }
+}
+
+/// The f32 product beside the bf16 product, alone and with A packed at every call.
+fn bf16_products(isa: Isa, patience: Patience) {
+    let m = 128;
+    for (k, n) in [(512, 256), (1024, 1024), (367, 512)] {
+        let (a, b, bias, mut c) = (numbers(m * k), numbers(k * n), numbers(n), Buffer::zeroed(m * n));
+        let (shape, work) = (format!("m={m} k={k} n={n}"), || Work::Flops(2 * m * n * k));
+        let (mut packed, mut packed_bf16, mut rows) = (Packed::default(), PackedBf16::default(), RowsBf16::default());
+        packed.pack(isa, View::of(&b, n), k, n);
+        packed_bf16.pack(isa, View::of(&b, n), k, n);
+        rows.pack(isa, View::of(&a, k), m, k);
+        let epilogue = Epilogue::BiasRelu(&bias);
+        patience.line(isa, "f32 product", &shape, work(), || {
+            matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, epilogue);
+        });
+        patience.line(isa, "bf16 product", &shape, work(), || matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue));
+        patience.line(isa, "bf16 product, pack A", &shape, work(), || {
+            rows.pack(isa, View::of(black_box(&a), k), m, k);
+            matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue);
+        });
+        let (packing_a, packing_b) = (|| Work::Bytes(6 * m * k), || Work::Bytes(6 * k * n));
+        patience.line(isa, "bf16 pack A", &shape, packing_a(), || rows.pack(isa, View::of(black_box(&a), k), m, k));
+        patience.line(isa, "bf16 pack A transposed", &shape, packing_a(), || rows.pack(isa, View::of(black_box(&a), m).transposed(), m, k));
+        patience.line(isa, "bf16 pack B", &shape, packing_b(), || packed_bf16.pack(isa, View::of(black_box(&b), n), k, n));
+        patience.line(isa, "bf16 pack B transposed", &shape, packing_b(), || {
+            packed_bf16.pack(isa, View::of(black_box(&b), k).transposed(), k, n);
+        });
     }
 }
 
@@ -144,6 +173,7 @@ fn main() {
     println!("{:<24} {:<26} {:<7} {:>8} {:>8}", "kernel", "shape", "isa", "best", "median");
     for isa in Isa::available() {
         products(isa, patience);
+        bf16_products(isa, patience);
         weight_gradients(isa, patience);
         packing(isa, patience);
         interactions(isa, patience);

@@ -25,9 +25,13 @@ impl Level {
     }
 }
 
-/// Proof that this CPU has the instructions of a [`Level`]. Kernels take it by value and rely on it.
+/// Proof that this CPU has the instructions of a [`Level`], and perhaps those of bf16 products. Kernels take it by
+/// value and rely on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Isa(Level);
+pub struct Isa {
+    level: Level,
+    bf16: bool,
+}
 
 impl Isa {
     /// The best level of this CPU.
@@ -35,9 +39,9 @@ impl Isa {
         Level::ALL.into_iter().rev().find_map(Self::of).expect("every CPU has the scalar level")
     }
 
-    /// The given level, if this CPU has it.
+    /// The given level, if this CPU has it, with what this CPU has beside it.
     pub fn of(level: Level) -> Option<Self> {
-        has(level).then_some(Isa(level))
+        has(level).then(|| Isa { level, bf16: level == Level::Avx512 && has_bf16() })
     }
 
     /// Every level that this CPU has.
@@ -47,7 +51,17 @@ impl Isa {
 
     /// The level.
     pub fn level(self) -> Level {
-        self.0
+        self.level
+    }
+
+    /// Whether there are instructions that multiply pairs of bf16 numbers (AVX-512 BF16, on top of [`Level::Avx512`]).
+    pub fn has_bf16(self) -> bool {
+        self.bf16
+    }
+
+    /// The same level on a CPU without instructions for bf16.
+    pub fn without_bf16(self) -> Self {
+        Isa { bf16: false, ..self }
     }
 }
 
@@ -65,4 +79,14 @@ fn has(level: Level) -> bool {
 #[cfg(not(target_arch = "x86_64"))]
 fn has(level: Level) -> bool {
     level == Level::Scalar
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_bf16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bf16() -> bool {
+    false
 }

@@ -9,8 +9,10 @@
 
 #[macro_use]
 mod bind;
+mod hash;
 
 pub mod activation;
+pub mod bf16;
 pub mod buffer;
 pub mod dot_interaction;
 pub mod elementwise;

@@ -1,6 +1,7 @@
 //! Normalisation: over the columns of a row (Ba et al. 2016) and over the rows of a shard (Ioffe and Szegedy 2015), and
 //! dropout (Srivastava et al. 2014). S rows, N columns.
 use crate::bind::fma;
+use crate::hash;
 
 /// Added to a variance before its root, as PyTorch does.
 pub const EPS: f64 = 1e-5;
@@ -226,12 +227,7 @@ pub struct Dropout {
 /// The factor of one element: 0 or 1 / (1 - rate).
 #[inline(always)]
 fn factor(row_key: u64, column: u64, least: u32, scale: f32) -> f32 {
-    // A finalizer of 32-bit multiplications (as MurmurHash3's), which vectorises.
-    let mut h = (row_key as u32) ^ (column as u32).wrapping_mul(0x9E37_79B1);
-    h = (h ^ (h >> 16)).wrapping_mul(0x85EB_CA6B);
-    h = (h ^ (h >> 13) ^ (row_key >> 32) as u32).wrapping_mul(0xC2B2_AE35);
-    h ^= h >> 16;
-    if h >= least { scale } else { 0.0 }
+    if hash::of_element(row_key, column) >= least { scale } else { 0.0 }
 }
 
 #[inline(always)]
@@ -240,19 +236,11 @@ fn dropout_body<const FMA: bool>(y: &mut [f32], x: &[f32], columns: usize, by: D
     let least = (f64::from(by.rate) * 4_294_967_296.0) as u32;
     let scale = 1.0 / (1.0 - by.rate);
     for (row, (y, x)) in y.chunks_exact_mut(columns.max(1)).zip(x.chunks_exact(columns.max(1))).enumerate() {
-        let row_key = mix(by.key ^ ((by.first_row + row) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let row_key = hash::of_row(by.key, (by.first_row + row) as u64);
         for (column, (y, &x)) in y.iter_mut().zip(x).enumerate() {
             *y += factor(row_key, column as u64, least, scale) * x;
         }
     }
-}
-
-/// SplitMix64's output function.
-#[inline(always)]
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }
 
 bind! {

@@ -1,231 +1,29 @@
-//! Matrix product C[M, N] = A[M, K] · B[K, N] with B packed beforehand.
-//!
-//! Every element of C is one chain of multiply-adds over k = 0, 1, …: its bits depend on its row of A
-//! and its column of B alone, never on M, N or the tiling. So a row scored alone, in a batch or in
-//! another shard gets the same bits, which a general GEMM (it switches algorithm by shape) cannot
-//! promise. Packing also lets weights be packed once per step and used by every shard.
-//!
-//! Tiling: panels of `2 · lanes` columns of B, blocks of up to `MR` rows of A held in registers.
+//! Tiles of C in registers, one algorithm for every vector type.
+use super::{Epilogue, Packed};
 use crate::activation::reference::relu;
-use crate::buffer::Buffer;
-use crate::isa::{Isa, Level};
 use crate::prefetch::{FIRST_LEVEL, SECOND_LEVEL, prefetch_line};
 
-/// The definition.
-pub mod reference {
-    use crate::Real;
-
-    /// c[i, j] += Σ_k a[i, k] · b[k, j]; all row-major.
-    pub fn matmul<T: Real>(c: &mut [T], a: &[T], b: &[T], (m, n, k): (usize, usize, usize)) {
-        for i in 0..m {
-            for j in 0..n {
-                for p in 0..k {
-                    c[i * n + j] += a[i * k + p] * b[p * n + j];
-                }
-            }
-        }
-    }
-}
-
-/// A matrix seen through strides: element (i, k) is `data[i * row + k * column]`.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    /// The elements.
-    pub data: &'a [f32],
-    /// Distance between rows.
-    pub row: usize,
-    /// Distance between columns.
-    pub column: usize,
-}
-
-impl<'a> View<'a> {
-    /// Row-major with `columns` columns.
-    pub fn of(data: &'a [f32], columns: usize) -> Self {
-        View { data, row: columns, column: 1 }
-    }
-
-    /// The transpose.
-    pub fn transposed(self) -> Self {
-        View { data: self.data, row: self.column, column: self.row }
-    }
-
-    fn holds(&self, rows: usize, columns: usize) -> bool {
-        // Checked, because unsafe code relies on the answer and strides may be anything.
-        let last = || (rows - 1).checked_mul(self.row)?.checked_add((columns - 1).checked_mul(self.column)?);
-        rows == 0 || columns == 0 || last().is_some_and(|last| last < self.data.len())
-    }
-}
-
-/// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
-#[derive(Debug, Clone, Default)]
-pub struct Packed {
-    data: Buffer,
-    k: usize,
-    n: usize,
-    panel: usize,
-}
-
-impl Packed {
-    /// Packs `b` [k, n], reusing the memory where it suffices.
-    pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
-        self.panels(isa, b, k, n).for_each(|panel| panel.pack());
-    }
-
-    /// The same panel by panel, for several threads; every one is to be packed.
-    pub fn panels<'a>(&'a mut self, isa: Isa, b: View<'a>, k: usize, n: usize) -> impl Iterator<Item = Panel<'a>> {
-        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
-        let width = panel_width(isa.level());
-        let len = n.checked_next_multiple_of(width).and_then(|columns| columns.checked_mul(k)).expect("the size of B overflows");
-        if self.data.len() < len {
-            self.data = Buffer::zeroed(len);
-        }
-        (self.k, self.n, self.panel) = (k, n, width);
-        let panels = self.data[..len].chunks_exact_mut((width * k).max(1)).enumerate();
-        panels.map(move |(p, out)| Panel { isa, out, width, first: p * width, columns: width.min(n - p * width), b })
-    }
-}
-
-/// A panel to be packed.
-#[derive(Debug)]
-pub struct Panel<'a> {
-    isa: Isa,
-    out: &'a mut [f32],
-    width: usize,
-    /// Its first column of B.
-    first: usize,
-    /// Its columns; the rest is padding.
-    columns: usize,
-    b: View<'a>,
-}
-
-impl Panel<'_> {
-    /// Packs it.
-    pub fn pack(self) {
-        let Panel { isa, out, width, first, columns, b } = self;
-        let b = View { data: &b.data[first * b.column..], ..b };
-        if b.column == 1 { pack_rows(isa, out, width, b, columns) } else { pack_columns(isa, out, width, b, columns) }
-    }
-}
-
-bind! {
-    /// Fills a panel of rows of `width` from the first `columns` of B, whose rows are contiguous.
-    fn pack_rows(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_rows_body
-}
-
-bind! {
-    /// The same for any strides, faster where B's columns are contiguous.
-    fn pack_columns(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_columns_body
-}
-
-/// Floats that are moved at once.
-const RUN: usize = 16;
-
-#[inline(always)]
-fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
-    for (row, out) in out.chunks_exact_mut(width).enumerate() {
-        out[..columns].copy_from_slice(&b.data[row * b.row..][..columns]);
-        out[columns..].fill(0.0);
-    }
-}
-
-/// 16 rows at a time, so that every cache line of a column is read once and whole; in blocks that are transposed in
-/// registers.
-#[inline(always)]
-fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
-    const N: usize = 4;
-    for (block, out) in out.chunks_mut(RUN * width).enumerate() {
-        let (first, rows) = (block * RUN, out.len() / width);
-        let (whole_rows, whole_columns) = if b.row == 1 { (rows / N * N, columns / N * N) } else { (0, 0) };
-        for j in (0..whole_columns).step_by(N) {
-            for r in (0..whole_rows).step_by(N) {
-                transpose::<N>(&mut out[r * width + j..], width, &b.data[j * b.column + first + r..], b.column);
-            }
-        }
-        for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            let done = if row < whole_rows { whole_columns } else { 0 };
-            for (j, out) in out[..columns].iter_mut().enumerate().skip(done) {
-                *out = b.data[j * b.column + (first + row) * b.row];
-            }
-            out[columns..].fill(0.0);
-        }
-    }
-}
-
-/// out[r, j] = from[j, r] for N rows and columns.
-#[inline(always)]
-fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
-    let columns: [[f32; N]; N] = std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
-    for r in 0..N {
-        *out[r * width..].first_chunk_mut().expect("a row of the block") = columns.map(|column| column[r]);
-    }
-}
-
-/// What happens to a finished element.
-#[derive(Debug, Clone, Copy)]
-pub enum Epilogue<'a> {
-    /// c = product
-    Set,
-    /// c += product
-    Add,
-    /// `c = product + bias[j]`
-    Bias(&'a [f32]),
-    /// `c = max(product + bias[j], 0)`
-    BiasRelu(&'a [f32]),
-}
-
-/// c[m, n] ← a[m, k] · b. `c` is row-major with rows `stride` apart.
-///
-/// # Panics
-/// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
-pub fn matmul(isa: Isa, c: &mut [f32], stride: usize, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
-    assert!(a.holds(m, b.k), "A is smaller than {m} x {}", b.k);
-    assert!(View::of(c, stride).holds(m, b.n) && (b.n <= stride || m <= 1), "C is smaller than {m} x {}", b.n);
-    assert_eq!(b.panel, panel_width(isa.level()), "B was packed for another instruction set");
-    if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
-        assert_eq!(bias.len(), b.n, "one bias per column");
-    }
-    let call = Call { c: c.as_mut_ptr(), stride, m, a: a.data.as_ptr(), a_row: a.row, a_column: a.column, b, epilogue };
-    // SAFETY: the shapes were asserted above; an Isa of a level exists only where the CPU has it.
-    unsafe {
-        match isa.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => x86::avx512(call),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => x86::avx2(call),
-            _ => tiles::<Portable>(call),
-        }
-    }
-}
-
-fn panel_width(level: Level) -> usize {
-    match level {
-        Level::Scalar => 2 * Portable::LANES,
-        Level::Avx2 => 16,
-        Level::Avx512 => 32,
-    }
-}
-
-/// The checked arguments of [`matmul`].
-struct Call<'a> {
-    c: *mut f32,
-    stride: usize,
-    m: usize,
-    a: *const f32,
-    a_row: usize,
-    a_column: usize,
-    b: &'a Packed,
-    epilogue: Epilogue<'a>,
+/// The checked arguments of a product. What the tiles call k are steps of A and B: one number, or a pair of bf16 numbers.
+pub(super) struct Call<'a> {
+    pub c: *mut f32,
+    pub stride: usize,
+    pub m: usize,
+    pub a: *const f32,
+    pub a_row: usize,
+    pub a_column: usize,
+    pub b: &'a Packed,
+    pub epilogue: Epilogue<'a>,
 }
 
 /// A vector register. All methods must run where its instruction set exists.
-trait Vector: Copy {
+pub(super) trait Vector: Copy {
     const LANES: usize;
     /// Rows of A per tile, so that `2 · MR` accumulators, two columns and a broadcast fit the registers.
     const MR: usize;
     unsafe fn splat(x: f32) -> Self;
     unsafe fn load(from: *const f32) -> Self;
     unsafe fn store(self, to: *mut f32);
-    /// self · b + c
+    /// self · b + c, of pairs the sum of both products + c
     unsafe fn fma(self, b: Self, c: Self) -> Self;
     unsafe fn add(self, b: Self) -> Self;
     /// The larger, or `b` if either is NaN.
@@ -235,7 +33,7 @@ trait Vector: Copy {
 /// # Safety
 /// The shapes in `call` hold and the CPU has the instructions of `V`.
 #[inline(always)]
-unsafe fn tiles<V: Vector>(call: Call<'_>) {
+pub(super) unsafe fn tiles<V: Vector>(call: Call<'_>) {
     let width = 2 * V::LANES;
     // SAFETY: the caller's promise; `m` selects a tile of that height.
     let done = unsafe {
@@ -427,7 +225,7 @@ unsafe fn finish_part<V: Vector, const W: usize>(acc: [V; W], c: *mut f32, colum
 
 /// Four floats that any compiler turns into its baseline vectors.
 #[derive(Clone, Copy)]
-struct Portable([f32; 4]);
+pub(super) struct Portable([f32; 4]);
 
 impl Vector for Portable {
     const LANES: usize = 4;
@@ -461,7 +259,7 @@ impl Vector for Portable {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
+pub(super) mod x86 {
     use super::{Call, Vector, tiles};
     use std::arch::x86_64::*;
 
@@ -506,6 +304,48 @@ mod x86 {
     vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps);
     vector!(__m512, 16, 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps);
 
+    /// Lanes of A and B are pairs of bf16 numbers, lanes of C are f32.
+    #[derive(Clone, Copy)]
+    struct Pairs(__m512);
+
+    impl Vector for Pairs {
+        const LANES: usize = __m512::LANES;
+        const MR: usize = __m512::MR;
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            // SAFETY: the caller runs where AVX-512 exists (so below).
+            Pairs(unsafe { _mm512_castsi512_ps(_mm512_set1_epi32(x.to_bits() as i32)) })
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: and hands enough floats.
+            Pairs(unsafe { _mm512_loadu_ps(from) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, to: *mut f32) {
+            // SAFETY: and hands enough room.
+            unsafe { _mm512_storeu_ps(to, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, b: Self, c: Self) -> Self {
+            // SAFETY: the caller runs where AVX-512 BF16 exists; a register of pairs is one of 32 bf16 numbers.
+            unsafe {
+                let (a, b) = (std::mem::transmute::<__m512, __m512bh>(self.0), std::mem::transmute::<__m512, __m512bh>(b.0));
+                Pairs(_mm512_dpbf16_ps(c.0, a, b))
+            }
+        }
+        #[inline(always)]
+        unsafe fn add(self, b: Self) -> Self {
+            // SAFETY: as above.
+            Pairs(unsafe { _mm512_add_ps(self.0, b.0) })
+        }
+        #[inline(always)]
+        unsafe fn max(self, b: Self) -> Self {
+            // SAFETY: as above.
+            Pairs(unsafe { _mm512_max_ps(self.0, b.0) })
+        }
+    }
+
     /// # Safety
     /// As [`tiles`].
     #[target_feature(enable = "avx2,fma")]
@@ -521,59 +361,12 @@ mod x86 {
         // SAFETY: the caller's promise.
         unsafe { tiles::<__m512>(call) }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn numbers(len: usize, seed: u32) -> Vec<f32> {
-        (0..len as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97)) >> 16) as f32 / 32768.0 - 1.0).collect()
-    }
-
-    fn agrees(isa: Isa, m: usize, n: usize, k: usize, transpose: bool) {
-        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
-        let mut packed = Packed::default();
-        packed.pack(isa, View::of(&b, n), k, n);
-        let bias = numbers(n, 3);
-        let a_transposed: Vec<f32> = (0..m * k).map(|e| a[(e % m) * k + e / m]).collect();
-        let view = if transpose { View::of(&a_transposed, m).transposed() } else { View::of(&a, k) };
-        let mut expected = vec![0.0; m * n];
-        reference::matmul(&mut expected, &a, &b, (m, n, k));
-        for (i, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)].into_iter().enumerate() {
-            let mut c = vec![0.5; m * n];
-            matmul(isa, &mut c, n, m, view, &packed, epilogue);
-            for (e, (&c, &product)) in c.iter().zip(&expected).enumerate() {
-                let want = [product, product + 0.5, product + bias[e % n], relu(product + bias[e % n])][i];
-                assert!((c - want).abs() <= 1e-5 * (k as f32).max(1.0), "{isa:?} {m}x{n}x{k} epilogue {i} at {e}: {c} != {want}");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_isa_equals_the_reference(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
-            for isa in Isa::available() {
-                agrees(isa, m, n, k, transpose);
-            }
-        }
-    }
-
-    #[test]
-    fn a_row_has_the_same_bits_alone_and_in_company() {
-        let (m, n, k) = (61, 37, 700);
-        let (a, b) = (numbers(m * k, 5), numbers(k * n, 6));
-        for isa in Isa::available() {
-            let mut packed = Packed::default();
-            packed.pack(isa, View::of(&b, n), k, n);
-            let mut all = vec![0.0; m * n];
-            matmul(isa, &mut all, n, m, View::of(&a, k), &packed, Epilogue::Set);
-            for i in 0..m {
-                let mut one = vec![0.0; n];
-                matmul(isa, &mut one, n, 1, View::of(&a[i * k..(i + 1) * k], k), &packed, Epilogue::Set);
-                assert_eq!(one, all[i * n..(i + 1) * n], "{isa:?} row {i}");
-            }
-        }
+    /// # Safety
+    /// As [`tiles`]; A and B are packed in pairs.
+    #[target_feature(enable = "avx512bf16,avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+    pub unsafe fn avx512bf16(call: Call<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe { tiles::<Pairs>(call) }
     }
 }

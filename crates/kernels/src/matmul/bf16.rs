@@ -1,0 +1,272 @@
+//! The product of operands rounded to bf16, summed in f32.
+//!
+//! With AVX-512 BF16 (`vdpbf16ps`) a step of k takes two numbers: both operands are packed as pairs (k, k + 1), a pair in the 32
+//! bits of one f32 of a [`Buffer`], and the tiles are those of the f32 product over a vector whose multiply-add takes pairs. On
+//! other CPUs widening pairs would cost more than the multiply-adds, so the rounded operands stay f32 and the f32 product takes
+//! them.
+//!
+//! For one instruction set, the bits of an element depend on its row of A and its column of B alone. Between instruction
+//! sets: the product of two bf16 numbers is exact in f32, so without `vdpbf16ps` all give the bits of the same chain (unless a
+//! product underflows). `vdpbf16ps` adds in another order and takes subnormal numbers as zero.
+use super::packed::Packed;
+use super::tile::Call;
+use super::{Epilogue, View, check, run};
+use crate::bf16::{self, reference::narrow};
+use crate::buffer::Buffer;
+use crate::isa::Isa;
+
+/// How an operand lies in memory, in steps of k.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// One number rounded to bf16, as an f32.
+    #[default]
+    Singles,
+    /// Two bf16 numbers, the first in the lower half; k is padded with a zero.
+    Pairs,
+}
+
+impl Form {
+    fn of(isa: Isa) -> Self {
+        if isa.has_bf16() { Form::Pairs } else { Form::Singles }
+    }
+
+    fn steps(self, k: usize) -> usize {
+        match self {
+            Form::Singles => k,
+            Form::Pairs => k.div_ceil(2),
+        }
+    }
+}
+
+/// A[M, K] rounded to bf16, in the order of the view it comes from. Scratch to be filled again and again.
+#[derive(Debug, Clone, Default)]
+pub struct RowsBf16 {
+    data: Buffer,
+    m: usize,
+    k: usize,
+    form: Form,
+    /// Distance between rows.
+    row: usize,
+    /// Distance between steps of k.
+    step: usize,
+}
+
+impl RowsBf16 {
+    /// Rounds `a` [m, k], reusing the memory where it suffices. Fast where rows or columns are contiguous.
+    pub fn pack(&mut self, isa: Isa, a: View<'_>, m: usize, k: usize) {
+        assert!(a.holds(m, k), "A is smaller than {m} x {k}");
+        let form = Form::of(isa);
+        let steps = form.steps(k);
+        let by_columns = a.row == 1 && a.column != 1;
+        let (lines, length) = if by_columns { (steps, m) } else { (m, steps) };
+        // An odd number of cache lines: at a power of two, the lines of a tile would fall into the same few sets of the cache.
+        let stride = length.next_multiple_of(16) | 16;
+        let len = lines.checked_mul(stride).expect("the size of A overflows");
+        if self.data.len() < len {
+            self.data = Buffer::zeroed(len);
+        }
+        let (row, step) = if by_columns { (1, stride) } else { (stride, 1) };
+        (self.m, self.k, self.form, self.row, self.step) = (m, k, form, row, step);
+        if m == 0 || k == 0 {
+            return;
+        }
+        let out = &mut self.data[..len];
+        match (form, by_columns) {
+            (Form::Pairs, true) => pair_columns(isa, out, stride, a, (m, k)),
+            (Form::Pairs, false) => pair_rows(isa, out, stride, a, (m, k)),
+            (Form::Singles, true) => round_rows(isa, out, stride, a.transposed(), (k, m)),
+            (Form::Singles, false) => round_rows(isa, out, stride, a, (m, k)),
+        }
+    }
+}
+
+/// B[K, N] rounded to bf16, in the panels of [`Packed`].
+#[derive(Debug, Clone, Default)]
+pub struct PackedBf16 {
+    panels: Packed,
+    k: usize,
+    form: Form,
+}
+
+impl PackedBf16 {
+    /// Rounds and packs `b` [k, n], reusing the memory where it suffices.
+    pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
+        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
+        let form = Form::of(isa);
+        match form {
+            Form::Singles => {
+                self.panels.pack(isa, b, k, n);
+                bf16::round(isa, self.panels.floats());
+            }
+            Form::Pairs => {
+                self.panels.resize(isa, form.steps(k), n);
+                pair_panels(isa, self.panels.floats(), b, (k, n));
+            }
+        }
+        (self.k, self.form) = (k, form);
+    }
+}
+
+/// c[m, n] ← a · b. `c` is row-major with rows `stride` apart.
+///
+/// # Panics
+/// If `c` is smaller than the shapes say, or `a` and `b` do not fit each other or were packed for another instruction set.
+pub fn matmul_bf16(isa: Isa, c: &mut [f32], stride: usize, a: &RowsBf16, b: &PackedBf16, epilogue: Epilogue<'_>) {
+    assert_eq!(a.k, b.k, "columns of A, rows of B");
+    assert_eq!((a.form, b.form), (Form::of(isa), Form::of(isa)), "A or B was packed for another instruction set");
+    check(isa, c, stride, a.m, &b.panels, epilogue);
+    let (a_row, a_column) = (a.row, a.step);
+    let call = Call { c: c.as_mut_ptr(), stride, m: a.m, a: a.data.as_ptr(), a_row, a_column, b: &b.panels, epilogue };
+    // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an Isa with bf16
+    // exists only where the CPU has its instructions.
+    unsafe {
+        match b.form {
+            #[cfg(target_arch = "x86_64")]
+            Form::Pairs => super::tile::x86::avx512bf16(call),
+            _ => run(isa, call),
+        }
+    }
+}
+
+/// Two numbers as bf16 in the bits of one f32 (which is only moved, never computed with).
+#[inline(always)]
+fn pair(first: f32, second: f32) -> f32 {
+    f32::from_bits(u32::from(narrow(first)) | u32::from(narrow(second)) << 16)
+}
+
+/// `out[j] = (first[j], second[j])`, or (first[j], 0) behind the last row of an odd k.
+#[inline(always)]
+fn join(out: &mut [f32], first: &[f32], second: Option<&[f32]>) {
+    match second {
+        Some(second) => {
+            for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
+                *out = pair(first, second);
+            }
+        }
+        None => {
+            for (out, &first) in out.iter_mut().zip(first) {
+                *out = pair(first, 0.0);
+            }
+        }
+    }
+}
+
+/// Rows 2 · step and 2 · step + 1 of a view of `k` rows whose rows are contiguous.
+#[inline(always)]
+fn two_rows(b: View<'_>, step: usize, k: usize, first: usize, width: usize) -> (&[f32], Option<&[f32]>) {
+    let row = |row: usize| &b.data[row * b.row + first..][..width];
+    (row(2 * step), (2 * step + 1 < k).then(|| row(2 * step + 1)))
+}
+
+#[inline(always)]
+fn pair_columns_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (m, k): (usize, usize)) {
+    for (step, out) in out.chunks_exact_mut(stride).enumerate() {
+        let (first, second) = two_rows(a.transposed(), step, k, 0, m);
+        join(out, first, second);
+    }
+}
+
+bind! {
+    /// A line of `out` per pair of columns of A, which are contiguous.
+    pub fn pair_columns(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = pair_columns_body
+}
+
+#[inline(always)]
+fn pair_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
+    for (i, out) in out.chunks_exact_mut(stride).enumerate() {
+        let from = &a.data[i * a.row..];
+        if a.column == 1 {
+            let whole = from[..k].chunks_exact(2);
+            if let [last] = whole.remainder() {
+                out[k / 2] = pair(*last, 0.0);
+            }
+            for (out, two) in out.iter_mut().zip(whole) {
+                *out = pair(two[0], two[1]);
+            }
+        } else {
+            let at = |p: usize| if p < k { from[p * a.column] } else { 0.0 };
+            for (step, out) in out.iter_mut().enumerate().take(k.div_ceil(2)) {
+                *out = pair(at(2 * step), at(2 * step + 1));
+            }
+        }
+    }
+}
+
+bind! {
+    /// A line of `out` per row of A.
+    pub fn pair_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = pair_rows_body
+}
+
+#[inline(always)]
+fn round_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
+    for (i, out) in out.chunks_exact_mut(stride).enumerate() {
+        let from = &a.data[i * a.row..];
+        if a.column == 1 {
+            for (out, &x) in out.iter_mut().zip(&from[..k]) {
+                *out = bf16::nearest(x);
+            }
+        } else {
+            for (p, out) in out.iter_mut().enumerate().take(k) {
+                *out = bf16::nearest(from[p * a.column]);
+            }
+        }
+    }
+}
+
+bind! {
+    /// A line of `out` per row of A, each number an f32.
+    pub fn round_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = round_rows_body
+}
+
+/// Columns of a panel of pairs: those of AVX-512, which all CPUs with bf16 instructions have.
+const PANEL: usize = 32;
+
+#[inline(always)]
+fn pair_panels_body<const FMA: bool>(out: &mut [f32], b: View<'_>, (k, n): (usize, usize)) {
+    for (p, out) in out.chunks_exact_mut((PANEL * k.div_ceil(2)).max(1)).enumerate() {
+        let first = p * PANEL;
+        let width = PANEL.min(n - first);
+        if b.column == 1 {
+            for (step, out) in out.chunks_exact_mut(PANEL).enumerate() {
+                let (even, odd) = two_rows(b, step, k, first, width);
+                join(out, even, odd);
+                out[width..].fill(0.0);
+            }
+        } else {
+            pair_strided(out, View { data: &b.data[first * b.column..], ..b }, k, width);
+        }
+    }
+}
+
+bind! {
+    /// All panels of B.
+    pub fn pair_panels(out: &mut [f32], b: View<'_>, shape: (usize, usize)) = pair_panels_body
+}
+
+/// Fills a panel from columns that are each (nearly) contiguous: two cache lines of a column at a time.
+#[inline(always)]
+fn pair_strided(panel: &mut [f32], b: View<'_>, k: usize, width: usize) {
+    const STEPS: usize = 16;
+    for (block, out) in panel.chunks_mut(STEPS * PANEL).enumerate() {
+        let first = 2 * STEPS * block;
+        let rows = (2 * STEPS).min(k - first);
+        for j in 0..width {
+            let from = &b.data[first * b.row + j * b.column..];
+            let mut column = [0.0f32; 2 * STEPS];
+            if b.row == 1 {
+                column[..rows].copy_from_slice(&from[..rows]);
+            } else {
+                for (p, x) in column[..rows].iter_mut().enumerate() {
+                    *x = from[p * b.row];
+                }
+            }
+            let pairs: [f32; STEPS] = std::array::from_fn(|step| pair(column[2 * step], column[2 * step + 1]));
+            for (out, &pair) in out.iter_mut().skip(j).step_by(PANEL).zip(&pairs) {
+                *out = pair;
+            }
+        }
+        for out in out.chunks_exact_mut(PANEL) {
+            out[width..].fill(0.0);
+        }
+    }
+}

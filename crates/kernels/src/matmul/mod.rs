@@ -1,0 +1,181 @@
+//! Matrix product C[M, N] = A[M, K] · B[K, N] with B packed beforehand.
+//!
+//! Every element of C is one chain of multiply-adds over k = 0, 1, …: its bits depend on its row of A
+//! and its column of B alone, never on M, N or the tiling. So a row scored alone, in a batch or in
+//! another shard gets the same bits, which a general GEMM (it switches algorithm by shape) cannot
+//! promise. Packing also lets weights be packed once per step and used by every shard.
+//!
+//! Tiling: panels of `2 · lanes` columns of B, blocks of up to `MR` rows of A held in registers.
+mod bf16;
+mod packed;
+mod tile;
+
+use crate::isa::{Isa, Level};
+pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
+pub use packed::Packed;
+use tile::{Call, Portable, Vector, tiles};
+
+/// The definitions.
+pub mod reference {
+    use crate::Real;
+    use crate::bf16::nearest;
+
+    /// c[i, j] += Σ_k a[i, k] · b[k, j]; all row-major.
+    pub fn matmul<T: Real>(c: &mut [T], a: &[T], b: &[T], (m, n, k): (usize, usize, usize)) {
+        for i in 0..m {
+            for j in 0..n {
+                for p in 0..k {
+                    c[i * n + j] += a[i * k + p] * b[p * n + j];
+                }
+            }
+        }
+    }
+
+    /// `c[i, j] += Σ_k bf16(a[i, k]) · bf16(b[k, j])`, the sum in `T`; all row-major.
+    pub fn matmul_bf16<T: Real>(c: &mut [T], a: &[f32], b: &[f32], shape: (usize, usize, usize)) {
+        let rounded = |x: &[f32]| x.iter().map(|&x| T::of(f64::from(nearest(x)))).collect::<Vec<_>>();
+        matmul(c, &rounded(a), &rounded(b), shape);
+    }
+}
+
+/// A matrix seen through strides: element (i, k) is `data[i * row + k * column]`.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The elements.
+    pub data: &'a [f32],
+    /// Distance between rows.
+    pub row: usize,
+    /// Distance between columns.
+    pub column: usize,
+}
+
+impl<'a> View<'a> {
+    /// Row-major with `columns` columns.
+    pub fn of(data: &'a [f32], columns: usize) -> Self {
+        View { data, row: columns, column: 1 }
+    }
+
+    /// The transpose.
+    pub fn transposed(self) -> Self {
+        View { data: self.data, row: self.column, column: self.row }
+    }
+
+    fn holds(&self, rows: usize, columns: usize) -> bool {
+        // Checked, because unsafe code relies on the answer and strides may be anything.
+        let last = || (rows - 1).checked_mul(self.row)?.checked_add((columns - 1).checked_mul(self.column)?);
+        rows == 0 || columns == 0 || last().is_some_and(|last| last < self.data.len())
+    }
+}
+
+/// What happens to a finished element.
+#[derive(Debug, Clone, Copy)]
+pub enum Epilogue<'a> {
+    /// c = product
+    Set,
+    /// c += product
+    Add,
+    /// `c = product + bias[j]`
+    Bias(&'a [f32]),
+    /// `c = max(product + bias[j], 0)`
+    BiasRelu(&'a [f32]),
+}
+
+/// c[m, n] ← a[m, k] · b. `c` is row-major with rows `stride` apart.
+///
+/// # Panics
+/// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
+pub fn matmul(isa: Isa, c: &mut [f32], stride: usize, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
+    assert!(a.holds(m, b.k), "A is smaller than {m} x {}", b.k);
+    check(isa, c, stride, m, b, epilogue);
+    let call = Call { c: c.as_mut_ptr(), stride, m, a: a.data.as_ptr(), a_row: a.row, a_column: a.column, b, epilogue };
+    // SAFETY: the shapes were asserted above.
+    unsafe { run(isa, call) }
+}
+
+/// Asserts what a call promises of C, B and the bias.
+fn check(isa: Isa, c: &[f32], stride: usize, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
+    assert!(View::of(c, stride).holds(m, b.n) && (b.n <= stride || m <= 1), "C is smaller than {m} x {}", b.n);
+    assert_eq!(b.panel, panel_width(isa.level()), "B was packed for another instruction set");
+    if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
+        assert_eq!(bias.len(), b.n, "one bias per column");
+    }
+}
+
+/// # Safety
+/// The shapes in `call` hold.
+unsafe fn run(isa: Isa, call: Call<'_>) {
+    // SAFETY: the caller's promise; an Isa of a level exists only where the CPU has it.
+    unsafe {
+        match isa.level() {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => tile::x86::avx512(call),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => tile::x86::avx2(call),
+            _ => tiles::<Portable>(call),
+        }
+    }
+}
+
+fn panel_width(level: Level) -> usize {
+    match level {
+        Level::Scalar => 2 * Portable::LANES,
+        Level::Avx2 => 16,
+        Level::Avx512 => 32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::reference::relu;
+    use proptest::prelude::*;
+
+    fn numbers(len: usize, seed: u32) -> Vec<f32> {
+        (0..len as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97)) >> 16) as f32 / 32768.0 - 1.0).collect()
+    }
+
+    fn agrees(isa: Isa, m: usize, n: usize, k: usize, transpose: bool) {
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let mut packed = Packed::default();
+        packed.pack(isa, View::of(&b, n), k, n);
+        let bias = numbers(n, 3);
+        let a_transposed: Vec<f32> = (0..m * k).map(|e| a[(e % m) * k + e / m]).collect();
+        let view = if transpose { View::of(&a_transposed, m).transposed() } else { View::of(&a, k) };
+        let mut expected = vec![0.0; m * n];
+        reference::matmul(&mut expected, &a, &b, (m, n, k));
+        for (i, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)].into_iter().enumerate() {
+            let mut c = vec![0.5; m * n];
+            matmul(isa, &mut c, n, m, view, &packed, epilogue);
+            for (e, (&c, &product)) in c.iter().zip(&expected).enumerate() {
+                let want = [product, product + 0.5, product + bias[e % n], relu(product + bias[e % n])][i];
+                assert!((c - want).abs() <= 1e-5 * (k as f32).max(1.0), "{isa:?} {m}x{n}x{k} epilogue {i} at {e}: {c} != {want}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_isa_equals_the_reference(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
+            for isa in Isa::available() {
+                agrees(isa, m, n, k, transpose);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_in_company() {
+        let (m, n, k) = (61, 37, 700);
+        let (a, b) = (numbers(m * k, 5), numbers(k * n, 6));
+        for isa in Isa::available() {
+            let mut packed = Packed::default();
+            packed.pack(isa, View::of(&b, n), k, n);
+            let mut all = vec![0.0; m * n];
+            matmul(isa, &mut all, n, m, View::of(&a, k), &packed, Epilogue::Set);
+            for i in 0..m {
+                let mut one = vec![0.0; n];
+                matmul(isa, &mut one, n, 1, View::of(&a[i * k..(i + 1) * k], k), &packed, Epilogue::Set);
+                assert_eq!(one, all[i * n..(i + 1) * n], "{isa:?} row {i}");
+            }
+        }
+    }
+}

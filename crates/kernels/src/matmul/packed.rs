@@ -1,0 +1,119 @@
+//! The right operand, packed for the tiles.
+use super::{View, panel_width};
+use crate::buffer::Buffer;
+use crate::isa::Isa;
+
+/// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
+#[derive(Debug, Clone, Default)]
+pub struct Packed {
+    pub(super) data: Buffer,
+    pub(super) k: usize,
+    pub(super) n: usize,
+    pub(super) panel: usize,
+}
+
+impl Packed {
+    /// Packs `b` [k, n], reusing the memory where it suffices.
+    pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
+        self.panels(isa, b, k, n).for_each(|panel| panel.pack());
+    }
+
+    /// The same panel by panel, for several threads; every one is to be packed.
+    pub fn panels<'a>(&'a mut self, isa: Isa, b: View<'a>, k: usize, n: usize) -> impl Iterator<Item = Panel<'a>> {
+        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
+        self.resize(isa, k, n);
+        let width = self.panel;
+        let panels = self.floats().chunks_exact_mut((width * k).max(1)).enumerate();
+        panels.map(move |(p, out)| Panel { isa, out, width, first: p * width, columns: width.min(n - p * width), b })
+    }
+
+    /// Makes room for `k` steps of `n` columns, whatever stands there.
+    pub(super) fn resize(&mut self, isa: Isa, k: usize, n: usize) {
+        let panel = panel_width(isa.level());
+        let len = n.checked_next_multiple_of(panel).and_then(|width| width.checked_mul(k)).expect("the size of B overflows");
+        if self.data.len() < len {
+            self.data = Buffer::zeroed(len);
+        }
+        (self.k, self.n, self.panel) = (k, n, panel);
+    }
+
+    /// The panels, one behind the other.
+    pub(super) fn floats(&mut self) -> &mut [f32] {
+        &mut self.data[..self.n.next_multiple_of(self.panel) * self.k]
+    }
+}
+
+/// A panel to be packed.
+#[derive(Debug)]
+pub struct Panel<'a> {
+    isa: Isa,
+    out: &'a mut [f32],
+    width: usize,
+    /// Its first column of B.
+    first: usize,
+    /// Its columns; the rest is padding.
+    columns: usize,
+    b: View<'a>,
+}
+
+impl Panel<'_> {
+    /// Packs it.
+    pub fn pack(self) {
+        let Panel { isa, out, width, first, columns, b } = self;
+        let b = View { data: &b.data[first * b.column..], ..b };
+        if b.column == 1 { pack_rows(isa, out, width, b, columns) } else { pack_columns(isa, out, width, b, columns) }
+    }
+}
+
+bind! {
+    /// Fills a panel of rows of `width` from the first `columns` of B, whose rows are contiguous.
+    fn pack_rows(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_rows_body
+}
+
+bind! {
+    /// The same for any strides, faster where B's columns are contiguous.
+    fn pack_columns(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_columns_body
+}
+
+/// Floats that are moved at once.
+const RUN: usize = 16;
+
+#[inline(always)]
+fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+    for (row, out) in out.chunks_exact_mut(width).enumerate() {
+        out[..columns].copy_from_slice(&b.data[row * b.row..][..columns]);
+        out[columns..].fill(0.0);
+    }
+}
+
+/// 16 rows at a time, so that every cache line of a column is read once and whole; in blocks that are transposed in
+/// registers.
+#[inline(always)]
+fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+    const N: usize = 4;
+    for (block, out) in out.chunks_mut(RUN * width).enumerate() {
+        let (first, rows) = (block * RUN, out.len() / width);
+        let (whole_rows, whole_columns) = if b.row == 1 { (rows / N * N, columns / N * N) } else { (0, 0) };
+        for j in (0..whole_columns).step_by(N) {
+            for r in (0..whole_rows).step_by(N) {
+                transpose::<N>(&mut out[r * width + j..], width, &b.data[j * b.column + first + r..], b.column);
+            }
+        }
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            let done = if row < whole_rows { whole_columns } else { 0 };
+            for (j, out) in out[..columns].iter_mut().enumerate().skip(done) {
+                *out = b.data[j * b.column + (first + row) * b.row];
+            }
+            out[columns..].fill(0.0);
+        }
+    }
+}
+
+/// out[r, j] = from[j, r] for N rows and columns.
+#[inline(always)]
+fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
+    let columns: [[f32; N]; N] = std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
+    for r in 0..N {
+        *out[r * width..].first_chunk_mut().expect("a row of the block") = columns.map(|column| column[r]);
+    }
+}
