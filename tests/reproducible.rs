@@ -8,7 +8,7 @@ use dlrm::engine::feed::MemoryFeed;
 use dlrm::engine::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
 use dlrm::engine::{Error, Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Optimizer, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, TableOptimizer};
 use std::sync::Arc;
 
 const ROWS: usize = 230;
@@ -83,6 +83,7 @@ fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> Tra
 fn learner(config: &TrainConfig, threads: usize) -> Learner {
     let model = ModelConfig::Dlrm(DlrmConfig { embedding_dim: 5, bottom: vec![7], top: vec![9], ..DlrmConfig::default() });
     let network = Network::new(&model, &layout(), config.seed, Isa::detect()).unwrap();
+    let network = network.with_precision(config.precision);
     let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
     Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads).unwrap()
 }
@@ -128,6 +129,31 @@ fn threads_do_not_change_a_bit() {
         let (one, state) = train(&config, 1, &[]);
         for threads in [2, 3, 8] {
             assert_eq!(train(&config, threads, &[]), (one.clone(), state.clone()), "{pair:?} with {threads} threads");
+        }
+    }
+}
+
+#[test]
+fn products_in_bf16_are_reproducible_and_near_those_in_f32() {
+    for pair in optimizers() {
+        let exact = TrainConfig { clip_norm: None, ..config(pair) };
+        let rounded = TrainConfig { precision: Precision::Bf16, ..exact.clone() };
+        let (one, state) = train(&rounded, 1, &[]);
+        assert_eq!(train(&rounded, 2, &[]), (one.clone(), state.clone()), "{pair:?}");
+        assert_eq!(train(&rounded, 2, &[3]), (one.clone(), state), "{pair:?} resumed");
+        assert_ne!(train(&exact, 2, &[]).0, one, "{pair:?} rounds nothing");
+
+        // One step from the same weights: scores are the same bits, gradients agree as far as bf16 does (8 bits).
+        let (mut a, mut b, rows) = (learner(&exact, 1), learner(&rounded, 1), rows(1));
+        assert_eq!(a.logits(&rows), b.logits(&rows));
+        let losses = [&mut a, &mut b].map(|learner| learner.forward_backward(&rows));
+        assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
+        let rates = a.optimizer().base_rates();
+        [&mut a, &mut b].map(|learner| learner.step(&rows, rates).expect("a finite loss"));
+        let (exact, rounded) = (a.gradients().dense(), b.gradients().dense());
+        let largest = exact.iter().fold(0.0f32, |m, g| m.max(g.abs()));
+        for (i, (a, b)) in exact.iter().zip(rounded).enumerate() {
+            assert!((a - b).abs() < 0.02 * largest, "gradient {i}: {a} in f32, {b} in bf16");
         }
     }
 }

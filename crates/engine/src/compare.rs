@@ -240,6 +240,7 @@ impl Compare {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(&entry.model, &data.layout, seed, self.isa))?;
+        let network = network.with_precision(config.precision);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

@@ -308,6 +308,7 @@ impl Job {
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
+        let network = network.with_precision(config.precision);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

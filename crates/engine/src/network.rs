@@ -5,7 +5,7 @@ use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
 use dlrm_nn::cost::Layer;
-use dlrm_nn::{Arena, Builder, Isa, Tape, Weights};
+use dlrm_nn::{Arena, Builder, Isa, Precision, Tape, Weights};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +29,12 @@ impl Network {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
         Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default() })
+    }
+
+    /// The same with training steps that multiply in another precision. Scores stay the same bits.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Network { weights: self.weights.with_precision(precision), ..self }
     }
 
     /// The layers.

@@ -1,8 +1,8 @@
 //! All parameters of a model. Dense parameters lie in one flat buffer (so that reduction and update are
 //! single passes); tables each have their own, row-aligned memory.
 use crate::error::{Error, Result};
+use crate::layer::{Layer, Packing, Precision};
 use crate::slot::SlotSpec;
-use dlrm_kernels::matmul::{Packed, View};
 use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -72,14 +72,6 @@ pub struct BatchNorm {
     pub variance: ParamId,
 }
 
-/// A weight matrix in the two packed forms that the products need.
-#[derive(Debug, Clone)]
-struct Layer {
-    param: usize,
-    forward: Packed,
-    backward: Packed,
-}
-
 /// All parameters of a model.
 #[derive(Debug, Clone)]
 pub struct Weights {
@@ -95,6 +87,7 @@ pub struct Weights {
     pub(crate) groups: Vec<Range<usize>>,
     layers: Vec<Layer>,
     layer_of: Vec<Option<u32>>,
+    precision: Precision,
     isa: Isa,
     seed: u64,
 }
@@ -111,9 +104,11 @@ impl Weights {
         let mut layers = Vec::new();
         for id in matrices {
             layer_of[id.0 as usize] = Some(layers.len() as u32);
-            layers.push(Layer { param: id.0 as usize, forward: Packed::default(), backward: Packed::default() });
+            layers.push(Layer::new(id.0 as usize, Precision::F32));
         }
-        let mut weights = Weights { params, dense, linear_start, trained, norms, tables, slots, groups, layers, layer_of, isa, seed };
+        let precision = Precision::F32;
+        let mut weights =
+            Weights { params, dense, linear_start, trained, norms, tables, slots, groups, layers, layer_of, precision, isa, seed };
         weights.repack();
         weights
     }
@@ -141,6 +136,20 @@ impl Weights {
     /// The instruction set that these weights are packed for.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// What the products of training steps multiply.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The same for training steps in another precision.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.layers = self.layers.iter().map(|layer| Layer::new(layer.param, precision)).collect();
+        self.repack();
+        self
     }
 
     /// The seed of the initial values, which also seeds dropout.
@@ -219,51 +228,19 @@ impl Weights {
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.
     pub fn repack(&mut self) {
-        self.packing().1.run();
+        self.packing().1.into_par_iter().for_each(Packing::run);
     }
 
-    /// The tables, and beside them the renewal of the packed matrices.
-    pub(crate) fn packing(&mut self) -> (&mut [Table], Packing<'_>) {
+    /// The tables, and beside them what renews the packed matrices: in small parts, for layers differ too much in size
+    /// to be shared evenly among threads.
+    pub(crate) fn packing(&mut self) -> (&mut [Table], Vec<Packing<'_>>) {
         let Weights { params, dense, layers, tables, isa, .. } = self;
-        (tables, Packing { params, dense, layers, isa: *isa })
+        (tables, layers.iter_mut().flat_map(|layer| layer.packing(*isa, params, dense)).collect())
     }
 
-    fn layer(&self, id: ParamId) -> &Layer {
+    /// The packed forms of a matrix.
+    pub(crate) fn layer(&self, id: ParamId) -> &Layer {
         let layer = self.layer_of[id.0 as usize].expect("only matrices of layers are multiplied with");
         &self.layers[layer as usize]
-    }
-
-    /// Wᵀ [K, N], packed.
-    pub(crate) fn packed_forward(&self, id: ParamId) -> &Packed {
-        &self.layer(id).forward
-    }
-
-    /// W [N, K], packed.
-    pub(crate) fn packed_backward(&self, id: ParamId) -> &Packed {
-        &self.layer(id).backward
-    }
-}
-
-/// The packed forms of all matrices, to be renewed.
-pub(crate) struct Packing<'a> {
-    params: &'a [Param],
-    dense: &'a [f32],
-    layers: &'a mut [Layer],
-    isa: Isa,
-}
-
-impl Packing<'_> {
-    /// Packs, panel by panel on the current rayon pool: layers differ too much in size to be shared evenly.
-    pub(crate) fn run(&mut self) {
-        let Packing { params, dense, layers, isa } = self;
-        let panels: Vec<_> = layers
-            .iter_mut()
-            .flat_map(|Layer { param, forward, backward }| {
-                let (n, k) = (params[*param].shape[0], params[*param].shape[1]);
-                let w = View::of(&dense[params[*param].range.clone()], k);
-                forward.panels(*isa, w.transposed(), k, n).chain(backward.panels(*isa, w, n, k))
-            })
-            .collect();
-        panels.into_par_iter().for_each(|panel| panel.pack());
     }
 }

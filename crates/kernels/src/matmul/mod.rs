@@ -12,7 +12,7 @@ mod tile;
 
 use crate::isa::{Isa, Level};
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
-pub use packed::Packed;
+pub use packed::{Packed, Panel};
 use tile::{Call, Portable, Vector, tiles};
 
 /// The definitions.

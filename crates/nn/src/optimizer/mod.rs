@@ -10,6 +10,7 @@ pub(crate) use settings::ftrl;
 pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 
 use crate::gradients::Gradients;
+use crate::layer::Packing;
 use crate::row_index::RowIndex;
 use crate::update;
 use crate::weights::{Table, Weights};
@@ -194,8 +195,8 @@ impl Optimizer {
         let dy = gradients.embedding(weights.embedding_width());
         let (common, linear) = (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
         let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
-        let (values, mut packing) = weights.packing();
-        rayon::join(|| tables.run(values, &mut self.table_state, &self.indices, dy), || packing.run());
+        let (values, packing) = weights.packing();
+        rayon::join(|| tables.run(values, &mut self.table_state, &self.indices, dy), || packing.into_par_iter().for_each(Packing::run));
         norm
     }
 

@@ -1,8 +1,9 @@
 //! Layers: sums, biases, activations, normalisation, dropout.
 use super::{Back, Inputs, Mode, Op, Tape, Var, gradient_of, gradient_to_write, grown, value};
+use crate::layer::{Operands, Target};
 use crate::weights::{BatchNorm, ParamId, Weights};
 use dlrm_kernels::activation::Curve;
-use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
+use dlrm_kernels::matmul::{Epilogue, View};
 use dlrm_kernels::norm::{self, Columns, Into};
 use dlrm_kernels::{activation, elementwise};
 use std::ops::Range;
@@ -141,19 +142,28 @@ fn dropout_at(mode: Mode, index: u32, first_row: usize, rate: f32) -> Option<nor
 
 impl Back<'_> {
     /// dW += dyᵀ x, db += column sums of dy (in the lane), dx += dy W.
-    pub(super) fn linear(&mut self, dy: &[f32], x: Var, (weight, bias): (ParamId, Option<ParamId>), blocks: usize, packed: &mut Packed) {
+    pub(super) fn linear(
+        &mut self,
+        dy: &[f32],
+        x: Var,
+        (weight, bias): (ParamId, Option<ParamId>),
+        blocks: usize,
+        operands: &mut Operands,
+    ) {
         let (isa, weights, rows) = (self.isa, self.weights, self.rows * blocks);
         let (n, k) = (self.width / blocks.max(1), self.width_of(x) / blocks.max(1));
-        packed.pack(isa, View::of(self.value(x), k), rows, k);
+        let x_value = View::of(self.value(x), k);
         let epilogue = if self.lane.take_fresh(weight.0 as usize) { Epilogue::Set } else { Epilogue::Add };
         let dw = &mut self.lane.dense[weights.params[weight.0 as usize].range.clone()];
-        matmul(isa, dw, k, n, View::of(dy, n).transposed(), packed, epilogue);
+        let to = Target { c: dw, columns: k, rows: n, epilogue };
+        operands.outer(isa, weights.precision(), to, View::of(dy, n), (x_value, rows));
         if let Some(bias) = bias {
             self.add_bias(dy, bias);
         }
         if let Some((dx, first)) = gradient_to_write(self.nodes, (self.before, self.touched), self.rows, x) {
             let epilogue = if first { Epilogue::Set } else { Epilogue::Add };
-            matmul(isa, dx, k, rows, View::of(dy, n), weights.packed_backward(weight), epilogue);
+            let to = Target { c: dx, columns: k, rows, epilogue };
+            weights.layer(weight).backward(isa, to, (View::of(dy, n), n), operands);
         }
     }
 

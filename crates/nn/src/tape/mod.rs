@@ -11,12 +11,13 @@ pub use op::{Node, Op};
 
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
+use crate::layer::{Operands, Target};
 use crate::slot::{RowSource, SlotSpec};
 use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::embedding::{self, BagsView, Pool};
-use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
+use dlrm_kernels::matmul::{Epilogue, View};
 use dlrm_kernels::quotient_remainder::{self, Pair};
 use dlrm_kernels::{Buffer, Isa, activation};
 use std::ops::Range;
@@ -36,7 +37,7 @@ pub struct Arena {
     touched: Vec<bool>,
     scratch: Vec<f32>,
     saved: Vec<f32>,
-    packed: Packed,
+    operands: Operands,
 }
 
 /// Whether dropout drops and batch normalisation measures.
@@ -129,13 +130,13 @@ impl<'a> Tape<'a> {
     /// Appends a node and lets `compute` fill its value from the values before it.
     fn push(&mut self, op: Op, width: usize, compute: impl FnOnce(&mut [f32], Inputs<'_>)) -> Var {
         let dense = self.dense_rows();
-        let Arena { nodes, values, scratch, inputs, saved, .. } = &mut *self.arena;
+        let Arena { nodes, values, scratch, inputs, saved, operands, .. } = &mut *self.arena;
         let offset = nodes.last().map_or(0, |n| (n.offset + self.rows * n.width).next_multiple_of(ALIGN));
         // The dense inputs stay in the batch.
         let len = if op == Op::Dense { 0 } else { self.rows * width };
         values.grow(offset + len);
         let (before, rest) = values.split_at_mut(offset);
-        compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs });
+        compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs, operands });
         nodes.push(Node { op, width, offset });
         Var(nodes.len() as u32 - 1)
     }
@@ -181,19 +182,21 @@ impl<'a> Tape<'a> {
 
     /// act(x Wᵀ + b): [S, K] → [S, N]; a wider x is several blocks of K columns that share the layer.
     pub fn linear(&mut self, x: Var, layer: Linear) -> Var {
-        let (weights, isa) = (self.weights, self.isa);
+        let (weights, isa, mode) = (self.weights, self.isa, self.mode);
         let Linear { weight, bias, activation, inputs: k, outputs: n } = layer;
         let blocks = self.width(x) / k;
         assert_eq!(self.width(x), blocks * k, "a layer of {k} inputs");
         let op = Op::Linear { x, weight, bias, activation, blocks };
         self.push(op, blocks * n, |y, inputs| {
-            let a = View::of(inputs.value(x), k);
+            let rows = inputs.rows * blocks;
+            let Inputs { nodes, values, dense, rows: own, operands, .. } = inputs;
+            let x = View::of(value(nodes, values, dense, own, x), k);
             let epilogue = match (bias.map(|b| weights.values(b)), activation) {
                 (Some(bias), Activation::Relu) => Epilogue::BiasRelu(bias),
                 (Some(bias), Activation::Identity) => Epilogue::Bias(bias),
                 (None, _) => Epilogue::Set,
             };
-            matmul(isa, y, n, inputs.rows * blocks, a, weights.packed_forward(weight), epilogue);
+            weights.layer(weight).forward(isa, Target { c: y, columns: n, rows, epilogue }, (x, k), mode, operands);
             if bias.is_none() && activation == Activation::Relu {
                 y.iter_mut().for_each(|y| *y = activation::reference::relu(*y));
             }
@@ -241,7 +244,7 @@ impl<'a> Tape<'a> {
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
         let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
-        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, packed } = &mut *self.arena;
+        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, operands } = &mut *self.arena;
         if !touched[index as usize] {
             return; // The output does not depend on it.
         }
@@ -257,7 +260,7 @@ impl<'a> Tape<'a> {
                 if activation == Activation::Relu {
                     activation::relu_backward(isa, dy, &values[*offset..][..rows * width]);
                 }
-                back.linear(dy, x, (weight, bias), blocks, packed);
+                back.linear(dy, x, (weight, bias), blocks, operands);
             }
             Op::Concat(ref range) => {
                 let mut column = 0;
@@ -330,6 +333,7 @@ struct Inputs<'t> {
     scratch: &'t mut Vec<f32>,
     saved: &'t mut Vec<f32>,
     inputs: &'t [Var],
+    operands: &'t mut Operands,
 }
 
 impl Inputs<'_> {
