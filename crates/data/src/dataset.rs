@@ -1,5 +1,6 @@
 //! A data set in memory: surveyed, fitted on the training rows, encoded and split.
 use crate::batch::Batch;
+use crate::batches::RowStream;
 use crate::encoder::{Encoder, EncoderFit, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::parse::Labels;
@@ -292,6 +293,16 @@ impl EncodedRows {
             }
         }
         Ok(false)
+    }
+}
+
+impl RowStream for EncodedRows {
+    fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
+        let mut rows = 0;
+        while rows < most && self.append(batch)? {
+            rows += 1;
+        }
+        Ok(rows)
     }
 }
 

@@ -75,7 +75,7 @@ impl<'a> StreamFeed<'a> {
 impl TrainingRows for StreamFeed<'_> {
     fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
         let (rows, rng) = (self.sources.stream(self.fitted)?, Rng::new(self.seed, epoch));
-        let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng, skip)?;
+        let batches = StreamBatches::new(Box::new(rows), &self.layout, self.batch_size, self.window, rng, skip)?;
         self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
         Ok(())
     }
