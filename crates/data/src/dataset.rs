@@ -36,6 +36,8 @@ pub struct PartStats {
     pub weight_sum: f64,
     /// Per categorical column.
     pub counts: Vec<ValueCounts>,
+    /// Hash of the rows' text, where they are not kept; else 0.
+    pub text_hash: u64,
 }
 
 /// The fitted encoder and what fitting saw.
@@ -223,6 +225,8 @@ impl Sources<'_> {
                     return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
                         .with_hint("train with --stream"));
                 }
+            } else {
+                stats.text_hash = row.raw().hash(stats.text_hash);
             }
             Ok(())
         })?;

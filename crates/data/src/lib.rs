@@ -7,7 +7,7 @@
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
 //! * [`encoder`], [`dense`], [`vocabulary`]: fitted on the training rows of a [`split`].
-//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
+//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches; [`cache`]: streamed rows kept on disk.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
 //! * [`generate`]: synthetic data whose optimum is known.
@@ -16,6 +16,7 @@
 
 pub mod batch;
 pub mod batches;
+pub mod cache;
 pub mod dataset;
 pub mod dense;
 pub mod encoder;

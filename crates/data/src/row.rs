@@ -1,6 +1,7 @@
 //! One raw row as text fields. Readers refill the same [`RawRow`], so reading allocates nothing per row.
 use crate::error::{Position, Result};
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A row as text fields, in the order of [`RowSource::columns`]. An empty field is a missing value.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +55,11 @@ impl RawRow {
     /// Whether the row has no field.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Hash of the fields and of where they end.
+    pub(crate) fn hash(&self, seed: u64) -> u64 {
+        xxh3_64_with_seed(bytemuck::cast_slice(&self.ends), xxh3_64_with_seed(self.text.as_bytes(), seed))
     }
 
     /// The row as a line of comma-separated values, for people to read.
