@@ -38,7 +38,7 @@ impl BatchSource for MemoryBatches {
 
 /// Encoded rows, run after run.
 pub trait RowStream: Send {
-    /// Appends up to `most` further rows to `batch` and tells how many; 0 only at the end.
+    /// Appends up to `most` (at least 1) further rows to `batch` and tells how many; 0 only at the end.
     ///
     /// # Errors
     /// As the data behind it.
