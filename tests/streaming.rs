@@ -37,7 +37,7 @@ fn with_sources(test: impl Fn(&Sources<'_>, &Fitted, &Path)) {
     let row = |i: usize| {
         let tags = ["", "a", "a|b", "c|a|b"][i % 4];
         let likes = ["p:0.5|q:2", "", "q:0.25"][i % 3];
-        format!("{},{},{},u{},{:08x},{tags},{likes}\n", i % 2, i % 7, if i % 9 == 0 { "" } else { "1.5" }, i % 31, i * 7919)
+        format!("{},{},{},u{},{:08x},{tags},{likes}\n", i % 2, i % 7, if i.is_multiple_of(9) { "" } else { "1.5" }, i % 31, i * 7919)
     };
     fs::write(&path, "click,w,x,user,token,tags,likes\n".to_owned() + &(0..ROWS).map(row).collect::<String>()).expect("a file");
     let (input, split) = (Input::new([&path]), Split::Random { validation: 0.1, test: 0.1, seed: 3 });
@@ -112,8 +112,7 @@ fn pieces_of_blocks_come_out_in_order() {
         // Other windows and batches than those that wrote it.
         let all = |rows| {
             let mut batches = StreamBatches::new(rows, &fitted.encoder.layout(), 7, 50, Rng::new(1, 1), 2).expect("batches");
-            let (mut all, mut batch) = (Vec::new(), Batch::default());
-            batch.clone_from(&Batch::new(&fitted.encoder.layout()));
+            let (mut all, mut batch) = (Vec::new(), Batch::new(&fitted.encoder.layout()));
             while batches.next_batch(&mut batch).expect("a batch") {
                 all.push(batch.clone());
             }
@@ -170,8 +169,8 @@ fn a_cache_that_cannot_be_written_is_done_without() {
             std::os::unix::fs::symlink("/dev/full", dir.join("full.partial")).expect("a link");
             places.push(Cache::new(dir.join("full.cache"), 17, fitted.encoder.layout()));
         }
-        let (mut plain, first) = (feed(sources, fitted, None), &places);
-        for cache in first {
+        let mut plain = feed(sources, fitted, None);
+        for cache in &places {
             let mut without = feed(sources, fitted, Some(cache));
             assert_eq!(epoch(&mut without, 0, 0), epoch(&mut plain, 0, 0));
             let warning = cache.take_warning().expect("a warning");
