@@ -84,6 +84,9 @@ fn threads_streaming_and_formats() {
     }
     train(dir.path(), "stream", &["--stream", "--no-baseline"]);
     works(dir.path(), &["show", "stream"]);
+    train(dir.path(), "parsed", &["--stream", "--set", "data.cache=false"]);
+    assert_eq!(weights(dir.path(), "stream"), weights(dir.path(), "parsed"), "without a cache");
+    assert!(!dir.path().join("stream/checkpoints").exists(), "the cache goes with the checkpoints");
     // The same rows as TSV, compressed, in two files.
     let text = clicks(900).replace(',', "\t");
     let (head, tail) = text.split_at(text.match_indices('\n').nth(400).unwrap().0 + 1);
@@ -148,8 +151,19 @@ fn rows_with_labels_to_leave_out() {
 
 #[test]
 fn an_interrupted_run_resumes_to_the_same_bytes() {
+    resumes(&[], &[]);
+}
+
+#[test]
+fn an_interrupted_stream_resumes_to_the_same_bytes_with_and_without_a_cache() {
+    resumes(&["--stream"], &["--set", "data.cache=false"]);
+}
+
+/// A run of these flags that is cut and resumed equals one with `more` that is not.
+fn resumes(flags: &[&str], more: &[&str]) {
     let dir = scratch(3000);
     let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
+    let args = [&args[..], flags].concat();
     let mut child =
         command(dir.path(), &[&args[..], &["-o", "cut"]].concat()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -162,7 +176,7 @@ fn an_interrupted_run_resumes_to_the_same_bytes() {
     let refused = dlrm(dir.path(), &[&args[..], &["-o", "cut"]].concat());
     assert!(refused.code == 2 && refused.err.contains("--resume"), "{}", refused.err);
     works(dir.path(), &["train", "--resume", "--quiet", "--threads", "1", "-o", "cut"]);
-    works(dir.path(), &[&args[..], &["--quiet", "-o", "whole"]].concat());
+    works(dir.path(), &[&args[..], more, &["--quiet", "-o", "whole"]].concat());
     assert_eq!(weights(dir.path(), "cut"), weights(dir.path(), "whole"));
     assert!(!dir.path().join("cut/checkpoints").exists(), "a finished run needs none");
 }

@@ -159,7 +159,8 @@ pub struct TrainArgs {
     /// Seed of initial weights, shuffling and random splits
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Read the rows anew every epoch instead of keeping them in memory
+    /// Read the rows from the files instead of keeping them in memory; epochs after the first read an encoded copy beside the
+    /// checkpoints (--set data.cache=false: the files again)
     #[arg(long)]
     pub stream: bool,
     /// Do not train the logistic regression beside the model

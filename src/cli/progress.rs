@@ -110,6 +110,10 @@ impl Observer for Progress {
         self.line(&text);
     }
 
+    fn warned(&mut self, warning: &str) {
+        self.line(&format!("warning: {warning}"));
+    }
+
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

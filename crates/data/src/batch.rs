@@ -41,6 +41,26 @@ impl Bags {
         self.offsets.push(self.ids.len() as u32);
     }
 
+    /// Appends these rows of `other`, whose bags are as `arity` says.
+    fn push_rows_of(&mut self, other: &Bags, rows: &[u32], arity: Arity) {
+        if arity == Arity::Any {
+            rows.iter().for_each(|&b| self.push_row_of(other, b as usize));
+            return;
+        }
+        let start = self.ids.len() as u32;
+        self.ids.extend(rows.iter().map(|&b| other.ids[b as usize]));
+        self.offsets.extend(start + 1..=start + rows.len() as u32);
+        if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
+            to.extend(rows.iter().map(|&b| from[b as usize]));
+        }
+    }
+
+    /// Ids that each row has.
+    pub fn arity(&self) -> Arity {
+        let single = self.ids.len() == self.len() && self.offsets.iter().zip(0..).all(|(&offset, b)| offset == b);
+        if single { Arity::One } else { Arity::Any }
+    }
+
     /// Number of rows B.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
@@ -55,6 +75,15 @@ impl Bags {
     pub fn row(&self, b: usize) -> &[u32] {
         &self.ids[self.offsets[b] as usize..self.offsets[b + 1] as usize]
     }
+}
+
+/// Ids in a bag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arity {
+    /// One in every row.
+    One,
+    /// Any number.
+    Any,
 }
 
 /// B encoded rows. Also the in-memory form of a whole data set.
@@ -148,6 +177,30 @@ impl Batch {
             to.push_row_of(from, b);
         }
         self.push_rest_of(other, b);
+    }
+
+    /// Appends these rows of `other`, which has the same layout and bags of these arities. It goes column by column: reads
+    /// from all over a column wait for memory together, and a column is small where a whole row is not.
+    pub fn push_rows_of(&mut self, other: &Batch, rows: &[u32], arities: &[Arity]) {
+        for ((to, from), &arity) in self.bags.iter_mut().zip(&other.bags).zip(arities) {
+            to.push_rows_of(from, rows, arity);
+        }
+        let n = other.dense.len().checked_div(other.len()).unwrap_or(0);
+        for &b in rows {
+            self.dense.extend_from_slice(&other.dense[b as usize * n..(b as usize + 1) * n]);
+        }
+        self.labels.extend(rows.iter().map(|&b| other.labels[b as usize]));
+        if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
+            to.extend(rows.iter().map(|&b| from[b as usize]));
+        }
+        if let (Some(to), Some(from)) = (&mut self.groups, &other.groups) {
+            to.extend(rows.iter().map(|&b| from[b as usize]));
+        }
+    }
+
+    /// Arity of each feature's bags.
+    pub fn arities(&self) -> Vec<Arity> {
+        self.bags.iter().map(Bags::arity).collect()
     }
 
     /// Appends everything but the bags of row `b` of `other`.

@@ -1,7 +1,6 @@
 //! Training rows in batches: from memory with a full shuffle, from a stream with a window shuffle, and decoding
 //! ahead of either.
-use crate::batch::{Batch, BatchSource, Layout};
-use crate::dataset::EncodedRows;
+use crate::batch::{Arity, Batch, BatchSource, Layout};
 use crate::error::Result;
 use crate::rng::Rng;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::thread::JoinHandle;
 /// Rows in memory in a new random order every epoch. The order depends on (seed, epoch) alone.
 pub struct MemoryBatches {
     rows: Arc<Batch>,
+    arities: Vec<Arity>,
     order: Vec<u32>,
     batch_size: usize,
     at: usize,
@@ -22,7 +22,7 @@ impl MemoryBatches {
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         Rng::new(seed, epoch).shuffle(&mut order);
         let at = order.len().min((skip as usize).saturating_mul(batch_size));
-        MemoryBatches { rows, order, batch_size, at }
+        MemoryBatches { arities: rows.arities(), rows, order, batch_size, at }
     }
 }
 
@@ -30,22 +30,34 @@ impl BatchSource for MemoryBatches {
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
         out.clear();
         let end = self.order.len().min(self.at + self.batch_size);
-        for &row in &self.order[self.at..end] {
-            out.push_row_of(&self.rows, row as usize);
-        }
+        out.push_rows_of(&self.rows, &self.order[self.at..end], &self.arities);
         self.at = end;
         Ok(!out.is_empty())
     }
 }
 
+/// Encoded rows, run after run.
+pub trait RowStream: Send {
+    /// Appends up to `most` (at least 1) further rows to `batch` and tells how many; 0 only at the end.
+    ///
+    /// # Errors
+    /// As the data behind it.
+    fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize>;
+}
+
 /// Rows of a stream, window by window: a window of consecutive rows is read, put in random order and emitted.
 /// Rows move within their window only, so a file sorted by label or time needs a window of a good share of it.
+///
+/// While one window is emitted the next is read, row for row, so that no batch waits for a whole window.
 pub struct StreamBatches {
-    rows: EncodedRows,
+    rows: Box<dyn RowStream>,
+    ended: bool,
     window: Batch,
-    size: usize,
+    arities: Vec<Arity>,
     order: Vec<u32>,
     at: usize,
+    next: Batch,
+    size: usize,
     batch_size: usize,
     rng: Rng,
 }
@@ -55,9 +67,19 @@ impl StreamBatches {
     ///
     /// # Errors
     /// As the stream.
-    pub fn new(rows: EncodedRows, layout: &Layout, batch_size: usize, window: usize, rng: Rng, skip: u64) -> Result<Self> {
-        let (window, size) = (Batch::new(layout), window.max(1));
-        let mut batches = StreamBatches { rows, window, size, order: Vec::new(), at: 0, batch_size, rng };
+    pub fn new(rows: Box<dyn RowStream>, layout: &Layout, batch_size: usize, window: usize, rng: Rng, skip: u64) -> Result<Self> {
+        let mut batches = StreamBatches {
+            rows,
+            ended: false,
+            window: Batch::new(layout),
+            arities: Vec::new(),
+            order: Vec::new(),
+            at: 0,
+            next: Batch::new(layout),
+            size: window.max(1),
+            batch_size,
+            rng,
+        };
         let mut dropped = Batch::new(layout);
         for _ in 0..skip {
             batches.next_batch(&mut dropped)?;
@@ -65,10 +87,22 @@ impl StreamBatches {
         Ok(batches)
     }
 
-    /// Reads and shuffles the next window; `false` at the end of the stream.
-    fn fill(&mut self) -> Result<bool> {
-        self.window.clear();
-        while self.window.len() < self.size && self.rows.append(&mut self.window)? {}
+    /// Reads up to `rows` rows of the next window.
+    fn read(&mut self, rows: usize) -> Result<()> {
+        let goal = self.size.min(self.next.len() + rows);
+        while self.next.len() < goal && !self.ended {
+            let most = goal - self.next.len();
+            self.ended = self.rows.append_rows(&mut self.next, most)? == 0;
+        }
+        Ok(())
+    }
+
+    /// Goes on to the next window; `false` at the end of the stream.
+    fn turn(&mut self) -> Result<bool> {
+        self.read(self.size)?;
+        std::mem::swap(&mut self.window, &mut self.next);
+        self.next.clear();
+        self.arities = self.window.arities();
         self.order.clear();
         self.order.extend(0..self.window.len() as u32);
         self.rng.shuffle(&mut self.order);
@@ -81,11 +115,13 @@ impl BatchSource for StreamBatches {
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
         out.clear();
         while out.len() < self.batch_size {
-            if self.at == self.order.len() && !self.fill()? {
+            if self.at == self.order.len() && !self.turn()? {
                 break;
             }
-            out.push_row_of(&self.window, self.order[self.at] as usize);
-            self.at += 1;
+            let end = self.order.len().min(self.at + self.batch_size - out.len());
+            out.push_rows_of(&self.window, &self.order[self.at..end], &self.arities);
+            self.read(end - self.at)?;
+            self.at = end;
         }
         Ok(!out.is_empty())
     }

@@ -1,5 +1,6 @@
 //! A data set in memory: surveyed, fitted on the training rows, encoded and split.
 use crate::batch::Batch;
+use crate::batches::RowStream;
 use crate::encoder::{Encoder, EncoderFit, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::parse::Labels;
@@ -35,6 +36,8 @@ pub struct PartStats {
     pub weight_sum: f64,
     /// Per categorical column.
     pub counts: Vec<ValueCounts>,
+    /// Hash of the rows' text, where they are not kept; else 0.
+    pub text_hash: u64,
 }
 
 /// The fitted encoder and what fitting saw.
@@ -222,6 +225,8 @@ impl Sources<'_> {
                     return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
                         .with_hint("train with --stream"));
                 }
+            } else {
+                stats.text_hash = row.raw().hash(stats.text_hash);
             }
             Ok(())
         })?;
@@ -292,6 +297,16 @@ impl EncodedRows {
             }
         }
         Ok(false)
+    }
+}
+
+impl RowStream for EncodedRows {
+    fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
+        let mut rows = 0;
+        while rows < most && self.append(batch)? {
+            rows += 1;
+        }
+        Ok(rows)
     }
 }
 

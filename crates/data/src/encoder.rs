@@ -2,12 +2,12 @@
 //! training, evaluation, prediction and serving alike.
 use crate::batch::{Bags, Batch, Feature, Layout, Table};
 use crate::dense::{DenseFit, DenseScale};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::parse::ParsedRow;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
+use crate::vocabulary::{Counts, Twice, Vocabulary};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 /// Row of a missing value in vocabulary and hash encodings.
@@ -15,16 +15,11 @@ pub const MISSING: u32 = 0;
 /// Row of a value that the training rows did not have (often enough), in vocabulary encodings.
 pub const UNSEEN: u32 = 1;
 
-type Map<V> = HashMap<Box<str>, V, BuildHasherDefault<Xxh3>>;
-
 /// Ids of one table.
 #[derive(Debug, Clone)]
 enum Ids {
-    /// Values in the order of their ids, from row 2, and the way back.
-    Vocabulary {
-        values: Vec<Box<str>>,
-        ids: Map<u32>,
-    },
+    /// Values in the order of their ids, from row 2.
+    Vocabulary(Vocabulary),
     Hash {
         buckets: u32,
         seed: u64,
@@ -115,7 +110,7 @@ fn tables(schema: &Schema) -> (Vec<&CategoricalColumn>, Vec<usize>) {
 pub struct EncoderFit {
     schema: Schema,
     dense: Vec<DenseFit>,
-    counts: Vec<Option<Map<u64>>>,
+    counts: Vec<Option<Counts>>,
     table_of: Vec<usize>,
 }
 
@@ -123,7 +118,7 @@ impl EncoderFit {
     /// Nothing seen yet.
     pub fn new(schema: &Schema) -> Self {
         let (first, table_of) = tables(schema);
-        let counts = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Map::default)).collect();
+        let counts = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Counts::default)).collect();
         EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), counts, table_of }
     }
 
@@ -205,20 +200,14 @@ fn vocabulary(name: &str, values: Option<Vec<Box<str>>>) -> Result<Ids> {
         return Err(Error::input(what(), "fewer than 2^32 - 2 values", values.len().to_string())
             .with_hint("raise min_count, or use a hash encoding"));
     }
-    let mut ids = Map::default();
-    ids.reserve(values.len());
-    for (i, value) in values.iter().enumerate() {
-        if ids.insert(value.clone(), i as u32 + 2).is_some() {
-            return Err(Error::input(what(), "each value once", format!("{} twice", crate::error::quoted(value))));
-        }
-    }
-    Ok(Ids::Vocabulary { values, ids })
+    let twice = |Twice(value)| Error::input(what(), "each value once", format!("{} twice", quoted(&value)));
+    Ok(Ids::Vocabulary(Vocabulary::new(values).map_err(twice)?))
 }
 
 impl From<Encoder> for Stored {
     fn from(encoder: Encoder) -> Self {
         let vocabularies = encoder.tables.into_iter().filter_map(|(name, ids)| match ids {
-            Ids::Vocabulary { values, .. } => Some((name, values)),
+            Ids::Vocabulary(values) => Some((name, values.into_texts())),
             _ => None,
         });
         Stored { vocabularies: vocabularies.collect(), schema: encoder.schema, dense: encoder.dense }
@@ -262,7 +251,7 @@ impl Encoder {
             crossed: true,
         });
         let rows = |ids: &Ids| match ids {
-            Ids::Vocabulary { values, .. } => values.len() + 2,
+            Ids::Vocabulary(values) => values.texts().len() + 2,
             Ids::Hash { buckets, .. } => *buckets as usize + 1,
             Ids::Identity { bound } => *bound as usize + 1,
         };
@@ -279,10 +268,10 @@ impl Encoder {
     /// The text of an id, where the encoding can be undone.
     pub fn decode(&self, table: usize, id: u32) -> Option<String> {
         match &self.tables[table].1 {
-            Ids::Vocabulary { values, .. } => match id {
+            Ids::Vocabulary(values) => match id {
                 MISSING => Some("(missing)".into()),
                 UNSEEN => Some("(unseen)".into()),
-                _ => values.get(id as usize - 2).map(|v| v.to_string()),
+                _ => values.texts().get(id as usize - 2).map(|v| v.to_string()),
             },
             Ids::Hash { .. } => (id == MISSING).then(|| "(missing)".into()),
             Ids::Identity { bound } if id == *bound => Some("(missing)".into()),
@@ -384,7 +373,7 @@ impl Crossing {
 impl Ids {
     fn encode(&self, text: &str) -> u32 {
         match self {
-            Ids::Vocabulary { ids, .. } => ids.get(text).copied().unwrap_or(UNSEEN),
+            Ids::Vocabulary(values) => values.place(text).map_or(UNSEEN, |place| place + UNSEEN + 1),
             Ids::Hash { buckets, seed } => 1 + (xxh3_64_with_seed(text.as_bytes(), *seed) % u64::from(*buckets)) as u32,
             // The parser has checked it.
             Ids::Identity { bound } => text.parse().unwrap_or(*bound),

@@ -6,8 +6,8 @@
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`encoder`], [`dense`]: fitted on the training rows of a [`split`].
-//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
+//! * [`encoder`], [`dense`], [`vocabulary`]: fitted on the training rows of a [`split`].
+//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches; [`cache`]: streamed rows kept on disk.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
 //! * [`generate`]: synthetic data whose optimum is known.
@@ -16,6 +16,7 @@
 
 pub mod batch;
 pub mod batches;
+pub mod cache;
 pub mod dataset;
 pub mod dense;
 pub mod encoder;
@@ -31,6 +32,7 @@ pub mod row;
 pub mod rows;
 pub mod schema;
 pub mod split;
+pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};
 pub use encoder::Encoder;

@@ -62,6 +62,8 @@ impl ParsedRow {
 #[derive(Debug, Clone)]
 pub struct RowParser {
     schema: Schema,
+    /// Whether a text for a missing value begins with a byte: few fields do, so few are compared with all of them.
+    begins_missing: [bool; 256],
     label: Option<(Place, LabelReader)>,
     weight: Option<Place>,
     group: Option<Place>,
@@ -89,8 +91,11 @@ impl RowParser {
         };
         let needed = labels != Labels::Ignored;
         let label = needed.then(|| Ok((find(&schema.label.column)?, LabelReader::new(&schema.label)?))).transpose()?;
+        let mut begins_missing = [false; 256];
+        schema.missing.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins_missing[usize::from(byte)] = true);
         let optional = |name: &Option<String>| name.as_deref().filter(|_| needed).map(find).transpose();
         Ok(RowParser {
+            begins_missing,
             label,
             weight: optional(&schema.weight)?,
             group: optional(&schema.group)?,
@@ -158,7 +163,8 @@ impl RowParser {
     }
 
     fn is_missing(&self, field: &str) -> bool {
-        field.is_empty() || self.schema.missing.iter().any(|m| m == field)
+        let Some(first) = field.bytes().next() else { return true };
+        self.begins_missing[usize::from(first)] && self.schema.missing.iter().any(|text| text == field)
     }
 
     fn number(&self, row: &RawRow, place: &Place) -> Result<f64> {

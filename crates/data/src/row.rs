@@ -1,12 +1,15 @@
 //! One raw row as text fields. Readers refill the same [`RawRow`], so reading allocates nothing per row.
 use crate::error::{Position, Result};
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A row as text fields, in the order of [`RowSource::columns`]. An empty field is a missing value.
 #[derive(Debug, Clone, Default)]
 pub struct RawRow {
     text: String,
     ends: Vec<usize>,
+    /// Bytes of `text` between a field and the next.
+    gap: usize,
     /// 1-based line (text formats) or row (binary formats) where this row starts.
     pub line: u64,
     /// File the row comes from, as the user named it.
@@ -18,10 +21,20 @@ impl RawRow {
     pub fn clear(&mut self) {
         self.text.clear();
         self.ends.clear();
+        self.gap = 0;
+    }
+
+    /// Fills the empty row with the fields of `line`, which stand between single bytes `delimiter`, all at once.
+    pub(crate) fn fill(&mut self, line: &str, delimiter: u8) {
+        debug_assert!(self.is_empty() && delimiter.is_ascii());
+        self.text.push_str(line);
+        self.ends.extend(memchr::memchr_iter(delimiter, line.as_bytes()).chain([line.len()]));
+        self.gap = 1;
     }
 
     /// Appends a field.
     pub fn push(&mut self, field: &str) {
+        debug_assert!(self.gap == 0, "a filled row is whole");
         self.text.push_str(field);
         self.ends.push(self.text.len());
     }
@@ -37,7 +50,7 @@ impl RawRow {
     /// # Panics
     /// If the row has no such field.
     pub fn field(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
         &self.text[start..self.ends[index]]
     }
 
@@ -54,6 +67,11 @@ impl RawRow {
     /// Whether the row has no field.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
+    }
+
+    /// Hash of the fields and of where they end.
+    pub(crate) fn hash(&self, seed: u64) -> u64 {
+        xxh3_64_with_seed(bytemuck::cast_slice(&self.ends), xxh3_64_with_seed(self.text.as_bytes(), seed))
     }
 
     /// The row as a line of comma-separated values, for people to read.

@@ -45,6 +45,9 @@ pub struct DataConfig {
     pub residence: Residence,
     /// Rows of a shuffled window when streaming.
     pub shuffle_window: usize,
+    /// Whether streamed rows are kept encoded beside the checkpoints, from the first epoch to the end of the run, so that later
+    /// epochs parse nothing. No result depends on it.
+    pub cache: bool,
     /// What the model is compared with.
     pub baseline: Baseline,
     /// Negatives drawn beside every positive training row, for implicit feedback.
@@ -59,7 +62,7 @@ pub enum Residence {
     /// Encoded in memory; every epoch has a full new order.
     #[default]
     Memory,
-    /// Read and encoded again every epoch; shuffled within windows.
+    /// Read and encoded in the first epoch, and again in every other one that finds no cache; shuffled within windows.
     Stream,
 }
 
@@ -83,6 +86,7 @@ impl Default for DataConfig {
             max_bad_rows: 0,
             residence: Residence::default(),
             shuffle_window: 1 << 17,
+            cache: true,
             baseline: Baseline::default(),
             negatives: None,
         }

@@ -3,6 +3,7 @@ use crate::error::Result;
 use crate::trainer::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
+use dlrm_data::cache::Cache;
 use dlrm_data::dataset::{Fitted, Sources};
 use dlrm_data::negatives::{SampledBatches, Sampler};
 use dlrm_data::rng::Rng;
@@ -53,7 +54,7 @@ impl TrainingRows for MemoryFeed {
     }
 }
 
-/// Rows read anew every epoch.
+/// Rows read anew every epoch, or from a cache after the first.
 pub struct StreamFeed<'a> {
     sources: &'a Sources<'a>,
     fitted: &'a Fitted,
@@ -61,6 +62,7 @@ pub struct StreamFeed<'a> {
     batch_size: usize,
     window: usize,
     seed: u64,
+    cache: Option<Cache>,
     current: Option<Prefetch>,
 }
 
@@ -68,13 +70,25 @@ impl<'a> StreamFeed<'a> {
     /// Over the training rows of `sources`, shuffled in windows.
     pub fn new(sources: &'a Sources<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
         let layout = fitted.encoder.layout();
-        StreamFeed { sources, fitted, layout, batch_size, window, seed, current: None }
+        StreamFeed { sources, fitted, layout, batch_size, window, seed, cache: None, current: None }
+    }
+
+    /// The same rows in the same order, kept in `cache` from the first whole epoch on.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<Cache>) -> Self {
+        StreamFeed { cache, ..self }
     }
 }
 
 impl TrainingRows for StreamFeed<'_> {
     fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
-        let (rows, rng) = (self.sources.stream(self.fitted)?, Rng::new(self.seed, epoch));
+        // An epoch that was left early must not write to the cache any longer.
+        self.current = None;
+        let (source, rng) = (self.sources.stream(self.fitted)?, Rng::new(self.seed, epoch));
+        let rows = match &self.cache {
+            Some(cache) => cache.rows(source),
+            None => Box::new(source),
+        };
         let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng, skip)?;
         self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
         Ok(())
@@ -82,5 +96,9 @@ impl TrainingRows for StreamFeed<'_> {
 
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
         Ok(self.current.as_mut().expect("an epoch has been started").next_batch(out)?)
+    }
+
+    fn take_warning(&mut self) -> Option<String> {
+        self.cache.as_ref().and_then(Cache::take_warning)
     }
 }

@@ -11,6 +11,9 @@ use crate::plan::Plan;
 use crate::report::Stage;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
 use dlrm_data::Batch;
+use dlrm_data::batch::Layout;
+use dlrm_data::batches::RowStream;
+use dlrm_data::cache::Cache;
 use dlrm_data::dataset::{Dataset, Fitted, PartStats, Sources};
 use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::{Schema, Task};
@@ -106,6 +109,9 @@ impl Trained {
     }
 }
 
+/// Rows of a pass that looks at ids alone.
+const ROWS_AT_ONCE: usize = 4096;
+
 /// Rows whose scores are stored with the model.
 const GOLDEN_ROWS: usize = 8;
 
@@ -114,6 +120,7 @@ const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.toml";
 const ENCODER: &str = "encoder.json";
 const ROWS: &str = "rows.txt";
+const CACHE: &str = "rows.cache";
 
 impl Job {
     /// Does the run.
@@ -134,7 +141,8 @@ impl Job {
         observer.planned(&plan);
         self.check_linear(&plan, schema)?;
         plan.check(self.memory_limit)?;
-        let checkpoints = self.prepare_out(&fitted)?;
+        let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
+        let checkpoints = self.prepare_out(&encoder)?;
 
         observer.stage("encoding");
         let streaming = self.config.data.residence == Residence::Stream;
@@ -142,16 +150,18 @@ impl Job {
         let parts = parts.map(Arc::new);
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
-        self.check_data(&fingerprint(&parts, &stats), checkpoints.is_some())?;
+        let fingerprint = fingerprint(&parts, &stats);
+        self.check_data(&fingerprint, checkpoints.is_some())?;
         let layout = fitted.encoder.layout();
         let sampler = match &self.config.data.negatives {
             Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
             None => None,
         };
+        let cache = self.cache(&layout, &encoder, &fingerprint);
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
-                Box::new(StreamFeed::new(sources, &fitted, batch, window, seed))
+                Box::new(StreamFeed::new(sources, &fitted, batch, window, seed).with_cache(cache.clone()))
             } else {
                 Box::new(MemoryFeed::new(parts[0].clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
             }
@@ -241,10 +251,9 @@ impl Job {
     }
 
     /// Readies the run directory: what resuming must find again is written first.
-    fn prepare_out(&self, fitted: &Fitted) -> Result<Option<Checkpoints>> {
+    fn prepare_out(&self, encoder: &[u8]) -> Result<Option<Checkpoints>> {
         let Some(out) = &self.out else { return Ok(None) };
         let dir = out.join(CHECKPOINTS);
-        let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         let write = |path: PathBuf, contents: &[u8]| std::fs::write(&path, contents).map_err(Error::io("write", &path));
         if self.start == Start::Resume {
             let path = dir.join(ENCODER);
@@ -259,9 +268,20 @@ impl Job {
             std::fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
         }
         let checkpoints = Checkpoints::new(&dir)?;
-        write(dir.join(ENCODER), &encoder)?;
+        write(dir.join(ENCODER), encoder)?;
         write(dir.join(CONFIG), self.config.to_toml().as_bytes())?;
         Ok(Some(checkpoints))
+    }
+
+    /// Where streamed rows are kept encoded, if more than one pass will read them.
+    fn cache(&self, layout: &Layout, encoder: &[u8], rows: &str) -> Option<Cache> {
+        let data = &self.config.data;
+        let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
+        let out = self.out.as_ref().filter(|_| data.residence == Residence::Stream && data.cache && again)?;
+        let mut key = Xxh3::new();
+        key.update(encoder);
+        key.update(rows.as_bytes());
+        Some(Cache::new(out.join(CHECKPOINTS).join(CACHE), key.digest(), layout.clone()))
     }
 
     /// Notes the encoded rows of a new run; refuses to go on with others.
@@ -378,6 +398,9 @@ fn fingerprint(parts: &[Arc<Batch>; 3], stats: &[PartStats; 3]) -> String {
     for (part, stats) in parts.iter().zip(stats) {
         hash.update(&stats.rows.to_le_bytes());
         hash.update(&stats.label_sum.to_le_bytes());
+        if stats.text_hash != 0 {
+            hash.update(&stats.text_hash.to_le_bytes());
+        }
         hash.update(bytemuck::cast_slice(&part.dense));
         hash.update(bytemuck::cast_slice(&part.labels));
         hash.update(bytemuck::cast_slice(part.weights.as_deref().unwrap_or_default()));
@@ -391,10 +414,14 @@ fn fingerprint(parts: &[Arc<Batch>; 3], stats: &[PartStats; 3]) -> String {
     format!("xxh3 {:016x}\n", hash.digest())
 }
 
-/// Passes on the wish to stop, and nothing else.
+/// Passes on warnings and the wish to stop, and nothing else.
 struct StopOnly<'a>(&'a mut dyn JobObserver);
 
 impl Observer for StopOnly<'_> {
+    fn warned(&mut self, warning: &str) {
+        self.0.warned(warning);
+    }
+
     fn should_stop(&mut self) -> bool {
         self.0.should_stop()
     }
@@ -477,7 +504,7 @@ fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<&Sources<'_>>, t
         Some(sources) => {
             let mut rows = sources.stream(fitted)?;
             let mut batch = Batch::new(&fitted.encoder.layout());
-            while rows.append(&mut batch)? {
+            while rows.append_rows(&mut batch, ROWS_AT_ONCE)? > 0 {
                 mark(&batch);
                 batch.clear();
             }

@@ -209,6 +209,11 @@ pub trait TrainingRows: Send {
     fn batches(&self) -> Option<u64> {
         None
     }
+
+    /// What went wrong, without harm to the rows, since this was last asked.
+    fn take_warning(&mut self) -> Option<String> {
+        None
+    }
 }
 
 /// One evaluation during training.
@@ -265,6 +270,8 @@ pub trait Observer {
     fn step(&mut self, _state: &State, _loss: f64) {}
     /// After each evaluation.
     fn evaluated(&mut self, _point: &Point, _is_best: bool) {}
+    /// Something went wrong that changes no result.
+    fn warned(&mut self, _warning: &str) {}
     /// Whether to save and stop now.
     fn should_stop(&mut self) -> bool {
         false
@@ -313,6 +320,9 @@ impl Trainer<'_> {
                 let due = self.config.checkpoint_every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n));
                 let due = due || observer.should_save();
                 self.pause(learner, &state, due, observer)?;
+            }
+            if let Some(warning) = rows.take_warning() {
+                observer.warned(&warning);
             }
             if state.step == 0 {
                 return Err(

@@ -116,8 +116,11 @@ impl Dialect {
         span
     }
 
-    /// Appends the fields of `line`, which has no quotes, to `row`.
+    /// Puts the fields of `line`, which has no quotes, into the empty `row`.
     pub fn push_plain(&self, line: &str, row: &mut RawRow) {
+        if !self.trims {
+            return row.fill(line, self.delimiter);
+        }
         let mut start = 0;
         for end in memchr::memchr_iter(self.delimiter, line.as_bytes()).chain([line.len()]) {
             let span = self.trimmed(line.as_bytes(), Span { start, end, doubled: false });
