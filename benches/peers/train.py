@@ -5,8 +5,8 @@
     python benches/peers/train.py --embeddings torch|fbgemm --workload k|p --batch 2048 128 [--compile] [--bf16] [--threads 2]
 
 Loss, dense part and SGD are PyTorch's. `torch` looks rows up with one nn.EmbeddingBag(sparse=True) per table, whose sparse gradients
-SGD adds; `fbgemm` updates the rows while it goes back. --compile compiles the dense part, --bf16 runs it under autocast. One line of
-JSON per size of batch is printed: after a warm-up, the rows of a window of --seconds.
+SGD adds; `fbgemm` updates the rows while it goes back. --compile compiles the dense part (for which PyTorch wants a C++ compiler), --bf16
+runs it under autocast. One line of JSON per size of batch is printed: after a warm-up, the rows of a window of --seconds.
 """
 
 import argparse
