@@ -1,5 +1,5 @@
 //! The model family on Frappe_x1 beside the results that BARS publishes.
-use crate::run::{self, number, over_runs};
+use crate::run::{self, median, number, over_runs};
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
@@ -90,11 +90,6 @@ fn theirs(data: &str, python: &str, recipe: &str) -> Result<f64, String> {
     let found: Option<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back();
     let found = found.ok_or_else(|| format!("{python} benches/peers/fuxictr_frappe.py printed nothing of {recipe}"))?;
     Ok(number(&found["epoch_seconds"][1]))
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
 fn of_name(compared: &Value, name: &str) -> Option<Value> {

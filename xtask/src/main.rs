@@ -3,12 +3,13 @@
 //! `cargo xtask tidy` checks the rules that the compiler does not. The others make the README's tables from the data sets in
 //! DIR: `results DIR` (recipes), `ratings DIR` (MovieLens folds), `ncf DIR` (ranking), `comparisons DIR` (models on Adult and
 //! MovieLens 1M), `frappe DIR` (the model family beside published results), `frappe-epochs DIR PYTHON` (seconds per epoch
-//! beside FuxiCTR).
+//! beside FuxiCTR). `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM and ONNX Runtime.
 #![forbid(unsafe_code)]
 
 mod comparison;
 mod frappe;
 mod ncf;
+mod peers;
 mod ratings;
 mod results;
 mod run;
@@ -26,9 +27,10 @@ fn main() -> ExitCode {
         ["ncf", data] => ncf::print(data),
         ["comparisons", data] => comparison::print(data),
         ["frappe-epochs", data, python] => frappe::epochs(data, python),
+        ["peers", ref flags @ ..] => peers::run(flags),
         ["frappe", data] => frappe::print(data, None),
         ["frappe", data, compared] => frappe::print(data, Some(compared)),
-        _ => Err("expected `cargo xtask tidy`, `cargo xtask results|ratings|ncf|comparisons|frappe DATA_DIR` or `cargo xtask frappe-epochs DATA_DIR PYTHON`".into()),
+        _ => Err("expected `cargo xtask tidy`, `cargo xtask results|ratings|ncf|comparisons|frappe DATA_DIR`, `cargo xtask frappe-epochs DATA_DIR PYTHON` or `cargo xtask peers`".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

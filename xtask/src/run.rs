@@ -45,3 +45,9 @@ pub fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
 pub fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
+
+/// The median; sorts the values.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}

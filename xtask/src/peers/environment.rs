@@ -1,0 +1,141 @@
+//! A virtual environment of Python with the peers, and the machine that all run on.
+use super::table::{Measured, parse};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SCRIPTS: &str = "benches/peers";
+const REQUIREMENTS: &str = "benches/peers/requirements.txt";
+
+/// A directory with Python and the peers.
+pub struct Environment {
+    dir: PathBuf,
+    keep: Keep,
+}
+
+#[derive(PartialEq)]
+enum Keep {
+    Always,
+    UntilDropped,
+}
+
+impl Environment {
+    /// Uses the environment in `dir`, making it if it is not there; without `dir`, a temporary one.
+    pub fn make(python: &str, dir: Option<&str>) -> Result<Environment, String> {
+        let (dir, keep) = match dir {
+            Some(dir) => (PathBuf::from(dir), Keep::Always),
+            None => (std::env::temp_dir().join(format!("dlrm-peers-{}", std::process::id())), Keep::UntilDropped),
+        };
+        let environment = Environment { dir, keep };
+        if !environment.python().exists() {
+            environment.install(python)?;
+        }
+        Ok(environment)
+    }
+
+    fn python(&self) -> PathBuf {
+        self.dir.join("bin/python")
+    }
+
+    fn install(&self, python: &str) -> Result<(), String> {
+        eprintln!("making {} (about 6 GB)", self.dir.display());
+        let made = Command::new(python).args(["-m", "venv"]).arg(&self.dir).output();
+        let made = made.map_err(|e| format!("{python}: {e}; name a Python 3 with --python"))?;
+        if !made.status.success() {
+            return Err(format!("{python} -m venv {} failed: {}", self.dir.display(), last_line(&made.stdout, &made.stderr)));
+        }
+        for requirement in requirements()? {
+            let mut pip = Command::new(self.python());
+            let done = pip.args(["-m", "pip", "install", "--quiet", &requirement]).output().map_err(|e| format!("pip: {e}"))?;
+            if !done.status.success() {
+                eprintln!("pip install {requirement} failed, its peers will be left out: {}", last_line(&done.stdout, &done.stderr));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a script prints.
+    pub fn run(&self, script: &str, args: &[String]) -> Measured {
+        let mut command = Command::new(self.python());
+        command.arg(Path::new(SCRIPTS).join(script)).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+        // PyTorch then puts its tables on huge pages, as we do.
+        command.env("THP_MEM_ALLOC_ENABLE", "1");
+        let done = command.output().map_err(|e| format!("{}: {e}", self.python().display()))?;
+        if !done.status.success() {
+            return Err(format!("{script} ended with {}: {}", done.status, last_line(&done.stdout, &done.stderr)));
+        }
+        parse(&String::from_utf8_lossy(&done.stdout)).ok_or_else(|| format!("{script} printed no measurement"))
+    }
+
+    /// The processor, and the versions of what is installed.
+    pub fn describe(&self) -> String {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut text = format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"));
+        let listed = Command::new(self.python()).args(["-m", "pip", "list", "--format=json"]).output();
+        let listed: Value = listed.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok()).unwrap_or_default();
+        let wanted = requirements().unwrap_or_default();
+        for package in listed.as_array().into_iter().flatten() {
+            let (name, version) = (package["name"].as_str().unwrap_or_default(), package["version"].as_str().unwrap_or_default());
+            if wanted.iter().any(|line| same_package(line, name)) {
+                text += &format!(", {name} {version}");
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        if self.keep == Keep::UntilDropped {
+            // Left-overs in the temporary directory are the system's to clear.
+            let _ = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn requirements() -> Result<Vec<String>, String> {
+    let text = fs::read_to_string(REQUIREMENTS).map_err(|e| format!("{REQUIREMENTS}: {e}"))?;
+    Ok(text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+}
+
+/// Whether a line of requirements is of the package that pip lists by this name.
+fn same_package(line: &str, name: &str) -> bool {
+    line.split("==").next().is_some_and(|required| required == name.replace('_', "-").to_lowercase())
+}
+
+fn processor(info: &str) -> Option<&str> {
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim())
+}
+
+/// The line in which Python says what went wrong.
+fn last_line(out: &[u8], err: &[u8]) -> String {
+    let text = [String::from_utf8_lossy(out), String::from_utf8_lossy(err)].concat();
+    text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_and_processor() {
+        assert!(same_package("fbgemm-gpu-cpu==1.9.0", "fbgemm_gpu-cpu") && same_package("numpy", "numpy"));
+        assert!(!same_package("onnx==1.23.2", "onnxruntime"));
+        assert_eq!(processor("processor\t: 0\nmodel name\t: Some CPU\n"), Some("Some CPU"));
+    }
+
+    #[test]
+    fn a_missing_python_is_named() {
+        let message = Environment::make("no-such-python", Some("no-such-directory")).err().expect("a mistake");
+        assert!(message.starts_with("no-such-python: ") && message.contains("--python"), "{message}");
+    }
+
+    #[test]
+    fn what_went_wrong() {
+        assert_eq!(last_line(b"{}\n", b"Traceback\n  File x\nImportError: no torch\n\n"), "ImportError: no torch");
+        assert_eq!(last_line(b"", b""), "it printed nothing");
+    }
+}

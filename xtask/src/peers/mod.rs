@@ -1,0 +1,137 @@
+//! Training and scoring of the same synthetic workloads here and with other software, by turns.
+mod environment;
+mod ours;
+mod table;
+
+use crate::run::words;
+use environment::Environment;
+use std::fs;
+use std::num::NonZeroUsize;
+use table::{Measured, Results};
+
+/// The name of our side in the tables.
+const OURS: &str = "dlrm";
+/// Peers of training and what benches/peers/train.py calls them.
+const TRAINERS: [(&str, &str); 6] = [
+    ("PyTorch", "--embeddings torch"),
+    ("PyTorch, compiled", "--embeddings torch --compile"),
+    ("FBGEMM", "--embeddings fbgemm"),
+    ("FBGEMM, compiled", "--embeddings fbgemm --compile"),
+    ("FBGEMM, bf16", "--embeddings fbgemm --bf16"),
+    ("FBGEMM, bf16, compiled", "--embeddings fbgemm --bf16 --compile"),
+];
+/// Peers of scoring and what benches/peers/infer.py calls them.
+const SCORERS: [(&str, &str); 3] =
+    [("PyTorch", "--runtime torch"), ("PyTorch, compiled", "--runtime torch --compile"), ("ONNX Runtime", "--runtime onnxruntime")];
+
+/// Something that all sides do.
+struct Job {
+    name: &'static str,
+    script: &'static str,
+    args: &'static str,
+    peers: &'static [(&'static str, &'static str)],
+    ours: Option<fn() -> Measured>,
+}
+
+const JOBS: [Job; 3] = [
+    Job { name: "train-k", script: "train.py", args: "--workload k --batch 2048 128", peers: &TRAINERS, ours: Some(ours::training) },
+    Job { name: "train-p", script: "train.py", args: "--workload p --batch 2048", peers: &TRAINERS, ours: None },
+    Job { name: "infer-k", script: "infer.py", args: "--workload k --batch 1 1024", peers: &SCORERS, ours: Some(ours::inference) },
+];
+
+/// Flags of the command.
+struct Options {
+    python: String,
+    venv: Option<String>,
+    rounds: NonZeroUsize,
+    out: Option<String>,
+    jobs: Vec<&'static Job>,
+}
+
+impl Options {
+    fn parse(args: &[&str]) -> Result<Options, String> {
+        let rounds = NonZeroUsize::MIN.saturating_add(2);
+        let mut options = Options { python: "python3".into(), venv: None, rounds, out: None, jobs: JOBS.iter().collect() };
+        for flag in args.chunks(2) {
+            match *flag {
+                ["--python", python] => options.python = python.into(),
+                ["--venv", dir] => options.venv = Some(dir.into()),
+                ["--out", file] => options.out = Some(file.into()),
+                ["--rounds", n] => options.rounds = n.parse().map_err(|_| format!("--rounds {n}: expected a number from 1 on"))?,
+                ["--jobs", names] => options.jobs = names.split(',').map(job).collect::<Result<_, _>>()?,
+                _ => return Err(format!("peers: unexpected {}; expected {USAGE}", flag.join(" "))),
+            }
+        }
+        Ok(options)
+    }
+}
+
+const USAGE: &str = "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,infer-k] [--out FILE]";
+
+fn job(name: &str) -> Result<&'static Job, String> {
+    let known = || JOBS.map(|j| j.name).join(", ");
+    JOBS.iter().find(|j| j.name == name).ok_or_else(|| format!("--jobs {name}: expected some of {}", known()))
+}
+
+/// Runs every side in turn, round after round, prints Markdown tables and writes them to a file if asked.
+pub fn run(args: &[&str]) -> Result<(), String> {
+    let options = Options::parse(args)?;
+    if let Some(out) = &options.out {
+        // An hour of measuring should not end at a path that cannot be written.
+        fs::write(out, "").map_err(|e| format!("{out}: {e}"))?;
+    }
+    ours::build()?;
+    let environment = Environment::make(&options.python, options.venv.as_deref())?;
+    let mut results = Results::default();
+    for round in 1..=options.rounds.get() {
+        for job in &options.jobs {
+            eprintln!("round {round} of {}, {}", options.rounds, job.name);
+            turn(job, &environment, &mut results);
+        }
+    }
+    let text = format!("{results}\n{}; medians of {} rounds, two threads.\n", environment.describe(), options.rounds);
+    print!("{text}");
+    options.out.map_or(Ok(()), |out| fs::write(&out, text).map_err(|e| format!("{out}: {e}")))
+}
+
+/// One run of each side; a side that fails is left out from then on.
+fn turn(job: &Job, environment: &Environment, results: &mut Results) {
+    let mut side = |name: &str, run: &dyn Fn() -> Measured| {
+        if results.left_out(job.name, name) {
+            return;
+        }
+        match run() {
+            Ok(samples) => samples.into_iter().for_each(|sample| results.add(name, sample)),
+            Err(message) => {
+                eprintln!("{name}, {}: {message}", job.name);
+                results.leave_out(job.name, name, message);
+            }
+        }
+    };
+    if let Some(ours) = job.ours {
+        side(OURS, &ours);
+    }
+    for (name, args) in job.peers {
+        side(name, &|| environment.run(job.script, &[words(job.args), words(args)].concat()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags() {
+        let options = Options::parse(&["--rounds", "5", "--jobs", "infer-k,train-k", "--venv", "v"]).expect("options");
+        assert_eq!((options.rounds.get(), options.venv.as_deref(), options.python.as_str()), (5, Some("v"), "python3"));
+        assert_eq!(options.jobs.iter().map(|j| j.name).collect::<Vec<_>>(), ["infer-k", "train-k"]);
+        for (args, part) in [
+            (&["--rounds", "0"][..], "expected a number"),
+            (&["--jobs", "train-x"], "expected some of train-k, train-p, infer-k"),
+            (&["--out"], "unexpected --out"),
+        ] {
+            let message = Options::parse(args).err().expect("a mistake");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
