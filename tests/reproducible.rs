@@ -149,7 +149,9 @@ fn products_in_bf16_are_reproducible_and_near_those_in_f32() {
         let losses = [&mut a, &mut b].map(|learner| learner.forward_backward(&rows));
         assert!((losses[0] - losses[1]).abs() < 1e-3, "{losses:?}");
         let rates = a.optimizer().base_rates();
-        [&mut a, &mut b].map(|learner| learner.step(&rows, rates).expect("a finite loss"));
+        for learner in [&mut a, &mut b] {
+            learner.step(&rows, rates).expect("a finite loss");
+        }
         let (exact, rounded) = (a.gradients().dense(), b.gradients().dense());
         let largest = exact.iter().fold(0.0f32, |m, g| m.max(g.abs()));
         for (i, (a, b)) in exact.iter().zip(rounded).enumerate() {
