@@ -252,17 +252,17 @@ fn pair_strided(panel: &mut [f32], b: View<'_>, k: usize, width: usize) {
         let rows = (2 * STEPS).min(k - first);
         for j in 0..width {
             let from = &b.data[first * b.row + j * b.column..];
-            let mut column = [0.0f32; 2 * STEPS];
-            if b.row == 1 {
-                column[..rows].copy_from_slice(&from[..rows]);
-            } else {
-                for (p, x) in column[..rows].iter_mut().enumerate() {
-                    *x = from[p * b.row];
-                }
+            // Whole blocks are arrays, so that rounding is a few vector instructions and no call of memcpy.
+            let column: [f32; 2 * STEPS] = match from.first_chunk() {
+                Some(&whole) if b.row == 1 && rows == 2 * STEPS => whole,
+                _ => std::array::from_fn(|p| if p < rows { from[p * b.row] } else { 0.0 }),
+            };
+            let mut pairs = [0.0f32; STEPS];
+            for (out, two) in pairs.iter_mut().zip(column.chunks_exact(2)) {
+                *out = pair(two[0], two[1]);
             }
-            let pairs: [f32; STEPS] = std::array::from_fn(|step| pair(column[2 * step], column[2 * step + 1]));
-            for (out, &pair) in out.iter_mut().skip(j).step_by(PANEL).zip(&pairs) {
-                *out = pair;
+            for (out, &pair) in out.chunks_exact_mut(PANEL).zip(&pairs) {
+                out[j] = pair;
             }
         }
         for out in out.chunks_exact_mut(PANEL) {
