@@ -10,6 +10,7 @@ pub(crate) use settings::ftrl;
 pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 
 use crate::gradients::Gradients;
+use crate::profile::{Phase, PhaseTimes, Timing};
 use crate::row_index::RowIndex;
 use crate::update;
 use crate::weights::{Table, Weights};
@@ -60,6 +61,7 @@ pub struct Optimizer {
     linear_state: Vec<Buffer>,
     table_state: Vec<TableState>,
     indices: Vec<RowIndex>,
+    times: PhaseTimes,
 }
 
 impl Optimizer {
@@ -68,8 +70,9 @@ impl Optimizer {
         let (l2_rows, linear) = (L2Rows::default(), None);
         let indices = weights.tables.iter().map(|_| RowIndex::default()).collect();
         let (dense_state, table_state) = (Vec::new(), Vec::new());
-        let linear_state = Vec::new();
-        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices }.started(weights)
+        let (linear_state, times) = (Vec::new(), PhaseTimes::default());
+        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices, times }
+            .started(weights)
     }
 
     /// The same with an optimiser of its own for the linear part (`linear.…`), tables and dense weights alike, as Wide & Deep
@@ -128,6 +131,11 @@ impl Optimizer {
         self.step = step;
     }
 
+    /// Takes the times of the phases of steps from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> PhaseTimes {
+        std::mem::replace(&mut self.times, PhaseTimes::new(timing))
+    }
+
     /// The configured learning rates.
     pub fn base_rates(&self) -> Rates {
         Rates { dense: self.dense.lr(), tables: self.tables.lr(), linear: self.linear.unwrap_or(self.tables).lr() }
@@ -165,8 +173,11 @@ impl Optimizer {
     /// Returns the global norm of the gradients where clipping asks for it.
     pub fn step(&mut self, weights: &mut Weights, gradients: &mut Gradients, batch: &Batch, rates: Rates) -> Option<f64> {
         self.step += 1;
+        self.times.start();
         self.indices.par_iter_mut().enumerate().for_each(|(table, index)| index.build(weights, table, batch));
+        self.times.end(Phase::SortIds);
         reduce_lanes(weights, gradients);
+        self.times.end(Phase::ReduceGradients);
         let dy = gradients.embedding(weights.embedding_width());
         self.indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
         let norm = self.clip_norm.map(|_| self.norm(weights, gradients));
@@ -178,6 +189,7 @@ impl Optimizer {
         if scale != 1.0 {
             gradients.lanes[0].dense[..weights.trained].par_chunks_mut(CHUNK).for_each(|g| g.iter_mut().for_each(|g| *g *= scale));
         }
+        self.times.end(Phase::Clip);
         let isa = weights.isa();
         let linear = self.linear_range(weights);
         let dense = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, isa };
@@ -187,6 +199,7 @@ impl Optimizer {
             dense.run(&mut weights.dense[linear.clone()], &mut self.linear_state, &gradients.dense()[linear]);
         }
         weights.update_statistics(gradients.dense(), batch.len());
+        self.times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.embedding_width());
         let rule = |optimizer: TableOptimizer, lr| update::Rule {
             optimizer,
@@ -201,7 +214,9 @@ impl Optimizer {
         let (common, linear) = (rule(self.tables, rates.tables), self.linear.map(|linear| rule(linear, rates.linear)));
         let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
         tables.run(&mut weights.tables, &mut self.table_state, &self.indices, dy);
+        self.times.end(Phase::TableUpdate);
         weights.repack();
+        self.times.end(Phase::Pack);
         norm
     }
 

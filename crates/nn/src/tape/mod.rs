@@ -11,6 +11,7 @@ pub use op::{Node, Op};
 
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
+use crate::profile::{TapeTimes, Timing};
 use crate::slot::{RowSource, SlotSpec};
 use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
@@ -20,6 +21,7 @@ use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
 use dlrm_kernels::quotient_remainder::{self, Pair};
 use dlrm_kernels::{Isa, activation};
 use std::ops::Range;
+use std::time::Duration;
 
 /// A value on the tape: [S, width].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,14 @@ pub struct Arena {
     scratch: Vec<f32>,
     saved: Vec<f32>,
     packed: Packed,
+    times: TapeTimes,
+}
+
+impl Arena {
+    /// Takes the times of operations from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> TapeTimes {
+        std::mem::replace(&mut self.times, TapeTimes::new(timing))
+    }
 }
 
 /// Whether dropout drops and batch normalisation measures.
@@ -129,7 +139,7 @@ impl<'a> Tape<'a> {
     /// Appends a node and lets `compute` fill its value from the values before it.
     fn push(&mut self, op: Op, width: usize, compute: impl FnOnce(&mut [f32], Inputs<'_>)) -> Var {
         let dense = self.dense_rows();
-        let Arena { nodes, values, scratch, inputs, saved, .. } = &mut *self.arena;
+        let Arena { nodes, values, scratch, inputs, saved, times, .. } = &mut *self.arena;
         let offset = nodes.last().map_or(0, |n| (n.offset + self.rows * n.width).next_multiple_of(ALIGN));
         // The dense inputs stay in the batch.
         let len = if op == Op::Dense { 0 } else { self.rows * width };
@@ -137,7 +147,9 @@ impl<'a> Tape<'a> {
             values.resize(offset + len, 0.0);
         }
         let (before, rest) = values.split_at_mut(offset);
+        let start = times.timing.start();
         compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs });
+        times.end_forward(nodes.len(), start);
         nodes.push(Node { op, width, offset });
         Var(nodes.len() as u32 - 1)
     }
@@ -240,13 +252,23 @@ impl<'a> Tape<'a> {
         shard.dy.clear();
         shard.dy.resize(self.rows * width, 0.0);
         for index in (0..=output.0).rev() {
+            let start = self.arena.times.timing.start();
             self.backward_node(index, lane, shard);
+            self.arena.times.end_backward(index as usize, start);
         }
+    }
+
+    /// Counts the time of computing the loss of this tape, if times are taken.
+    pub fn time_loss<R>(&mut self, compute: impl FnOnce(&Self) -> R) -> R {
+        let start = self.arena.times.timing.start();
+        let done = compute(self);
+        self.arena.times.loss += start.map_or(Duration::ZERO, |start| start.elapsed());
+        done
     }
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
         let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
-        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, packed } = &mut *self.arena;
+        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, packed, .. } = &mut *self.arena;
         if !touched[index as usize] {
             return; // The output does not depend on it.
         }
