@@ -22,6 +22,7 @@ pub mod loss;
 pub mod matmul;
 pub mod norm;
 pub mod optimizer;
+pub mod peak;
 pub mod quotient_remainder;
 pub mod real;
 
