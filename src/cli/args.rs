@@ -43,6 +43,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Describe a trained model
     Show(ShowArgs),
+    /// Train synthetic workloads and say how near they come to the limits of this machine, operator by operator
+    Bench(BenchArgs),
     /// List the kinds of models
     Models,
 }
@@ -261,10 +263,59 @@ pub struct ShowArgs {
     pub graph: Option<PathBuf>,
 }
 
-fn threads(text: &str) -> Result<usize, String> {
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default: k)
+    #[arg(value_name = "WORKLOAD")]
+    pub workloads: Vec<String>,
+    /// Rows per step; several sizes comma-separated
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2048", value_parser = batch)]
+    pub batch: Vec<usize>,
+    /// Least length of a window
+    #[arg(long, value_name = "S", default_value_t = 1.5, value_parser = seconds)]
+    pub seconds: f64,
+    /// Windows, of which the median counts; one more warms up
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = windows)]
+    pub windows: usize,
+    /// Divide the rows of all tables
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = scale)]
+    pub scale: usize,
+    /// Small tables and a moment each: shows that all runs, measures nothing
+    #[arg(long)]
+    pub quick: bool,
+    /// Where to draw the time of a step by operator (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    whole(text, 1 << 24)
+}
+
+fn windows(text: &str) -> Result<usize, String> {
+    whole(text, 1000)
+}
+
+fn scale(text: &str) -> Result<usize, String> {
+    whole(text, 1 << 24)
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
-        Ok(n @ 1..=1024) => Ok(n),
-        _ => Err("expected a number from 1 to 1024".into()),
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("expected a number of seconds, at most 3600".into()),
+    }
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    whole(text, 1024)
+}
+
+/// A number from 1 to `most`.
+fn whole(text: &str, most: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => Err(format!("expected a number from 1 to {most}")),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only here does dlrm print, read the environment or the clock for
 //! behaviour, or exit. Results go to standard output, everything else to standard error.
 mod args;
+mod bench;
 mod compare;
 mod demo;
 mod evaluate;
@@ -82,6 +83,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Predict(args) => predict::run(&session, &args),
         Command::Show(args) => show::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
+        Command::Bench(args) => bench::run(&session, &args),
         Command::Models => models::run(&session),
     }
 }

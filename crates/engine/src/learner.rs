@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Gradients, Loss, Mode, Optimizer, Shape, Tape};
+use dlrm_nn::{Gradients, Loss, Mode, Optimizer, PhaseTimes, Shape, Tape, TapeTimes, Timing};
 use rayon::prelude::*;
+use std::time::Duration;
 
 /// A network in training.
 pub struct Learner {
@@ -16,6 +17,19 @@ pub struct Learner {
     gradients: Gradients,
     loss: Loss,
     pool: rayon::ThreadPool,
+    timing: Timing,
+    forward_backward: Duration,
+}
+
+/// Where the time of steps went.
+#[derive(Debug, Clone, Default)]
+pub struct StepTimes {
+    /// Wall time of the shards' forward and backward passes.
+    pub forward_backward: Duration,
+    /// Thread time of their operations.
+    pub tape: TapeTimes,
+    /// Wall time of the optimiser's phases.
+    pub phases: PhaseTimes,
 }
 
 impl Learner {
@@ -26,7 +40,7 @@ impl Learner {
     pub fn new(network: Network, optimizer: Optimizer, loss: Loss, shape: Shape, threads: usize) -> Result<Self> {
         let pool = pool(threads)?;
         let gradients = Gradients::new(network.weights(), shape);
-        Ok(Learner { network, optimizer, gradients, loss, pool })
+        Ok(Learner { network, optimizer, gradients, loss, pool, timing: Timing::Off, forward_backward: Duration::ZERO })
     }
 
     /// The network.
@@ -64,10 +78,23 @@ impl Learner {
         &self.pool
     }
 
+    /// Takes the times of steps from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> StepTimes {
+        self.timing = timing;
+        StepTimes {
+            forward_backward: std::mem::take(&mut self.forward_backward),
+            tape: self.network.time(timing),
+            phases: self.optimizer.time(timing),
+        }
+    }
+
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, optimizer, gradients, loss, pool } = self;
-        pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch))
+        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward } = self;
+        let start = timing.start();
+        let mean = pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
+        *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
+        mean
     }
 
     /// One step on `batch`; returns its mean loss before the update.
@@ -75,10 +102,12 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let Learner { network, optimizer, gradients, loss, pool } = self;
+        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward } = self;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
         pool.install(|| {
+            let start = timing.start();
             let loss = differentiate(network, optimizer.steps(), gradients, loss, batch);
+            *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
             }
@@ -116,7 +145,7 @@ fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss:
                 let output = network.model().forward(&mut tape);
                 gradient.resize(range.len(), 0.0);
                 let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                *sum = loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows);
+                *sum = tape.time_loss(|tape| loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows));
                 tape.backward(output, &gradient, lane, shard);
             });
         }

@@ -3,9 +3,11 @@
 //! * [`network`]: a model with its weights and its one forward pass.
 //! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
 //! * [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
+//! * [`mod@bench`]: synthetic workloads beside the limits of the machine.
 //! * [`metrics`]: log loss, exact AUC, calibration and their confidence intervals.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod checkpoint;
 pub mod compare;
 pub mod config;

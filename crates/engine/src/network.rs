@@ -5,7 +5,7 @@ use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
 use dlrm_nn::cost::Layer;
-use dlrm_nn::{Arena, Builder, Isa, Precision, Tape, Weights};
+use dlrm_nn::{Arena, Builder, Isa, Precision, Tape, TapeTimes, Timing, Weights};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,7 @@ pub struct Network {
     weights: Weights,
     /// Memory of tapes that are not in use: fresh memory would cost a page fault for every 4 kB, in every step.
     arenas: Mutex<Vec<Arena>>,
+    timing: Timing,
 }
 
 impl Network {
@@ -28,7 +29,7 @@ impl Network {
     pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default() })
+        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default(), timing: Timing::Off })
     }
 
     /// The same with training steps that multiply in another precision. Scores stay the same bits.
@@ -64,10 +65,22 @@ impl Network {
     pub fn with_arena<R>(&self, work: impl FnOnce(&mut Arena) -> R) -> R {
         // A panic elsewhere leaves nothing here that a tape would not overwrite.
         let arenas = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut arena = arenas().pop().unwrap_or_default();
+        let mut arena = arenas().pop().unwrap_or_else(|| {
+            let mut arena = Arena::default();
+            arena.time(self.timing);
+            arena
+        });
         let done = work(&mut arena);
         arenas().push(arena);
         done
+    }
+
+    /// Takes the times of tapes' operations from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> TapeTimes {
+        self.timing = timing;
+        let mut total = TapeTimes::default();
+        self.arenas.get_mut().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|arena| total.add(&arena.time(timing)));
+        total
     }
 
     /// Logits of all rows of `batch`, on the current rayon pool.

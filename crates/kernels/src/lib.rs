@@ -24,6 +24,7 @@ pub mod loss;
 pub mod matmul;
 pub mod norm;
 pub mod optimizer;
+pub mod peak;
 pub mod prefetch;
 pub mod quotient_remainder;
 pub mod real;

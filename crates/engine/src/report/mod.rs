@@ -18,7 +18,7 @@ mod cards;
 mod chart;
 mod format;
 mod graph;
-mod markup;
+pub(crate) mod markup;
 mod page;
 mod results;
 pub mod verdict;

@@ -13,7 +13,8 @@ mod tile;
 use crate::isa::{Isa, Level};
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
 pub use packed::{Packed, Panel};
-use tile::{Call, Portable, Vector, tiles};
+use tile::{Call, tiles};
+pub(crate) use tile::{Portable, Vector};
 
 /// The definitions.
 pub mod reference {

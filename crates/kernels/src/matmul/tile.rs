@@ -16,7 +16,7 @@ pub(super) struct Call<'a> {
 }
 
 /// A vector register. All methods must run where its instruction set exists.
-pub(super) trait Vector: Copy {
+pub(crate) trait Vector: Copy {
     const LANES: usize;
     /// Rows of A per tile, so that `2 · MR` accumulators, two columns and a broadcast fit the registers.
     const MR: usize;
@@ -225,7 +225,7 @@ unsafe fn finish_part<V: Vector, const W: usize>(acc: [V; W], c: *mut f32, colum
 
 /// Four floats that any compiler turns into its baseline vectors.
 #[derive(Clone, Copy)]
-pub(super) struct Portable([f32; 4]);
+pub(crate) struct Portable([f32; 4]);
 
 impl Vector for Portable {
     const LANES: usize = 4;

@@ -11,6 +11,7 @@ pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 
 use crate::gradients::Gradients;
 use crate::layer::Packing;
+use crate::profile::{Phase, PhaseTimes, Timing};
 use crate::row_index::RowIndex;
 use crate::update;
 use crate::weights::{Table, Weights};
@@ -61,6 +62,7 @@ pub struct Optimizer {
     linear_state: Vec<Buffer>,
     table_state: Vec<TableState>,
     indices: Vec<RowIndex>,
+    times: PhaseTimes,
 }
 
 impl Optimizer {
@@ -69,8 +71,9 @@ impl Optimizer {
         let (l2_rows, linear) = (L2Rows::default(), None);
         let indices = weights.tables.iter().map(|_| RowIndex::default()).collect();
         let (dense_state, table_state) = (Vec::new(), Vec::new());
-        let linear_state = Vec::new();
-        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices }.started(weights)
+        let (linear_state, times) = (Vec::new(), PhaseTimes::default());
+        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices, times }
+            .started(weights)
     }
 
     /// The same with an optimiser of its own for the linear part (`linear.…`), tables and dense weights alike, as Wide & Deep
@@ -129,6 +132,11 @@ impl Optimizer {
         self.step = step;
     }
 
+    /// Takes the times of the phases of steps from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> PhaseTimes {
+        std::mem::replace(&mut self.times, PhaseTimes::new(timing))
+    }
+
     /// The configured learning rates.
     pub fn base_rates(&self) -> Rates {
         Rates { dense: self.dense.lr(), tables: self.tables.lr(), linear: self.linear.unwrap_or(self.tables).lr() }
@@ -166,18 +174,20 @@ impl Optimizer {
     /// Returns the global norm of the gradients where clipping asks for it.
     pub fn step(&mut self, weights: &mut Weights, gradients: &mut Gradients, batch: &Batch, rates: Rates) -> Option<f64> {
         self.step += 1;
+        let mut times = std::mem::take(&mut self.times);
+        times.start();
         let isa = weights.isa();
         let mut indices = std::mem::take(&mut self.indices);
         let linear = self.linear_range(weights);
         let Weights { slots, tables, dense, .. } = &mut *weights;
         let build = |(table, index): (usize, &mut RowIndex)| index.build(slots, (table, tables[table].rows), batch);
         // Nothing of the dense parameters depends on the ids, except through the norm.
-        rayon::join(
+        let clip = self.clip_norm.is_some();
+        let phases = [Phase::SortIds, if clip { Phase::Clip } else { Phase::DenseUpdate }];
+        both(
+            (&mut times, phases),
             || indices.par_iter_mut().enumerate().for_each(build),
-            || match self.clip_norm {
-                None => self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates),
-                Some(_) => gradients.reduce(isa),
-            },
+            || if clip { gradients.reduce(isa) } else { self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates) },
         );
         let dy = gradients.embedding(weights.embedding_width());
         indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
@@ -188,15 +198,22 @@ impl Optimizer {
             (Some(clip), Some(norm)) if norm > clip => (clip / (norm + 1e-6)) as f32,
             _ => 1.0,
         };
+        times.end(Phase::Clip);
         if norm.is_some() {
             self.dense_step((isa, scale), &mut weights.dense, linear, gradients, rates);
         }
         weights.update_statistics(gradients.dense(), batch.len());
+        times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.embedding_width());
         let (common, linear) = (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
         let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
         let (values, packing) = weights.packing();
-        rayon::join(|| tables.run(values, &mut self.table_state, &self.indices, dy), || packing.into_par_iter().for_each(Packing::run));
+        both(
+            (&mut times, [Phase::TableUpdate, Phase::Pack]),
+            || tables.run(values, &mut self.table_state, &self.indices, dy),
+            || packing.into_par_iter().for_each(Packing::run),
+        );
+        self.times = times;
         norm
     }
 
@@ -233,4 +250,16 @@ impl Optimizer {
             .collect();
         (dense + tables.iter().sum::<f64>()).sqrt()
     }
+}
+
+/// Both at once; one after the other where times are taken, so that each has its own.
+fn both((times, phases): (&mut PhaseTimes, [Phase; 2]), a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    if times.timing == Timing::Off {
+        rayon::join(a, b);
+        return;
+    }
+    a();
+    times.end(phases[0]);
+    b();
+    times.end(phases[1]);
 }

@@ -12,6 +12,7 @@ pub use op::{Node, Op};
 use crate::builder::{Activation, Linear};
 use crate::gradients::{Lane, ShardGradients};
 use crate::layer::{Operands, Target};
+use crate::profile::{TapeTimes, Timing};
 use crate::slot::{RowSource, SlotSpec};
 use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
@@ -21,6 +22,7 @@ use dlrm_kernels::matmul::{Epilogue, View};
 use dlrm_kernels::quotient_remainder::{self, Pair};
 use dlrm_kernels::{Buffer, Isa, activation};
 use std::ops::Range;
+use std::time::Duration;
 
 /// A value on the tape: [S, width].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,14 @@ pub struct Arena {
     scratch: Vec<f32>,
     saved: Vec<f32>,
     operands: Operands,
+    times: TapeTimes,
+}
+
+impl Arena {
+    /// Takes the times of operations from now on, or no longer; those so far are handed out.
+    pub fn time(&mut self, timing: Timing) -> TapeTimes {
+        std::mem::replace(&mut self.times, TapeTimes::new(timing))
+    }
 }
 
 /// Whether dropout drops and batch normalisation measures.
@@ -130,13 +140,15 @@ impl<'a> Tape<'a> {
     /// Appends a node and lets `compute` fill its value from the values before it.
     fn push(&mut self, op: Op, width: usize, compute: impl FnOnce(&mut [f32], Inputs<'_>)) -> Var {
         let dense = self.dense_rows();
-        let Arena { nodes, values, scratch, inputs, saved, operands, .. } = &mut *self.arena;
+        let Arena { nodes, values, scratch, inputs, saved, operands, times, .. } = &mut *self.arena;
         let offset = nodes.last().map_or(0, |n| (n.offset + self.rows * n.width).next_multiple_of(ALIGN));
         // The dense inputs stay in the batch.
         let len = if op == Op::Dense { 0 } else { self.rows * width };
         values.grow(offset + len);
         let (before, rest) = values.split_at_mut(offset);
+        let start = times.timing.start();
         compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs, operands });
+        times.end_forward(nodes.len(), start);
         nodes.push(Node { op, width, offset });
         Var(nodes.len() as u32 - 1)
     }
@@ -237,14 +249,24 @@ impl<'a> Tape<'a> {
         gradients[node.offset..][..self.rows * node.width].copy_from_slice(gradient);
         shard.start(self.weights, self.rows);
         for index in (0..=output.0).rev() {
+            let start = self.arena.times.timing.start();
             self.backward_node(index, lane, shard);
+            self.arena.times.end_backward(index as usize, start);
         }
         shard.settle(self.weights);
     }
 
+    /// Counts the time of computing the loss of this tape, if times are taken.
+    pub fn time_loss<R>(&mut self, compute: impl FnOnce(&Self) -> R) -> R {
+        let start = self.arena.times.timing.start();
+        let done = compute(self);
+        self.arena.times.loss += start.map_or(Duration::ZERO, |start| start.elapsed());
+        done
+    }
+
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
         let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
-        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, operands } = &mut *self.arena;
+        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, operands, .. } = &mut *self.arena;
         if !touched[index as usize] {
             return; // The output does not depend on it.
         }

@@ -1,0 +1,20 @@
+//! Synthetic training workloads, and how near they come to the limits of the machine.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `workload` | shapes, their memory, networks and batches |
+//! | `machine` | what the machine can do at most, measured in this process |
+//! | `measure` | rows per second and times of a workload's steps |
+//! | `breakdown` | thread time by operator |
+//! | `picture` | the breakdown as SVG |
+mod breakdown;
+mod machine;
+mod measure;
+mod picture;
+mod workload;
+
+pub use breakdown::{Operator, Part};
+pub use machine::{Machine, MachineSize, Peaks, RandomRows};
+pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
+pub use picture::breakdown_svg;
+pub use workload::Workload;

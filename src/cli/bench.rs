@@ -1,0 +1,161 @@
+//! `dlrm bench`.
+use super::args::BenchArgs;
+use super::failure::{Failure, io};
+use super::{Session, output, train};
+use dlrm::engine::Error;
+use dlrm::engine::bench::{Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload, breakdown_svg};
+use dlrm::engine::plan::bytes;
+use dlrm::engine::trainer::TrainConfig;
+use std::path::Path;
+use std::time::Duration;
+
+/// The table of random rows, where there is memory enough: large beside any cache.
+const TABLE_BYTES: u64 = 2 << 30;
+/// Length of one measurement of the machine.
+const PEAK_WINDOW: Duration = Duration::from_millis(30);
+/// With `--quick`: everything still runs, nothing is worth quoting.
+const QUICK_SCALE: usize = 1000;
+const QUICK_TABLE_BYTES: u64 = 8 << 20;
+const QUICK_WINDOW: Duration = Duration::from_millis(10);
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
+    let scale = if args.quick { args.scale * QUICK_SCALE } else { args.scale };
+    let names = if args.workloads.is_empty() { vec!["k".to_owned()] } else { args.workloads.clone() };
+    let workloads = names.iter().map(|name| Ok(Workload::named(name)?.scaled(scale))).collect::<Result<Vec<_>, Error>>()?;
+    let windows = if args.quick {
+        Windows { count: args.windows.min(2), length: QUICK_WINDOW }
+    } else {
+        Windows { count: args.windows, length: Duration::from_secs_f64(args.seconds) }
+    };
+    let bench = Bench { isa: session.isa, threads: session.threads, shape: TrainConfig::default().shape(), windows };
+    let memory = train::free_memory();
+    for workload in &workloads {
+        plan(session, &bench, workload, &args.batch, memory)?;
+    }
+    let size = MachineSize {
+        table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick { QUICK_TABLE_BYTES } else { u64::MAX })
+            as usize,
+        window: if args.quick { Duration::from_millis(1) } else { PEAK_WINDOW },
+    };
+    say(session, &format!("measuring the machine, with a table of {} …", bytes(size.table_bytes as u64)));
+    let machine = Machine::measure(session.isa, session.threads, size)?;
+    let mut all = Vec::new();
+    for workload in &workloads {
+        say(session, &format!("training {} …", workload.name));
+        all.extend(bench.run(workload, &args.batch, &machine)?);
+    }
+    if let Some(path) = &args.svg {
+        write_svg(path, &all)?;
+    }
+    if session.json {
+        return output::print(&format!("{}\n", serde_json::json!({"machine": machine, "workloads": all})));
+    }
+    let measured: Vec<String> = all.iter().map(text).collect();
+    output::print(&format!("{}\n{}", machine_text(&machine), measured.join("\n")))
+}
+
+fn say(session: &Session, text: &str) {
+    if !session.quiet {
+        output::tell(text);
+    }
+}
+
+fn write_svg(path: &Path, all: &[Measured]) -> Result<(), Failure> {
+    std::fs::write(path, breakdown_svg(all)).map_err(io("write", path))
+}
+
+/// Says what a workload needs before memory is taken, and refuses what does not fit.
+fn plan(session: &Session, bench: &Bench, workload: &Workload, batches: &[usize], free: Option<u64>) -> Result<(), Failure> {
+    let largest = batches.iter().copied().max().unwrap_or(0);
+    let needed = workload.memory_bytes(largest, bench.shape)?;
+    let rows: usize = workload.tables.iter().sum();
+    say(
+        session,
+        &format!(
+            "plan: {}: {} tables of {} rows in all, {} ids in a batch of {}; {} of memory",
+            workload.name,
+            workload.tables.len(),
+            output::count(rows as u64),
+            output::count(workload.ids(largest) as u64),
+            output::count(largest as u64),
+            bytes(needed),
+        ),
+    );
+    match free {
+        Some(free) if needed > free => Err(Error::Memory {
+            what: format!("memory for workload {}", workload.name),
+            needed: bytes(needed),
+            available: bytes(free),
+            hint: "make the tables smaller: --scale 10 divides their rows by ten".into(),
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+/// What the machine can do at most.
+fn machine_text(machine: &Machine) -> String {
+    let giga = |x: f64| format!("{:.1}", x / 1e9);
+    let peaks = if machine.threads == 1 { vec![&machine.one] } else { vec![&machine.one, &machine.all] };
+    let line = |name: &str, of: &dyn Fn(&Peaks) -> String| -> Vec<String> {
+        std::iter::once(name.to_owned()).chain(peaks.iter().map(|peaks| of(peaks))).collect()
+    };
+    let random =
+        |r: RandomRows, touches: f64| format!("{:.1} M rows/s, {} GB/s", r.rows / 1e6, giga(touches * r.rows * r.row_bytes as f64));
+    let mut rows = vec![
+        line("f32 multiply-add, GFLOP/s", &|p| giga(p.fma_flops)),
+        line("bf16 pairs, GFLOP/s", &|p| p.bf16_flops.map_or_else(|| "-".into(), giga)),
+        line("read, GB/s", &|p| giga(p.read_bytes)),
+        line("copy (read + written), GB/s", &|p| giga(p.copy_bytes)),
+    ];
+    for width in [0, 1] {
+        rows.push(line(&format!("random rows of {} B read", machine.one.gather[width].row_bytes), &|p| random(p.gather[width], 1.0)));
+        rows.push(line(&format!("random rows of {} B updated", machine.one.update[width].row_bytes), &|p| random(p.update[width], 2.0)));
+    }
+    let all = format!("{} threads", machine.threads);
+    let table = output::table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
+    format!("machine: {}, random rows in a table of {}\n\n{table}", machine.isa, bytes(machine.table_bytes as u64))
+}
+
+/// One measurement for people.
+fn text(m: &Measured) -> String {
+    let ms = |seconds: f64| format!("{:.3}", 1e3 * seconds);
+    let rate = m.rows_per_second;
+    let count = |x: f64| output::count(x.round() as u64);
+    let headline = format!(
+        "{}: {} rows/s (windows {} to {}), {} ms per step\n",
+        m.title(),
+        count(rate.median),
+        count(rate.low),
+        count(rate.high),
+        ms(m.step_seconds),
+    );
+    let floor = format!(
+        "  {:.1} GFLOP/s; {} ids and {} different rows per step, {:.2} GB/s of table rows\n  at the machine's peaks {} ms: {} multiply-adds \
+         + {} rows read + {} rows updated; the step reaches {:.0} % of that\n\n",
+        m.flops / 1e9,
+        output::count(m.ids as u64),
+        count(m.distinct_rows),
+        m.embedding_bytes / 1e9,
+        ms(m.floor.seconds()),
+        ms(m.floor.arithmetic),
+        ms(m.floor.gather),
+        ms(m.floor.update),
+        100.0 * m.share_of_peak,
+    );
+    format!("{headline}{floor}{}", operators(m))
+}
+
+/// Thread time by operator, as milliseconds of a step: thread seconds over the number of threads.
+fn operators(m: &Measured) -> String {
+    let threads = m.threads as f64;
+    let ms = |seconds: f64| if seconds > 0.0 { format!("{:.3}", 1e3 * seconds / threads) } else { "-".into() };
+    let row = |o: &Operator| {
+        let busy = o.forward + o.backward;
+        let speed = if o.flops > 0.0 && o.part != Part::Other { format!("{:.1}", o.flops / busy / 1e9) } else { "-".into() };
+        vec![o.part.title().into(), ms(o.forward), ms(o.backward), ms(o.update), format!("{:.1} %", 100.0 * o.share), speed]
+    };
+    let header = ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
+    output::table(&header, &m.operators.iter().map(row).collect::<Vec<_>>())
+}
