@@ -8,44 +8,53 @@ const LINE: usize = 64;
 /// Size of a huge page on x86-64; larger buffers are aligned to it.
 const HUGE: usize = 2 << 20;
 
+/// Memory that every step uses again is worth whole huge pages from this size on, even if they are not filled.
+const WORTH: usize = 256 << 10;
+
 /// A fixed-length, zero-initialised f32 slice. Random rows of a table of gigabytes are read two to
 /// three times faster from huge pages (fewer TLB misses), hence not a `Vec`.
 pub struct Buffer {
     data: NonNull<f32>,
     len: usize,
+    layout: Layout,
 }
 
 impl Buffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
+        let bytes = len.checked_mul(4).expect("length overflows");
+        Buffer::of(len, bytes, if bytes >= 2 * HUGE { HUGE } else { LINE })
+    }
+
+    /// `len` zeros that every step reads or writes: on huge pages if they are no trifle.
+    pub fn hot(len: usize) -> Self {
+        let bytes = len.checked_mul(4).expect("length overflows");
+        if bytes < WORTH { Buffer::zeroed(len) } else { Buffer::of(len, bytes.next_multiple_of(HUGE), HUGE) }
+    }
+
+    fn of(len: usize, bytes: usize, align: usize) -> Self {
+        let layout = Layout::from_size_align(bytes, align).expect("length overflows");
         if len == 0 {
-            return Buffer { data: NonNull::dangling(), len };
+            return Buffer { data: NonNull::dangling(), len, layout };
         }
-        let layout = Self::layout(len);
         // SAFETY: the layout has a non-zero size.
         let raw = unsafe { alloc(layout) }.cast::<f32>();
         let Some(data) = NonNull::new(raw) else { handle_alloc_error(layout) };
         // The advice must come before the first touch: it decides what the page fault hands out.
         advise_huge(data, layout);
-        // SAFETY: `data` points at `len` floats, for which all zero bits are a value.
+        // SAFETY: `data` points at no fewer than `len` floats, for which all zero bits are a value.
         unsafe { data.as_ptr().write_bytes(0, len) };
-        Buffer { data, len }
+        Buffer { data, len, layout }
     }
 
-    /// Makes it hold at least `len` floats, keeping its contents; what is new is zero.
+    /// Makes it hold at least `len` floats, keeping its contents; what is new is zero. For memory that every step uses.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
             // By half more at least, so that growing bit by bit copies little.
-            let mut larger = Buffer::zeroed(len.max(self.len + self.len / 2));
+            let mut larger = Buffer::hot(len.max(self.len + self.len / 2));
             larger[..self.len].copy_from_slice(self);
             *self = larger;
         }
-    }
-
-    fn layout(len: usize) -> Layout {
-        let bytes = len.checked_mul(4).expect("length overflows");
-        let align = if bytes >= 2 * HUGE { HUGE } else { LINE };
-        Layout::from_size_align(bytes, align).expect("length overflows")
     }
 }
 
@@ -66,8 +75,8 @@ fn advise_huge(_: NonNull<f32>, _: Layout) {}
 impl Drop for Buffer {
     fn drop(&mut self) {
         if self.len > 0 {
-            // SAFETY: allocated in `zeroed` with the same layout.
-            unsafe { dealloc(self.data.as_ptr().cast(), Self::layout(self.len)) };
+            // SAFETY: allocated in `of` with this layout.
+            unsafe { dealloc(self.data.as_ptr().cast(), self.layout) };
         }
     }
 }
@@ -126,6 +135,7 @@ mod tests {
             buffer.fill(2.0);
             assert_eq!(&*buffer.clone(), &*buffer);
             buffer.grow(len + 1);
+            assert_eq!(Buffer::hot(len).iter().filter(|&&x| x == 0.0).count(), len);
             assert!(buffer.len() > len && buffer[..len].iter().all(|&x| x == 2.0) && buffer[len..].iter().all(|&x| x == 0.0));
         }
     }

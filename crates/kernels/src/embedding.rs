@@ -2,6 +2,7 @@
 //!
 //! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
 use crate::bind::fma;
+use crate::copy::copy;
 use crate::prefetch::prefetch;
 
 /// How a bag becomes one vector.
@@ -85,7 +86,7 @@ fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], di
             if let Some(&ahead) = bags.ids.get(start + AHEAD) {
                 prefetch(row(ahead));
             }
-            y.copy_from_slice(row(bags.ids[start]));
+            copy(y, row(bags.ids[start]));
             continue;
         }
         y.fill(0.0);

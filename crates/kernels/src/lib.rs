@@ -9,6 +9,7 @@
 
 #[macro_use]
 mod bind;
+mod copy;
 mod hash;
 
 pub mod activation;

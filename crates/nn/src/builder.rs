@@ -320,7 +320,7 @@ impl<'a> Builder<'a> {
             }
             end
         });
-        let mut dense = Buffer::zeroed(end);
+        let mut dense = Buffer::hot(end);
         for (param, spec) in params.iter().zip(&self.params) {
             spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
         }

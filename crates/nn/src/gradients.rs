@@ -53,7 +53,7 @@ pub struct Lane {
 
 impl Lane {
     fn new(weights: &Weights) -> Self {
-        Lane { dense: Buffer::zeroed(weights.dense.len()), fresh: vec![true; weights.params.len()] }
+        Lane { dense: Buffer::hot(weights.dense.len()), fresh: vec![true; weights.params.len()] }
     }
 
     /// Forgets the last step.

@@ -63,7 +63,7 @@ impl RowsBf16 {
         let stride = length.next_multiple_of(16) | 16;
         let len = lines.checked_mul(stride).expect("the size of A overflows");
         if self.data.len() < len {
-            self.data = Buffer::zeroed(len);
+            self.data = Buffer::hot(len);
         }
         let (row, step) = if by_columns { (1, stride) } else { (stride, 1) };
         (self.m, self.k, self.form, self.row, self.step) = (m, k, form, row, step);

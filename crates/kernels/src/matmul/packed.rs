@@ -1,6 +1,7 @@
 //! The right operand, packed for the tiles.
 use super::{View, panel_width};
 use crate::buffer::Buffer;
+use crate::copy::copy;
 use crate::isa::Isa;
 
 /// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
@@ -32,7 +33,7 @@ impl Packed {
         let panel = panel_width(isa.level());
         let len = n.checked_next_multiple_of(panel).and_then(|width| width.checked_mul(k)).expect("the size of B overflows");
         if self.data.len() < len {
-            self.data = Buffer::zeroed(len);
+            self.data = Buffer::hot(len);
         }
         (self.k, self.n, self.panel) = (k, n, panel);
     }
@@ -81,7 +82,7 @@ const RUN: usize = 16;
 #[inline(always)]
 fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
     for (row, out) in out.chunks_exact_mut(width).enumerate() {
-        out[..columns].copy_from_slice(&b.data[row * b.row..][..columns]);
+        copy(&mut out[..columns], &b.data[row * b.row..][..columns]);
         out[columns..].fill(0.0);
     }
 }
