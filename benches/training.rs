@@ -5,7 +5,7 @@
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
 use dlrm::engine::bench::{Windows, Workload, rows_per_second};
-use dlrm::nn::{Isa, Shape};
+use dlrm::nn::{Isa, Precision, Shape};
 use std::time::Duration;
 
 const BATCHES: usize = 64;
@@ -18,7 +18,7 @@ fn shape() -> Shape {
 
 /// Median rows per second on `threads` threads.
 fn speed(workload: &Workload, threads: usize, batches: &[Batch], windows: Windows) -> f64 {
-    let mut learner = workload.learner(shape(), Isa::detect(), threads).expect("a model and threads");
+    let mut learner = workload.learner(shape(), (Isa::detect(), Precision::F32), threads).expect("a model and threads");
     rows_per_second(&mut learner, batches, windows).expect("a finite loss").median
 }
 

@@ -2,6 +2,7 @@
 use super::failure::Failure;
 use clap::{Args, Parser, Subcommand};
 use dlrm::kernels::isa::{Isa, Level};
+use dlrm::nn::Precision;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk or \
@@ -277,6 +278,9 @@ pub struct BenchArgs {
     /// Windows, of which the median counts; one more warms up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = windows)]
     pub windows: usize,
+    /// What matrix products of steps multiply: f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
     /// Divide the rows of all tables
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scale)]
     pub scale: usize,
@@ -286,6 +290,14 @@ pub struct BenchArgs {
     /// Where to draw the time of a step by operator (SVG)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("expected f32 or bf16".into()),
+    }
 }
 
 fn batch(text: &str) -> Result<usize, String> {

@@ -28,7 +28,8 @@ pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     } else {
         Windows { count: args.windows, length: Duration::from_secs_f64(args.seconds) }
     };
-    let bench = Bench { isa: session.isa, threads: session.threads, shape: TrainConfig::default().shape(), windows };
+    let bench =
+        Bench { isa: session.isa, threads: session.threads, precision: args.precision, shape: TrainConfig::default().shape(), windows };
     let memory = train::free_memory();
     for workload in &workloads {
         plan(session, &bench, workload, &args.batch, memory)?;

@@ -11,6 +11,8 @@ use table::{Measured, Results};
 
 /// The name of our side in the tables.
 const OURS: &str = "dlrm";
+/// The same with training steps that multiply in bf16.
+const OURS_BF16: &str = "dlrm, bf16";
 /// Peers of training and what benches/peers/train.py calls them.
 const TRAINERS: [(&str, &str); 6] = [
     ("PyTorch", "--embeddings torch"),
@@ -30,13 +32,28 @@ struct Job {
     script: &'static str,
     args: &'static str,
     peers: &'static [(&'static str, &'static str)],
-    ours: Option<fn() -> Measured>,
+    ours: &'static [(&'static str, fn() -> Measured)],
 }
 
 const JOBS: [Job; 3] = [
-    Job { name: "train-k", script: "train.py", args: "--workload k --batch 2048 128", peers: &TRAINERS, ours: Some(ours::training) },
-    Job { name: "train-p", script: "train.py", args: "--workload p --batch 2048", peers: &TRAINERS, ours: None },
-    Job { name: "infer-k", script: "infer.py", args: "--workload k --batch 1 1024", peers: &SCORERS, ours: Some(ours::inference) },
+    Job {
+        name: "train-k",
+        script: "train.py",
+        args: "--workload k --batch 2048 128",
+        peers: &TRAINERS,
+        ours: &[
+            (OURS, || ours::training(&["k", "--batch", "2048,128"])),
+            (OURS_BF16, || ours::training(&["k", "--batch", "2048,128", "--precision", "bf16"])),
+        ],
+    },
+    Job {
+        name: "train-p",
+        script: "train.py",
+        args: "--workload p --batch 2048",
+        peers: &TRAINERS,
+        ours: &[(OURS, || ours::training(&["p"])), (OURS_BF16, || ours::training(&["p", "--precision", "bf16"]))],
+    },
+    Job { name: "infer-k", script: "infer.py", args: "--workload k --batch 1 1024", peers: &SCORERS, ours: &[(OURS, ours::inference)] },
 ];
 
 /// Flags of the command.
@@ -108,8 +125,8 @@ fn turn(job: &Job, environment: &Environment, results: &mut Results) {
             }
         }
     };
-    if let Some(ours) = job.ours {
-        side(OURS, &ours);
+    for (name, ours) in job.ours {
+        side(name, ours);
     }
     for (name, args) in job.peers {
         side(name, &|| environment.run(job.script, &[words(job.args), words(args)].concat()));

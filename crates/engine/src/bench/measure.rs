@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::learner::Learner;
 use dlrm_data::Batch;
 use dlrm_data::rng::Rng;
-use dlrm_nn::{Isa, Shape, Timing};
+use dlrm_nn::{Isa, Precision, Shape, Timing};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub struct Bench {
     pub isa: Isa,
     /// Worker threads.
     pub threads: usize,
+    /// What the products of steps multiply.
+    pub precision: Precision,
     /// How batches are cut.
     pub shape: Shape,
     /// How long is measured.
@@ -70,6 +72,8 @@ pub struct Measured {
     pub batch: usize,
     /// Worker threads.
     pub threads: usize,
+    /// What the products multiplied.
+    pub precision: Precision,
     /// Rows trained per second.
     pub rows_per_second: Rate,
     /// Seconds of a step, median.
@@ -94,7 +98,8 @@ impl Measured {
     /// What was measured, for people.
     pub fn title(&self) -> String {
         let threads = if self.threads == 1 { "thread" } else { "threads" };
-        format!("{}, batch {}, {} {threads}", self.workload.name, self.batch, self.threads)
+        let precision = if self.precision == Precision::Bf16 { ", bf16" } else { "" };
+        format!("{}, batch {}, {} {threads}{precision}", self.workload.name, self.batch, self.threads)
     }
 }
 
@@ -104,7 +109,7 @@ impl Bench {
     /// # Errors
     /// If the shape cannot be built, threads cannot be started or the loss becomes infinite.
     pub fn run(&self, workload: &Workload, batch_sizes: &[usize], machine: &Machine) -> Result<Vec<Measured>> {
-        let mut learner = workload.learner(self.shape, self.isa, self.threads)?;
+        let mut learner = workload.learner(self.shape, (self.isa, self.precision), self.threads)?;
         batch_sizes.iter().map(|&rows| self.measure(workload, &mut learner, rows, &machine.all)).collect()
     }
 
@@ -126,6 +131,7 @@ impl Bench {
             workload: workload.clone(),
             batch: rows,
             threads: self.threads,
+            precision: self.precision,
             rows_per_second: rate,
             step_seconds,
             flops: flops / step_seconds,
@@ -199,7 +205,7 @@ mod tests {
         let workload = Workload { bottom: vec![32], top: vec![32], ..Workload::kaggle() }.scaled(10_000);
         let shape = Shape { shard_rows: 16, lanes: 4 };
         let train = |timing: Timing| {
-            let mut learner = workload.learner(shape, Isa::detect(), 2).unwrap();
+            let mut learner = workload.learner(shape, (Isa::detect(), Precision::F32), 2).unwrap();
             learner.time(timing);
             let mut rng = Rng::new(1, 0);
             for _ in 0..5 {
@@ -221,6 +227,7 @@ mod tests {
     fn shares_add_up() {
         let bench = Bench {
             isa: Isa::detect(),
+            precision: Precision::Bf16,
             threads: 2,
             shape: Shape { shard_rows: 16, lanes: 4 },
             windows: Windows { count: 2, length: Duration::from_millis(2) },
