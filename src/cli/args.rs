@@ -61,6 +61,9 @@ pub struct DemoArgs {
     /// Simulated rows
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1000..100_000_000))]
     pub rows: u64,
+    /// What matrix products of training steps multiply: f32 or bf16
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
 }
 
 /// How files are read.

@@ -15,6 +15,7 @@ use dlrm::engine::metrics::Metric;
 use dlrm::engine::report::{InputCard, Optimum, Report};
 use dlrm::engine::summary::{self, Context};
 use dlrm::models::{DlrmConfig, ModelConfig};
+use dlrm::nn::Precision;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -35,7 +36,7 @@ impl OpenRows for Simulated<'_> {
 }
 
 /// The demo's configuration.
-fn config(seed: u64) -> RunConfig {
+fn config(seed: u64, precision: Precision) -> RunConfig {
     let mut config = RunConfig { schema: Some(ClickSimulator::schema()), ..RunConfig::default() };
     config.data.split = Split::Random { validation: 0.0, test: 0.0, seed };
     config.model = ModelConfig::Dlrm(DlrmConfig {
@@ -47,6 +48,7 @@ fn config(seed: u64) -> RunConfig {
     });
     config.train.epochs = 6;
     config.train.seed = seed;
+    config.train.precision = precision;
     config.train.resolve(dlrm::data::schema::Task::Binary);
     config
 }
@@ -62,8 +64,14 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         Some(output) => (output.clone(), Start::Fresh),
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
-    let job =
-        Job { config: config(args.seed), out: Some(output.clone()), start, threads: session.threads, isa: session.isa, memory_limit: None };
+    let job = Job {
+        config: config(args.seed, args.precision),
+        out: Some(output.clone()),
+        start,
+        threads: session.threads,
+        isa: session.isa,
+        memory_limit: None,
+    };
     let sources =
         Sources { main: &main, validation: Some(&validation), test: Some(&test_rows), split: &job.config.data.split, max_bad_rows: 0 };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);

@@ -26,13 +26,16 @@ const TRAINERS: [(&str, &str); 6] = [
 const SCORERS: [(&str, &str); 3] =
     [("PyTorch", "--runtime torch"), ("PyTorch, compiled", "--runtime torch --compile"), ("ONNX Runtime", "--runtime onnxruntime")];
 
+/// A side of ours: its name in the tables and what it runs.
+type Own = (&'static str, fn() -> Measured);
+
 /// Something that all sides do.
 struct Job {
     name: &'static str,
     script: &'static str,
     args: &'static str,
     peers: &'static [(&'static str, &'static str)],
-    ours: &'static [(&'static str, fn() -> Measured)],
+    ours: &'static [Own],
 }
 
 const JOBS: [Job; 3] = [
