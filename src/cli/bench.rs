@@ -158,5 +158,5 @@ fn operators(m: &Measured) -> String {
         vec![o.part.title().into(), ms(o.forward), ms(o.backward), ms(o.update), format!("{:.1} %", 100.0 * o.share), speed]
     };
     let header = ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
-    output::table(&header, &m.operators.iter().map(row).collect::<Vec<_>>())
+    output::table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
 }

@@ -115,6 +115,11 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// Whether its share is worth a line of a table or picture.
+    pub fn is_worth_a_line(&self) -> bool {
+        self.share >= LEAST_SHARE
+    }
+
     /// Thread seconds of all.
     pub fn seconds(&self) -> f64 {
         self.forward + self.backward + self.update
@@ -130,7 +135,7 @@ pub(super) struct Timed {
     pub rows: usize,
 }
 
-/// Parts with a smaller share are left out.
+/// A smaller share is not worth a line.
 const LEAST_SHARE: f64 = 5e-4;
 
 /// The parts that took time, in the order of a step.
@@ -155,7 +160,7 @@ pub(super) fn operators(timed: &Timed, layers: &[Layer]) -> Vec<Operator> {
     all[Part::Waiting as usize].forward = in_passes;
     all[Part::Waiting as usize].update = (total - all.iter().map(Operator::seconds).sum::<f64>()).max(0.0);
     all.iter_mut().for_each(|operator| operator.share = operator.seconds() / total);
-    all.into_iter().filter(|operator| operator.share >= LEAST_SHARE).collect()
+    all.into_iter().filter(|operator| operator.share > 0.0).collect()
 }
 
 /// Floating-point operations per row in training; embeddings cost memory, not arithmetic.
