@@ -1,5 +1,5 @@
 //! Comparisons of models as Markdown.
-use crate::run::{self, number, over_runs};
+use crate::run::{self, grouped, number, over_runs};
 use serde_json::Value;
 
 /// Compares models on Adult and MovieLens 1M in `data` and prints a table for each.
@@ -55,13 +55,5 @@ fn table(compared: &Value) -> String {
 /// `69,000`, to three digits.
 pub fn thousands(rate: f64) -> String {
     let unit = 10f64.powf((rate.max(1.0).log10().floor() - 2.0).max(0.0));
-    let digits = format!("{:.0}", (rate / unit).round() * unit);
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped((rate / unit).round() * unit)
 }

@@ -1,9 +1,9 @@
-//! Conversions to and from bf16 against their definitions.
+//! Rounding to bf16 against its definition.
 mod common;
 
 use common::per_isa;
 use dlrm_kernels::Isa;
-use dlrm_kernels::bf16::{self, Noise, reference as def};
+use dlrm_kernels::bf16::{self, reference as def};
 use proptest::prelude::*;
 
 /// f32 numbers of every kind: by bits, and those next to ties.
@@ -43,81 +43,42 @@ proptest! {
     }
 
     #[test]
-    fn what_bf16_represents_stays(bits: u16, random: u16) {
+    fn what_bf16_represents_stays(bits: u16) {
         let x = def::widen(bits);
         if x.is_nan() {
-            prop_assert!(def::widen(def::narrow(x)).is_nan() && def::widen(def::narrow_stochastic(x, random)).is_nan());
+            prop_assert!(def::widen(def::narrow(x)).is_nan());
         } else {
-            prop_assert_eq!((def::narrow(x), def::narrow_stochastic(x, random)), (bits, bits));
+            prop_assert_eq!(def::narrow(x), bits);
         }
-    }
-
-    #[test]
-    fn stochastic_rounding_is_unbiased(x in any_f32()) {
-        let [down, up] = neighbours(x);
-        prop_assume!(x.is_finite() && def::widen(up).is_finite());
-        // All 2^16 random numbers: the mean is x itself, not about x.
-        let ups = (0..=u16::MAX).filter(|&random| {
-            let got = def::narrow_stochastic(x, random);
-            assert!(got == down || got == up);
-            got != down
-        });
-        let share = ups.count() as f64 / 65536.0;
-        let (down, up) = (f64::from(def::widen(down)), f64::from(def::widen(up)));
-        prop_assert_eq!(down + share * (up - down), f64::from(x));
     }
 }
 
 #[test]
 fn edges_of_the_range() {
-    let largest = 0x7F7F;
     let tie = f32::from_bits(0x7F7F_8000);
     assert_eq!(def::narrow(f32::MAX), 0x7F80);
     assert_eq!(def::narrow(-tie), 0xFF80);
-    assert_eq!(def::narrow(f32::from_bits(0x7F7F_7FFF)), largest);
-    assert_eq!((def::narrow_stochastic(tie, 0x7FFF), def::narrow_stochastic(tie, 0x8000)), (largest, 0x7F80));
+    assert_eq!(def::narrow(f32::from_bits(0x7F7F_7FFF)), 0x7F7F);
     assert_eq!(def::narrow(f32::from_bits(0x8000)), 0, "half of the smallest subnormal number ties to zero");
     assert_eq!(def::narrow(f32::from_bits(0x8001)), 1);
     assert_eq!(def::narrow(f32::from_bits(0x7F80_0001)), 0x7FC0, "a NaN of the lower half");
     assert_eq!(def::narrow(-0.0), 0x8000);
 }
 
-#[test]
-fn noise_has_no_favourites() {
-    let x = vec![1.0 + 0.25 / 128.0; 512];
-    let (mut y, mut ups) = (vec![0; x.len()], [0u32; 512]);
-    let steps = 4096;
-    for step in 0..steps {
-        bf16::narrow_stochastic(Isa::detect(), &mut y, &x, Noise { key: step, row: 7 });
-        for (ups, &y) in ups.iter_mut().zip(&y) {
-            *ups += u32::from(def::widen(y) > 1.0);
-        }
-    }
-    // A quarter goes up. Standard deviations: √(n/4 · 3/4) = 28 in a column and 627 in all columns.
-    assert!(ups.iter().all(|&ups| (f64::from(ups) - 1024.0).abs() < 5.0 * 28.0), "a column is biased: {ups:?}");
-    let all: u32 = ups.iter().sum();
-    assert!((f64::from(all) - 524_288.0).abs() < 5.0 * 627.0, "all columns are biased: {all}");
-}
-
-fn conversions_agree(isa: Isa) {
+fn rounding_agrees(isa: Isa) {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     runner
-        .run(&(prop::collection::vec(any_f32(), 0..70), any::<u64>(), any::<u64>()), |(x, key, row)| {
-            let (mut nearest, mut random, mut wide) = (vec![0; x.len()], vec![0; x.len()], vec![0.0; x.len()]);
-            bf16::narrow(isa, &mut nearest, &x);
-            bf16::narrow_stochastic(isa, &mut random, &x, Noise { key, row });
-            bf16::widen(isa, &mut wide, &nearest);
+        .run(&prop::collection::vec(any_f32(), 0..70), |x| {
             let mut rounded = x.clone();
             bf16::round(isa, &mut rounded);
-            for (i, &x) in x.iter().enumerate() {
-                assert_eq!((nearest[i], wide[i].to_bits()), (def::narrow(x), u32::from(nearest[i]) << 16), "{x} at {i}");
-                assert_eq!((random[i], rounded[i].to_bits()), (def::narrow_stochastic(x, Noise { key, row }.of(i)), wide[i].to_bits()));
+            for (i, (&x, rounded)) in x.iter().zip(rounded).enumerate() {
+                assert_eq!(rounded.to_bits(), u32::from(def::narrow(x)) << 16, "{x} at {i}");
             }
             Ok(())
         })
-        .expect("fast and defined conversions agree");
+        .expect("fast and defined rounding agree");
 }
 
 per_isa! {
-    conversions_agree: scalar_conversions, avx2_conversions, avx512_conversions;
+    rounding_agrees: scalar_rounding, avx2_rounding, avx512_rounding;
 }

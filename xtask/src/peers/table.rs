@@ -1,6 +1,6 @@
 //! Measurements of all sides, and the Markdown tables of them.
 use super::OURS;
-use crate::run::median;
+use crate::run::{grouped, median};
 use serde_json::Value;
 use std::fmt;
 
@@ -122,7 +122,7 @@ impl fmt::Display for Results {
             let ([median, least, most], case) = (row.rows_per_s(), row.case());
             let ratio = ours(&cases, case).map(|ours| ours.rows_per_s()[0] / median);
             let side = format!("{} | {} | {} | {}", case.task, case.workload.to_uppercase(), case.batch, row.side);
-            writeln!(f, "| {side} | {} | {} … {} | {} |", count(median), count(least), count(most), ratio_text(ratio))?;
+            writeln!(f, "| {side} | {} | {} … {} | {} |", grouped(median), grouped(least), grouped(most), ratio_text(ratio))?;
         }
         if !latencies.is_empty() {
             writeln!(f, "\n| one row of | peer | p50, µs | min … max | p99, µs | peer / dlrm |\n|---|---|---|---|---|---|")?;
@@ -147,19 +147,6 @@ fn ours<'a>(cases: &[Vec<&'a Row>], case: &Case) -> Option<&'a Row> {
 
 fn ratio_text(ratio: Option<f64>) -> String {
     ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2}"))
-}
-
-/// A whole number with commas between thousands.
-fn count(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
