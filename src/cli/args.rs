@@ -1,5 +1,6 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::failure::Failure;
+use super::generate::GenerateCommand;
 use clap::{Args, Parser, Subcommand};
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::Precision;
@@ -46,6 +47,12 @@ pub enum Command {
     Show(ShowArgs),
     /// Train synthetic workloads and say how near they come to the limits of this machine, operator by operator
     Bench(BenchArgs),
+    /// Make synthetic data whose truth is known
+    Generate {
+        /// What to generate
+        #[command(subcommand)]
+        command: GenerateCommand,
+    },
     /// List the kinds of models
     Models,
 }

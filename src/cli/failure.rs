@@ -20,8 +20,10 @@ pub const INTERRUPTED: u8 = 130;
 pub struct Failure {
     /// Exit code.
     pub code: u8,
-    message: String,
-    hint: Option<String>,
+    /// What was expected and found.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
 }
 
 impl Failure {

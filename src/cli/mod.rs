@@ -3,9 +3,11 @@
 mod args;
 mod bench;
 mod compare;
+mod counter;
 mod demo;
 mod evaluate;
 mod failure;
+mod generate;
 mod inputs;
 mod inspect;
 mod models;
@@ -71,8 +73,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
             std::process::exit(i32::from(failure::INTERRUPTED));
         }
     };
-    // Only training has something to save; the others end at once. Without the handler the command still works.
-    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_)) {
+    // These have something to save or to clear away; the others end at once. Without the handler the command still works.
+    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_) | Command::Generate { .. }) {
         let _ = ctrlc::set_handler(handler);
     }
     match cli.command {
@@ -84,6 +86,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show(args) => show::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
+        Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
     }
 }

@@ -1,5 +1,6 @@
 //! A click log drawn from a known law: power-law ids, skewed and missing numbers, a multi-valued field and true
 //! interactions. Row r depends on (configuration, r) alone, so any range of rows can be made by itself.
+use super::law::{ClickLaw, FieldKind};
 use super::truth::{Features, Truth};
 use crate::error::Result;
 use crate::row::{RawRow, RowSource};
@@ -128,6 +129,38 @@ impl ClickSimulator {
             written += 1;
         }
         Ok(written)
+    }
+}
+
+impl ClickLaw for ClickSimulator {
+    fn columns(&self) -> Vec<String> {
+        COLUMNS.map(str::to_owned).into()
+    }
+
+    fn kind(&self, column: usize) -> FieldKind {
+        match COLUMNS[column] {
+            "click" | "hour" | "age" => FieldKind::Integer,
+            "price" => FieldKind::Number,
+            _ => FieldKind::Text,
+        }
+    }
+
+    fn schema(&self) -> Schema {
+        Self::schema()
+    }
+
+    fn rows(&self) -> u64 {
+        self.config.rows
+    }
+
+    fn day(&self, _: u64) -> u64 {
+        0
+    }
+
+    fn row(&self, r: u64, out: &mut RawRow) -> f64 {
+        let (features, probability, click) = self.truth.row(r);
+        write_fields(&features, click, out);
+        probability
     }
 }
 

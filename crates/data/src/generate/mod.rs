@@ -2,12 +2,18 @@
 //!
 //! * [`clicks`]: a click log drawn from a model with true interactions; [`clicks::ClickSimulator::probability`]
 //!   is the probability each label was drawn with.
+//! * [`criteo`]: the same with the shape of Criteo's logs, at any size, with drift, new ids and noise.
+//! * [`writer`]: any such log as files, in parallel.
 //! * [`bayes`]: the log loss and AUC that no model can beat on given rows.
 
 pub mod bayes;
 pub mod clicks;
+pub mod criteo;
+pub mod law;
+mod parquet_rows;
 mod random;
 mod truth;
+pub mod writer;
 
 pub use bayes::Bayes;
 pub use clicks::{ClickConfig, ClickRows, ClickSimulator};

@@ -1,0 +1,183 @@
+//! `dlrm generate clicks`.
+use crate::cli::counter::Counter;
+use crate::cli::failure::{Failure, INTERRUPTED, io};
+use crate::cli::{Session, output};
+use clap::{Args, ValueEnum};
+use dlrm::data::generate::criteo::{CriteoConfig, CriteoLaw, Shape, Teacher};
+use dlrm::data::generate::law::ClickLaw;
+use dlrm::data::generate::writer::{self, Files, Form, PROBABILITIES};
+use dlrm::data::generate::{ClickConfig, ClickSimulator};
+use std::fs;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct ClicksArgs {
+    /// Whose shape: columns, cardinalities, empty fields
+    #[arg(long, value_enum, default_value_t = Like::CriteoKaggle)]
+    like: Like,
+    /// Number of rows
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..100_000_000_000))]
+    rows: u64,
+    /// What clicks depend on: effects (lr), and pairs of vectors (fm), and a hidden layer over these (dlrm)
+    #[arg(long, value_enum, default_value_t = TeacherName::Dlrm)]
+    teacher: TeacherName,
+    /// Seed of the law and of the rows
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Mean probability of a click (default: 0.256 like Criteo, 0.25 like the demo)
+    #[arg(long, value_name = "SHARE")]
+    click_rate: Option<f64>,
+    /// Equal parts of the rows within which the law is constant
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    days: u64,
+    /// Angle, in radians, by which effects turn from the first to the last day
+    #[arg(long, value_name = "ANGLE", default_value_t = 0.0)]
+    drift: f64,
+    /// Share of the values of large columns on the last day whose ids the first did not have
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    new_ids: f64,
+    /// Probability that a label is the wrong one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    label_noise: f64,
+    /// Exponent e of the chance position^-e that a row is looked at; adds a column `position`
+    #[arg(long, value_name = "EXPONENT", default_value_t = 0.0)]
+    position_bias: f64,
+    /// How files are written (default: criteo, like the demo csv)
+    #[arg(long, value_enum)]
+    form: Option<FormName>,
+    /// One file for each day instead of one for all
+    #[arg(long)]
+    file_per_day: bool,
+    /// Directory to write to
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Like {
+    CriteoKaggle,
+    CriteoTerabyte,
+    Demo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TeacherName {
+    Lr,
+    Fm,
+    Dlrm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormName {
+    Criteo,
+    Csv,
+    Parquet,
+}
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
+    let (law, config) = law(args)?;
+    let form = form(args)?;
+    let dir = &args.output;
+    let manifest = dir.join("manifest.json");
+    if manifest.exists() {
+        let message = format!("output directory: expected a new or empty directory, found a data set in {}", dir.display());
+        return Err(Failure::usage(message, "give another directory with -o, or remove this one"));
+    }
+    fs::create_dir_all(dir).map_err(io("create", dir))?;
+    let mut counter = Counter::new(session);
+    counter.stage("generating");
+    let files = if args.file_per_day { Files::PerDay } else { Files::One };
+    let written = writer::write_log(&*law, form, files, dir, session.threads, &mut |rows| counter.rows(rows))?;
+    drop(counter);
+    let Some(written) = written else {
+        return Err(Failure { code: INTERRUPTED, message: "nothing was kept".into(), hint: None });
+    };
+    let schema = dir.join("schema.toml");
+    fs::write(&schema, law.schema().to_toml()).map_err(io("write", &schema))?;
+    let facts = serde_json::json!({"law": config, "written": written, "probabilities": PROBABILITIES, "dlrm": env!("CARGO_PKG_VERSION")});
+    let text = serde_json::to_string_pretty(&facts).expect("a manifest is plain data");
+    fs::write(&manifest, text).map_err(io("write", &manifest))?;
+    if session.json {
+        return output::print(&format!("{facts}\n"));
+    }
+    let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
+    let first = dir.join(&written.files[0].name);
+    let input = if args.file_per_day { dir.join(first.file_name().unwrap_or_default()) } else { first };
+    output::print(&format!(
+        "{} rows in {} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); click rate {:.4}\n\
+         true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
+        output::count(law.rows()),
+        written.files.len(),
+        if written.files.len() == 1 { "" } else { "s" },
+        dlrm::engine::plan::bytes(bytes),
+        written.all.log_loss,
+        written.all.auc,
+        written.last_day.log_loss,
+        written.last_day.auc,
+        written.all.click_rate,
+        dir.join(PROBABILITIES).display(),
+        input.display(),
+        schema.display(),
+    ))
+}
+
+/// The law that the flags ask for, and its configuration for the manifest.
+fn law(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Failure> {
+    let shape = match args.like {
+        Like::CriteoKaggle => Shape::Kaggle,
+        Like::CriteoTerabyte => Shape::Terabyte,
+        Like::Demo => return demo(args),
+    };
+    let config = CriteoConfig {
+        rows: args.rows,
+        seed: args.seed,
+        shape,
+        teacher: match args.teacher {
+            TeacherName::Lr => Teacher::Lr,
+            TeacherName::Fm => Teacher::Fm,
+            TeacherName::Dlrm => Teacher::Dlrm,
+        },
+        click_rate: args.click_rate.unwrap_or(CriteoConfig::default().click_rate),
+        days: args.days,
+        drift: args.drift,
+        new_ids: args.new_ids,
+        label_noise: args.label_noise,
+        position_bias: args.position_bias,
+    };
+    let value = serde_json::to_value(&config).expect("a configuration is plain data");
+    let law = CriteoLaw::new(config).map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate clicks --help`"))?;
+    Ok((Box::new(law), value))
+}
+
+/// The law of `dlrm demo`, which has no days and no noise.
+fn demo(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Failure> {
+    let unfit = [
+        ("--drift", args.drift),
+        ("--new-ids", args.new_ids),
+        ("--label-noise", args.label_noise),
+        ("--position-bias", args.position_bias),
+    ];
+    if let Some((flag, value)) = unfit.into_iter().find(|(_, value)| *value != 0.0) {
+        let message = format!("{flag}: expected a shape that has it, found {value} with --like demo");
+        return Err(Failure::usage(message, "leave it out, or take --like criteo-kaggle"));
+    }
+    let default = ClickConfig { rows: args.rows, seed: args.seed, ..ClickConfig::default() };
+    let config = ClickConfig { click_rate: args.click_rate.unwrap_or(default.click_rate), ..default };
+    let value = serde_json::to_value(&config).expect("a configuration is plain data");
+    Ok((Box::new(ClickSimulator::new(config)), value))
+}
+
+fn form(args: &ClicksArgs) -> Result<Form, Failure> {
+    let fits_criteo = args.like != Like::Demo && args.position_bias == 0.0;
+    match args.form {
+        Some(FormName::Criteo) if !fits_criteo => Err(Failure::usage(
+            "--form criteo: expected the columns of Criteo, found others",
+            "take --form csv or parquet: they have room for more columns",
+        )),
+        None if !fits_criteo => Ok(Form::Csv),
+        Some(FormName::Criteo) | None => Ok(Form::Criteo),
+        Some(FormName::Csv) => Ok(Form::Csv),
+        Some(FormName::Parquet) => Ok(Form::Parquet),
+    }
+}
