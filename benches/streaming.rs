@@ -6,6 +6,7 @@
 //! The model: dim 16, bottom 512-256-64-16, top 512-256-1, SGD, batch 2048, two threads; windows of 131,072 rows.
 use dlrm::data::Batch;
 use dlrm::data::batch::Layout;
+use dlrm::data::batches::RowStream;
 use dlrm::data::cache::Cache;
 use dlrm::data::dataset::{Fitted, Sources};
 use dlrm::data::parse::Labels;
@@ -149,10 +150,8 @@ fn stages(input: &Input, sources: &Sources<'_>, fitted: &Fitted, print: &dyn Fn(
     };
     let encode = || {
         let (mut rows, mut batch) = (sources.stream(fitted).expect("a file"), Batch::new(&layout));
-        while rows.append(&mut batch).expect("a row") {
-            if batch.len() == BATCH {
-                batch.clear();
-            }
+        while rows.append_rows(&mut batch, BATCH).expect("rows") > 0 {
+            batch.clear();
         }
     };
     print("read", median((0..3).map(|_| seconds(read)).collect()));

@@ -31,6 +31,37 @@ impl Bags {
         self.offsets.push(0);
     }
 
+    /// Makes rows of the ids (and weights) from place `first` on: each row has as many as `lengths` says, and a row of none gets
+    /// the id `missing`. The number of those.
+    pub(crate) fn close_rows(&mut self, first: usize, lengths: impl Iterator<Item = usize> + Clone, missing: u32) -> u64 {
+        let (rows, empty) = lengths.clone().fold((0, 0), |(rows, empty), length| (rows + 1, empty + usize::from(length == 0)));
+        self.offsets.reserve(rows);
+        if empty == 0 {
+            let mut end = first;
+            self.offsets.extend(lengths.map(|length| {
+                end += length;
+                end as u32
+            }));
+            return 0;
+        }
+        let ids = self.ids.split_off(first);
+        let weights = self.weights.as_mut().map(|weights| weights.split_off(first));
+        let mut start = 0;
+        for length in lengths {
+            self.ids.extend_from_slice(&ids[start..start + length]);
+            if let (Some(to), Some(from)) = (&mut self.weights, &weights) {
+                to.extend_from_slice(&from[start..start + length]);
+            }
+            if length == 0 {
+                self.ids.push(missing);
+                self.weights.iter_mut().for_each(|weights| weights.push(1.0));
+            }
+            start += length;
+            self.offsets.push(self.ids.len() as u32);
+        }
+        empty as u64
+    }
+
     /// Appends row `b` of `other`.
     pub fn push_row_of(&mut self, other: &Bags, b: usize) {
         let range = other.offsets[b] as usize..other.offsets[b + 1] as usize;

@@ -1,12 +1,14 @@
 //! A data set in memory: surveyed, fitted on the training rows, encoded and split.
 use crate::batch::Batch;
 use crate::batches::RowStream;
-use crate::encoder::{Encoder, EncoderFit, ValueCounts};
+use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
+use crate::fit::EncoderFit;
 use crate::parse::Labels;
-use crate::rows::{GoodRows, OpenRows};
+use crate::rows::{Block, GoodRow, GoodRows, OpenRows, Picked, read_ahead};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -26,7 +28,7 @@ pub struct Sources<'a> {
 }
 
 /// How the rows of a part looked to the encoder.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartStats {
     /// Good rows.
     pub rows: u64,
@@ -55,6 +57,28 @@ pub struct Fitted {
     /// The first of them.
     pub bad_rows: Vec<BadRow>,
 }
+
+/// What a pass over the rows for fitting has seen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// Rows of (train, validation, test).
+    pub rows: [u64; 3],
+    pub values: u64,
+    pub assigner: Assigner,
+    pub skipped: u64,
+    pub bad_rows: Vec<BadRow>,
+}
+
+impl Seen {
+    /// With the encoder fitted on them.
+    pub fn fitted(self, encoder: Encoder) -> Fitted {
+        let Seen { rows, values, assigner, skipped, bad_rows } = self;
+        Fitted { encoder: Arc::new(encoder), rows, values, assigner, skipped, bad_rows }
+    }
+}
+
+/// Rows of a survey between two reports.
+const ROWS_BETWEEN_REPORTS: u64 = 1 << 14;
 
 impl Fitted {
     /// Bytes that the encoded rows will take in memory.
@@ -98,32 +122,44 @@ impl Sources<'_> {
         }
     }
 
-    /// One pass over all inputs; `each` gets every good row with its part. Returns the skipped rows.
+    /// One pass over all inputs; `each` gets every good row, in blocks with the part of each. Returns the skipped rows.
+    ///
+    /// Reading and parsing run ahead on a thread of their own.
     ///
     /// # Errors
     /// As reading and `each`.
-    fn pass(
+    pub(crate) fn pass(
         &self,
         schema: &Schema,
         assigner: &Assigner,
-        mut each: impl FnMut(Part, &GoodRows) -> Result<()>,
+        each: &mut dyn FnMut(&Block) -> Result<()>,
     ) -> Result<(u64, Vec<BadRow>)> {
-        let (mut skipped, mut bad) = (0, Vec::new());
-        for (input, assigner) in self.inputs(assigner) {
-            let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
-            let mut rows = GoodRows::open(input, schema, self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
-            let mut number = 0;
-            while rows.advance()? {
-                each(self.part(&assigner, number, &rows), &rows)?;
-                number += 1;
+        let read = |give: &mut dyn FnMut(&mut Block) -> bool| {
+            let (mut skipped, mut bad, mut block) = (0, Vec::new(), Block::default());
+            for (input, assigner) in self.inputs(assigner) {
+                let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
+                let mut rows = GoodRows::open(input, schema, self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
+                let mut number = 0;
+                block.begin(&rows);
+                while rows.advance()? {
+                    block.take(&mut rows, |rows| self.part(&assigner, number, rows));
+                    number += 1;
+                    if block.is_full() && !give(&mut block) {
+                        return Ok((skipped, bad));
+                    }
+                }
+                if number == 0 {
+                    return Err(Error::input(input.name(), "at least one row", "none"));
+                }
+                if !block.is_empty() && !give(&mut block) {
+                    return Ok((skipped, bad));
+                }
+                bad.extend_from_slice(rows.bad());
+                skipped += rows.bad_rows();
             }
-            if number == 0 {
-                return Err(Error::input(input.name(), "at least one row", "none"));
-            }
-            bad.extend_from_slice(rows.bad());
-            skipped += rows.bad_rows();
-        }
-        Ok((skipped, bad))
+            Ok((skipped, bad))
+        };
+        read_ahead(read, each)
     }
 
     /// Surveys (where the split needs it) and fits the encoder, on the training rows alone.
@@ -131,12 +167,23 @@ impl Sources<'_> {
     /// # Errors
     /// As reading; a split without training rows.
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
+        let mut fit = EncoderFit::new(schema);
+        let seen = self.observe(schema, &mut fit, &mut |_| Ok(()))?;
+        Ok(seen.fitted(fit.finish()?))
+    }
+
+    /// Shows the training rows to `fit`, and tells `each` how many rows have been read, all passes together.
+    ///
+    /// # Errors
+    /// As reading and `each`; a split without training rows.
+    pub(crate) fn observe(&self, schema: &Schema, fit: &mut EncoderFit, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<Seen> {
         self.split.check()?;
         if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
             return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
                 .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
         }
-        let survey = self.survey(schema)?;
+        let survey = self.survey(schema, each)?;
+        let mut read = survey.rows;
         if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
             && survey.times.iter().all(|&time| time == first)
         {
@@ -144,22 +191,23 @@ impl Sources<'_> {
             return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
         }
         let assigner = Assigner::new(self.split, survey);
-        let mut fit = EncoderFit::new(schema);
         let place = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
         let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(place).collect()).collect();
-        let (mut rows, mut values, mut folds) = ([0; 3], 0u64, HashSet::new());
-        let (skipped, bad_rows) = self.pass(schema, &assigner, |part, row| {
-            rows[part as usize] += 1;
-            if part != Part::Train && !folds.contains(row.fold()) {
-                folds.insert(row.fold().to_owned());
+        let (mut rows, mut values, mut folds, mut picks) = ([0; 3], 0u64, HashSet::new(), Vec::new());
+        let (skipped, bad_rows) = self.pass(schema, &assigner, &mut |block| {
+            for (row, &part) in block.rows().iter().zip(block.parts()) {
+                rows[part as usize] += 1;
+                if part != Part::Train && !folds.contains(block.fold(row)) {
+                    folds.insert(block.fold(row).to_owned());
+                }
+                let of = |c: usize| row.parsed.values(c).len().max(1) as u64;
+                values += (0..schema.categorical.len()).map(of).sum::<u64>();
+                values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
             }
-            let of = |c: usize| row.parsed().values(c).len().max(1) as u64;
-            values += (0..schema.categorical.len()).map(of).sum::<u64>();
-            values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
-            if part == Part::Train {
-                fit.observe(row.parsed(), |c| row.text(c));
-            }
-            Ok(())
+            block.pick(Part::Train, &mut picks);
+            fit.observe(block.picked(&picks))?;
+            read += block.rows().len() as u64;
+            each(read)
         })?;
         if rows[0] == 0 {
             let error = Error::input(self.main.name(), "rows to train on", "none after the split");
@@ -168,7 +216,7 @@ impl Sources<'_> {
         if let Split::Column { column, validation, test } = self.split {
             self.check_folds(column, validation, test, &folds)?;
         }
-        Ok(Fitted { encoder: Arc::new(fit.finish()?), rows, values, assigner, skipped, bad_rows })
+        Ok(Seen { rows, values, assigner, skipped, bad_rows })
     }
 
     /// A text that is in no row was meant to be another one.
@@ -184,7 +232,7 @@ impl Sources<'_> {
         Ok(())
     }
 
-    fn survey(&self, schema: &Schema) -> Result<Survey> {
+    fn survey(&self, schema: &Schema, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<Survey> {
         let mut survey = Survey::default();
         if self.split.needs_survey() {
             let by_time = matches!(self.split, Split::Time { .. });
@@ -194,6 +242,9 @@ impl Sources<'_> {
                 survey.rows += 1;
                 if by_time {
                     survey.times.push(rows.parsed().time);
+                }
+                if survey.rows.is_multiple_of(ROWS_BETWEEN_REPORTS) {
+                    each(survey.rows)?;
                 }
             }
         }
@@ -210,23 +261,26 @@ impl Sources<'_> {
             parts: [0; 3].map(|_| Batch::new(&layout)),
             stats: [0; 3].map(|_| PartStats { counts: encoder.counts(), ..PartStats::default() }),
         };
-        for part in [Part::Train, Part::Validation, Part::Test].into_iter().filter(|&p| wanted(p)) {
+        for part in Part::ALL.into_iter().filter(|&p| wanted(p)) {
             data.parts[part as usize].reserve(fitted.rows[part as usize] as usize, layout.dense.len());
         }
-        self.pass(encoder.schema(), &fitted.assigner, |part, row| {
-            let (stats, parsed) = (&mut data.stats[part as usize], row.parsed());
-            stats.rows += 1;
-            stats.label_sum += f64::from(parsed.weight) * f64::from(parsed.label);
-            stats.weight_sum += f64::from(parsed.weight);
-            if wanted(part) {
+        let mut picks = Vec::new();
+        self.pass(encoder.schema(), &fitted.assigner, &mut |block| {
+            for part in Part::ALL {
+                let stats = &mut data.stats[part as usize];
+                block.pick(part, &mut picks);
+                let rows = block.picked(&picks);
+                rows.iter().for_each(|row| stats.add(row));
+                if !wanted(part) {
+                    stats.text_hash = rows.iter().fold(stats.text_hash, |hash, row| row.raw.hash(hash));
+                    continue;
+                }
                 let batch = &mut data.parts[part as usize];
-                encoder.encode(row.parsed(), |c| row.text(c), batch, &mut stats.counts);
+                encoder.encode(rows, batch, &mut stats.counts);
                 if batch.bags.iter().any(|bags| bags.ids.len() > u32::MAX as usize) {
                     return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
                         .with_hint("train with --stream"));
                 }
-            } else {
-                stats.text_hash = row.raw().hash(stats.text_hash);
             }
             Ok(())
         })?;
@@ -262,27 +316,37 @@ impl Sources<'_> {
         let rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
         let explicit = [self.validation.is_some(), self.test.is_some()];
         let counts = fitted.encoder.counts();
-        Ok(EncodedRows { rows, assigner, explicit, encoder: fitted.encoder.clone(), counts, number: 0 })
+        Ok(EncodedRows {
+            fields: rows.fields(),
+            rows,
+            assigner,
+            explicit,
+            encoder: fitted.encoder.clone(),
+            counts,
+            number: 0,
+            read: Vec::new(),
+        })
     }
 }
 
-/// The training rows of an input, encoded one after another.
+/// The training rows of an input, encoded as they are read.
 pub struct EncodedRows {
     rows: GoodRows,
+    fields: Vec<usize>,
     assigner: Assigner,
     explicit: [bool; 2],
     encoder: Arc<Encoder>,
     counts: Vec<ValueCounts>,
     number: u64,
+    /// Memory of rows that are encoded together.
+    read: Vec<GoodRow>,
 }
 
 impl EncodedRows {
-    /// Appends the next training row to `batch`; `false` at the end.
-    ///
-    /// # Errors
-    /// As reading.
-    pub fn append(&mut self, batch: &mut Batch) -> Result<bool> {
-        while self.rows.advance()? {
+    /// Reads up to `most` further training rows; how many.
+    fn read(&mut self, most: usize) -> Result<usize> {
+        let mut count = 0;
+        while count < most && self.rows.advance()? {
             let part = self.assigner.part(self.number, self.rows.parsed().time, self.rows.fold());
             self.number += 1;
             let trains = match part {
@@ -291,20 +355,29 @@ impl EncodedRows {
                 Part::Test => self.explicit[1],
             };
             if trains {
-                let rows = &self.rows;
-                self.encoder.encode(rows.parsed(), |c| rows.text(c), batch, &mut self.counts);
-                return Ok(true);
+                if self.read.len() == count {
+                    self.read.push(GoodRow::default());
+                }
+                self.rows.swap(&mut self.read[count]);
+                count += 1;
             }
         }
-        Ok(false)
+        Ok(count)
     }
 }
 
 impl RowStream for EncodedRows {
     fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
         let mut rows = 0;
-        while rows < most && self.append(batch)? {
-            rows += 1;
+        while rows < most {
+            let count = self.read(Block::ROWS.min(most - rows))?;
+            if count == 0 {
+                break;
+            }
+            let picks: Vec<u32> = (0..count as u32).collect();
+            let read = Picked { rows: &self.read[..count], picks: &picks, fields: &self.fields };
+            self.encoder.encode(read, batch, &mut self.counts);
+            rows += count;
         }
         Ok(rows)
     }
@@ -319,6 +392,14 @@ pub struct Dataset {
 }
 
 impl PartStats {
+    /// Takes in a row but for its values.
+    pub(crate) fn add(&mut self, row: &GoodRow) {
+        let parsed = &row.parsed;
+        self.rows += 1;
+        self.label_sum += f64::from(parsed.weight) * f64::from(parsed.label);
+        self.weight_sum += f64::from(parsed.weight);
+    }
+
     /// Mean label, weighted where rows carry weights.
     pub fn mean_label(&self) -> f64 {
         if self.weight_sum > 0.0 { self.label_sum / self.weight_sum } else { 0.0 }

@@ -1,11 +1,13 @@
 //! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
 //! training, evaluation, prediction and serving alike.
 use crate::batch::{Bags, Batch, Feature, Layout, Table};
-use crate::dense::{DenseFit, DenseScale};
+use crate::dense::DenseScale;
 use crate::error::{Error, Result, quoted};
 use crate::parse::ParsedRow;
+use crate::rows::Picked;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
-use crate::vocabulary::{Counts, Twice, Vocabulary};
+use crate::texts::Texts;
+use crate::vocabulary::{Found, Twice, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
@@ -57,7 +59,7 @@ struct Stored {
     schema: Schema,
     dense: Vec<DenseScale>,
     /// Vocabularies by table name; other encodings follow from the schema.
-    vocabularies: BTreeMap<String, Vec<Box<str>>>,
+    vocabularies: BTreeMap<String, Texts>,
 }
 
 /// How often a column's values were missing or unknown to the encoder.
@@ -94,7 +96,7 @@ impl ValueCounts {
 }
 
 /// Names of the tables in order of first use, and the table of each column.
-fn tables(schema: &Schema) -> (Vec<&CategoricalColumn>, Vec<usize>) {
+pub(crate) fn tables(schema: &Schema) -> (Vec<&CategoricalColumn>, Vec<usize>) {
     let mut first: Vec<&CategoricalColumn> = Vec::new();
     let table_of = schema.categorical.iter().map(|column| {
         first.iter().position(|c| c.table_name() == column.table_name()).unwrap_or_else(|| {
@@ -104,59 +106,6 @@ fn tables(schema: &Schema) -> (Vec<&CategoricalColumn>, Vec<usize>) {
     });
     let table_of = table_of.collect();
     (first, table_of)
-}
-
-/// An encoder in the making.
-pub struct EncoderFit {
-    schema: Schema,
-    dense: Vec<DenseFit>,
-    counts: Vec<Option<Counts>>,
-    table_of: Vec<usize>,
-}
-
-impl EncoderFit {
-    /// Nothing seen yet.
-    pub fn new(schema: &Schema) -> Self {
-        let (first, table_of) = tables(schema);
-        let counts = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Counts::default)).collect();
-        EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), counts, table_of }
-    }
-
-    /// Takes in a training row. `text` gives the field of a categorical column.
-    pub fn observe<'r>(&mut self, row: &ParsedRow, text: impl Fn(usize) -> &'r str) {
-        for (fit, &value) in self.dense.iter_mut().zip(&row.dense) {
-            fit.observe(value);
-        }
-        for (c, &table) in self.table_of.iter().enumerate() {
-            let Some(counts) = &mut self.counts[table] else { continue };
-            for value in row.values(c) {
-                let value = &text(c)[value.text.clone()];
-                match counts.get_mut(value) {
-                    Some(count) => *count += 1,
-                    None => {
-                        counts.insert(value.into(), 1);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The fitted encoder. Ids go by falling count, ties by text, so the order of the rows does not matter.
-    ///
-    /// # Errors
-    /// If a vocabulary has more values than ids.
-    pub fn finish(self) -> Result<Encoder> {
-        let (first, _) = tables(&self.schema);
-        let mut vocabularies = BTreeMap::new();
-        for (column, counts) in first.iter().zip(self.counts) {
-            let (Encoding::Vocabulary { min_count }, Some(counts)) = (&column.encoding, counts) else { continue };
-            let mut values: Vec<(Box<str>, u64)> = counts.into_iter().filter(|&(_, count)| count >= *min_count).collect();
-            values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            vocabularies.insert(column.table_name().to_owned(), values.into_iter().map(|(value, _)| value).collect());
-        }
-        let dense = self.dense.into_iter().map(DenseFit::finish).collect();
-        Encoder::try_from(Stored { schema: self.schema, dense, vocabularies })
-    }
 }
 
 impl TryFrom<Stored> for Encoder {
@@ -193,7 +142,7 @@ impl TryFrom<Stored> for Encoder {
     }
 }
 
-fn vocabulary(name: &str, values: Option<Vec<Box<str>>>) -> Result<Ids> {
+fn vocabulary(name: &str, values: Option<Texts>) -> Result<Ids> {
     let what = || format!("encoder: vocabulary of \"{name}\"");
     let values = values.ok_or_else(|| Error::input(what(), "a list of values", "none"))?;
     if values.len() as u64 > u64::from(u32::MAX - 2) {
@@ -215,6 +164,14 @@ impl From<Encoder> for Stored {
 }
 
 impl Encoder {
+    /// Of what was fitted.
+    ///
+    /// # Errors
+    /// If the parts do not fit each other.
+    pub(crate) fn from_parts(schema: Schema, dense: Vec<DenseScale>, vocabularies: BTreeMap<String, Texts>) -> Result<Self> {
+        Encoder::try_from(Stored { schema, dense, vocabularies })
+    }
+
     /// The schema it was fitted for.
     pub fn schema(&self) -> &Schema {
         &self.schema
@@ -271,7 +228,7 @@ impl Encoder {
             Ids::Vocabulary(values) => match id {
                 MISSING => Some("(missing)".into()),
                 UNSEEN => Some("(unseen)".into()),
-                _ => values.texts().get(id as usize - 2).map(|v| v.to_string()),
+                _ => values.texts().get(id as usize - 2).map(str::to_owned),
             },
             Ids::Hash { .. } => (id == MISSING).then(|| "(missing)".into()),
             Ids::Identity { bound } if id == *bound => Some("(missing)".into()),
@@ -279,48 +236,37 @@ impl Encoder {
         }
     }
 
-    /// Appends a row to `batch`, which has this encoder's layout. `text` gives the field of a categorical column;
-    /// `counts` has one entry per categorical column and cross.
-    pub fn encode<'r>(&self, row: &ParsedRow, text: impl Fn(usize) -> &'r str, batch: &mut Batch, counts: &mut [ValueCounts]) {
-        for (scale, &value) in self.dense.iter().zip(&row.dense) {
-            batch.dense.push(scale.apply(value));
-            if scale.indicator {
-                batch.dense.push(f32::from(value.is_nan()));
+    /// Appends rows to `batch`, which has this encoder's layout; `counts` has one entry per categorical column and cross.
+    ///
+    /// It goes column by column: the lookups of many rows wait for memory together.
+    pub fn encode(&self, rows: Picked<'_>, batch: &mut Batch, counts: &mut [ValueCounts]) {
+        for row in rows.iter() {
+            for (scale, &value) in self.dense.iter().zip(&row.parsed.dense) {
+                batch.dense.push(scale.apply(value));
+                if scale.indicator {
+                    batch.dense.push(f32::from(value.is_nan()));
+                }
             }
         }
-        for (c, &table) in self.table_of.iter().enumerate() {
-            let (ids, bags, counts) = (&self.tables[table].1, &mut batch.bags[c], &mut counts[c]);
-            for value in row.values(c) {
-                let id = ids.encode(&text(c)[value.text.clone()]);
-                counts.values += 1;
-                if let Some(unseen) = &mut counts.unseen {
-                    *unseen += u64::from(id == UNSEEN);
-                }
-                bags.ids.push(id);
-                if let Some(weights) = &mut bags.weights {
-                    weights.push(value.weight);
-                }
+        for ((c, &table), column) in self.table_of.iter().enumerate().zip(&self.schema.categorical) {
+            let ids = &self.tables[table].1;
+            match column.multi {
+                None => ids.encode_single(rows, c, &mut batch.bags[c], &mut counts[c]),
+                Some(_) => ids.encode_multi(rows, c, &mut batch.bags[c], &mut counts[c]),
             }
-            if row.values(c).is_empty() {
-                counts.values += 1;
-                counts.missing += 1;
-                bags.ids.push(ids.missing());
-                if let Some(weights) = &mut bags.weights {
-                    weights.push(1.0);
-                }
-            }
-            bags.offsets.push(bags.ids.len() as u32);
         }
         let first = self.table_of.len();
         for ((cross, bags), counts) in self.crosses.iter().zip(&mut batch.bags[first..]).zip(&mut counts[first..]) {
-            cross.encode(row, &text, bags, counts);
+            rows.iter().for_each(|row| cross.encode(&row.parsed, |c| rows.text(row, c), bags, counts));
         }
-        batch.labels.push(row.label);
-        if let Some(weights) = &mut batch.weights {
-            weights.push(row.weight);
-        }
-        if let Some(groups) = &mut batch.groups {
-            groups.push(row.group);
+        for row in rows.iter() {
+            batch.labels.push(row.parsed.label);
+            if let Some(weights) = &mut batch.weights {
+                weights.push(row.parsed.weight);
+            }
+            if let Some(groups) = &mut batch.groups {
+                groups.push(row.parsed.group);
+            }
         }
     }
 
@@ -371,12 +317,49 @@ impl Crossing {
 }
 
 impl Ids {
-    fn encode(&self, text: &str) -> u32 {
+    /// Appends the ids of column `c`, which has one value or none in a row.
+    fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
+        let first = bags.ids.len();
+        self.push(rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))), &mut bags.ids);
+        let ids = &bags.ids[first..];
+        counts.values += ids.len() as u64;
+        counts.missing += how_many(ids, self.missing());
+        counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, UNSEEN));
+        bags.offsets.extend(first as u32 + 1..=bags.ids.len() as u32);
+    }
+
+    /// Appends the ids of column `c`, which has any number of values in a row.
+    fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
+        let texts = rows.iter().flat_map(|row| {
+            let text = rows.text(row, c);
+            row.parsed.values(c).iter().map(move |value| Some(&text[value.text.clone()]))
+        });
+        let first = bags.ids.len();
+        self.push(texts, &mut bags.ids);
+        let ids = &bags.ids[first..];
+        counts.values += ids.len() as u64;
+        counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, UNSEEN));
+        if let Some(weights) = &mut bags.weights {
+            weights.extend(rows.iter().flat_map(|row| row.parsed.values(c)).map(|value| value.weight));
+        }
+        let lengths = rows.iter().map(|row| row.parsed.values(c).len());
+        let missing = bags.close_rows(first, lengths, self.missing());
+        counts.values += missing;
+        counts.missing += missing;
+    }
+
+    fn push<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, ids: &mut Vec<u32>) {
         match self {
-            Ids::Vocabulary(values) => values.place(text).map_or(UNSEEN, |place| place + UNSEEN + 1),
-            Ids::Hash { buckets, seed } => 1 + (xxh3_64_with_seed(text.as_bytes(), *seed) % u64::from(*buckets)) as u32,
+            Ids::Vocabulary(values) => values.places(texts, |found| {
+                ids.push(match found {
+                    Found::Missing => MISSING,
+                    Found::Unknown => UNSEEN,
+                    Found::Place(place) => place + UNSEEN + 1,
+                });
+            }),
+            Ids::Hash { buckets, seed } => ids.extend(texts.map(|text| text.map_or(MISSING, |text| hashed(text, *buckets, *seed)))),
             // The parser has checked it.
-            Ids::Identity { bound } => text.parse().unwrap_or(*bound),
+            Ids::Identity { bound } => ids.extend(texts.map(|text| text.and_then(|text| text.parse().ok()).unwrap_or(*bound))),
         }
     }
 
@@ -386,4 +369,12 @@ impl Ids {
             _ => MISSING,
         }
     }
+}
+
+fn how_many(ids: &[u32], wanted: u32) -> u64 {
+    ids.iter().filter(|&&id| id == wanted).count() as u64
+}
+
+fn hashed(text: &str, buckets: u32, seed: u64) -> u32 {
+    1 + (xxh3_64_with_seed(text.as_bytes(), seed) % u64::from(buckets)) as u32
 }

@@ -1,5 +1,6 @@
 //! Errors of the data floor. Each says which input, where, what was expected, what was found and,
 //! where there is one, what to do about it.
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A place in an input: file, line (or row for binary formats) and field.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Position {
     /// Path as the user gave it.
     pub file: String,
@@ -29,7 +30,7 @@ impl fmt::Display for Position {
 }
 
 /// A row that cannot be used. Recoverable: the reader stands at the next row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRow {
     /// Where.
     pub position: Position,
@@ -81,6 +82,9 @@ pub enum Error {
         /// Its reason.
         source: std::io::Error,
     },
+    /// The user wants to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// An input as a whole is not what it should be (empty, no header, unknown column, wrong format).
     #[error("{input}: expected {expected}, found {found}")]
     Input {
@@ -118,7 +122,7 @@ impl Error {
         match &mut self {
             Error::Row(bad) => bad.hint = Some(text.into()),
             Error::Input { hint, .. } => *hint = Some(text.into()),
-            Error::Io { .. } => {}
+            Error::Io { .. } | Error::Interrupted => {}
         }
         self
     }
@@ -141,7 +145,7 @@ impl Error {
         match self {
             Error::Row(bad) => bad.hint.as_deref(),
             Error::Input { hint, .. } => hint.as_deref(),
-            Error::Io { .. } => None,
+            Error::Io { .. } | Error::Interrupted => None,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`encoder`], [`dense`], [`vocabulary`]: fitted on the training rows of a [`split`].
+//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`texts`]: fitted on the training rows of a [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches; [`cache`]: streamed rows kept on disk.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
@@ -21,6 +21,7 @@ pub mod dataset;
 pub mod dense;
 pub mod encoder;
 pub mod error;
+pub mod fit;
 pub mod generate;
 pub mod label;
 pub mod negatives;
@@ -31,7 +32,9 @@ pub mod rng;
 pub mod row;
 pub mod rows;
 pub mod schema;
+mod spill;
 pub mod split;
+pub mod texts;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

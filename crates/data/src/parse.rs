@@ -113,6 +113,11 @@ impl RowParser {
         label.is_some_and(|(place, _)| texts.iter().any(|text| text == row.field(place.index).trim()))
     }
 
+    /// Which field of a row each categorical column is.
+    pub fn fields(&self) -> Vec<usize> {
+        self.categorical.iter().map(|place| place.index).collect()
+    }
+
     /// Text of categorical column `c` of `row`.
     pub fn categorical<'r>(&self, row: &'r RawRow, c: usize) -> &'r str {
         row.field(self.categorical[c].index)

@@ -15,6 +15,20 @@ pub enum Part {
     Test,
 }
 
+impl Part {
+    /// All parts, in the order of their numbers.
+    pub const ALL: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Validation => "validation",
+            Part::Test => "test",
+        }
+    }
+}
+
 /// Shares of validation and test; the rest trains.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shares {
@@ -122,7 +136,7 @@ pub struct Survey {
 }
 
 /// Decides the part of each good row.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Assigner {
     /// Everything to one part (explicit files).
     All(Part),

@@ -7,11 +7,11 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
+use dlrm_data::Batch;
 use dlrm_data::encoder::{Encoder, ValueCounts};
-use dlrm_data::parse::{Labels, ParsedRow, RowParser};
-use dlrm_data::rows::{GoodRows, OpenRows};
+use dlrm_data::parse::{Labels, RowParser};
+use dlrm_data::rows::{GoodRow, GoodRows, OpenRows, Picked};
 use dlrm_data::schema::Task;
-use dlrm_data::{Batch, RawRow};
 use dlrm_nn::Isa;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -204,15 +204,20 @@ impl Predictor {
         let mut batch = Batch::new(&self.encoder.layout());
         let mut counts = self.encoder.counts();
         let (mut skipped, mut bad) = (Vec::new(), rows.bad_rows());
-        while batch.len() < most {
+        let mut read = Vec::new();
+        while read.len() < most {
             let more = rows.advance()?;
             skipped.push(rows.bad_rows() - bad);
             bad = rows.bad_rows();
             if !more {
                 break;
             }
-            self.encoder.encode(rows.parsed(), |c| rows.text(c), &mut batch, &mut counts);
+            let mut row = GoodRow::default();
+            rows.swap(&mut row);
+            read.push(row);
         }
+        let picks: Vec<u32> = (0..read.len() as u32).collect();
+        self.encoder.encode(Picked { rows: &read, picks: &picks, fields: &rows.fields() }, &mut batch, &mut counts);
         skipped.resize(batch.len() + 1, 0);
         let logits = self.network.logits(&batch);
         Ok(Scores { logits, labels: batch.labels, weights: batch.weights, groups: batch.groups, counts, skipped })
@@ -226,18 +231,19 @@ impl Predictor {
 pub fn golden_logits(encoder: &Encoder, network: &Network, columns: &[String], rows: &[Vec<String>]) -> Result<Vec<f32>> {
     let parser = RowParser::new(encoder.schema(), columns, Labels::Ignored, GOLDEN)?;
     let (mut batch, mut counts) = (Batch::new(&encoder.layout()), encoder.counts());
-    let (mut raw, mut parsed) = (RawRow::default(), ParsedRow::default());
-    raw.file = GOLDEN.into();
-    for fields in rows {
+    let mut read = Vec::new();
+    for (fields, line) in rows.iter().zip(1..) {
         if fields.len() != columns.len() {
             let found = fields.len().to_string();
             return Err(dlrm_data::Error::input(GOLDEN, format!("{} fields", columns.len()), found).into());
         }
-        raw.clear();
-        raw.line += 1;
-        fields.iter().for_each(|field| raw.push(field));
-        parser.parse(&raw, &mut parsed)?;
-        encoder.encode(&parsed, |c| parser.categorical(&raw, c), &mut batch, &mut counts);
+        let mut row = GoodRow::default();
+        (row.raw.file, row.raw.line) = (GOLDEN.into(), line);
+        fields.iter().for_each(|field| row.raw.push(field));
+        parser.parse(&row.raw, &mut row.parsed)?;
+        read.push(row);
     }
+    let picks: Vec<u32> = (0..read.len() as u32).collect();
+    encoder.encode(Picked { rows: &read, picks: &picks, fields: &parser.fields() }, &mut batch, &mut counts);
     Ok(network.logits(&batch))
 }

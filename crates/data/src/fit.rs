@@ -1,0 +1,189 @@
+//! An encoder in the making: statistics of dense columns, counts of categorical values, on disk where memory is short.
+use crate::dense::{DenseFit, DenseScale};
+use crate::encoder::{Encoder, tables};
+use crate::error::{Error, Result};
+use crate::rows::Picked;
+use crate::schema::{Encoding, Schema};
+use crate::spill::Runs;
+use crate::texts::Texts;
+use crate::vocabulary::Tally;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What training rows have shown so far.
+pub struct EncoderFit {
+    schema: Schema,
+    dense: Vec<DenseFit>,
+    /// Of each table that has a vocabulary.
+    tallies: Vec<Option<Tally>>,
+    table_of: Vec<usize>,
+    spill: Option<Spill>,
+}
+
+/// Where counts go that memory has no room for.
+struct Spill {
+    /// Bytes that counts may take.
+    limit: usize,
+    runs: Vec<Runs>,
+}
+
+/// How large a fitted vocabulary is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VocabularySize {
+    /// Name of the table.
+    pub table: String,
+    /// Number of values.
+    pub values: u64,
+    /// Bytes of their texts.
+    pub bytes: u64,
+}
+
+impl EncoderFit {
+    /// Nothing seen yet.
+    pub fn new(schema: &Schema) -> Self {
+        let (first, table_of) = tables(schema);
+        let tallies = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Tally::default)).collect();
+        EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), tallies, table_of, spill: None }
+    }
+
+    /// The same with counts beyond `limit` bytes in files of `dir`.
+    #[must_use]
+    pub fn with_spill(self, dir: &Path, limit: usize) -> Self {
+        let runs = (0..self.tallies.len()).map(|table| Runs::new(dir, format!("table-{table}"))).collect();
+        EncoderFit { spill: Some(Spill { limit, runs }), ..self }
+    }
+
+    /// Takes in training rows.
+    ///
+    /// # Errors
+    /// If counts cannot be written to disk.
+    pub fn observe(&mut self, rows: Picked<'_>) -> Result<()> {
+        for row in rows.iter() {
+            for (fit, &value) in self.dense.iter_mut().zip(&row.parsed.dense) {
+                fit.observe(value);
+            }
+        }
+        for (c, &table) in self.table_of.iter().enumerate() {
+            let Some(tally) = &mut self.tallies[table] else { continue };
+            for row in rows.iter() {
+                let text = rows.text(row, c);
+                row.parsed.values(c).iter().for_each(|value| tally.add(&text[value.text.clone()]));
+            }
+        }
+        self.spill_beyond_limit()
+    }
+
+    fn spill_beyond_limit(&mut self) -> Result<()> {
+        let Some(spill) = &mut self.spill else { return Ok(()) };
+        let taken: usize = self.tallies.iter().flatten().map(Tally::heap_bytes).sum();
+        if taken <= spill.limit {
+            return Ok(());
+        }
+        // Small tallies stay: they would only grow back. What is left is at most half of the limit.
+        let fair = spill.limit / (2 * self.tallies.len());
+        for (tally, runs) in self.tallies.iter_mut().zip(&mut spill.runs) {
+            if let Some(tally) = tally.as_mut().filter(|tally| tally.heap_bytes() > fair) {
+                runs.spill(tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the values of table `table`: by falling count, ties by text, so that the order of the rows does not
+    /// matter.
+    fn values(&mut self, table: usize, least: u64, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        let Some(mut tally) = self.tallies[table].take() else { return Ok(()) };
+        if let Some(spill) = self.spill.as_mut().filter(|spill| !spill.runs[table].is_empty()) {
+            let mut runs = std::mem::replace(&mut spill.runs[table], Runs::new(Path::new(""), String::new()));
+            runs.spill(&mut tally)?;
+            return runs.by_count(least, spill.limit / 2, each);
+        }
+        tally.by_count(least).into_iter().try_for_each(|place| each(tally.entry(place).0))
+    }
+
+    /// Tables that have a vocabulary, by name: (name, table, least count).
+    fn vocabularies(&self) -> Vec<(String, usize, u64)> {
+        let (first, _) = tables(&self.schema);
+        let named = first.iter().enumerate().filter_map(|(table, column)| match column.encoding {
+            Encoding::Vocabulary { min_count } => Some((column.table_name().to_owned(), table, min_count)),
+            _ => None,
+        });
+        let mut named: Vec<_> = named.collect();
+        named.sort_unstable();
+        named
+    }
+
+    fn scales(&mut self) -> Vec<DenseScale> {
+        std::mem::take(&mut self.dense).into_iter().map(DenseFit::finish).collect()
+    }
+
+    /// The fitted encoder.
+    ///
+    /// # Errors
+    /// If a vocabulary has more values than ids.
+    pub fn finish(mut self) -> Result<Encoder> {
+        let mut vocabularies = BTreeMap::new();
+        for (name, table, least) in self.vocabularies() {
+            let mut texts = Texts::default();
+            self.values(table, least, &mut |text| {
+                texts.push(text);
+                Ok(())
+            })?;
+            vocabularies.insert(name, texts);
+        }
+        let dense = self.scales();
+        Encoder::from_parts(self.schema, dense, vocabularies)
+    }
+
+    /// Writes the fitted encoder to `path` as JSON, byte for byte what serializing [`EncoderFit::finish`] would give, without
+    /// holding a vocabulary in memory.
+    ///
+    /// # Errors
+    /// As the file system.
+    pub fn finish_to(mut self, path: &Path) -> Result<Vec<VocabularySize>> {
+        let file = File::create(path).map_err(Error::io("create", path))?;
+        let mut out = JsonFile { out: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() };
+        let dense = self.scales();
+        out.raw("{\"schema\":")?;
+        out.value(&self.schema)?;
+        out.raw(",\"dense\":")?;
+        out.value(&dense)?;
+        out.raw(",\"vocabularies\":{")?;
+        let mut sizes = Vec::new();
+        for (name, table, least) in self.vocabularies() {
+            out.raw(if sizes.is_empty() { "" } else { "," })?;
+            out.value(&name)?;
+            out.raw(":[")?;
+            let mut size = VocabularySize { table: name, values: 0, bytes: 0 };
+            self.values(table, least, &mut |text| {
+                out.raw(if size.values == 0 { "" } else { "," })?;
+                size.values += 1;
+                size.bytes += text.len() as u64;
+                out.value(text)
+            })?;
+            out.raw("]")?;
+            sizes.push(size);
+        }
+        out.raw("}}")?;
+        out.out.flush().map_err(Error::io("write", path))?;
+        Ok(sizes)
+    }
+}
+
+struct JsonFile {
+    out: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl JsonFile {
+    fn raw(&mut self, text: &str) -> Result<()> {
+        self.out.write_all(text.as_bytes()).map_err(Error::io("write", &self.path))
+    }
+
+    fn value(&mut self, value: &(impl Serialize + ?Sized)) -> Result<()> {
+        serde_json::to_writer(&mut self.out, value).map_err(|e| Error::io("write", &self.path)(e.into()))
+    }
+}

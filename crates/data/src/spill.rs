@@ -1,0 +1,252 @@
+//! Counted texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is counted
+//! (external sorting, Knuth, TAOCP volume 3, section 5.4).
+use crate::error::{Error, Result};
+use crate::vocabulary::Tally;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Runs merged at once: each is an open file.
+const FAN_IN: usize = 128;
+const BUFFER: usize = 1 << 16;
+
+/// How a run is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// By text.
+    Text,
+    /// By falling count, ties by text.
+    Count,
+}
+
+/// The spilled counts of one table.
+pub(crate) struct Runs {
+    dir: PathBuf,
+    name: String,
+    made: usize,
+    runs: Vec<PathBuf>,
+}
+
+impl Runs {
+    /// None yet; files will lie in `dir` under names that begin with `name`.
+    pub fn new(dir: &Path, name: String) -> Self {
+        Runs { dir: dir.to_owned(), name, made: 0, runs: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Writes what `tally` holds and empties it.
+    pub fn spill(&mut self, tally: &mut Tally) -> Result<()> {
+        if tally.len() == 0 {
+            return Ok(());
+        }
+        let mut run = self.run()?;
+        for place in tally.by_text() {
+            let (text, count) = tally.entry(place);
+            run.push(text, count)?;
+        }
+        self.runs.push(run.finish()?);
+        *tally = Tally::default();
+        Ok(())
+    }
+
+    fn run(&mut self) -> Result<Run> {
+        let path = self.dir.join(format!("{}-{}.counts", self.name, self.made));
+        self.made += 1;
+        let file = File::create(&path).map_err(Error::io("create", &path))?;
+        Ok(Run { file: BufWriter::with_capacity(BUFFER, file), path })
+    }
+
+    /// Calls `each` with the texts that were counted `least` times at least, by falling count, ties by text. Sorts pieces of at
+    /// most `limit` bytes in memory.
+    pub fn by_count(mut self, least: u64, limit: usize, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        while self.runs.len() > FAN_IN {
+            let some: Vec<PathBuf> = self.runs.drain(..FAN_IN).collect();
+            let mut run = self.run()?;
+            merge(&some, Order::Text, &mut |text, count| run.push(text, count))?;
+            self.runs.push(run.finish()?);
+        }
+        let runs = std::mem::take(&mut self.runs);
+        let (mut piece, mut sorted) = (Piece::default(), Vec::new());
+        merge(&runs, Order::Text, &mut |text, count| {
+            if count >= least {
+                piece.push(text, count);
+                if piece.heap_bytes() > limit {
+                    let mut run = self.run()?;
+                    piece.sorted(&mut |text, count| run.push(text, count))?;
+                    sorted.push(run.finish()?);
+                    piece = Piece::default();
+                }
+            }
+            Ok(())
+        })?;
+        if sorted.is_empty() {
+            return piece.sorted(&mut |text, _| each(text));
+        }
+        let mut run = self.run()?;
+        piece.sorted(&mut |text, count| run.push(text, count))?;
+        sorted.push(run.finish()?);
+        while sorted.len() > FAN_IN {
+            let some: Vec<PathBuf> = sorted.drain(..FAN_IN).collect();
+            let mut run = self.run()?;
+            merge(&some, Order::Count, &mut |text, count| run.push(text, count))?;
+            sorted.push(run.finish()?);
+        }
+        merge(&sorted, Order::Count, &mut |text, _| each(text))
+    }
+}
+
+/// A run being written: length, text and count of every entry.
+struct Run {
+    file: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl Run {
+    fn push(&mut self, text: &str, count: u64) -> Result<()> {
+        let parts: [&[u8]; 3] = [&(text.len() as u32).to_le_bytes(), text.as_bytes(), &count.to_le_bytes()];
+        parts.into_iter().try_for_each(|part| self.file.write_all(part)).map_err(Error::io("write", &self.path))
+    }
+
+    fn finish(mut self) -> Result<PathBuf> {
+        self.file.flush().map_err(Error::io("write", &self.path))?;
+        Ok(self.path)
+    }
+}
+
+/// Counted texts to be sorted in memory.
+#[derive(Default)]
+struct Piece {
+    texts: crate::texts::Texts,
+    counts: Vec<u64>,
+}
+
+impl Piece {
+    fn push(&mut self, text: &str, count: u64) {
+        self.texts.push(text);
+        self.counts.push(count);
+    }
+
+    /// Bytes taken, with those of sorting.
+    fn heap_bytes(&self) -> usize {
+        self.texts.heap_bytes() + self.counts.capacity() * (size_of::<u64>() + size_of::<u32>())
+    }
+
+    fn sorted(&self, each: &mut dyn FnMut(&str, u64) -> Result<()>) -> Result<()> {
+        let mut order: Vec<u32> = (0..self.counts.len() as u32).collect();
+        // Texts come in order, so places order ties.
+        order.sort_unstable_by_key(|&place| (Reverse(self.counts[place as usize]), place));
+        order.into_iter().try_for_each(|place| each(self.texts.text(place as usize), self.counts[place as usize]))
+    }
+}
+
+/// The next entry of a run.
+struct Head {
+    order: Order,
+    text: String,
+    count: u64,
+    run: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let counts = if self.order == Order::Count { other.count.cmp(&self.count) } else { Ordering::Equal };
+        counts.then_with(|| self.text.cmp(&other.text)).then(self.run.cmp(&other.run))
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
+
+/// Merges sorted runs and removes them; by text, counts of the same one are added.
+fn merge(paths: &[PathBuf], order: Order, each: &mut dyn FnMut(&str, u64) -> Result<()>) -> Result<()> {
+    let open = |path: &PathBuf| Ok(BufReader::with_capacity(BUFFER, File::open(path).map_err(Error::io("open", path))?));
+    let mut files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let mut heads = BinaryHeap::new();
+    for (run, (file, path)) in files.iter_mut().zip(paths).enumerate() {
+        let mut head = Head { order, text: String::new(), count: 0, run };
+        if read(file, path, &mut head)? {
+            heads.push(Reverse(head));
+        }
+    }
+    let (mut text, mut count) = (String::new(), 0);
+    while let Some(Reverse(mut head)) = heads.pop() {
+        if order == Order::Text && count > 0 && head.text == text {
+            count += head.count;
+        } else {
+            if count > 0 {
+                each(&text, count)?;
+            }
+            std::mem::swap(&mut text, &mut head.text);
+            count = head.count;
+        }
+        let run = head.run;
+        if read(&mut files[run], &paths[run], &mut head)? {
+            heads.push(Reverse(head));
+        }
+    }
+    if count > 0 {
+        each(&text, count)?;
+    }
+    drop(files);
+    paths.iter().try_for_each(|path| fs::remove_file(path).map_err(Error::io("remove", path)))
+}
+
+/// Refills `head` with the next entry; `false` at the end.
+fn read(file: &mut BufReader<File>, path: &Path, head: &mut Head) -> Result<bool> {
+    let mut length = [0; 4];
+    match file.read_exact(&mut length) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+        other => other.map_err(Error::io("read", path))?,
+    }
+    let (mut bytes, mut count) = (std::mem::take(&mut head.text).into_bytes(), [0; 8]);
+    bytes.resize(u32::from_le_bytes(length) as usize, 0);
+    file.read_exact(&mut bytes).and_then(|()| file.read_exact(&mut count)).map_err(Error::io("read", path))?;
+    head.text = String::from_utf8(bytes).map_err(|e| Error::io("read", path)(std::io::Error::other(e)))?;
+    head.count = u64::from_le_bytes(count);
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn spilling_changes_nothing(texts in prop::collection::vec("[abc]{0,3}", 1..600), every in 1usize..40, limit in 0usize..4000, least in 1u64..4) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let (mut whole, mut part) = (Tally::default(), Tally::default());
+            let mut runs = Runs::new(dir.path(), "t".into());
+            for (i, text) in texts.iter().enumerate() {
+                whole.add(text);
+                part.add(text);
+                if i % every == 0 {
+                    runs.spill(&mut part).expect("spilled");
+                }
+            }
+            runs.spill(&mut part).expect("spilled");
+            let mut found = Vec::new();
+            runs.by_count(least, limit, &mut |text| { found.push(text.to_owned()); Ok(()) }).expect("merged");
+            let expected: Vec<String> = whole.by_count(least).iter().map(|&place| whole.entry(place).0.to_owned()).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "runs are removed");
+        }
+    }
+}
