@@ -14,6 +14,7 @@ use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::rows::{GoodRows, OpenRows};
 use dlrm::data::schema::{CategoricalColumn, DenseColumn, Encoding, Label, Schema, Transform};
+use dlrm::data::source::DataSource;
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::{MemoryFeed, StreamFeed};
 use dlrm::engine::trainer::TrainingRows;
@@ -189,7 +190,7 @@ fn main() {
         epoch(&mut model, &mut feed, 0, 20);
         from_memory.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         let cache = Cache::new(scratch.path().join("rows.cache"), 0, layout.clone());
-        let mut feed = StreamFeed::new(&sources, &fitted, BATCH, WINDOW, 0).with_cache(Some(cache.clone()));
+        let mut feed = StreamFeed::new(DataSource::Raw(&sources), &fitted, BATCH, WINDOW, 0).with_cache(Some(cache.clone()));
         first.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         second.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         std::fs::remove_file(cache.place()).expect("a cache");

@@ -6,6 +6,7 @@ use dlrm::data::dataset::{Fitted, Sources};
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::schema::Schema;
+use dlrm::data::source::{DataSource, TrainRows};
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::StreamFeed;
 use dlrm::engine::trainer::TrainingRows;
@@ -47,7 +48,7 @@ fn with_sources(test: impl Fn(&Sources<'_>, &Fitted, &Path)) {
 }
 
 fn feed<'a>(sources: &'a Sources<'a>, fitted: &'a Fitted, cache: Option<&Cache>) -> StreamFeed<'a> {
-    StreamFeed::new(sources, fitted, BATCH, WINDOW, 5).with_cache(cache.cloned())
+    StreamFeed::new(DataSource::Raw(sources), fitted, BATCH, WINDOW, 5).with_cache(cache.cloned())
 }
 
 fn cache(fitted: &Fitted, dir: &Path) -> Cache {
@@ -118,7 +119,7 @@ fn pieces_of_blocks_come_out_in_order() {
             }
             all
         };
-        assert_eq!(all(cache.rows(stream())), all(Box::new(stream())));
+        assert_eq!(all(cache.rows(TrainRows::Raw(Box::new(stream())))), all(Box::new(stream())));
     });
 }
 

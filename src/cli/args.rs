@@ -35,6 +35,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Profile the columns of a file and write the schema that training would infer
     Inspect(InspectArgs),
+    /// Encode raw files once, in bounded memory, into a data set that training maps
+    Prepare(Box<PrepareArgs>),
     /// Train a model, measure it against baselines, write a model directory and a report
     Train(Box<TrainArgs>),
     /// Train several models on the same rows and say which differences are real, and what each costs
@@ -127,9 +129,61 @@ pub struct InspectArgs {
     pub output: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    /// Files or a data set directory (or named in the configuration)
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub label: LabelArgs,
+    /// Configuration or recipe (TOML), of which input, split and schema count
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory that relative paths in the configuration start from
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Change one key of the configuration (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Schema (TOML, as `inspect` writes it)
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// File of test rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// File of validation rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub validation: Vec<PathBuf>,
+    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
+    /// Seed of a random split
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Categorical columns whose conjunction linear parts learn (may be repeated)
+    #[arg(long, value_name = "A,B")]
+    pub cross: Vec<String>,
+    /// Memory that may be used, such as 2GB (default: what the system has free); counts and vocabularies beyond it go to disk
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Directory of the data set; an interrupted preparation of the same files in it is gone on with
+    #[arg(long, short, value_name = "DIR", default_value = "prepared")]
+    pub output: PathBuf,
+    /// Replace the data set that the directory holds
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Add the files to the data set in the directory, encoded as its other rows, as rows of this part: train, validation or test
+    #[arg(long, value_name = "PART", conflicts_with_all = [
+        "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
+    ])]
+    pub extend: Option<String>,
+}
+
 #[derive(Debug, Args, Default)]
 pub struct TrainArgs {
-    /// Files or a data set directory (or named in the configuration)
+    /// Files, a data set directory or a prepared data set (or named in the configuration)
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]

@@ -8,6 +8,7 @@ use dlrm::data::dataset::Sources;
 use dlrm::data::generate::{Bayes, ClickConfig, ClickSimulator};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;
+use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
 use dlrm::engine::RunConfig;
 use dlrm::engine::job::{Job, Start};
@@ -76,7 +77,7 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         Sources { main: &main, validation: Some(&validation), test: Some(&test_rows), split: &job.config.data.split, max_bad_rows: 0 };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     progress.line(&format!("{} simulated rows, seed {}: the true click probability of each is known", output::count(args.rows), args.seed));
-    let mut trained = job.run(&sources, &mut progress)?;
+    let mut trained = job.run(DataSource::Raw(&sources), &mut progress)?;
     drop(progress);
     let truth: Vec<f64> = (test..args.rows).map(|r| simulator.probability(r)).collect();
     let best = Bayes::of(&truth);

@@ -56,6 +56,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Data(dlrm::data::Error::Io { .. }) | Error::Io { .. } => RESOURCES,
+            Error::Data(dlrm::data::Error::Interrupted) => INTERRUPTED,
             Error::Data(_) => DATA,
             Error::Model(_) | Error::Config { .. } => USAGE,
             Error::Saved { .. } => SAVED,

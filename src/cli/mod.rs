@@ -13,6 +13,7 @@ mod inspect;
 mod models;
 mod output;
 mod predict;
+mod prepare;
 mod progress;
 mod show;
 mod train;
@@ -74,7 +75,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         }
     };
     // These have something to save or to clear away; the others end at once. Without the handler the command still works.
-    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_) | Command::Generate { .. }) {
+    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_) | Command::Generate { .. } | Command::Prepare(_)) {
         let _ = ctrlc::set_handler(handler);
     }
     match cli.command {
@@ -86,6 +87,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show(args) => show::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
+        Command::Prepare(args) => prepare::run(&session, &args),
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
     }

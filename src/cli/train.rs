@@ -5,11 +5,13 @@ use super::progress::Progress;
 use super::{Session, inputs, output};
 use dlrm::data::dataset::Sources;
 use dlrm::data::error::nearest;
+use dlrm::data::prepared::{Prepared, Settings};
 use dlrm::data::readers::{Format, Input};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Cross, Schema};
+use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
-use dlrm::engine::config::{Baseline, Residence};
+use dlrm::engine::config::{Baseline, DataConfig, Residence};
 use dlrm::engine::job::{self, Job, Start, Trained};
 use dlrm::engine::report::{Fact, InputCard, Report, RunCard};
 use dlrm::engine::summary::{self, Context};
@@ -43,7 +45,9 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     notes.iter().for_each(|note| progress.line(&format!("warning: {note}")));
-    let mut trained = job.run(&sources, &mut progress)?;
+    let prepared = job.config.data.prepared.as_deref().map(Prepared::open).transpose()?;
+    let source = prepared.as_ref().map_or(DataSource::Raw(&sources), DataSource::Prepared);
+    let mut trained = job.run(source, &mut progress)?;
     drop(progress);
     write_bad_rows(&out, &trained)?;
     let inputs = [Some(&job.config.input), validation.as_ref(), test.as_ref()];
@@ -80,6 +84,13 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         lists.into_iter().flatten().for_each(|path| *path = dir.join(&*path));
     }
     apply_flags(args, &mut config)?;
+    let paths = if args.paths.is_empty() { &config.input.paths } else { &args.paths };
+    if let [dir] = &paths[..]
+        && Prepared::is_in(dir)
+    {
+        let dir = dir.clone();
+        return prepared(args, config, &dir);
+    }
     config.input = inputs::apply(&args.input, &args.paths, config.input)?.resolve()?;
     if config.input.format == Format::Criteo && args.split.is_none() && config.data.split == Split::default() {
         // Criteo's rows are in the order of time; a random split would leak the future.
@@ -115,6 +126,32 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     config.schema = Some(schema);
     config.check()?;
     Ok((config, notes))
+}
+
+/// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and split.
+fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunConfig, Vec<String>), Failure> {
+    let label = [args.label.label.is_some(), args.label.label_rule.is_some(), !args.label.positive.is_empty()];
+    let given = [
+        ("--schema", args.schema.is_some()),
+        ("--split", args.split.is_some()),
+        ("--test", !args.test.is_empty()),
+        ("--validation", !args.validation.is_empty()),
+        ("--cross", !args.cross.is_empty()),
+        ("--label, --label-rule or --positive", label.contains(&true)),
+    ];
+    if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+        let message = format!("{flag}: expected raw files, found the prepared data set {}, where this is decided", dir.display());
+        return Err(Failure::usage(message, "leave it out, or prepare the data set anew with it"));
+    }
+    let set = Prepared::open(dir)?;
+    let Settings { input, validation, test, split, max_bad_rows } = set.manifest().settings.clone();
+    config.input = input;
+    config.data = DataConfig { validation, test, split, max_bad_rows, prepared: Some(dir.to_owned()), ..config.data };
+    let schema = set.encoder().schema().clone();
+    config.train.resolve(schema.label.task);
+    config.schema = Some(schema);
+    config.check()?;
+    Ok((config, Vec::new()))
 }
 
 /// An inferred schema does not take the given folds for an input.
@@ -182,8 +219,10 @@ pub fn model_of_kind(kind: &str, flag: &str) -> Result<ModelConfig, Failure> {
 /// The configuration of the run being resumed; its paths may have moved.
 fn resumed(args: &TrainArgs, out: &Path) -> Result<RunConfig, Failure> {
     let mut config = job::stored_config(out)?;
-    if !args.paths.is_empty() {
-        config.input.paths.clone_from(&args.paths);
+    match (&args.paths[..], &mut config.data.prepared) {
+        ([], _) => {}
+        ([dir, ..], Some(prepared)) => prepared.clone_from(dir),
+        (paths, None) => config.input.paths = paths.to_vec(),
     }
     Ok(config)
 }

@@ -5,6 +5,7 @@ use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::Labels;
+use crate::prepared::Sample;
 use crate::rows::{Block, GoodRow, GoodRows, OpenRows, Picked, read_ahead};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
@@ -71,9 +72,9 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// With the encoder fitted on them.
-    pub fn fitted(self, encoder: Encoder) -> Fitted {
+    pub fn fitted(self, encoder: Arc<Encoder>) -> Fitted {
         let Seen { rows, values, assigner, skipped, bad_rows } = self;
-        Fitted { encoder: Arc::new(encoder), rows, values, assigner, skipped, bad_rows }
+        Fitted { encoder, rows, values, assigner, skipped, bad_rows }
     }
 }
 
@@ -169,7 +170,7 @@ impl Sources<'_> {
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, &mut |_| Ok(()))?;
-        Ok(seen.fitted(fit.finish()?))
+        Ok(seen.fitted(Arc::new(fit.finish()?)))
     }
 
     /// Shows the training rows to `fit`, and tells `each` how many rows have been read, all passes together.
@@ -287,23 +288,25 @@ impl Sources<'_> {
         Ok(data)
     }
 
-    /// Calls `each` with the rows of one part as text, in order, until it returns `false`.
+    /// The first rows of a part as text, at most `most`.
     ///
     /// # Errors
     /// As reading.
-    pub fn visit(&self, fitted: &Fitted, wanted: Part, mut each: impl FnMut(&GoodRows) -> bool) -> Result<()> {
+    pub fn sample(&self, fitted: &Fitted, wanted: Part, most: usize) -> Result<Sample> {
+        let mut sample = Sample::default();
         for (input, assigner) in self.inputs(&fitted.assigner) {
             let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
             let mut rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
             let mut number = 0;
-            while rows.advance()? {
-                if self.part(&assigner, number, &rows) == wanted && !each(&rows) {
-                    return Ok(());
+            while sample.rows.len() < most && rows.advance()? {
+                if self.part(&assigner, number, &rows) == wanted {
+                    sample.columns = rows.columns().to_vec();
+                    sample.rows.push(rows.raw().fields().map(str::to_owned).collect());
                 }
                 number += 1;
             }
         }
-        Ok(())
+        Ok(sample)
     }
 
     /// A pass over the encoded training rows, for streaming.

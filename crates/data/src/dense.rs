@@ -3,6 +3,7 @@ use crate::error::{Error, Result};
 use crate::rng::Rng;
 use crate::schema::{DenseColumn, Transform};
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// Values kept for quantiles: up to here they are exact, beyond it they come from a uniform sample of this size.
 const SAMPLE: usize = 1 << 20;
@@ -39,7 +40,7 @@ impl DenseScale {
             Transform::None => value,
             Transform::Standardize if self.deviation > 0.0 => ((value - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST),
             Transform::Standardize => 0.0,
-            Transform::Log1p => value.max(0.0).ln_1p(),
+            Transform::Log1p => log1p(value.max(0.0)),
         };
         scaled as f32
     }
@@ -56,6 +57,14 @@ impl DenseScale {
         }
         Err(Error::input(format!("encoder: dense column \"{column}\""), "finite statistics", format!("{self:?}")))
     }
+}
+
+/// ln(1 + x) of a number that is not negative. Most are small counts, whose logarithms are known.
+fn log1p(x: f64) -> f64 {
+    const KNOWN: usize = 1024;
+    static LOGARITHMS: LazyLock<Vec<f64>> = LazyLock::new(|| (0..KNOWN).map(|n| (n as f64).ln_1p()).collect());
+    let n = x as usize;
+    if n < KNOWN && n as f64 == x { LOGARITHMS[n] } else { x.ln_1p() }
 }
 
 /// Statistics of one column in the making.
@@ -103,7 +112,7 @@ impl DenseFit {
             return;
         }
         self.moments[0].add(value);
-        self.moments[1].add(value.max(0.0).ln_1p());
+        self.moments[1].add(log1p(value.max(0.0)));
         if self.column.clip_quantiles.is_some() {
             self.keep(value);
         }

@@ -1,6 +1,6 @@
 //! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
 //! training, evaluation, prediction and serving alike.
-use crate::batch::{Bags, Batch, Feature, Layout, Table};
+use crate::batch::{Arity, Bags, Batch, Feature, Layout, Table};
 use crate::dense::DenseScale;
 use crate::error::{Error, Result, quoted};
 use crate::parse::ParsedRow;
@@ -22,6 +22,12 @@ pub const UNSEEN: u32 = 1;
 enum Ids {
     /// Values in the order of their ids, from row 2.
     Vocabulary(Vocabulary),
+    /// Some of the values of a table that has so many, and the place of each among all.
+    Piece {
+        values: Vocabulary,
+        places: Vec<u32>,
+        all: usize,
+    },
     Hash {
         buckets: u32,
         seed: u64,
@@ -60,6 +66,16 @@ struct Stored {
     dense: Vec<DenseScale>,
     /// Vocabularies by table name; other encodings follow from the schema.
     vocabularies: BTreeMap<String, Texts>,
+}
+
+/// Values of a vocabulary that one round of encoding knows.
+pub(crate) struct TablePiece {
+    /// Their texts.
+    pub texts: Texts,
+    /// The place of each among all values; `None` if these are all.
+    pub places: Option<Vec<u32>>,
+    /// Number of all values.
+    pub values: usize,
 }
 
 /// How often a column's values were missing or unknown to the encoder.
@@ -172,6 +188,49 @@ impl Encoder {
         Encoder::try_from(Stored { schema, dense, vocabularies })
     }
 
+    /// An encoder that knows pieces of the vocabularies: every other value is *unseen* to it, and all values of a table without
+    /// any piece.
+    pub(crate) fn from_pieces(schema: Schema, dense: Vec<DenseScale>, pieces: BTreeMap<String, TablePiece>) -> Result<Self> {
+        let (mut whole, mut parts) = (BTreeMap::new(), BTreeMap::new());
+        for (table, piece) in pieces {
+            match piece.places {
+                None => whole.insert(table, piece.texts),
+                Some(places) => {
+                    whole.insert(table.clone(), piece.texts);
+                    parts.insert(table, (places, piece.values));
+                    None
+                }
+            };
+        }
+        let mut encoder = Encoder::from_parts(schema, dense, whole)?;
+        for (name, ids) in &mut encoder.tables {
+            if let (Ids::Vocabulary(values), Some((places, all))) = (&mut *ids, parts.remove(name)) {
+                *ids = Ids::Piece { values: std::mem::take(values), places, all };
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// How many ids each feature has in a row.
+    pub(crate) fn arities(&self) -> Vec<Arity> {
+        let columns = &self.schema.categorical;
+        let of = |single: bool| if single { Arity::One } else { Arity::Any };
+        let crosses = self.crosses.iter().map(|cross| of(cross.columns.iter().all(|&c| columns[c].multi.is_none())));
+        columns.iter().map(|column| of(column.multi.is_none())).chain(crosses).collect()
+    }
+
+    /// Counts of the values of encoded rows, one per categorical column and cross.
+    pub(crate) fn counts_of(&self, batch: &Batch) -> Vec<ValueCounts> {
+        let mut all = self.counts();
+        let tables = self.table_of.iter().copied().chain(self.crosses.iter().map(|cross| cross.table));
+        for ((counts, bags), table) in all.iter_mut().zip(&batch.bags).zip(tables) {
+            counts.values = bags.ids.len() as u64;
+            counts.missing = how_many(&bags.ids, self.tables[table].1.missing());
+            counts.unseen.iter_mut().for_each(|unseen| *unseen = how_many(&bags.ids, UNSEEN));
+        }
+        all
+    }
+
     /// The schema it was fitted for.
     pub fn schema(&self) -> &Schema {
         &self.schema
@@ -209,6 +268,7 @@ impl Encoder {
         });
         let rows = |ids: &Ids| match ids {
             Ids::Vocabulary(values) => values.texts().len() + 2,
+            Ids::Piece { all, .. } => all + 2,
             Ids::Hash { buckets, .. } => *buckets as usize + 1,
             Ids::Identity { bound } => *bound as usize + 1,
         };
@@ -230,6 +290,7 @@ impl Encoder {
                 UNSEEN => Some("(unseen)".into()),
                 _ => values.texts().get(id as usize - 2).map(str::to_owned),
             },
+            Ids::Piece { .. } => None,
             Ids::Hash { .. } => (id == MISSING).then(|| "(missing)".into()),
             Ids::Identity { bound } if id == *bound => Some("(missing)".into()),
             Ids::Identity { .. } => Some(id.to_string()),
@@ -301,7 +362,7 @@ impl Crossing {
                 let value = &values[rest % values.len()];
                 rest /= values.len();
                 weight *= value.weight;
-                let text = &text(c)[value.text.clone()];
+                let text = value.of(text(c));
                 // With its length before it, "a" and "bc" are not "ab" and "c".
                 hash.update(&(text.len() as u32).to_le_bytes());
                 hash.update(text.as_bytes());
@@ -332,7 +393,7 @@ impl Ids {
     fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
         let texts = rows.iter().flat_map(|row| {
             let text = rows.text(row, c);
-            row.parsed.values(c).iter().map(move |value| Some(&text[value.text.clone()]))
+            row.parsed.values(c).iter().map(move |value| Some(value.of(text)))
         });
         let first = bags.ids.len();
         self.push(texts, &mut bags.ids);
@@ -350,13 +411,8 @@ impl Ids {
 
     fn push<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, ids: &mut Vec<u32>) {
         match self {
-            Ids::Vocabulary(values) => values.places(texts, |found| {
-                ids.push(match found {
-                    Found::Missing => MISSING,
-                    Found::Unknown => UNSEEN,
-                    Found::Place(place) => place + UNSEEN + 1,
-                });
-            }),
+            Ids::Vocabulary(values) => values.places(texts, |found| ids.push(id(found, |place| place))),
+            Ids::Piece { values, places, .. } => values.places(texts, |found| ids.push(id(found, |place| places[place as usize]))),
             Ids::Hash { buckets, seed } => ids.extend(texts.map(|text| text.map_or(MISSING, |text| hashed(text, *buckets, *seed)))),
             // The parser has checked it.
             Ids::Identity { bound } => ids.extend(texts.map(|text| text.and_then(|text| text.parse().ok()).unwrap_or(*bound))),
@@ -368,6 +424,15 @@ impl Ids {
             Ids::Identity { bound } => *bound,
             _ => MISSING,
         }
+    }
+}
+
+/// Id of a value of a vocabulary.
+fn id(found: Found, place_of: impl Fn(u32) -> u32) -> u32 {
+    match found {
+        Found::Missing => MISSING,
+        Found::Unknown => UNSEEN,
+        Found::Place(place) => place_of(place) + UNSEEN + 1,
     }
 }
 

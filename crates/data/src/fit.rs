@@ -68,10 +68,10 @@ impl EncoderFit {
         }
         for (c, &table) in self.table_of.iter().enumerate() {
             let Some(tally) = &mut self.tallies[table] else { continue };
-            for row in rows.iter() {
+            tally.add(rows.iter().flat_map(|row| {
                 let text = rows.text(row, c);
-                row.parsed.values(c).iter().for_each(|value| tally.add(&text[value.text.clone()]));
-            }
+                row.parsed.values(c).iter().map(move |value| value.of(text))
+            }));
         }
         self.spill_beyond_limit()
     }
@@ -101,7 +101,7 @@ impl EncoderFit {
             runs.spill(&mut tally)?;
             return runs.by_count(least, spill.limit / 2, each);
         }
-        tally.by_count(least).into_iter().try_for_each(|place| each(tally.entry(place).0))
+        tally.by_count(least).into_iter().try_for_each(|(text, _)| each(text))
     }
 
     /// Tables that have a vocabulary, by name: (name, table, least count).

@@ -8,11 +8,13 @@
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
 //! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`texts`]: fitted on the training rows of a [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches; [`cache`]: streamed rows kept on disk.
+//! * [`source`]: either of raw files and a prepared data set.
+//! * [`prepared`]: encoded rows on disk, made once, trained from often.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
 //! * [`generate`]: synthetic data whose optimum is known.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod batch;
 pub mod batches;
@@ -23,15 +25,18 @@ pub mod encoder;
 pub mod error;
 pub mod fit;
 pub mod generate;
+mod huge;
 pub mod label;
 pub mod negatives;
 pub mod parse;
+pub mod prepared;
 pub mod profile;
 pub mod readers;
 pub mod rng;
 pub mod row;
 pub mod rows;
 pub mod schema;
+pub mod source;
 mod spill;
 pub mod split;
 pub mod texts;

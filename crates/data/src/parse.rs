@@ -25,12 +25,23 @@ struct Place {
 }
 
 /// One value of a categorical field.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
-    /// Bytes of the field that hold it.
-    pub text: Range<usize>,
+    start: u32,
+    end: u32,
     /// Its weight; 1 if the data gives none.
     pub weight: f32,
+}
+
+impl Value {
+    fn new(bytes: Range<usize>, weight: f32) -> Self {
+        Value { start: bytes.start as u32, end: bytes.end as u32, weight }
+    }
+
+    /// The value in the text of its field.
+    pub fn of<'t>(&self, field: &'t str) -> &'t str {
+        &field[self.start as usize..self.end as usize]
+    }
 }
 
 /// The typed values of a row.
@@ -47,14 +58,14 @@ pub struct ParsedRow {
     /// Dense values; NaN where missing.
     pub dense: Vec<f64>,
     values: Vec<Value>,
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
 impl ParsedRow {
     /// Values of categorical column `c`; none if missing.
     pub fn values(&self, c: usize) -> &[Value] {
         let start = if c == 0 { 0 } else { self.ends[c - 1] };
-        &self.values[start..self.ends[c]]
+        &self.values[start as usize..self.ends[c] as usize]
     }
 }
 
@@ -162,7 +173,7 @@ impl RowParser {
         out.ends.clear();
         for (place, column) in self.categorical.iter().zip(&self.schema.categorical) {
             self.values(row, place, column, &mut out.values)?;
-            out.ends.push(out.values.len());
+            out.ends.push(out.values.len() as u32);
         }
         Ok(())
     }
@@ -196,7 +207,7 @@ impl RowParser {
         }
         let Some(multi) = &column.multi else {
             check_identity(row, place, column, field)?;
-            out.push(Value { text: 0..field.len(), weight: 1.0 });
+            out.push(Value::new(0..field.len(), 1.0));
             return Ok(());
         };
         let mut start = 0;
@@ -206,7 +217,7 @@ impl RowParser {
                 weighted(part, multi).ok_or_else(|| bad(row, place, "values with finite weights, such as a:0.5|b:2", part))?;
             if !text.is_empty() {
                 check_identity(row, place, column, text)?;
-                out.push(Value { text: start..start + text.len(), weight });
+                out.push(Value::new(start..start + text.len(), weight));
             }
             start = end + multi.separator.len_utf8();
         }
@@ -329,8 +340,8 @@ mod tests {
     fn typed_values() {
         let row = parse(["1", "2.5", "9", "a:0.5|b:2||c", "1970-01-02"]).unwrap();
         assert_eq!((row.label, row.dense[0], row.time), (1.0, 2.5, 86_400.0));
-        assert_eq!(row.values(0), [Value { text: 0..1, weight: 1.0 }]);
-        let tags: Vec<_> = row.values(1).iter().map(|v| (&"a:0.5|b:2||c"[v.text.clone()], v.weight)).collect();
+        assert_eq!(row.values(0), [Value::new(0..1, 1.0)]);
+        let tags: Vec<_> = row.values(1).iter().map(|v| (v.of("a:0.5|b:2||c"), v.weight)).collect();
         assert_eq!(tags, [("a", 0.5), ("b", 2.0), ("c", 1.0)]);
         let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
         assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());

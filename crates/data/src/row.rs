@@ -7,7 +7,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 #[derive(Debug, Clone, Default)]
 pub struct RawRow {
     text: String,
-    ends: Vec<usize>,
+    /// Rows go from thread to thread, so they are small; no record is near 4 GiB.
+    ends: Vec<u32>,
     /// Bytes of `text` between a field and the next.
     gap: usize,
     /// 1-based line (text formats) or row (binary formats) where this row starts.
@@ -28,7 +29,7 @@ impl RawRow {
     pub(crate) fn fill(&mut self, line: &str, delimiter: u8) {
         debug_assert!(self.is_empty() && delimiter.is_ascii());
         self.text.push_str(line);
-        self.ends.extend(memchr::memchr_iter(delimiter, line.as_bytes()).chain([line.len()]));
+        self.ends.extend(memchr::memchr_iter(delimiter, line.as_bytes()).chain([line.len()]).map(|end| end as u32));
         self.gap = 1;
     }
 
@@ -36,22 +37,23 @@ impl RawRow {
     pub fn push(&mut self, field: &str) {
         debug_assert!(self.gap == 0, "a filled row is whole");
         self.text.push_str(field);
-        self.ends.push(self.text.len());
+        self.ends.push(self.text.len() as u32);
     }
 
     /// Appends a field written in place by `write`.
     pub fn push_with(&mut self, write: impl FnOnce(&mut String)) {
         write(&mut self.text);
-        self.ends.push(self.text.len());
+        self.ends.push(self.text.len() as u32);
     }
 
     /// Field `index`.
     ///
     /// # Panics
     /// If the row has no such field.
+    #[inline]
     pub fn field(&self, index: usize) -> &str {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] + self.gap };
-        &self.text[start..self.ends[index]]
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize + self.gap };
+        &self.text[start..self.ends[index] as usize]
     }
 
     /// All fields in order.

@@ -4,6 +4,7 @@ use crate::parse::{Labels, ParsedRow, RowParser};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
 use crate::split::Part;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 /// Something whose rows can be read again and again, the same every time.
@@ -201,6 +202,7 @@ pub(crate) struct Block {
     rows: Vec<GoodRow>,
     parts: Vec<Part>,
     fields: Vec<usize>,
+    columns: Arc<[String]>,
     fold: Option<usize>,
 }
 
@@ -212,6 +214,7 @@ impl Block {
     pub fn begin(&mut self, source: &GoodRows) {
         self.parts.clear();
         self.fields = source.fields();
+        self.columns = source.columns().into();
         self.fold = source.fold;
     }
 
@@ -239,6 +242,11 @@ impl Block {
     /// Part of each row.
     pub fn parts(&self) -> &[Part] {
         &self.parts
+    }
+
+    /// Names of the fields.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// Text of the fold column of a row of these.
@@ -274,7 +282,7 @@ pub(crate) fn read_ahead<T: Send>(
                 let mut other = empty.try_recv().unwrap_or_default();
                 other.parts.clear();
                 other.fields.clone_from(&block.fields);
-                other.fold = block.fold;
+                (other.columns, other.fold) = (block.columns.clone(), block.fold);
                 send.send(std::mem::replace(block, other)).is_ok()
             })
         });

@@ -45,8 +45,7 @@ impl Runs {
             return Ok(());
         }
         let mut run = self.run()?;
-        for place in tally.by_text() {
-            let (text, count) = tally.entry(place);
+        for (text, count) in tally.by_text() {
             run.push(text, count)?;
         }
         self.runs.push(run.finish()?);
@@ -235,8 +234,8 @@ mod tests {
             let (mut whole, mut part) = (Tally::default(), Tally::default());
             let mut runs = Runs::new(dir.path(), "t".into());
             for (i, text) in texts.iter().enumerate() {
-                whole.add(text);
-                part.add(text);
+                whole.add([text.as_str()].into_iter());
+                part.add([text.as_str()].into_iter());
                 if i % every == 0 {
                     runs.spill(&mut part).expect("spilled");
                 }
@@ -244,7 +243,7 @@ mod tests {
             runs.spill(&mut part).expect("spilled");
             let mut found = Vec::new();
             runs.by_count(least, limit, &mut |text| { found.push(text.to_owned()); Ok(()) }).expect("merged");
-            let expected: Vec<String> = whole.by_count(least).iter().map(|&place| whole.entry(place).0.to_owned()).collect();
+            let expected: Vec<String> = whole.by_count(least).iter().map(|&(text, _)| text.to_owned()).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "runs are removed");
         }

@@ -2,8 +2,11 @@
 //!
 //! A lookup of a short text (up to eight bytes, such as a hashed token) touches one place in memory, for the slot holds all of
 //! the text. Memory is what lookups wait for: the vocabulary of a large column lies in no cache.
+use crate::huge::Zeroed;
 use crate::rng::mix;
 use crate::texts::Texts;
+use bytemuck::{Pod, Zeroable};
+use std::cmp::Reverse;
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -12,18 +15,37 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct Vocabulary {
     texts: Texts,
     /// Open addressing with linear probing; a power of two of them, at most two thirds in use.
-    slots: Vec<Slot>,
+    slots: Zeroed<Slot>,
 }
 
 /// A text that equals one of the earlier ones.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Twice(pub String);
 
-#[derive(Clone, Copy, Default)]
+/// 16 bytes, four to a cache line.
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
 struct Slot {
-    key: Key,
+    head: u64,
+    length: u32,
     /// One more than the place of the text; 0 where the slot is free.
     taken: u32,
+}
+
+impl Slot {
+    fn new(key: Key, place: usize) -> Self {
+        Slot { head: key.head, length: key.length, taken: place as u32 + 1 }
+    }
+
+    fn key(self) -> Key {
+        Key { head: self.head, length: self.length }
+    }
+}
+
+impl AsRef<Slot> for Slot {
+    fn as_ref(&self) -> &Slot {
+        self
+    }
 }
 
 /// What is compared first.
@@ -70,14 +92,14 @@ impl Vocabulary {
     /// If there are 2^32 - 1 texts or more.
     pub fn new(texts: Texts) -> Result<Self, Twice> {
         assert!(texts.len() < u32::MAX as usize, "places are 32-bit");
-        let mut slots = vec![Slot::default(); capacity(texts.len())];
+        let mut slots = Zeroed::<Slot>::new(capacity(texts.len()));
         for (place, text) in texts.iter().enumerate() {
             let key = Key::of(text);
             let slot = find(&slots, &texts, key, text);
             if slots[slot].taken != 0 {
                 return Err(Twice(text.to_owned()));
             }
-            slots[slot] = Slot { key, taken: place as u32 + 1 };
+            slots[slot] = Slot::new(key, place);
         }
         Ok(Vocabulary { texts, slots })
     }
@@ -98,22 +120,27 @@ impl Vocabulary {
     /// Calls `each` with what is found of every text, in order; no text is a missing value. The first slots of several texts
     /// are waited for together.
     pub fn places<'t>(&self, mut texts: impl Iterator<Item = Option<&'t str>>, mut each: impl FnMut(Found)) {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut waiting = [(None, Key::default(), Slot::default()); TOGETHER];
+        let (slots, mask) = (&self.slots[..], self.slots.len().wrapping_sub(1));
+        let mut waiting = [(None, Key::default(), 0); TOGETHER];
+        let mut first = [Slot::default(); TOGETHER];
         loop {
             let mut count = 0;
             while count < TOGETHER
                 && let Some(text) = texts.next()
             {
                 let key = text.map_or(Key::default(), Key::of);
-                waiting[count] = (text, key, self.slots.get(key.hash() & mask).copied().unwrap_or_default());
+                waiting[count] = (text, key, key.hash() & mask);
                 count += 1;
             }
-            for &(text, key, slot) in &waiting[..count] {
+            // So short a loop that the processor has many of these loads under way at once.
+            for (slot, &(.., at)) in first.iter_mut().zip(&waiting[..count]) {
+                *slot = slots.get(at).copied().unwrap_or_default();
+            }
+            for (&(text, key, _), &slot) in waiting[..count].iter().zip(&first) {
                 each(match text {
                     None => Found::Missing,
                     Some(_) if slot.taken == 0 => Found::Unknown,
-                    Some(text) if slot.key == key && text.len() <= SHORT => Found::Place(slot.taken - 1),
+                    Some(text) if slot.key() == key && text.len() <= SHORT => Found::Place(slot.taken - 1),
                     Some(text) => self.place(text).map_or(Found::Unknown, Found::Place),
                 });
             }
@@ -157,39 +184,70 @@ fn capacity(texts: usize) -> usize {
 #[derive(Default)]
 pub(crate) struct Tally {
     texts: Texts,
-    counts: Vec<u64>,
-    slots: Vec<Slot>,
+    slots: Zeroed<Counted>,
+}
+
+/// A slot and how often its text has been counted: both are in one cache line.
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C)]
+struct Counted {
+    slot: Slot,
+    count: u64,
+}
+
+impl AsRef<Slot> for Counted {
+    fn as_ref(&self) -> &Slot {
+        &self.slot
+    }
 }
 
 impl Tally {
-    /// Counts a text.
-    pub fn add(&mut self, text: &str) {
-        if self.slots.len() < capacity(self.texts.len() + 1) {
-            self.grow();
-        }
-        let key = Key::of(text);
-        let slot = find(&self.slots, &self.texts, key, text);
-        match self.slots[slot].taken.checked_sub(1) {
-            Some(place) => self.counts[place as usize] += 1,
-            None => {
-                assert!(self.texts.len() < u32::MAX as usize - 1, "places are 32-bit");
-                self.texts.push(text);
-                self.counts.push(1);
-                self.slots[slot] = Slot { key, taken: self.texts.len() as u32 };
+    /// Counts texts. The first slots of several are waited for together.
+    pub fn add<'t>(&mut self, mut texts: impl Iterator<Item = &'t str>) {
+        let mut waiting = [("", Key::default(), 0); TOGETHER];
+        let mut first = [Slot::default(); TOGETHER];
+        loop {
+            if self.slots.len() < capacity(self.texts.len() + TOGETHER) {
+                self.grow();
+            }
+            let slots = &mut self.slots[..];
+            let (mask, mut count) = (slots.len() - 1, 0);
+            while count < TOGETHER
+                && let Some(text) = texts.next()
+            {
+                let key = Key::of(text);
+                waiting[count] = (text, key, key.hash() & mask);
+                count += 1;
+            }
+            for (slot, &(.., at)) in first.iter_mut().zip(&waiting[..count]) {
+                *slot = slots[at].slot;
+            }
+            for (&(text, key, at), &slot) in waiting[..count].iter().zip(&first) {
+                let known = slot.taken > 0 && slot.key() == key && text.len() <= SHORT;
+                let at = if known { at } else { find(slots, &self.texts, key, text) };
+                if slots[at].slot.taken == 0 {
+                    assert!(self.texts.len() < u32::MAX as usize - 1, "places are 32-bit");
+                    slots[at].slot = Slot::new(key, self.texts.len());
+                    self.texts.push(text);
+                }
+                slots[at].count += 1;
+            }
+            if count < TOGETHER {
+                return;
             }
         }
     }
 
     fn grow(&mut self) {
-        let mut slots = vec![Slot::default(); capacity(2 * self.texts.len() + 1)];
+        let mut slots = Zeroed::<Counted>::new(capacity(2 * self.texts.len() + TOGETHER));
         let mask = slots.len() - 1;
         // No two are the same, so the first free slot is the right one.
-        for &slot in self.slots.iter().filter(|slot| slot.taken > 0) {
-            let mut at = slot.key.hash() & mask;
-            while slots[at].taken > 0 {
+        for &counted in self.slots.iter().filter(|counted| counted.slot.taken > 0) {
+            let mut at = counted.slot.key().hash() & mask;
+            while slots[at].slot.taken > 0 {
                 at = (at + 1) & mask;
             }
-            slots[at] = slot;
+            slots[at] = counted;
         }
         self.slots = slots;
     }
@@ -201,38 +259,38 @@ impl Tally {
 
     /// Bytes of memory taken, and what growing takes besides for a moment.
     pub fn heap_bytes(&self) -> usize {
-        self.texts.heap_bytes() + self.counts.capacity() * size_of::<u64>() + 3 * self.slots.len() * size_of::<Slot>()
+        self.texts.heap_bytes() + 3 * self.slots.len() * size_of::<Counted>()
     }
 
-    /// Text and count number `place`.
-    pub fn entry(&self, place: u32) -> (&str, u64) {
-        (self.texts.text(place as usize), self.counts[place as usize])
+    /// All texts and counts, in order of text.
+    pub fn by_text(&self) -> Vec<(&str, u64)> {
+        let mut entries = self.entries(1);
+        entries.sort_unstable();
+        entries
     }
 
-    /// Places of all entries, in order of text.
-    pub fn by_text(&self) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_unstable_by_key(|&place| self.texts.text(place as usize));
-        order
+    /// Those that were counted `least` times at least: by falling count, ties by text.
+    pub fn by_count(&self, least: u64) -> Vec<(&str, u64)> {
+        let mut entries = self.entries(least);
+        entries.sort_unstable_by_key(|&(text, count)| (Reverse(count), text));
+        entries
     }
 
-    /// Places of the entries that were counted `least` times at least: by falling count, ties by text.
-    pub fn by_count(&self, least: u64) -> Vec<u32> {
-        let mut order: Vec<u32> = (0..self.len() as u32).filter(|&place| self.counts[place as usize] >= least).collect();
-        order.sort_unstable_by_key(|&place| (std::cmp::Reverse(self.counts[place as usize]), self.texts.text(place as usize)));
-        order
+    fn entries(&self, least: u64) -> Vec<(&str, u64)> {
+        let taken = self.slots.iter().filter(|counted| counted.count >= least.max(1));
+        taken.map(|counted| (self.texts.text(counted.slot.taken as usize - 1), counted.count)).collect()
     }
 }
 
 /// The slot of `text`, or the free one where it would go.
-fn find(slots: &[Slot], texts: &Texts, key: Key, text: &str) -> usize {
+fn find(slots: &[impl AsRef<Slot>], texts: &Texts, key: Key, text: &str) -> usize {
     let mask = slots.len() - 1;
     let mut at = key.hash() & mask;
     loop {
-        let slot = slots[at & mask];
-        let same = slot.key == key && (text.len() <= SHORT || slot.taken > 0 && texts.text(slot.taken as usize - 1) == text);
+        let slot = *slots[at & mask].as_ref();
+        let same = slot.key() == key && (text.len() <= SHORT || slot.taken > 0 && texts.text(slot.taken as usize - 1) == text);
         if slot.taken == 0 || same {
-            return at;
+            return at & mask;
         }
         at = (at + 1) & mask;
     }
@@ -271,16 +329,16 @@ mod tests {
         #[test]
         fn counts_as_a_map_counts(texts in prop::collection::vec("[ab\0ß]{0,10}", 0..300)) {
             let (mut tally, mut map) = (Tally::default(), HashMap::<&str, u64>::new());
-            for text in &texts {
-                tally.add(text);
-                *map.entry(text).or_default() += 1;
+            for some in texts.chunks(50) {
+                tally.add(some.iter().map(String::as_str));
             }
+            texts.iter().for_each(|text| *map.entry(text).or_default() += 1);
             let mut expected: Vec<(&str, u64)> = map.into_iter().collect();
             expected.sort_unstable();
-            prop_assert_eq!(tally.by_text().iter().map(|&place| tally.entry(place)).collect::<Vec<_>>(), expected.clone());
+            prop_assert_eq!(tally.by_text(), expected.clone());
             expected.retain(|&(_, count)| count >= 2);
             expected.sort_unstable_by_key(|&(text, count)| (std::cmp::Reverse(count), text));
-            prop_assert_eq!(tally.by_count(2).iter().map(|&place| tally.entry(place)).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(tally.by_count(2), expected);
         }
     }
 

@@ -13,9 +13,10 @@ use crate::plan::Plan;
 use crate::trainer::{Observer, Point, State, TrainConfig, Trainer};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
-use dlrm_data::dataset::{Dataset, Sources};
+use dlrm_data::dataset::Dataset;
 use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::Task;
+use dlrm_data::source::DataSource;
 use dlrm_models::ModelConfig;
 use dlrm_nn::Isa;
 use serde::Serialize;
@@ -173,10 +174,10 @@ impl Compare {
     ///
     /// # Errors
     /// As reading, configuration, memory, divergence or interruption.
-    pub fn run(&self, sources: &Sources<'_>, observer: &mut dyn CompareObserver) -> Result<Compared> {
+    pub fn run(&self, source: DataSource<'_>, observer: &mut dyn CompareObserver) -> Result<Compared> {
         let schema = self.base.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
-        let fitted = sources.fit(schema)?;
+        let fitted = source.fit(schema)?;
         if fitted.rows[2] == 0 {
             let hint = "give test rows: data.test, or a share of the split";
             return Err(Error::config("test rows", "at least one", "none").with_hint(hint));
@@ -189,7 +190,7 @@ impl Compare {
             plan.check(self.memory_limit)?;
             plans.push(plan);
         }
-        let Dataset { parts, .. } = sources.encode(&fitted, |_| true)?;
+        let Dataset { parts, .. } = source.encode(&fitted, |_| true)?;
         let (parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
         let sampler = match &self.base.data.negatives {
             Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),

@@ -37,6 +37,9 @@ pub struct DataConfig {
     /// Files of test rows, likewise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<PathBuf>,
+    /// Prepared data set that the rows are taken from; input and split are then those it was made with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<PathBuf>,
     /// How the input is split.
     pub split: Split,
     /// Malformed rows that may be skipped.
@@ -82,6 +85,7 @@ impl Default for DataConfig {
         DataConfig {
             validation: Vec::new(),
             test: Vec::new(),
+            prepared: None,
             split: Split::default(),
             max_bad_rows: 0,
             residence: Residence::default(),

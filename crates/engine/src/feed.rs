@@ -4,9 +4,10 @@ use crate::trainer::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
 use dlrm_data::cache::Cache;
-use dlrm_data::dataset::{Fitted, Sources};
+use dlrm_data::dataset::Fitted;
 use dlrm_data::negatives::{SampledBatches, Sampler};
 use dlrm_data::rng::Rng;
+use dlrm_data::source::DataSource;
 use dlrm_data::{Batch, BatchSource};
 use std::sync::Arc;
 
@@ -56,7 +57,7 @@ impl TrainingRows for MemoryFeed {
 
 /// Rows read anew every epoch, or from a cache after the first.
 pub struct StreamFeed<'a> {
-    sources: &'a Sources<'a>,
+    source: DataSource<'a>,
     fitted: &'a Fitted,
     layout: Layout,
     batch_size: usize,
@@ -67,10 +68,10 @@ pub struct StreamFeed<'a> {
 }
 
 impl<'a> StreamFeed<'a> {
-    /// Over the training rows of `sources`, shuffled in windows.
-    pub fn new(sources: &'a Sources<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
+    /// Over the training rows of `source`, shuffled in windows.
+    pub fn new(source: DataSource<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
         let layout = fitted.encoder.layout();
-        StreamFeed { sources, fitted, layout, batch_size, window, seed, cache: None, current: None }
+        StreamFeed { source, fitted, layout, batch_size, window, seed, cache: None, current: None }
     }
 
     /// The same rows in the same order, kept in `cache` from the first whole epoch on.
@@ -84,7 +85,7 @@ impl TrainingRows for StreamFeed<'_> {
     fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
         // An epoch that was left early must not write to the cache any longer.
         self.current = None;
-        let (source, rng) = (self.sources.stream(self.fitted)?, Rng::new(self.seed, epoch));
+        let (source, rng) = (self.source.stream(self.fitted)?, Rng::new(self.seed, epoch));
         let rows = match &self.cache {
             Some(cache) => cache.rows(source),
             None => Box::new(source),

@@ -14,9 +14,10 @@ use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::RowStream;
 use dlrm_data::cache::Cache;
-use dlrm_data::dataset::{Dataset, Fitted, PartStats, Sources};
+use dlrm_data::dataset::{Dataset, Fitted, PartStats};
 use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::{Schema, Task};
+use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
@@ -127,14 +128,14 @@ impl Job {
     ///
     /// # Errors
     /// As reading, configuration, memory, the file system, divergence or interruption.
-    pub fn run(&self, sources: &Sources<'_>, observer: &mut dyn JobObserver) -> Result<Trained> {
+    pub fn run(&self, source: DataSource<'_>, observer: &mut dyn JobObserver) -> Result<Trained> {
         self.config.check()?;
         let schema = self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
         self.check_out()?;
         let mut clock = Clock::new();
         observer.stage("fitting the encoder");
-        let fitted = sources.fit(schema)?;
+        let fitted = source.fit(schema)?;
         clock.lap("fit the encoder", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
         let plan = Plan::new(&self.config, &fitted)?;
@@ -146,7 +147,7 @@ impl Job {
 
         observer.stage("encoding");
         let streaming = self.config.data.residence == Residence::Stream;
-        let Dataset { parts, stats } = sources.encode(&fitted, |part| !(streaming && part == Part::Train))?;
+        let Dataset { parts, stats } = source.encode(&fitted, |part| !(streaming && part == Part::Train))?;
         let parts = parts.map(Arc::new);
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
@@ -157,11 +158,14 @@ impl Job {
             Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
             None => None,
         };
-        let cache = self.cache(&layout, &encoder, &fingerprint);
+        let cache = match source {
+            DataSource::Raw(_) => self.cache(&layout, &encoder, &fingerprint),
+            DataSource::Prepared(_) => None,
+        };
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
-                Box::new(StreamFeed::new(sources, &fitted, batch, window, seed).with_cache(cache.clone()))
+                Box::new(StreamFeed::new(source, &fitted, batch, window, seed).with_cache(cache.clone()))
             } else {
                 Box::new(MemoryFeed::new(parts[0].clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
             }
@@ -190,11 +194,11 @@ impl Job {
             clock.lap("train and score the baseline", None);
         }
         let metrics = stored_metrics(&scorings[0], &parts, task)?;
-        let untouched = untouched(&learner, &fitted, streaming.then_some(sources), &parts[0])?;
+        let untouched = untouched(&learner, &fitted, streaming.then_some(source), &parts[0])?;
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
-            let golden = self.golden(&network, sources, &fitted, state.step)?;
+            let golden = self.golden(&network, source, &fitted, state.step)?;
             model_dir::save(&out.join("model"), &network, &fitted.encoder, &self.config, &metrics, &golden)?;
             clock.lap("save", None);
         }
@@ -366,18 +370,14 @@ impl Job {
     }
 
     /// A few rows as text with their scores.
-    fn golden(&self, network: &Network, sources: &Sources<'_>, fitted: &Fitted, step: u64) -> Result<Golden> {
+    fn golden(&self, network: &Network, source: DataSource<'_>, fitted: &Fitted, step: u64) -> Result<Golden> {
         let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
-        let (mut columns, mut rows) = (Vec::new(), Vec::new());
         let schema = fitted.encoder.schema();
-        let inputs: Vec<&str> =
-            schema.dense.iter().map(|c| c.name.as_str()).chain(schema.categorical.iter().map(|c| c.name.as_str())).collect();
-        sources.visit(fitted, part.unwrap_or(Part::Train), |row| {
-            let places: Vec<usize> = inputs.iter().filter_map(|name| row.columns().iter().position(|c| c == name)).collect();
-            columns = inputs.iter().map(|&name| name.to_owned()).collect();
-            rows.push(places.iter().map(|&i| row.raw().field(i).to_owned()).collect());
-            rows.len() < GOLDEN_ROWS
-        })?;
+        let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
+        let names = schema.dense.iter().map(|c| &c.name).chain(schema.categorical.iter().map(|c| &c.name));
+        let places: Vec<usize> = names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
+        let pick = |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
+        let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
         let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
         if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
             // Finite weights can be too large to compute with.
@@ -489,7 +489,7 @@ fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Resul
 }
 
 /// Share of the rows of each table that no training row touched.
-fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<&Sources<'_>>, train: &Batch) -> Result<Vec<f64>> {
+fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<DataSource<'_>>, train: &Batch) -> Result<Vec<f64>> {
     let weights = learner.network().weights();
     let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
     let mut mark = |batch: &Batch| {
@@ -501,8 +501,8 @@ fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<&Sources<'_>>, t
     };
     match stream {
         None => mark(train),
-        Some(sources) => {
-            let mut rows = sources.stream(fitted)?;
+        Some(source) => {
+            let mut rows = source.stream(fitted)?;
             let mut batch = Batch::new(&fitted.encoder.layout());
             while rows.append_rows(&mut batch, ROWS_AT_ONCE)? > 0 {
                 mark(&batch);

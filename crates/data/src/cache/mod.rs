@@ -9,8 +9,8 @@ mod file;
 
 use crate::batch::{Batch, Layout};
 use crate::batches::RowStream;
-use crate::dataset::EncodedRows;
 use crate::error::Result;
+use crate::source::TrainRows;
 use file::{Reader, Writer};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,7 @@ impl Cache {
     }
 
     /// The rows of `source`, which stands at its first one: from the cache if it is whole, else from `source` and into the cache.
-    pub fn rows(&self, source: EncodedRows) -> Box<dyn RowStream> {
+    pub fn rows(&self, source: TrainRows) -> Box<dyn RowStream> {
         if self.state().use_ == Use::Off {
             return Box::new(source);
         }
@@ -93,7 +93,7 @@ impl Cache {
 struct Kept {
     cache: Cache,
     writer: Option<Writer>,
-    source: EncodedRows,
+    source: TrainRows,
 }
 
 impl RowStream for Kept {
@@ -116,7 +116,7 @@ impl RowStream for Kept {
 struct Cached {
     cache: Cache,
     reader: Option<Reader>,
-    source: EncodedRows,
+    source: TrainRows,
     /// Rows handed out.
     handed: usize,
 }

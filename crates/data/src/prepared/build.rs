@@ -1,0 +1,559 @@
+//! Making a prepared data set, in passes that can be interrupted at any moment.
+//!
+//! What is done is on disk in `.work`: the fitted encoder, then a line in the journal of its round for each finished file of
+//! rows. A pass that is made again reads all rows, for every row has its place by number, but encodes only what is missing.
+use super::limits::Limits;
+use super::manifest::{MANIFEST, Manifest, Sample, Settings, ShardFile, put};
+use super::round::{self, Round};
+use super::shard::{FileSum, Form};
+use super::{ENCODER, Prepared};
+use crate::batch::Batch;
+use crate::dataset::{PartStats, Seen, Sources};
+use crate::encoder::{Encoder, ValueCounts};
+use crate::error::{Error, Result};
+use crate::fit::{EncoderFit, VocabularySize};
+use crate::readers::Input;
+use crate::rows::{Block, Picked};
+use crate::schema::Schema;
+use crate::split::{Assigner, Part, Split};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use xxhash_rust::xxh3::xxh3_128;
+
+const WORK: &str = ".work";
+const KEY: &str = "key.txt";
+const SEEN: &str = "seen.json";
+const ROUNDS: &str = "rounds.json";
+/// First rows of each part that are kept as text.
+const SAMPLE_ROWS: usize = 8;
+/// Rows of a shard are counted in steps of so many; it ends behind a step.
+const STEP: usize = 256;
+/// Where a preparation starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// In a directory that holds nothing, or an unfinished preparation of the same rows, which is gone on with.
+    Fresh,
+    /// Replacing what the directory holds.
+    Overwrite,
+}
+
+/// What a preparation tells while it goes.
+pub trait PrepareObserver {
+    /// A new part of the work begins.
+    fn stage(&mut self, name: &str);
+    /// So many rows of this part have gone by. `false` if the user wants to stop.
+    fn rows(&mut self, rows: u64) -> bool;
+}
+
+/// A preparation to be done.
+pub struct Preparation<'a> {
+    /// The rows.
+    pub sources: &'a Sources<'a>,
+    /// Meaning of their columns.
+    pub schema: &'a Schema,
+    /// Where they come from, to be noted down.
+    pub settings: Settings,
+    /// What may be in memory at once.
+    pub limits: Limits,
+    /// What may be in the directory.
+    pub start: Start,
+}
+
+/// What fitting has left in `.work`.
+#[derive(Serialize, Deserialize)]
+struct Fit {
+    seen: Seen,
+    sizes: Vec<VocabularySize>,
+    encoder: FileSum,
+}
+
+/// A line of a journal.
+#[derive(Serialize, Deserialize)]
+enum Line {
+    /// A finished file and the counts of its values.
+    Shard(ShardFile, Vec<ValueCounts>),
+    /// The end of the round.
+    Done(Box<Done>),
+}
+
+/// What a whole round has seen.
+#[derive(Clone, Serialize, Deserialize)]
+struct Done {
+    parts: [PartStats; 3],
+    samples: [Sample; 3],
+    files: Vec<ShardFile>,
+}
+
+impl Preparation<'_> {
+    /// Makes the data set in `dir`.
+    ///
+    /// # Errors
+    /// As reading and the file system; a directory that holds something else; too little memory; [`Error::Interrupted`].
+    pub fn run(&self, dir: &Path, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
+        let work = self.begin(dir)?;
+        let fit = self.fit(&work, observer)?;
+        let rounds = rounds(&work, &fit.sizes, self.limits.vocabularies)?;
+        let mut done = None;
+        for number in 0..rounds.len() {
+            done = Some(self.round(dir, &work, &fit, &rounds, number, observer)?);
+        }
+        let done = done.expect("at least one round");
+        observer.stage("saving");
+        for file in &done.files {
+            sync(&dir.join(&file.name))?;
+        }
+        put(&dir.join(ENCODER), &fs::read(work.join(ENCODER)).map_err(Error::io("read", &work.join(ENCODER)))?)?;
+        let mut manifest = Manifest::new(self.settings.clone(), fit.encoder);
+        manifest.parts = done.parts;
+        manifest.samples = done.samples;
+        manifest.files = done.files;
+        (manifest.values, manifest.skipped, manifest.bad_rows) = (fit.seen.values, fit.seen.skipped, fit.seen.bad_rows);
+        manifest.write(dir)?;
+        remove(&work)?;
+        Prepared::open(dir)
+    }
+
+    /// Readies the directory and `.work` in it.
+    fn begin(&self, dir: &Path) -> Result<PathBuf> {
+        let work = dir.join(WORK);
+        fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        let key = self.key()?;
+        if self.start == Start::Overwrite {
+            clear(dir)?;
+        }
+        let refuse = |found: &str| {
+            let error = Error::input(format!("output directory {}", dir.display()), "a new or empty directory", found);
+            Err(error.with_hint("--overwrite to replace it, or -o another directory"))
+        };
+        if dir.join(MANIFEST).exists() {
+            return refuse("a finished data set");
+        }
+        match fs::read_to_string(work.join(KEY)) {
+            Ok(found) if found == key => return Ok(work),
+            Ok(_) => return refuse("an unfinished preparation of other files or settings"),
+            Err(_) if work.exists() => remove(&work)?,
+            Err(_) => {}
+        }
+        fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
+        put(&work.join(KEY), key.as_bytes())?;
+        Ok(work)
+    }
+
+    /// Stands for everything that decides the data set: settings, schema, and name, length and time of each file.
+    fn key(&self) -> Result<String> {
+        let shards = (self.limits.shard_rows, self.limits.shard_bytes);
+        let mut text = serde_json::to_string(&(&self.settings, self.sources.main.name(), self.schema, shards, env!("CARGO_PKG_VERSION")))
+            .expect("plain data");
+        let (validation, test) = (&self.settings.validation, &self.settings.test);
+        for paths in [&self.settings.input.paths, validation, test].into_iter().filter(|paths| !paths.is_empty()) {
+            let input = Input { paths: paths.clone(), ..self.settings.input.clone() };
+            for path in input.files()? {
+                let facts = fs::metadata(&path).map_err(Error::io("open", &path))?;
+                text.push_str(&format!("\n{} {} {:?}", path.display(), facts.len(), facts.modified().ok()));
+            }
+        }
+        Ok(format!("{:032x}\n", xxh3_128(text.as_bytes())))
+    }
+
+    /// Fits the encoder, or finds it fitted.
+    fn fit(&self, work: &Path, observer: &mut dyn PrepareObserver) -> Result<Fit> {
+        let path = work.join(SEEN);
+        if let Some(fit) = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Fit>(&text).ok()) {
+            return Ok(fit);
+        }
+        observer.stage("fitting the encoder");
+        let counts = work.join("counts");
+        remove(&counts)?;
+        let mut fit = EncoderFit::new(self.schema);
+        if let Some(limit) = self.limits.counts {
+            fs::create_dir_all(&counts).map_err(Error::io("create", &counts))?;
+            fit = fit.with_spill(&counts, limit as usize);
+        }
+        let seen = self.sources.observe(self.schema, &mut fit, &mut |rows| going_on(observer.rows(rows)))?;
+        let encoder = work.join(ENCODER);
+        let sizes = fit.finish_to(&encoder)?;
+        let sum = sum_of(&encoder)?;
+        let fit = Fit { seen, sizes, encoder: sum };
+        put(&path, &serde_json::to_vec(&fit).expect("plain data"))?;
+        remove(&counts)?;
+        Ok(fit)
+    }
+
+    /// Does round `number`, or finds it done.
+    fn round(
+        &self,
+        dir: &Path,
+        work: &Path,
+        fit: &Fit,
+        rounds: &[Round],
+        number: usize,
+        observer: &mut dyn PrepareObserver,
+    ) -> Result<Done> {
+        let place = |number: usize| if number + 1 == rounds.len() { dir.to_owned() } else { work.join(format!("round-{number}")) };
+        let (into, before) = (place(number), number.checked_sub(1).map(place));
+        fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
+        let (mut journal, lines) = Journal::open(&work.join(format!("round-{number}.jsonl")))?;
+        let mut finished = HashMap::new();
+        for line in lines {
+            match line {
+                Line::Done(done) => return Ok(*done),
+                Line::Shard(file, counts) => drop(finished.insert(file.name.clone(), (file, counts))),
+            }
+        }
+        let which = if rounds.len() > 1 { format!(" (round {} of {})", number + 1, rounds.len()) } else { String::new() };
+        observer.stage(&format!("encoding{which}"));
+        let encoder = round::encoder(&work.join(ENCODER), &rounds[number], &fit.sizes)?;
+        let earlier = match &before {
+            Some(before) => Some((before.clone(), Journal::files(&work.join(format!("round-{}.jsonl", number - 1)))?)),
+            None => None,
+        };
+        let mut shards = Shards::new(&encoder, self.limits, &into, &mut journal, finished, earlier);
+        let mut rows = 0;
+        self.sources.pass(self.schema, &fit.seen.assigner, &mut |block| {
+            shards.push(block)?;
+            rows += block.rows().len() as u64;
+            going_on(observer.rows(rows))
+        })?;
+        let done = shards.finish()?;
+        journal.push(&Line::Done(Box::new(done.clone())))?;
+        before.map_or(Ok(()), |before| remove(&before))?;
+        Ok(done)
+    }
+}
+
+/// The rounds of encoding, or those that an earlier attempt has begun with.
+fn rounds(work: &Path, sizes: &[VocabularySize], budget: Option<u64>) -> Result<Vec<Round>> {
+    let path = work.join(ROUNDS);
+    if let Some(rounds) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        return Ok(rounds);
+    }
+    let rounds = round::plan(sizes, budget);
+    put(&path, &serde_json::to_vec(&rounds).expect("plain data"))?;
+    Ok(rounds)
+}
+
+fn going_on(go_on: bool) -> Result<()> {
+    if go_on { Ok(()) } else { Err(Error::Interrupted) }
+}
+
+/// Adds rows to the data set in `dir`, encoded as its other rows are; all of them to `part`.
+///
+/// # Errors
+/// As reading and the file system; the data set is then as it was.
+pub fn extend(dir: &Path, input: &Input, max_bad_rows: u64, part: Part, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
+    let split = Split::default();
+    let sources = Sources { main: input, validation: None, test: None, split: &split, max_bad_rows };
+    let prepared = Prepared::open(dir)?;
+    let mut manifest = prepared.manifest.clone();
+    observer.stage("encoding");
+    let work = dir.join(WORK);
+    remove(&work)?;
+    fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
+    let (mut journal, _) = Journal::open(&work.join("extension.jsonl"))?;
+    let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, &mut journal, HashMap::new(), None);
+    shards.parts[part as usize].number = prepared.files(part).count();
+    let mut rows = 0;
+    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), &mut |block| {
+        shards.push(block)?;
+        rows += block.rows().len() as u64;
+        going_on(observer.rows(rows))
+    })?;
+    let done = shards.finish()?;
+    observer.stage("saving");
+    done.files.iter().try_for_each(|file| sync(&dir.join(&file.name)))?;
+    let (old, new) = (&mut manifest.parts[part as usize], &done.parts[part as usize]);
+    old.rows += new.rows;
+    old.label_sum += new.label_sum;
+    old.weight_sum += new.weight_sum;
+    old.counts.iter_mut().zip(&new.counts).for_each(|(old, new)| *old = old.plus(*new));
+    manifest.values += new.counts.iter().map(|counts| counts.values).sum::<u64>();
+    manifest.skipped += skipped;
+    manifest.bad_rows.extend(bad_rows);
+    if manifest.samples[part as usize].rows.is_empty() {
+        manifest.samples[part as usize] = done.samples[part as usize].clone();
+    }
+    manifest.files.extend(done.files);
+    manifest.settings.input.paths.extend(input.paths.iter().cloned());
+    manifest.write(dir)?;
+    remove(&work)?;
+    Prepared::open(dir)
+}
+
+/// A finished file and the counts of its values.
+type Counted = (ShardFile, Vec<ValueCounts>);
+
+/// The files of a round being written.
+struct Shards<'a> {
+    encoder: &'a Encoder,
+    limits: Limits,
+    form: Form,
+    into: &'a Path,
+    journal: &'a mut Journal,
+    /// What an earlier attempt has finished.
+    finished: HashMap<String, Counted>,
+    /// The same rows after the round before.
+    earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
+    parts: [PartShards; 3],
+    files: Vec<ShardFile>,
+    picks: Vec<u32>,
+    uncounted: Vec<ValueCounts>,
+    /// The file that a thread of its own writes meanwhile.
+    writing: Option<JoinHandle<Result<Counted>>>,
+}
+
+/// The file of a part being filled.
+#[derive(Default)]
+struct PartShards {
+    number: usize,
+    rows: Rows,
+    stats: PartStats,
+    sample: Sample,
+}
+
+/// The rows of a file.
+#[derive(Default)]
+enum Rows {
+    /// None yet.
+    #[default]
+    None,
+    /// Those encoded so far.
+    Some(Batch),
+    /// All are on disk; so many are still to come by.
+    Finished(usize),
+}
+
+impl<'a> Shards<'a> {
+    fn new(
+        encoder: &'a Encoder,
+        limits: Limits,
+        into: &'a Path,
+        journal: &'a mut Journal,
+        finished: HashMap<String, Counted>,
+        earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
+    ) -> Self {
+        let parts = Part::ALL.map(|_| PartShards {
+            number: 0,
+            rows: Rows::None,
+            stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
+            sample: Sample::default(),
+        });
+        let form = Form::new(encoder);
+        Shards {
+            encoder,
+            limits,
+            form,
+            into,
+            journal,
+            finished,
+            earlier,
+            parts,
+            files: Vec::new(),
+            picks: Vec::new(),
+            uncounted: encoder.counts(),
+            writing: None,
+        }
+    }
+
+    /// Takes in the rows of a block.
+    fn push(&mut self, block: &Block) -> Result<()> {
+        let mut picks = std::mem::take(&mut self.picks);
+        for part in Part::ALL {
+            block.pick(part, &mut picks);
+            let own = &mut self.parts[part as usize];
+            for row in block.picked(&picks).iter() {
+                own.stats.add(row);
+                if own.sample.rows.len() < SAMPLE_ROWS {
+                    own.sample.columns = block.columns().to_vec();
+                    own.sample.rows.push(row.raw.fields().map(str::to_owned).collect());
+                }
+            }
+            let mut rest = &picks[..];
+            while !rest.is_empty() {
+                rest = &rest[self.take(part, block.picked(rest))?..];
+            }
+        }
+        self.picks = picks;
+        Ok(())
+    }
+
+    /// Takes in some of `rows`, which are of `part`: as many as the step or the file that is begun has room for. How many.
+    fn take(&mut self, part: Part, rows: Picked<'_>) -> Result<usize> {
+        let own = &mut self.parts[part as usize];
+        if let Rows::None = own.rows {
+            let name = name(part, own.number);
+            own.rows = match self.finished.get(&name) {
+                Some((file, _)) if self.form.open(&self.into.join(&name), &file.sum).is_ok() => Rows::Finished(file.rows),
+                _ => Rows::Some(self.form.batch()),
+            };
+        }
+        match &mut own.rows {
+            Rows::None => unreachable!("a file was begun"),
+            Rows::Finished(left) => {
+                let count = rows.picks.len().min(*left);
+                *left -= count;
+                if *left == 0 {
+                    let (file, counts) = self.finished.remove(&name(part, own.number)).expect("a finished file");
+                    own.number += 1;
+                    own.rows = Rows::None;
+                    self.note(file, &counts);
+                }
+                Ok(count)
+            }
+            Rows::Some(batch) => {
+                let count = rows.picks.len().min(STEP - batch.len() % STEP);
+                let some = Picked { picks: &rows.picks[..count], ..rows };
+                // Counted when the file is closed, from the ids of all rounds.
+                self.encoder.encode(some, batch, &mut self.uncounted);
+                let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
+                if batch.len().is_multiple_of(STEP) && full {
+                    self.close(part)?;
+                }
+                Ok(count)
+            }
+        }
+    }
+
+    /// Writes the file of `part` that is begun.
+    fn close(&mut self, part: Part) -> Result<()> {
+        let own = &mut self.parts[part as usize];
+        let Rows::Some(mut batch) = std::mem::replace(&mut own.rows, Rows::None) else { return Ok(()) };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let name = name(part, own.number);
+        if let Some((dir, files)) = &self.earlier {
+            let file = files.get(&name).ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
+            let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
+            shard.append(&mut before, 0..shard.rows());
+            for (bags, before) in batch.bags.iter_mut().zip(&before.bags) {
+                bags.ids.iter_mut().zip(&before.ids).for_each(|(id, &before)| *id = before.max(*id));
+            }
+        }
+        self.parts[part as usize].number += 1;
+        let (rows, counts, path, form) = (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
+        self.written()?;
+        let write = move || Ok((ShardFile { name, part, rows, sum: form.write(&path, batch)? }, counts));
+        self.writing = Some(std::thread::spawn(write));
+        Ok(())
+    }
+
+    /// Waits for the file that is being written.
+    fn written(&mut self) -> Result<()> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let (file, counts) = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.journal.push(&Line::Shard(file.clone(), counts.clone()))?;
+        self.note(file, &counts);
+        Ok(())
+    }
+
+    /// A file is on disk.
+    fn note(&mut self, file: ShardFile, counts: &[ValueCounts]) {
+        let stats = &mut self.parts[file.part as usize].stats;
+        stats.counts.iter_mut().zip(counts).for_each(|(all, new)| *all = all.plus(*new));
+        self.files.push(file);
+    }
+
+    /// Closes what is open.
+    fn finish(mut self) -> Result<Done> {
+        Part::ALL.into_iter().try_for_each(|part| self.close(part))?;
+        self.written()?;
+        let mut files = std::mem::take(&mut self.files);
+        files.sort_by(|a, b| (a.part as usize, &a.name).cmp(&(b.part as usize, &b.name)));
+        let [train, validation, test] = std::mem::take(&mut self.parts);
+        let parts = [train.stats, validation.stats, test.stats];
+        Ok(Done { parts, samples: [train.sample, validation.sample, test.sample], files })
+    }
+}
+
+impl Drop for Shards<'_> {
+    /// After a failure: nothing is being written any more when the directory is looked at again.
+    fn drop(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            // The failure that led here is the one to report.
+            let _ = writing.join();
+        }
+    }
+}
+
+fn name(part: Part, number: usize) -> String {
+    format!("{}-{number:05}.arrow", part.name())
+}
+
+/// Lines that are added one by one; the last may be torn.
+struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens it and reads what it holds.
+    fn open(path: &Path) -> Result<(Self, Vec<Line>)> {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let (mut lines, mut whole) = (Vec::new(), 0);
+        for line in text.split_inclusive('\n') {
+            match serde_json::from_str(line) {
+                Ok(read) if line.ends_with('\n') => lines.push(read),
+                _ => break,
+            }
+            whole += line.len();
+        }
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open", path))?;
+        file.set_len(whole as u64).map_err(Error::io("write", path))?;
+        Ok((Journal { file, path: path.to_owned() }, lines))
+    }
+
+    /// The finished files that the journal at `path` names.
+    fn files(path: &Path) -> Result<HashMap<String, ShardFile>> {
+        let (_, lines) = Journal::open(path)?;
+        let files = lines.into_iter().filter_map(|line| match line {
+            Line::Shard(file, _) => Some((file.name.clone(), file)),
+            Line::Done(_) => None,
+        });
+        Ok(files.collect())
+    }
+
+    fn push(&mut self, line: &Line) -> Result<()> {
+        let mut text = serde_json::to_vec(line).expect("plain data");
+        text.push(b'\n');
+        self.file.write_all(&text).map_err(Error::io("write", &self.path))
+    }
+}
+
+fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
+}
+
+/// Length and checksum of a file, read piece by piece.
+fn sum_of(path: &Path) -> Result<FileSum> {
+    let mut sum = super::shard::Summed::new(std::io::sink());
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    std::io::copy(&mut file, &mut sum).map_err(Error::io("read", path))?;
+    Ok(sum.sum())
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a data set, finished or not, and nothing else. The manifest goes first: without it the rest is none.
+fn clear(dir: &Path) -> Result<()> {
+    let ours = |name: &str| name.ends_with(".arrow") || name.ends_with(".partial") || name == ENCODER;
+    if Prepared::is_in(dir) {
+        let path = dir.join(MANIFEST);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    for entry in fs::read_dir(dir).map_err(Error::io("list", dir))? {
+        let path = entry.map_err(Error::io("list", dir))?.path();
+        if path.file_name().is_some_and(|name| ours(&name.to_string_lossy())) {
+            fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        }
+    }
+    remove(&dir.join(WORK))
+}

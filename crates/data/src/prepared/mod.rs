@@ -1,0 +1,162 @@
+//! Prepared data sets: encoded rows in Arrow files, with the encoder that made them.
+//!
+//! ```text
+//! prepared/  manifest.json   settings, rows, checksums; written last
+//!            encoder.json    the fitted encoder with its schema
+//!            train-00000.arrow …  validation-00000.arrow …  test-00000.arrow …
+//!            .work/          what an interrupted preparation goes on with
+//! ```
+//!
+//! Arrow and not Parquet, because its columns lie in the file as they are computed with: opening one maps it, nothing is
+//! decoded, several processes share the pages, and a set larger than memory is read as fast as the disk gives it. It takes
+//! more space than Parquet, though less than the text that it was made of.
+//!
+//! * `build`: from raw rows, in bounded memory, in passes that can be interrupted. `fit` with counts on disk, then `round`s of
+//!   encoding, each with as many vocabularies as memory has room for.
+//! * `shard`: rows as an Arrow file.
+mod build;
+mod limits;
+mod manifest;
+mod map;
+mod round;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+use crate::batch::Batch;
+use crate::batches::RowStream;
+use crate::dataset::{Dataset, Fitted, PartStats, Seen};
+use crate::encoder::Encoder;
+use crate::error::{Error, Result};
+use crate::split::{Assigner, Part};
+pub use build::{Preparation, PrepareObserver, Start, extend};
+pub use limits::{LEAST_MEMORY, Limits};
+pub use manifest::{Manifest, Sample, Settings, ShardFile};
+pub use shard::FileSum;
+use shard::{Form, Shard};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Name of the encoder's file.
+const ENCODER: &str = "encoder.json";
+
+/// A prepared data set.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    dir: PathBuf,
+    manifest: Manifest,
+    encoder: Arc<Encoder>,
+    form: Form,
+}
+
+impl Prepared {
+    /// Whether `dir` is one.
+    pub fn is_in(dir: &Path) -> bool {
+        manifest::is_in(dir)
+    }
+
+    /// Opens the one in `dir`. Files of rows are checked when they are read.
+    ///
+    /// # Errors
+    /// A manifest or an encoder that is missing, torn or newer.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let manifest = Manifest::read(dir)?;
+        let path = dir.join(ENCODER);
+        let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        if FileSum::of(&text) != manifest.encoder {
+            let error = Error::input(path.display().to_string(), "the encoder of the manifest", "another file");
+            return Err(error.with_hint("the file is torn or was changed: prepare the data set anew"));
+        }
+        let encoder: Encoder =
+            serde_json::from_slice(&text).map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
+        Ok(Prepared { dir: dir.to_owned(), form: Form::new(&encoder), manifest, encoder: Arc::new(encoder) })
+    }
+
+    /// What it is made of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Its encoder.
+    pub fn encoder(&self) -> &Arc<Encoder> {
+        &self.encoder
+    }
+
+    /// Where it lies.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The encoder and what fitting saw.
+    pub fn fitted(&self) -> Fitted {
+        let Manifest { parts, values, skipped, bad_rows, .. } = &self.manifest;
+        let rows = [0, 1, 2].map(|p| parts[p].rows);
+        let assigner = Assigner::All(Part::Train);
+        Seen { rows, values: *values, assigner, skipped: *skipped, bad_rows: bad_rows.clone() }.fitted(self.encoder.clone())
+    }
+
+    /// Reads the parts that `wanted` says into memory.
+    ///
+    /// # Errors
+    /// If a file is missing or torn.
+    pub fn load(&self, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
+        let dense = self.encoder.layout().dense.len();
+        let mut data = Dataset { parts: [0; 3].map(|_| self.form.batch()), stats: self.manifest.parts.clone() };
+        for part in Part::ALL {
+            let stats: &mut PartStats = &mut data.stats[part as usize];
+            if !wanted(part) {
+                // What is known of rows that are not kept.
+                stats.text_hash = self.files(part).fold(1, |hash, file| xxh3_64_with_seed(file.sum.xxh3.as_bytes(), hash));
+                continue;
+            }
+            let batch = &mut data.parts[part as usize];
+            batch.reserve(stats.rows as usize, dense);
+            for file in self.files(part) {
+                let shard = self.form.open(&self.dir.join(&file.name), &file.sum)?;
+                shard.append(batch, 0..shard.rows());
+            }
+        }
+        Ok(data)
+    }
+
+    /// A pass over the rows of `part`.
+    pub fn stream(&self, part: Part) -> PreparedRows {
+        let files: Vec<ShardFile> = self.files(part).cloned().collect();
+        PreparedRows { dir: self.dir.clone(), form: self.form.clone(), files: files.into_iter(), shard: None, at: 0 }
+    }
+
+    /// The first rows of `part` as text.
+    pub fn sample(&self, part: Part) -> &Sample {
+        &self.manifest.samples[part as usize]
+    }
+
+    fn files(&self, part: Part) -> impl Iterator<Item = &ShardFile> {
+        self.manifest.files.iter().filter(move |file| file.part == part)
+    }
+}
+
+/// Rows of one part, file after file.
+pub struct PreparedRows {
+    dir: PathBuf,
+    form: Form,
+    files: std::vec::IntoIter<ShardFile>,
+    shard: Option<Shard>,
+    at: usize,
+}
+
+impl RowStream for PreparedRows {
+    fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
+        loop {
+            if let Some(shard) = self.shard.as_ref().filter(|shard| self.at < shard.rows()) {
+                let rows = most.min(shard.rows() - self.at);
+                shard.append(batch, self.at..self.at + rows);
+                self.at += rows;
+                return Ok(rows);
+            }
+            let Some(file) = self.files.next() else { return Ok(0) };
+            self.shard = Some(self.form.open(&self.dir.join(&file.name), &file.sum)?);
+            self.at = 0;
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Encoded rows as an Arrow file: one record batch, a column for each part of a row, memory laid out as it is computed with.
+//!
+//! | column | type | |
+//! |---|---|---|
+//! | `label` | float32 | |
+//! | `sample_weight` | float32 | where rows have weights |
+//! | `group` | uint64 | where rows have groups |
+//! | `dense` | fixed-size list of float32 | where there are dense inputs |
+//! | `ids.NAME` | uint32, or list of uint32 | one id per row, or any number |
+//! | `weights.NAME` | list of float32 | of weighted ids |
+use super::map::map;
+use crate::batch::{Arity, Batch, Layout};
+use crate::encoder::Encoder;
+use crate::error::{Error, Result};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::{FileDecoder, read_footer_length};
+use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
+use arrow_ipc::{MetadataVersion, root_as_footer};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+/// Alignment of columns in the file, so that mapped ones can be computed with.
+const ALIGNMENT: usize = 64;
+
+/// The columns of a data set.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    layout: Layout,
+    arities: Vec<Arity>,
+}
+
+/// Length and checksum of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSum {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// xxh3 (128 bits), hexadecimal.
+    pub xxh3: String,
+}
+
+impl FileSum {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        FileSum { bytes: bytes.len() as u64, xxh3: format!("{:032x}", xxh3_128(bytes)) }
+    }
+}
+
+impl Form {
+    /// Of rows that `encoder` encodes.
+    pub fn new(encoder: &Encoder) -> Self {
+        Form { layout: encoder.layout(), arities: encoder.arities() }
+    }
+
+    /// No rows.
+    pub fn batch(&self) -> Batch {
+        Batch::new(&self.layout)
+    }
+
+    /// Bytes of the rows of `batch`.
+    pub fn bytes(&self, batch: &Batch) -> usize {
+        let bags = batch.bags.iter().zip(&self.arities).map(|(bags, arity)| {
+            let weights = bags.weights.as_ref().map_or(0, Vec::len);
+            bags.ids.len() + weights + if *arity == Arity::Any { bags.len() } else { 0 }
+        });
+        let rest = batch.weights.as_ref().map_or(0, Vec::len) + 2 * batch.groups.as_ref().map_or(0, Vec::len);
+        4 * (bags.sum::<usize>() + batch.dense.len() + batch.len() + rest)
+    }
+
+    fn schema(&self) -> Schema {
+        let plain = |name: &str, data_type| Field::new(name, data_type, false);
+        let list = |data_type| DataType::List(Arc::new(Field::new("item", data_type, false)));
+        let mut fields = vec![plain("label", DataType::Float32)];
+        fields.extend(self.layout.sample_weights.then(|| plain("sample_weight", DataType::Float32)));
+        fields.extend(self.layout.groups.then(|| plain("group", DataType::UInt64)));
+        if !self.layout.dense.is_empty() {
+            fields.push(plain("dense", DataType::FixedSizeList(item(), self.layout.dense.len() as i32)));
+        }
+        for (feature, arity) in self.layout.features.iter().zip(&self.arities) {
+            let ids = if *arity == Arity::One { DataType::UInt32 } else { list(DataType::UInt32) };
+            fields.push(plain(&format!("ids.{}", feature.name), ids));
+            fields.extend(feature.weighted.then(|| plain(&format!("weights.{}", feature.name), list(DataType::Float32))));
+        }
+        Schema::new(fields)
+    }
+
+    /// Writes `batch`, which has rows, to `path`: aside first, then in its place.
+    pub fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
+        let aside = path.with_extension("partial");
+        let failed = |error: ArrowError| Error::io("write", &aside)(into_io(error));
+        let file = File::create(&aside).map_err(Error::io("create", &aside))?;
+        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).expect("a valid alignment");
+        let schema = Arc::new(self.schema());
+        let rows = RecordBatch::try_new(schema.clone(), self.columns(batch)).expect("columns of the schema");
+        let out = Summed::new(BufWriter::with_capacity(1 << 20, file));
+        let mut writer = FileWriter::try_new_with_options(out, &schema, options).map_err(failed)?;
+        writer.write(&rows).map_err(failed)?;
+        let mut out = writer.into_inner().map_err(failed)?;
+        out.flush().map_err(Error::io("write", &aside))?;
+        fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
+        Ok(out.sum())
+    }
+
+    fn columns(&self, batch: Batch) -> Vec<ArrayRef> {
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(Float32Array::from(batch.labels))];
+        columns.extend(batch.weights.map(|weights| Arc::new(Float32Array::from(weights)) as ArrayRef));
+        columns.extend(batch.groups.map(|groups| Arc::new(UInt64Array::from(groups)) as ArrayRef));
+        if !self.layout.dense.is_empty() {
+            let values = Arc::new(Float32Array::from(batch.dense));
+            columns.push(Arc::new(FixedSizeListArray::new(item(), self.layout.dense.len() as i32, values, None)));
+        }
+        for (bags, arity) in batch.bags.into_iter().zip(&self.arities) {
+            let ids: ArrayRef = Arc::new(UInt32Array::from(bags.ids));
+            if *arity == Arity::One {
+                columns.push(ids);
+                continue;
+            }
+            let ends: Vec<i32> = bags.offsets.iter().map(|&end| end as i32).collect();
+            let ends = OffsetBuffer::new(ScalarBuffer::from(ends));
+            let list = |values: ArrayRef| {
+                let field = Arc::new(Field::new("item", values.data_type().clone(), false));
+                Arc::new(ListArray::new(field, ends.clone(), values, None)) as ArrayRef
+            };
+            columns.push(list(ids));
+            columns.extend(bags.weights.map(|weights| list(Arc::new(Float32Array::from(weights)))));
+        }
+        columns
+    }
+
+    /// Maps the file `path`, whose length and checksum are known.
+    pub fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
+        let bytes = map(path).map_err(Error::io("open", path))?;
+        let what = || path.display().to_string();
+        if bytes.len() as u64 != sum.bytes {
+            return Err(torn(path, &format!("{} bytes", sum.bytes), &format!("{}", bytes.len())));
+        }
+        let found = FileSum::of(&bytes).xxh3;
+        if found != sum.xxh3 {
+            return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
+        }
+        let batch = self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
+        Shard::of(&batch, &self.layout, &self.arities).ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
+    }
+
+    fn decode(&self, bytes: &Buffer) -> Result<RecordBatch, ArrowError> {
+        let parse = |text: &str| ArrowError::ParseError(text.to_owned());
+        let trailer = bytes.len().checked_sub(10).ok_or_else(|| parse("a file too short for Arrow"))?;
+        let length = read_footer_length(bytes[trailer..].try_into().expect("ten bytes"))?;
+        let start = trailer.checked_sub(length).ok_or_else(|| parse("a footer longer than the file"))?;
+        let footer = root_as_footer(&bytes[start..trailer]).map_err(|e| parse(&e.to_string()))?;
+        let schema = try_fb_to_schema(footer.schema().ok_or_else(|| parse("no schema"))?)?;
+        if schema.fields() != self.schema().fields() {
+            return Err(ArrowError::SchemaError("columns of another data set".into()));
+        }
+        let decoder = FileDecoder::new(Arc::new(schema), footer.version());
+        let blocks = footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or_else(|| parse("not one record batch"))?;
+        let block = blocks.get(0);
+        let length = block.bodyLength() as usize + block.metaDataLength() as usize;
+        let within = (block.offset() as usize).checked_add(length).is_some_and(|end| end <= bytes.len());
+        let data =
+            within.then(|| bytes.slice_with_length(block.offset() as usize, length)).ok_or_else(|| parse("a block beyond the file"))?;
+        decoder.read_record_batch(block, &data)?.ok_or_else(|| parse("no record batch"))
+    }
+}
+
+/// What a list of dense inputs holds.
+fn item() -> Arc<Field> {
+    Arc::new(Field::new("item", DataType::Float32, false))
+}
+
+fn torn(path: &Path, expected: &str, found: &str) -> Error {
+    let error = Error::input(path.display().to_string(), expected, found);
+    error.with_hint("the file is torn or was changed: prepare the data set anew")
+}
+
+fn into_io(error: ArrowError) -> std::io::Error {
+    match error {
+        ArrowError::IoError(_, error) => error,
+        other => std::io::Error::other(other),
+    }
+}
+
+/// Counts and sums up what it writes.
+pub(super) struct Summed<W> {
+    out: W,
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl<W> Summed<W> {
+    pub fn new(out: W) -> Self {
+        Summed { out, hash: Xxh3::new(), bytes: 0 }
+    }
+
+    pub fn sum(&self) -> FileSum {
+        FileSum { bytes: self.bytes, xxh3: format!("{:032x}", self.hash.digest128()) }
+    }
+}
+
+impl<W: Write> Write for Summed<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Mapped rows.
+pub(super) struct Shard {
+    rows: usize,
+    labels: ScalarBuffer<f32>,
+    weights: Option<ScalarBuffer<f32>>,
+    groups: Option<ScalarBuffer<u64>>,
+    dense: Option<ScalarBuffer<f32>>,
+    columns: Vec<Column>,
+}
+
+struct Column {
+    ids: ScalarBuffer<u32>,
+    ends: Option<OffsetBuffer<i32>>,
+    weights: Option<ScalarBuffer<f32>>,
+}
+
+impl Shard {
+    /// `None` if an id is beyond its table. The columns are those of the layout.
+    fn of(batch: &RecordBatch, layout: &Layout, arities: &[Arity]) -> Option<Self> {
+        let mut columns = batch.columns().iter();
+        let mut next = || columns.next().expect("as many columns as the schema has");
+        let labels = next().as_primitive::<Float32Type>().values().clone();
+        let weights = layout.sample_weights.then(|| next().as_primitive::<Float32Type>().values().clone());
+        let groups = layout.groups.then(|| next().as_primitive::<UInt64Type>().values().clone());
+        let dense = (!layout.dense.is_empty()).then(|| next().as_fixed_size_list().values().as_primitive::<Float32Type>().values().clone());
+        let mut features = Vec::new();
+        for (feature, arity) in layout.features.iter().zip(arities) {
+            let column = next();
+            let list = (*arity == Arity::Any).then(|| column.as_list::<i32>());
+            let ids = list.map_or(column, |list| list.values()).as_primitive::<UInt32Type>().values().clone();
+            if ids.iter().max().is_some_and(|&id| id as usize >= layout.tables[feature.table].rows) {
+                return None;
+            }
+            let ends = list.map(|list| list.offsets().clone());
+            let weights = feature.weighted.then(|| next().as_list::<i32>().values().as_primitive::<Float32Type>().values().clone());
+            if weights.as_ref().is_some_and(|weights| weights.len() != ids.len()) {
+                return None;
+            }
+            features.push(Column { ids, ends, weights });
+        }
+        Some(Shard { rows: batch.num_rows(), labels, weights, groups, dense, columns: features })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Appends rows `rows` to `batch`.
+    pub fn append(&self, batch: &mut Batch, rows: Range<usize>) {
+        for (bags, column) in batch.bags.iter_mut().zip(&self.columns) {
+            let before = bags.ids.len() as u32;
+            let ids = match &column.ends {
+                None => {
+                    bags.offsets.extend(before + 1..=before + rows.len() as u32);
+                    rows.clone()
+                }
+                Some(ends) => {
+                    let first = ends[rows.start];
+                    bags.offsets.extend(ends[rows.start + 1..=rows.end].iter().map(|end| before + (end - first) as u32));
+                    first as usize..ends[rows.end] as usize
+                }
+            };
+            bags.ids.extend_from_slice(&column.ids[ids.clone()]);
+            if let (Some(to), Some(from)) = (&mut bags.weights, &column.weights) {
+                to.extend_from_slice(&from[ids]);
+            }
+        }
+        if let Some(dense) = &self.dense {
+            let n = dense.len() / self.rows;
+            batch.dense.extend_from_slice(&dense[rows.start * n..rows.end * n]);
+        }
+        batch.labels.extend_from_slice(&self.labels[rows.clone()]);
+        if let (Some(to), Some(from)) = (&mut batch.weights, &self.weights) {
+            to.extend_from_slice(&from[rows.clone()]);
+        }
+        if let (Some(to), Some(from)) = (&mut batch.groups, &self.groups) {
+            to.extend_from_slice(&from[rows]);
+        }
+    }
+}

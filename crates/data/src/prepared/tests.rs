@@ -1,0 +1,183 @@
+use super::*;
+use crate::dataset::Sources;
+use crate::generate::criteo::{CriteoConfig, CriteoLaw};
+use crate::generate::law::ClickLaw;
+use crate::generate::writer::{self, Files, Form as FileForm};
+use crate::generate::{ClickConfig, ClickSimulator};
+use crate::readers::Input;
+use crate::schema::Schema;
+use crate::source::DataSource;
+use crate::split::Split;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Stops after so many reports.
+struct Stop(u64);
+
+impl PrepareObserver for Stop {
+    fn stage(&mut self, _: &str) {}
+
+    fn rows(&mut self, _: u64) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
+    }
+}
+
+const NEVER: u64 = u64::MAX;
+const SMALL: Limits = Limits { counts: None, vocabularies: None, shard_rows: 512, shard_bytes: 50_000 };
+
+/// A simulated log in a directory of its own.
+struct Log {
+    dir: tempfile::TempDir,
+    schema: Schema,
+    split: Split,
+}
+
+impl Log {
+    fn new(law: &dyn ClickLaw, form: FileForm, files: Files) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        writer::write_log(law, form, files, dir.path(), 2, &mut |_| true).expect("written").expect("finished");
+        fs::remove_file(dir.path().join(writer::PROBABILITIES)).expect("removed");
+        Log { schema: law.schema(), split: Split::Random { validation: 0.2, test: 0.1, seed: 3 }, dir }
+    }
+
+    fn criteo(rows: u64) -> Self {
+        Log::new(&CriteoLaw::new(CriteoConfig { rows, ..CriteoConfig::default() }).expect("a law"), FileForm::Criteo, Files::One)
+    }
+
+    fn input(&self) -> Input {
+        Input::new([self.dir.path()]).resolve().expect("an input")
+    }
+
+    fn prepare(&self, dir: &Path, limits: Limits, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
+        let input = self.input();
+        let sources = Sources { main: &input, validation: None, test: None, split: &self.split, max_bad_rows: 0 };
+        // The settings name files, which differ between logs of the same rows.
+        let settings = Settings { split: self.split.clone(), ..Settings::default() };
+        Preparation { sources: &sources, schema: &self.schema, settings, limits, start: Start::Fresh }.run(dir, observer)
+    }
+}
+
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").path());
+    entries.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"))).collect()
+}
+
+fn whole(log: &Log, limits: Limits) -> BTreeMap<String, Vec<u8>> {
+    let out = tempfile::tempdir().expect("a directory");
+    log.prepare(out.path(), limits, &mut Stop(NEVER)).expect("prepared");
+    contents(out.path())
+}
+
+#[test]
+fn prepared_rows_are_the_rows_encoded_in_memory() {
+    let multi = Log::new(&ClickSimulator::new(ClickConfig { rows: 5000, ..ClickConfig::default() }), FileForm::Csv, Files::One);
+    for log in [Log::criteo(5000), multi] {
+        let out = tempfile::tempdir().expect("a directory");
+        let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
+        assert!(prepared.manifest().files.len() > 6, "several files a part");
+        let input = log.input();
+        let sources = Sources { main: &input, validation: None, test: None, split: &log.split, max_bad_rows: 0 };
+        let (raw, made) = (DataSource::Raw(&sources), DataSource::Prepared(&prepared));
+        let (fitted, found) = (raw.fit(&log.schema).expect("fitted"), made.fit(&log.schema).expect("found"));
+        assert_eq!((fitted.rows, fitted.values), (found.rows, found.values));
+        let json = |fitted: &Fitted| serde_json::to_string(&*fitted.encoder).expect("json");
+        assert_eq!(json(&fitted), json(&found));
+        let (expected, loaded) = (raw.encode(&fitted, |_| true).expect("encoded"), made.encode(&found, |_| true).expect("loaded"));
+        assert_eq!((&expected.parts, &expected.stats), (&loaded.parts, &loaded.stats));
+        let (mut rows, mut batch) = (made.stream(&found).expect("a stream"), Batch::new(&fitted.encoder.layout()));
+        while rows.append_rows(&mut batch, 300).expect("rows") > 0 {}
+        assert_eq!(batch, expected.parts[0]);
+        let sample = |source: DataSource<'_>, fitted: &Fitted| source.sample(fitted, Part::Test, 5).expect("a sample");
+        assert_eq!(sample(raw, &fitted), sample(made, &found));
+    }
+}
+
+#[test]
+fn neither_files_nor_memory_decide_a_byte() {
+    let law = CriteoLaw::new(CriteoConfig { rows: 6000, days: 5, ..CriteoConfig::default() }).expect("a law");
+    let expected = whole(&Log::new(&law, FileForm::Criteo, Files::One), SMALL);
+    assert_eq!(expected, whole(&Log::new(&law, FileForm::Criteo, Files::PerDay), SMALL));
+    assert_eq!(expected, whole(&Log::new(&law, FileForm::Parquet, Files::One), SMALL));
+    let log = Log::new(&law, FileForm::Csv, Files::One);
+    for (counts, vocabularies) in [(Some(1 << 20), None), (Some(100_000), Some(300_000)), (Some(0), Some(0))] {
+        assert_eq!(expected, whole(&log, Limits { counts, vocabularies, ..SMALL }), "{counts:?} {vocabularies:?}");
+    }
+}
+
+#[test]
+fn what_was_interrupted_goes_on_to_the_same_bytes() {
+    let log = Log::criteo(4000);
+    for limits in [SMALL, Limits { counts: Some(100_000), vocabularies: Some(400_000), ..SMALL }] {
+        let expected = whole(&log, limits);
+        let (out, mut stops) = (tempfile::tempdir().expect("a directory"), 0);
+        // A little further each time.
+        for reports in 1.. {
+            match log.prepare(out.path(), limits, &mut Stop(reports)) {
+                Ok(_) => break,
+                Err(Error::Interrupted) => stops += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(stops > 10, "{stops}");
+        assert_eq!(contents(out.path()), expected);
+    }
+}
+
+#[test]
+fn new_rows_are_added_without_refitting() {
+    let (log, more) = (Log::criteo(3000), Log::criteo(1000));
+    let out = tempfile::tempdir().expect("a directory");
+    let before = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
+    let stopped = extend(out.path(), &more.input(), 0, Part::Train, &mut Stop(1));
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+    let kept = Prepared::open(out.path()).expect("as it was");
+    assert_eq!(kept.manifest(), before.manifest());
+    let after = extend(out.path(), &more.input(), 0, Part::Train, &mut Stop(NEVER)).expect("extended");
+    let rows = |prepared: &Prepared| prepared.load(|_| true).expect("loaded").parts;
+    let (old, new) = (rows(&before), rows(&after));
+    assert_eq!((new[0].len(), &old[1..]), (old[0].len() + 1000, &new[1..]));
+    assert_eq!(new[0].labels[..old[0].len()], old[0].labels[..]);
+    assert!(after.manifest().parts[0].counts.iter().any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0)));
+}
+
+#[test]
+fn torn_and_foreign_files_are_named() {
+    let log = Log::criteo(2000);
+    let out = tempfile::tempdir().expect("a directory");
+    let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
+    let file = out.path().join(&prepared.manifest().files[0].name);
+    let good = fs::read(&file).expect("a file");
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let other = fs::read(out.path().join(&prepared.manifest().files[1].name)).expect("a file");
+    for bad in [&good[..good.len() - 1], &flipped, &other, b"", b"ARROW1"] {
+        fs::write(&file, bad).expect("written");
+        let error = prepared.load(|_| true).map(|_| ()).expect_err("a torn file");
+        assert!(error.to_string().contains("train-00000.arrow") && error.hint().is_some(), "{error}");
+    }
+    fs::write(&file, &good).expect("written");
+    prepared.load(|_| true).expect("whole again");
+    fs::write(out.path().join(ENCODER), "{}").expect("written");
+    assert!(Prepared::open(out.path()).map(drop).expect_err("another encoder").to_string().contains(ENCODER));
+    let manifest = out.path().join("manifest.json");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    fs::write(&manifest, text.replace("\"format_version\": 1", "\"format_version\": 2")).expect("written");
+    assert!(Prepared::open(out.path()).map(drop).expect_err("newer").to_string().contains("format version 1 or older, found 2"));
+    fs::write(&manifest, &text[..text.len() / 2]).expect("written");
+    assert!(Prepared::open(out.path()).map(drop).expect_err("torn").to_string().contains("manifest.json"));
+}
+
+#[test]
+fn another_directory_is_not_written_over() {
+    let (log, other) = (Log::criteo(2000), Log::criteo(1000));
+    let out = tempfile::tempdir().expect("a directory");
+    log.prepare(out.path(), SMALL, &mut Stop(5)).map(drop).expect_err("interrupted");
+    let error = other.prepare(out.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("an unfinished one of other files");
+    assert!(error.to_string().contains("unfinished preparation of other files"), "{error}");
+    log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("gone on with");
+    let error = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("a finished one");
+    assert!(error.to_string().contains("a finished data set"), "{error}");
+    let few = Limits::of_memory(Some(1 << 20)).expect_err("too little").to_string();
+    assert!(few.contains("memory limit: expected at least"), "{few}");
+}

@@ -1,0 +1,90 @@
+//! Where the rows of a run come from: raw files that are fitted and encoded, or a prepared data set.
+use crate::batches::RowStream;
+use crate::dataset::{Dataset, EncodedRows, Fitted, Sources};
+use crate::error::{Error, Result};
+use crate::prepared::{Prepared, PreparedRows, Sample};
+use crate::schema::Schema;
+use crate::split::Part;
+
+/// Rows to fit, encode and train on. Both kinds give the same rows in the same order, bit for bit.
+#[derive(Clone, Copy)]
+pub enum DataSource<'a> {
+    /// Raw files.
+    Raw(&'a Sources<'a>),
+    /// A prepared data set.
+    Prepared(&'a Prepared),
+}
+
+/// A pass over encoded training rows.
+pub enum TrainRows {
+    /// Of raw files.
+    Raw(Box<EncodedRows>),
+    /// Of a prepared data set.
+    Prepared(Box<PreparedRows>),
+}
+
+impl RowStream for TrainRows {
+    fn append_rows(&mut self, batch: &mut crate::Batch, most: usize) -> Result<usize> {
+        match self {
+            TrainRows::Raw(rows) => rows.append_rows(batch, most),
+            TrainRows::Prepared(rows) => rows.append_rows(batch, most),
+        }
+    }
+}
+
+impl DataSource<'_> {
+    /// The encoder, fitted on the training rows or found with them.
+    ///
+    /// # Errors
+    /// As reading; a prepared data set of another schema, or without training rows.
+    pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
+        match self {
+            DataSource::Raw(sources) => sources.fit(schema),
+            DataSource::Prepared(prepared) => {
+                let what = || prepared.dir().display().to_string();
+                if prepared.encoder().schema() != schema {
+                    let error = Error::input(what(), "rows of the schema that is given", "rows of another one");
+                    return Err(error.with_hint("leave the schema out, or prepare the data set anew with it"));
+                }
+                let fitted = prepared.fitted();
+                if fitted.rows[0] == 0 { Err(Error::input(what(), "rows to train on", "none")) } else { Ok(fitted) }
+            }
+        }
+    }
+
+    /// The rows of the parts that `wanted` says, in memory.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
+        match self {
+            DataSource::Raw(sources) => sources.encode(fitted, wanted),
+            DataSource::Prepared(prepared) => prepared.load(wanted),
+        }
+    }
+
+    /// A pass over the training rows.
+    ///
+    /// # Errors
+    /// As opening the files.
+    pub fn stream(&self, fitted: &Fitted) -> Result<TrainRows> {
+        Ok(match self {
+            DataSource::Raw(sources) => TrainRows::Raw(Box::new(sources.stream(fitted)?)),
+            DataSource::Prepared(prepared) => TrainRows::Prepared(Box::new(prepared.stream(Part::Train))),
+        })
+    }
+
+    /// The first rows of `part` as text, at most `most`.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn sample(&self, fitted: &Fitted, part: Part, most: usize) -> Result<Sample> {
+        match self {
+            DataSource::Raw(sources) => sources.sample(fitted, part, most),
+            DataSource::Prepared(prepared) => {
+                let Sample { columns, rows } = prepared.sample(part);
+                Ok(Sample { columns: columns.clone(), rows: rows.iter().take(most).cloned().collect() })
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `dlrm prepare`.
+use super::args::{self, PrepareArgs, TrainArgs};
+use super::counter::Counter;
+use super::failure::{Failure, INTERRUPTED};
+use super::{Session, inputs, output, train};
+use dlrm::data::dataset::Sources;
+use dlrm::data::encoder::ValueCounts;
+use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
+use dlrm::data::rows::OpenRows;
+use dlrm::data::split::Part;
+use dlrm::engine::plan::bytes;
+use std::time::Instant;
+
+impl PrepareObserver for Counter {
+    fn stage(&mut self, name: &str) {
+        self.stage(name);
+    }
+
+    fn rows(&mut self, rows: u64) -> bool {
+        self.rows(rows)
+    }
+}
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (made, read) = match &args.extend {
+        Some(part) => extend(session, args, part)?,
+        None => prepare(session, args)?,
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    if session.json {
+        let value = serde_json::json!({"directory": made.dir(), "manifest": made.manifest(), "bytes_read": read, "seconds": seconds});
+        return output::print(&format!("{value}\n"));
+    }
+    output::print(&text(&made, read, seconds))
+}
+
+fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
+    let (config, notes) = train::fresh(&TrainArgs {
+        paths: args.paths.clone(),
+        input: args.input.clone(),
+        label: args.label.clone(),
+        config: args.config.clone(),
+        data_dir: args.data_dir.clone(),
+        set: args.set.clone(),
+        schema: args.schema.clone(),
+        test: args.test.clone(),
+        validation: args.validation.clone(),
+        split: args.split.clone(),
+        seed: args.seed,
+        cross: args.cross.clone(),
+        ..TrainArgs::default()
+    })?;
+    if let Some(dir) = &config.data.prepared {
+        let message = format!("expected raw files, found the prepared data set {}", dir.display());
+        return Err(Failure::usage(message, "train on it: dlrm train DIR"));
+    }
+    if !session.quiet {
+        notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
+    }
+    let data = &config.data;
+    let (validation, test) = (config.input_of(&data.validation), config.input_of(&data.test));
+    let sources = Sources {
+        main: &config.input,
+        validation: validation.as_ref().map(|i| i as &dyn OpenRows),
+        test: test.as_ref().map(|i| i as &dyn OpenRows),
+        split: &data.split,
+        max_bad_rows: data.max_bad_rows,
+    };
+    let preparation = Preparation {
+        sources: &sources,
+        schema: config.schema.as_ref().expect("a complete configuration"),
+        settings: Settings {
+            input: config.input.clone(),
+            validation: data.validation.clone(),
+            test: data.test.clone(),
+            split: data.split.clone(),
+            max_bad_rows: data.max_bad_rows,
+        },
+        limits: Limits::of_memory(match &args.memory_limit {
+            Some(text) => Some(args::size(text)?),
+            None => train::free_memory().filter(|&free| free > prepared::LEAST_MEMORY),
+        })?,
+        start: if args.overwrite { Start::Overwrite } else { Start::Fresh },
+    };
+    let made = preparation.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Preparing))?;
+    let read = [Some(&config.input), validation.as_ref(), test.as_ref()].into_iter().flatten().filter_map(|i| i.byte_len().ok()).sum();
+    Ok((made, read))
+}
+
+fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared, u64), Failure> {
+    let part = Part::ALL.into_iter().find(|p| p.name() == part).ok_or_else(|| {
+        Failure::usage(format!("--extend: expected train, validation or test, found \"{part}\""), "new days train, unless they are to test")
+    })?;
+    let old = Prepared::open(&args.output)?;
+    let settings = &old.manifest().settings;
+    // The same format, but the paths are others.
+    let input = inputs::apply(&args.input, &args.paths, settings.input.clone())?.resolve()?;
+    let most = args.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
+    let made = prepared::extend(&args.output, &input, most, part, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Extending))?;
+    let read = input.byte_len()?;
+    Ok((made, read))
+}
+
+/// What was interrupted.
+#[derive(Clone, Copy)]
+enum Failed {
+    Preparing,
+    Extending,
+}
+
+fn failure(error: dlrm::data::Error, what: Failed) -> Failure {
+    match error {
+        dlrm::data::Error::Interrupted => {
+            let hint = match what {
+                Failed::Preparing => "run the same command again to go on",
+                Failed::Extending => "the data set is as it was",
+            };
+            Failure { code: INTERRUPTED, message: "before all was done".into(), hint: Some(hint.into()) }
+        }
+        error => error.into(),
+    }
+}
+
+fn text(made: &Prepared, read: u64, seconds: f64) -> String {
+    let manifest = made.manifest();
+    let rows: Vec<Vec<String>> = Part::ALL.into_iter().filter_map(|part| row(manifest, part)).collect();
+    let mut text = output::table(&["rows", "", "mean label", "missing", "unseen", "files", "size"], &rows);
+    let layout = made.encoder().layout();
+    let table_rows: usize = layout.tables.iter().map(|table| table.rows).sum();
+    text.push_str(&format!(
+        "{} tables with {} rows; {} of input in {seconds:.1} s ({:.0} MB/s)\n",
+        layout.tables.len(),
+        output::count(table_rows as u64),
+        bytes(read),
+        read as f64 / 1e6 / seconds
+    ));
+    if manifest.skipped > 0 {
+        text.push_str(&format!("note: {} malformed rows were skipped, the first: ", output::count(manifest.skipped)));
+        text.push_str(&manifest.bad_rows.first().map_or_else(String::new, |bad| format!("{bad}\n")));
+    }
+    let dir = made.dir().display();
+    text.push_str(&format!("next:   dlrm train {dir}   (larger than memory: dlrm train {dir} --stream)\n"));
+    text
+}
+
+fn row(manifest: &Manifest, part: Part) -> Option<Vec<String>> {
+    let stats = &manifest.parts[part as usize];
+    let zero = ValueCounts { unseen: Some(0), ..ValueCounts::default() };
+    let counts = stats.counts.iter().fold(zero, |all, own| if own.unseen.is_some() { all.plus(*own) } else { all });
+    let files: Vec<u64> = manifest.files.iter().filter(|file| file.part == part).map(|file| file.sum.bytes).collect();
+    let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+    (stats.rows > 0).then(|| {
+        vec![
+            part.name().to_owned(),
+            output::count(stats.rows),
+            format!("{:.4}", stats.mean_label()),
+            percent(counts.missing_rate()),
+            percent(counts.unseen_rate().unwrap_or(0.0)),
+            files.len().to_string(),
+            bytes(files.iter().sum()),
+        ]
+    })
+}

@@ -1,0 +1,142 @@
+//! `dlrm prepare`: whatever rows are trained from, and whatever happens on the way, the result is the same bytes.
+mod common;
+
+use common::{dlrm, works};
+use dlrm::data::dataset::Sources;
+use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Settings, Start};
+use dlrm::data::readers::Input;
+use dlrm::data::rng::Rng;
+use dlrm::data::schema::Schema;
+use dlrm::data::split::Split;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A scratch directory with simulated clicks as text (`clicks.tsv`), as Parquet and packed.
+fn scratch(rows: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    for form in ["criteo", "parquet"] {
+        works(dir.path(), &["-q", "generate", "clicks", "--rows", rows, "--form", form, "-o", form]).out;
+    }
+    dir
+}
+
+fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").path());
+    let named = |path: PathBuf| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"));
+    entries.map(named).collect()
+}
+
+#[test]
+fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
+    let dir = scratch("4000");
+    let schema = ["--schema", "criteo/schema.toml", "--split", "order"];
+    for (text, prepared) in [("criteo/clicks.tsv", "from-text"), ("parquet/clicks.parquet", "from-parquet")] {
+        let said = works(dir.path(), &[&["-q", "prepare", text, "-o", prepared], &schema[..]].concat()).out;
+        assert!(said.contains("train") && said.contains(&format!("dlrm train {prepared}")), "{said}");
+    }
+    let model = |paths: &str, out: &str, extra: &[&str]| {
+        let set = "model.bottom=[16]";
+        let args = ["-q", "train", paths, "-o", out, "--epochs", "2", "--no-baseline", "--set", set, "--set", "model.top=[16]"];
+        works(dir.path(), &[&args[..], extra].concat()).out;
+        ["weights.safetensors", "encoder.json", "golden.json", "metrics.json"]
+            .map(|name| fs::read(dir.path().join(out).join("model").join(name)).expect(name))
+    };
+    let expected = model("criteo/clicks.tsv", "a", &schema);
+    assert!(expected == model("parquet/clicks.parquet", "b", &schema), "Parquet");
+    assert!(expected == model("from-text", "c", &[]), "prepared from text");
+    assert!(expected == model("from-parquet", "d", &[]), "prepared from Parquet");
+    let streamed = model("criteo/clicks.tsv", "e", &[&schema[..], &["--stream"]].concat());
+    assert!(streamed == model("from-text", "f", &["--stream"]), "a prepared stream");
+    let said = works(dir.path(), &["-q", "compare", "from-text", "--models", "lr,dlrm", "--seeds", "1", "--epochs", "1", "-o", "g"]).out;
+    assert!(said.contains("dlrm"), "{said}");
+    // A model trained on prepared rows scores raw ones.
+    let scores = |out: &str| works(dir.path(), &["-q", "predict", out, "criteo/clicks.tsv"]).out;
+    assert_eq!(scores("a"), scores("c"));
+}
+
+#[test]
+fn new_days_are_added_and_mistakes_are_named() {
+    let dir = scratch("3000");
+    works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--memory-limit", "512MB"]).out;
+    let said = works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--extend", "test"]).out;
+    assert!(said.lines().any(|line| line.starts_with("test") && line.contains("3,300")), "{said}");
+    for (args, code, expected) in [
+        (&["prepare", "criteo/clicks.tsv"][..], 3, "found a finished data set"),
+        (&["prepare", "criteo/clicks.tsv", "-o", "p", "--memory-limit", "100MB"], 3, "memory limit: expected at least"),
+        (&["prepare", "criteo/clicks.tsv", "--extend", "tset"], 2, "expected train, validation or test"),
+        (&["prepare", "prepared", "-o", "p"], 2, "found the prepared data set prepared"),
+        (&["prepare", "nothing.tsv", "-o", "p"], 5, "nothing.tsv"),
+        (&["train", "prepared", "--schema", "criteo/schema.toml"], 2, "--schema: expected raw files"),
+        (&["train", "prepared", "--split", "random"], 2, "--split: expected raw files"),
+    ] {
+        let ran = dlrm(dir.path(), args);
+        let message = ran.err;
+        assert_eq!(ran.code, code, "{args:?}: {message}");
+        assert!(message.contains(expected) && message.contains("hint:") | (code == 5), "{args:?}: {message}");
+    }
+}
+
+struct Silent;
+
+impl PrepareObserver for Silent {
+    fn stage(&mut self, _: &str) {}
+
+    fn rows(&mut self, _: u64) -> bool {
+        true
+    }
+}
+
+/// Names the directory of the test below to the process that it starts: itself, to be killed.
+const TO_BE_KILLED: &str = "DLRM_TEST_PREPARE_IN";
+
+fn prepare(dir: &Path, out: &Path) {
+    let input = Input::new([dir.join("criteo/clicks.tsv")]).resolve().expect("an input");
+    let text = fs::read_to_string(dir.join("criteo/schema.toml")).expect("a schema");
+    let schema = Schema::from_toml(&text, "schema.toml").expect("a schema");
+    let split = Split::Random { validation: 0.1, test: 0.1, seed: 1 };
+    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0 };
+    let limits = Limits { counts: Some(200_000), vocabularies: Some(1 << 20), shard_rows: 256, ..Limits::default() };
+    let preparation = Preparation { sources: &sources, schema: &schema, settings: Settings::default(), limits, start: Start::Fresh };
+    preparation.run(out, &mut Silent).expect("prepared");
+}
+
+#[test]
+fn two_hundred_kills_change_nothing() {
+    if let Some(dir) = std::env::var_os(TO_BE_KILLED).map(PathBuf::from) {
+        return prepare(&dir, &dir.join("killed"));
+    }
+    let dir = scratch("2500");
+    prepare(dir.path(), &dir.path().join("whole"));
+    let expected = contents(&dir.path().join("whole"));
+    let (mut rng, mut kills, mut finished) = (Rng::new(5, 0), 0, 0);
+    while kills < 200 {
+        let mut child = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "two_hundred_kills_change_nothing"])
+            .env(TO_BE_KILLED, dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this test runs");
+        std::thread::sleep(Duration::from_micros(rng.below(150_000) as u64));
+        // Not killed where it has ended already.
+        match child.try_wait().expect("a child") {
+            None => {
+                child.kill().expect("killed");
+                child.wait().expect("ended");
+                kills += 1;
+            }
+            Some(status) => assert!(status.success()),
+        }
+        if dir.path().join("killed/manifest.json").exists() {
+            // A kill between the manifest and the removal of `.work` leaves that behind.
+            let _ = fs::remove_dir_all(dir.path().join("killed/.work"));
+            assert!(contents(&dir.path().join("killed")) == expected, "after {kills} kills");
+            fs::remove_dir_all(dir.path().join("killed")).expect("removed");
+            finished += 1;
+        }
+    }
+    assert!(finished > 3, "{finished} preparations came to their end");
+}
