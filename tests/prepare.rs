@@ -18,7 +18,7 @@ use std::time::Duration;
 fn scratch(rows: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a scratch directory");
     for form in ["criteo", "parquet"] {
-        works(dir.path(), &["-q", "generate", "clicks", "--rows", rows, "--form", form, "-o", form]).out;
+        works(dir.path(), &["-q", "generate", "clicks", "--rows", rows, "--form", form, "-o", form]);
     }
     dir
 }
@@ -40,7 +40,7 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
     let model = |paths: &str, out: &str, extra: &[&str]| {
         let set = "model.bottom=[16]";
         let args = ["-q", "train", paths, "-o", out, "--epochs", "2", "--no-baseline", "--set", set, "--set", "model.top=[16]"];
-        works(dir.path(), &[&args[..], extra].concat()).out;
+        works(dir.path(), &[&args[..], extra].concat());
         ["weights.safetensors", "encoder.json", "golden.json", "metrics.json"]
             .map(|name| fs::read(dir.path().join(out).join("model").join(name)).expect(name))
     };
@@ -60,7 +60,7 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
 #[test]
 fn new_days_are_added_and_mistakes_are_named() {
     let dir = scratch("3000");
-    works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--memory-limit", "512MB"]).out;
+    works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--memory-limit", "512MB"]);
     let said = works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--extend", "test"]).out;
     assert!(said.lines().any(|line| line.starts_with("test") && line.contains("3,300")), "{said}");
     for (args, code, expected) in [
