@@ -1,4 +1,4 @@
-//! Training from a CSV file against training from memory, and what each stage from bytes to ids costs.
+//! Training from a CSV file and from prepared rows against training from memory, and what each stage from bytes to ids costs.
 //!
 //! `cargo bench --bench streaming` measures on 500,000 rows, `-- --rows N` on others, `-- --quick` runs a few for a moment.
 //! The file has the shape of the Criteo Kaggle data set: a label, 13 integers, 26 columns of hexadecimal tokens, some fields
@@ -10,6 +10,7 @@ use dlrm::data::batches::RowStream;
 use dlrm::data::cache::Cache;
 use dlrm::data::dataset::{Fitted, Sources};
 use dlrm::data::parse::Labels;
+use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::rows::{GoodRows, OpenRows};
@@ -160,6 +161,27 @@ fn stages(input: &Input, sources: &Sources<'_>, fitted: &Fitted, print: &dyn Fn(
     print("read, parse, encode", median((0..3).map(|_| seconds(encode)).collect()));
 }
 
+struct Silent;
+
+impl PrepareObserver for Silent {
+    fn stage(&mut self, _: &str) {}
+
+    fn rows(&mut self, _: u64) -> bool {
+        true
+    }
+}
+
+/// The same rows as a prepared data set; says how long that takes.
+fn prepare(sources: &Sources<'_>, dir: &Path, bytes: u64) -> Prepared {
+    let (schema, start) = (schema(), Instant::now());
+    let preparation =
+        Preparation { sources, schema: &schema, settings: Settings::default(), limits: Limits::default(), start: Start::Fresh };
+    let prepared = preparation.run(&dir.join("prepared"), &mut Silent).expect("a prepared data set");
+    let seconds = start.elapsed().as_secs_f64();
+    println!("prepared in {seconds:.2} s: {:.0} MB/s with two passes, of fitting and of encoding", bytes as f64 / 1e6 / seconds);
+    prepared
+}
+
 fn main() {
     let mut args = std::env::args().skip_while(|a| a != "--rows").skip(1);
     let quick = std::env::args().any(|a| a == "--quick");
@@ -183,7 +205,9 @@ fn main() {
 
     println!("\ntraining, {THREADS} threads            rows/s   µs/row  of memory   CPU µs   of memory");
     let train = sources.encode(&fitted, |part| part == Part::Train).expect("encoded rows").parts.map(Arc::new);
-    let (mut from_memory, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
+    let prepared = prepare(&sources, scratch.path(), bytes);
+    let found = prepared.fitted();
+    let (mut from_memory, mut first, mut second, mut mapped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..if quick { 1 } else { 3 } {
         let (mut model, mut feed) = (learner(&layout), MemoryFeed::new(train[0].clone(), layout.clone(), BATCH, 0));
         // The first steps also take memory from the system.
@@ -194,9 +218,17 @@ fn main() {
         first.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         second.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         std::fs::remove_file(cache.place()).expect("a cache");
+        let mut feed = StreamFeed::new(DataSource::Prepared(&prepared), &found, BATCH, WINDOW, 0);
+        mapped.push(epoch(&mut model, &mut feed, 0, usize::MAX));
     }
     let of = |rounds: &[[f64; 2]], i: usize| median(rounds.iter().map(|round| round[i]).collect());
-    for (what, rounds) in [("from memory", &from_memory), ("from the file, epoch 1", &first), ("from its cache, epoch 2", &second)] {
+    let rounds = [
+        ("from memory", &from_memory),
+        ("from the file, epoch 1", &first),
+        ("from its cache, epoch 2", &second),
+        ("from prepared rows", &mapped),
+    ];
+    for (what, rounds) in rounds {
         let ([clock, used], [base, base_used]) = ([0, 1].map(|i| of(rounds, i)), [0, 1].map(|i| of(&from_memory, i)));
         let (micros, cpu) = (clock * 1e6 / rows as f64, used * 1e6 / rows as f64);
         let (share, cpu_share) = (100.0 * base / clock, 100.0 * base_used / used);

@@ -188,6 +188,9 @@ impl RowParser {
         if self.is_missing(field) {
             return Ok(f64::NAN);
         }
+        if let Some(number) = small_integer(field) {
+            return Ok(number);
+        }
         match field.parse::<f64>() {
             Ok(number) if number.abs() <= f64::from(f32::MAX) => Ok(number),
             Ok(number) if number.is_finite() => Err(bad(row, place, "a number below 3.4e38", field)
@@ -223,6 +226,17 @@ impl RowParser {
         }
         Ok(())
     }
+}
+
+/// An integer that a float holds exactly, read faster than any number.
+fn small_integer(field: &str) -> Option<f64> {
+    let digits = field.strip_prefix('-').unwrap_or(field);
+    if digits.is_empty() || digits.len() > 15 {
+        return None;
+    }
+    let value = digits.bytes().try_fold(0u64, |value, byte| byte.is_ascii_digit().then(|| 10 * value + u64::from(byte - b'0')))?;
+    // Not the integer's sign, for -0 is a number of its own.
+    Some(if digits.len() < field.len() { -(value as f64) } else { value as f64 })
 }
 
 /// Splits `value:weight`; a value without a weight weighs 1. `None` if the weight is no finite number.
@@ -334,6 +348,16 @@ mod tests {
         fields.iter().for_each(|f| row.push(f));
         let mut out = ParsedRow::default();
         parser.parse(&row, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn small_integers_are_the_numbers_that_parsing_gives() {
+        for text in ["0", "-0", "7", "-12", "999999999999999", "-999999999999999", "007"] {
+            assert_eq!(small_integer(text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits), "{text}");
+        }
+        for text in ["", "-", "1.5", "1e3", "+3", "1234567890123456", "--1", "1-"] {
+            assert_eq!(small_integer(text), None, "{text}");
+        }
     }
 
     #[test]

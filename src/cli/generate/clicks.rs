@@ -102,8 +102,7 @@ pub fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
         return output::print(&format!("{facts}\n"));
     }
     let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
-    let first = dir.join(&written.files[0].name);
-    let input = if args.file_per_day { dir.join(first.file_name().unwrap_or_default()) } else { first };
+    let input = if args.file_per_day { dir.clone() } else { dir.join(&written.files[0].name) };
     output::print(&format!(
         "{} rows in {} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); click rate {:.4}\n\
          true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",

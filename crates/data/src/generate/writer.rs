@@ -60,8 +60,9 @@ pub struct WrittenFile {
 const CHUNK: u64 = 1 << 13;
 const GROUP: u64 = 1 << 16;
 
-/// The file of true probabilities, a column of numbers with a header.
-pub const PROBABILITIES: &str = "probabilities.csv";
+/// The file of true probabilities, a column of numbers with a header; in a directory of its own, for it is no input.
+pub const PROBABILITIES: &str = "truth/probabilities.csv";
+const TRUTH: &str = "truth";
 
 /// Some rows, ready to be written.
 struct Chunk {
@@ -90,6 +91,7 @@ pub fn write_log(
     let parts = parts(law, form, files);
     let mut aside = Aside(Vec::new());
     let mut truth = Vec::new();
+    fs::create_dir_all(dir.join(TRUTH)).map_err(Error::io("create", &dir.join(TRUTH)))?;
     let mut probabilities = create(aside.add(dir.join(PROBABILITIES)))?;
     let at = |name: &str| dir.join(name);
     writeln!(probabilities, "probability").map_err(Error::io("write", &at(PROBABILITIES)))?;
@@ -286,9 +288,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let law = CriteoLaw::new(CriteoConfig { rows: 20_000, days: 3, ..CriteoConfig::default() }).expect("a law");
         let written = write_log(&law, form, files, dir.path(), threads, &mut |_| true).expect("written").expect("finished");
-        let entries = fs::read_dir(dir.path()).expect("listed").map(|entry| entry.expect("an entry").path());
-        let named = |path: PathBuf| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("read"));
-        (written, entries.map(named).collect())
+        let names = written.files.iter().map(|file| file.name.clone()).chain([PROBABILITIES.to_owned()]);
+        (written.clone(), names.map(|name| (name.clone(), fs::read(dir.path().join(name)).expect("read"))).collect())
     }
 
     #[test]
@@ -328,6 +329,9 @@ mod tests {
         let law = CriteoLaw::new(CriteoConfig { rows: 50_000, ..CriteoConfig::default() }).expect("a law");
         let stopped = write_log(&law, Form::Csv, Files::One, dir.path(), 2, &mut |rows| rows < 20_000).expect("no failure");
         assert_eq!(stopped, None);
-        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+        let files = |dir: &Path| {
+            fs::read_dir(dir).expect("listed").filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_file())).count()
+        };
+        assert_eq!((files(dir.path()), files(&dir.path().join(TRUTH))), (0, 0));
     }
 }

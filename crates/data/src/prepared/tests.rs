@@ -37,7 +37,6 @@ impl Log {
     fn new(law: &dyn ClickLaw, form: FileForm, files: Files) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         writer::write_log(law, form, files, dir.path(), 2, &mut |_| true).expect("written").expect("finished");
-        fs::remove_file(dir.path().join(writer::PROBABILITIES)).expect("removed");
         Log { schema: law.schema(), split: Split::Random { validation: 0.2, test: 0.1, seed: 3 }, dir }
     }
 

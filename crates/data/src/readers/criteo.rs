@@ -39,20 +39,11 @@ impl Criteo {
         Err(error.with_hint("for Criteo data in another form set format to \"csv\""))
     }
 
-    /// Appends the fields of `line` to `row`; the first (0-based) that is not what it should be.
-    fn push(&self, line: &str, row: &mut RawRow) -> Option<usize> {
-        let mut wrong = None;
+    /// Fills `row` with the fields of `line`; the first (0-based) that is not what it should be.
+    fn fill(&self, line: &str, row: &mut RawRow) -> Option<usize> {
+        row.fill(line, b'\t');
         let labels = self.columns.len() - UNLABELLED;
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\t', line.as_bytes()).chain([line.len()]) {
-            let field = &line[start..end];
-            if wrong.is_none() && !is_valid(field.as_bytes(), row.len(), labels) {
-                wrong = Some(row.len());
-            }
-            row.push(field);
-            start = end + 1;
-        }
-        wrong
+        (0..row.len()).find(|&index| !is_valid(row.field(index).as_bytes(), index, labels))
     }
 
     fn width_error(&self, row: &RawRow) -> Error {
@@ -95,7 +86,7 @@ impl RowSource for Criteo {
                 let number = memchr::memchr_iter(b'\t', &line[..at]).count();
                 (number + 1, self.columns.get(number).cloned().unwrap_or_default())
             };
-            let wrong = as_text(line, || self.lines.position(), field).map(|text| self.push(text, row));
+            let wrong = as_text(line, || self.lines.position(), field).map(|text| self.fill(text, row));
             self.lines.consume(length, 1);
             return match wrong? {
                 _ if row.len() != self.columns.len() => Err(self.width_error(row)),
