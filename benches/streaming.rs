@@ -194,7 +194,7 @@ fn main() {
 
     let input = Input::new([&path]);
     let split = Split::Random { validation: 0.0, test: 0.0, seed: 0 };
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0 };
+    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
     let fitted = sources.fit(&schema()).expect("a fitted encoder");
     let layout = fitted.encoder.layout();
     println!("{} rows in {} tables\n", layout.tables.iter().map(|t| t.rows).sum::<usize>(), layout.tables.len());

@@ -42,7 +42,7 @@ fn with_sources(test: impl Fn(&Sources<'_>, &Fitted, &Path)) {
     };
     fs::write(&path, "click,w,x,user,token,tags,likes\n".to_owned() + &(0..ROWS).map(row).collect::<String>()).expect("a file");
     let (input, split) = (Input::new([&path]), Split::Random { validation: 0.1, test: 0.1, seed: 3 });
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0 };
+    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
     let fitted = sources.fit(&Schema::from_toml(SCHEMA, "schema").expect("a schema")).expect("a fit");
     test(&sources, &fitted, dir.path());
 }

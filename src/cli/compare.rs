@@ -38,6 +38,7 @@ pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
         test: test.as_ref().map(|i| i as &dyn OpenRows),
         split: &data.split,
         max_bad_rows: data.max_bad_rows,
+        threads: session.threads,
     };
     let runs = compare.entries.len() as u64 * args.seeds;
     let mut progress = Progress { quiet: session.quiet, stop: session.stop.clone(), runs, begun: 0 };

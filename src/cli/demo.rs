@@ -73,8 +73,14 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         isa: session.isa,
         memory_limit: None,
     };
-    let sources =
-        Sources { main: &main, validation: Some(&validation), test: Some(&test_rows), split: &job.config.data.split, max_bad_rows: 0 };
+    let sources = Sources {
+        main: &main,
+        validation: Some(&validation),
+        test: Some(&test_rows),
+        split: &job.config.data.split,
+        max_bad_rows: 0,
+        threads: session.threads,
+    };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     progress.line(&format!("{} simulated rows, seed {}: the true click probability of each is known", output::count(args.rows), args.seed));
     let mut trained = job.run(DataSource::Raw(&sources), &mut progress)?;

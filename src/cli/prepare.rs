@@ -67,6 +67,7 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         test: test.as_ref().map(|i| i as &dyn OpenRows),
         split: &data.split,
         max_bad_rows: data.max_bad_rows,
+        threads: session.threads,
     };
     let preparation = Preparation {
         sources: &sources,
@@ -98,7 +99,8 @@ fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared
     // The same format, but the paths are others.
     let input = inputs::apply(&args.input, &args.paths, settings.input.clone())?.resolve()?;
     let most = args.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
-    let made = prepared::extend(&args.output, &input, most, part, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Extending))?;
+    let made = prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))
+        .map_err(|e| failure(e, Failed::Extending))?;
     let read = input.byte_len()?;
     Ok((made, read))
 }

@@ -42,6 +42,7 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         test: test.as_ref().map(|i| i as &dyn OpenRows),
         split: &data.split,
         max_bad_rows: data.max_bad_rows,
+        threads: session.threads,
     };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
     notes.iter().for_each(|note| progress.line(&format!("warning: {note}")));

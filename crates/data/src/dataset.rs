@@ -5,8 +5,9 @@ use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::Labels;
+use crate::pass::{Block, PassInput, pass};
 use crate::prepared::Sample;
-use crate::rows::{Block, GoodRow, GoodRows, OpenRows, Picked, read_ahead};
+use crate::rows::{GoodRow, GoodRows, OpenRows, Picked};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ pub struct Sources<'a> {
     pub split: &'a Split,
     /// Malformed rows that each pass may skip.
     pub max_bad_rows: u64,
+    /// Threads that read; no result depends on it.
+    pub threads: usize,
 }
 
 /// How the rows of a part looked to the encoder.
@@ -78,8 +81,8 @@ impl Seen {
     }
 }
 
-/// Rows of a survey between two reports.
-const ROWS_BETWEEN_REPORTS: u64 = 1 << 14;
+/// Rows that are encoded together.
+const ROWS_AT_ONCE: usize = 256;
 
 impl Fitted {
     /// Bytes that the encoded rows will take in memory.
@@ -101,8 +104,8 @@ impl Sources<'_> {
     }
 
     /// Rows that the split would give to a part that has explicit rows train instead.
-    fn part(&self, assigner: &Assigner, row: u64, rows: &GoodRows) -> Part {
-        let part = assigner.part(row, rows.parsed().time, rows.fold());
+    fn part(&self, assigner: &Assigner, row: u64, time: f64, fold: &str) -> Part {
+        let part = assigner.part(row, time, fold);
         let explicit = match part {
             Part::Validation => self.validation.is_some(),
             Part::Test => self.test.is_some(),
@@ -123,44 +126,27 @@ impl Sources<'_> {
         }
     }
 
-    /// One pass over all inputs; `each` gets every good row, in blocks with the part of each. Returns the skipped rows.
-    ///
-    /// Reading and parsing run ahead on a thread of their own.
+    /// One pass over all inputs on this many threads; `each` gets every good row, in blocks with the part of each and what `work`
+    /// has made of them. Returns the skipped rows.
     ///
     /// # Errors
     /// As reading and `each`.
-    pub(crate) fn pass(
+    pub(crate) fn pass<W: Send>(
         &self,
         schema: &Schema,
         assigner: &Assigner,
-        each: &mut dyn FnMut(&Block) -> Result<()>,
+        work: &(dyn Fn(&Block) -> W + Sync),
+        each: &mut (dyn FnMut(&Block, W) -> Result<()> + Send),
     ) -> Result<(u64, Vec<BadRow>)> {
-        let read = |give: &mut dyn FnMut(&mut Block) -> bool| {
-            let (mut skipped, mut bad, mut block) = (0, Vec::new(), Block::default());
-            for (input, assigner) in self.inputs(assigner) {
-                let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
-                let mut rows = GoodRows::open(input, schema, self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
-                let mut number = 0;
-                block.begin(&rows);
-                while rows.advance()? {
-                    block.take(&mut rows, |rows| self.part(&assigner, number, rows));
-                    number += 1;
-                    if block.is_full() && !give(&mut block) {
-                        return Ok((skipped, bad));
-                    }
-                }
-                if number == 0 {
-                    return Err(Error::input(input.name(), "at least one row", "none"));
-                }
-                if !block.is_empty() && !give(&mut block) {
-                    return Ok((skipped, bad));
-                }
-                bad.extend_from_slice(rows.bad());
-                skipped += rows.bad_rows();
-            }
-            Ok((skipped, bad))
+        let assigned = self.inputs(assigner);
+        let input = |(rows, assigner): &(_, Assigner)| PassInput {
+            rows: *rows,
+            labels: self.labels(assigner),
+            fold: self.fold().filter(|_| !matches!(assigner, Assigner::All(_))),
         };
-        read_ahead(read, each)
+        let inputs: Vec<PassInput<'_>> = assigned.iter().map(input).collect();
+        let mut part = |input: usize, number, row: &GoodRow, fold: &str| self.part(&assigned[input].1, number, row.parsed.time, fold);
+        pass(&inputs, schema, self.max_bad_rows, self.threads, work, &mut part, each)
     }
 
     /// Surveys (where the split needs it) and fits the encoder, on the training rows alone.
@@ -177,7 +163,7 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// As reading and `each`; a split without training rows.
-    pub(crate) fn observe(&self, schema: &Schema, fit: &mut EncoderFit, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<Seen> {
+    pub(crate) fn observe(&self, schema: &Schema, fit: &mut EncoderFit, each: &mut (dyn FnMut(u64) -> Result<()> + Send)) -> Result<Seen> {
         self.split.check()?;
         if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
             return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
@@ -195,7 +181,7 @@ impl Sources<'_> {
         let place = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
         let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(place).collect()).collect();
         let (mut rows, mut values, mut folds, mut picks) = ([0; 3], 0u64, HashSet::new(), Vec::new());
-        let (skipped, bad_rows) = self.pass(schema, &assigner, &mut |block| {
+        let (skipped, bad_rows) = self.pass(schema, &assigner, &|_| (), &mut |block, ()| {
             for (row, &part) in block.rows().iter().zip(block.parts()) {
                 rows[part as usize] += 1;
                 if part != Part::Train && !folds.contains(block.fold(row)) {
@@ -233,21 +219,20 @@ impl Sources<'_> {
         Ok(())
     }
 
-    fn survey(&self, schema: &Schema, each: &mut dyn FnMut(u64) -> Result<()>) -> Result<Survey> {
+    fn survey(&self, schema: &Schema, each: &mut (dyn FnMut(u64) -> Result<()> + Send)) -> Result<Survey> {
         let mut survey = Survey::default();
         if self.split.needs_survey() {
             let by_time = matches!(self.split, Split::Time { .. });
             let labels = if by_time { Labels::WithTime } else { Labels::Required };
-            let mut rows = GoodRows::open(self.main, schema, labels, self.max_bad_rows)?;
-            while rows.advance()? {
-                survey.rows += 1;
+            let main = [PassInput { rows: self.main, labels, fold: None }];
+            let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
+            pass(&main, schema, self.max_bad_rows, self.threads, &|_| (), &mut part, &mut |block, ()| {
+                survey.rows += block.rows().len() as u64;
                 if by_time {
-                    survey.times.push(rows.parsed().time);
+                    survey.times.extend(block.rows().iter().map(|row| row.parsed.time));
                 }
-                if survey.rows.is_multiple_of(ROWS_BETWEEN_REPORTS) {
-                    each(survey.rows)?;
-                }
-            }
+                each(survey.rows)
+            })?;
         }
         Ok(survey)
     }
@@ -256,7 +241,7 @@ impl Sources<'_> {
     ///
     /// # Errors
     /// As reading.
-    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
+    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool + Sync) -> Result<Dataset> {
         let (encoder, layout) = (&*fitted.encoder, fitted.encoder.layout());
         let mut data = Dataset {
             parts: [0; 3].map(|_| Batch::new(&layout)),
@@ -265,8 +250,9 @@ impl Sources<'_> {
         for part in Part::ALL.into_iter().filter(|&p| wanted(p)) {
             data.parts[part as usize].reserve(fitted.rows[part as usize] as usize, layout.dense.len());
         }
-        let mut picks = Vec::new();
-        self.pass(encoder.schema(), &fitted.assigner, &mut |block| {
+        let (mut picks, arities) = (Vec::new(), encoder.arities());
+        let work = |block: &Block| encoder.encode_block(block);
+        self.pass(encoder.schema(), &fitted.assigner, &work, &mut |block, encoded| {
             for part in Part::ALL {
                 let stats = &mut data.stats[part as usize];
                 block.pick(part, &mut picks);
@@ -277,7 +263,7 @@ impl Sources<'_> {
                     continue;
                 }
                 let batch = &mut data.parts[part as usize];
-                encoder.encode(rows, batch, &mut stats.counts);
+                batch.push_rows_of(&encoded, &picks, &arities);
                 if batch.bags.iter().any(|bags| bags.ids.len() > u32::MAX as usize) {
                     return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
                         .with_hint("train with --stream"));
@@ -285,6 +271,9 @@ impl Sources<'_> {
             }
             Ok(())
         })?;
+        for (stats, batch) in data.stats.iter_mut().zip(&data.parts) {
+            stats.counts = encoder.counts_of(batch);
+        }
         Ok(data)
     }
 
@@ -299,7 +288,7 @@ impl Sources<'_> {
             let mut rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
             let mut number = 0;
             while sample.rows.len() < most && rows.advance()? {
-                if self.part(&assigner, number, &rows) == wanted {
+                if self.part(&assigner, number, rows.parsed().time, rows.fold()) == wanted {
                     sample.columns = rows.columns().to_vec();
                     sample.rows.push(rows.raw().fields().map(str::to_owned).collect());
                 }
@@ -373,7 +362,7 @@ impl RowStream for EncodedRows {
     fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
         let mut rows = 0;
         while rows < most {
-            let count = self.read(Block::ROWS.min(most - rows))?;
+            let count = self.read(ROWS_AT_ONCE.min(most - rows))?;
             if count == 0 {
                 break;
             }

@@ -4,6 +4,7 @@ use crate::batch::{Arity, Bags, Batch, Feature, Layout, Table};
 use crate::dense::DenseScale;
 use crate::error::{Error, Result, quoted};
 use crate::parse::ParsedRow;
+use crate::pass::Block;
 use crate::rows::Picked;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
 use crate::texts::Texts;
@@ -329,6 +330,13 @@ impl Encoder {
                 groups.push(row.parsed.group);
             }
         }
+    }
+
+    /// The rows of a block, encoded.
+    pub(crate) fn encode_block(&self, block: &Block) -> Batch {
+        let (mut batch, picks) = (Batch::new(&self.layout()), (0..block.rows().len() as u32).collect::<Vec<_>>());
+        self.encode(block.picked(&picks), &mut batch, &mut self.counts());
+        batch
     }
 
     /// Zeroed counts, one per categorical column and cross.

@@ -29,6 +29,7 @@ mod huge;
 pub mod label;
 pub mod negatives;
 pub mod parse;
+mod pass;
 pub mod prepared;
 pub mod profile;
 pub mod readers;

@@ -3,9 +3,6 @@ use crate::error::{BadRow, Error, Result};
 use crate::parse::{Labels, ParsedRow, RowParser};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
-use crate::split::Part;
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 /// Something whose rows can be read again and again, the same every time.
 pub trait OpenRows: Send + Sync {
@@ -34,9 +31,7 @@ impl OpenRows for crate::readers::Input {
 pub struct GoodRows {
     source: Box<dyn RowSource>,
     parser: RowParser,
-    most_bad: u64,
-    bad: Vec<BadRow>,
-    bad_rows: u64,
+    skipped: Skipped,
     row: GoodRow,
     fold: Option<usize>,
 }
@@ -74,8 +69,72 @@ impl<'a> Picked<'a> {
     }
 }
 
+/// Parses the raw row of `row`; `false` if it is left out by its label.
+///
+/// # Errors
+/// A malformed row.
+pub(crate) fn read_row(parser: &RowParser, columns: usize, row: &mut GoodRow) -> Result<bool> {
+    let GoodRow { raw, parsed } = row;
+    if raw.len() != columns {
+        return Err(Error::row(raw.position(None), format!("{columns} fields"), raw.len().to_string()));
+    }
+    if parser.leaves_out(raw) {
+        return Ok(false);
+    }
+    parser.parse(raw, parsed).map(|()| true)
+}
+
+/// Place of the column of given folds.
+///
+/// # Errors
+/// If there is no such column.
+pub(crate) fn fold_column(columns: &[String], name: &str) -> Result<usize> {
+    let found = columns.iter().position(|c| c == name);
+    found.ok_or_else(|| Error::input("data.split.column", format!("one of {}", columns.join(", ")), format!("\"{name}\"")))
+}
+
 /// Bad rows whose description is kept; later ones are only counted.
 const KEPT: usize = 10_000;
+
+/// Malformed rows of an input that are skipped within a limit.
+pub(crate) struct Skipped {
+    most: u64,
+    rows: u64,
+    bad: Vec<BadRow>,
+}
+
+impl Skipped {
+    /// Up to `most`.
+    pub fn new(most: u64) -> Self {
+        Skipped { most, rows: 0, bad: Vec::new() }
+    }
+
+    /// Skips a row.
+    ///
+    /// # Errors
+    /// One too many.
+    pub fn skip(&mut self, bad: BadRow) -> Result<()> {
+        if self.rows >= self.most {
+            let hint = match (&bad.hint, self.most) {
+                (Some(hint), 0) => format!("{hint}; or skip such rows with --max-bad-rows N"),
+                (Some(hint), most) => format!("{hint}; more than --max-bad-rows {most} rows are malformed"),
+                (None, 0) => "skip such rows with --max-bad-rows N".to_owned(),
+                (None, most) => format!("more than --max-bad-rows {most} rows are malformed"),
+            };
+            return Err(Error::Row(Box::new(bad)).with_hint(hint));
+        }
+        self.rows += 1;
+        if self.bad.len() < KEPT {
+            self.bad.push(bad);
+        }
+        Ok(())
+    }
+
+    /// Starts anew; what was skipped, as descriptions and as a number.
+    pub fn next_input(&mut self) -> (Vec<BadRow>, u64) {
+        (std::mem::take(&mut self.bad), std::mem::take(&mut self.rows))
+    }
+}
 
 impl GoodRows {
     /// Starts a pass over `input`; up to `most_bad` malformed rows are skipped.
@@ -85,7 +144,7 @@ impl GoodRows {
     pub fn open(input: &dyn OpenRows, schema: &Schema, labels: Labels, most_bad: u64) -> Result<Self> {
         let source = input.open_rows()?;
         let parser = RowParser::new(schema, source.columns(), labels, &input.name())?;
-        Ok(GoodRows { source, parser, most_bad, bad: Vec::new(), bad_rows: 0, row: GoodRow::default(), fold: None })
+        Ok(GoodRows { source, parser, skipped: Skipped::new(most_bad), row: GoodRow::default(), fold: None })
     }
 
     /// Also finds the column of given folds.
@@ -94,11 +153,7 @@ impl GoodRows {
     /// If there is no such column.
     pub fn with_fold(mut self, column: Option<&str>) -> Result<Self> {
         if let Some(name) = column {
-            let columns = self.source.columns();
-            let found = columns.iter().position(|c| c == name);
-            self.fold = Some(
-                found.ok_or_else(|| Error::input("data.split.column", format!("one of {}", columns.join(", ")), format!("\"{name}\"")))?,
-            );
+            self.fold = Some(fold_column(self.source.columns(), name)?);
         }
         Ok(self)
     }
@@ -109,45 +164,22 @@ impl GoodRows {
     /// A malformed row beyond the limit, or a failing input.
     pub fn advance(&mut self) -> Result<bool> {
         loop {
-            let read = self.source.next_row(&mut self.row.raw).and_then(|more| {
-                let GoodRow { raw, parsed } = &mut self.row;
-                if more && raw.len() != self.source.columns().len() {
-                    let (expected, found) = (self.source.columns().len(), raw.len());
-                    return Err(Error::row(raw.position(None), format!("{expected} fields"), format!("{found}")));
-                }
-                let counts = more && !self.parser.leaves_out(raw);
-                if counts {
-                    self.parser.parse(raw, parsed)?;
-                }
-                Ok((more, counts))
-            });
+            let columns = self.source.columns().len();
+            let read = match self.source.next_row(&mut self.row.raw) {
+                Ok(false) => return Ok(false),
+                Ok(true) => read_row(&self.parser, columns, &mut self.row),
+                Err(error) => Err(error),
+            };
             match read {
-                Ok((true, false)) => {}
-                Ok((more, _)) => return Ok(more),
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
                 Err(Error::Row(mut bad)) => {
                     bad.keep(&self.row.raw.to_line());
-                    self.skip(*bad)?;
+                    self.skipped.skip(*bad)?;
                 }
                 Err(other) => return Err(other),
             }
         }
-    }
-
-    fn skip(&mut self, bad: BadRow) -> Result<()> {
-        if self.bad_rows >= self.most_bad {
-            let hint = match (&bad.hint, self.most_bad) {
-                (Some(hint), 0) => format!("{hint}; or skip such rows with --max-bad-rows N"),
-                (Some(hint), most) => format!("{hint}; more than --max-bad-rows {most} rows are malformed"),
-                (None, 0) => "skip such rows with --max-bad-rows N".to_owned(),
-                (None, most) => format!("more than --max-bad-rows {most} rows are malformed"),
-            };
-            return Err(Error::Row(Box::new(bad)).with_hint(hint));
-        }
-        self.bad_rows += 1;
-        if self.bad.len() < KEPT {
-            self.bad.push(bad);
-        }
-        Ok(())
     }
 
     /// The row.
@@ -182,123 +214,16 @@ impl GoodRows {
 
     /// Number of malformed rows skipped so far.
     pub fn bad_rows(&self) -> u64 {
-        self.bad_rows
+        self.skipped.rows
     }
 
     /// Malformed rows skipped so far (the first ten thousand).
     pub fn bad(&self) -> &[BadRow] {
-        &self.bad
+        &self.skipped.bad
     }
 
     /// Names of the fields.
     pub fn columns(&self) -> &[String] {
         self.source.columns()
     }
-}
-
-/// Rows of a pass that are handed on together, with the part of each.
-#[derive(Default)]
-pub(crate) struct Block {
-    rows: Vec<GoodRow>,
-    parts: Vec<Part>,
-    fields: Vec<usize>,
-    columns: Arc<[String]>,
-    fold: Option<usize>,
-}
-
-impl Block {
-    /// Rows of a full one: enough lookups to wait for memory together, few enough to stay in the second-level cache.
-    pub const ROWS: usize = 256;
-
-    /// Empties it for rows of `source`.
-    pub fn begin(&mut self, source: &GoodRows) {
-        self.parts.clear();
-        self.fields = source.fields();
-        self.columns = source.columns().into();
-        self.fold = source.fold;
-    }
-
-    /// Takes the row that `source` stands at.
-    pub fn take(&mut self, source: &mut GoodRows, part: impl FnOnce(&GoodRows) -> Part) {
-        self.parts.push(part(source));
-        if self.rows.len() < self.parts.len() {
-            self.rows.push(GoodRow::default());
-        }
-        source.swap(&mut self.rows[self.parts.len() - 1]);
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.parts.len() == Self::ROWS
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    pub fn rows(&self) -> &[GoodRow] {
-        &self.rows[..self.parts.len()]
-    }
-
-    /// Part of each row.
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
-    }
-
-    /// Names of the fields.
-    pub fn columns(&self) -> &[String] {
-        &self.columns
-    }
-
-    /// Text of the fold column of a row of these.
-    pub fn fold<'r>(&self, row: &'r GoodRow) -> &'r str {
-        self.fold.map_or("", |index| row.raw.field(index))
-    }
-
-    /// Refills `picks` with the numbers of the rows of `part`.
-    pub fn pick(&self, part: Part, picks: &mut Vec<u32>) {
-        picks.clear();
-        picks.extend((0..).zip(&self.parts).filter(|&(_, &own)| own == part).map(|(number, _)| number));
-    }
-
-    pub fn picked<'a>(&'a self, picks: &'a [u32]) -> Picked<'a> {
-        Picked { rows: &self.rows, picks, fields: &self.fields }
-    }
-}
-
-/// Blocks on their way.
-const DEPTH: usize = 4;
-
-/// Runs `read` on a thread of its own and `each` with the blocks that it gives, in order. What `read` is given back in exchange
-/// is an empty block for the same input; `false` means that nobody wants more.
-pub(crate) fn read_ahead<T: Send>(
-    read: impl FnOnce(&mut dyn FnMut(&mut Block) -> bool) -> Result<T> + Send,
-    each: &mut dyn FnMut(&Block) -> Result<()>,
-) -> Result<T> {
-    let (send, full) = sync_channel::<Block>(DEPTH);
-    let (give_back, empty) = sync_channel::<Block>(DEPTH);
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(move || {
-            read(&mut |block| {
-                let mut other = empty.try_recv().unwrap_or_default();
-                other.parts.clear();
-                other.fields.clone_from(&block.fields);
-                (other.columns, other.fold) = (block.columns.clone(), block.fold);
-                send.send(std::mem::replace(block, other)).is_ok()
-            })
-        });
-        let mut failed = Ok(());
-        for block in full {
-            failed = each(&block);
-            if failed.is_err() {
-                break;
-            }
-            // Memory for a block that is full already needs no one.
-            let _ = give_back.try_send(block);
-        }
-        let read = match reader.join() {
-            Ok(read) => read,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        failed.and(read)
-    })
 }

@@ -56,7 +56,7 @@ impl DataSource<'_> {
     ///
     /// # Errors
     /// As reading.
-    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
+    pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool + Sync) -> Result<Dataset> {
         match self {
             DataSource::Raw(sources) => sources.encode(fitted, wanted),
             DataSource::Prepared(prepared) => prepared.load(wanted),

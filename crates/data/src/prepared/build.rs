@@ -1,19 +1,19 @@
 //! Making a prepared data set, in passes that can be interrupted at any moment.
 //!
 //! What is done is on disk in `.work`: the fitted encoder, then a line in the journal of its round for each finished file of
-//! rows. A pass that is made again reads all rows, for every row has its place by number, but encodes only what is missing.
+//! rows. A pass that is made again reads all rows, for every row has its place by number, but writes only what is missing.
 use super::limits::Limits;
 use super::manifest::{MANIFEST, Manifest, Sample, Settings, ShardFile, put};
 use super::round::{self, Round};
 use super::shard::{FileSum, Form};
 use super::{ENCODER, Prepared};
-use crate::batch::Batch;
+use crate::batch::{Arity, Batch};
 use crate::dataset::{PartStats, Seen, Sources};
 use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{Error, Result};
 use crate::fit::{EncoderFit, VocabularySize};
+use crate::pass::Block;
 use crate::readers::Input;
-use crate::rows::{Block, Picked};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split};
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ pub enum Start {
 }
 
 /// What a preparation tells while it goes.
-pub trait PrepareObserver {
+pub trait PrepareObserver: Send {
     /// A new part of the work begins.
     fn stage(&mut self, name: &str);
     /// So many rows of this part have gone by. `false` if the user wants to stop.
@@ -213,8 +213,8 @@ impl Preparation<'_> {
         };
         let mut shards = Shards::new(&encoder, self.limits, &into, &mut journal, finished, earlier);
         let mut rows = 0;
-        self.sources.pass(self.schema, &fit.seen.assigner, &mut |block| {
-            shards.push(block)?;
+        self.sources.pass(self.schema, &fit.seen.assigner, &|block| encoder.encode_block(block), &mut |block, encoded| {
+            shards.push(block, &encoded)?;
             rows += block.rows().len() as u64;
             going_on(observer.rows(rows))
         })?;
@@ -244,9 +244,16 @@ fn going_on(go_on: bool) -> Result<()> {
 ///
 /// # Errors
 /// As reading and the file system; the data set is then as it was.
-pub fn extend(dir: &Path, input: &Input, max_bad_rows: u64, part: Part, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
+pub fn extend(
+    dir: &Path,
+    input: &Input,
+    max_bad_rows: u64,
+    threads: usize,
+    part: Part,
+    observer: &mut dyn PrepareObserver,
+) -> Result<Prepared> {
     let split = Split::default();
-    let sources = Sources { main: input, validation: None, test: None, split: &split, max_bad_rows };
+    let sources = Sources { main: input, validation: None, test: None, split: &split, max_bad_rows, threads };
     let prepared = Prepared::open(dir)?;
     let mut manifest = prepared.manifest.clone();
     observer.stage("encoding");
@@ -257,8 +264,9 @@ pub fn extend(dir: &Path, input: &Input, max_bad_rows: u64, part: Part, observer
     let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, &mut journal, HashMap::new(), None);
     shards.parts[part as usize].number = prepared.files(part).count();
     let mut rows = 0;
-    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), &mut |block| {
-        shards.push(block)?;
+    let encode = |block: &Block| prepared.encoder.encode_block(block);
+    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), &encode, &mut |block, encoded| {
+        shards.push(block, &encoded)?;
         rows += block.rows().len() as u64;
         going_on(observer.rows(rows))
     })?;
@@ -300,7 +308,7 @@ struct Shards<'a> {
     parts: [PartShards; 3],
     files: Vec<ShardFile>,
     picks: Vec<u32>,
-    uncounted: Vec<ValueCounts>,
+    arities: Vec<Arity>,
     /// The file that a thread of its own writes meanwhile.
     writing: Option<JoinHandle<Result<Counted>>>,
 }
@@ -353,13 +361,13 @@ impl<'a> Shards<'a> {
             parts,
             files: Vec::new(),
             picks: Vec::new(),
-            uncounted: encoder.counts(),
+            arities: encoder.arities(),
             writing: None,
         }
     }
 
-    /// Takes in the rows of a block.
-    fn push(&mut self, block: &Block) -> Result<()> {
+    /// Takes in the rows of a block, which are encoded.
+    fn push(&mut self, block: &Block, encoded: &Batch) -> Result<()> {
         let mut picks = std::mem::take(&mut self.picks);
         for part in Part::ALL {
             block.pick(part, &mut picks);
@@ -373,15 +381,15 @@ impl<'a> Shards<'a> {
             }
             let mut rest = &picks[..];
             while !rest.is_empty() {
-                rest = &rest[self.take(part, block.picked(rest))?..];
+                rest = &rest[self.take(part, encoded, rest)?..];
             }
         }
         self.picks = picks;
         Ok(())
     }
 
-    /// Takes in some of `rows`, which are of `part`: as many as the step or the file that is begun has room for. How many.
-    fn take(&mut self, part: Part, rows: Picked<'_>) -> Result<usize> {
+    /// Takes in some of the picked rows, which are of `part`: as many as the step or the file that is begun has room for. How many.
+    fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
         let own = &mut self.parts[part as usize];
         if let Rows::None = own.rows {
             let name = name(part, own.number);
@@ -393,7 +401,7 @@ impl<'a> Shards<'a> {
         match &mut own.rows {
             Rows::None => unreachable!("a file was begun"),
             Rows::Finished(left) => {
-                let count = rows.picks.len().min(*left);
+                let count = picks.len().min(*left);
                 *left -= count;
                 if *left == 0 {
                     let (file, counts) = self.finished.remove(&name(part, own.number)).expect("a finished file");
@@ -404,10 +412,8 @@ impl<'a> Shards<'a> {
                 Ok(count)
             }
             Rows::Some(batch) => {
-                let count = rows.picks.len().min(STEP - batch.len() % STEP);
-                let some = Picked { picks: &rows.picks[..count], ..rows };
-                // Counted when the file is closed, from the ids of all rounds.
-                self.encoder.encode(some, batch, &mut self.uncounted);
+                let count = picks.len().min(STEP - batch.len() % STEP);
+                batch.push_rows_of(encoded, &picks[..count], &self.arities);
                 let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
                 if batch.len().is_multiple_of(STEP) && full {
                     self.close(part)?;

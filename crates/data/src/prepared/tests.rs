@@ -50,7 +50,7 @@ impl Log {
 
     fn prepare(&self, dir: &Path, limits: Limits, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
         let input = self.input();
-        let sources = Sources { main: &input, validation: None, test: None, split: &self.split, max_bad_rows: 0 };
+        let sources = Sources { main: &input, validation: None, test: None, split: &self.split, max_bad_rows: 0, threads: 2 };
         // The settings name files, which differ between logs of the same rows.
         let settings = Settings { split: self.split.clone(), ..Settings::default() };
         Preparation { sources: &sources, schema: &self.schema, settings, limits, start: Start::Fresh }.run(dir, observer)
@@ -76,7 +76,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
         let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
         assert!(prepared.manifest().files.len() > 6, "several files a part");
         let input = log.input();
-        let sources = Sources { main: &input, validation: None, test: None, split: &log.split, max_bad_rows: 0 };
+        let sources = Sources { main: &input, validation: None, test: None, split: &log.split, max_bad_rows: 0, threads: 2 };
         let (raw, made) = (DataSource::Raw(&sources), DataSource::Prepared(&prepared));
         let (fitted, found) = (raw.fit(&log.schema).expect("fitted"), made.fit(&log.schema).expect("found"));
         assert_eq!((fitted.rows, fitted.values), (found.rows, found.values));
@@ -128,11 +128,11 @@ fn new_rows_are_added_without_refitting() {
     let (log, more) = (Log::criteo(3000), Log::criteo(1000));
     let out = tempfile::tempdir().expect("a directory");
     let before = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
-    let stopped = extend(out.path(), &more.input(), 0, Part::Train, &mut Stop(1));
+    let stopped = extend(out.path(), &more.input(), 0, 2, Part::Train, &mut Stop(1));
     assert!(matches!(stopped, Err(Error::Interrupted)));
     let kept = Prepared::open(out.path()).expect("as it was");
     assert_eq!(kept.manifest(), before.manifest());
-    let after = extend(out.path(), &more.input(), 0, Part::Train, &mut Stop(NEVER)).expect("extended");
+    let after = extend(out.path(), &more.input(), 0, 2, Part::Train, &mut Stop(NEVER)).expect("extended");
     let rows = |prepared: &Prepared| prepared.load(|_| true).expect("loaded").parts;
     let (old, new) = (rows(&before), rows(&after));
     assert_eq!((new[0].len(), &old[1..]), (old[0].len() + 1000, &new[1..]));

@@ -1,0 +1,297 @@
+//! A pass over raw rows on several threads: each reads some rows in its turn, parses them and works on them by itself, and
+//! hands over what came of it in the order of the rows. Rows stay with the core that read them, which matters more than who
+//! waits for whom: to fetch a row from another core takes as long as to read it.
+use crate::error::{BadRow, Error, Result};
+use crate::parse::{Labels, RowParser};
+use crate::row::RowSource;
+use crate::rows::{GoodRow, OpenRows, Picked, Skipped, read_row};
+use crate::schema::Schema;
+use crate::split::Part;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Rows that go together: enough lookups to wait for memory together, few enough to stay in the second-level cache.
+const ROWS: usize = 256;
+
+/// One input of a pass.
+pub(crate) struct PassInput<'a> {
+    /// Its rows.
+    pub rows: &'a dyn OpenRows,
+    /// What is read of them.
+    pub labels: Labels,
+    /// Column of given folds.
+    pub fold: Option<&'a str>,
+}
+
+/// What blocks of the same input have in common.
+#[derive(Default)]
+struct Common {
+    /// Number of the input.
+    input: usize,
+    name: String,
+    parser: Option<RowParser>,
+    fields: Vec<usize>,
+    columns: Vec<String>,
+    fold: Option<usize>,
+}
+
+/// Some rows of a pass, in order.
+#[derive(Default)]
+pub(crate) struct Block {
+    rows: Vec<GoodRow>,
+    /// Raw rows at first, good ones in the end.
+    len: usize,
+    parts: Vec<Part>,
+    /// Malformed rows, each with the number of the raw rows before it.
+    bad: Vec<(usize, BadRow)>,
+    /// What ends the pass behind these rows.
+    fatal: Option<Error>,
+    common: Arc<Common>,
+    /// Whether the input ends here.
+    last: bool,
+}
+
+impl Block {
+    pub fn rows(&self) -> &[GoodRow] {
+        &self.rows[..self.len]
+    }
+
+    /// Part of each row; known only where blocks come in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Names of the fields.
+    pub fn columns(&self) -> &[String] {
+        &self.common.columns
+    }
+
+    /// Text of the fold column of a row of these.
+    pub fn fold<'r>(&self, row: &'r GoodRow) -> &'r str {
+        self.common.fold.map_or("", |index| row.raw.field(index))
+    }
+
+    /// Refills `picks` with the numbers of the rows of `part`.
+    pub fn pick(&self, part: Part, picks: &mut Vec<u32>) {
+        picks.clear();
+        picks.extend((0..).zip(&self.parts).filter(|&(_, &own)| own == part).map(|(number, _)| number));
+    }
+
+    pub fn picked<'a>(&'a self, picks: &'a [u32]) -> Picked<'a> {
+        Picked { rows: &self.rows, picks, fields: &self.common.fields }
+    }
+
+    /// Parses the raw rows and keeps the good ones.
+    fn parse(&mut self) {
+        let (mut good, common) = (0, self.common.clone());
+        let Some(parser) = &common.parser else { return };
+        for raw in 0..self.len {
+            match read_row(parser, common.columns.len(), &mut self.rows[raw]) {
+                Ok(true) => {
+                    self.rows.swap(good, raw);
+                    good += 1;
+                }
+                Ok(false) => {}
+                Err(Error::Row(mut bad)) => {
+                    bad.keep(&self.rows[raw].raw.to_line());
+                    self.bad.push((raw, *bad));
+                }
+                Err(other) => self.fatal = self.fatal.take().or(Some(other)),
+            }
+        }
+        self.len = good;
+        // What the reader found malformed stands before the row that it read next.
+        self.bad.sort_by_key(|&(before, _)| before);
+    }
+}
+
+/// The inputs, read one after another.
+struct Reader<'a, 'i> {
+    inputs: std::slice::Iter<'i, PassInput<'a>>,
+    schema: &'i Schema,
+    current: Option<(Box<dyn RowSource>, Arc<Common>)>,
+    opened: usize,
+    blocks: u64,
+    ended: bool,
+}
+
+impl Reader<'_, '_> {
+    /// Refills `block`; its number, or `None` at the end.
+    fn read(&mut self, block: &mut Block) -> Option<u64> {
+        if self.ended {
+            return None;
+        }
+        (block.len, block.last, block.fatal) = (0, false, None);
+        block.bad.clear();
+        if let Err(error) = self.fill(block) {
+            block.fatal = Some(error);
+        }
+        self.ended |= block.fatal.is_some();
+        if self.ended && block.fatal.is_none() && block.len == 0 && !block.last {
+            return None;
+        }
+        self.blocks += 1;
+        Some(self.blocks - 1)
+    }
+
+    fn fill(&mut self, block: &mut Block) -> Result<()> {
+        if self.current.is_none() && !self.open()? {
+            self.ended = true;
+            return Ok(());
+        }
+        let (source, common) = self.current.as_mut().expect("an open input");
+        block.common = common.clone();
+        while block.len < ROWS {
+            if block.rows.len() == block.len {
+                block.rows.push(GoodRow::default());
+            }
+            let raw = &mut block.rows[block.len].raw;
+            match source.next_row(raw) {
+                Ok(true) => block.len += 1,
+                Ok(false) => {
+                    block.last = true;
+                    self.current = None;
+                    break;
+                }
+                Err(Error::Row(mut bad)) => {
+                    bad.keep(&raw.to_line());
+                    block.bad.push((block.len, *bad));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<bool> {
+        let Some(input) = self.inputs.next() else { return Ok(false) };
+        let source = input.rows.open_rows()?;
+        let parser = RowParser::new(self.schema, source.columns(), input.labels, &input.rows.name())?;
+        let common = Common {
+            input: self.opened,
+            name: input.rows.name(),
+            fields: parser.fields(),
+            columns: source.columns().to_vec(),
+            fold: input.fold.map(|name| crate::rows::fold_column(source.columns(), name)).transpose()?,
+            parser: Some(parser),
+        };
+        self.opened += 1;
+        self.current = Some((source, Arc::new(common)));
+        Ok(true)
+    }
+}
+
+/// What is done in the order of the rows.
+struct Turn<'e, W> {
+    next: u64,
+    /// Good rows of the input so far.
+    number: u64,
+    skipped: Skipped,
+    bad: Vec<BadRow>,
+    bad_rows: u64,
+    part: &'e mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
+    each: &'e mut (dyn FnMut(&Block, W) -> Result<()> + Send),
+    failed: Option<Error>,
+    stopped: bool,
+}
+
+impl<W> Turn<'_, W> {
+    fn take(&mut self, block: &mut Block, work: W) -> Result<()> {
+        block.bad.drain(..).try_for_each(|(_, bad)| self.skipped.skip(bad))?;
+        let common = block.common.clone();
+        block.parts.clear();
+        for row in &block.rows[..block.len] {
+            let fold = common.fold.map_or("", |index| row.raw.field(index));
+            block.parts.push((self.part)(common.input, self.number, row, fold));
+            self.number += 1;
+        }
+        if block.len > 0 {
+            (self.each)(block, work)?;
+        }
+        if let Some(fatal) = block.fatal.take() {
+            return Err(fatal);
+        }
+        if block.last {
+            if self.number == 0 {
+                return Err(Error::input(common.name.clone(), "at least one row", "none"));
+            }
+            self.number = 0;
+            let (bad, bad_rows) = self.skipped.next_input();
+            self.bad.extend(bad);
+            self.bad_rows += bad_rows;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the waiting of the others if this thread panics.
+struct OnPanic<'a, 'e, W>(&'a Mutex<Turn<'e, W>>, &'a Condvar);
+
+impl<W> Drop for OnPanic<'_, '_, W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(self.0).stopped = true;
+            self.1.notify_all();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A thread that panics ends the pass; nobody looks at what it left.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a pass over `inputs` on `threads` threads. `work` is done for each block by itself, `part` decides the part of each
+/// good row from (input, number in it, row, fold), and `each` takes in the blocks with what `work` made, both in order.
+/// Returns the malformed rows, of which `most_bad` in each input may be skipped.
+///
+/// # Errors
+/// As reading and `each`; an input without rows.
+pub(crate) fn pass<W>(
+    inputs: &[PassInput<'_>],
+    schema: &Schema,
+    most_bad: u64,
+    threads: usize,
+    work: &(dyn Fn(&Block) -> W + Sync),
+    part: &mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
+    each: &mut (dyn FnMut(&Block, W) -> Result<()> + Send),
+) -> Result<(u64, Vec<BadRow>)>
+where
+    W: Send,
+{
+    let reader = Mutex::new(Reader { inputs: inputs.iter(), schema, current: None, opened: 0, blocks: 0, ended: false });
+    let skipped = Skipped::new(most_bad);
+    let turn = Turn { next: 0, number: 0, skipped, bad: Vec::new(), bad_rows: 0, part, each, failed: None, stopped: false };
+    let (turn, moved) = (Mutex::new(turn), Condvar::new());
+    let worker = || {
+        let _guard = OnPanic(&turn, &moved);
+        let mut block = Block::default();
+        loop {
+            let Some(number) = lock(&reader).read(&mut block) else { return };
+            block.parse();
+            let made = work(&block);
+            let mut turn = lock(&turn);
+            while turn.next != number && !turn.stopped {
+                turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
+            }
+            if turn.stopped {
+                return;
+            }
+            if let Err(error) = turn.take(&mut block, made) {
+                turn.failed = Some(error);
+                turn.stopped = true;
+            }
+            turn.next += 1;
+            drop(turn);
+            moved.notify_all();
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads.max(1)).for_each(|_| drop(scope.spawn(worker)));
+        worker();
+    });
+    let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match turn.failed {
+        Some(error) => Err(error),
+        None => Ok((turn.bad_rows, turn.bad)),
+    }
+}
