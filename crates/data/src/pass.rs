@@ -7,10 +7,13 @@ use crate::row::RowSource;
 use crate::rows::{GoodRow, OpenRows, Picked, Skipped, read_row};
 use crate::schema::Schema;
 use crate::split::Part;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Rows that go together: enough lookups to wait for memory together, few enough to stay in the second-level cache.
-const ROWS: usize = 256;
+const ROWS: usize = 512;
+/// Blocks that may wait for their turn, for each thread.
+const WAITING: usize = 4;
 
 /// One input of a pass.
 pub(crate) struct PassInput<'a> {
@@ -183,6 +186,10 @@ impl Reader<'_, '_> {
 /// What is done in the order of the rows.
 struct Turn<'e, W> {
     next: u64,
+    /// Blocks that are done before their turn: their threads go on to other ones.
+    waiting: BTreeMap<u64, (Block, W)>,
+    /// Memory for further blocks.
+    free: Vec<Block>,
     /// Good rows of the input so far.
     number: u64,
     skipped: Skipped,
@@ -195,6 +202,20 @@ struct Turn<'e, W> {
 }
 
 impl<W> Turn<'_, W> {
+    /// Takes in the blocks whose turn it is.
+    fn go_on(&mut self) {
+        while !self.stopped
+            && let Some((mut block, work)) = self.waiting.remove(&self.next)
+        {
+            if let Err(error) = self.take(&mut block, work) {
+                self.failed = Some(error);
+                self.stopped = true;
+            }
+            self.next += 1;
+            self.free.push(block);
+        }
+    }
+
     fn take(&mut self, block: &mut Block, work: W) -> Result<()> {
         block.bad.drain(..).try_for_each(|(_, bad)| self.skipped.skip(bad))?;
         let common = block.common.clone();
@@ -260,7 +281,8 @@ where
 {
     let reader = Mutex::new(Reader { inputs: inputs.iter(), schema, current: None, opened: 0, blocks: 0, ended: false });
     let skipped = Skipped::new(most_bad);
-    let turn = Turn { next: 0, number: 0, skipped, bad: Vec::new(), bad_rows: 0, part, each, failed: None, stopped: false };
+    let (waiting, free, bad) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let turn = Turn { next: 0, waiting, free, number: 0, skipped, bad, bad_rows: 0, part, each, failed: None, stopped: false };
     let (turn, moved) = (Mutex::new(turn), Condvar::new());
     let worker = || {
         let _guard = OnPanic(&turn, &moved);
@@ -270,19 +292,18 @@ where
             block.parse();
             let made = work(&block);
             let mut turn = lock(&turn);
-            while turn.next != number && !turn.stopped {
+            while turn.waiting.len() >= WAITING * threads && turn.next != number && !turn.stopped {
                 turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
             }
-            if turn.stopped {
-                return;
-            }
-            if let Err(error) = turn.take(&mut block, made) {
-                turn.failed = Some(error);
-                turn.stopped = true;
-            }
-            turn.next += 1;
+            turn.waiting.insert(number, (std::mem::take(&mut block), made));
+            turn.go_on();
+            block = turn.free.pop().unwrap_or_default();
+            let stopped = turn.stopped;
             drop(turn);
             moved.notify_all();
+            if stopped {
+                return;
+            }
         }
     };
     std::thread::scope(|scope| {

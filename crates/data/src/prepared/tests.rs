@@ -106,7 +106,7 @@ fn neither_files_nor_memory_decide_a_byte() {
 
 #[test]
 fn what_was_interrupted_goes_on_to_the_same_bytes() {
-    let log = Log::criteo(4000);
+    let log = Log::criteo(9000);
     for limits in [SMALL, Limits { counts: Some(100_000), vocabularies: Some(400_000), ..SMALL }] {
         let expected = whole(&log, limits);
         let (out, mut stops) = (tempfile::tempdir().expect("a directory"), 0);
