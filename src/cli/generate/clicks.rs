@@ -1,13 +1,11 @@
 //! `dlrm generate clicks`.
-use crate::cli::counter::Counter;
-use crate::cli::failure::{Failure, INTERRUPTED, io};
-use crate::cli::{Session, output};
+use crate::cli::Session;
+use crate::cli::failure::Failure;
 use clap::{Args, ValueEnum};
 use dlrm::data::generate::criteo::{CriteoConfig, CriteoLaw, Shape, Teacher};
 use dlrm::data::generate::law::ClickLaw;
-use dlrm::data::generate::writer::{self, Files, Form, PROBABILITIES};
+use dlrm::data::generate::writer::{Files, Form};
 use dlrm::data::generate::{ClickConfig, ClickSimulator};
-use std::fs;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -78,47 +76,8 @@ enum FormName {
 pub fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
     let (law, config) = law(args)?;
     let form = form(args)?;
-    let dir = &args.output;
-    let manifest = dir.join("manifest.json");
-    if manifest.exists() {
-        let message = format!("output directory: expected a new or empty directory, found a data set in {}", dir.display());
-        return Err(Failure::usage(message, "give another directory with -o, or remove this one"));
-    }
-    fs::create_dir_all(dir).map_err(io("create", dir))?;
-    let mut counter = Counter::new(session);
-    counter.stage("generating");
     let files = if args.file_per_day { Files::PerDay } else { Files::One };
-    let written = writer::write_log(&*law, form, files, dir, session.threads, &mut |rows| counter.rows(rows))?;
-    drop(counter);
-    let Some(written) = written else {
-        return Err(Failure { code: INTERRUPTED, message: "nothing was kept".into(), hint: None });
-    };
-    let schema = dir.join("schema.toml");
-    fs::write(&schema, law.schema().to_toml()).map_err(io("write", &schema))?;
-    let facts = serde_json::json!({"law": config, "written": written, "probabilities": PROBABILITIES, "dlrm": env!("CARGO_PKG_VERSION")});
-    let text = serde_json::to_string_pretty(&facts).expect("a manifest is plain data");
-    fs::write(&manifest, text).map_err(io("write", &manifest))?;
-    if session.json {
-        return output::print(&format!("{facts}\n"));
-    }
-    let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
-    let input = if args.file_per_day { dir.clone() } else { dir.join(&written.files[0].name) };
-    output::print(&format!(
-        "{} rows in {} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); click rate {:.4}\n\
-         true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
-        output::count(law.rows()),
-        written.files.len(),
-        if written.files.len() == 1 { "" } else { "s" },
-        dlrm::engine::plan::bytes(bytes),
-        written.all.log_loss,
-        written.all.auc,
-        written.last_day.log_loss,
-        written.last_day.auc,
-        written.all.click_rate,
-        dir.join(PROBABILITIES).display(),
-        input.display(),
-        schema.display(),
-    ))
+    super::write(session, &*law, &config, form, files, &args.output)
 }
 
 /// The law that the flags ask for, and its configuration for the manifest.

@@ -1,16 +1,24 @@
 //! `dlrm generate`: synthetic data.
 mod clicks;
+mod random;
 mod trace;
 
-use super::Session;
-use super::failure::Failure;
+use super::counter::Counter;
+use super::failure::{Failure, INTERRUPTED, io};
+use super::{Session, output};
 use clap::Subcommand;
+use dlrm::data::generate::law::ClickLaw;
+use dlrm::data::generate::writer::{self, Files, Form, PROBABILITIES};
+use std::fs;
+use std::path::Path;
 
 /// What to generate.
 #[derive(Debug, Subcommand)]
 pub enum GenerateCommand {
     /// A click log drawn from a known law, with the true probability of every row
     Clicks(clicks::ClicksArgs),
+    /// Rows without any law, to load a system with
+    Random(random::RandomArgs),
     /// Traces of ids: profile, synthesise, compare under caches (section 4 of the DLRM paper)
     Trace {
         /// What to do
@@ -23,6 +31,49 @@ pub enum GenerateCommand {
 pub fn run(session: &Session, command: &GenerateCommand) -> Result<(), Failure> {
     match command {
         GenerateCommand::Clicks(args) => clicks::run(session, args),
+        GenerateCommand::Random(args) => random::run(session, args),
         GenerateCommand::Trace { command } => trace::run(session, command),
     }
+}
+
+/// Writes the rows of `law` with schema and manifest into the directory `dir`. `config` is what the law was made of.
+fn write(session: &Session, law: &dyn ClickLaw, config: &serde_json::Value, form: Form, files: Files, dir: &Path) -> Result<(), Failure> {
+    let manifest = dir.join("manifest.json");
+    if manifest.exists() {
+        let message = format!("output directory: expected a new or empty directory, found a data set in {}", dir.display());
+        return Err(Failure::usage(message, "give another directory with -o, or remove this one"));
+    }
+    fs::create_dir_all(dir).map_err(io("create", dir))?;
+    let mut counter = Counter::new(session);
+    counter.stage("generating");
+    let written = writer::write_log(law, form, files, dir, session.threads, &mut |rows| counter.rows(rows))?;
+    drop(counter);
+    let Some(written) = written else {
+        return Err(Failure { code: INTERRUPTED, message: "nothing was kept".into(), hint: None });
+    };
+    let schema = dir.join("schema.toml");
+    fs::write(&schema, law.schema().to_toml()).map_err(io("write", &schema))?;
+    let facts = serde_json::json!({"law": config, "written": written, "probabilities": PROBABILITIES, "dlrm": env!("CARGO_PKG_VERSION")});
+    let text = serde_json::to_string_pretty(&facts).expect("a manifest is plain data");
+    fs::write(&manifest, text).map_err(io("write", &manifest))?;
+    if session.json {
+        return output::print(&format!("{facts}\n"));
+    }
+    let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
+    let (count, first) = (written.files.len(), dir.join(&written.files[0].name));
+    output::print(&format!(
+        "{} rows in {count} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); click rate {:.4}\n\
+         true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
+        output::count(law.rows()),
+        if count == 1 { "" } else { "s" },
+        dlrm::engine::plan::bytes(bytes),
+        written.all.log_loss,
+        written.all.auc,
+        written.last_day.log_loss,
+        written.last_day.auc,
+        written.all.click_rate,
+        dir.join(PROBABILITIES).display(),
+        if count == 1 { first.as_path() } else { dir }.display(),
+        schema.display(),
+    ))
 }

@@ -3,6 +3,7 @@
 //! * [`clicks`]: a click log drawn from a model with true interactions; [`clicks::ClickSimulator::probability`]
 //!   is the probability each label was drawn with.
 //! * [`criteo`]: the same with the shape of Criteo's logs, at any size, with drift, new ids and noise.
+//! * [`random`]: rows without any law, to load a system with.
 //! * [`trace`]: the locality of traces of ids, and traces that have it.
 //! * [`writer`]: any such log as files, in parallel.
 //! * [`bayes`]: the log loss and AUC that no model can beat on given rows.
@@ -12,7 +13,7 @@ pub mod clicks;
 pub mod criteo;
 pub mod law;
 mod parquet_rows;
-mod random;
+pub mod random;
 pub mod trace;
 mod truth;
 pub mod writer;

@@ -6,7 +6,7 @@
 //! The second line is what logistic regression cannot represent. Users and items come in clusters with nearby
 //! latent vectors, so that rows of one id also teach something about its neighbours.
 use super::clicks::ClickConfig;
-use super::random::SplitMix64;
+use crate::rng::Rng;
 use std::f64::consts::TAU;
 
 /// Most interests of one row.
@@ -77,7 +77,7 @@ struct Ids {
 
 impl Ids {
     /// `n` ids with frequencies ∝ 1 / (rank + 3): a power law without one id that drowns the others.
-    fn draw(n: usize, spread: f64, random: &mut SplitMix64) -> Self {
+    fn draw(n: usize, spread: f64, random: &mut Rng) -> Self {
         let mut sum = 0.0;
         let mut cumulative: Vec<f64> = (0..n)
             .map(|rank| {
@@ -93,14 +93,14 @@ impl Ids {
         Ids { cumulative, effect, latent }
     }
 
-    fn pick(&self, random: &mut SplitMix64) -> usize {
+    fn pick(&self, random: &mut Rng) -> usize {
         let u = random.uniform();
         self.cumulative.partition_point(|&c| c <= u).min(self.cumulative.len() - 1)
     }
 }
 
 /// `n` latent vectors near `CLUSTERS` centres; <x, y> of two centres has mean 0 and variance 1.
-fn clustered(n: usize, random: &mut SplitMix64) -> Vec<Latent> {
+fn clustered(n: usize, random: &mut Rng) -> Vec<Latent> {
     let scale = (LATENT as f64).powf(-0.25);
     let mut vector = |spread: f64| -> Latent { std::array::from_fn(|_| spread * random.normal()) };
     let centres: Vec<Latent> = (0..CLUSTERS).map(|_| vector(scale)).collect();
@@ -122,7 +122,7 @@ fn dot(x: &Latent, y: &Latent) -> f64 {
 impl Truth {
     /// Draws the parameters of `config.seed` and fits the bias to `config.click_rate`.
     pub fn new(config: &ClickConfig) -> Self {
-        let random = &mut SplitMix64::new(config.seed, PARAMETERS);
+        let random = &mut Rng::new(config.seed, PARAMETERS);
         let users = Ids::draw(config.users.max(1), 0.5, random);
         let items = Ids::draw(config.items.max(1), 0.6, random);
         let countries = Ids::draw(COUNTRIES, 0.3, random);
@@ -145,8 +145,8 @@ impl Truth {
             category_latent,
             base_price,
         };
-        let stream = SplitMix64::new(config.seed, CALIBRATION).next_u64();
-        let sample: Vec<Features> = (0..CALIBRATION_ROWS).map(|r| truth.draw(&mut SplitMix64::new(stream, r))).collect();
+        let stream = Rng::new(config.seed, CALIBRATION).next_u64();
+        let sample: Vec<Features> = (0..CALIBRATION_ROWS).map(|r| truth.draw(&mut Rng::new(stream, r))).collect();
         truth.strength = config.interaction_strength / truth.interaction_deviation(&sample).max(1e-9);
         truth.bias = truth.fitted_bias(&sample, config.click_rate);
         truth
@@ -173,15 +173,15 @@ impl Truth {
 
     /// What row `r` shows, the probability of its click, and the click.
     pub fn row(&self, r: u64) -> (Features, f64, bool) {
-        let stream = SplitMix64::new(self.seed, ROWS).next_u64();
-        let random = &mut SplitMix64::new(stream, r);
+        let stream = Rng::new(self.seed, ROWS).next_u64();
+        let random = &mut Rng::new(stream, r);
         let features = self.draw(random);
         let probability = sigmoid(self.logit(&features));
         let click = random.uniform() < probability;
         (features, probability, click)
     }
 
-    fn draw(&self, random: &mut SplitMix64) -> Features {
+    fn draw(&self, random: &mut Rng) -> Features {
         let (user, item) = (self.users.pick(random), self.items.pick(random));
         let (device, country) = (self.devices.pick(random), self.countries.pick(random));
         let wanted = (random.uniform() * (MOST_INTERESTS + 1) as f64) as usize;
