@@ -156,7 +156,7 @@ pub struct PrepareArgs {
     /// File of validation rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
     /// Seed of a random split
@@ -208,7 +208,7 @@ pub struct TrainArgs {
     /// File of validation rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
@@ -280,7 +280,7 @@ pub struct CompareArgs {
     /// File of test rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub test: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order) or time (the schema's time column)
+    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)

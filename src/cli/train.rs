@@ -172,8 +172,9 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
             "random" => Split::Random { validation, test, seed },
             "order" => Split::Order { validation, test },
             "time" => Split::Time { validation, test },
+            "last-day" => Split::LastDay { days: None },
             other => {
-                let message = format!("--split: expected random, order or time, found \"{other}\"");
+                let message = format!("--split: expected random, order, time or last-day, found \"{other}\"");
                 return Err(Failure::usage(message, "given folds are set in the configuration: --set data.split.kind=column"));
             }
         };

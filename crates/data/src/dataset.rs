@@ -226,7 +226,15 @@ impl Sources<'_> {
             let labels = if by_time { Labels::WithTime } else { Labels::Required };
             let main = [PassInput { rows: self.main, labels, fold: None }];
             let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
+            let mut file: Arc<str> = "".into();
             pass(&main, schema, self.max_bad_rows, self.threads, &|_| (), &mut part, &mut |block, ()| {
+                // Rows of one file are together, so most have the same name in the same place.
+                for (number, row) in (survey.rows..).zip(block.rows()) {
+                    if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
+                        survey.last_file = number;
+                    }
+                    file = row.raw.file.clone();
+                }
                 survey.rows += block.rows().len() as u64;
                 if by_time {
                     survey.times.extend(block.rows().iter().map(|row| row.parsed.time));

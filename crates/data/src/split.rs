@@ -72,6 +72,13 @@ pub enum Split {
         #[serde(default = "tenth")]
         test: f64,
     },
+    /// The last day is held out, its first half to test, its second half to validate, as the reference implementation of DLRM does
+    /// with the logs of Criteo.
+    LastDay {
+        /// Equal parts of the rows that are the days (7 for Kaggle); without it every file is one (Terabyte).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<u64>,
+    },
     /// By the text of a column (given folds); rows that are in neither list train.
     Column {
         /// Column.
@@ -102,7 +109,7 @@ impl Split {
             Split::Random { validation, test, .. } | Split::Order { validation, test } | Split::Time { validation, test } => {
                 Some(Shares { validation, test })
             }
-            Split::Column { .. } => None,
+            Split::LastDay { .. } | Split::Column { .. } => None,
         }
     }
 
@@ -111,6 +118,9 @@ impl Split {
     /// # Errors
     /// Saying so.
     pub fn check(&self) -> Result<()> {
+        if let Split::LastDay { days: Some(days @ 0..=1) } = self {
+            return Err(Error::input("data.split.days", "at least 2, of which the last is held out", days.to_string()));
+        }
         let Some(Shares { validation, test }) = self.shares() else { return Ok(()) };
         let valid = |x: f64| (0.0..1.0).contains(&x);
         if valid(validation) && valid(test) && validation + test < 1.0 {
@@ -122,7 +132,7 @@ impl Split {
 
     /// Whether a first pass over the data must collect [`Survey`].
     pub fn needs_survey(&self) -> bool {
-        matches!(self, Split::Order { .. } | Split::Time { .. })
+        matches!(self, Split::Order { .. } | Split::Time { .. } | Split::LastDay { .. })
     }
 }
 
@@ -133,6 +143,8 @@ pub struct Survey {
     pub rows: u64,
     /// Their times, for splits by time.
     pub times: Vec<f64>,
+    /// Good rows before the last file.
+    pub last_file: u64,
 }
 
 /// Decides the part of each good row.
@@ -144,6 +156,8 @@ pub enum Assigner {
     Random(f64, f64, u64),
     /// From these row numbers on: validation, test.
     Order(u64, u64),
+    /// From these row numbers on: test, validation.
+    LastDay(u64, u64),
     /// From these times on: validation, test.
     Time(f64, f64),
     /// By text: validation, test.
@@ -169,6 +183,10 @@ impl Assigner {
                 let at = |row: u64| times.get(row as usize).map_or(f64::INFINITY, |&time| time.max(later));
                 Assigner::Time(at(validation), at(test))
             }
+            Split::LastDay { days } => {
+                let start = days.map_or(survey.last_file, |days| survey.rows - survey.rows / days);
+                Assigner::LastDay(start, start + (survey.rows - start).div_ceil(2))
+            }
             Split::Column { validation, test, .. } => Assigner::Column(validation.clone(), test.clone()),
         }
     }
@@ -187,6 +205,7 @@ impl Assigner {
                 from(u < *test, u < test + validation)
             }
             Assigner::Order(validation, test) => from(row >= *test, row >= *validation),
+            Assigner::LastDay(test, validation) => from(row >= *test && row < *validation, row >= *validation),
             Assigner::Time(validation, test) => from(time >= *test, time >= *validation),
             Assigner::Column(validation, test) => from(test.iter().any(|t| t == fold), validation.iter().any(|v| v == fold)),
         }
@@ -209,19 +228,32 @@ mod tests {
         let assigner = Assigner::new(&split, Survey::default());
         let count = |part| (0..100_000).filter(|&r| assigner.part(r, 0.0, "") == part).count();
         assert!(count(Part::Test).abs_diff(10_000) < 400 && count(Part::Validation).abs_diff(20_000) < 500);
-        let order = Assigner::new(&Split::Order { validation: 0.1, test: 0.1 }, Survey { rows: 10, times: vec![] });
+        let order = Assigner::new(&Split::Order { validation: 0.1, test: 0.1 }, Survey { rows: 10, ..Survey::default() });
         let parts: Vec<Part> = (0..10).map(|r| order.part(r, 0.0, "")).collect();
         assert_eq!(parts[7..], [Part::Train, Part::Validation, Part::Test]);
+    }
+
+    #[test]
+    fn the_last_day_is_cut_in_halves() {
+        // 23 rows in 7 days: 4 4 3 3 3 3 3, as the reference counts them; the first half is the longer one.
+        let assigner = Assigner::new(&Split::LastDay { days: Some(7) }, Survey { rows: 23, ..Survey::default() });
+        assert_eq!([19, 20, 21, 22].map(|r| assigner.part(r, 0.0, "")), [Part::Train, Part::Test, Part::Test, Part::Validation]);
+        let files = Assigner::new(&Split::LastDay { days: None }, Survey { rows: 10, last_file: 6, ..Survey::default() });
+        assert_eq!(
+            [5, 6, 7, 8, 9].map(|r| files.part(r, 0.0, "")),
+            [Part::Train, Part::Test, Part::Test, Part::Validation, Part::Validation]
+        );
+        assert!(Split::LastDay { days: Some(1) }.check().is_err());
     }
 
     #[test]
     fn equal_times_stay_together() {
         let times = vec![5.0, 1.0, 5.0, 5.0, 2.0, 3.0, 9.0, 9.0, 8.0, 4.0];
         let split = Split::Time { validation: 0.2, test: 0.2 };
-        let assigner = Assigner::new(&split, Survey { rows: 10, times });
+        let assigner = Assigner::new(&split, Survey { rows: 10, times, last_file: 0 });
         assert_eq!([4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")), [Part::Train, Part::Validation, Part::Validation, Part::Test]);
         let tied = [vec![1.0; 550], vec![2.0; 40], vec![3.0; 10]].concat();
-        let tied = Assigner::new(&split, Survey { rows: 600, times: tied });
+        let tied = Assigner::new(&split, Survey { rows: 600, times: tied, last_file: 0 });
         assert_eq!([1.0, 2.0, 3.0].map(|t| tied.part(0, t, "")), [Part::Train, Part::Test, Part::Test]);
         let fold =
             Assigner::new(&Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] }, Survey::default());

@@ -10,6 +10,7 @@ use crate::metrics::normal::Z_95;
 use crate::metrics::{Bootstrap, Interval, Metric, Metrics, Ranking, Scored, difference};
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::thinning::Thinning;
 use crate::trainer::{Observer, Point, State, TrainConfig, Trainer};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
@@ -191,7 +192,10 @@ impl Compare {
             plans.push(plan);
         }
         let Dataset { parts, .. } = source.encode(&fitted, |_| true)?;
-        let (parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
+        let (mut parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
+        if let Some(thinning) = Thinning::new(self.base.data.negative_share, self.base.train.seed) {
+            parts[0] = Arc::new(thinning.apply(&parts[0], &layout));
+        }
         let sampler = match &self.base.data.negatives {
             Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
             None => None,
@@ -241,7 +245,7 @@ impl Compare {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(&entry.model, &data.layout, seed, self.isa))?;
-        let network = network.with_precision(config.precision);
+        let network = network.with_precision(config.precision).with_negative_share(self.base.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

@@ -53,6 +53,8 @@ pub struct DataConfig {
     pub cache: bool,
     /// What the model is compared with.
     pub baseline: Baseline,
+    /// Share of the negative training rows that are trained on. Scores are corrected for it, so probabilities stay those of all rows.
+    pub negative_share: f64,
     /// Negatives drawn beside every positive training row, for implicit feedback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
@@ -92,6 +94,7 @@ impl Default for DataConfig {
             shuffle_window: 1 << 17,
             cache: true,
             baseline: Baseline::default(),
+            negative_share: 1.0,
             negatives: None,
         }
     }
@@ -158,6 +161,15 @@ impl RunConfig {
     }
 
     fn check_negatives(&self, task: Task) -> Result<()> {
+        let share = self.data.negative_share;
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(Error::config("data.negative_share", "a share above 0, at most 1", share.to_string()));
+        }
+        if share < 1.0 && (task == Task::Rating || self.data.negatives.is_some()) {
+            let found = if task == Task::Rating { "ratings" } else { "drawn negatives" };
+            let error = Error::config("data.negative_share", "1, or clicks of which some are negative", found);
+            return Err(error.with_hint("leave data.negative_share out"));
+        }
         let Some(negatives) = &self.data.negatives else { return Ok(()) };
         if task == Task::Rating {
             let error = Error::config("data.negatives", "a binary label", "ratings");

@@ -1,5 +1,6 @@
 //! Training rows for the trainer: from memory or from a stream, decoded ahead.
 use crate::error::Result;
+use crate::thinning::Thinning;
 use crate::trainer::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
@@ -64,6 +65,7 @@ pub struct StreamFeed<'a> {
     window: usize,
     seed: u64,
     cache: Option<Cache>,
+    thinning: Option<Thinning>,
     current: Option<Prefetch>,
 }
 
@@ -71,13 +73,19 @@ impl<'a> StreamFeed<'a> {
     /// Over the training rows of `source`, shuffled in windows.
     pub fn new(source: DataSource<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
         let layout = fitted.encoder.layout();
-        StreamFeed { source, fitted, layout, batch_size, window, seed, cache: None, current: None }
+        StreamFeed { source, fitted, layout, batch_size, window, seed, cache: None, thinning: None, current: None }
     }
 
     /// The same rows in the same order, kept in `cache` from the first whole epoch on.
     #[must_use]
     pub fn with_cache(self, cache: Option<Cache>) -> Self {
         StreamFeed { cache, ..self }
+    }
+
+    /// The rows of these that are kept.
+    #[must_use]
+    pub fn with_thinning(self, thinning: Option<Thinning>) -> Self {
+        StreamFeed { thinning, ..self }
     }
 }
 
@@ -89,6 +97,10 @@ impl TrainingRows for StreamFeed<'_> {
         let rows = match &self.cache {
             Some(cache) => cache.rows(source),
             None => Box::new(source),
+        };
+        let rows = match self.thinning {
+            Some(thinning) => thinning.stream(rows, &self.layout),
+            None => rows,
         };
         let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng, skip)?;
         self.current = Some(Prefetch::new(Box::new(batches), &self.layout));

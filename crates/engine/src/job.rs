@@ -9,6 +9,7 @@ use crate::model_dir::{self, Golden, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::report::Stage;
+use crate::thinning::Thinning;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
@@ -148,12 +149,17 @@ impl Job {
         observer.stage("encoding");
         let streaming = self.config.data.residence == Residence::Stream;
         let Dataset { parts, stats } = source.encode(&fitted, |part| !(streaming && part == Part::Train))?;
+        let thinning = Thinning::new(self.config.data.negative_share, self.config.train.seed);
         let parts = parts.map(Arc::new);
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
         let fingerprint = fingerprint(&parts, &stats);
         self.check_data(&fingerprint, checkpoints.is_some())?;
         let layout = fitted.encoder.layout();
+        let train = match thinning {
+            Some(thinning) if !streaming => Arc::new(thinning.apply(&parts[0], &layout)),
+            _ => parts[0].clone(),
+        };
         let sampler = match &self.config.data.negatives {
             Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
             None => None,
@@ -165,9 +171,9 @@ impl Job {
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
-                Box::new(StreamFeed::new(source, &fitted, batch, window, seed).with_cache(cache.clone()))
+                Box::new(StreamFeed::new(source, &fitted, batch, window, seed).with_cache(cache.clone()).with_thinning(thinning))
             } else {
-                Box::new(MemoryFeed::new(parts[0].clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
+                Box::new(MemoryFeed::new(train.clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
             }
         };
 
@@ -332,7 +338,7 @@ impl Job {
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
         let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
-        let network = network.with_precision(config.precision);
+        let network = network.with_precision(config.precision).with_negative_share(self.config.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

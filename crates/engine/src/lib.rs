@@ -24,6 +24,7 @@ pub mod saved;
 pub mod schedule;
 pub mod summary;
 pub mod tensors;
+pub mod thinning;
 pub mod trainer;
 
 pub use config::RunConfig;

@@ -19,6 +19,8 @@ pub struct Network {
     /// Memory of tapes that are not in use: fresh memory would cost a page fault for every 4 kB, in every step.
     arenas: Mutex<Vec<Arena>>,
     timing: Timing,
+    /// What is added to logits when rows are scored.
+    shift: f32,
 }
 
 impl Network {
@@ -29,13 +31,19 @@ impl Network {
     pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default(), timing: Timing::Off })
+        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default(), timing: Timing::Off, shift: 0.0 })
     }
 
     /// The same with training steps that multiply in another precision. Scores stay the same bits.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Network { weights: self.weights.with_precision(precision), ..self }
+    }
+
+    /// The same with scores for all rows where training sees this share of the negative ones.
+    #[must_use]
+    pub fn with_negative_share(self, share: f64) -> Self {
+        Network { shift: share.ln() as f32, ..self }
     }
 
     /// The layers.
@@ -92,6 +100,9 @@ impl Network {
                 let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
                 let output = self.model.forward(&mut tape);
                 out.copy_from_slice(tape.value(output));
+                if self.shift != 0.0 {
+                    out.iter_mut().for_each(|logit| *logit += self.shift);
+                }
             });
         };
         if logits.len() <= ROWS {

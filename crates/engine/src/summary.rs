@@ -168,6 +168,8 @@ fn split_text(config: &RunConfig, rows: [u64; 3]) -> String {
         Split::Random { validation, test, seed } => format!("random by hash (seed {seed}): {}", shares(*validation, *test)),
         Split::Order { validation, test } => format!("by the order of the rows: {}", shares(*validation, *test)),
         Split::Time { validation, test } => format!("by time: {}", shares(*validation, *test)),
+        Split::LastDay { days: Some(days) } => format!("the last of {days} days: its first half tests, its second half validates"),
+        Split::LastDay { days: None } => "the last file: its first half tests, its second half validates".into(),
         Split::Column { column, .. } => format!("given by column {column}"),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! What is done is on disk in `.work`: the fitted encoder, then a line in the journal of its round for each finished file of
 //! rows. A pass that is made again reads all rows, for every row has its place by number, but writes only what is missing.
+use super::journal::{Done, Journal, Line};
 use super::limits::Limits;
-use super::manifest::{MANIFEST, Manifest, Sample, Settings, ShardFile, put};
+use super::manifest::{MANIFEST, Manifest, Settings, put};
 use super::round::{self, Round};
-use super::shard::{FileSum, Form};
+use super::shard::FileSum;
+use super::shards::Shards;
 use super::{ENCODER, Prepared};
-use crate::batch::{Arity, Batch};
-use crate::dataset::{PartStats, Seen, Sources};
-use crate::encoder::{Encoder, ValueCounts};
+use crate::dataset::{Seen, Sources};
 use crate::error::{Error, Result};
 use crate::fit::{EncoderFit, VocabularySize};
 use crate::pass::Block;
@@ -18,20 +18,14 @@ use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 use xxhash_rust::xxh3::xxh3_128;
 
 const WORK: &str = ".work";
 const KEY: &str = "key.txt";
 const SEEN: &str = "seen.json";
 const ROUNDS: &str = "rounds.json";
-/// First rows of each part that are kept as text.
-const SAMPLE_ROWS: usize = 8;
-/// Rows of a shard are counted in steps of so many; it ends behind a step.
-const STEP: usize = 256;
 /// Where a preparation starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -71,23 +65,6 @@ struct Fit {
     encoder: FileSum,
 }
 
-/// A line of a journal.
-#[derive(Serialize, Deserialize)]
-enum Line {
-    /// A finished file and the counts of its values.
-    Shard(ShardFile, Vec<ValueCounts>),
-    /// The end of the round.
-    Done(Box<Done>),
-}
-
-/// What a whole round has seen.
-#[derive(Clone, Serialize, Deserialize)]
-struct Done {
-    parts: [PartStats; 3],
-    samples: [Sample; 3],
-    files: Vec<ShardFile>,
-}
-
 impl Preparation<'_> {
     /// Makes the data set in `dir`.
     ///
@@ -122,22 +99,27 @@ impl Preparation<'_> {
         let work = dir.join(WORK);
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let key = self.key()?;
-        if self.start == Start::Overwrite {
+        let stored = fs::read_to_string(work.join(KEY)).ok();
+        let ours = Prepared::is_in(dir) || stored.is_some();
+        if self.start == Start::Overwrite && ours {
             clear(dir)?;
+        } else if !dir.join(MANIFEST).exists() && stored.as_ref() == Some(&key) {
+            return Ok(work);
         }
-        let refuse = |found: &str| {
-            let error = Error::input(format!("output directory {}", dir.display()), "a new or empty directory", found);
-            Err(error.with_hint("--overwrite to replace it, or -o another directory"))
+        // A directory that was begun and has no key holds nothing yet.
+        let others = fs::read_dir(dir).map_err(Error::io("list", dir))?.flatten().filter(|entry| entry.file_name() != WORK).count();
+        let found = match stored.filter(|_| self.start == Start::Fresh) {
+            _ if Prepared::is_in(dir) => "a finished data set",
+            Some(_) => "an unfinished preparation of other files or settings",
+            None if others > 0 => "other files",
+            None => "",
         };
-        if dir.join(MANIFEST).exists() {
-            return refuse("a finished data set");
+        if !found.is_empty() {
+            let error = Error::input(format!("output directory {}", dir.display()), "a new or empty directory", found);
+            let hint = if ours { "--overwrite to replace it, or -o another directory" } else { "give another directory with -o" };
+            return Err(error.with_hint(hint));
         }
-        match fs::read_to_string(work.join(KEY)) {
-            Ok(found) if found == key => return Ok(work),
-            Ok(_) => return refuse("an unfinished preparation of other files or settings"),
-            Err(_) if work.exists() => remove(&work)?,
-            Err(_) => {}
-        }
+        remove(&work)?;
         fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
         put(&work.join(KEY), key.as_bytes())?;
         Ok(work)
@@ -261,8 +243,8 @@ pub fn extend(
     remove(&work)?;
     fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
     let (mut journal, _) = Journal::open(&work.join("extension.jsonl"))?;
-    let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, &mut journal, HashMap::new(), None);
-    shards.parts[part as usize].number = prepared.files(part).count();
+    let shards = Shards::new(&prepared.encoder, Limits::default(), dir, &mut journal, HashMap::new(), None);
+    let mut shards = shards.behind(part, prepared.files(part).count());
     let mut rows = 0;
     let encode = |block: &Block| prepared.encoder.encode_block(block);
     let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), &encode, &mut |block, encoded| {
@@ -291,244 +273,6 @@ pub fn extend(
     Prepared::open(dir)
 }
 
-/// A finished file and the counts of its values.
-type Counted = (ShardFile, Vec<ValueCounts>);
-
-/// The files of a round being written.
-struct Shards<'a> {
-    encoder: &'a Encoder,
-    limits: Limits,
-    form: Form,
-    into: &'a Path,
-    journal: &'a mut Journal,
-    /// What an earlier attempt has finished.
-    finished: HashMap<String, Counted>,
-    /// The same rows after the round before.
-    earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
-    parts: [PartShards; 3],
-    files: Vec<ShardFile>,
-    picks: Vec<u32>,
-    arities: Vec<Arity>,
-    /// The file that a thread of its own writes meanwhile.
-    writing: Option<JoinHandle<Result<Counted>>>,
-}
-
-/// The file of a part being filled.
-#[derive(Default)]
-struct PartShards {
-    number: usize,
-    rows: Rows,
-    stats: PartStats,
-    sample: Sample,
-}
-
-/// The rows of a file.
-#[derive(Default)]
-enum Rows {
-    /// None yet.
-    #[default]
-    None,
-    /// Those encoded so far.
-    Some(Batch),
-    /// All are on disk; so many are still to come by.
-    Finished(usize),
-}
-
-impl<'a> Shards<'a> {
-    fn new(
-        encoder: &'a Encoder,
-        limits: Limits,
-        into: &'a Path,
-        journal: &'a mut Journal,
-        finished: HashMap<String, Counted>,
-        earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
-    ) -> Self {
-        let parts = Part::ALL.map(|_| PartShards {
-            number: 0,
-            rows: Rows::None,
-            stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
-            sample: Sample::default(),
-        });
-        let form = Form::new(encoder);
-        Shards {
-            encoder,
-            limits,
-            form,
-            into,
-            journal,
-            finished,
-            earlier,
-            parts,
-            files: Vec::new(),
-            picks: Vec::new(),
-            arities: encoder.arities(),
-            writing: None,
-        }
-    }
-
-    /// Takes in the rows of a block, which are encoded.
-    fn push(&mut self, block: &Block, encoded: &Batch) -> Result<()> {
-        let mut picks = std::mem::take(&mut self.picks);
-        for part in Part::ALL {
-            block.pick(part, &mut picks);
-            let own = &mut self.parts[part as usize];
-            for row in block.picked(&picks).iter() {
-                own.stats.add(row);
-                if own.sample.rows.len() < SAMPLE_ROWS {
-                    own.sample.columns = block.columns().to_vec();
-                    own.sample.rows.push(row.raw.fields().map(str::to_owned).collect());
-                }
-            }
-            let mut rest = &picks[..];
-            while !rest.is_empty() {
-                rest = &rest[self.take(part, encoded, rest)?..];
-            }
-        }
-        self.picks = picks;
-        Ok(())
-    }
-
-    /// Takes in some of the picked rows, which are of `part`: as many as the step or the file that is begun has room for. How many.
-    fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
-        let own = &mut self.parts[part as usize];
-        if let Rows::None = own.rows {
-            let name = name(part, own.number);
-            own.rows = match self.finished.get(&name) {
-                Some((file, _)) if self.form.open(&self.into.join(&name), &file.sum).is_ok() => Rows::Finished(file.rows),
-                _ => Rows::Some(self.form.batch()),
-            };
-        }
-        match &mut own.rows {
-            Rows::None => unreachable!("a file was begun"),
-            Rows::Finished(left) => {
-                let count = picks.len().min(*left);
-                *left -= count;
-                if *left == 0 {
-                    let (file, counts) = self.finished.remove(&name(part, own.number)).expect("a finished file");
-                    own.number += 1;
-                    own.rows = Rows::None;
-                    self.note(file, &counts);
-                }
-                Ok(count)
-            }
-            Rows::Some(batch) => {
-                let count = picks.len().min(STEP - batch.len() % STEP);
-                batch.push_rows_of(encoded, &picks[..count], &self.arities);
-                let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
-                if batch.len().is_multiple_of(STEP) && full {
-                    self.close(part)?;
-                }
-                Ok(count)
-            }
-        }
-    }
-
-    /// Writes the file of `part` that is begun.
-    fn close(&mut self, part: Part) -> Result<()> {
-        let own = &mut self.parts[part as usize];
-        let Rows::Some(mut batch) = std::mem::replace(&mut own.rows, Rows::None) else { return Ok(()) };
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let name = name(part, own.number);
-        if let Some((dir, files)) = &self.earlier {
-            let file = files.get(&name).ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
-            let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
-            shard.append(&mut before, 0..shard.rows());
-            for (bags, before) in batch.bags.iter_mut().zip(&before.bags) {
-                bags.ids.iter_mut().zip(&before.ids).for_each(|(id, &before)| *id = before.max(*id));
-            }
-        }
-        self.parts[part as usize].number += 1;
-        let (rows, counts, path, form) = (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
-        self.written()?;
-        let write = move || Ok((ShardFile { name, part, rows, sum: form.write(&path, batch)? }, counts));
-        self.writing = Some(std::thread::spawn(write));
-        Ok(())
-    }
-
-    /// Waits for the file that is being written.
-    fn written(&mut self) -> Result<()> {
-        let Some(writing) = self.writing.take() else { return Ok(()) };
-        let (file, counts) = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.journal.push(&Line::Shard(file.clone(), counts.clone()))?;
-        self.note(file, &counts);
-        Ok(())
-    }
-
-    /// A file is on disk.
-    fn note(&mut self, file: ShardFile, counts: &[ValueCounts]) {
-        let stats = &mut self.parts[file.part as usize].stats;
-        stats.counts.iter_mut().zip(counts).for_each(|(all, new)| *all = all.plus(*new));
-        self.files.push(file);
-    }
-
-    /// Closes what is open.
-    fn finish(mut self) -> Result<Done> {
-        Part::ALL.into_iter().try_for_each(|part| self.close(part))?;
-        self.written()?;
-        let mut files = std::mem::take(&mut self.files);
-        files.sort_by(|a, b| (a.part as usize, &a.name).cmp(&(b.part as usize, &b.name)));
-        let [train, validation, test] = std::mem::take(&mut self.parts);
-        let parts = [train.stats, validation.stats, test.stats];
-        Ok(Done { parts, samples: [train.sample, validation.sample, test.sample], files })
-    }
-}
-
-impl Drop for Shards<'_> {
-    /// After a failure: nothing is being written any more when the directory is looked at again.
-    fn drop(&mut self) {
-        if let Some(writing) = self.writing.take() {
-            // The failure that led here is the one to report.
-            let _ = writing.join();
-        }
-    }
-}
-
-fn name(part: Part, number: usize) -> String {
-    format!("{}-{number:05}.arrow", part.name())
-}
-
-/// Lines that are added one by one; the last may be torn.
-struct Journal {
-    file: File,
-    path: PathBuf,
-}
-
-impl Journal {
-    /// Opens it and reads what it holds.
-    fn open(path: &Path) -> Result<(Self, Vec<Line>)> {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let (mut lines, mut whole) = (Vec::new(), 0);
-        for line in text.split_inclusive('\n') {
-            match serde_json::from_str(line) {
-                Ok(read) if line.ends_with('\n') => lines.push(read),
-                _ => break,
-            }
-            whole += line.len();
-        }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open", path))?;
-        file.set_len(whole as u64).map_err(Error::io("write", path))?;
-        Ok((Journal { file, path: path.to_owned() }, lines))
-    }
-
-    /// The finished files that the journal at `path` names.
-    fn files(path: &Path) -> Result<HashMap<String, ShardFile>> {
-        let (_, lines) = Journal::open(path)?;
-        let files = lines.into_iter().filter_map(|line| match line {
-            Line::Shard(file, _) => Some((file.name.clone(), file)),
-            Line::Done(_) => None,
-        });
-        Ok(files.collect())
-    }
-
-    fn push(&mut self, line: &Line) -> Result<()> {
-        let mut text = serde_json::to_vec(line).expect("plain data");
-        text.push(b'\n');
-        self.file.write_all(&text).map_err(Error::io("write", &self.path))
-    }
-}
-
 fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
 }
@@ -550,7 +294,8 @@ fn remove(dir: &Path) -> Result<()> {
 
 /// Removes a data set, finished or not, and nothing else. The manifest goes first: without it the rest is none.
 fn clear(dir: &Path) -> Result<()> {
-    let ours = |name: &str| name.ends_with(".arrow") || name.ends_with(".partial") || name == ENCODER;
+    let rows = |name: &str| Part::ALL.iter().any(|part| name.strip_prefix(part.name()).is_some_and(|rest| rest.starts_with('-')));
+    let ours = |name: &str| rows(name) && (name.ends_with(".arrow") || name.ends_with(".partial")) || name.starts_with("encoder.");
     if Prepared::is_in(dir) {
         let path = dir.join(MANIFEST);
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;

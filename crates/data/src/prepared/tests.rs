@@ -177,6 +177,10 @@ fn another_directory_is_not_written_over() {
     log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("gone on with");
     let error = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("a finished one");
     assert!(error.to_string().contains("a finished data set"), "{error}");
+    let foreign = tempfile::tempdir().expect("a directory");
+    fs::write(foreign.path().join("mine.arrow"), "x").expect("written");
+    let error = log.prepare(foreign.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("other files");
+    assert!(error.to_string().contains("found other files"), "{error}");
     let few = Limits::of_memory(Some(1 << 20)).expect_err("too little").to_string();
     assert!(few.contains("memory limit: expected at least"), "{few}");
 }
