@@ -129,60 +129,9 @@ pub struct InspectArgs {
     pub output: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-pub struct PrepareArgs {
-    /// Files or a data set directory (or named in the configuration)
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub input: InputArgs,
-    #[command(flatten)]
-    pub label: LabelArgs,
-    /// Configuration or recipe (TOML), of which input, split and schema count
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Directory that relative paths in the configuration start from
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Change one key of the configuration (may be repeated)
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Schema (TOML, as `inspect` writes it)
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
-    /// File of test rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub test: Vec<PathBuf>,
-    /// File of validation rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
-    #[arg(long, value_name = "KIND")]
-    pub split: Option<String>,
-    /// Seed of a random split
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Categorical columns whose conjunction linear parts learn (may be repeated)
-    #[arg(long, value_name = "A,B")]
-    pub cross: Vec<String>,
-    /// Memory that may be used, such as 2GB (default: what the system has free); counts and vocabularies beyond it go to disk
-    #[arg(long, value_name = "SIZE")]
-    pub memory_limit: Option<String>,
-    /// Directory of the data set; an interrupted preparation of the same files in it is gone on with
-    #[arg(long, short, value_name = "DIR", default_value = "prepared")]
-    pub output: PathBuf,
-    /// Replace the data set that the directory holds
-    #[arg(long)]
-    pub overwrite: bool,
-    /// Add the files to the data set in the directory, encoded as its other rows, as rows of this part: train, validation or test
-    #[arg(long, value_name = "PART", conflicts_with_all = [
-        "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
-    ])]
-    pub extend: Option<String>,
-}
-
-#[derive(Debug, Args, Default)]
-pub struct TrainArgs {
+/// Which rows, what their columns mean, and how they are split.
+#[derive(Debug, Args, Default, Clone)]
+pub struct SourceArgs {
     /// Files, a data set directory or a prepared data set (or named in the configuration)
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -190,9 +139,6 @@ pub struct TrainArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
-    /// Configuration or recipe (TOML)
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// Directory that relative paths in the configuration start from
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -214,6 +160,41 @@ pub struct TrainArgs {
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
     #[arg(long, value_name = "A,B")]
     pub cross: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PrepareArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Configuration or recipe (TOML), of which input, split and schema count
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Seed of a random split
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Memory that may be used, such as 2GB (default: what the system has free); counts and vocabularies beyond it go to disk
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Directory of the data set; an interrupted preparation of the same files in it is gone on with
+    #[arg(long, short, value_name = "DIR", default_value = "prepared")]
+    pub output: PathBuf,
+    /// Replace the data set that the directory holds
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Add the files to the data set in the directory, encoded as its other rows, as rows of this part: train, validation or test
+    #[arg(long, value_name = "PART", conflicts_with_all = [
+        "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
+    ])]
+    pub extend: Option<String>,
+}
+
+#[derive(Debug, Args, Default)]
+pub struct TrainArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Configuration or recipe (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Kind of model (see `dlrm models`; default: dlrm)
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
@@ -252,40 +233,17 @@ pub struct TrainArgs {
 
 #[derive(Debug, Args)]
 pub struct CompareArgs {
-    /// Files or a data set directory (or named in the configuration)
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Kinds of models (see `dlrm models`), comma-separated
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     pub models: Vec<String>,
     /// Seeds per model
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
-    #[command(flatten)]
-    pub input: InputArgs,
-    #[command(flatten)]
-    pub label: LabelArgs,
     /// Configuration or recipe; several: one model each, on the same input, split and schema
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
-    /// Directory that relative paths in the configuration start from
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Change one key of every configuration (may be repeated)
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Schema (TOML, as `inspect` writes it)
-    #[arg(long, value_name = "FILE")]
-    pub schema: Option<PathBuf>,
-    /// File of test rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub test: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
-    #[arg(long, value_name = "KIND")]
-    pub split: Option<String>,
-    /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
-    #[arg(long, value_name = "A,B")]
-    pub cross: Vec<String>,
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,

@@ -64,20 +64,7 @@ fn save(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
 /// The common configuration, what was noticed while it was made, and the models.
 fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), Failure> {
     let configure = |config: Option<&PathBuf>| {
-        train::fresh(&TrainArgs {
-            paths: args.paths.clone(),
-            input: args.input.clone(),
-            label: args.label.clone(),
-            config: config.cloned(),
-            data_dir: args.data_dir.clone(),
-            set: args.set.clone(),
-            schema: args.schema.clone(),
-            test: args.test.clone(),
-            split: args.split.clone(),
-            cross: args.cross.clone(),
-            epochs: args.epochs,
-            ..TrainArgs::default()
-        })
+        train::fresh(&TrainArgs { source: args.source.clone(), config: config.cloned(), epochs: args.epochs, ..TrainArgs::default() })
     };
     let (base, notes) = configure(args.config.first())?;
     let mut entries = Vec::new();

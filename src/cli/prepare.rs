@@ -37,21 +37,8 @@ pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let (config, notes) = train::fresh(&TrainArgs {
-        paths: args.paths.clone(),
-        input: args.input.clone(),
-        label: args.label.clone(),
-        config: args.config.clone(),
-        data_dir: args.data_dir.clone(),
-        set: args.set.clone(),
-        schema: args.schema.clone(),
-        test: args.test.clone(),
-        validation: args.validation.clone(),
-        split: args.split.clone(),
-        seed: args.seed,
-        cross: args.cross.clone(),
-        ..TrainArgs::default()
-    })?;
+    let (config, notes) =
+        train::fresh(&TrainArgs { source: args.source.clone(), config: args.config.clone(), seed: args.seed, ..TrainArgs::default() })?;
     if let Some(dir) = &config.data.prepared {
         let message = format!("expected raw files, found the prepared data set {}", dir.display());
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
@@ -97,8 +84,8 @@ fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared
     let old = Prepared::open(&args.output)?;
     let settings = &old.manifest().settings;
     // The same format, but the paths are others.
-    let input = inputs::apply(&args.input, &args.paths, settings.input.clone())?.resolve()?;
-    let most = args.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
+    let input = inputs::apply(&args.source.input, &args.source.paths, settings.input.clone())?.resolve()?;
+    let most = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
     let made = prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))
         .map_err(|e| failure(e, Failed::Extending))?;
     let read = input.byte_len()?;

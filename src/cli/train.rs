@@ -77,42 +77,42 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 /// The configuration of a new run: file, then flags, then what they leave open.
 pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     let mut config = match &args.config {
-        Some(path) => RunConfig::read(path, &args.set)?,
-        None => RunConfig::load("", "the configuration", &args.set)?,
+        Some(path) => RunConfig::read(path, &args.source.set)?,
+        None => RunConfig::load("", "the configuration", &args.source.set)?,
     };
-    if let Some(dir) = &args.data_dir {
+    if let Some(dir) = &args.source.data_dir {
         let lists = [&mut config.input.paths, &mut config.data.validation, &mut config.data.test];
         lists.into_iter().flatten().for_each(|path| *path = dir.join(&*path));
     }
     apply_flags(args, &mut config)?;
-    let paths = if args.paths.is_empty() { &config.input.paths } else { &args.paths };
+    let paths = if args.source.paths.is_empty() { &config.input.paths } else { &args.source.paths };
     if let [dir] = &paths[..]
         && Prepared::is_in(dir)
     {
         let dir = dir.clone();
         return prepared(args, config, &dir);
     }
-    config.input = inputs::apply(&args.input, &args.paths, config.input)?.resolve()?;
-    if config.input.format == Format::Criteo && args.split.is_none() && config.data.split == Split::default() {
+    config.input = inputs::apply(&args.source.input, &args.source.paths, config.input)?.resolve()?;
+    if config.input.format == Format::Criteo && args.source.split.is_none() && config.data.split == Split::default() {
         // Criteo's rows are in the order of time; a random split would leak the future.
         config.data.split = Split::Order { validation: 0.1, test: 0.1 };
     }
     let mut notes = Vec::new();
-    let mut schema = match (&args.schema, config.schema.take()) {
+    let mut schema = match (&args.source.schema, config.schema.take()) {
         (Some(path), _) => {
             let text = fs::read_to_string(path).map_err(io("read", path))?;
             Schema::from_toml(&text, &path.display().to_string())?
         }
         (None, Some(schema)) => schema,
         (None, None) => {
-            let (schema, warnings) = inputs::schema(&config.input, &args.label)?;
+            let (schema, warnings) = inputs::schema(&config.input, &args.source.label)?;
             notes = warnings;
             without_fold(schema, &config.data.split)?
         }
     };
-    inputs::apply_label(&mut schema, &args.label)?;
+    inputs::apply_label(&mut schema, &args.source.label)?;
     let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
-    schema.crosses.extend(args.cross.iter().map(|cross| Cross::of(columns(cross))));
+    schema.crosses.extend(args.source.cross.iter().map(|cross| Cross::of(columns(cross))));
     if matches!(&config.data.split, Split::Time { .. }) && schema.time.is_none() {
         return Err(Failure::usage(
             "--split time: expected a `time` column in the schema, found none",
@@ -131,13 +131,13 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
 
 /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and split.
 fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunConfig, Vec<String>), Failure> {
-    let label = [args.label.label.is_some(), args.label.label_rule.is_some(), !args.label.positive.is_empty()];
+    let label = [args.source.label.label.is_some(), args.source.label.label_rule.is_some(), !args.source.label.positive.is_empty()];
     let given = [
-        ("--schema", args.schema.is_some()),
-        ("--split", args.split.is_some()),
-        ("--test", !args.test.is_empty()),
-        ("--validation", !args.validation.is_empty()),
-        ("--cross", !args.cross.is_empty()),
+        ("--schema", args.source.schema.is_some()),
+        ("--split", args.source.split.is_some()),
+        ("--test", !args.source.test.is_empty()),
+        ("--validation", !args.source.validation.is_empty()),
+        ("--cross", !args.source.cross.is_empty()),
         ("--label, --label-rule or --positive", label.contains(&true)),
     ];
     if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
@@ -166,7 +166,7 @@ fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema, Failure> {
 }
 
 fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> {
-    if let Some(kind) = &args.split {
+    if let Some(kind) = &args.source.split {
         let (validation, test, seed) = (0.1, 0.1, args.seed.unwrap_or(0));
         config.data.split = match kind.as_str() {
             "random" => Split::Random { validation, test, seed },
@@ -190,18 +190,18 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
     train.epochs = args.epochs.unwrap_or(train.epochs);
     train.batch_size = args.batch_size.unwrap_or(train.batch_size);
     train.seed = args.seed.unwrap_or(train.seed);
-    data.max_bad_rows = args.input.max_bad_rows.unwrap_or(data.max_bad_rows);
+    data.max_bad_rows = args.source.input.max_bad_rows.unwrap_or(data.max_bad_rows);
     if args.stream {
         data.residence = Residence::Stream;
     }
     if args.no_baseline {
         data.baseline = Baseline::Mean;
     }
-    if !args.test.is_empty() {
-        data.test.clone_from(&args.test);
+    if !args.source.test.is_empty() {
+        data.test.clone_from(&args.source.test);
     }
-    if !args.validation.is_empty() {
-        data.validation.clone_from(&args.validation);
+    if !args.source.validation.is_empty() {
+        data.validation.clone_from(&args.source.validation);
     }
     Ok(())
 }
@@ -221,7 +221,7 @@ pub fn model_of_kind(kind: &str, flag: &str) -> Result<ModelConfig, Failure> {
 /// The configuration of the run being resumed; its paths may have moved.
 fn resumed(args: &TrainArgs, out: &Path) -> Result<RunConfig, Failure> {
     let mut config = job::stored_config(out)?;
-    match (&args.paths[..], &mut config.data.prepared) {
+    match (&args.source.paths[..], &mut config.data.prepared) {
         ([], _) => {}
         ([dir, ..], Some(prepared)) => prepared.clone_from(dir),
         (paths, None) => config.input.paths = paths.to_vec(),

@@ -202,6 +202,15 @@ impl Batch {
         self.labels.is_empty()
     }
 
+    /// Whether rows of `other` can be appended without loss: features, weights and groups are there in both or in neither.
+    pub fn has_form_of(&self, other: &Batch) -> bool {
+        let bags = |a: &Bags, b: &Bags| a.weights.is_some() == b.weights.is_some();
+        self.bags.len() == other.bags.len()
+            && self.bags.iter().zip(&other.bags).all(|(a, b)| bags(a, b))
+            && self.weights.is_some() == other.weights.is_some()
+            && self.groups.is_some() == other.groups.is_some()
+    }
+
     /// Appends row `b` of `other`, which has the same layout.
     pub fn push_row_of(&mut self, other: &Batch, b: usize) {
         for (to, from) in self.bags.iter_mut().zip(&other.bags) {

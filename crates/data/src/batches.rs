@@ -176,7 +176,7 @@ impl BatchSource for Prefetch {
         };
         let used = std::mem::replace(out, batch?);
         // A worker that has ended needs no more memory. A batch of another layout (the first) is not recycled.
-        if used.bags.len() == out.bags.len() {
+        if used.has_form_of(out) {
             let _ = self.empty.try_send(used);
         } else {
             let mut fresh = out.clone();
@@ -197,5 +197,33 @@ impl Drop for Prefetch {
             // A panic of the worker has already been reported by its own thread.
             let _ = worker.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recycled_batches_keep_their_weights() {
+        let layout = Layout { dense: vec!["x".into()], sample_weights: true, groups: true, ..Layout::default() };
+        let n = 40;
+        let numbers: Vec<f32> = (0..n).map(|i| i as f32).collect();
+        let rows = Batch {
+            dense: numbers.clone(),
+            bags: Vec::new(),
+            labels: vec![0.0; n],
+            weights: Some(numbers),
+            groups: Some((0..n as u64).collect()),
+        };
+        let mut batches = Prefetch::new(Box::new(MemoryBatches::new(Arc::new(rows), 3, 1, 0, 0)), &layout);
+        // As the trainer begins: a batch that has no form yet.
+        let (mut out, mut seen) = (Batch::default(), 0);
+        while batches.next_batch(&mut out).expect("a batch") {
+            assert_eq!(out.weights.as_deref(), Some(&out.dense[..]));
+            assert_eq!(out.groups.as_ref().map(Vec::len), Some(out.len()));
+            seen += out.len();
+        }
+        assert_eq!(seen, n);
     }
 }

@@ -22,6 +22,7 @@ use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,6 +124,7 @@ const CONFIG: &str = "config.toml";
 const ENCODER: &str = "encoder.json";
 const ROWS: &str = "rows.txt";
 const CACHE: &str = "rows.cache";
+const LOCK: &str = ".lock";
 
 impl Job {
     /// Does the run.
@@ -134,6 +136,7 @@ impl Job {
         let schema = self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
         self.check_out()?;
+        let _lock = self.out.as_deref().map(lock).transpose()?;
         let mut clock = Clock::new();
         observer.stage("fitting the encoder");
         let fitted = source.fit(schema)?;
@@ -391,6 +394,20 @@ impl Job {
         }
         let isa = self.isa.level().name().to_owned();
         Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|l| l.to_bits()).collect() })
+    }
+}
+
+/// Makes sure that this run is the only one in `out`, as long as what is returned lives.
+fn lock(out: &Path) -> Result<File> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
+            Err(error.with_hint("wait for its end, or give another directory with -o"))
+        }
+        // A file system without locks is none that two runs share by chance.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 

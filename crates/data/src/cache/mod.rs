@@ -89,6 +89,9 @@ impl Cache {
     }
 }
 
+/// Rows of a block, at most.
+const MOST_ROWS: usize = 1 << 13;
+
 /// Rows of the input, written aside on their way.
 struct Kept {
     cache: Cache,
@@ -103,7 +106,12 @@ impl RowStream for Kept {
         let Some(mut writer) = self.writer.take() else { return Ok(rows) };
         let written = match rows {
             0 => writer.finish(),
-            _ => writer.push(batch, before..batch.len()).map(|()| self.writer = Some(writer)),
+            _ => {
+                // A window of the shuffle comes at once; blocks of it cost little memory when they are read back.
+                let starts = (before..batch.len()).step_by(MOST_ROWS);
+                let mut blocks = starts.map(|start| start..batch.len().min(start + MOST_ROWS));
+                blocks.try_for_each(|rows| writer.push(batch, rows)).map(|()| self.writer = Some(writer))
+            }
         };
         if let Err(error) = written {
             self.cache.give_up(&error);

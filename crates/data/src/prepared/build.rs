@@ -18,7 +18,7 @@ use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -72,6 +72,7 @@ impl Preparation<'_> {
     /// As reading and the file system; a directory that holds something else; too little memory; [`Error::Interrupted`].
     pub fn run(&self, dir: &Path, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
         let work = self.begin(dir)?;
+        let _lock = lock(&work)?;
         let fit = self.fit(&work, observer)?;
         let rounds = rounds(&work, &fit.sizes, self.limits.vocabularies)?;
         let mut done = None;
@@ -204,6 +205,20 @@ impl Preparation<'_> {
         journal.push(&Line::Done(Box::new(done.clone())))?;
         before.map_or(Ok(()), |before| remove(&before))?;
         Ok(done)
+    }
+}
+
+/// Makes sure that nobody else works here, as long as what is returned lives.
+fn lock(work: &Path) -> Result<File> {
+    let path = work.join(KEY);
+    let file = File::open(&path).map_err(Error::io("open", &path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let error = Error::input(work.display().to_string(), "nobody at work in this directory", "another preparation");
+            Err(error.with_hint("wait for its end, or give another directory with -o"))
+        }
+        // A file system without locks is none that two preparations share by chance.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
