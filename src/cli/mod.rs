@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod compare;
 mod demo;
+mod doctor;
 mod evaluate;
 mod failure;
 mod inputs;
