@@ -20,7 +20,7 @@ const FEWEST: f64 = 10.0;
 /// Share of unseen values beyond what chance explains from which on it is worth saying.
 const NEW_VALUES: f64 = 0.02;
 /// Share of unseen values from which on their row of the table should be trained.
-const OFTEN_UNSEEN: f64 = 0.05;
+const OFTEN_UNSEEN: f64 = 0.1;
 
 /// A column in one part beside the training rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -17,9 +17,15 @@ impl Diagnosis {
         let mut out = "\nFindings, what to fix first\n".to_owned();
         let mut number = 0;
         for group in self.findings.chunk_by(|a, b| (a.severity, a.kind) == (b.severity, b.kind)) {
+            let mut before: Option<&Finding> = None;
             for finding in &group[..SHOWN.min(group.len())] {
                 number += 1;
                 push_finding(&mut out, number, finding, width);
+                // What holds for several is said once.
+                if before.is_none_or(|before| (&before.why, &before.fix) != (&finding.why, &finding.fix)) {
+                    push_advice(&mut out, finding, width);
+                }
+                before = Some(finding);
             }
             if group.len() > SHOWN {
                 let names: Vec<&str> = group[SHOWN..].iter().filter_map(|finding| finding.column.as_deref()).collect();
@@ -63,6 +69,9 @@ impl Diagnosis {
 fn push_finding(out: &mut String, number: usize, finding: &Finding, width: usize) {
     let about = finding.column.as_ref().map_or(String::new(), |column| format!("{}: ", clip(column, LONGEST_NAME)));
     push_wrapped(out, &format!("{number}. {}  {about}{}", finding.severity.title(), finding.found), (2, 6), width);
+}
+
+fn push_advice(out: &mut String, finding: &Finding, width: usize) {
     for (head, text) in [("why: ", &finding.why), ("do:  ", &finding.fix)] {
         if !text.is_empty() {
             push_wrapped(out, &format!("{head}{text}"), (6, 11), width);

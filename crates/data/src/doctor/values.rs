@@ -133,13 +133,14 @@ impl Values {
             return None;
         }
         let (mut unseen, mut once, mut variance) = (0.0, 0.0, 0.0);
+        let rare = 10.0 * (1.0 + m / n);
         for (counts, weight) in self.seen.weighted() {
             match counts[Part::Train as usize] {
                 0 => {
-                    // Rows of one value come together, or not at all.
-                    let rows = weight * f64::from(counts[part as usize]);
-                    unseen += rows;
-                    variance += (rows / m).powi(2);
+                    let rows = f64::from(counts[part as usize]);
+                    unseen += weight * rows;
+                    // Rows of one value come together; were the parts alike, a value that training lacks would be rare here too.
+                    variance += (weight * rows.min(rare) / m).powi(2);
                 }
                 1 => {
                     once += weight;
