@@ -33,7 +33,7 @@ pub struct Cli {
 pub enum Command {
     /// Train on simulated clicks whose best possible result is known; needs no data
     Demo(DemoArgs),
-    /// Profile the columns of a file and write the schema that training would infer
+    /// Say what is wrong with data (leaks, repeated rows, drift) and what training will take; write the schema it would infer
     Inspect(InspectArgs),
     /// Encode raw files once, in bounded memory, into a data set that training maps
     Prepare(Box<PrepareArgs>),
@@ -124,6 +124,18 @@ pub struct InspectArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
+    /// File of test rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// File of validation rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub validation: Vec<PathBuf>,
+    /// Split to be checked: random, order (rows are in time order) or time (the column of moments)
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
+    /// Do not train for a moment to tell the time of an epoch
+    #[arg(long)]
+    pub no_estimate: bool,
     /// Where to write the inferred schema (TOML)
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

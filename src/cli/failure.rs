@@ -16,7 +16,7 @@ pub const DIVERGED: u8 = 6;
 pub const INTERRUPTED: u8 = 130;
 
 /// Why the command ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Failure {
     /// Exit code.
     pub code: u8,

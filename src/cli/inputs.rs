@@ -8,6 +8,7 @@ use dlrm::data::readers::{Format, Header, Input, Quote, Trim, default_schema};
 use dlrm::data::row::RowSource;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Label, Schema};
+use dlrm::data::split::Split;
 use std::path::PathBuf;
 
 /// Applies the flags to an input.
@@ -118,6 +119,41 @@ pub fn schema(input: &Input, label: &LabelArgs) -> Result<(Schema, Vec<String>),
     let own = profile.columns.iter().flat_map(|c| c.warnings.iter().map(move |w| format!("column \"{}\": {w}", c.name)));
     let warnings = profile.warnings.iter().cloned().chain(own).collect();
     Ok((inferred(&profile, label)?, warnings))
+}
+
+/// The split of that name, with a tenth of the rows each to validate and to test.
+pub fn split(kind: &str, seed: u64) -> Result<Split, Failure> {
+    let (validation, test) = (0.1, 0.1);
+    match kind {
+        "random" => Ok(Split::Random { validation, test, seed }),
+        "order" => Ok(Split::Order { validation, test }),
+        "time" => Ok(Split::Time { validation, test }),
+        "last-day" => Ok(Split::LastDay { days: None }),
+        other => {
+            let message = format!("--split: expected random, order, time or last-day, found \"{other}\"");
+            Err(Failure::usage(message, "given folds are set in the configuration: --set data.split.kind=column"))
+        }
+    }
+}
+
+/// How an input is split where nothing is said.
+pub fn usual_split(input: &Input) -> Split {
+    match input.format {
+        // Criteo's rows are in the order of time; a random split would leak the future.
+        Format::Criteo => Split::Order { validation: 0.1, test: 0.1 },
+        _ => Split::default(),
+    }
+}
+
+/// A split by time needs a column that tells it.
+pub fn check_time(split: &Split, schema: &Schema) -> Result<(), Failure> {
+    if matches!(split, Split::Time { .. }) && schema.time.is_none() {
+        return Err(Failure::usage(
+            "--split time: expected a `time` column in the schema, found none",
+            "set `time` in the schema, or use --split order",
+        ));
+    }
+    Ok(())
 }
 
 /// One pass over `source`, the rows of `input`.

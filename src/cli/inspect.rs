@@ -1,8 +1,12 @@
 //! `dlrm inspect`.
 use super::args::InspectArgs;
+use super::doctor::{self, Examined};
 use super::failure::{Failure, io};
 use super::{Session, inputs, output};
+use dlrm::data::doctor::SampledRows;
+use dlrm::data::profile::Profile;
 use dlrm::data::readers::{Format, Input, default_schema};
+use dlrm::data::schema::Schema;
 
 /// Width of the table where standard output is no terminal that says its own.
 const WIDTH: usize = 120;
@@ -16,7 +20,9 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
         options.label = Some(schema.label.column.clone());
     }
-    let profile = inputs::profile(&input, &mut *source, &options)?;
+    let mut sampled = SampledRows::new(&mut *source);
+    let profile = inputs::profile(&input, &mut sampled, &options)?;
+    let sample = sampled.into_sample();
     output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
     if let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) {
         let found = format!("{}: expected at most {most} malformed rows, found {}", input.paths[0].display(), profile.bad_rows);
@@ -32,22 +38,49 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
         }
         None => inputs::inferred(&profile, &args.label),
     };
+    let examined = schema.as_ref().ok().map(|schema| doctor::examine(session, args, &input, schema, (&profile, &sample))).transpose()?;
     if let Some(path) = &args.output {
-        let text = match &schema {
-            Ok(schema) => profile.annotate(schema),
-            Err(_) => return schema.map(drop),
-        };
-        std::fs::write(path, text).map_err(io("write", path))?;
+        let schema = schema.as_ref().map_err(Failure::clone)?;
+        let comments = examined.as_ref().map_or_else(Vec::new, |examined| examined.diagnosis.comments());
+        std::fs::write(path, profile.annotate_with(schema, &comments)).map_err(io("write", path))?;
     }
     if session.json {
-        let value = serde_json::json!({"profile": profile, "schema": schema.ok()});
-        return output::print(&format!("{value}\n"));
+        return output::print(&format!("{}\n", json(&profile, schema.ok(), examined.as_ref())));
     }
-    let mut text = profile.table(WIDTH);
+    let mut text = match (&schema, &examined) {
+        (Ok(schema), Some(examined)) => report(&profile, schema, examined),
+        _ => profile.table(WIDTH),
+    };
     match (&args.output, schema) {
         (Some(path), _) => text.push_str(&format!("\nschema written to {0}; edit it and train with --schema {0}\n", path.display())),
         (None, Ok(_)) => text.push_str("\nwrite the inferred schema with -o schema.toml\n"),
         (None, Err(_)) => text.push_str("\nno schema yet: name the label with --label (and --label-rule or --positive)\n"),
     }
     output::print(&text)
+}
+
+/// For people, the most important first.
+fn report(profile: &Profile, schema: &Schema, examined: &Examined) -> String {
+    let diagnosis = &examined.diagnosis;
+    [
+        profile.headline(),
+        diagnosis.findings_text(WIDTH),
+        "\n".to_owned(),
+        profile.facts(WIDTH),
+        diagnosis.parts_text(schema.label.task),
+        diagnosis.tables_text(),
+        examined.forecast_text(),
+        profile.suggestions(WIDTH),
+    ]
+    .concat()
+}
+
+/// For machines. Keys stay what they are.
+fn json(profile: &Profile, schema: Option<Schema>, examined: Option<&Examined>) -> serde_json::Value {
+    serde_json::json!({
+        "profile": profile,
+        "schema": schema,
+        "doctor": examined.map(|examined| &examined.diagnosis),
+        "forecast": examined.map(Examined::forecast),
+    })
 }

@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod counter;
 mod demo;
+mod doctor;
 mod evaluate;
 mod failure;
 mod generate;

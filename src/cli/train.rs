@@ -6,7 +6,7 @@ use super::{Session, inputs, output};
 use dlrm::data::dataset::Sources;
 use dlrm::data::error::nearest;
 use dlrm::data::prepared::{Prepared, Settings};
-use dlrm::data::readers::{Format, Input};
+use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Cross, Schema};
 use dlrm::data::source::DataSource;
@@ -93,9 +93,8 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         return prepared(args, config, &dir);
     }
     config.input = inputs::apply(&args.source.input, &args.source.paths, config.input)?.resolve()?;
-    if config.input.format == Format::Criteo && args.source.split.is_none() && config.data.split == Split::default() {
-        // Criteo's rows are in the order of time; a random split would leak the future.
-        config.data.split = Split::Order { validation: 0.1, test: 0.1 };
+    if args.source.split.is_none() && config.data.split == Split::default() {
+        config.data.split = inputs::usual_split(&config.input);
     }
     let mut notes = Vec::new();
     let mut schema = match (&args.source.schema, config.schema.take()) {
@@ -113,12 +112,7 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     inputs::apply_label(&mut schema, &args.source.label)?;
     let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
     schema.crosses.extend(args.source.cross.iter().map(|cross| Cross::of(columns(cross))));
-    if matches!(&config.data.split, Split::Time { .. }) && schema.time.is_none() {
-        return Err(Failure::usage(
-            "--split time: expected a `time` column in the schema, found none",
-            "set `time` in the schema, or use --split order",
-        ));
-    }
+    inputs::check_time(&config.data.split, &schema)?;
     if !matches!(&config.data.split, Split::Time { .. }) {
         // Only a split by time reads it, and a missing time is then no reason to refuse a row.
         schema.time = None;
@@ -167,17 +161,7 @@ fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema, Failure> {
 
 fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> {
     if let Some(kind) = &args.source.split {
-        let (validation, test, seed) = (0.1, 0.1, args.seed.unwrap_or(0));
-        config.data.split = match kind.as_str() {
-            "random" => Split::Random { validation, test, seed },
-            "order" => Split::Order { validation, test },
-            "time" => Split::Time { validation, test },
-            "last-day" => Split::LastDay { days: None },
-            other => {
-                let message = format!("--split: expected random, order, time or last-day, found \"{other}\"");
-                return Err(Failure::usage(message, "given folds are set in the configuration: --set data.split.kind=column"));
-            }
-        };
+        config.data.split = inputs::split(kind, args.seed.unwrap_or(0))?;
     } else if let (Split::Random { seed, .. }, Some(given)) = (&mut config.data.split, args.seed) {
         *seed = given;
     }

@@ -12,6 +12,7 @@
 //! * [`prepared`]: encoded rows on disk, made once, trained from often.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
+//! * [`doctor`]: a second pass: leaks, shared rows, drift, and what training will take.
 //! * [`generate`]: synthetic data whose optimum is known.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod batches;
 pub mod cache;
 pub mod dataset;
 pub mod dense;
+pub mod doctor;
 pub mod encoder;
 pub mod error;
 pub mod fit;

@@ -1,6 +1,7 @@
 //! What a run will need, known before it starts.
 use crate::config::{Residence, RunConfig};
 use crate::error::{Error, Result};
+use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_nn::{Builder, DenseOptimizer, LINEAR};
 use serde::Serialize;
@@ -30,6 +31,17 @@ pub struct Plan {
     pub disk_bytes: u64,
 }
 
+/// What a plan must know of the data.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The shape of encoded rows.
+    pub layout: &'a Layout,
+    /// Rows of (train, validation, test).
+    pub rows: [u64; 3],
+    /// Bytes of the encoded rows in memory.
+    pub encoded_bytes: u64,
+}
+
 impl Plan {
     /// The plan of a run whose encoder is fitted.
     ///
@@ -37,7 +49,16 @@ impl Plan {
     /// If the model does not fit the data.
     pub fn new(config: &RunConfig, fitted: &Fitted) -> Result<Self> {
         let layout = fitted.encoder.layout();
-        let mut builder = Builder::new(&layout);
+        Plan::of(config, Expected { layout: &layout, rows: fitted.rows, encoded_bytes: fitted.encoded_bytes() })
+    }
+
+    /// The plan of a run on data of which this is known or predicted.
+    ///
+    /// # Errors
+    /// If the model does not fit the data.
+    pub fn of(config: &RunConfig, expected: Expected<'_>) -> Result<Self> {
+        let rows = expected.rows;
+        let mut builder = Builder::new(expected.layout);
         config.model.build(&mut builder)?;
         let (dense, in_tables) = builder.count();
         let linear = config.train.linear_optimizer.unwrap_or(config.train.table_optimizer);
@@ -51,20 +72,20 @@ impl Plan {
         let kept = match config.data.residence {
             Residence::Memory => 1.0,
             // Validation and test rows are kept all the same.
-            Residence::Stream => (fitted.rows[1] + fitted.rows[2]) as f64 / fitted.rows.iter().sum::<u64>() as f64,
+            Residence::Stream => (rows[1] + rows[2]) as f64 / rows.iter().sum::<u64>() as f64,
         };
         let per_positive = config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
-        let epoch_rows = fitted.rows[0] * (1 + per_positive);
+        let epoch_rows = rows[0] * (1 + per_positive);
         // The order of an epoch, and what each user took.
-        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * fitted.rows[0]) } else { 0 };
+        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[0]) } else { 0 };
         Ok(Plan {
-            rows: fitted.rows,
+            rows,
             epoch_rows,
             linear: builder.has_linear_part(),
             tables: builder.tables().map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect(),
             dense_parameters: dense,
             table_parameters: in_tables,
-            data_bytes: (fitted.encoded_bytes() as f64 * kept) as u64 + drawn_bytes,
+            data_bytes: (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes,
             // Weight matrices are kept in two packed forms besides.
             weight_bytes: 4 * (3 * dense + in_tables) as u64,
             training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,

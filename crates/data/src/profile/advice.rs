@@ -2,14 +2,11 @@
 use super::column::ColumnProfile;
 use super::counts::EXACT_DISTINCT;
 use super::kind::Kind;
-use super::leak::LeakTest;
+use super::leak::Leak;
 use super::schema;
 use super::text::{count, percent};
 use crate::error::quoted;
 use crate::schema::{Encoding, Transform};
-
-/// AUC of a single column above which it looks like a leak.
-const LEAK: f64 = 0.99;
 
 /// What one could do with a column.
 pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec<String> {
@@ -76,7 +73,7 @@ fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<Str
 }
 
 /// Why a column is left out of the inferred schema, if it is.
-pub(super) fn left_out(column: &ColumnProfile) -> Option<String> {
+pub(crate) fn left_out(column: &ColumnProfile) -> Option<String> {
     match column.kind {
         Kind::Constant => Some(format!("constant ({}): left out", quoted(column.examples.first().map_or("", String::as_str)))),
         Kind::Empty => Some("empty: left out".to_owned()),
@@ -91,14 +88,14 @@ fn about(column: &ColumnProfile) -> String {
     format!("{about}{}", count(column.distinct))
 }
 
-/// Whether a column gives the label away; `tested` says what of it was tested.
-pub(super) fn leak(test: &LeakTest, label: &str, tested: &str) -> Option<String> {
-    if test.equals_label() {
-        return Some(format!("looks like a leak: equal to the label \"{label}\" in every row"));
+/// How warnings of leaks begin.
+pub(crate) const LEAK: &str = "looks like a leak: ";
+
+/// How a column gives the label away; `tested` says what of it was tested.
+pub(super) fn leak(leak: &Leak, label: &str, tested: &str) -> String {
+    match leak {
+        Leak::EqualsLabel => format!("{LEAK}equal to the label \"{label}\" in every row"),
+        Leak::Missing { auc } => format!("{LEAK}whether it is missing gives {tested} away (AUC {auc:.4})"),
+        Leak::Values { auc } => format!("{LEAK}alone it predicts {tested} with an AUC of {auc:.4}"),
     }
-    if let Some(auc) = test.missing_auc().filter(|auc| *auc > LEAK) {
-        return Some(format!("looks like a leak: whether it is missing gives {tested} away (AUC {auc:.4})"));
-    }
-    let auc = test.auc().filter(|auc| *auc > LEAK)?;
-    Some(format!("looks like a leak: alone it predicts {tested} with an AUC of {auc:.4}"))
 }

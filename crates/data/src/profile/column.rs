@@ -1,6 +1,7 @@
 //! Everything that is gathered of one column, row by row.
 use super::counts::{Precision, ValueCounts};
 use super::kind::{self, Kind};
+use super::leak::Leak;
 use super::moments::{Moments, Numbers};
 use super::names::Hint;
 use super::text::count;
@@ -58,6 +59,8 @@ pub struct ColumnProfile {
     pub head_share: f64,
     /// Share of the non-missing rows that hold one of the ten most frequent values.
     pub top10_share: f64,
+    /// Share of the non-missing rows that hold one of the hundred most frequent values.
+    pub top100_share: f64,
     /// Share of the distinct values that occur once.
     pub singleton_share: f64,
     /// Summary of a column of numbers.
@@ -68,6 +71,8 @@ pub struct ColumnProfile {
     pub examples: Vec<String>,
     /// AUC of this column alone for a binary label (of ratings: for whether they are above the median), judged on other rows than it was learned on.
     pub auc: Option<f64>,
+    /// How it gives the label away, if it does.
+    pub leak: Option<Leak>,
     /// What one could do.
     pub suggestions: Vec<String>,
     /// What is wrong.
@@ -214,7 +219,7 @@ impl ColumnStats {
         };
         let multi = self.tokens.verdict(distinct);
         let kind = kind::infer(&evidence, multi.as_ref().map(|(multi, _)| multi));
-        let (head_share, top10_share) = self.counts.head_shares();
+        let [head_share, top10_share, top100_share] = self.counts.head_shares();
         ColumnProfile {
             name: name.to_owned(),
             tokens: multi.map(|(_, tokens)| tokens).filter(|_| matches!(kind, Kind::MultiValued { .. })),
@@ -226,10 +231,12 @@ impl ColumnStats {
             precision,
             head_share,
             top10_share,
+            top100_share,
             singleton_share: self.counts.singleton_share(),
             numbers,
             examples: self.examples.iter().map(|(_, text)| text.clone()).collect(),
             auc,
+            leak: None,
             suggestions: Vec::new(),
             warnings: Vec::new(),
         }

@@ -10,13 +10,13 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// Distinct values up to which every count is kept.
 pub(super) const EXACT_COUNTS: usize = 100_000;
 /// Distinct values up to which the number of them is exact.
-pub(super) const EXACT_DISTINCT: usize = 1_000_000;
+pub(crate) const EXACT_DISTINCT: usize = 1_000_000;
 /// Counters of Misra-Gries: a count is too low by at most 1 / (this + 1) of all rows.
 const HEAVY: usize = 1024;
 
 /// Passes on a key that is a good hash already.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Identity(u64);
+pub(crate) struct Identity(u64);
 
 impl Hasher for Identity {
     fn finish(&self) -> u64 {
@@ -33,7 +33,7 @@ impl Hasher for Identity {
 }
 
 /// A map from hashes of values.
-pub(super) type HashOf<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
+pub(crate) type HashOf<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
 type Hashes = HashSet<u64, BuildHasherDefault<Identity>>;
 
 /// Whether a count was counted or estimated.
@@ -204,13 +204,13 @@ impl ValueCounts {
         }
     }
 
-    /// Shares of the rows that hold the most frequent value, and one of the ten most frequent.
-    pub fn head_shares(&self) -> (f64, f64) {
+    /// Shares of the rows that hold the most frequent value, one of the ten, and one of the hundred most frequent.
+    pub fn head_shares(&self) -> [f64; 3] {
         let counts = self.many.as_deref().map_or(&self.counts, |many| &many.heavy.counts);
         let mut top: Vec<u64> = counts.values().copied().collect();
         top.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
         let share = |k: usize| top.iter().take(k).sum::<u64>() as f64 / self.total.max(1) as f64;
-        (share(1), share(10))
+        [1, 10, 100].map(share)
     }
 
     /// Share of the distinct values that occur once.
@@ -243,7 +243,7 @@ mod tests {
         (0..1000u64).for_each(|i| counts.add(hash(i * i % 100)));
         assert_eq!(counts.distinct(), (22, Precision::Exact));
         // Squares modulo 100 end in 00 and 25 for ten of a hundred numbers each.
-        assert_eq!(counts.head_shares().0, 0.1);
+        assert_eq!(counts.head_shares(), [0.1, 0.52, 1.0]);
         assert_eq!(counts.singleton_share(), 0.0);
     }
 
@@ -266,9 +266,9 @@ mod tests {
         let (distinct, precision) = counts.distinct();
         assert_eq!(precision, Precision::Estimate);
         assert!((distinct as f64 / 1.5e6 - 1.0).abs() < 0.02, "{distinct}");
-        let (top, ten) = counts.head_shares();
+        let [top, ten, hundred] = counts.head_shares();
         let exact = 750_002.0 / 2_550_000.0;
-        assert!((top - exact).abs() < 0.002 && ten >= top, "{top} {exact}");
+        assert!((top - exact).abs() < 0.002 && ten >= top && hundred >= ten, "{top} {exact}");
         assert!((counts.singleton_share() - 0.8).abs() < 0.01, "{}", counts.singleton_share());
     }
 

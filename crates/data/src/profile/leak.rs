@@ -1,11 +1,15 @@
 //! How well one column alone predicts a binary label.
 //!
 //! Rates of the label per value are learned on one half of the rows and judged on the other: on its own rows,
-//! a column of values that occur once would predict everything.
+//! a column of values that occur once would predict everything. Of a column with more distinct values than
+//! [`MOST_VALUES`] a uniform sample of them is looked at, chosen by their hashes.
 use super::counts::HashOf;
+use serde::{Deserialize, Serialize};
 
 /// Distinct values up to which each has its own rate.
 const MOST_VALUES: usize = 10_000;
+/// AUC of a single column above which it looks like a leak.
+const LEAK: f64 = 0.99;
 /// Numeric columns with more values than this in the first rows are cut into about as many bins.
 const BINS: usize = 255;
 /// Rows of each class needed for a judgement.
@@ -26,13 +30,28 @@ pub(super) struct LeakTest {
 
 #[derive(Debug, Clone)]
 enum Groups {
-    Values(HashOf<Cell>),
+    /// By hash: those below 2^(64 - level).
+    Values { cells: HashOf<Cell>, level: u32 },
     /// Bins between ascending edges; the last one is for values that are no numbers.
-    Bins {
-        edges: Vec<f64>,
-        cells: Vec<Cell>,
+    Bins { edges: Vec<f64>, cells: Vec<Cell> },
+}
+
+/// How a column gives the label away.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Leak {
+    /// It holds the label's text in every row.
+    EqualsLabel,
+    /// Whether it is missing predicts the label.
+    Missing {
+        /// How well.
+        auc: f64,
     },
-    TooMany,
+    /// Its values predict the label.
+    Values {
+        /// How well.
+        auc: f64,
+    },
 }
 
 /// What one row says about one column.
@@ -57,7 +76,7 @@ impl LeakTest {
         edges.dedup();
         first.dedup();
         let groups = if first.len() <= BINS {
-            Groups::Values(HashOf::default())
+            Groups::Values { cells: HashOf::default(), level: 0 }
         } else {
             let cells = vec![Cell::default(); edges.len() + 2];
             Groups::Bins { edges, cells }
@@ -76,36 +95,47 @@ impl LeakTest {
         };
         self.present[half][class] += 1;
         match &mut self.groups {
-            Groups::TooMany => {}
             Groups::Bins { edges, cells } => {
                 let bin = number.map_or(cells.len() - 1, |x| edges.partition_point(|&edge| edge <= x));
                 cells[bin][half][class] += 1;
             }
-            Groups::Values(cells) => {
-                cells.entry(hash).or_default()[half][class] += 1;
-                if cells.len() > MOST_VALUES {
-                    self.groups = Groups::TooMany;
+            Groups::Values { cells, level } => {
+                if hash.leading_zeros() >= *level {
+                    cells.entry(hash).or_default()[half][class] += 1;
+                    if cells.len() > MOST_VALUES {
+                        *level += 1;
+                        cells.retain(|hash, _| hash.leading_zeros() >= *level);
+                    }
                 }
             }
         }
     }
 
+    /// How the column gives the label away, if it does.
+    pub fn leak(&self) -> Option<Leak> {
+        let beyond = |auc: Option<f64>| auc.filter(|auc| *auc > LEAK);
+        if self.equals_label() {
+            return Some(Leak::EqualsLabel);
+        }
+        let missing = beyond(self.missing_auc()).map(|auc| Leak::Missing { auc });
+        missing.or_else(|| beyond(self.auc()).map(|auc| Leak::Values { auc }))
+    }
+
     /// Whether every row held the label's text.
-    pub fn equals_label(&self) -> bool {
+    fn equals_label(&self) -> bool {
         self.rows >= FEWEST && self.equal == self.rows
     }
 
-    /// AUC of the column alone, at least 0.5 up to chance; `None` where too few rows or too many values tell nothing.
+    /// AUC of the column alone, at least 0.5 up to chance; `None` where too few rows tell nothing.
     pub fn auc(&self) -> Option<f64> {
         match &self.groups {
-            Groups::TooMany => None,
             Groups::Bins { cells, .. } => auc(cells.iter().chain([&self.missing])),
-            Groups::Values(cells) => auc(cells.values().chain([&self.missing])),
+            Groups::Values { cells, .. } => auc(cells.values().chain([&self.missing])),
         }
     }
 
     /// AUC of whether the value is missing.
-    pub fn missing_auc(&self) -> Option<f64> {
+    fn missing_auc(&self) -> Option<f64> {
         auc([&self.missing, &self.present].into_iter())
     }
 }
@@ -164,6 +194,16 @@ mod tests {
         let missing = fed(1000, vec![], |r| (Some((r % 7) as f64).filter(|_| coin(r) == 1), coin(r)));
         assert_eq!(missing.missing_auc(), Some(1.0));
         assert_eq!(fed(10, vec![], |r| (Some(coin(r) as f64), coin(r))).auc(), None);
-        assert_eq!(fed(20_000, vec![], |r| (Some(r as f64), coin(r))).auc(), None);
+        let many = fed(60_000, vec![], |r| (Some(r as f64), coin(r)));
+        assert!((many.auc().unwrap() - 0.5).abs() < 0.1 && many.leak().is_none(), "{:?}", many.auc());
+    }
+
+    #[test]
+    fn a_leak_among_more_values_than_are_kept_is_found() {
+        // 30,000 values of six rows each, and each value has one class.
+        let users = fed(180_000, vec![], |r| (Some((r % 30_000) as f64), coin(r % 30_000)));
+        assert!(matches!(users.leak(), Some(Leak::Values { auc }) if auc > 0.99), "{:?}", users.auc());
+        let Groups::Values { cells, level } = &users.groups else { panic!("{:?}", users.groups) };
+        assert!(cells.len() <= MOST_VALUES && *level == 2);
     }
 }

@@ -4,18 +4,18 @@
 //!
 //! Memory is bounded whatever the length of the input: at most about 20 MB per column (when it has a million
 //! distinct values), plus the first rows, from which the label is guessed and numeric columns are cut into bins.
-mod advice;
+pub(crate) mod advice;
 mod classes;
 mod column;
-mod counts;
+pub(crate) mod counts;
 mod kind;
 mod label;
 mod leak;
 mod moments;
 mod names;
 mod schema;
-mod table;
-mod text;
+pub(crate) mod table;
+pub(crate) mod text;
 mod times;
 mod tokens;
 
@@ -24,6 +24,7 @@ pub(crate) use column::is_missing;
 pub use counts::Precision;
 pub use kind::Kind;
 pub use label::{LabelOrigin, LabelProfile};
+pub use leak::Leak;
 pub use moments::Numbers;
 pub use times::TimeFormat;
 pub use tokens::Tokens;
@@ -216,7 +217,8 @@ impl Pass {
                 column.warnings.extend(advice::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));
                 if let (Some(tested), Some(label)) = (tested, &label) {
-                    column.warnings.extend(advice::leak(test, &label.column, tested));
+                    column.leak = test.leak();
+                    column.warnings.extend(column.leak.map(|leak| advice::leak(&leak, &label.column, tested)));
                 }
             }
             columns.push(column);

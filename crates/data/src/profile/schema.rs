@@ -104,8 +104,13 @@ impl Profile {
 
     /// `schema` as TOML, with the facts of this profile as comments.
     pub fn annotate(&self, schema: &Schema) -> String {
+        self.annotate_with(schema, &[])
+    }
+
+    /// The same with further comments about columns (or, without a column, about the whole).
+    pub fn annotate_with(&self, schema: &Schema, more: &[(Option<String>, String)]) -> String {
         let plain = schema.to_toml();
-        let mut out = self.preamble();
+        let mut out = self.preamble(more);
         let mut dense = schema.dense.iter().map(|c| c.name.as_str());
         let mut categorical = schema.categorical.iter().map(|c| c.name.as_str());
         for line in plain.lines() {
@@ -117,6 +122,8 @@ impl Profile {
             };
             let column = name.and_then(|name| self.columns.iter().find(|c| c.name == name));
             column.into_iter().flat_map(comments).for_each(|text| push_comment(&mut out, &text));
+            let own = more.iter().filter(|(of, _)| name.is_some() && of.as_deref() == name);
+            own.for_each(|(_, text)| push_comment(&mut out, text));
             out.push_str(line);
             out.push('\n');
         }
@@ -149,7 +156,7 @@ impl Profile {
     }
 
     /// The head comment: how it came about, what is not in it.
-    fn preamble(&self) -> String {
+    fn preamble(&self, more: &[(Option<String>, String)]) -> String {
         let mut out = String::new();
         push_comment(&mut out, &format!("Inferred from {} rows with {} columns. Edit freely.", count(self.rows), self.columns.len()));
         if let Some(label) = &self.label {
@@ -166,6 +173,7 @@ impl Profile {
         for warning in &self.warnings {
             push_comment(&mut out, &format!("Warning: {warning}"));
         }
+        more.iter().filter(|(of, _)| of.is_none()).for_each(|(_, text)| push_comment(&mut out, text));
         out.push('\n');
         out
     }

@@ -16,29 +16,49 @@ impl Profile {
     /// A table of all columns, at most `width` characters wide where that is possible, with suggestions and
     /// warnings below.
     pub fn table(&self, width: usize) -> String {
+        let mut out = format!("{}\n{}", self.headline(), self.facts(width));
+        self.push_suggestions(&mut out, width);
+        let noted = self.columns.iter().filter(|c| !c.warnings.is_empty()).map(|c| noted(c, &c.warnings));
+        let warnings: Vec<String> = self.warnings.iter().cloned().chain(noted).collect();
+        push_list(&mut out, "Warnings", &warnings, width);
+        out
+    }
+
+    /// How many rows and columns there are, and what the label is.
+    pub fn headline(&self) -> String {
+        let label = self.label.as_ref().map_or_else(|| "Label: none found; name it".to_owned(), |label| self.label_line(label));
+        format!("{} rows, {} columns\n{label}\n", count(self.rows), self.columns.len())
+    }
+
+    /// What one could do with the columns, under a heading; nothing if nothing is suggested.
+    pub fn suggestions(&self, width: usize) -> String {
+        let mut out = String::new();
+        self.push_suggestions(&mut out, width);
+        out
+    }
+
+    fn push_suggestions(&self, out: &mut String, width: usize) {
+        let lines: Vec<String> = self.columns.iter().filter(|c| !c.suggestions.is_empty()).map(|c| noted(c, &c.suggestions)).collect();
+        push_list(out, "Suggestions", &lines, width);
+    }
+
+    /// The table alone.
+    pub fn facts(&self, width: usize) -> String {
         let label = self.label.as_ref().map(|l| l.column.as_str());
         let mut rows: Vec<[String; 6]> = vec![HEADINGS.map(str::to_owned)];
         rows.extend(self.columns.iter().map(|column| cells(column, label == Some(column.name.as_str()))));
         let widths: [usize; 5] = std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
         let rest = width.saturating_sub(widths.iter().sum::<usize>() + GAP * 5).max(LEAST);
-        let mut out = format!("{} rows, {} columns\n", count(self.rows), self.columns.len());
-        match &self.label {
-            Some(label) => out.push_str(&self.label_line(label)),
-            None => out.push_str("Label: none found; name it"),
-        }
-        out.push_str("\n\n");
+        let mut out = String::new();
         for row in &rows {
             push_row(&mut out, row, &widths, rest);
         }
-        let noted = |pick: fn(&ColumnProfile) -> &[String]| {
-            let lines = self.columns.iter().filter(|c| !pick(c).is_empty());
-            lines.map(move |c| format!("{}: {}", clip(&c.name, LONGEST_NAME), pick(c).join("; "))).collect::<Vec<_>>()
-        };
-        push_list(&mut out, "Suggestions", &noted(|c| &c.suggestions), width);
-        let warnings: Vec<String> = self.warnings.iter().cloned().chain(noted(|c| &c.warnings)).collect();
-        push_list(&mut out, "Warnings", &warnings, width);
         out
     }
+}
+
+fn noted(column: &ColumnProfile, lines: &[String]) -> String {
+    format!("{}: {}", clip(&column.name, LONGEST_NAME), lines.join("; "))
 }
 
 fn cells(column: &ColumnProfile, is_label: bool) -> [String; 6] {
@@ -102,21 +122,27 @@ fn push_list(out: &mut String, heading: &str, lines: &[String], width: usize) {
         return;
     }
     out.extend(["\n", heading, "\n"]);
-    for line in lines {
-        let mut used = 0;
-        for word in clip(line, 1000).split(' ') {
-            let length = word.chars().count();
-            let indent = if used == 0 {
-                "  "
-            } else if used + 1 + length > width {
-                used = 0;
-                "\n    "
-            } else {
-                " "
-            };
-            used += length + indent.trim_start_matches('\n').len();
-            out.extend([indent, word]);
+    lines.iter().for_each(|line| push_wrapped(out, line, (2, 4), width));
+}
+
+/// A line wrapped between words: blanks before its first and before further ones.
+pub(crate) fn push_wrapped(out: &mut String, line: &str, (first, further): (usize, usize), width: usize) {
+    let mut used = 0;
+    for word in clip(line, 1000).split(' ') {
+        let length = word.chars().count();
+        if used == 0 {
+            out.extend(std::iter::repeat_n(' ', first));
+            used = first;
+        } else if used + 1 + length > width {
+            out.push('\n');
+            out.extend(std::iter::repeat_n(' ', further));
+            used = further;
+        } else {
+            out.push(' ');
+            used += 1;
         }
-        out.push('\n');
+        used += length;
+        out.push_str(word);
     }
+    out.push('\n');
 }

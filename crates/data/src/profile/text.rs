@@ -1,7 +1,7 @@
 //! Numbers for people.
 
 /// 1234567 as 1,234,567.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// A share as a percentage; what is neither nothing nor all is never shown as such.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     match share {
         0.0 => "0 %".to_owned(),
         s if s < 0.001 => "<0.1 %".to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// A number with about four significant digits; whole numbers up to a billion in full.
-pub(super) fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     let size = x.abs();
     if x.fract() == 0.0 && size < 1e10 {
         format!("{x:.0}")
@@ -39,7 +39,7 @@ pub(super) fn number(x: f64) -> String {
 }
 
 /// The first `width` characters, the last an ellipsis if any were cut; control characters replaced.
-pub(super) fn clip(text: &str, width: usize) -> String {
+pub(crate) fn clip(text: &str, width: usize) -> String {
     let clean = text.chars().map(|c| if c.is_control() { '·' } else { c });
     if text.chars().count() <= width {
         return clean.collect();

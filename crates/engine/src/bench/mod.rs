@@ -3,6 +3,7 @@
 //! | file | noun |
 //! |---|---|
 //! | `workload` | shapes, their memory, networks and batches |
+//! | `pace` | rows per second of a model on data of a given shape |
 //! | `machine` | what the machine can do at most, measured in this process |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
@@ -10,11 +11,13 @@
 mod breakdown;
 mod machine;
 mod measure;
+mod pace;
 mod picture;
 mod workload;
 
 pub use breakdown::{Operator, Part};
 pub use machine::{Machine, MachineSize, Peaks, RandomRows};
 pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
+pub use pace::{Pace, Pacing};
 pub use picture::breakdown_svg;
 pub use workload::Workload;

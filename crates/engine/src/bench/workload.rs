@@ -214,7 +214,7 @@ impl Workload {
 }
 
 /// Ids below `n` with density falling as x^-exponent.
-fn power_law(rng: &mut Rng, n: usize, exponent: f64) -> u32 {
+pub(super) fn power_law(rng: &mut Rng, n: usize, exponent: f64) -> u32 {
     let (e, end) = (1.0 - exponent, n as f64 + 1.0);
     let x = match exponent {
         0.0 => return rng.below(n) as u32,
