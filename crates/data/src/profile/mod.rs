@@ -25,6 +25,7 @@ pub use counts::Precision;
 pub use kind::Kind;
 pub use label::{LabelOrigin, LabelProfile};
 pub use moments::Numbers;
+pub use text::count;
 pub use times::TimeFormat;
 pub use tokens::Tokens;
 
