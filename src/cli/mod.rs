@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod compare;
+mod data;
 mod demo;
 mod evaluate;
 mod failure;
@@ -36,6 +37,20 @@ pub struct Session {
     pub stop: Arc<AtomicBool>,
 }
 
+impl Session {
+    /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
+    pub fn stop_by_signal(&self) {
+        let stop = self.stop.clone();
+        let handler = move || {
+            if stop.swap(true, Ordering::SeqCst) {
+                // The second time the user means it.
+                std::process::exit(i32::from(failure::INTERRUPTED));
+            }
+        };
+        let _ = ctrlc::set_handler(handler);
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -64,19 +79,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let stop = session.stop.clone();
-    let handler = move || {
-        if stop.swap(true, Ordering::SeqCst) {
-            // The second time the user means it.
-            std::process::exit(i32::from(failure::INTERRUPTED));
-        }
-    };
-    // Only training has something to save; the others end at once. Without the handler the command still works.
+    // Only training and fetching have something to keep; the others end at once.
     if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_)) {
-        let _ = ctrlc::set_handler(handler);
+        session.stop_by_signal();
     }
     match cli.command {
         Command::Demo(args) => demo::run(&session, &args),
+        Command::Data(args) => data::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),

@@ -49,6 +49,24 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// The directory is taken by something else.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An address that cannot be fetched from.
+    #[error("expected an address that begins with http:// or https://, found \"{url}\"")]
+    Address {
+        /// The address.
+        url: String,
+    },
     /// The reader of a file complains.
     #[error(transparent)]
     Data(#[from] dlrm_data::Error),
@@ -90,8 +108,8 @@ impl Error {
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("choose a directory of your own with -o".into())
             }
-            Error::Io { .. } | Error::Interrupted { .. } => None,
-            Error::Network { hint, .. } => Some(hint.clone()),
+            Error::Io { .. } | Error::Interrupted { .. } | Error::Address { .. } => None,
+            Error::Network { hint, .. } | Error::Taken { hint, .. } => Some(hint.clone()),
             Error::Input { hint, .. } => hint.clone(),
             Error::Data(error) => error.hint().map(str::to_owned),
         }

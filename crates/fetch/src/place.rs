@@ -58,16 +58,17 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
     if !names.iter().any(|name| name == RECORD) {
         let found = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if names.len() > 3 { ", …" } else { "" };
-        let error = Error::input(show.to_string(), "an empty directory or one of `dlrm data`", format!("{found}{more}"));
-        return Err(error.with_hint(format!("choose another with -o; if this is the data set: --from {show} -o OTHER")));
+        let (expected, found) = ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
+        let hint = format!("choose another with -o; if this is the data set: --from {show} -o OTHER");
+        return Err(Error::Taken { path: directory.to_owned(), expected, found, hint });
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
     let hint = format!("move {show} away and run the same command again");
     let record: Record = serde_json::from_slice(&text)
         .map_err(|e| Error::input(path.display().to_string(), "the record of a data set", e.to_string()).with_hint(&hint))?;
     if record.data_set != set.name {
-        let error = Error::input(show.to_string(), format!("the data set {}", set.name), record.data_set);
-        return Err(error.with_hint("choose another directory with -o"));
+        let (expected, hint) = (format!("the data set {}", set.name), "choose another directory with -o".to_owned());
+        return Err(Error::Taken { path: directory.to_owned(), expected, found: record.data_set, hint });
     }
     for (name, expected) in &record.files {
         let path = directory.join(name);
@@ -114,8 +115,8 @@ impl Work {
         match lock.try_lock() {
             Ok(()) => Ok(Work { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                let error = Error::input(path.display().to_string(), "no other `dlrm data` at work here", "one");
-                Err(error.with_hint("wait for it, or choose another directory with -o"))
+                let hint = "wait for it, or choose another directory with -o".to_owned();
+                Err(Error::Taken { path, expected: "no other `dlrm data` at work here".into(), found: "one".into(), hint })
             }
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &lock_path)(error)),
         }

@@ -107,7 +107,7 @@ impl Transfer<'_> {
     fn agent(&self) -> Result<Agent> {
         let uri = self.url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
         let Some(uri) = uri else {
-            return Err(Error::input("--url", "an address that begins with http:// or https://", format!("\"{}\"", self.url)));
+            return Err(Error::Address { url: self.url.to_owned() });
         };
         let patience = self.patience;
         let config = Agent::config_builder()

@@ -21,6 +21,8 @@ pub enum Act {
     Redirect(String),
     /// Sends so many bytes and then nothing, without closing.
     Hang(usize),
+    /// Sends the file in small pieces, a while apart.
+    Trickle,
     /// Claims another length.
     Claim(usize),
 }
@@ -107,6 +109,13 @@ fn answer(stream: &mut TcpStream, act: &Act, request: &str, body: &[u8], tag: &s
         }
         Act::Serve | Act::Replace(..) => serve(stream, request, body, tag, usize::MAX),
         Act::Cut(most) | Act::Hang(most) => serve(stream, request, body, tag, *most),
+        Act::Trickle => {
+            serve(stream, request, body, tag, 0)?;
+            body.chunks(1000).try_for_each(|piece| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                stream.write_all(piece)
+            })
+        }
     }
 }
 
