@@ -6,6 +6,7 @@
 
 pub use dlrm_data as data;
 pub use dlrm_engine as engine;
+pub use dlrm_fetch as fetch;
 pub use dlrm_kernels as kernels;
 pub use dlrm_models as models;
 pub use dlrm_nn as nn;

@@ -6,8 +6,8 @@ use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::Precision;
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk or \
-files, 6 training diverged, 130 interrupted";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk, \
+files or network, 6 training diverged, 130 interrupted";
 
 /// From raw click logs to a trained, evaluated, explained recommendation model.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub struct Cli {
 pub enum Command {
     /// Train on simulated clicks whose best possible result is known; needs no data
     Demo(DemoArgs),
+    /// Fetch a public data set from its publisher, verified and unpacked; without a name, list them
+    Data(DataArgs),
     /// Say what is wrong with data (leaks, repeated rows, drift) and what training will take; write the schema it would infer
     Inspect(InspectArgs),
     /// Encode raw files once, in bounded memory, into a data set that training maps
@@ -73,6 +75,24 @@ pub struct DemoArgs {
     /// What matrix products of training steps multiply: f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
+}
+
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Name of the data set
+    pub name: Option<String>,
+    /// Directory for it (default: data/NAME)
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Take this archive, or the directory that it was unpacked to, instead of the network
+    #[arg(long, value_name = "PATH", conflicts_with = "url")]
+    pub from: Option<PathBuf>,
+    /// Fetch from this address instead of the publisher's; what comes is verified all the same
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Accept the terms of the publisher, which are shown
+    #[arg(long)]
+    pub accept_terms: bool,
 }
 
 /// How files are read.

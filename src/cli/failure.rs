@@ -8,7 +8,7 @@ pub const USAGE: u8 = 2;
 pub const DATA: u8 = 3;
 /// A saved model or checkpoint.
 pub const SAVED: u8 = 4;
-/// Memory, disk, permissions, threads.
+/// Memory, disk, permissions, threads, network.
 pub const RESOURCES: u8 = 5;
 /// Training diverged.
 pub const DIVERGED: u8 = 6;
@@ -83,6 +83,20 @@ impl From<dlrm::data::Error> for Failure {
 impl From<dlrm::engine::metrics::Error> for Failure {
     fn from(error: dlrm::engine::metrics::Error) -> Self {
         Error::from(error).into()
+    }
+}
+
+impl From<dlrm::fetch::Error> for Failure {
+    fn from(error: dlrm::fetch::Error) -> Self {
+        use dlrm::fetch::Error as Fetch;
+        let code = match &error {
+            Fetch::Taken { .. } | Fetch::Address { .. } => USAGE,
+            Fetch::Input { .. } => DATA,
+            Fetch::Io { .. } | Fetch::Full { .. } | Fetch::Network { .. } | Fetch::Data(dlrm::data::Error::Io { .. }) => RESOURCES,
+            Fetch::Data(_) => DATA,
+            Fetch::Interrupted { .. } => INTERRUPTED,
+        };
+        Failure { code, message: error.to_string(), hint: error.hint() }
     }
 }
 

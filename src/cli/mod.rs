@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod compare;
 mod counter;
+mod data;
 mod demo;
 mod doctor;
 mod evaluate;
@@ -40,6 +41,20 @@ pub struct Session {
     pub stop: Arc<AtomicBool>,
 }
 
+impl Session {
+    /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
+    pub fn stop_by_signal(&self) {
+        let stop = self.stop.clone();
+        let handler = move || {
+            if stop.swap(true, Ordering::SeqCst) {
+                // The second time the user means it.
+                std::process::exit(i32::from(failure::INTERRUPTED));
+            }
+        };
+        let _ = ctrlc::set_handler(handler);
+    }
+}
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -68,19 +83,13 @@ fn run(cli: Cli) -> Result<(), Failure> {
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let stop = session.stop.clone();
-    let handler = move || {
-        if stop.swap(true, Ordering::SeqCst) {
-            // The second time the user means it.
-            std::process::exit(i32::from(failure::INTERRUPTED));
-        }
-    };
-    // These have something to save or to clear away; the others end at once. Without the handler the command still works.
+    // These have something to save or to clear away; the others end at once. Fetching asks for it when it starts.
     if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_) | Command::Generate { .. } | Command::Prepare(_)) {
-        let _ = ctrlc::set_handler(handler);
+        session.stop_by_signal();
     }
     match cli.command {
         Command::Demo(args) => demo::run(&session, &args),
+        Command::Data(args) => data::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),

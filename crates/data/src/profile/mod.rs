@@ -26,6 +26,7 @@ pub use kind::Kind;
 pub use label::{LabelOrigin, LabelProfile};
 pub use leak::Leak;
 pub use moments::Numbers;
+pub use text::count;
 pub use times::TimeFormat;
 pub use tokens::Tokens;
 

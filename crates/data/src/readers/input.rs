@@ -141,7 +141,7 @@ const EXTENSIONS: [&str; 15] =
     ["csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz", "zst", "zstd"];
 
 /// Beginnings of the names of files that come with a data set and are none of it.
-const ABOUT: [&str; 4] = ["README", "SOURCE", "LICENSE", "LICENCE"];
+const ABOUT: [&str; 5] = ["README", "SOURCE", "LICENSE", "LICENCE", "TERMS"];
 
 impl Input {
     /// These files, everything else detected.

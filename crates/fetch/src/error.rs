@@ -1,0 +1,144 @@
+//! Errors of fetching. Each says which input, what was expected, what was found and what to do about it.
+use std::path::{Path, PathBuf};
+
+/// Result of fetching.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Error of fetching.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, e.g. "open".
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Its reason.
+        source: std::io::Error,
+    },
+    /// A disk has no room for what is to come.
+    #[error("{}: expected {} free on this disk, found {}", path.display(), size(*needed), size(*free))]
+    Full {
+        /// Where it was to go.
+        path: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
+    /// A server could not be reached or broke off, again and again.
+    #[error("cannot fetch {url}: {what}")]
+    Network {
+        /// What was asked for.
+        url: String,
+        /// What happened, with the host.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Something is not what it should be: an archive, a checksum, a directory.
+    #[error("{input}: expected {expected}, found {found}")]
+    Input {
+        /// File or address at fault.
+        input: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The directory is taken by something else.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    Taken {
+        /// The directory.
+        path: PathBuf,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: String,
+    },
+    /// An address that cannot be fetched from.
+    #[error("expected an address that begins with http:// or https://, found \"{url}\"")]
+    Address {
+        /// The address.
+        url: String,
+    },
+    /// The reader of a file complains.
+    #[error(transparent)]
+    Data(#[from] dlrm_data::Error),
+    /// The observer wished to stop.
+    #[error("{what}")]
+    Interrupted {
+        /// How far it came and what stays.
+        what: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`] for use in `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// An [`Error::Input`].
+    pub fn input(input: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// The same error with a hint, where it has room for one.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Error::Input { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// What the user can do, where something can be said.
+    pub fn hint(&self) -> Option<String> {
+        const AGAIN: &str = "free some space, or choose another disk with -o; what has arrived stays, and the same command goes on with it";
+        match self {
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(AGAIN.into()),
+            Error::Full { .. } => Some(AGAIN.into()),
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("choose a directory of your own with -o".into())
+            }
+            Error::Io { .. } | Error::Interrupted { .. } | Error::Address { .. } => None,
+            Error::Network { hint, .. } | Error::Taken { hint, .. } => Some(hint.clone()),
+            Error::Input { hint, .. } => hint.clone(),
+            Error::Data(error) => error.hint().map(str::to_owned),
+        }
+    }
+}
+
+/// A number of bytes for people: `4.6 GB`.
+pub fn size(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 99.5 { format!("{value:.0} {}", units[unit]) } else { format!("{value:.1} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([size(7), size(4_924_029), size(4_576_820_670)], ["7 B", "4.9 MB", "4.6 GB"]);
+    }
+
+    #[test]
+    fn a_full_disk_says_that_the_rest_stays() {
+        let full = Error::io("write", Path::new("x"))(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        assert!(full.hint().is_some_and(|hint| hint.contains("goes on")));
+    }
+}
