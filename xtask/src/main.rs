@@ -30,12 +30,13 @@ fn main() -> ExitCode {
         ["ncf", data] => ncf::print(data),
         ["comparisons", data] => comparison::print(data),
         ["frappe-epochs", data, python] => frappe::epochs(data, python),
-        ["section-5.1", dir] => section51::run(dir),
+        ["section-5.1", dir] => section51::run(dir, section51::ROWS),
+        ["section-5.1", dir, rows] => section51::run(dir, rows),
         ["figure3"] => figure3::draw("docs/figure3.svg"),
         ["peers", ref flags @ ..] => peers::run(flags),
         ["frappe", data] => frappe::print(data, None),
         ["frappe", data, compared] => frappe::print(data, Some(compared)),
-        _ => Err("expected `cargo xtask tidy`, `cargo xtask results|ratings|ncf|comparisons|frappe DATA_DIR`, `cargo xtask frappe-epochs DATA_DIR PYTHON`, `cargo xtask section-5.1 DIR`, `cargo xtask figure3` or `cargo xtask peers`".into()),
+        _ => Err("expected `cargo xtask tidy`, `cargo xtask results|ratings|ncf|comparisons|frappe DATA_DIR`, `cargo xtask frappe-epochs DATA_DIR PYTHON`, `cargo xtask section-5.1 DIR [ROWS]`, `cargo xtask figure3` or `cargo xtask peers`".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,23 +5,26 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-const ROWS: &str = "10000000";
+/// Generated rows where none are asked for.
+pub const ROWS: &str = "10000000";
 const RECIPES: [&str; 4] = ["dlrm-sgd", "dlrm-adagrad", "dcn-sgd", "dcn-adagrad"];
 const COLORS: [&str; 4] = ["#7fb2e5", "#1f5fa8", "#f0b36b", "#b8650f"];
 const PICTURE: &str = "docs/section-5.1.svg";
 
 /// Generates, prepares, compares and draws; rows and the prepared set stay in `dir`.
-pub fn run(dir: &str) -> Result<(), String> {
+pub fn run(dir: &str, rows: &str) -> Result<(), String> {
     let (clicks, prepared) = (format!("{dir}/clicks"), format!("{dir}/prepared"));
     let recipe = |name: &str| format!("recipes/section-5.1/{name}.toml");
     if !Path::new(&clicks).join("manifest.json").exists() {
-        command(&["generate", "clicks", "--rows", ROWS, "--file-per-day", "-o", &clicks])?;
+        command(&["generate", "clicks", "--rows", rows, "--file-per-day", "-o", &clicks])?;
     }
     if !Path::new(&prepared).join("manifest.json").exists() {
         let schema = format!("{clicks}/schema.toml");
         command(&["prepare", &clicks, "--config", &recipe(RECIPES[0]), "--schema", &schema, "-o", &prepared])?;
     }
-    let mut args = words(&format!("{prepared} --seeds 1 --config"));
+    // Sixteen evaluations in the epoch: six days of seven in batches of 128.
+    let every = rows.parse::<u64>().map_err(|e| format!("{rows}: {e}"))? * 6 / 7 / 128 / 16;
+    let mut args = words(&format!("{prepared} --seeds 1 --set train.evaluate_every={} --config", every.max(1)));
     args.extend(RECIPES.map(recipe));
     let compared = dlrm("compare", &args)?;
     let manifest = std::fs::read_to_string(format!("{clicks}/manifest.json")).map_err(|e| e.to_string())?;
@@ -42,7 +45,8 @@ pub fn run(dir: &str) -> Result<(), String> {
         curves.push((name, points.iter().map(at).collect::<Vec<_>>()));
     }
     println!("| best possible | | {best:.4} | {:.4} | |", number(&manifest["written"]["last_day"]["auc"]));
-    std::fs::write(PICTURE, draw(&curves, best)).map_err(|e| format!("{PICTURE}: {e}"))
+    let rows = grouped(number(&manifest["law"]["rows"]));
+    std::fs::write(PICTURE, draw(&curves, &rows, best)).map_err(|e| format!("{PICTURE}: {e}"))
 }
 
 fn command(args: &[&str]) -> Result<(), String> {
@@ -62,12 +66,13 @@ const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 20.0;
 
-fn draw(curves: &[Curve<'_>], best: f64) -> String {
+fn draw(curves: &[Curve<'_>], rows: &str, best: f64) -> String {
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 680\" width=\"{WIDTH}\" height=\"680\"><style>{STYLE}</style>"
     );
-    svg +=
-        "<text class=\"title\" x=\"20\" y=\"28\">DLRM and Deep &amp; Cross on 10,000,000 generated rows, one epoch, batches of 128</text>";
+    svg += &format!(
+        "<text class=\"title\" x=\"20\" y=\"28\">DLRM and Deep &amp; Cross on {rows} generated rows, one epoch, batches of 128</text>"
+    );
     for (i, ((name, _), color)) in curves.iter().zip(COLORS).enumerate() {
         let x = LEFT + 160.0 * i as f64;
         svg += &format!(
