@@ -1,7 +1,7 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::{Session, inputs, output};
+use super::{Session, inputs, output, train};
 use dlrm::data::dataset::Sources;
 use dlrm::data::doctor::{Diagnosis, Finding, FindingKind, RowSample, Severity};
 use dlrm::data::profile::Profile;
@@ -57,15 +57,18 @@ pub fn examine(
     let mut config = RunConfig::default();
     config.train.resolve(schema.label.task);
     let expected = Expected { layout: &diagnosis.layout, rows: diagnosis.rows, encoded_bytes: diagnosis.encoded_bytes };
-    let plan = match Plan::of(&config, expected) {
-        Ok(plan) => Some(plan),
-        Err(error) => {
-            let finding = Finding::new(Severity::Warning, FindingKind::Model, format!("the default model does not fit: {error}"));
-            let fix = error.hint().unwrap_or_else(|| "choose another one: `dlrm models` lists them".into());
-            diagnosis.push(finding.because("training without settings will refuse this data", fix));
-            None
+    let (plan, objection) = match Plan::of(&config, expected) {
+        Ok(plan) => {
+            let objection = plan.check(train::free_memory()).err();
+            (Some(plan), objection)
         }
+        Err(error) => (None, Some(error)),
     };
+    if let Some(error) = objection {
+        let finding = Finding::new(Severity::Warning, FindingKind::Model, format!("the default model does not fit: {error}"));
+        let fix = error.hint().unwrap_or_else(|| "choose another one: `dlrm models` lists them".into());
+        diagnosis.push(finding.because("training without settings will refuse this data", fix));
+    }
     let pacing = Pacing { isa: session.isa, threads: session.threads, length: ESTIMATE };
     let ids: Vec<f64> = diagnosis.tables.iter().map(|table| table.ids_per_row).collect();
     // An estimate is not worth failing for.
@@ -96,8 +99,7 @@ impl Examined {
         let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
         let parameters = output::count((plan.dense_parameters + plan.table_parameters) as u64);
         let mut text = format!(
-            "\nThe default model has {parameters} parameters and needs about {} of memory: {} encoded rows, {} weights, {} optimiser state and \
-             gradients.\n",
+            "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} weights, {} training\n",
             bytes(plan.memory_bytes()),
             parts[0],
             parts[1],
@@ -105,12 +107,11 @@ impl Examined {
         );
         if let (Some(pace), Some(epoch)) = (&self.pace, self.epoch()) {
             let threads = if pace.threads == 1 { "thread" } else { "threads" };
+            let rate = output::count(rounded(pace.rows_per_second));
             text.push_str(&format!(
-                "Training takes {} per epoch on this machine, {} {threads} ({} rows/s on random rows of this shape); reading the rows \
-                 once, {}.\n",
+                "training: {} per epoch on this machine, {} {threads} ({rate} rows/s on random rows of this shape)\nreading the rows once: {}\n",
                 duration(epoch),
                 pace.threads,
-                output::count(rounded(pace.rows_per_second)),
                 duration(self.seconds),
             ));
         }

@@ -77,7 +77,7 @@ pub(super) fn shift(train: &LabelSums, other: &LabelSums, part: &str, task: Task
     let shown = |x: f64| if task == Task::Binary { percent(x) } else { number(x) };
     let [low, high] = other.rate(task).interval.map(shown);
     let found = format!("the mean label is {} in {part} ({low} … {high}) and {} in training", shown(other.mean()), shown(train.mean()));
-    let why = "probabilities learned on training rows will be off by that much, whatever the AUC says";
+    let why = "predictions learned on training rows will be off by that much, whatever the AUC says";
     let fix = "find out what changed (another period, source or sampling), or split so that all parts have it";
     let severity = if difference >= 0.5 * scale { Severity::Critical } else { Severity::Warning };
     Some(Finding::new(severity, FindingKind::LabelShift, found).because(why, fix).sized(difference / scale.max(1e-12)))

@@ -38,11 +38,13 @@ impl<V: Default> Thinned<V> {
     }
 
     /// Number of entries.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether every key is there.
+    #[cfg(test)]
     pub fn is_complete(&self) -> bool {
         self.level == 0
     }

@@ -18,8 +18,10 @@ pub struct ColumnForecast {
     pub table_rows: u64,
     /// Distinct values of the training rows.
     pub distinct: u64,
-    /// Relative standard error of both, where not all values were looked at; 0 where they were counted.
+    /// Relative standard error of `table_rows`, where not all values were looked at; 0 where they were counted.
     pub error: f64,
+    /// The same of `distinct`.
+    pub distinct_error: f64,
     /// Shares of the training values that are the one, the ten, the hundred most frequent.
     pub top: [f64; 3],
     /// Share of the distinct values that occur once.
@@ -33,10 +35,10 @@ pub struct ColumnForecast {
 /// What the counts of a column say about its table.
 pub(super) fn forecast(column: &CategoricalColumn, values: &Values, profile: Option<&ColumnProfile>) -> ColumnForecast {
     let spread = values.spread();
-    let (table_rows, estimated) = match column.encoding {
-        Encoding::Vocabulary { min_count } => (values.frequent(min_count).round() as u64 + 2, !spread.is_exact),
-        Encoding::Hash { buckets, .. } => (u64::from(buckets) + 1, false),
-        Encoding::Identity { bound } => (u64::from(bound) + 1, false),
+    let (table_rows, error) = match column.encoding {
+        Encoding::Vocabulary { min_count } => (values.frequent(min_count).round() as u64 + 2, values.error(min_count)),
+        Encoding::Hash { buckets, .. } => (u64::from(buckets) + 1, 0.0),
+        Encoding::Identity { bound } => (u64::from(bound) + 1, 0.0),
     };
     ColumnForecast {
         column: column.name.clone(),
@@ -44,7 +46,8 @@ pub(super) fn forecast(column: &CategoricalColumn, values: &Values, profile: Opt
         alternative: profile.filter(|_| column.multi.is_none()).and_then(identity).filter(|other| *other != column.encoding),
         table_rows,
         distinct: spread.distinct.round() as u64,
-        error: if estimated || !spread.is_exact { values.error() } else { 0.0 },
+        error,
+        distinct_error: values.error(1),
         top: spread.top,
         singletons: spread.singletons,
         singleton_rows: spread.singleton_rows,
@@ -109,6 +112,7 @@ mod tests {
             table_rows,
             distinct: 0,
             error: 0.0,
+            distinct_error: 0.0,
             top: [0.0; 3],
             singletons: 0.0,
             singleton_rows: 0.0,

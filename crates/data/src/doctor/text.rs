@@ -57,8 +57,11 @@ impl Diagnosis {
         let mut rows = vec![["table of", "encoding", "rows", "top 1", "top 10", "top 100", "once"].map(str::to_owned).to_vec()];
         rows.extend(self.tables.iter().map(table_row));
         let error = self.tables.iter().map(|table| table.error).fold(0.0, f64::max);
-        let sampled =
-            if error > 0.0 { format!("~: from a sample of the values, ± {} (95 %)\n", percent(2.0 * error)) } else { String::new() };
+        let sampled = if error > 0.0 {
+            format!("~: from a sample of the values, ± {} or less (95 %)\n", percent(2.0 * error))
+        } else {
+            String::new()
+        };
         format!(
             "\n{}once: share of the training values that occur no second time; top: of the most frequent ones\n{sampled}",
             aligned(&rows)

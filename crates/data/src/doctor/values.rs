@@ -28,8 +28,6 @@ pub(super) struct Values {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spread {
     pub distinct: f64,
-    /// Whether every value was looked at.
-    pub is_exact: bool,
     /// Shares of the values that are the one, the ten, the hundred most frequent.
     pub top: [f64; 3],
     /// Share of the distinct values that occur once.
@@ -81,13 +79,16 @@ impl Values {
     }
 
     /// Whether every value was looked at.
+    #[cfg(test)]
     pub fn is_exact(&self) -> bool {
         self.seen.is_complete()
     }
 
-    /// Relative standard error of numbers of values, where not all were looked at.
-    pub fn error(&self) -> f64 {
-        if self.is_exact() { 0.0 } else { 1.0 / (self.seen.len().max(1) as f64).sqrt() }
+    /// Relative standard error of [`Values::frequent`], where not all values were looked at.
+    pub fn error(&self, min_count: u64) -> f64 {
+        let train = self.seen.weighted().filter(|(counts, _)| u64::from(counts[Part::Train as usize]) >= min_count.max(1));
+        let variance: f64 = train.map(|(_, weight)| weight * (weight - 1.0)).sum();
+        variance.sqrt() / self.frequent(min_count).max(1.0)
     }
 
     /// Number of values kept.
@@ -105,7 +106,6 @@ impl Values {
         let distinct = self.frequent(1);
         Spread {
             distinct,
-            is_exact: self.is_exact(),
             top: [1, 10, 100].map(|k| counts.iter().take(k).map(|&count| u64::from(count)).sum::<u64>() as f64 / total),
             singletons: once / distinct.max(1.0),
             singleton_rows: (once / total).min(1.0),
@@ -202,7 +202,7 @@ mod tests {
         add(&mut values, "d", 5, Part::Test);
         values.end_row(0, Part::Train);
         let spread = values.spread();
-        assert_eq!((spread.distinct, spread.is_exact, spread.top), (3.0, true, [0.6, 1.0, 1.0]));
+        assert_eq!((spread.distinct, values.is_exact(), spread.top), (3.0, true, [0.6, 1.0, 1.0]));
         assert_eq!((spread.singletons, spread.singleton_rows), (1.0 / 3.0, 0.1));
         assert_eq!((values.frequent(2), values.frequent(4), values.ids()), (2.0, 1.0, 16));
         let unseen = values.unseen(Part::Test).unwrap();
@@ -218,7 +218,10 @@ mod tests {
         let (a, b) = (all.spread(), sampled.spread());
         assert!((b.distinct / a.distinct - 1.0).abs() < 0.1, "{a:?} {b:?}");
         assert!((b.top[1] - a.top[1]).abs() < 0.01 && (b.singletons - a.singletons).abs() < 0.05, "{a:?} {b:?}");
-        assert!((sampled.frequent(2) / all.frequent(2) - 1.0).abs() < 0.1);
+        for min_count in [1, 2, 20] {
+            let (frequent, error) = (sampled.frequent(min_count) / all.frequent(min_count) - 1.0, sampled.error(min_count));
+            assert!(frequent.abs() < 4.0 * error && error > 0.0 && all.error(min_count) == 0.0, "{min_count}: {frequent} ± {error}");
+        }
         let [a, b] = [&all, &sampled].map(|values| values.unseen(Part::Test).unwrap());
         assert!((a.share - b.share).abs() < 0.03 && a.share - a.expected > 0.05, "{a:?} {b:?}");
     }

@@ -162,6 +162,16 @@ impl ColumnStats {
         }
     }
 
+    /// Hashes that are kept to count distinct values.
+    pub fn kept(&self) -> usize {
+        self.counts.kept()
+    }
+
+    /// Drops them: distinct values are estimated from now on.
+    pub fn estimate(&mut self) {
+        self.counts.estimate();
+    }
+
     /// Two columns with the same fields in all rows have the same fingerprint.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint

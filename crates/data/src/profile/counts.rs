@@ -81,19 +81,27 @@ impl HyperLogLog {
 #[derive(Debug, Clone)]
 enum Distinct {
     Exact(Hashes),
-    Estimate(HyperLogLog),
+    /// Of more values than the second number.
+    Estimate(HyperLogLog, usize),
 }
 
 impl Distinct {
     fn add(&mut self, hash: u64) {
         match self {
-            Distinct::Estimate(estimate) => estimate.add(hash),
+            Distinct::Estimate(estimate, _) => estimate.add(hash),
             Distinct::Exact(set) => {
                 set.insert(hash);
                 if set.len() > EXACT_DISTINCT {
-                    *self = Distinct::Estimate(HyperLogLog::new(set.iter().copied()));
+                    self.estimate();
                 }
             }
+        }
+    }
+
+    /// Gives up counting.
+    fn estimate(&mut self) {
+        if let Distinct::Exact(set) = self {
+            *self = Distinct::Estimate(HyperLogLog::new(set.iter().copied()), set.len().min(EXACT_DISTINCT));
         }
     }
 }
@@ -187,6 +195,21 @@ impl ValueCounts {
         }
     }
 
+    /// Hashes that are kept to count distinct values, where there are many.
+    pub fn kept(&self) -> usize {
+        match self.many.as_deref().map(|many| &many.distinct) {
+            Some(Distinct::Exact(set)) => set.len(),
+            _ => 0,
+        }
+    }
+
+    /// Drops them: distinct values are estimated from now on.
+    pub fn estimate(&mut self) {
+        if let Some(many) = &mut self.many {
+            many.distinct.estimate();
+        }
+    }
+
     /// Number of values counted.
     pub fn total(&self) -> u64 {
         self.total
@@ -197,9 +220,9 @@ impl ValueCounts {
         match self.many.as_deref().map(|many| &many.distinct) {
             None => (self.counts.len() as u64, Precision::Exact),
             Some(Distinct::Exact(set)) => (set.len() as u64, Precision::Exact),
-            // More than a million were seen, whatever the estimate says; and no more than all.
-            Some(Distinct::Estimate(estimate)) => {
-                ((estimate.estimate() as u64).clamp(EXACT_DISTINCT as u64, self.total), Precision::Estimate)
+            // So many were seen, whatever the estimate says; and no more than all.
+            Some(Distinct::Estimate(estimate, least)) => {
+                ((estimate.estimate() as u64).clamp(*least as u64, self.total), Precision::Estimate)
             }
         }
     }
