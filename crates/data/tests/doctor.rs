@@ -149,6 +149,16 @@ fn rows_planted_in_the_test_file_are_found() {
 }
 
 #[test]
+fn equal_rows_of_few_columns_are_no_copies() {
+    for seed in 0..8 {
+        let mut rng = Rng::new(seed, 0);
+        let row = |_| vec![u8::from(rng.below(3) == 0).to_string(), format!("a{}", rng.below(40)), format!("b{}", rng.below(25))];
+        let found = diagnose(&Rows::new(&["click", "site", "shop"], (0..5000).map(row)), None, &RANDOM);
+        assert!(found.duplicates.share > 0.5 && found.findings.is_empty(), "{:#?}", found.findings);
+    }
+}
+
+#[test]
 fn repeated_rows_are_found_beside_an_identifier() {
     let mut all = rows(3, 0..4000).rows;
     all.extend_from_within(0..400);

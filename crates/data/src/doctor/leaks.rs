@@ -50,8 +50,11 @@ fn suspicious(column: &ColumnProfile, next: Option<f64>, rows: u64) -> Option<Fi
 
 /// The other warnings of the profile.
 pub(super) fn columns(profile: &Profile, schema: &Schema) -> Vec<Finding> {
+    // With one class there is nothing to learn.
+    let is_constant = profile.label.as_ref().and_then(|label| label.positive_share).is_some_and(|share| share == 0.0 || share == 1.0);
+    let severity = if is_constant { Severity::Critical } else { Severity::Warning };
     let mut out: Vec<Finding> =
-        profile.warnings.iter().map(|warning| Finding::new(Severity::Warning, FindingKind::Label, warning.clone())).collect();
+        profile.warnings.iter().map(|warning| Finding::new(severity, FindingKind::Label, warning.clone())).collect();
     let mut left_out = Vec::new();
     for column in &profile.columns {
         let own = advice::left_out(column);

@@ -97,7 +97,7 @@ impl Diagnosis {
             rows,
             labels: parts,
             malformed: seen.malformed(),
-            duplicates: seen.rows.finish(),
+            duplicates: seen.rows.finish(seen.agree),
             time: seen.clock.as_ref().map(times::Clock::finish),
             drift: seen.drift(schema),
             tables,

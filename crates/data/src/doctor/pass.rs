@@ -36,6 +36,8 @@ pub(super) struct Pass {
     hashed: Vec<String>,
     places: Vec<Option<usize>>,
     hashes: Vec<u64>,
+    /// Probability that two rows agree in all of these, were they independent.
+    pub agree: f64,
 }
 
 impl Pass {
@@ -80,6 +82,7 @@ impl Pass {
             inputs: Vec::new(),
             places: schema.categorical.iter().map(|c| hashed.iter().position(|name| *name == c.name && c.multi.is_none())).collect(),
             hashes: vec![0; hashed.len()],
+            agree: agreement(sample, &hashed),
             hashed,
         })
     }
@@ -199,6 +202,18 @@ fn survey(sources: &Sources<'_>, schema: &Schema, profile: &Profile, sample: &Ro
     let mut parsed = ParsedRow::default();
     let times = sample.rows().iter().filter_map(|row| parser.parse(row, &mut parsed).ok().map(|()| parsed.time)).collect();
     Ok(Survey { rows: profile.rows, times, ..Survey::default() })
+}
+
+/// Probability that two rows of the sample agree in all of `columns`, were these independent.
+fn agreement(sample: &RowSample, columns: &[String]) -> f64 {
+    let pairs = |n: u64| n as f64 * (n as f64 - 1.0);
+    let of = |name: &String| {
+        let Some(index) = sample.columns().iter().position(|column| column == name) else { return 1.0 };
+        let mut counts: HashMap<&str, u64> = HashMap::new();
+        sample.rows().iter().for_each(|row| *counts.entry(row.field(index)).or_default() += 1);
+        counts.values().map(|&n| pairs(n)).sum::<f64>() / pairs(sample.rows().len() as u64).max(1.0)
+    };
+    columns.iter().map(of).product()
 }
 
 /// Empty counts, laid out by a sample of rows.

@@ -2,6 +2,9 @@
 //!
 //! A row is known by a 64-bit hash of its fields, the label and identifiers left out. Up to [`MOST`] distinct rows are all
 //! looked at; beyond, a uniform sample of the distinct rows is, each with all its repetitions.
+//!
+//! Rows of few columns with few values are often equal without being copies. Were columns independent, two rows would agree with
+//! the product of the probabilities that they agree in each; what that explains, with some allowance, is not worth a word.
 use super::finding::{Finding, FindingKind, Severity};
 use super::sketch::Thinned;
 use crate::profile::text::{count, percent};
@@ -13,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub(super) const MOST: usize = 1_800_000;
 /// Shares below this are not worth a line.
 const LEAST: f64 = 0.001;
+/// Rows below which nothing is said.
+const FEWEST: u64 = 100;
+/// Columns are not independent, so shares up to this many times those by chance are no wonder.
+const ALLOWANCE: f64 = 3.0;
 /// Shared rows from this share on are worth a warning.
 const WORTH_A_WARNING: f64 = 0.01;
 /// Share of contradicting labels from which on equal rows look like separate events rather than copies.
@@ -50,6 +57,10 @@ pub struct Duplicates {
     pub contradicting_share: f64,
     /// Rows of (validation, test) that training has too, as a share of those looked at; `None` without such rows.
     pub shared_with_train: [Option<f64>; 2],
+    /// The share that would be shared by chance if columns were independent.
+    pub shared_by_chance: f64,
+    /// The share of rows that would repeat another one by chance.
+    pub by_chance: f64,
     /// Of these shared rows, the share with contradicting labels.
     pub shared_contradicting: [Option<f64>; 2],
 }
@@ -80,12 +91,14 @@ impl RowHashes {
         self.seen.len()
     }
 
-    pub fn finish(&self) -> Duplicates {
-        let (mut rows, mut repeated, mut equal, mut contradicting) = (0, 0, 0, 0);
+    /// What was found; two rows agree by chance with probability `agree`.
+    pub fn finish(&self, agree: f64) -> Duplicates {
+        let (mut rows, mut train, mut repeated, mut equal, mut contradicting) = (0, 0, 0, 0, 0);
         let (mut of_part, mut shared, mut shared_contradicting) = ([0u64; 2], [0u64; 2], [0u64; 2]);
         for same in self.seen.values() {
             let total = same.total();
             rows += total;
+            train += u64::from(same.rows[Part::Train as usize]);
             repeated += total - 1;
             equal += if total > 1 { total } else { 0 };
             contradicting += if same.label.is_nan() { total } else { 0 };
@@ -99,6 +112,8 @@ impl RowHashes {
             }
         }
         let share = |part: u64, of: u64| part as f64 / of.max(1) as f64;
+        let expected = |rows: u64| rows as f64 / self.seen.share() * agree;
+        let all = expected(rows);
         Duplicates {
             looked_at: self.seen.share(),
             rows,
@@ -107,6 +122,9 @@ impl RowHashes {
             contradicting,
             contradicting_share: share(contradicting, equal),
             shared_with_train: [0, 1].map(|p| (of_part[p] > 0).then(|| share(shared[p], of_part[p]))),
+            // As many rows thrown into 1 / agree equal boxes.
+            shared_by_chance: 1.0 - (-expected(train)).exp(),
+            by_chance: if all > 1e-9 { 1.0 - (1.0 - (-all).exp()) / all } else { 0.0 },
             shared_contradicting: [0, 1].map(|p| (shared[p] > 0).then(|| share(shared_contradicting[p], shared[p]))),
         }
     }
@@ -134,7 +152,9 @@ impl Duplicates {
 
     /// Rows of validation and test that training has too.
     fn shared(&self) -> Option<Finding> {
-        let parts = [1, 0].map(|p| (["validation", "test"][p], self.shared_with_train[p].filter(|&share| share >= LEAST)));
+        let parts = [1, 0].map(|p| {
+            (["validation", "test"][p], self.shared_with_train[p].filter(|&share| share >= LEAST.max(ALLOWANCE * self.shared_by_chance)))
+        });
         let said: Vec<String> =
             parts.iter().filter_map(|(name, share)| share.map(|s| format!("{} of the {name} rows", percent(s)))).collect();
         let share = parts.iter().filter_map(|(_, share)| *share).fold(0.0, f64::max);
@@ -155,15 +175,19 @@ impl Duplicates {
 
     /// What is worth saying.
     pub(super) fn findings(&self) -> Vec<Finding> {
+        if self.rows < FEWEST {
+            return Vec::new();
+        }
         let mut out: Vec<Finding> = self.shared().into_iter().collect();
-        if self.share >= LEAST {
+        let repeats = self.share >= LEAST.max(ALLOWANCE * self.by_chance);
+        if repeats {
             let found = format!("{} of the rows repeat another one, label left out{}", percent(self.share), self.sampled());
             let severity = if self.share >= 0.05 { Severity::Warning } else { Severity::Note };
             let why = "repeated rows weigh more in training, and at random some of them get into the test rows";
             let fix = "if they come from joining or logging twice, remove them";
             out.push(Finding::new(severity, FindingKind::Duplicates, found).because(why, fix).sized(self.share));
         }
-        if self.share >= LEAST && self.contradicting_share > 0.0 {
+        if repeats && self.contradicting_share > 0.0 {
             let (n, share) = (count(self.contradicting), percent(self.contradicting_share));
             let found = format!("{n} rows ({share} of those with an equal one) are equal but for the label{}", self.sampled());
             let severity = if self.contradicting as f64 >= 0.05 * self.rows as f64 { Severity::Warning } else { Severity::Note };
@@ -188,7 +212,7 @@ mod tests {
         (0..100).for_each(|r| rows.add(mix(r), Part::Train, 0.0));
         (950..1000).for_each(|r| rows.add(mix(r), Part::Test, if r < 960 { 1.0 } else { 0.0 }));
         (5000..5150).for_each(|r| rows.add(mix(r), Part::Test, 1.0));
-        let found = rows.finish();
+        let found = rows.finish(0.0);
         assert_eq!((found.looked_at, found.rows, found.repeated), (1.0, 1300, 150));
         assert_eq!((found.shared_with_train, found.shared_contradicting), ([None, Some(0.25)], [None, Some(0.2)]));
         assert_eq!((found.contradicting, found.contradicting_share), (20, 20.0 / 300.0));
@@ -211,11 +235,24 @@ mod tests {
             rows.add(mix(if r % 10 == 3 { r } else { 1_000_000 + r }), Part::Test, 0.0);
             assert!(rows.len() <= 5000);
         }
-        let found = rows.finish();
+        let found = rows.finish(0.0);
         assert!(found.looked_at < 0.05, "{found:?}");
         assert!((found.shared_with_train[1].unwrap() - 0.1).abs() < 0.02, "{found:?}");
         assert!((found.share - 60_000.0 / 440_000.0).abs() < 0.02, "{found:?}");
         assert!(found.findings()[0].found.contains("of the distinct rows"));
+    }
+
+    #[test]
+    fn rows_of_few_forms_are_equal_by_chance() {
+        let (mut rows, mut rng) = (RowHashes::new(MOST), crate::rng::Rng::new(4, 0));
+        for r in 0..5000 {
+            rows.add(mix(rng.below(2000) as u64), if r < 4000 { Part::Train } else { Part::Test }, 0.0);
+        }
+        let found = rows.finish(1.0 / 2000.0);
+        let shared = found.shared_with_train[1].unwrap();
+        assert!((found.share - found.by_chance).abs() < 0.02 && (shared - found.shared_by_chance).abs() < 0.04, "{found:?}");
+        assert!(found.findings().is_empty());
+        assert_eq!(rows.finish(1e-6).findings().len(), 2);
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Values {
             cells.push((text.clone(), counts));
         }
         cells.push(("missing".to_owned(), self.missing));
-        cells.push(("all rarer values together".to_owned(), rest));
+        cells.push(("the rarer values together".to_owned(), rest));
         Cells { cells, rows: self.rows }
     }
 
