@@ -14,7 +14,7 @@ use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Prepared, Setti
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::rows::{GoodRows, OpenRows};
-use dlrm::data::schema::{CategoricalColumn, DenseColumn, Encoding, Label, Schema, Transform};
+use dlrm::data::schema::{CategoricalColumn, DenseColumn, Label, Schema, Transform};
 use dlrm::data::source::DataSource;
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::{MemoryFeed, StreamFeed};
@@ -76,23 +76,14 @@ fn write_csv(path: &Path, rows: usize) -> std::io::Result<()> {
 }
 
 fn schema() -> Schema {
-    let dense = |i| DenseColumn { name: column('I', i), transform: Transform::Log1p, clip_quantiles: None, missing_indicator: false };
-    let categorical = |i| CategoricalColumn {
-        name: column('C', i),
-        encoding: Encoding::default(),
-        multi: None,
-        table: None,
-        embedding_dim: None,
-        pooling: None,
-    };
     Schema {
         missing: vec!["NA".into(), "N/A".into(), "NULL".into(), "null".into(), "\\N".into()],
         weight: None,
         group: None,
         time: None,
         label: Label::clicks("label"),
-        dense: (0..DENSE).map(dense).collect(),
-        categorical: (0..KAGGLE.len()).map(categorical).collect(),
+        dense: (0..DENSE).map(|i| DenseColumn::new(column('I', i), Transform::Log1p)).collect(),
+        categorical: (0..KAGGLE.len()).map(|i| CategoricalColumn::new(column('C', i))).collect(),
         crosses: Vec::new(),
     }
 }

@@ -70,13 +70,7 @@ fn dlrm(dir: &Path, args: &[&str]) -> Ran {
 }
 
 fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
-    let ran = dlrm(dir, args);
-    let shown = format!("dlrm {}\nexit {}\n{}", args.join(" "), ran.code, ran.err);
-    assert_eq!(ran.code, code, "{shown}");
-    assert!(!ran.err.contains("panicked"), "{shown}");
-    for part in parts {
-        assert!(ran.err.contains(part), "missing \"{part}\" in\n{shown}");
-    }
+    dlrm(dir, args).failed(args, code, parts);
 }
 
 /// Runs the command that `out` ends with, a little shorter.

@@ -1,9 +1,8 @@
 //! Mistakes that people make: each gets an exit code by kind, a message that names the input and what was expected
 //! and found, and a hint; none panics, and nothing saved is lost.
 mod common;
-use common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, works};
+use common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, fails, works};
 use std::fs;
-use std::path::Path;
 
 const USAGE: i32 = 2;
 const DATA: i32 = 3;
@@ -17,17 +16,6 @@ fn scratch(rows: usize) -> tempfile::TempDir {
     fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
     fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
     dir
-}
-
-/// The command fails with `code` and prints every one of `parts`; no panic, no backtrace.
-fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
-    let ran = dlrm(dir, args);
-    let shown = format!("dlrm {}\nexit {}\n{}", args.join(" "), ran.code, ran.err);
-    assert_eq!(ran.code, code, "{shown}");
-    assert!(!ran.err.contains("panicked"), "{shown}");
-    for part in parts {
-        assert!(ran.err.contains(part), "missing \"{part}\" in\n{shown}");
-    }
 }
 
 /// Trains on `clicks.csv` after `change` has been made to its text.

@@ -144,21 +144,28 @@ pub struct InspectArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
-    /// File of test rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub test: Vec<PathBuf>,
-    /// File of validation rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub validation: Vec<PathBuf>,
-    /// Split to be checked: random, order (rows are in time order) or time (the column of moments)
-    #[arg(long, value_name = "KIND")]
-    pub split: Option<String>,
+    #[command(flatten)]
+    pub parts: PartArgs,
     /// Do not train for a moment to tell the time of an epoch
     #[arg(long)]
     pub no_estimate: bool,
     /// Where to write the inferred schema (TOML)
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Which rows test and validate.
+#[derive(Debug, Args, Default, Clone)]
+pub struct PartArgs {
+    /// File of test rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub test: Vec<PathBuf>,
+    /// File of validation rows (may be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub validation: Vec<PathBuf>,
+    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
+    #[arg(long, value_name = "KIND")]
+    pub split: Option<String>,
 }
 
 /// Which rows, what their columns mean, and how they are split.
@@ -180,15 +187,8 @@ pub struct SourceArgs {
     /// Schema (TOML, as `inspect` writes it)
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
-    /// File of test rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub test: Vec<PathBuf>,
-    /// File of validation rows (may be repeated)
-    #[arg(long, value_name = "FILE")]
-    pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
-    #[arg(long, value_name = "KIND")]
-    pub split: Option<String>,
+    #[command(flatten)]
+    pub parts: PartArgs,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
     #[arg(long, value_name = "A,B")]
     pub cross: Vec<String>,

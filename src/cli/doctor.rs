@@ -36,13 +36,13 @@ pub fn examine(
     schema: &Schema,
     (profile, sample): (&Profile, &RowSample),
 ) -> Result<Examined, Failure> {
-    let split = match &args.split {
+    let split = match &args.parts.split {
         Some(kind) => inputs::split(kind, 0)?,
         None => inputs::usual_split(input),
     };
     inputs::check_time(&split, schema)?;
     let of = |paths: &[PathBuf]| (!paths.is_empty()).then(|| Input { paths: paths.to_vec(), ..input.clone() });
-    let (validation, test) = (of(&args.validation), of(&args.test));
+    let (validation, test) = (of(&args.parts.validation), of(&args.parts.test));
     let sources = Sources {
         main: input,
         validation: validation.as_ref().map(|input| input as &dyn OpenRows),

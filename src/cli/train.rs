@@ -12,8 +12,9 @@ use dlrm::data::schema::{Cross, Schema};
 use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
 use dlrm::engine::config::{Baseline, DataConfig, Residence};
-use dlrm::engine::job::{self, Job, Start, Trained};
+use dlrm::engine::job::{Job, Start, Trained};
 use dlrm::engine::report::{Fact, InputCard, Report, RunCard};
+use dlrm::engine::run_dir;
 use dlrm::engine::summary::{self, Context};
 use dlrm::engine::{RunConfig, metrics::Metric};
 use dlrm::models::ModelConfig;
@@ -93,7 +94,7 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         return prepared(args, config, &dir);
     }
     config.input = inputs::apply(&args.source.input, &args.source.paths, config.input)?.resolve()?;
-    if args.source.split.is_none() && config.data.split == Split::default() {
+    if args.source.parts.split.is_none() && config.data.split == Split::default() {
         config.data.split = inputs::usual_split(&config.input);
     }
     let mut notes = Vec::new();
@@ -128,9 +129,9 @@ fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunC
     let label = [args.source.label.label.is_some(), args.source.label.label_rule.is_some(), !args.source.label.positive.is_empty()];
     let given = [
         ("--schema", args.source.schema.is_some()),
-        ("--split", args.source.split.is_some()),
-        ("--test", !args.source.test.is_empty()),
-        ("--validation", !args.source.validation.is_empty()),
+        ("--split", args.source.parts.split.is_some()),
+        ("--test", !args.source.parts.test.is_empty()),
+        ("--validation", !args.source.parts.validation.is_empty()),
         ("--cross", !args.source.cross.is_empty()),
         ("--label, --label-rule or --positive", label.contains(&true)),
     ];
@@ -160,7 +161,7 @@ fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema, Failure> {
 }
 
 fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> {
-    if let Some(kind) = &args.source.split {
+    if let Some(kind) = &args.source.parts.split {
         config.data.split = inputs::split(kind, args.seed.unwrap_or(0))?;
     } else if let (Split::Random { seed, .. }, Some(given)) = (&mut config.data.split, args.seed) {
         *seed = given;
@@ -181,11 +182,11 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
     if args.no_baseline {
         data.baseline = Baseline::Mean;
     }
-    if !args.source.test.is_empty() {
-        data.test.clone_from(&args.source.test);
+    if !args.source.parts.test.is_empty() {
+        data.test.clone_from(&args.source.parts.test);
     }
-    if !args.source.validation.is_empty() {
-        data.validation.clone_from(&args.source.validation);
+    if !args.source.parts.validation.is_empty() {
+        data.validation.clone_from(&args.source.parts.validation);
     }
     Ok(())
 }
@@ -204,7 +205,7 @@ pub fn model_of_kind(kind: &str, flag: &str) -> Result<ModelConfig, Failure> {
 
 /// The configuration of the run being resumed; its paths may have moved.
 fn resumed(args: &TrainArgs, out: &Path) -> Result<RunConfig, Failure> {
-    let mut config = job::stored_config(out)?;
+    let mut config = run_dir::stored_config(out)?;
     match (&args.source.paths[..], &mut config.data.prepared) {
         ([], _) => {}
         ([dir, ..], Some(prepared)) => prepared.clone_from(dir),

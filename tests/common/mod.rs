@@ -11,6 +11,18 @@ pub struct Ran {
     pub err: String,
 }
 
+impl Ran {
+    /// It failed with `code` and printed every one of `parts`; no panic, no backtrace.
+    pub fn failed(&self, args: &[&str], code: i32, parts: &[&str]) {
+        let shown = format!("dlrm {}\nexit {}\n{}", args.join(" "), self.code, self.err);
+        assert_eq!(self.code, code, "{shown}");
+        assert!(!self.err.contains("panicked"), "{shown}");
+        for part in parts {
+            assert!(self.err.contains(part), "missing \"{part}\" in\n{shown}");
+        }
+    }
+}
+
 /// The command, without settings from the caller's environment that change its output.
 pub fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlrm"));
@@ -26,6 +38,11 @@ pub fn dlrm(dir: &Path, args: &[&str]) -> Ran {
 pub fn finished(output: Output) -> Ran {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Runs a command that must fail with `code` and print every one of `parts`.
+pub fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
+    dlrm(dir, args).failed(args, code, parts);
 }
 
 /// Runs a command that must succeed.

@@ -94,6 +94,13 @@ pub struct DenseColumn {
     pub missing_indicator: bool,
 }
 
+impl DenseColumn {
+    /// This column with this change of scale and nothing else.
+    pub fn new(name: impl Into<String>, transform: Transform) -> Self {
+        DenseColumn { name: name.into(), transform, clip_quantiles: None, missing_indicator: false }
+    }
+}
+
 /// Change of scale of a dense column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -131,6 +138,11 @@ pub struct CategoricalColumn {
 }
 
 impl CategoricalColumn {
+    /// This column, whose single values have a vocabulary of their own.
+    pub fn new(name: impl Into<String>) -> Self {
+        CategoricalColumn { name: name.into(), encoding: Encoding::default(), multi: None, table: None, embedding_dim: None, pooling: None }
+    }
+
     /// Name of the table that holds its ids: the shared one, or its own.
     pub fn table_name(&self) -> &str {
         self.table.as_deref().unwrap_or(&self.name)

@@ -46,12 +46,6 @@ impl Texts {
         (0..self.len()).map(|place| self.text(place))
     }
 
-    /// Removes all; keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.ends.clear();
-    }
-
     /// Bytes of memory taken.
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()

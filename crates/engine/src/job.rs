@@ -9,6 +9,7 @@ use crate::model_dir::{self, Golden, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::report::Stage;
+use crate::run_dir::RunDir;
 use crate::thinning::Thinning;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
 use dlrm_data::Batch;
@@ -22,8 +23,7 @@ use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
@@ -118,14 +118,6 @@ const ROWS_AT_ONCE: usize = 4096;
 /// Rows whose scores are stored with the model.
 const GOLDEN_ROWS: usize = 8;
 
-/// Names of the model's parts in a run directory.
-const CHECKPOINTS: &str = "checkpoints";
-const CONFIG: &str = "config.toml";
-const ENCODER: &str = "encoder.json";
-const ROWS: &str = "rows.txt";
-const CACHE: &str = "rows.cache";
-const LOCK: &str = ".lock";
-
 impl Job {
     /// Does the run.
     ///
@@ -135,8 +127,7 @@ impl Job {
         self.config.check()?;
         let schema = self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
-        self.check_out()?;
-        let _lock = self.out.as_deref().map(lock).transpose()?;
+        let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
         let mut clock = Clock::new();
         observer.stage("fitting the encoder");
         let fitted = source.fit(schema)?;
@@ -147,7 +138,7 @@ impl Job {
         self.check_linear(&plan, schema)?;
         plan.check(self.memory_limit)?;
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
-        let checkpoints = self.prepare_out(&encoder)?;
+        let checkpoints = dir.as_ref().map(|dir| dir.prepare(&encoder, &self.config)).transpose()?;
 
         observer.stage("encoding");
         let streaming = self.config.data.residence == Residence::Stream;
@@ -157,7 +148,7 @@ impl Job {
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
         let fingerprint = fingerprint(&parts, &stats);
-        self.check_data(&fingerprint, checkpoints.is_some())?;
+        dir.as_ref().map_or(Ok(()), |dir| dir.check_rows(&fingerprint))?;
         let layout = fitted.encoder.layout();
         let train = match thinning {
             Some(thinning) if !streaming => Arc::new(thinning.apply(&parts[0], &layout)),
@@ -168,7 +159,7 @@ impl Job {
             None => None,
         };
         let cache = match source {
-            DataSource::Raw(_) => self.cache(&layout, &encoder, &fingerprint),
+            DataSource::Raw(_) => self.cache(dir.as_ref(), &layout, &encoder, &fingerprint),
             DataSource::Prepared(_) => None,
         };
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
@@ -203,7 +194,11 @@ impl Job {
             clock.lap("train and score the baseline", None);
         }
         let metrics = stored_metrics(&scorings[0], &parts, task)?;
-        let untouched = untouched(&learner, &fitted, streaming.then_some(source), &parts[0])?;
+        let stream = || -> Result<Box<dyn RowStream>> {
+            let rows = Box::new(source.stream(&fitted)?);
+            Ok(if let Some(thinning) = thinning { thinning.stream(rows, &layout) } else { rows })
+        };
+        let untouched = untouched(&learner, &layout, if streaming { Some(stream()?) } else { None }, &train)?;
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
@@ -243,73 +238,15 @@ impl Job {
         }
     }
 
-    /// Refuses to write over another run.
-    fn check_out(&self) -> Result<()> {
-        let Some(out) = &self.out else { return Ok(()) };
-        let unfinished = Checkpoints::any_in(&out.join(CHECKPOINTS));
-        let held = [("model", "a finished model", out.join("model").exists()), (CHECKPOINTS, "an unfinished run", unfinished)];
-        let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
-        match (self.start, held) {
-            (Start::Fresh, Some((name, what))) => {
-                let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
-                Err(Error::config("output directory", "a new or empty directory", format!("{what} in {}", out.display()))
-                    .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
-            }
-            (Start::Resume, None | Some(("model", _))) if !unfinished => {
-                let found = if held.is_some() { "a finished model" } else { "none" };
-                Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}")).with_hint("train without --resume"))
-            }
-            _ => std::fs::create_dir_all(out).map_err(Error::io("create", out)),
-        }
-    }
-
-    /// Readies the run directory: what resuming must find again is written first.
-    fn prepare_out(&self, encoder: &[u8]) -> Result<Option<Checkpoints>> {
-        let Some(out) = &self.out else { return Ok(None) };
-        let dir = out.join(CHECKPOINTS);
-        let write = |path: PathBuf, contents: &[u8]| std::fs::write(&path, contents).map_err(Error::io("write", &path));
-        if self.start == Start::Resume {
-            let path = dir.join(ENCODER);
-            let stored = std::fs::read(&path).map_err(Error::io("read", &path))?;
-            if stored != encoder {
-                return Err(Error::saved(path, "expected the data that the run started with, found other values")
-                    .with_hint("give the same files and settings, or start again with --overwrite"));
-            }
-            return Checkpoints::new(dir).map(Some);
-        }
-        if dir.exists() {
-            std::fs::remove_dir_all(&dir).map_err(Error::io("remove", &dir))?;
-        }
-        let checkpoints = Checkpoints::new(&dir)?;
-        write(dir.join(ENCODER), encoder)?;
-        write(dir.join(CONFIG), self.config.to_toml().as_bytes())?;
-        Ok(Some(checkpoints))
-    }
-
-    /// Where streamed rows are kept encoded, if more than one pass will read them.
-    fn cache(&self, layout: &Layout, encoder: &[u8], rows: &str) -> Option<Cache> {
+    /// The rows of a stream, kept encoded if more than one pass will read them.
+    fn cache(&self, dir: Option<&RunDir>, layout: &Layout, encoder: &[u8], rows: &str) -> Option<Cache> {
         let data = &self.config.data;
         let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
-        let out = self.out.as_ref().filter(|_| data.residence == Residence::Stream && data.cache && again)?;
+        let dir = dir.filter(|_| data.residence == Residence::Stream && data.cache && again)?;
         let mut key = Xxh3::new();
         key.update(encoder);
         key.update(rows.as_bytes());
-        Some(Cache::new(out.join(CHECKPOINTS).join(CACHE), key.digest(), layout.clone()))
-    }
-
-    /// Notes the encoded rows of a new run; refuses to go on with others.
-    fn check_data(&self, found: &str, keeps: bool) -> Result<()> {
-        let Some(out) = self.out.as_ref().filter(|_| keeps) else { return Ok(()) };
-        let path = out.join(CHECKPOINTS).join(ROWS);
-        if self.start != Start::Resume {
-            return std::fs::write(&path, found).map_err(Error::io("write", &path));
-        }
-        let stored = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        if stored == found {
-            return Ok(());
-        }
-        Err(Error::saved(path, "expected the rows that the run started with, found others")
-            .with_hint("give the same files and settings, or start again with --overwrite"))
+        Some(Cache::new(dir.cache(), key.digest(), layout.clone()))
     }
 
     /// Trains the model, from a checkpoint where asked.
@@ -397,20 +334,6 @@ impl Job {
     }
 }
 
-/// Makes sure that this run is the only one in `out`, as long as what is returned lives.
-fn lock(out: &Path) -> Result<File> {
-    let path = out.join(LOCK);
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
-            Err(error.with_hint("wait for its end, or give another directory with -o"))
-        }
-        // A file system without locks is none that two runs share by chance.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-    }
-}
-
 fn stop_if_asked(observer: &mut dyn JobObserver) -> Result<()> {
     if observer.should_stop() { Err(Error::Interrupted { step: 0, checkpoint: None }) } else { Ok(()) }
 }
@@ -448,19 +371,6 @@ impl Observer for StopOnly<'_> {
     fn should_stop(&mut self) -> bool {
         self.0.should_stop()
     }
-}
-
-/// The configuration that an unfinished run in `out` was started with.
-///
-/// # Errors
-/// If there is none.
-pub fn stored_config(out: &Path) -> Result<RunConfig> {
-    let path = out.join(CHECKPOINTS).join(CONFIG);
-    if !path.exists() {
-        return Err(Error::saved(out, "expected an unfinished run to resume, found none").with_hint("train without --resume"));
-    }
-    let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    RunConfig::load(&text, &path.display().to_string(), &[])
 }
 
 /// Times the parts of a run, for the report only.
@@ -512,7 +422,7 @@ fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Resul
 }
 
 /// Share of the rows of each table that no training row touched.
-fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<DataSource<'_>>, train: &Batch) -> Result<Vec<f64>> {
+fn untouched(learner: &Learner, layout: &Layout, stream: Option<Box<dyn RowStream>>, train: &Batch) -> Result<Vec<f64>> {
     let weights = learner.network().weights();
     let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
     let mut mark = |batch: &Batch| {
@@ -524,9 +434,8 @@ fn untouched(learner: &Learner, fitted: &Fitted, stream: Option<DataSource<'_>>,
     };
     match stream {
         None => mark(train),
-        Some(source) => {
-            let mut rows = source.stream(fitted)?;
-            let mut batch = Batch::new(&fitted.encoder.layout());
+        Some(mut rows) => {
+            let mut batch = Batch::new(layout);
             while rows.append_rows(&mut batch, ROWS_AT_ONCE)? > 0 {
                 mark(&batch);
                 batch.clear();

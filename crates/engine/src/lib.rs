@@ -20,6 +20,7 @@ pub mod model_dir;
 pub mod network;
 pub mod plan;
 pub mod report;
+pub mod run_dir;
 pub mod saved;
 pub mod schedule;
 pub mod summary;

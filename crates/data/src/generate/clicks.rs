@@ -4,7 +4,7 @@ use super::law::{ClickLaw, FieldKind};
 use super::truth::{Features, Truth};
 use crate::error::Result;
 use crate::row::{RawRow, RowSource};
-use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Transform};
+use crate::schema::{CategoricalColumn, DenseColumn, Label, MultiValued, Pooling, Schema, Transform};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -69,26 +69,14 @@ impl ClickSimulator {
 
     /// The schema of the columns.
     pub fn schema() -> Schema {
-        let dense = |name: &str, transform, missing_indicator| DenseColumn {
-            name: name.to_owned(),
-            transform,
-            clip_quantiles: None,
-            missing_indicator,
-        };
-        let categorical = |name: &str| CategoricalColumn {
-            name: name.to_owned(),
-            encoding: Encoding::default(),
-            multi: None,
-            table: None,
-            embedding_dim: None,
-            pooling: None,
-        };
+        let dense = |name: &str, transform, missing_indicator| DenseColumn { missing_indicator, ..DenseColumn::new(name, transform) };
         let interests = CategoricalColumn {
             multi: Some(MultiValued { separator: '|', weight_separator: None }),
             pooling: Some(Pooling::Mean),
-            ..categorical("interests")
+            ..CategoricalColumn::new("interests")
         };
-        let mut columns: Vec<CategoricalColumn> = ["user_id", "item_id", "category", "device", "country"].map(categorical).into();
+        let mut columns: Vec<CategoricalColumn> =
+            ["user_id", "item_id", "category", "device", "country"].map(CategoricalColumn::new).into();
         columns.push(interests);
         Schema {
             missing: Vec::new(),

@@ -141,15 +141,10 @@ impl ClickLaw for RandomRows {
         let columns = self.columns();
         let (numbers, tables) = columns[1..].split_at(self.config.dense);
         let multi = (self.config.bags != BagLength::Fixed(1)).then_some(MultiValued { separator: '|', weight_separator: None });
-        let dense =
-            |name: &String| DenseColumn { name: name.clone(), transform: Transform::None, clip_quantiles: None, missing_indicator: false };
         let table = |(name, &bound): (&String, &u32)| CategoricalColumn {
-            name: name.clone(),
             encoding: Encoding::Identity { bound },
             multi: multi.clone(),
-            table: None,
-            embedding_dim: None,
-            pooling: None,
+            ..CategoricalColumn::new(name)
         };
         Schema {
             missing: Vec::new(),
@@ -157,7 +152,7 @@ impl ClickLaw for RandomRows {
             group: None,
             time: None,
             label: Label::clicks("label"),
-            dense: numbers.iter().map(dense).collect(),
+            dense: numbers.iter().map(|name| DenseColumn::new(name, Transform::None)).collect(),
             categorical: tables.iter().zip(&self.config.tables).map(table).collect(),
             crosses: Vec::new(),
         }

@@ -80,6 +80,12 @@ impl Preparation<'_> {
             done = Some(self.round(dir, &work, &fit, &rounds, number, observer)?);
         }
         let done = done.expect("at least one round");
+        if [0, 1, 2].map(|part| done.parts[part].rows) != fit.seen.rows {
+            let rows = |rows: [u64; 3]| format!("{} rows", rows.iter().sum::<u64>());
+            let found = rows([0, 1, 2].map(|part| done.parts[part].rows));
+            let error = Error::input(self.sources.main.name(), format!("{} in every pass", rows(fit.seen.rows)), found);
+            return Err(error.with_hint("the files were changed meanwhile: prepare them again with --overwrite"));
+        }
         observer.stage("saving");
         for file in &done.files {
             sync(&dir.join(&file.name))?;
@@ -102,6 +108,9 @@ impl Preparation<'_> {
         let key = self.key()?;
         let stored = fs::read_to_string(work.join(KEY)).ok();
         let ours = Prepared::is_in(dir) || stored.is_some();
+        if stored.is_some() {
+            lock(&work)?;
+        }
         if self.start == Start::Overwrite && ours {
             clear(dir)?;
         } else if !dir.join(MANIFEST).exists() && stored.as_ref() == Some(&key) {
@@ -112,7 +121,7 @@ impl Preparation<'_> {
         let found = match stored.filter(|_| self.start == Start::Fresh) {
             _ if Prepared::is_in(dir) => "a finished data set",
             Some(_) => "an unfinished preparation of other files or settings",
-            None if others > 0 => "other files",
+            None if others > 0 && !ours => "other files",
             None => "",
         };
         if !found.is_empty() {

@@ -201,7 +201,8 @@ impl<'a> Shards<'a> {
         Part::ALL.into_iter().try_for_each(|part| self.close(part))?;
         self.written()?;
         let mut files = std::mem::take(&mut self.files);
-        files.sort_by(|a, b| (a.part as usize, &a.name).cmp(&(b.part as usize, &b.name)));
+        // Numbers may outgrow their five digits.
+        files.sort_by(|a, b| (a.part as usize, a.name.len(), &a.name).cmp(&(b.part as usize, b.name.len(), &b.name)));
         let [train, validation, test] = std::mem::take(&mut self.parts);
         let parts = [train.stats, validation.stats, test.stats];
         Ok(Done { parts, samples: [train.sample, validation.sample, test.sample], files })

@@ -181,6 +181,14 @@ fn another_directory_is_not_written_over() {
     fs::write(foreign.path().join("mine.arrow"), "x").expect("written");
     let error = log.prepare(foreign.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("other files");
     assert!(error.to_string().contains("found other files"), "{error}");
+    // What is ours is replaced, what lies beside it stays.
+    let input = log.input();
+    let sources = Sources { main: &input, validation: None, test: None, split: &log.split, max_bad_rows: 0, threads: 2 };
+    fs::write(out.path().join("mine.txt"), "x").expect("written");
+    let settings = Settings { max_bad_rows: 1, ..Settings::default() };
+    let again = Preparation { sources: &sources, schema: &log.schema, settings, limits: SMALL, start: Start::Overwrite };
+    again.run(out.path(), &mut Stop(NEVER)).expect("replaced");
+    assert!(out.path().join("mine.txt").exists());
     let few = Limits::of_memory(Some(1 << 20)).expect_err("too little").to_string();
     assert!(few.contains("memory limit: expected at least"), "{few}");
 }

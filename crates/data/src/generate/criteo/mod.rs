@@ -10,7 +10,7 @@ use super::law::{ClickLaw, FieldKind};
 use crate::error::{Error, Result};
 use crate::rng::{Rng, mix};
 use crate::row::RawRow;
-use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, Schema, Transform};
+use crate::schema::{CategoricalColumn, DenseColumn, Label, Schema, Transform};
 use hidden::Hidden;
 use serde::{Deserialize, Serialize};
 pub use shape::Shape;
@@ -199,9 +199,6 @@ impl ClickLaw for CriteoLaw {
     }
 
     fn schema(&self) -> Schema {
-        let dense = |name| DenseColumn { name, transform: Transform::Log1p, clip_quantiles: None, missing_indicator: false };
-        let categorical =
-            |name| CategoricalColumn { name, encoding: Encoding::default(), multi: None, table: None, embedding_dim: None, pooling: None };
         let columns = self.columns();
         Schema {
             missing: Vec::new(),
@@ -209,8 +206,8 @@ impl ClickLaw for CriteoLaw {
             group: None,
             time: None,
             label: Label::clicks("label"),
-            dense: columns[1..=INTEGERS].iter().cloned().map(dense).collect(),
-            categorical: columns[1 + INTEGERS..].iter().cloned().map(categorical).collect(),
+            dense: columns[1..=INTEGERS].iter().map(|name| DenseColumn::new(name, Transform::Log1p)).collect(),
+            categorical: columns[1 + INTEGERS..].iter().map(CategoricalColumn::new).collect(),
             crosses: Vec::new(),
         }
     }

@@ -1,0 +1,151 @@
+//! The directory of a run while it is unfinished: whose it is, and what resuming must find again.
+//!
+//! ```text
+//! .lock         held by the run that works here
+//! checkpoints/  encoder.json config.toml rows.txt   of the run that was started
+//!               rows.cache                          encoded rows of a stream
+//! ```
+use crate::checkpoint::Checkpoints;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::job::Start;
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+const CHECKPOINTS: &str = "checkpoints";
+const CONFIG: &str = "config.toml";
+const ENCODER: &str = "encoder.json";
+const ROWS: &str = "rows.txt";
+const CACHE: &str = "rows.cache";
+const LOCK: &str = ".lock";
+const OTHERS: &str = "give the same files and settings, or start again with --overwrite";
+
+/// A run directory that no other run works in as long as this lives.
+pub(crate) struct RunDir {
+    checkpoints: PathBuf,
+    start: Start,
+    _lock: File,
+}
+
+impl RunDir {
+    /// Takes `out` for a run.
+    ///
+    /// # Errors
+    /// If it holds another run, or nothing to resume.
+    pub fn open(out: &Path, start: Start) -> Result<Self> {
+        check(out, start)?;
+        fs::create_dir_all(out).map_err(Error::io("create", out))?;
+        Ok(RunDir { checkpoints: out.join(CHECKPOINTS), start, _lock: lock(out)? })
+    }
+
+    /// Readies the checkpoints: what resuming must find again is written first.
+    ///
+    /// # Errors
+    /// If the run that is resumed was started with another encoder.
+    pub fn prepare(&self, encoder: &[u8], config: &RunConfig) -> Result<Checkpoints> {
+        let dir = &self.checkpoints;
+        if self.start == Start::Resume {
+            let path = dir.join(ENCODER);
+            if fs::read(&path).map_err(Error::io("read", &path))? != encoder {
+                return Err(Error::saved(path, "expected the data that the run started with, found other values").with_hint(OTHERS));
+            }
+            return Checkpoints::new(dir.clone());
+        }
+        if dir.exists() {
+            fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
+        }
+        let checkpoints = Checkpoints::new(dir)?;
+        put(&dir.join(ENCODER), encoder)?;
+        put(&dir.join(CONFIG), config.to_toml().as_bytes())?;
+        Ok(checkpoints)
+    }
+
+    /// Notes the encoded rows of a new run.
+    ///
+    /// # Errors
+    /// If the run that is resumed was started with other rows.
+    pub fn check_rows(&self, found: &str) -> Result<()> {
+        let path = self.checkpoints.join(ROWS);
+        if self.start != Start::Resume {
+            return put(&path, found.as_bytes());
+        }
+        if fs::read_to_string(&path).map_err(Error::io("read", &path))? == found {
+            return Ok(());
+        }
+        Err(Error::saved(path, "expected the rows that the run started with, found others").with_hint(OTHERS))
+    }
+
+    /// Where streamed rows are kept encoded.
+    pub fn cache(&self) -> PathBuf {
+        self.checkpoints.join(CACHE)
+    }
+}
+
+/// Refuses to write over another run.
+fn check(out: &Path, start: Start) -> Result<()> {
+    let unfinished = Checkpoints::any_in(&out.join(CHECKPOINTS));
+    let held = [("model", "a finished model", out.join("model").exists()), (CHECKPOINTS, "an unfinished run", unfinished)];
+    let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
+    match (start, held) {
+        (Start::Fresh, Some((name, what))) => {
+            let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
+            Err(Error::config("output directory", "a new or empty directory", format!("{what} in {}", out.display()))
+                .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
+        }
+        (Start::Resume, None | Some(("model", _))) if !unfinished => {
+            let found = if held.is_some() { "a finished model" } else { "none" };
+            Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}")).with_hint("train without --resume"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lock(out: &Path) -> Result<File> {
+    let path = out.join(LOCK);
+    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
+            Err(error.with_hint("wait for its end, or give another directory with -o"))
+        }
+        // A file system without locks is none that two runs share by chance.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Writes a file that is whole or absent, also after a loss of power.
+fn put(path: &Path, contents: &[u8]) -> Result<()> {
+    let aside = path.with_extension("partial");
+    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
+    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
+    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
+}
+
+/// The configuration that an unfinished run in `out` was started with.
+///
+/// # Errors
+/// If there is none.
+pub fn stored_config(out: &Path) -> Result<RunConfig> {
+    let path = out.join(CHECKPOINTS).join(CONFIG);
+    if !path.exists() {
+        return Err(Error::saved(out, "expected an unfinished run to resume, found none").with_hint("train without --resume"));
+    }
+    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    RunConfig::load(&text, &path.display().to_string(), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_run_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = RunDir::open(dir.path(), Start::Fresh).unwrap();
+        let error = RunDir::open(dir.path(), Start::Overwrite).map(drop).unwrap_err();
+        assert!(error.to_string().contains("one that is going on") && error.hint().is_some(), "{error}");
+        drop(first);
+        RunDir::open(dir.path(), Start::Fresh).unwrap();
+    }
+}
