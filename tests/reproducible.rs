@@ -231,6 +231,18 @@ fn a_row_scores_the_same_alone_and_in_a_batch() {
 }
 
 #[test]
+fn a_step_counts_what_the_weights_before_it_get_right() {
+    let mut learner = learner(&config(optimizers()[0]), 2);
+    let batch = rows(4);
+    let rates = learner.optimizer().base_rates();
+    for _ in 0..3 {
+        let right = learner.logits(&batch).iter().zip(&batch.labels).filter(|&(&logit, &label)| (logit > 0.0) == (label == 1.0)).count();
+        learner.step(&batch, rates).unwrap();
+        assert_eq!(learner.correct(), right as f64);
+    }
+}
+
+#[test]
 fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     // 230 rows in batches of 32: 8 steps an epoch, so that every fourth step is also an epoch's last.
     let config = TrainConfig { evaluate_every: Some(4), checkpoint_every: Some(8), epochs: 2, ..config(optimizers()[1]) };
@@ -244,6 +256,7 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     let points: Vec<(u64, f64)> = state.history.iter().map(|p| (p.step, p.epoch)).collect();
     assert_eq!(points, [(4, 0.5), (8, 1.0), (12, 1.5), (16, 2.0)]);
     assert!(state.history.iter().all(|p| p.train_loss > 0.0));
+    assert!(state.history.iter().all(|p| p.train_accuracy.is_some_and(|share| share > 0.0 && share < 1.0)));
     let mut again = learner(&config, 1);
     let saved = checkpoints.load(&checkpoints.newest().unwrap(), &mut again).unwrap();
     assert_eq!(saved, state);

@@ -41,7 +41,8 @@ pub fn run(dir: &str, rows: &str) -> Result<(), String> {
         let speed = grouped((number(&run["rows_per_second"]) / 100.0).round() * 100.0);
         println!("| {name} | {:.4} | {:.4} | {:.4} | {speed} |", of("accuracy"), of("log_loss"), of("auc"));
         let points = run["history"].as_array().cloned().unwrap_or_default();
-        let at = |p: &Value| (number(&p["step"]) / 1e3, number(&p["train_loss"]), number(&p["validation"]["accuracy"]));
+        let of = |p: &Value| [&p["train_accuracy"], &p["validation"]["accuracy"], &p["train_loss"]].map(number);
+        let at = |p: &Value| (number(&p["step"]) / 1e3, of(p));
         curves.push((name, points.iter().map(at).collect::<Vec<_>>()));
     }
     println!("| best possible | | {best:.4} | {:.4} | |", number(&manifest["written"]["last_day"]["auc"]));
@@ -57,7 +58,8 @@ fn command(args: &[&str]) -> Result<(), String> {
     }
 }
 
-type Curve<'a> = (&'a str, Vec<(f64, f64, f64)>);
+/// Name and, by thousands of steps, the value of each panel.
+type Curve<'a> = (&'a str, Vec<(f64, [f64; 3])>);
 
 const STYLE: &str = "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}.title{font-size:16px;font-weight:600}\
 .soft{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}.axis{stroke:#b8c2cc;stroke-width:1}.best{stroke:#52606d;stroke-dasharray:5 4}";
@@ -68,7 +70,7 @@ const RIGHT: f64 = 20.0;
 
 fn draw(curves: &[Curve<'_>], rows: &str, best: f64) -> String {
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 680\" width=\"{WIDTH}\" height=\"680\"><style>{STYLE}</style>"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 980\" width=\"{WIDTH}\" height=\"980\"><style>{STYLE}</style>"
     );
     svg += &format!(
         "<text class=\"title\" x=\"20\" y=\"28\">DLRM and Deep &amp; Cross on {rows} generated rows, one epoch, batches of 128</text>"
@@ -80,12 +82,16 @@ fn draw(curves: &[Curve<'_>], rows: &str, best: f64) -> String {
             x + 28.0
         );
     }
-    let loss = |curve: &Curve<'_>| curve.1.iter().map(|&(x, loss, _)| (x, loss)).collect::<Vec<_>>();
-    let accuracy = |curve: &Curve<'_>| curve.1.iter().map(|&(x, _, accuracy)| (x, accuracy)).collect::<Vec<_>>();
-    let losses: Vec<_> = curves.iter().map(loss).collect();
-    panel(&mut svg, 80.0, "training log loss, mean since the last evaluation (dashed: the best possible)", &losses, Some(best));
-    panel(&mut svg, 380.0, "accuracy on the validation rows", &curves.iter().map(accuracy).collect::<Vec<_>>(), None);
-    svg += &format!("<text class=\"soft mid\" x=\"{}\" y=\"668\">thousand steps</text></svg>\n", WIDTH / 2.0);
+    let panels = [
+        ("accuracy on the training rows since the last evaluation, each before it was trained on", None),
+        ("accuracy on the validation rows", None),
+        ("log loss on the training rows since the last evaluation (dashed: the best possible)", Some(best)),
+    ];
+    for (i, (title, best)) in panels.into_iter().enumerate() {
+        let of = |curve: &Curve<'_>| curve.1.iter().map(|&(x, values)| (x, values[i])).collect();
+        panel(&mut svg, 80.0 + 300.0 * i as f64, title, &curves.iter().map(of).collect::<Vec<_>>(), best);
+    }
+    svg += &format!("<text class=\"soft mid\" x=\"{}\" y=\"968\">thousand steps</text></svg>\n", WIDTH / 2.0);
     svg
 }
 

@@ -19,6 +19,7 @@ pub struct Learner {
     pool: rayon::ThreadPool,
     timing: Timing,
     forward_backward: Duration,
+    correct: f64,
 }
 
 /// Where the time of steps went.
@@ -40,7 +41,7 @@ impl Learner {
     pub fn new(network: Network, optimizer: Optimizer, loss: Loss, shape: Shape, threads: usize) -> Result<Self> {
         let pool = pool(threads)?;
         let gradients = Gradients::new(network.weights(), shape);
-        Ok(Learner { network, optimizer, gradients, loss, pool, timing: Timing::Off, forward_backward: Duration::ZERO })
+        Ok(Learner { network, optimizer, gradients, loss, pool, timing: Timing::Off, forward_backward: Duration::ZERO, correct: 0.0 })
     }
 
     /// The network.
@@ -73,6 +74,12 @@ impl Learner {
         &self.gradients
     }
 
+    /// Weight of the rows of the last step whose label was the more probable one before the update (their number where rows
+    /// carry no weights); for labels of 0 and 1.
+    pub fn correct(&self) -> f64 {
+        self.correct
+    }
+
     /// The worker threads.
     pub fn pool(&self) -> &rayon::ThreadPool {
         &self.pool
@@ -90,9 +97,10 @@ impl Learner {
 
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward } = self;
+        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
         let start = timing.start();
-        let mean = pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
+        let (mean, right) = pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
+        *correct = right;
         *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
         mean
     }
@@ -102,11 +110,12 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward } = self;
+        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
         pool.install(|| {
             let start = timing.start();
-            let loss = differentiate(network, optimizer.steps(), gradients, loss, batch);
+            let (loss, right) = differentiate(network, optimizer.steps(), gradients, loss, batch);
+            *correct = right;
             *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
             if !loss.is_finite() {
                 return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
@@ -122,8 +131,9 @@ impl Learner {
     }
 }
 
-/// Mean loss of the batch after `steps` steps, and its gradients. Uses the current rayon pool.
-fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss: &Loss, batch: &Batch) -> f64 {
+/// Mean loss of the batch after `steps` steps, the weight of the rows it gets right, and its gradients. Uses the current rayon
+/// pool.
+fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss: &Loss, batch: &Batch) -> (f64, f64) {
     let (rows, shape) = (batch.len(), gradients.shape);
     let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
     let shard_rows = shape.rows_per_shard(rows);
@@ -131,13 +141,13 @@ fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss:
     let used = shape.lanes_of(rows);
     let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
     for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
-        shards[index % used].push((index, shard, 0.0));
+        shards[index % used].push((index, shard, 0.0, 0.0));
     }
     let lanes = gradients.lanes[..used].par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
     lanes.for_each(|(lane, shards)| {
         lane.restart();
         let mut gradient = Vec::new();
-        for (index, shard, sum) in shards {
+        for (index, shard, sum, right) in shards {
             let start = *index * shard_rows;
             let range = start.min(rows)..(start + shard_rows).min(rows);
             network.with_arena(|arena| {
@@ -145,14 +155,28 @@ fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss:
                 let output = network.model().forward(&mut tape);
                 gradient.resize(range.len(), 0.0);
                 let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                *sum = tape.time_loss(|tape| loss.forward_backward(&mut gradient, tape.value(output), &batch.labels[range], weights, rows));
+                let labels = &batch.labels[range];
+                (*sum, *right) = tape.time_loss(|tape| {
+                    let outputs = tape.value(output);
+                    (loss.forward_backward(&mut gradient, outputs, labels, weights, rows), correct(outputs, labels, weights))
+                });
                 tape.backward(output, &gradient, lane, shard);
             });
         }
         lane.settle(network.weights());
     });
     // Shard sums in the order of the rows, whatever lane they were in.
-    (0..shape.shards(rows)).map(|index| shards[index % used][index / used].2).sum()
+    let sums = (0..shape.shards(rows)).map(|index| &shards[index % used][index / used]);
+    sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.2, right + shard.3))
+}
+
+/// Weight of the rows whose logit has the sign of their label.
+fn correct(logits: &[f32], labels: &[f32], weights: Option<&[f32]>) -> f64 {
+    let right = logits.iter().zip(labels).map(|(&logit, &label)| (logit > 0.0) == (label > 0.5));
+    match weights {
+        None => right.filter(|&right| right).count() as f64,
+        Some(weights) => right.zip(weights).map(|(right, &weight)| if right { f64::from(weight) } else { 0.0 }).sum(),
+    }
 }
 
 /// Key of the dropout of the step after `steps` steps.

@@ -225,6 +225,10 @@ pub struct Point {
     pub epoch: f64,
     /// Mean training loss since the last evaluation.
     pub train_loss: f64,
+    /// Share of the rows since the last evaluation whose label was the more probable one when they were trained on; for labels of
+    /// 0 and 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_accuracy: Option<f64>,
     /// Metrics of the validation rows.
     pub validation: Option<Metrics>,
 }
@@ -253,6 +257,9 @@ pub struct State {
     pub loss_sum: f64,
     /// Weight of the rows in that sum (their number where they carry none).
     pub loss_weight: f64,
+    /// Weight of those whose label was the more probable one.
+    #[serde(default)]
+    pub correct: f64,
     /// All evaluations.
     pub history: Vec<Point>,
     /// The best one.
@@ -363,6 +370,7 @@ impl Trainer<'_> {
         state.rows += batch.len() as u64;
         state.loss_sum += loss * batch.len() as f64;
         state.loss_weight += batch.weights.as_ref().map_or(batch.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum());
+        state.correct += learner.correct();
         observer.step(state, loss);
         Ok(())
     }
@@ -394,9 +402,11 @@ impl Trainer<'_> {
             state.cuts += u32::from(self.config.plateau.is_some());
         }
         let part = batches.map_or(0.0, |batches| state.batch as f64 / batches.max(1) as f64);
-        let train_loss = if state.loss_weight > 0.0 { state.loss_sum / state.loss_weight } else { 0.0 };
-        let point = Point { step: state.step, epoch: state.epoch as f64 + part, train_loss, validation };
-        (state.loss_sum, state.loss_weight) = (0.0, 0.0);
+        let mean = |sum: f64| if state.loss_weight > 0.0 { sum / state.loss_weight } else { 0.0 };
+        let train_accuracy = (self.task == Task::Binary).then(|| mean(state.correct));
+        let point =
+            Point { step: state.step, epoch: state.epoch as f64 + part, train_loss: mean(state.loss_sum), train_accuracy, validation };
+        (state.loss_sum, state.loss_weight, state.correct) = (0.0, 0.0, 0.0);
         observer.evaluated(&point, is_best);
         state.history.push(point);
         Ok(())
