@@ -58,6 +58,26 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
 }
 
 #[test]
+fn rows_are_encoded_as_the_reference_encodes_them() {
+    let dir = scratch("2000");
+    let input = ["criteo/clicks.tsv", "--reference-compat", "--max-ind-range", "500", "--set", "data.split={kind=\"last_day\",days=4}"];
+    let said = works(dir.path(), &[&["prepare", "-o", "p"], &input[..]].concat()).err;
+    assert!(said.contains("the dictionary knows the rows to validate and to test"), "{said}");
+    let small = ["-q", "--no-baseline", "--set", "model.bottom=[16]", "--set", "model.top=[16]"];
+    works(dir.path(), &[&["train", "-o", "a"], &input[..], &small[..]].concat());
+    works(dir.path(), &[&["train", "p", "-o", "b"], &small[..]].concat());
+    let weights = |out: &str| fs::read(dir.path().join(out).join("model/weights.safetensors")).expect("weights");
+    assert!(weights("a") == weights("b"), "prepared or not");
+    let report = fs::read_to_string(dir.path().join("a/report.html")).expect("a report");
+    assert!(report.contains("first seen (as the reference), hexadecimal modulo 500"));
+    let encoder = fs::read_to_string(dir.path().join("a/model/encoder.json")).expect("an encoder");
+    assert!(encoder.contains("\"kind\": \"first_seen\""), "{}", &encoder[..400]);
+    // Later rows have values that the dictionary lacks.
+    works(dir.path(), &["-q", "generate", "clicks", "--rows", "300", "--seed", "9", "-o", "later"]);
+    works(dir.path(), &["-q", "predict", "a", "later/clicks.tsv"]);
+}
+
+#[test]
 fn new_days_are_added_and_mistakes_are_named() {
     let dir = scratch("3000");
     works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--memory-limit", "512MB"]);
@@ -71,6 +91,7 @@ fn new_days_are_added_and_mistakes_are_named() {
         (&["prepare", "nothing.tsv", "-o", "p"], 5, "nothing.tsv"),
         (&["train", "prepared", "--schema", "criteo/schema.toml"], 2, "--schema: expected raw files"),
         (&["train", "prepared", "--split", "random"], 2, "--split: expected raw files"),
+        (&["train", "prepared", "--reference-compat"], 2, "--reference-compat: expected raw files"),
     ] {
         let ran = dlrm(dir.path(), args);
         let message = ran.err;

@@ -189,6 +189,13 @@ pub struct SourceArgs {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
+    /// Take values of Criteo's categorical columns, which are hexadecimal integers, modulo N
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_ind_range: Option<u32>,
+    /// Encode Criteo's rows as the reference implementation does, so that its checkpoints line up (its dictionary knows the rows to
+    /// validate and to test)
+    #[arg(long)]
+    pub reference_compat: bool,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
     #[arg(long, value_name = "A,B")]
     pub cross: Vec<String>,
@@ -216,6 +223,7 @@ pub struct PrepareArgs {
     /// Add the files to the data set in the directory, encoded as its other rows, as rows of this part: train, validation or test
     #[arg(long, value_name = "PART", conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
+        "max_ind_range", "reference_compat",
     ])]
     pub extend: Option<String>,
 }
@@ -255,7 +263,7 @@ pub struct TrainArgs {
     /// Go on with an interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim", "columns", "max_bad_rows", "label", "label_rule",
-        "positive", "test", "validation", "split", "cross", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
+        "positive", "test", "validation", "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds

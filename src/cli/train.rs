@@ -111,6 +111,16 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
         }
     };
     inputs::apply_label(&mut schema, &args.source.label)?;
+    if let Some(range) = config.data.max_ind_range {
+        schema.limit_indices(range)?;
+    }
+    if config.data.reference_compat {
+        schema.follow_reference()?;
+        notes.push(
+            "the dictionary knows the rows to validate and to test, as the reference's does: their results are not those of new rows"
+                .into(),
+        );
+    }
     let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
     schema.crosses.extend(args.source.cross.iter().map(|cross| Cross::of(columns(cross))));
     inputs::check_time(&config.data.split, &schema)?;
@@ -133,6 +143,8 @@ fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunC
         ("--test", !args.source.parts.test.is_empty()),
         ("--validation", !args.source.parts.validation.is_empty()),
         ("--cross", !args.source.cross.is_empty()),
+        ("--max-ind-range", args.source.max_ind_range.is_some()),
+        ("--reference-compat", args.source.reference_compat),
         ("--label, --label-rule or --positive", label.contains(&true)),
     ];
     if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
@@ -179,6 +191,8 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
     if args.stream {
         data.residence = Residence::Stream;
     }
+    data.max_ind_range = args.source.max_ind_range.or(data.max_ind_range);
+    data.reference_compat |= args.source.reference_compat;
     if args.no_baseline {
         data.baseline = Baseline::Mean;
     }

@@ -4,7 +4,7 @@ use crate::batches::RowStream;
 use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::fit::EncoderFit;
-use crate::parse::Labels;
+use crate::parse::{Labels, TextPlace};
 use crate::pass::{Block, PassInput, pass};
 use crate::prepared::Sample;
 use crate::rows::{GoodRow, GoodRows, OpenRows, Picked};
@@ -193,6 +193,11 @@ impl Sources<'_> {
             }
             block.pick(Part::Train, &mut picks);
             fit.observe(block.picked(&picks))?;
+            if fit.needs_all_rows() {
+                picks.clear();
+                picks.extend(0..block.rows().len() as u32);
+                fit.observe_all(block.picked(&picks))?;
+            }
             read += block.rows().len() as u64;
             each(read)
         })?;
@@ -332,7 +337,7 @@ impl Sources<'_> {
 /// The training rows of an input, encoded as they are read.
 pub struct EncodedRows {
     rows: GoodRows,
-    fields: Vec<usize>,
+    fields: Vec<TextPlace>,
     assigner: Assigner,
     explicit: [bool; 2],
     encoder: Arc<Encoder>,

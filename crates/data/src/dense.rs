@@ -149,13 +149,17 @@ impl DenseFit {
             Transform::Standardize => 0.0,
             Transform::Log1p => moments[1].mean,
         };
-        DenseScale {
+        let scale = DenseScale {
             transform: self.column.transform,
             clip,
             mean: moments[0].mean,
             deviation: moments[0].deviation(),
             missing: missing as f32,
             indicator: self.column.missing_indicator,
+        };
+        match self.column.missing_value {
+            Some(value) => DenseScale { missing: scale.apply(value), ..scale },
+            None => scale,
         }
     }
 }
@@ -165,7 +169,7 @@ mod tests {
     use super::*;
 
     fn fit(transform: Transform, clip_quantiles: Option<[f64; 2]>, values: &[f64]) -> DenseScale {
-        let mut fit = DenseFit::new(&DenseColumn { name: "x".into(), transform, clip_quantiles, missing_indicator: false });
+        let mut fit = DenseFit::new(&DenseColumn { clip_quantiles, ..DenseColumn::new("x", transform) });
         values.iter().for_each(|&v| fit.observe(v));
         fit.finish()
     }
@@ -179,6 +183,12 @@ mod tests {
         let log = fit(Transform::Log1p, None, &[0.0, f64::from(std::f32::consts::E) - 1.0]);
         assert_eq!(log.apply(-3.0), 0.0);
         assert!((log.missing - 0.5).abs() < 1e-6);
+        for (transform, expected) in [(Transform::Log1p, 0.0), (Transform::None, 0.0), (Transform::Standardize, -3.0)] {
+            let mut fit = DenseFit::new(&DenseColumn { missing_value: Some(0.0), ..DenseColumn::new("x", transform) });
+            [2.0, 4.0, f64::NAN].iter().for_each(|&v| fit.observe(v));
+            let scale = fit.finish();
+            assert_eq!([scale.apply(f64::NAN), scale.apply(0.0)], [expected; 2], "{transform:?}");
+        }
         let clipped = fit(Transform::None, Some([0.25, 0.75]), &[-1e9, 1.0, 2.0, 3.0, 1e9]);
         assert_eq!((clipped.apply(-5.0), clipped.apply(1e12), clipped.mean), (1.0, 3.0, 2.0));
         let tiny = fit(Transform::Standardize, None, &[1.0, 1.0 + 1e-15]);

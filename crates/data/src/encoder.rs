@@ -3,40 +3,16 @@
 use crate::batch::{Arity, Bags, Batch, Feature, Layout, Table};
 use crate::dense::DenseScale;
 use crate::error::{Error, Result, quoted};
+use crate::ids::{Frame, Ids, MISSING};
 use crate::parse::ParsedRow;
 use crate::pass::Block;
 use crate::rows::Picked;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
 use crate::texts::Texts;
-use crate::vocabulary::{Found, Twice, Vocabulary};
+use crate::vocabulary::{Twice, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
-
-/// Row of a missing value in vocabulary and hash encodings.
-pub const MISSING: u32 = 0;
-/// Row of a value that the training rows did not have (often enough), in vocabulary encodings.
-pub const UNSEEN: u32 = 1;
-
-/// Ids of one table.
-#[derive(Debug, Clone)]
-enum Ids {
-    /// Values in the order of their ids, from row 2.
-    Vocabulary(Vocabulary),
-    /// Some of the values of a table that has so many, and the place of each among all.
-    Piece {
-        values: Vocabulary,
-        places: Vec<u32>,
-        all: usize,
-    },
-    Hash {
-        buckets: u32,
-        seed: u64,
-    },
-    Identity {
-        bound: u32,
-    },
-}
+use xxhash_rust::xxh3::Xxh3;
 
 /// A fitted encoder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -142,7 +118,10 @@ impl TryFrom<Stored> for Encoder {
         for column in first {
             let name = column.table_name();
             let ids = match column.encoding {
-                Encoding::Vocabulary { .. } => vocabulary(name, stored.vocabularies.remove(name))?,
+                Encoding::Vocabulary { .. } | Encoding::FirstSeen { .. } => {
+                    let values = vocabulary(name, stored.vocabularies.remove(name))?;
+                    Ids::Vocabulary { frame: Frame::new(&column.encoding, values.texts().len()), values }
+                }
                 Encoding::Hash { buckets, seed } => Ids::Hash { buckets, seed },
                 Encoding::Identity { bound } => Ids::Identity { bound },
             };
@@ -159,7 +138,7 @@ impl TryFrom<Stored> for Encoder {
     }
 }
 
-fn vocabulary(name: &str, values: Option<Texts>) -> Result<Ids> {
+fn vocabulary(name: &str, values: Option<Texts>) -> Result<Vocabulary> {
     let what = || format!("encoder: vocabulary of \"{name}\"");
     let values = values.ok_or_else(|| Error::input(what(), "a list of values", "none"))?;
     if values.len() as u64 > u64::from(u32::MAX - 2) {
@@ -167,15 +146,12 @@ fn vocabulary(name: &str, values: Option<Texts>) -> Result<Ids> {
             .with_hint("raise min_count, or use a hash encoding"));
     }
     let twice = |Twice(value)| Error::input(what(), "each value once", format!("{} twice", quoted(&value)));
-    Ok(Ids::Vocabulary(Vocabulary::new(values).map_err(twice)?))
+    Vocabulary::new(values).map_err(twice)
 }
 
 impl From<Encoder> for Stored {
     fn from(encoder: Encoder) -> Self {
-        let vocabularies = encoder.tables.into_iter().filter_map(|(name, ids)| match ids {
-            Ids::Vocabulary(values) => Some((name, values.into_texts())),
-            _ => None,
-        });
+        let vocabularies = encoder.tables.into_iter().filter_map(|(name, ids)| Some((name, ids.into_texts()?)));
         Stored { vocabularies: vocabularies.collect(), schema: encoder.schema, dense: encoder.dense }
     }
 }
@@ -204,9 +180,10 @@ impl Encoder {
             };
         }
         let mut encoder = Encoder::from_parts(schema, dense, whole)?;
-        for (name, ids) in &mut encoder.tables {
-            if let (Ids::Vocabulary(values), Some((places, all))) = (&mut *ids, parts.remove(name)) {
-                *ids = Ids::Piece { values: std::mem::take(values), places, all };
+        let (first, _) = tables(&encoder.schema);
+        for ((name, ids), column) in encoder.tables.iter_mut().zip(first) {
+            if let (Ids::Vocabulary { values, .. }, Some((places, all))) = (&mut *ids, parts.remove(name)) {
+                *ids = Ids::Piece { values: std::mem::take(values), places, frame: Frame::new(&column.encoding, all) };
             }
         }
         Ok(encoder)
@@ -223,13 +200,23 @@ impl Encoder {
     /// Counts of the values of encoded rows, one per categorical column and cross.
     pub(crate) fn counts_of(&self, batch: &Batch) -> Vec<ValueCounts> {
         let mut all = self.counts();
-        let tables = self.table_of.iter().copied().chain(self.crosses.iter().map(|cross| cross.table));
-        for ((counts, bags), table) in all.iter_mut().zip(&batch.bags).zip(tables) {
-            counts.values = bags.ids.len() as u64;
-            counts.missing = how_many(&bags.ids, self.tables[table].1.missing());
-            counts.unseen.iter_mut().for_each(|unseen| *unseen = how_many(&bags.ids, UNSEEN));
+        for ((counts, bags), ids) in all.iter_mut().zip(&batch.bags).zip(self.ids()) {
+            ids.count(&bags.ids, counts);
         }
         all
+    }
+
+    /// The ids of each feature.
+    fn ids(&self) -> impl Iterator<Item = &Ids> {
+        let tables = self.table_of.iter().copied().chain(self.crosses.iter().map(|cross| cross.table));
+        tables.map(|table| &self.tables[table].1)
+    }
+
+    /// Takes over what the round before has found of the values of the same rows: a value is known to one round at most.
+    pub(crate) fn join_rounds(&self, batch: &mut Batch, before: &Batch) {
+        for ((bags, before), ids) in batch.bags.iter_mut().zip(&before.bags).zip(self.ids()) {
+            ids.join(&mut bags.ids, &before.ids);
+        }
     }
 
     /// The schema it was fitted for.
@@ -267,13 +254,7 @@ impl Encoder {
             pooling: None,
             crossed: true,
         });
-        let rows = |ids: &Ids| match ids {
-            Ids::Vocabulary(values) => values.texts().len() + 2,
-            Ids::Piece { all, .. } => all + 2,
-            Ids::Hash { buckets, .. } => *buckets as usize + 1,
-            Ids::Identity { bound } => *bound as usize + 1,
-        };
-        let tables = self.tables.iter().map(|(name, ids)| Table { name: name.clone(), rows: rows(ids) });
+        let tables = self.tables.iter().map(|(name, ids)| Table { name: name.clone(), rows: ids.rows() });
         Layout {
             dense,
             features: features.chain(crosses).collect(),
@@ -285,17 +266,7 @@ impl Encoder {
 
     /// The text of an id, where the encoding can be undone.
     pub fn decode(&self, table: usize, id: u32) -> Option<String> {
-        match &self.tables[table].1 {
-            Ids::Vocabulary(values) => match id {
-                MISSING => Some("(missing)".into()),
-                UNSEEN => Some("(unseen)".into()),
-                _ => values.texts().get(id as usize - 2).map(str::to_owned),
-            },
-            Ids::Piece { .. } => None,
-            Ids::Hash { .. } => (id == MISSING).then(|| "(missing)".into()),
-            Ids::Identity { bound } if id == *bound => Some("(missing)".into()),
-            Ids::Identity { .. } => Some(id.to_string()),
-        }
+        self.tables[table].1.decode(id)
     }
 
     /// Appends rows to `batch`, which has this encoder's layout; `counts` has one entry per categorical column and cross.
@@ -341,8 +312,8 @@ impl Encoder {
 
     /// Zeroed counts, one per categorical column and cross.
     pub fn counts(&self) -> Vec<ValueCounts> {
-        let knows = |column: &CategoricalColumn| matches!(column.encoding, Encoding::Vocabulary { .. });
-        let zero = |column| ValueCounts { unseen: knows(column).then_some(0), ..ValueCounts::default() };
+        let zero =
+            |column: &CategoricalColumn| ValueCounts { unseen: column.encoding.has_vocabulary().then_some(0), ..ValueCounts::default() };
         self.schema.categorical.iter().map(zero).chain(self.crosses.iter().map(|_| ValueCounts::default())).collect()
     }
 }
@@ -383,71 +354,4 @@ impl Crossing {
         }
         bags.offsets.push(bags.ids.len() as u32);
     }
-}
-
-impl Ids {
-    /// Appends the ids of column `c`, which has one value or none in a row.
-    fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
-        let first = bags.ids.len();
-        self.push(rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))), &mut bags.ids);
-        let ids = &bags.ids[first..];
-        counts.values += ids.len() as u64;
-        counts.missing += how_many(ids, self.missing());
-        counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, UNSEEN));
-        bags.offsets.extend(first as u32 + 1..=bags.ids.len() as u32);
-    }
-
-    /// Appends the ids of column `c`, which has any number of values in a row.
-    fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
-        let texts = rows.iter().flat_map(|row| {
-            let text = rows.text(row, c);
-            row.parsed.values(c).iter().map(move |value| Some(value.of(text)))
-        });
-        let first = bags.ids.len();
-        self.push(texts, &mut bags.ids);
-        let ids = &bags.ids[first..];
-        counts.values += ids.len() as u64;
-        counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, UNSEEN));
-        if let Some(weights) = &mut bags.weights {
-            weights.extend(rows.iter().flat_map(|row| row.parsed.values(c)).map(|value| value.weight));
-        }
-        let lengths = rows.iter().map(|row| row.parsed.values(c).len());
-        let missing = bags.close_rows(first, lengths, self.missing());
-        counts.values += missing;
-        counts.missing += missing;
-    }
-
-    fn push<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, ids: &mut Vec<u32>) {
-        match self {
-            Ids::Vocabulary(values) => values.places(texts, |found| ids.push(id(found, |place| place))),
-            Ids::Piece { values, places, .. } => values.places(texts, |found| ids.push(id(found, |place| places[place as usize]))),
-            Ids::Hash { buckets, seed } => ids.extend(texts.map(|text| text.map_or(MISSING, |text| hashed(text, *buckets, *seed)))),
-            // The parser has checked it.
-            Ids::Identity { bound } => ids.extend(texts.map(|text| text.and_then(|text| text.parse().ok()).unwrap_or(*bound))),
-        }
-    }
-
-    fn missing(&self) -> u32 {
-        match self {
-            Ids::Identity { bound } => *bound,
-            _ => MISSING,
-        }
-    }
-}
-
-/// Id of a value of a vocabulary.
-fn id(found: Found, place_of: impl Fn(u32) -> u32) -> u32 {
-    match found {
-        Found::Missing => MISSING,
-        Found::Unknown => UNSEEN,
-        Found::Place(place) => place_of(place) + UNSEEN + 1,
-    }
-}
-
-fn how_many(ids: &[u32], wanted: u32) -> u64 {
-    ids.iter().filter(|&&id| id == wanted).count() as u64
-}
-
-fn hashed(text: &str, buckets: u32, seed: u64) -> u32 {
-    1 + (xxh3_64_with_seed(text.as_bytes(), seed) % u64::from(buckets)) as u32
 }

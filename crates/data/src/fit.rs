@@ -6,7 +6,7 @@ use crate::rows::Picked;
 use crate::schema::{Encoding, Schema};
 use crate::spill::Runs;
 use crate::texts::Texts;
-use crate::vocabulary::Tally;
+use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -45,7 +45,12 @@ impl EncoderFit {
     /// Nothing seen yet.
     pub fn new(schema: &Schema) -> Self {
         let (first, table_of) = tables(schema);
-        let tallies = first.iter().map(|c| matches!(c.encoding, Encoding::Vocabulary { .. }).then(Tally::default)).collect();
+        let tally = |encoding: &Encoding| match encoding {
+            Encoding::Vocabulary { .. } => Some(Tally::new(Rank::Count)),
+            Encoding::FirstSeen { .. } => Some(Tally::new(Rank::FirstSeen)),
+            _ => None,
+        };
+        let tallies = first.iter().map(|column| tally(&column.encoding)).collect();
         EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), tallies, table_of, spill: None }
     }
 
@@ -66,8 +71,25 @@ impl EncoderFit {
                 fit.observe(value);
             }
         }
+        self.tally(rows, Rank::Count)
+    }
+
+    /// Whether rows to validate and to test are looked at too.
+    pub fn needs_all_rows(&self) -> bool {
+        self.tallies.iter().flatten().any(|tally| tally.rank() == Rank::FirstSeen)
+    }
+
+    /// Takes in rows of all parts, for vocabularies in the order of the rows.
+    ///
+    /// # Errors
+    /// If they cannot be written to disk.
+    pub fn observe_all(&mut self, rows: Picked<'_>) -> Result<()> {
+        self.tally(rows, Rank::FirstSeen)
+    }
+
+    fn tally(&mut self, rows: Picked<'_>, rank: Rank) -> Result<()> {
         for (c, &table) in self.table_of.iter().enumerate() {
-            let Some(tally) = &mut self.tallies[table] else { continue };
+            let Some(tally) = self.tallies[table].as_mut().filter(|tally| tally.rank() == rank) else { continue };
             tally.add(rows.iter().flat_map(|row| {
                 let text = rows.text(row, c);
                 row.parsed.values(c).iter().map(move |value| value.of(text))
@@ -93,22 +115,23 @@ impl EncoderFit {
     }
 
     /// Calls `each` with the values of table `table`: by falling count, ties by text, so that the order of the rows does not
-    /// matter.
+    /// matter (or in the order of the rows, where that is asked for).
     fn values(&mut self, table: usize, least: u64, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         let Some(mut tally) = self.tallies[table].take() else { return Ok(()) };
         if let Some(spill) = self.spill.as_mut().filter(|spill| !spill.runs[table].is_empty()) {
             let mut runs = std::mem::replace(&mut spill.runs[table], Runs::new(Path::new(""), String::new()));
             runs.spill(&mut tally)?;
-            return runs.by_count(least, spill.limit / 2, each);
+            return runs.by_rank(least, spill.limit / 2, each);
         }
-        tally.by_count(least).into_iter().try_for_each(|(text, _)| each(text))
+        tally.by_rank(least).into_iter().try_for_each(|(text, _)| each(text))
     }
 
     /// Tables that have a vocabulary, by name: (name, table, least count).
     fn vocabularies(&self) -> Vec<(String, usize, u64)> {
         let (first, _) = tables(&self.schema);
         let named = first.iter().enumerate().filter_map(|(table, column)| match column.encoding {
-            Encoding::Vocabulary { min_count } => Some((column.table_name().to_owned(), table, min_count)),
+            Encoding::Vocabulary { min_count, .. } => Some((column.table_name().to_owned(), table, min_count)),
+            Encoding::FirstSeen { .. } => Some((column.table_name().to_owned(), table, 0)),
             _ => None,
         });
         let mut named: Vec<_> = named.collect();

@@ -1,5 +1,6 @@
 //! From text fields to typed values, by the schema. The same for fitting, training, evaluation and serving.
 use crate::error::{Error, Result, nearest, quoted};
+use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
 use crate::row::RawRow;
 use crate::schema::{CategoricalColumn, Encoding, MultiValued, Schema};
@@ -59,6 +60,27 @@ pub struct ParsedRow {
     pub dense: Vec<f64>,
     values: Vec<Value>,
     ends: Vec<u32>,
+    /// Values that were read as hexadecimal integers, as text, all of one width.
+    hexadecimal: String,
+}
+
+/// Where the text of a categorical column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextPlace {
+    /// A field of the row.
+    Field(usize),
+    /// Among the hexadecimal integers, in this place.
+    Hexadecimal(usize),
+}
+
+impl TextPlace {
+    /// The text in a row.
+    pub fn text<'r>(self, raw: &'r RawRow, parsed: &'r ParsedRow) -> &'r str {
+        match self {
+            TextPlace::Field(index) => raw.field(index),
+            TextPlace::Hexadecimal(place) => &parsed.hexadecimal[DIGITS * place..DIGITS * (place + 1)],
+        }
+    }
 }
 
 impl ParsedRow {
@@ -81,6 +103,9 @@ pub struct RowParser {
     time: Option<Place>,
     dense: Vec<Place>,
     categorical: Vec<Place>,
+    /// How the values of each categorical column are read, where they are hexadecimal integers.
+    hexadecimal: Vec<Option<Reading>>,
+    texts: Vec<TextPlace>,
 }
 
 impl RowParser {
@@ -105,6 +130,8 @@ impl RowParser {
         let mut begins_missing = [false; 256];
         schema.missing.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins_missing[usize::from(byte)] = true);
         let optional = |name: &Option<String>| name.as_deref().filter(|_| needed).map(find).transpose();
+        let categorical = schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<Vec<_>>>()?;
+        let hexadecimal: Vec<_> = schema.categorical.iter().map(|c| Reading::of(&c.encoding)).collect();
         Ok(RowParser {
             begins_missing,
             label,
@@ -112,7 +139,9 @@ impl RowParser {
             group: optional(&schema.group)?,
             time: schema.time.as_deref().filter(|_| labels == Labels::WithTime).map(find).transpose()?,
             dense: schema.dense.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
-            categorical: schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
+            texts: texts(&categorical, &hexadecimal),
+            categorical,
+            hexadecimal,
             schema: schema.clone(),
         })
     }
@@ -124,14 +153,14 @@ impl RowParser {
         label.is_some_and(|(place, _)| texts.iter().any(|text| text == row.field(place.index).trim()))
     }
 
-    /// Which field of a row each categorical column is.
-    pub fn fields(&self) -> Vec<usize> {
-        self.categorical.iter().map(|place| place.index).collect()
+    /// Where the text of each categorical column is.
+    pub fn fields(&self) -> Vec<TextPlace> {
+        self.texts.clone()
     }
 
-    /// Text of categorical column `c` of `row`.
-    pub fn categorical<'r>(&self, row: &'r RawRow, c: usize) -> &'r str {
-        row.field(self.categorical[c].index)
+    /// Text of categorical column `c` of a row that this has parsed.
+    pub fn text<'r>(&self, raw: &'r RawRow, parsed: &'r ParsedRow, c: usize) -> &'r str {
+        self.texts[c].text(raw, parsed)
     }
 
     /// Refills `out` from `row`.
@@ -171,8 +200,12 @@ impl RowParser {
         }
         out.values.clear();
         out.ends.clear();
-        for (place, column) in self.categorical.iter().zip(&self.schema.categorical) {
-            self.values(row, place, column, &mut out.values)?;
+        out.hexadecimal.clear();
+        for ((place, column), reading) in self.categorical.iter().zip(&self.schema.categorical).zip(&self.hexadecimal) {
+            match reading {
+                Some(reading) => self.integer(row, place, *reading, out)?,
+                None => self.values(row, place, column, &mut out.values)?,
+            }
             out.ends.push(out.values.len() as u32);
         }
         Ok(())
@@ -202,6 +235,21 @@ impl RowParser {
         }
     }
 
+    /// Appends the value of a field that holds a hexadecimal integer.
+    fn integer(&self, row: &RawRow, place: &Place, reading: Reading, out: &mut ParsedRow) -> Result<()> {
+        let field = row.field(place.index);
+        let missing = self.is_missing(field);
+        let integer = reading.integer(if missing { "0" } else { field });
+        let integer = integer.ok_or_else(|| {
+            bad(row, place, reading.expects(), field).with_hint("values of other columns than Criteo's are encoded by a plain vocabulary")
+        })?;
+        reading.push(integer, &mut out.hexadecimal);
+        if !missing || reading.missing_is_zero {
+            out.values.push(Value::new(0..DIGITS, 1.0));
+        }
+        Ok(())
+    }
+
     /// Appends the values of a categorical field.
     fn values(&self, row: &RawRow, place: &Place, column: &CategoricalColumn, out: &mut Vec<Value>) -> Result<()> {
         let field = row.field(place.index);
@@ -226,6 +274,16 @@ impl RowParser {
         }
         Ok(())
     }
+}
+
+/// Where the text of each categorical column is.
+fn texts(columns: &[Place], hexadecimal: &[Option<Reading>]) -> Vec<TextPlace> {
+    let mut integers = 0..;
+    let place = |(column, reading): (&Place, &Option<Reading>)| match reading.and_then(|_| integers.next()) {
+        Some(place) => TextPlace::Hexadecimal(place),
+        None => TextPlace::Field(column.index),
+    };
+    columns.iter().zip(hexadecimal).map(place).collect()
 }
 
 /// An integer that a float holds exactly, read faster than any number.
@@ -330,7 +388,7 @@ mod tests {
             group: None,
             time: Some("day".into()),
             label: Label::clicks("click"),
-            dense: vec![DenseColumn { name: "x".into(), transform: Transform::None, clip_quantiles: None, missing_indicator: false }],
+            dense: vec![DenseColumn::new("x", Transform::None)],
             categorical: vec![
                 categorical("id", Encoding::Identity { bound: 10 }, None),
                 categorical("tags", Encoding::default(), Some(MultiValued { separator: '|', weight_separator: Some(':') })),

@@ -2,7 +2,7 @@
 //! hands over what came of it in the order of the rows. Rows stay with the core that read them, which matters more than who
 //! waits for whom: to fetch a row from another core takes as long as to read it.
 use crate::error::{BadRow, Error, Result};
-use crate::parse::{Labels, RowParser};
+use crate::parse::{Labels, RowParser, TextPlace};
 use crate::row::RowSource;
 use crate::rows::{GoodRow, OpenRows, Picked, Skipped, read_row};
 use crate::schema::Schema;
@@ -32,7 +32,7 @@ struct Common {
     input: usize,
     name: String,
     parser: Option<RowParser>,
-    fields: Vec<usize>,
+    fields: Vec<TextPlace>,
     columns: Vec<String>,
     fold: Option<usize>,
 }

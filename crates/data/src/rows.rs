@@ -1,6 +1,6 @@
 //! Good rows of an input: read, parsed, malformed ones skipped within a limit.
 use crate::error::{BadRow, Error, Result};
-use crate::parse::{Labels, ParsedRow, RowParser};
+use crate::parse::{Labels, ParsedRow, RowParser, TextPlace};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
 
@@ -52,8 +52,8 @@ pub struct Picked<'a> {
     pub rows: &'a [GoodRow],
     /// Numbers of the picked ones, in their order.
     pub picks: &'a [u32],
-    /// Which field each categorical column is.
-    pub fields: &'a [usize],
+    /// Where the text of each categorical column is.
+    pub fields: &'a [TextPlace],
 }
 
 impl<'a> Picked<'a> {
@@ -65,7 +65,7 @@ impl<'a> Picked<'a> {
 
     /// Text of categorical column `c` of a row of these.
     pub fn text<'r>(&self, row: &'r GoodRow, c: usize) -> &'r str {
-        row.raw.field(self.fields[c])
+        self.fields[c].text(&row.raw, &row.parsed)
     }
 }
 
@@ -197,14 +197,14 @@ impl GoodRows {
         std::mem::swap(&mut self.row, row);
     }
 
-    /// Which field each categorical column is.
-    pub fn fields(&self) -> Vec<usize> {
+    /// Where the text of each categorical column is.
+    pub fn fields(&self) -> Vec<TextPlace> {
         self.parser.fields()
     }
 
     /// Text of categorical column `c`.
     pub fn text(&self, c: usize) -> &str {
-        self.parser.categorical(&self.row.raw, c)
+        self.parser.text(&self.row.raw, &self.row.parsed, c)
     }
 
     /// Text of the fold column.

@@ -1,5 +1,6 @@
 //! What each column means. Written by `inspect`, edited by people, stored with every model.
 use crate::error::{Error, Result, nearest, quoted};
+use crate::hexadecimal;
 use serde::{Deserialize, Serialize};
 
 /// Roles and encodings of the columns of an input. Columns not named are ignored.
@@ -89,15 +90,18 @@ pub struct DenseColumn {
     /// Clip to these two quantiles of the training split (each in 0..=1) before `transform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_quantiles: Option<[f64; 2]>,
-    /// Adds an input that is 1 where the value is missing. (A missing value itself becomes the mean.)
+    /// Adds an input that is 1 where the value is missing.
     #[serde(default)]
     pub missing_indicator: bool,
+    /// The value that a missing one is taken for. Absent: the mean of the column after `transform`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing_value: Option<f64>,
 }
 
 impl DenseColumn {
     /// This column with this change of scale and nothing else.
     pub fn new(name: impl Into<String>, transform: Transform) -> Self {
-        DenseColumn { name: name.into(), transform, clip_quantiles: None, missing_indicator: false }
+        DenseColumn { name: name.into(), transform, clip_quantiles: None, missing_indicator: false, missing_value: None }
     }
 }
 
@@ -141,6 +145,11 @@ impl CategoricalColumn {
     /// This column, whose single values have a vocabulary of their own.
     pub fn new(name: impl Into<String>) -> Self {
         CategoricalColumn { name: name.into(), encoding: Encoding::default(), multi: None, table: None, embedding_dim: None, pooling: None }
+    }
+
+    /// Whether the value is the text of the field, no part of it and no integer that it stands for.
+    pub(crate) fn value_is_field(&self) -> bool {
+        self.multi.is_none() && hexadecimal::Reading::of(&self.encoding).is_none()
     }
 
     /// Name of the table that holds its ids: the shared one, or its own.
@@ -191,6 +200,18 @@ pub enum Encoding {
         /// Least number of occurrences in the training split.
         #[serde(default = "one")]
         min_count: u64,
+        /// Values are hexadecimal integers and taken modulo this before all else (`max_ind_range` of the reference).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_ind_range: Option<u32>,
+    },
+    /// The dictionary that the reference implementation makes of Criteo's files, so that its checkpoints line up: values are
+    /// hexadecimal integers, a missing one is 0, and ids count from 0 in the order in which values first occur in all rows, those
+    /// to validate and to test included. (So it leaks: for comparisons with the reference alone.) One more row, the last, is for
+    /// values of later rows, with which the reference fails.
+    FirstSeen {
+        /// Values are taken modulo this.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_ind_range: Option<u32>,
     },
     /// Row 0 is *missing*; a value goes to 1 + hash(value, seed) mod buckets.
     Hash {
@@ -213,7 +234,27 @@ fn one() -> u64 {
 
 impl Default for Encoding {
     fn default() -> Self {
-        Encoding::Vocabulary { min_count: 1 }
+        Encoding::vocabulary(1)
+    }
+}
+
+impl Encoding {
+    /// A dictionary of the values that occur so often.
+    pub fn vocabulary(min_count: u64) -> Self {
+        Encoding::Vocabulary { min_count, max_ind_range: None }
+    }
+
+    /// Whether it has a dictionary.
+    pub fn has_vocabulary(&self) -> bool {
+        matches!(self, Encoding::Vocabulary { .. } | Encoding::FirstSeen { .. })
+    }
+
+    /// The range of hexadecimal integers, where values are such.
+    fn max_ind_range(&self) -> Option<u32> {
+        match *self {
+            Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } => max_ind_range,
+            _ => None,
+        }
     }
 }
 
@@ -257,6 +298,40 @@ impl Schema {
         toml::to_string(self).expect("a schema is plain data")
     }
 
+    /// Takes the values of vocabularies for hexadecimal integers modulo `range`, as the reference does with `--max-ind-range`.
+    ///
+    /// # Errors
+    /// If there is no vocabulary.
+    pub fn limit_indices(&mut self, range: u32) -> Result<()> {
+        let mut limited = 0;
+        for column in &mut self.categorical {
+            if let Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } = &mut column.encoding {
+                *max_ind_range = Some(range);
+                limited += 1;
+            }
+        }
+        if limited == 0 {
+            let error = Error::input("max_ind_range", "a column whose encoding is a vocabulary", "none");
+            return Err(error.with_hint("leave it out: other encodings have a bound of their own"));
+        }
+        Ok(())
+    }
+
+    /// Encodes all columns as the reference implementation's preprocessing of Criteo's files does: see [`Encoding::FirstSeen`];
+    /// ln(1 + x) of integers, where a missing one and a negative one are 0.
+    ///
+    /// # Errors
+    /// A column with several values, which the reference has not, or a table that columns share.
+    pub fn follow_reference(&mut self) -> Result<()> {
+        for column in &mut self.dense {
+            *column = DenseColumn { missing_value: Some(0.0), ..DenseColumn::new(std::mem::take(&mut column.name), Transform::Log1p) };
+        }
+        for column in &mut self.categorical {
+            column.encoding = Encoding::FirstSeen { max_ind_range: column.encoding.max_ind_range() };
+        }
+        self.check("reference_compat")
+    }
+
     /// Names of all columns that the schema uses, label first.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.label.column.as_str())
@@ -291,13 +366,26 @@ impl Schema {
                 let what = format!("{name}: dense column \"{}\": clip_quantiles", column.name);
                 return Err(Error::input(what, "two rising quantiles in 0..=1", format!("[{low}, {high}]")));
             }
+            if let Some(value) = column.missing_value.filter(|value| !value.is_finite()) {
+                let what = format!("{name}: dense column \"{}\": missing_value", column.name);
+                return Err(Error::input(what, "a finite number", value.to_string()));
+            }
         }
         for column in &self.categorical {
             let what = format!("{name}: categorical column \"{}\"", column.name);
             match column.encoding {
                 Encoding::Hash { buckets: 0, .. } => return Err(Error::input(what, "at least one bucket", "buckets = 0")),
                 Encoding::Identity { bound: 0 } => return Err(Error::input(what, "a bound of at least 1", "bound = 0")),
+                Encoding::FirstSeen { .. } if column.table.is_some() => {
+                    return Err(Error::input(what, "a table of its own for ids in the order of the rows", "a shared one"));
+                }
                 _ => {}
+            }
+            if column.encoding.max_ind_range() == Some(0) {
+                return Err(Error::input(what, "a max_ind_range of at least 1", "0"));
+            }
+            if hexadecimal::Reading::of(&column.encoding).is_some() && column.multi.is_some() {
+                return Err(Error::input(what, "one value in a field of hexadecimal integers", "`multi`"));
             }
             if column.embedding_dim == Some(0) {
                 return Err(Error::input(what, "a positive embedding_dim", "0"));

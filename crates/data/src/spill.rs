@@ -1,7 +1,7 @@
-//! Counted texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is counted
+//! Ranked texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is seen
 //! (external sorting, Knuth, TAOCP volume 3, section 5.4).
 use crate::error::{Error, Result};
-use crate::vocabulary::Tally;
+use crate::vocabulary::{Rank, Tally};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::{self, File};
@@ -17,14 +17,15 @@ const BUFFER: usize = 1 << 16;
 enum Order {
     /// By text.
     Text,
-    /// By falling count, ties by text.
-    Count,
+    /// By falling rank, ties by text.
+    Rank,
 }
 
-/// The spilled counts of one table.
+/// The spilled values of one table.
 pub(crate) struct Runs {
     dir: PathBuf,
     name: String,
+    rank: Rank,
     made: usize,
     runs: Vec<PathBuf>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Runs {
 impl Runs {
     /// None yet; files will lie in `dir` under names that begin with `name`.
     pub fn new(dir: &Path, name: String) -> Self {
-        Runs { dir: dir.to_owned(), name, made: 0, runs: Vec::new() }
+        Runs { dir: dir.to_owned(), name, rank: Rank::default(), made: 0, runs: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -45,11 +46,12 @@ impl Runs {
             return Ok(());
         }
         let mut run = self.run()?;
-        for (text, count) in tally.by_text() {
-            run.push(text, count)?;
+        for (text, rank) in tally.by_text() {
+            run.push(text, rank)?;
         }
         self.runs.push(run.finish()?);
-        *tally = Tally::default();
+        self.rank = tally.rank();
+        tally.clear();
         Ok(())
     }
 
@@ -60,18 +62,18 @@ impl Runs {
         Ok(Run { file: BufWriter::with_capacity(BUFFER, file), path })
     }
 
-    /// Calls `each` with the texts that were counted `least` times at least, by falling count, ties by text. Sorts pieces of at
-    /// most `limit` bytes in memory.
-    pub fn by_count(mut self, least: u64, limit: usize, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts pieces of at most `limit`
+    /// bytes in memory.
+    pub fn by_rank(mut self, least: u64, limit: usize, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         while self.runs.len() > FAN_IN {
             let some: Vec<PathBuf> = self.runs.drain(..FAN_IN).collect();
             let mut run = self.run()?;
-            merge(&some, Order::Text, &mut |text, count| run.push(text, count))?;
+            merge(&some, Order::Text, self.rank, &mut |text, count| run.push(text, count))?;
             self.runs.push(run.finish()?);
         }
         let runs = std::mem::take(&mut self.runs);
         let (mut piece, mut sorted) = (Piece::default(), Vec::new());
-        merge(&runs, Order::Text, &mut |text, count| {
+        merge(&runs, Order::Text, self.rank, &mut |text, count| {
             if count >= least {
                 piece.push(text, count);
                 if piece.heap_bytes() > limit {
@@ -92,14 +94,14 @@ impl Runs {
         while sorted.len() > FAN_IN {
             let some: Vec<PathBuf> = sorted.drain(..FAN_IN).collect();
             let mut run = self.run()?;
-            merge(&some, Order::Count, &mut |text, count| run.push(text, count))?;
+            merge(&some, Order::Rank, self.rank, &mut |text, count| run.push(text, count))?;
             sorted.push(run.finish()?);
         }
-        merge(&sorted, Order::Count, &mut |text, _| each(text))
+        merge(&sorted, Order::Rank, self.rank, &mut |text, _| each(text))
     }
 }
 
-/// A run being written: length, text and count of every entry.
+/// A run being written: length, text and rank of every entry.
 struct Run {
     file: BufWriter<File>,
     path: PathBuf,
@@ -117,7 +119,7 @@ impl Run {
     }
 }
 
-/// Counted texts to be sorted in memory.
+/// Ranked texts to be sorted in memory.
 #[derive(Default)]
 struct Piece {
     texts: crate::texts::Texts,
@@ -153,7 +155,7 @@ struct Head {
 
 impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
-        let counts = if self.order == Order::Count { other.count.cmp(&self.count) } else { Ordering::Equal };
+        let counts = if self.order == Order::Rank { other.count.cmp(&self.count) } else { Ordering::Equal };
         counts.then_with(|| self.text.cmp(&other.text)).then(self.run.cmp(&other.run))
     }
 }
@@ -172,8 +174,8 @@ impl PartialEq for Head {
 
 impl Eq for Head {}
 
-/// Merges sorted runs and removes them; by text, counts of the same one are added.
-fn merge(paths: &[PathBuf], order: Order, each: &mut dyn FnMut(&str, u64) -> Result<()>) -> Result<()> {
+/// Merges sorted runs and removes them; by text, ranks of the same one are joined.
+fn merge(paths: &[PathBuf], order: Order, rank: Rank, each: &mut dyn FnMut(&str, u64) -> Result<()>) -> Result<()> {
     let open = |path: &PathBuf| Ok(BufReader::with_capacity(BUFFER, File::open(path).map_err(Error::io("open", path))?));
     let mut files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut heads = BinaryHeap::new();
@@ -186,7 +188,7 @@ fn merge(paths: &[PathBuf], order: Order, each: &mut dyn FnMut(&str, u64) -> Res
     let (mut text, mut count) = (String::new(), 0);
     while let Some(Reverse(mut head)) = heads.pop() {
         if order == Order::Text && count > 0 && head.text == text {
-            count += head.count;
+            count = rank.join(count, head.count);
         } else {
             if count > 0 {
                 each(&text, count)?;
@@ -229,9 +231,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn spilling_changes_nothing(texts in prop::collection::vec("[abc]{0,3}", 1..600), every in 1usize..40, limit in 0usize..4000, least in 1u64..4) {
+        fn spilling_changes_nothing(texts in prop::collection::vec("[abc]{0,3}", 1..600), every in 1usize..40, limit in 0usize..4000, least in 1u64..4, first_seen in any::<bool>()) {
             let dir = tempfile::tempdir().expect("a directory");
-            let (mut whole, mut part) = (Tally::default(), Tally::default());
+            let rank = if first_seen { Rank::FirstSeen } else { Rank::Count };
+            let (mut whole, mut part) = (Tally::new(rank), Tally::new(rank));
             let mut runs = Runs::new(dir.path(), "t".into());
             for (i, text) in texts.iter().enumerate() {
                 whole.add([text.as_str()].into_iter());
@@ -242,8 +245,8 @@ mod tests {
             }
             runs.spill(&mut part).expect("spilled");
             let mut found = Vec::new();
-            runs.by_count(least, limit, &mut |text| { found.push(text.to_owned()); Ok(()) }).expect("merged");
-            let expected: Vec<String> = whole.by_count(least).iter().map(|&(text, _)| text.to_owned()).collect();
+            runs.by_rank(least, limit, &mut |text| { found.push(text.to_owned()); Ok(()) }).expect("merged");
+            let expected: Vec<String> = whole.by_rank(least).iter().map(|&(text, _)| text.to_owned()).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "runs are removed");
         }

@@ -180,19 +180,42 @@ fn capacity(texts: usize) -> usize {
     (texts + texts / 2 + 1).next_power_of_two()
 }
 
-/// How often texts occur: a vocabulary in the making.
+/// What the values of a vocabulary are ordered by, the largest first, ties by text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Rank {
+    /// How often a value occurs.
+    #[default]
+    Count,
+    /// How many values were still to come, of 2^64 - 1, when it occurred first.
+    FirstSeen,
+}
+
+impl Rank {
+    /// The rank of a value that has these in two parts of the rows.
+    pub fn join(self, a: u64, b: u64) -> u64 {
+        match self {
+            Rank::Count => a + b,
+            Rank::FirstSeen => a.max(b),
+        }
+    }
+}
+
+/// The values of rows and their ranks: a vocabulary in the making.
 #[derive(Default)]
 pub(crate) struct Tally {
+    rank: Rank,
+    /// Values taken in so far.
+    seen: u64,
     texts: Texts,
     slots: Zeroed<Counted>,
 }
 
-/// A slot and how often its text has been counted: both are in one cache line.
+/// A slot and the rank of its text: both are in one cache line.
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 struct Counted {
     slot: Slot,
-    count: u64,
+    rank: u64,
 }
 
 impl AsRef<Slot> for Counted {
@@ -202,7 +225,22 @@ impl AsRef<Slot> for Counted {
 }
 
 impl Tally {
-    /// Counts texts. The first slots of several are waited for together.
+    /// Nothing seen yet.
+    pub fn new(rank: Rank) -> Self {
+        Tally { rank, ..Tally::default() }
+    }
+
+    /// What values are ordered by.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// Forgets all values, but not how many there were.
+    pub fn clear(&mut self) {
+        *self = Tally { rank: self.rank, seen: self.seen, ..Tally::default() };
+    }
+
+    /// Takes in texts. The first slots of several are waited for together.
     pub fn add<'t>(&mut self, mut texts: impl Iterator<Item = &'t str>) {
         let mut waiting = [("", Key::default(), 0); TOGETHER];
         let mut first = [Slot::default(); TOGETHER];
@@ -229,8 +267,12 @@ impl Tally {
                     assert!(self.texts.len() < u32::MAX as usize - 1, "places are 32-bit");
                     slots[at].slot = Slot::new(key, self.texts.len());
                     self.texts.push(text);
+                    if self.rank == Rank::FirstSeen {
+                        slots[at].rank = u64::MAX - self.seen;
+                    }
                 }
-                slots[at].count += 1;
+                slots[at].rank += u64::from(self.rank == Rank::Count);
+                self.seen += 1;
             }
             if count < TOGETHER {
                 return;
@@ -262,23 +304,23 @@ impl Tally {
         self.texts.heap_bytes() + 3 * self.slots.len() * size_of::<Counted>()
     }
 
-    /// All texts and counts, in order of text.
+    /// All texts and their ranks, in order of text.
     pub fn by_text(&self) -> Vec<(&str, u64)> {
         let mut entries = self.entries(1);
         entries.sort_unstable();
         entries
     }
 
-    /// Those that were counted `least` times at least: by falling count, ties by text.
-    pub fn by_count(&self, least: u64) -> Vec<(&str, u64)> {
+    /// Those whose rank is `least` at least: by falling rank, ties by text.
+    pub fn by_rank(&self, least: u64) -> Vec<(&str, u64)> {
         let mut entries = self.entries(least);
-        entries.sort_unstable_by_key(|&(text, count)| (Reverse(count), text));
+        entries.sort_unstable_by_key(|&(text, rank)| (Reverse(rank), text));
         entries
     }
 
     fn entries(&self, least: u64) -> Vec<(&str, u64)> {
-        let taken = self.slots.iter().filter(|counted| counted.count >= least.max(1));
-        taken.map(|counted| (self.texts.text(counted.slot.taken as usize - 1), counted.count)).collect()
+        let taken = self.slots.iter().filter(|counted| counted.slot.taken > 0 && counted.rank >= least);
+        taken.map(|counted| (self.texts.text(counted.slot.taken as usize - 1), counted.rank)).collect()
     }
 }
 
@@ -338,7 +380,14 @@ mod tests {
             prop_assert_eq!(tally.by_text(), expected.clone());
             expected.retain(|&(_, count)| count >= 2);
             expected.sort_unstable_by_key(|&(text, count)| (std::cmp::Reverse(count), text));
-            prop_assert_eq!(tally.by_count(2), expected);
+            prop_assert_eq!(tally.by_rank(2), expected);
+            let mut tally = Tally::new(Rank::FirstSeen);
+            for some in texts.chunks(50) {
+                tally.add(some.iter().map(String::as_str));
+            }
+            let mut firsts: Vec<&str> = Vec::new();
+            texts.iter().for_each(|text| if !firsts.contains(&text.as_str()) { firsts.push(text) });
+            prop_assert_eq!(tally.by_rank(1).into_iter().map(|(text, _)| text).collect::<Vec<_>>(), firsts);
         }
     }
 

@@ -94,7 +94,7 @@ fn suggestions_say_why() {
     let schema = skewed.schema().unwrap();
     assert!(schema.dense[0].transform == Transform::Log1p && schema.dense[0].missing_indicator);
     let rare = with_column("x", 2000, |r| if r < 1200 { format!("u{r}") } else { format!("v{}", r % 50) });
-    assert_eq!(rare.schema().unwrap().categorical[0].encoding, Encoding::Vocabulary { min_count: 3 });
+    assert_eq!(rare.schema().unwrap().categorical[0].encoding, Encoding::vocabulary(3));
     assert!(rare.columns[1].suggestions[0].contains("occur once"));
     let stray = with_column("age", 2000, |r| if r.is_multiple_of(50) { "unknown".to_owned() } else { (other(r) % 60).to_string() });
     assert!(stray.columns[1].suggestions.iter().any(|s| s.contains("\"unknown\"")), "{:?}", stray.columns[1].suggestions);

@@ -81,7 +81,7 @@ fn criteo() {
     assert_eq!(dense(&schema), names("I", 1..=13).collect::<Vec<_>>());
     assert_eq!(schema.categorical.iter().map(|c| c.name.clone()).collect::<Vec<_>>(), names("C", 1..=26).collect::<Vec<_>>());
     assert!(schema.dense.iter().filter(|c| c.transform == Transform::Log1p).count() >= 10);
-    assert_eq!(schema.categorical[2].encoding, Encoding::Vocabulary { min_count: 3 });
+    assert_eq!(schema.categorical[2].encoding, Encoding::vocabulary(3));
     assert!(profile.columns.iter().all(|c| c.warnings.is_empty()));
 }
 

@@ -55,6 +55,13 @@ pub struct DataConfig {
     pub baseline: Baseline,
     /// Share of the negative training rows that are trained on. Scores are corrected for it, so probabilities stay those of all rows.
     pub negative_share: f64,
+    /// Values of vocabularies are hexadecimal integers, as Criteo's are, and taken modulo this (the reference's
+    /// `--max-ind-range`): tables have that many values at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_ind_range: Option<u32>,
+    /// Ids and numbers as the reference implementation's preprocessing of Criteo's files makes them, so that its checkpoints line
+    /// up. Its dictionary knows the rows to validate and to test, so results are not those of new rows.
+    pub reference_compat: bool,
     /// Negatives drawn beside every positive training row, for implicit feedback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub negatives: Option<Negatives>,
@@ -95,6 +102,8 @@ impl Default for DataConfig {
             cache: true,
             baseline: Baseline::default(),
             negative_share: 1.0,
+            max_ind_range: None,
+            reference_compat: false,
             negatives: None,
         }
     }

@@ -209,11 +209,18 @@ fn columns(trained: &Trained, schema: &Schema) -> Vec<ColumnCard> {
 /// An encoding in words.
 pub fn encoding_text(column: &CategoricalColumn) -> String {
     match &column.encoding {
-        Encoding::Vocabulary { min_count: 1 } => "vocabulary".into(),
-        Encoding::Vocabulary { min_count } => format!("vocabulary, min count {min_count}"),
+        Encoding::Vocabulary { min_count, max_ind_range } => {
+            let least = if *min_count > 1 { format!(", min count {min_count}") } else { String::new() };
+            format!("vocabulary{}{least}", range_text(*max_ind_range))
+        }
+        Encoding::FirstSeen { max_ind_range } => format!("first seen (as the reference){}", range_text(*max_ind_range)),
         Encoding::Hash { buckets, seed } => format!("hash into {buckets} buckets, seed {seed}"),
         Encoding::Identity { bound } => format!("identity below {bound}"),
     }
+}
+
+fn range_text(range: Option<u32>) -> String {
+    range.map_or_else(String::new, |range| format!(", hexadecimal modulo {range}"))
 }
 
 fn training_card(trained: &Trained, config: &RunConfig, task: Task) -> TrainingCard {

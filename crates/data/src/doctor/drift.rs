@@ -159,7 +159,7 @@ impl Drift {
             let finding = Finding::new(Severity::Warning, FindingKind::Unseen, found).because(why, fix);
             return Some(finding.about(&self.column).sized(unseen.share));
         }
-        if unseen.share < OFTEN_UNSEEN || unseen.share < SURE * unseen.error || encoding != Some(&Encoding::Vocabulary { min_count: 1 }) {
+        if unseen.share < OFTEN_UNSEEN || unseen.share < SURE * unseen.error || encoding != Some(&Encoding::vocabulary(1)) {
             return None;
         }
         let found =

@@ -80,7 +80,7 @@ impl Pass {
             numbers,
             values,
             inputs: Vec::new(),
-            places: schema.categorical.iter().map(|c| hashed.iter().position(|name| *name == c.name && c.multi.is_none())).collect(),
+            places: schema.categorical.iter().map(|c| hashed.iter().position(|name| *name == c.name && c.value_is_field())).collect(),
             hashes: vec![0; hashed.len()],
             agree: agreement(sample, &hashed),
             hashed,
@@ -220,7 +220,7 @@ fn agreement(sample: &RowSample, columns: &[String]) -> f64 {
 fn sampled(schema: &Schema, sample: &RowSample, input: &str) -> Result<(Vec<Numbers>, Vec<Values>)> {
     let parser = RowParser::new(schema, sample.columns(), Labels::Ignored, input)?;
     let mut numbers: Vec<Vec<f64>> = vec![Vec::new(); schema.dense.len()];
-    let mut values: Vec<HashMap<&str, u64>> = vec![HashMap::new(); schema.categorical.len()];
+    let mut values: Vec<HashMap<String, u64>> = vec![HashMap::new(); schema.categorical.len()];
     let mut parsed = ParsedRow::default();
     for row in sample.rows() {
         if parser.parse(row, &mut parsed).is_err() {
@@ -230,8 +230,13 @@ fn sampled(schema: &Schema, sample: &RowSample, input: &str) -> Result<(Vec<Numb
             all.extend(Some(value).filter(|value| !value.is_nan()));
         }
         for (c, all) in values.iter_mut().enumerate() {
-            let text = parser.categorical(row, c);
-            parsed.values(c).iter().for_each(|value| *all.entry(value.of(text)).or_default() += 1);
+            let text = parser.text(row, &parsed, c);
+            for value in parsed.values(c) {
+                match all.get_mut(value.of(text)) {
+                    Some(count) => *count += 1,
+                    None => drop(all.insert(value.of(text).to_owned(), 1)),
+                }
+            }
         }
     }
     let most = (MOST_VALUES / values.len().max(1)).clamp(FEWEST_VALUES, values::MOST);

@@ -36,7 +36,8 @@ pub struct ColumnForecast {
 pub(super) fn forecast(column: &CategoricalColumn, values: &Values, profile: Option<&ColumnProfile>) -> ColumnForecast {
     let spread = values.spread();
     let (table_rows, error) = match column.encoding {
-        Encoding::Vocabulary { min_count } => (values.frequent(min_count).round() as u64 + 2, values.error(min_count)),
+        Encoding::Vocabulary { min_count, .. } => (values.frequent(min_count).round() as u64 + 2, values.error(min_count)),
+        Encoding::FirstSeen { .. } => (values.frequent(1).round() as u64 + 1, values.error(1)),
         Encoding::Hash { buckets, .. } => (u64::from(buckets) + 1, 0.0),
         Encoding::Identity { bound } => (u64::from(bound) + 1, 0.0),
     };

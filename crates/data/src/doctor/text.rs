@@ -84,8 +84,9 @@ fn push_advice(out: &mut String, finding: &Finding, width: usize) {
 
 fn table_row(table: &ColumnForecast) -> Vec<String> {
     let name = |encoding: &Encoding| match encoding {
-        Encoding::Vocabulary { min_count: 1 } => "vocabulary".to_owned(),
-        Encoding::Vocabulary { min_count } => format!("vocabulary, min_count {min_count}"),
+        Encoding::Vocabulary { min_count: 1, .. } => "vocabulary".to_owned(),
+        Encoding::Vocabulary { min_count, .. } => format!("vocabulary, min_count {min_count}"),
+        Encoding::FirstSeen { .. } => "first seen".to_owned(),
         Encoding::Hash { .. } => "hash".to_owned(),
         Encoding::Identity { .. } => "identity".to_owned(),
     };

@@ -38,8 +38,8 @@ pub(super) struct Spread {
 
 impl Values {
     /// For a column that holds these values so often in a sample of rows; at most `most` values more are kept.
-    pub fn new(sample: &HashMap<&str, u64>, most: usize) -> Self {
-        let mut counts: Vec<(u64, &str)> = sample.iter().map(|(&value, &count)| (count, value)).collect();
+    pub fn new(sample: &HashMap<String, u64>, most: usize) -> Self {
+        let mut counts: Vec<(u64, &str)> = sample.iter().map(|(value, &count)| (count, value.as_str())).collect();
         counts.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
         let heads: Vec<(u64, String)> =
             counts.into_iter().take(HEADS).map(|(_, value)| (xxh3_64(value.as_bytes()), quoted(value))).collect();
@@ -158,9 +158,9 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
-    fn counted<'t>(values: impl Iterator<Item = &'t str>) -> HashMap<&'t str, u64> {
+    fn counted<'t>(values: impl Iterator<Item = &'t str>) -> HashMap<String, u64> {
         let mut counts = HashMap::new();
-        values.for_each(|value| *counts.entry(value).or_default() += 1);
+        values.for_each(|value| *counts.entry(value.to_owned()).or_default() += 1);
         counts
     }
 

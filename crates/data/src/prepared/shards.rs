@@ -168,9 +168,7 @@ impl<'a> Shards<'a> {
             let file = files.get(&name).ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
             let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
             shard.append(&mut before, 0..shard.rows());
-            for (bags, before) in batch.bags.iter_mut().zip(&before.bags) {
-                bags.ids.iter_mut().zip(&before.ids).for_each(|(id, &before)| *id = before.max(*id));
-            }
+            self.encoder.join_rounds(&mut batch, &before);
         }
         self.parts[part as usize].number += 1;
         let (rows, counts, path, form) = (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());

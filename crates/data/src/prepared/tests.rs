@@ -71,7 +71,10 @@ fn whole(log: &Log, limits: Limits) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn prepared_rows_are_the_rows_encoded_in_memory() {
     let multi = Log::new(&ClickSimulator::new(ClickConfig { rows: 5000, ..ClickConfig::default() }), FileForm::Csv, Files::One);
-    for log in [Log::criteo(5000), multi] {
+    let (mut reference, mut limited) = (Log::criteo(5000), Log::criteo(5000));
+    reference.schema.follow_reference().expect("Criteo's columns");
+    limited.schema.limit_indices(300).expect("vocabularies");
+    for log in [Log::criteo(5000), multi, reference, limited] {
         let out = tempfile::tempdir().expect("a directory");
         let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
         assert!(prepared.manifest().files.len() > 6, "several files a part");
@@ -98,9 +101,12 @@ fn neither_files_nor_memory_decide_a_byte() {
     let expected = whole(&Log::new(&law, FileForm::Criteo, Files::One), SMALL);
     assert_eq!(expected, whole(&Log::new(&law, FileForm::Criteo, Files::PerDay), SMALL));
     assert_eq!(expected, whole(&Log::new(&law, FileForm::Parquet, Files::One), SMALL));
-    let log = Log::new(&law, FileForm::Csv, Files::One);
+    let (log, mut reference) = (Log::new(&law, FileForm::Csv, Files::One), Log::new(&law, FileForm::Criteo, Files::PerDay));
+    reference.schema.follow_reference().expect("Criteo's columns");
+    let in_order = whole(&reference, SMALL);
     for (counts, vocabularies) in [(Some(1 << 20), None), (Some(100_000), Some(300_000)), (Some(0), Some(0))] {
         assert_eq!(expected, whole(&log, Limits { counts, vocabularies, ..SMALL }), "{counts:?} {vocabularies:?}");
+        assert_eq!(in_order, whole(&reference, Limits { counts, vocabularies, ..SMALL }), "{counts:?} {vocabularies:?}");
     }
 }
 

@@ -59,7 +59,7 @@ fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<Str
         Encoding::Hash { buckets, .. } => {
             out.push(format!("hash into {} buckets: about {} distinct values", count(buckets.into()), count(distinct)))
         }
-        Encoding::Vocabulary { min_count } if min_count > 1 => {
+        Encoding::Vocabulary { min_count, .. } if min_count > 1 => {
             out.push(format!("hash or min_count = {min_count}: {} of the values occur once", percent(singles)));
         }
         _ => {}

@@ -27,12 +27,8 @@ pub(super) fn unusual_missing(column: &ColumnProfile) -> impl Iterator<Item = &s
 /// The dense column that the facts suggest.
 pub(super) fn dense(column: &ColumnProfile) -> DenseColumn {
     let skewed = column.numbers.is_some_and(|n| n.skewness > SKEWED && n.min >= TINY_NEGATIVE && n.max > 10.0);
-    DenseColumn {
-        name: column.name.clone(),
-        transform: if skewed { Transform::Log1p } else { Transform::Standardize },
-        clip_quantiles: None,
-        missing_indicator: column.missing_share > OFTEN_MISSING,
-    }
+    let transform = if skewed { Transform::Log1p } else { Transform::Standardize };
+    DenseColumn { missing_indicator: column.missing_share > OFTEN_MISSING, ..DenseColumn::new(&column.name, transform) }
 }
 
 /// The encoding that the facts suggest.
@@ -49,7 +45,7 @@ pub(super) fn encoding(column: &ColumnProfile) -> Encoding {
         s if s > 0.5 => 2,
         _ => 1,
     };
-    Encoding::Vocabulary { min_count }
+    Encoding::vocabulary(min_count)
 }
 
 fn categorical(column: &ColumnProfile) -> CategoricalColumn {

@@ -22,12 +22,7 @@ const CRITEO_MIN_COUNT: u64 = 5;
 fn criteo(columns: &[String]) -> Option<Schema> {
     let (label, inputs) = columns.split_first().filter(|(label, _)| *label == "label")?;
     let (dense, categorical): (Vec<&String>, Vec<&String>) = inputs.iter().partition(|name| name.starts_with('I'));
-    let dense = dense.into_iter().map(|name| DenseColumn {
-        name: name.clone(),
-        transform: Transform::Log1p,
-        clip_quantiles: None,
-        missing_indicator: true,
-    });
+    let dense = dense.into_iter().map(|name| DenseColumn { missing_indicator: true, ..DenseColumn::new(name, Transform::Log1p) });
     Some(Schema { dense: dense.collect(), ..schema(label, Task::Binary, categorical.into_iter().map(|name| frequent(name)).collect()) })
 }
 
@@ -67,7 +62,7 @@ fn categories(name: &str) -> CategoricalColumn {
 }
 
 fn frequent(name: &str) -> CategoricalColumn {
-    CategoricalColumn { encoding: Encoding::Vocabulary { min_count: CRITEO_MIN_COUNT }, ..categories(name) }
+    CategoricalColumn { encoding: Encoding::vocabulary(CRITEO_MIN_COUNT), ..categories(name) }
 }
 
 fn multi_valued(name: &str, weight_separator: Option<char>) -> CategoricalColumn {
