@@ -347,6 +347,23 @@ fn models_that_cannot_be_compared() {
 }
 
 #[test]
+fn a_model_that_diverges_does_not_spoil_a_comparison() {
+    let dir = scratch(200);
+    for (name, rate) in [("wild", "1e30"), ("tame", "0.01")] {
+        let config = format!("[model]\nkind = \"fm\"\n[train]\nepochs = 2\noptimizer = {{ kind = \"sgd\", lr = {rate} }}\n");
+        let tables = format!("table_optimizer = {{ kind = \"sgd\", lr = {rate} }}\nlinear_optimizer = {{ kind = \"sgd\", lr = {rate} }}\n");
+        fs::write(dir.path().join(format!("{name}.toml")), config + &tables).unwrap();
+    }
+    let compare = ["compare", "clicks.csv", "--schema", "schema.toml", "--seeds", "1", "-o", "out", "--config"];
+    let ran = dlrm(dir.path(), &[&compare[..], &["wild.toml", "tame.toml"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("warning: wild, seed 0: diverged at step"), "{}", ran.err);
+    assert!(ran.out.contains("wild is left out: with seed 0 it diverged at step"), "{}", ran.out);
+    assert!(ran.out.lines().any(|line| line.starts_with("tame")), "{}", ran.out);
+    fails(dir.path(), &[&compare[..], &["wild.toml"]].concat(), DIVERGED, &["diverged", "learning rate"]);
+}
+
+#[test]
 fn a_model_of_nan_is_not_saved() {
     let dir = scratch(200);
     let settings =

@@ -7,7 +7,7 @@ use dlrm::data::prepared::Prepared;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::source::DataSource;
 use dlrm::engine::RunConfig;
-use dlrm::engine::compare::{Compare, CompareObserver, Compared, Entry, Measured, SeedRun};
+use dlrm::engine::compare::{Compare, CompareObserver, Compared, Diverged, Entry, Measured, SeedRun};
 use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::report::compare_page;
@@ -119,6 +119,12 @@ impl CompareObserver for Progress {
 
     fn peak_bytes(&mut self) -> Option<u64> {
         peak()
+    }
+
+    fn diverged(&mut self, run: &Diverged) {
+        if !self.quiet {
+            output::tell(&format!("warning: {}, seed {}: diverged at step {}; the model is left out", run.name, run.seed, run.step));
+        }
     }
 
     fn done(&mut self, name: &str, run: &SeedRun) {

@@ -57,6 +57,8 @@ pub trait CompareObserver: Observer {
     fn run(&mut self, _index: usize, _name: &str, _seed: u64) {}
     /// A run is done.
     fn done(&mut self, _name: &str, _run: &SeedRun) {}
+    /// A run has diverged; its model is left out.
+    fn diverged(&mut self, _run: &Diverged) {}
     /// The most memory in bytes that the process has held since the run began, where the system tells.
     fn peak_bytes(&mut self) -> Option<u64> {
         None
@@ -155,6 +157,17 @@ impl Measured {
     }
 }
 
+/// A model that could not be trained.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diverged {
+    /// How tables call it.
+    pub name: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// The step whose loss was not finite.
+    pub step: u64,
+}
+
 /// A finished comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
@@ -168,13 +181,15 @@ pub struct Compared {
     pub seeds: u64,
     /// Best first.
     pub models: Vec<Measured>,
+    /// Models that are left out, for one of their runs diverged.
+    pub diverged: Vec<Diverged>,
 }
 
 impl Compare {
     /// Does the comparison.
     ///
     /// # Errors
-    /// As reading, configuration, memory, divergence or interruption.
+    /// As reading, configuration, memory or interruption; divergence, if no model can be trained.
     pub fn run(&self, source: DataSource<'_>, observer: &mut dyn CompareObserver) -> Result<Compared> {
         let schema = self.base.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
@@ -201,17 +216,18 @@ impl Compare {
             None => None,
         };
         let data = Data { parts, layout, task, sampler };
-        let mut models = Vec::new();
+        let (mut models, mut diverged) = (Vec::new(), Vec::new());
         for (index, (entry, plan)) in self.entries.iter().zip(&plans).enumerate() {
-            let mut measured = self.measured(entry, plan);
-            for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
-                observer.run(index, &entry.name, seed);
-                let mut run = self.one(entry, seed, &data, &mut measured, observer)?;
-                run.peak_bytes = observer.peak_bytes();
-                observer.done(&entry.name, &run);
-                measured.runs.push(run);
+            match self.runs(index, entry, plan, &data, observer) {
+                Ok(measured) => models.push(measured),
+                // What the other models have taken hours for is not lost with it.
+                Err((seed, Error::Diverged { step, .. })) if models.len() + self.entries.len() > index + 1 => {
+                    let run = Diverged { name: entry.name.clone(), seed, step };
+                    observer.diverged(&run);
+                    diverged.push(run);
+                }
+                Err((_, error)) => return Err(error),
             }
-            models.push(measured);
         }
         let metric = match task {
             Task::Binary if data.layout.groups => Metric::NdcgAt10,
@@ -220,7 +236,27 @@ impl Compare {
         };
         rank(&mut models, metric);
         against_best(&mut models, metric, &data)?;
-        Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models })
+        Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models, diverged })
+    }
+
+    /// All runs of a model; an error comes with the seed of its run.
+    fn runs(
+        &self,
+        index: usize,
+        entry: &Entry,
+        plan: &Plan,
+        data: &Data,
+        observer: &mut dyn CompareObserver,
+    ) -> std::result::Result<Measured, (u64, Error)> {
+        let mut measured = self.measured(entry, plan);
+        for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
+            observer.run(index, &entry.name, seed);
+            let mut run = self.one(entry, seed, data, &mut measured, observer).map_err(|error| (seed, error))?;
+            run.peak_bytes = observer.peak_bytes();
+            observer.done(&entry.name, &run);
+            measured.runs.push(run);
+        }
+        Ok(measured)
     }
 
     fn measured(&self, entry: &Entry, plan: &Plan) -> Measured {
@@ -432,6 +468,9 @@ impl Compared {
             if let Some(cheapest) = cheapest {
                 sentences.push(format!("Of these and {}, {} needs the fewest multiply-adds.", best.name, cheapest.name));
             }
+        }
+        for Diverged { name, seed, step } in &self.diverged {
+            sentences.push(format!("{name} is left out: with seed {seed} it diverged at step {step}; a lower learning rate may train it."));
         }
         if self.seeds < 3 {
             sentences.push("With fewer than three seeds the spread over seeds is hardly known: read the intervals with care.".into());
