@@ -119,7 +119,7 @@ fn prepare(dir: &Path, out: &Path) {
     let schema = Schema::from_toml(&text, "schema.toml").expect("a schema");
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 1 };
     let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
-    let limits = Limits { counts: Some(200_000), vocabularies: Some(1 << 20), shard_rows: 256, ..Limits::default() };
+    let limits = Limits { counts: Some(200_000), vocabularies: Some(1 << 20), shard_rows: 256, save_rows: 512, ..Limits::default() };
     let preparation = Preparation { sources: &sources, schema: &schema, settings: Settings::default(), limits, start: Start::Fresh };
     preparation.run(out, &mut Silent).expect("prepared");
 }

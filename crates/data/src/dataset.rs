@@ -5,13 +5,13 @@ use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::{Labels, TextPlace};
-use crate::pass::{Block, PassInput, pass};
+use crate::pass::{Block, PassInput, Place, pass};
 use crate::prepared::Sample;
 use crate::rows::{GoodRow, GoodRows, OpenRows, Picked};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Where the rows of each part come from.
@@ -73,6 +73,37 @@ pub(crate) struct Seen {
     pub bad_rows: Vec<BadRow>,
 }
 
+/// What fitting has seen so far, and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Fitting {
+    seen: Seen,
+    /// Texts of given folds.
+    folds: BTreeSet<String>,
+    /// Rows that have been read, all passes together.
+    pub read: u64,
+}
+
+/// What is told of fitting while it goes.
+pub(crate) trait FitWatch: Send {
+    /// So many rows have gone by, all passes together.
+    fn rows(&mut self, rows: u64) -> Result<()>;
+    /// A place to go on from. What has been seen and where the pass stands belong together.
+    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place) -> Result<()>;
+}
+
+/// Fitting that nobody watches.
+struct Unwatched;
+
+impl FitWatch for Unwatched {
+    fn rows(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn place(&mut self, _: &mut EncoderFit, _: &Fitting, _: &Place) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl Seen {
     /// With the encoder fitted on them.
     pub fn fitted(self, encoder: Arc<Encoder>) -> Fitted {
@@ -126,8 +157,8 @@ impl Sources<'_> {
         }
     }
 
-    /// One pass over all inputs on this many threads; `each` gets every good row, in blocks with the part of each and what `work`
-    /// has made of them. Returns the skipped rows.
+    /// One pass over all inputs on this many threads, from `place` on or from the beginning; `each` gets every good row, in blocks
+    /// with the part of each, what `work` has made of them, and the place behind them. Returns the skipped rows.
     ///
     /// # Errors
     /// As reading and `each`.
@@ -135,8 +166,9 @@ impl Sources<'_> {
         &self,
         schema: &Schema,
         assigner: &Assigner,
+        place: Option<Place>,
         work: &(dyn Fn(&Block) -> W + Sync),
-        each: &mut (dyn FnMut(&Block, W) -> Result<()> + Send),
+        each: &mut (dyn FnMut(&Block, W, &Place) -> Result<()> + Send),
     ) -> Result<(u64, Vec<BadRow>)> {
         let assigned = self.inputs(assigner);
         let input = |(rows, assigner): &(_, Assigner)| PassInput {
@@ -146,7 +178,8 @@ impl Sources<'_> {
         };
         let inputs: Vec<PassInput<'_>> = assigned.iter().map(input).collect();
         let mut part = |input: usize, number, row: &GoodRow, fold: &str| self.part(&assigned[input].1, number, row.parsed.time, fold);
-        pass(&inputs, schema, self.max_bad_rows, self.threads, work, &mut part, each)
+        let place = place.unwrap_or_else(|| Place::start(self.max_bad_rows));
+        pass(&inputs, schema, place, self.threads, work, &mut part, each)
     }
 
     /// Surveys (where the split needs it) and fits the encoder, on the training rows alone.
@@ -155,41 +188,47 @@ impl Sources<'_> {
     /// As reading; a split without training rows.
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
         let mut fit = EncoderFit::new(schema);
-        let seen = self.observe(schema, &mut fit, &mut |_| Ok(()))?;
+        let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
         Ok(seen.fitted(Arc::new(fit.finish()?)))
     }
 
-    /// Shows the training rows to `fit`, and tells `each` how many rows have been read, all passes together.
+    /// Shows the training rows to `fit`, from a place on that `watch` has been told of, or from the beginning.
     ///
     /// # Errors
-    /// As reading and `each`; a split without training rows.
-    pub(crate) fn observe(&self, schema: &Schema, fit: &mut EncoderFit, each: &mut (dyn FnMut(u64) -> Result<()> + Send)) -> Result<Seen> {
+    /// As reading and `watch`; a split without training rows.
+    pub(crate) fn observe(
+        &self,
+        schema: &Schema,
+        fit: &mut EncoderFit,
+        from: Option<(Fitting, Place)>,
+        watch: &mut dyn FitWatch,
+    ) -> Result<Seen> {
         self.split.check()?;
-        if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
-            return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
-                .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
-        }
-        let survey = self.survey(schema, each)?;
-        let mut read = survey.rows;
-        if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
-            && survey.times.iter().all(|&time| time == first)
-        {
-            let error = Error::input(format!("time column \"{column}\""), "different times to split by", "the same in every row");
-            return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
-        }
-        let assigner = Assigner::new(self.split, survey);
-        let place = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
-        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(place).collect()).collect();
-        let (mut rows, mut values, mut folds, mut picks) = ([0; 3], 0u64, HashSet::new(), Vec::new());
-        let (skipped, bad_rows) = self.pass(schema, &assigner, &|_| (), &mut |block, ()| {
+        let (mut fitting, place) = match from {
+            Some(from) => from,
+            None => {
+                let survey = self.survey(schema, watch)?;
+                let read = survey.rows;
+                let assigner = Assigner::new(self.split, survey);
+                let seen = Seen { rows: [0; 3], values: 0, assigner, skipped: 0, bad_rows: Vec::new() };
+                let begun = (Fitting { seen, folds: BTreeSet::new(), read }, Place::start(self.max_bad_rows));
+                watch.place(fit, &begun.0, &begun.1)?;
+                begun
+            }
+        };
+        let column = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
+        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(column).collect()).collect();
+        let (assigner, mut picks) = (fitting.seen.assigner.clone(), Vec::new());
+        let (skipped, bad_rows) = self.pass(schema, &assigner, Some(place), &|_| (), &mut |block, (), place| {
+            let Fitting { seen, folds, read } = &mut fitting;
             for (row, &part) in block.rows().iter().zip(block.parts()) {
-                rows[part as usize] += 1;
+                seen.rows[part as usize] += 1;
                 if part != Part::Train && !folds.contains(block.fold(row)) {
                     folds.insert(block.fold(row).to_owned());
                 }
                 let of = |c: usize| row.parsed.values(c).len().max(1) as u64;
-                values += (0..schema.categorical.len()).map(of).sum::<u64>();
-                values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
+                seen.values += (0..schema.categorical.len()).map(of).sum::<u64>();
+                seen.values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
             }
             block.pick(Part::Train, &mut picks);
             fit.observe(block.picked(&picks))?;
@@ -198,21 +237,23 @@ impl Sources<'_> {
                 picks.extend(0..block.rows().len() as u32);
                 fit.observe_all(block.picked(&picks))?;
             }
-            read += block.rows().len() as u64;
-            each(read)
+            *read += block.rows().len() as u64;
+            watch.rows(*read)?;
+            watch.place(fit, &fitting, place)
         })?;
-        if rows[0] == 0 {
+        let Fitting { seen, folds, .. } = fitting;
+        if seen.rows[0] == 0 {
             let error = Error::input(self.main.name(), "rows to train on", "none after the split");
             return Err(error.with_hint("lower the shares of validation and test, or split at random"));
         }
         if let Split::Column { column, validation, test } = self.split {
             self.check_folds(column, validation, test, &folds)?;
         }
-        Ok(Seen { rows, values, assigner, skipped, bad_rows })
+        Ok(Seen { skipped, bad_rows, ..seen })
     }
 
     /// A text that is in no row was meant to be another one.
-    fn check_folds(&self, column: &str, validation: &[String], test: &[String], found: &HashSet<String>) -> Result<()> {
+    fn check_folds(&self, column: &str, validation: &[String], test: &[String], found: &BTreeSet<String>) -> Result<()> {
         let explicit = [self.validation.is_some(), self.test.is_some()];
         for (key, texts) in [("validation", validation), ("test", test)].into_iter().zip(explicit).filter_map(|(t, e)| (!e).then_some(t)) {
             if let Some(none) = texts.iter().find(|text| !found.contains(*text)) {
@@ -224,7 +265,12 @@ impl Sources<'_> {
         Ok(())
     }
 
-    fn survey(&self, schema: &Schema, each: &mut (dyn FnMut(u64) -> Result<()> + Send)) -> Result<Survey> {
+    /// What the split must know of the rows.
+    fn survey(&self, schema: &Schema, watch: &mut dyn FitWatch) -> Result<Survey> {
+        if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
+            return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
+                .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
+        }
         let mut survey = Survey::default();
         if self.split.needs_survey() {
             let by_time = matches!(self.split, Split::Time { .. });
@@ -232,7 +278,7 @@ impl Sources<'_> {
             let main = [PassInput { rows: self.main, labels, fold: None }];
             let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
             let mut file: Arc<str> = "".into();
-            pass(&main, schema, self.max_bad_rows, self.threads, &|_| (), &mut part, &mut |block, ()| {
+            pass(&main, schema, Place::start(self.max_bad_rows), self.threads, &|_| (), &mut part, &mut |block, (), _| {
                 // Rows of one file are together, so most have the same name in the same place.
                 for (number, row) in (survey.rows..).zip(block.rows()) {
                     if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
@@ -244,8 +290,14 @@ impl Sources<'_> {
                 if by_time {
                     survey.times.extend(block.rows().iter().map(|row| row.parsed.time));
                 }
-                each(survey.rows)
+                watch.rows(survey.rows)
             })?;
+        }
+        if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
+            && survey.times.iter().all(|&time| time == first)
+        {
+            let error = Error::input(format!("time column \"{column}\""), "different times to split by", "the same in every row");
+            return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
         }
         Ok(survey)
     }
@@ -265,7 +317,7 @@ impl Sources<'_> {
         }
         let (mut picks, arities) = (Vec::new(), encoder.arities());
         let work = |block: &Block| encoder.encode_block(block);
-        self.pass(encoder.schema(), &fitted.assigner, &work, &mut |block, encoded| {
+        self.pass(encoder.schema(), &fitted.assigner, None, &work, &mut |block, encoded, _| {
             for part in Part::ALL {
                 let stats = &mut data.stats[part as usize];
                 block.pick(part, &mut picks);

@@ -68,7 +68,7 @@ fn log1p(x: f64) -> f64 {
 }
 
 /// Statistics of one column in the making.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DenseFit {
     column: DenseColumn,
     /// Values of the training rows, all or a uniform sample.
@@ -80,7 +80,7 @@ pub struct DenseFit {
 }
 
 /// Running mean and squared deviation (Welford 1962).
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Moments {
     n: f64,
     mean: f64,

@@ -4,7 +4,7 @@ use crate::encoder::{Encoder, tables};
 use crate::error::{Error, Result};
 use crate::rows::Picked;
 use crate::schema::{Encoding, Schema};
-use crate::spill::Runs;
+use crate::spill::{Runs, SavedRuns};
 use crate::texts::Texts;
 use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,14 @@ struct Spill {
     /// Bytes that counts may take.
     limit: usize,
     runs: Vec<Runs>,
+}
+
+/// An encoder in the making as a later attempt goes on with it; its counts are in files.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SavedFit {
+    dense: Vec<DenseFit>,
+    /// Of each table that has a vocabulary: number of values seen, and where they are.
+    tallies: Vec<Option<(u64, SavedRuns)>>,
 }
 
 /// How large a fitted vocabulary is.
@@ -59,6 +67,40 @@ impl EncoderFit {
     pub fn with_spill(self, dir: &Path, limit: usize) -> Self {
         let runs = (0..self.tallies.len()).map(|table| Runs::new(dir, format!("table-{table}"))).collect();
         EncoderFit { spill: Some(Spill { limit, runs }), ..self }
+    }
+
+    /// Puts all counts on disk and says where they are; without a directory for them there is nothing to say.
+    pub(crate) fn save(&mut self) -> Result<Option<SavedFit>> {
+        let Some(spill) = &mut self.spill else { return Ok(None) };
+        let mut tallies = Vec::new();
+        for (tally, runs) in self.tallies.iter_mut().zip(&mut spill.runs) {
+            tallies.push(match tally {
+                Some(tally) => {
+                    runs.spill(tally)?;
+                    Some((tally.seen(), runs.saved()?))
+                }
+                None => None,
+            });
+        }
+        Ok(Some(SavedFit { dense: self.dense.clone(), tallies }))
+    }
+
+    /// Goes on with what was saved; `false` if a part of it is not what it was.
+    pub(crate) fn restore(&mut self, saved: SavedFit) -> bool {
+        let Some(spill) = &mut self.spill else { return false };
+        if saved.tallies.len() != self.tallies.len() || saved.dense.len() != self.dense.len() {
+            return false;
+        }
+        self.dense = saved.dense;
+        let all = self.tallies.iter_mut().zip(&mut spill.runs).zip(saved.tallies);
+        all.fold(true, |whole, ((tally, runs), saved)| match (tally, saved) {
+            (Some(tally), Some((seen, saved))) => {
+                *tally = Tally::behind(tally.rank(), seen);
+                runs.restore(&saved) && whole
+            }
+            (None, None) => whole,
+            _ => false,
+        })
     }
 
     /// Takes in training rows.

@@ -3,10 +3,11 @@
 //! waits for whom: to fetch a row from another core takes as long as to read it.
 use crate::error::{BadRow, Error, Result};
 use crate::parse::{Labels, RowParser, TextPlace};
-use crate::row::RowSource;
+use crate::row::{RawRow, RowSource};
 use crate::rows::{GoodRow, OpenRows, Picked, Skipped, read_row};
 use crate::schema::Schema;
 use crate::split::Part;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,37 @@ pub(crate) struct PassInput<'a> {
     pub labels: Labels,
     /// Column of given folds.
     pub fold: Option<&'a str>,
+}
+
+/// Where a pass stands behind some block: enough to begin another one there.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Place {
+    read: ReadPlace,
+    /// Good rows of the input so far.
+    number: u64,
+    /// Malformed rows of the input.
+    skipped: Skipped,
+    /// Malformed rows of the inputs before, and the number of them.
+    bad: Vec<BadRow>,
+    bad_rows: u64,
+}
+
+impl Place {
+    /// The beginning, from where `most_bad` malformed rows of each input may be skipped.
+    pub fn start(most_bad: u64) -> Self {
+        Place { skipped: Skipped::new(most_bad), ..Place::default() }
+    }
+}
+
+/// Where the reader of a pass stands.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct ReadPlace {
+    /// Number of the input.
+    input: usize,
+    /// The file of the last good row; empty before the first one.
+    file: String,
+    /// How often a row was asked for since that file's first good one, or since the beginning.
+    asked: u64,
 }
 
 /// What blocks of the same input have in common.
@@ -48,6 +80,8 @@ pub(crate) struct Block {
     bad: Vec<(usize, BadRow)>,
     /// What ends the pass behind these rows.
     fatal: Option<Error>,
+    /// Where reading goes on.
+    end: ReadPlace,
     common: Arc<Common>,
     /// Whether the input ends here.
     last: bool,
@@ -112,7 +146,9 @@ struct Reader<'a, 'i> {
     inputs: std::slice::Iter<'i, PassInput<'a>>,
     schema: &'i Schema,
     current: Option<(Box<dyn RowSource>, Arc<Common>)>,
-    opened: usize,
+    place: ReadPlace,
+    /// The file of the place, as rows carry it.
+    file: Arc<str>,
     blocks: u64,
     ended: bool,
 }
@@ -128,6 +164,7 @@ impl Reader<'_, '_> {
         if let Err(error) = self.fill(block) {
             block.fatal = Some(error);
         }
+        block.end.clone_from(&self.place);
         self.ended |= block.fatal.is_some();
         if self.ended && block.fatal.is_none() && block.len == 0 && !block.last {
             return None;
@@ -149,13 +186,22 @@ impl Reader<'_, '_> {
             }
             let raw = &mut block.rows[block.len].raw;
             match source.next_row(raw) {
-                Ok(true) => block.len += 1,
+                Ok(true) => {
+                    if !Arc::ptr_eq(&self.file, &raw.file) && self.place.file != *raw.file {
+                        (self.place.file, self.place.asked) = (raw.file.to_string(), 0);
+                    }
+                    self.file.clone_from(&raw.file);
+                    self.place.asked += 1;
+                    block.len += 1;
+                }
                 Ok(false) => {
                     block.last = true;
                     self.current = None;
+                    self.place = ReadPlace { input: self.place.input + 1, ..ReadPlace::default() };
                     break;
                 }
                 Err(Error::Row(mut bad)) => {
+                    self.place.asked += 1;
                     bad.keep(&raw.to_line());
                     block.bad.push((block.len, *bad));
                 }
@@ -167,20 +213,36 @@ impl Reader<'_, '_> {
 
     fn open(&mut self) -> Result<bool> {
         let Some(input) = self.inputs.next() else { return Ok(false) };
-        let source = input.rows.open_rows()?;
+        let mut source = input.rows.open_rows_from(&self.place.file)?;
+        skip(&mut *source, &self.place)?;
         let parser = RowParser::new(self.schema, source.columns(), input.labels, &input.rows.name())?;
         let common = Common {
-            input: self.opened,
+            input: self.place.input,
             name: input.rows.name(),
             fields: parser.fields(),
             columns: source.columns().to_vec(),
             fold: input.fold.map(|name| crate::rows::fold_column(source.columns(), name)).transpose()?,
             parser: Some(parser),
         };
-        self.opened += 1;
         self.current = Some((source, Arc::new(common)));
         Ok(true)
     }
+}
+
+/// Goes to `place` in a source that begins with its file or before it.
+fn skip(source: &mut dyn RowSource, place: &ReadPlace) -> Result<()> {
+    let (mut raw, mut asked) = (RawRow::default(), 0);
+    let mut there = place.file.is_empty();
+    while asked < place.asked {
+        match source.next_row(&mut raw) {
+            Ok(false) => break,
+            Ok(true) => there |= *raw.file == *place.file,
+            Err(Error::Row(_)) => {}
+            Err(other) => return Err(other),
+        }
+        asked += u64::from(there);
+    }
+    Ok(())
 }
 
 /// What is done in the order of the rows.
@@ -190,13 +252,9 @@ struct Turn<'e, W> {
     waiting: BTreeMap<u64, (Block, W)>,
     /// Memory for further blocks.
     free: Vec<Block>,
-    /// Good rows of the input so far.
-    number: u64,
-    skipped: Skipped,
-    bad: Vec<BadRow>,
-    bad_rows: u64,
+    place: Place,
     part: &'e mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
-    each: &'e mut (dyn FnMut(&Block, W) -> Result<()> + Send),
+    each: &'e mut (dyn FnMut(&Block, W, &Place) -> Result<()> + Send),
     failed: Option<Error>,
     stopped: bool,
 }
@@ -217,30 +275,29 @@ impl<W> Turn<'_, W> {
     }
 
     fn take(&mut self, block: &mut Block, work: W) -> Result<()> {
-        block.bad.drain(..).try_for_each(|(_, bad)| self.skipped.skip(bad))?;
+        let place = &mut self.place;
+        block.bad.drain(..).try_for_each(|(_, bad)| place.skipped.skip(bad))?;
         let common = block.common.clone();
         block.parts.clear();
         for row in &block.rows[..block.len] {
             let fold = common.fold.map_or("", |index| row.raw.field(index));
-            block.parts.push((self.part)(common.input, self.number, row, fold));
-            self.number += 1;
+            block.parts.push((self.part)(common.input, place.number, row, fold));
+            place.number += 1;
         }
-        if block.len > 0 {
-            (self.each)(block, work)?;
-        }
-        if let Some(fatal) = block.fatal.take() {
-            return Err(fatal);
-        }
+        place.read.clone_from(&block.end);
         if block.last {
-            if self.number == 0 {
+            if place.number == 0 {
                 return Err(Error::input(common.name.clone(), "at least one row", "none"));
             }
-            self.number = 0;
-            let (bad, bad_rows) = self.skipped.next_input();
-            self.bad.extend(bad);
-            self.bad_rows += bad_rows;
+            place.number = 0;
+            let (bad, bad_rows) = place.skipped.next_input();
+            place.bad.extend(bad);
+            place.bad_rows += bad_rows;
         }
-        Ok(())
+        if block.len > 0 {
+            (self.each)(block, work, place)?;
+        }
+        block.fatal.take().map_or(Ok(()), Err)
     }
 }
 
@@ -261,28 +318,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a pass over `inputs` on `threads` threads. `work` is done for each block by itself, `part` decides the part of each
-/// good row from (input, number in it, row, fold), and `each` takes in the blocks with what `work` made, both in order.
-/// Returns the malformed rows, of which `most_bad` in each input may be skipped.
+/// Runs a pass over `inputs` on `threads` threads, beginning at `place`. `work` is done for each block by itself, `part` decides the
+/// part of each good row from (input, number in it, row, fold), and `each` takes in the blocks with what `work` made and the place
+/// behind them, both in order. Returns the malformed rows, also those before `place`.
 ///
 /// # Errors
-/// As reading and `each`; an input without rows.
+/// As reading and `each`; an input without rows; too many malformed ones.
 pub(crate) fn pass<W>(
     inputs: &[PassInput<'_>],
     schema: &Schema,
-    most_bad: u64,
+    place: Place,
     threads: usize,
     work: &(dyn Fn(&Block) -> W + Sync),
     part: &mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
-    each: &mut (dyn FnMut(&Block, W) -> Result<()> + Send),
+    each: &mut (dyn FnMut(&Block, W, &Place) -> Result<()> + Send),
 ) -> Result<(u64, Vec<BadRow>)>
 where
     W: Send,
 {
-    let reader = Mutex::new(Reader { inputs: inputs.iter(), schema, current: None, opened: 0, blocks: 0, ended: false });
-    let skipped = Skipped::new(most_bad);
-    let (waiting, free, bad) = (BTreeMap::new(), Vec::new(), Vec::new());
-    let turn = Turn { next: 0, waiting, free, number: 0, skipped, bad, bad_rows: 0, part, each, failed: None, stopped: false };
+    let rest = inputs[place.read.input.min(inputs.len())..].iter();
+    let file = Arc::from(place.read.file.as_str());
+    let reader = Mutex::new(Reader { inputs: rest, schema, current: None, place: place.read.clone(), file, blocks: 0, ended: false });
+    let (waiting, free) = (BTreeMap::new(), Vec::new());
+    let turn = Turn { next: 0, waiting, free, place, part, each, failed: None, stopped: false };
     let (turn, moved) = (Mutex::new(turn), Condvar::new());
     let worker = || {
         let _guard = OnPanic(&turn, &moved);
@@ -313,6 +371,48 @@ where
     let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
     match turn.failed {
         Some(error) => Err(error),
-        None => Ok((turn.bad_rows, turn.bad)),
+        None => Ok((turn.place.bad_rows, turn.place.bad)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::readers::Input;
+
+    #[test]
+    fn a_pass_can_begin_at_any_place_of_another() {
+        let dir = tempfile::tempdir().expect("a directory");
+        // Files of many lengths; malformed rows stand at the start, at the end and within.
+        for (file, rows) in [1usize, 700, 3, 1200, 511, 90].into_iter().enumerate() {
+            let line = |row: usize| if (row + 1).is_multiple_of(97) || row == 0 { "1;2\n".to_owned() } else { format!("1,{file}-{row}\n") };
+            let text: String = (0..=rows).map(line).collect();
+            std::fs::write(dir.path().join(format!("{file}.csv")), format!("y,x\n{text}")).expect("written");
+        }
+        let input = Input::new([dir.path()]).resolve().expect("an input");
+        let schema = Schema::from_toml("label = { column = \"y\" }\ncategorical = [{ name = \"x\" }]", "schema").expect("a schema");
+        let run = |place: Place| {
+            let inputs = [(); 2].map(|()| PassInput { rows: &input, labels: Labels::Required, fold: None });
+            let (mut rows, mut places) = (Vec::new(), Vec::new());
+            let mut part = |input: usize, number: u64, _: &GoodRow, _: &str| {
+                rows.push((input, number));
+                Part::Train
+            };
+            let mut texts = Vec::new();
+            let bad = pass(&inputs, &schema, place, 2, &|_| (), &mut part, &mut |block, (), place| {
+                texts.extend(block.rows().iter().map(|row| row.raw.to_line()));
+                places.push((texts.len(), serde_json::to_string(place).expect("json")));
+                Ok(())
+            });
+            let (skipped, bad) = bad.expect("a pass");
+            (rows, texts, skipped, bad, places)
+        };
+        let (rows, texts, skipped, bad, places) = run(Place::start(1000));
+        assert!(places.len() > 8 && skipped > 40, "{} {skipped}", places.len());
+        for (done, place) in &places {
+            let rest = run(serde_json::from_str(place).expect("a place"));
+            assert_eq!((&rest.0[..], &rest.1[..]), (&rows[*done..], &texts[*done..]), "{place}");
+            assert_eq!((rest.2, &rest.3), (skipped, &bad), "{place}");
+        }
     }
 }

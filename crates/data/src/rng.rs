@@ -1,7 +1,9 @@
 //! The one source of randomness: SplitMix64 (Steele, Lea and Flood 2014), small, seedable by stream, the same everywhere.
 
+use serde::{Deserialize, Serialize};
+
 /// A stream of pseudo-random numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Rng {
     state: u64,
 }

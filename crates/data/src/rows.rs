@@ -3,6 +3,7 @@ use crate::error::{BadRow, Error, Result};
 use crate::parse::{Labels, ParsedRow, RowParser, TextPlace};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
+use serde::{Deserialize, Serialize};
 
 /// Something whose rows can be read again and again, the same every time.
 pub trait OpenRows: Send + Sync {
@@ -12,6 +13,14 @@ pub trait OpenRows: Send + Sync {
     /// If it cannot be read.
     fn open_rows(&self) -> Result<Box<dyn RowSource>>;
 
+    /// Starts a pass with the first row of `file` (as rows name theirs), or before it.
+    ///
+    /// # Errors
+    /// As [`OpenRows::open_rows`].
+    fn open_rows_from(&self, _file: &str) -> Result<Box<dyn RowSource>> {
+        self.open_rows()
+    }
+
     /// How messages call it.
     fn name(&self) -> String;
 }
@@ -19,6 +28,13 @@ pub trait OpenRows: Send + Sync {
 impl OpenRows for crate::readers::Input {
     fn open_rows(&self) -> Result<Box<dyn RowSource>> {
         self.open()
+    }
+
+    fn open_rows_from(&self, file: &str) -> Result<Box<dyn RowSource>> {
+        let mut files = self.files()?;
+        let place = files.iter().position(|path| path.display().to_string() == file);
+        files.drain(..place.unwrap_or(0));
+        crate::readers::Input { paths: files, ..self.clone() }.open()
     }
 
     fn name(&self) -> String {
@@ -97,6 +113,7 @@ pub(crate) fn fold_column(columns: &[String], name: &str) -> Result<usize> {
 const KEPT: usize = 10_000;
 
 /// Malformed rows of an input that are skipped within a limit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Skipped {
     most: u64,
     rows: u64,

@@ -2,6 +2,7 @@
 //! (external sorting, Knuth, TAOCP volume 3, section 5.4).
 use crate::error::{Error, Result};
 use crate::vocabulary::{Rank, Tally};
+use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fs::{self, File};
@@ -30,6 +31,15 @@ pub(crate) struct Runs {
     runs: Vec<PathBuf>,
 }
 
+/// Runs that a later attempt goes on with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SavedRuns {
+    rank: Rank,
+    made: usize,
+    /// Names, each with its length in bytes.
+    files: Vec<(String, u64)>,
+}
+
 impl Runs {
     /// None yet; files will lie in `dir` under names that begin with `name`.
     pub fn new(dir: &Path, name: String) -> Self {
@@ -53,6 +63,26 @@ impl Runs {
         self.rank = tally.rank();
         tally.clear();
         Ok(())
+    }
+
+    /// What is needed to find the runs again. They lie safe on disk by then.
+    pub fn saved(&self) -> Result<SavedRuns> {
+        let mut files = Vec::new();
+        for path in &self.runs {
+            let file = File::open(path).map_err(Error::io("open", path))?;
+            file.sync_all().map_err(Error::io("sync", path))?;
+            let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            files.push((name, file.metadata().map_err(Error::io("open", path))?.len()));
+        }
+        Ok(SavedRuns { rank: self.rank, made: self.made, files })
+    }
+
+    /// Takes over saved runs; `false` if one of them is not what it was.
+    pub fn restore(&mut self, saved: &SavedRuns) -> bool {
+        (self.rank, self.made) = (saved.rank, saved.made);
+        self.runs = saved.files.iter().map(|(name, _)| self.dir.join(name)).collect();
+        let mut all = self.runs.iter().zip(&saved.files);
+        all.all(|(path, (_, bytes))| fs::metadata(path).is_ok_and(|found| found.len() == *bytes))
     }
 
     fn run(&mut self) -> Result<Run> {

@@ -6,6 +6,7 @@ use crate::huge::Zeroed;
 use crate::rng::mix;
 use crate::texts::Texts;
 use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
@@ -181,7 +182,7 @@ fn capacity(texts: usize) -> usize {
 }
 
 /// What the values of a vocabulary are ordered by, the largest first, ties by text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Rank {
     /// How often a value occurs.
     #[default]
@@ -227,7 +228,17 @@ impl AsRef<Slot> for Counted {
 impl Tally {
     /// Nothing seen yet.
     pub fn new(rank: Rank) -> Self {
-        Tally { rank, ..Tally::default() }
+        Tally::behind(rank, 0)
+    }
+
+    /// Empty behind so many values, which are kept elsewhere.
+    pub fn behind(rank: Rank, seen: u64) -> Self {
+        Tally { rank, seen, ..Tally::default() }
+    }
+
+    /// Values taken in so far.
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// What values are ordered by.
@@ -237,7 +248,7 @@ impl Tally {
 
     /// Forgets all values, but not how many there were.
     pub fn clear(&mut self) {
-        *self = Tally { rank: self.rank, seen: self.seen, ..Tally::default() };
+        *self = Tally::behind(self.rank, self.seen);
     }
 
     /// Takes in texts. The first slots of several are waited for together.

@@ -1,23 +1,21 @@
 //! Making a prepared data set, in passes that can be interrupted at any moment.
 //!
-//! What is done is on disk in `.work`: the fitted encoder, then a line in the journal of its round for each finished file of
-//! rows. A pass that is made again reads all rows, for every row has its place by number, but writes only what is missing.
-use super::journal::{Done, Journal, Line};
+//! What is done is on disk in `.work`: where a pass stands and what it has made so far, the fitted encoder, the files of finished
+//! rounds. A later attempt goes on with the row behind; rows before it are read no more than their file demands.
 use super::limits::Limits;
 use super::manifest::{MANIFEST, Manifest, Settings, put};
 use super::round::{self, Round};
 use super::shard::FileSum;
-use super::shards::Shards;
+use super::shards::{Done, SavedShards, Shards};
 use super::{ENCODER, Prepared};
-use crate::dataset::{Seen, Sources};
+use crate::dataset::{FitWatch, Fitting, Seen, Sources};
 use crate::error::{Error, Result};
-use crate::fit::{EncoderFit, VocabularySize};
-use crate::pass::Block;
+use crate::fit::{EncoderFit, SavedFit, VocabularySize};
+use crate::pass::{Block, Place};
 use crate::readers::Input;
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
@@ -25,6 +23,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const WORK: &str = ".work";
 const KEY: &str = "key.txt";
 const SEEN: &str = "seen.json";
+const FITTING: &str = "fitting.json";
 const ROUNDS: &str = "rounds.json";
 /// Where a preparation starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +62,48 @@ struct Fit {
     seen: Seen,
     sizes: Vec<VocabularySize>,
     encoder: FileSum,
+}
+
+/// Where fitting stands.
+#[derive(Serialize, Deserialize)]
+struct FitPoint {
+    fitting: Fitting,
+    place: Place,
+    fit: SavedFit,
+}
+
+/// Where a round stands.
+#[derive(Serialize, Deserialize)]
+enum RoundPoint {
+    /// So many rows are encoded.
+    Going { rows: u64, place: Place, shards: SavedShards },
+    /// All.
+    Done(Done),
+}
+
+/// Tells of fitting, and saves it from time to time.
+struct Saver<'a> {
+    observer: &'a mut dyn PrepareObserver,
+    path: &'a Path,
+    every: u64,
+    /// Rows read when it was saved last.
+    saved: Option<u64>,
+}
+
+impl FitWatch for Saver<'_> {
+    fn rows(&mut self, rows: u64) -> Result<()> {
+        going_on(self.observer.rows(rows))
+    }
+
+    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place) -> Result<()> {
+        if self.saved.is_some_and(|saved| fitting.read < saved + self.every) {
+            return Ok(());
+        }
+        self.saved = Some(fitting.read);
+        let Some(fit) = fit.save()? else { return Ok(()) };
+        let point = FitPoint { fitting: fitting.clone(), place: place.clone(), fit };
+        put(self.path, &serde_json::to_vec(&point).expect("plain data"))
+    }
 }
 
 impl Preparation<'_> {
@@ -154,18 +195,27 @@ impl Preparation<'_> {
     /// Fits the encoder, or finds it fitted.
     fn fit(&self, work: &Path, observer: &mut dyn PrepareObserver) -> Result<Fit> {
         let path = work.join(SEEN);
-        if let Some(fit) = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Fit>(&text).ok()) {
+        if let Some(fit) = stored(&path) {
             return Ok(fit);
         }
         observer.stage("fitting the encoder");
-        let counts = work.join("counts");
-        remove(&counts)?;
-        let mut fit = EncoderFit::new(self.schema);
-        if let Some(limit) = self.limits.counts {
+        let (counts, point) = (work.join("counts"), work.join(FITTING));
+        fs::create_dir_all(&counts).map_err(Error::io("create", &counts))?;
+        let begin = || EncoderFit::new(self.schema).with_spill(&counts, self.limits.counts.map_or(usize::MAX, |limit| limit as usize));
+        let mut fit = begin();
+        let mut from = None;
+        if let Some(FitPoint { fitting, place, fit: saved }) = stored(&point)
+            && fit.restore(saved)
+        {
+            from = Some((fitting, place));
+        } else {
+            remove(&counts)?;
             fs::create_dir_all(&counts).map_err(Error::io("create", &counts))?;
-            fit = fit.with_spill(&counts, limit as usize);
+            fit = begin();
         }
-        let seen = self.sources.observe(self.schema, &mut fit, &mut |rows| going_on(observer.rows(rows)))?;
+        let saved = from.as_ref().map(|(fitting, _)| fitting.read);
+        let mut saver = Saver { observer, path: &point, every: self.limits.save_rows, saved };
+        let seen = self.sources.observe(self.schema, &mut fit, from, &mut saver)?;
         let encoder = work.join(ENCODER);
         let sizes = fit.finish_to(&encoder)?;
         let sum = sum_of(&encoder)?;
@@ -185,36 +235,69 @@ impl Preparation<'_> {
         number: usize,
         observer: &mut dyn PrepareObserver,
     ) -> Result<Done> {
-        let place = |number: usize| if number + 1 == rounds.len() { dir.to_owned() } else { work.join(format!("round-{number}")) };
-        let (into, before) = (place(number), number.checked_sub(1).map(place));
+        let dir_of = |number: usize| if number + 1 == rounds.len() { dir.to_owned() } else { work.join(format!("round-{number}")) };
+        let point_of = |number: usize| work.join(format!("round-{number}.json"));
+        let (into, point, before) = (dir_of(number), point_of(number), number.checked_sub(1).map(dir_of));
         fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
-        let (mut journal, lines) = Journal::open(&work.join(format!("round-{number}.jsonl")))?;
-        let mut finished = HashMap::new();
-        for line in lines {
-            match line {
-                Line::Done(done) => return Ok(*done),
-                Line::Shard(file, counts) => drop(finished.insert(file.name.clone(), (file, counts))),
-            }
-        }
+        let saved = match stored(&point) {
+            Some(RoundPoint::Done(done)) => return Ok(done),
+            Some(RoundPoint::Going { rows, place, shards }) => Some((rows, place, shards)),
+            None => None,
+        };
         let which = if rounds.len() > 1 { format!(" (round {} of {})", number + 1, rounds.len()) } else { String::new() };
         observer.stage(&format!("encoding{which}"));
         let encoder = round::encoder(&work.join(ENCODER), &rounds[number], &fit.sizes)?;
         let earlier = match &before {
-            Some(before) => Some((before.clone(), Journal::files(&work.join(format!("round-{}.jsonl", number - 1)))?)),
+            Some(before) => match stored(&point_of(number - 1)) {
+                Some(RoundPoint::Done(done)) => Some((before.clone(), done)),
+                _ => return Err(Error::input(work.display().to_string(), "the files of the round before", "none")),
+            },
             None => None,
         };
-        let mut shards = Shards::new(&encoder, self.limits, &into, &mut journal, finished, earlier);
-        let mut rows = 0;
-        self.sources.pass(self.schema, &fit.seen.assigner, &|block| encoder.encode_block(block), &mut |block, encoded| {
+        let begin = || Shards::new(&encoder, self.limits, &into, earlier.as_ref());
+        let (mut shards, mut rows, mut from) = (begin(), 0, None);
+        if let Some((at, place, saved)) = saved {
+            if shards.restore(work, saved) {
+                (rows, from) = (at, Some(place));
+            } else {
+                shards = begin();
+            }
+        }
+        let mut saved = rows;
+        self.sources.pass(self.schema, &fit.seen.assigner, from, &|block| encoder.encode_block(block), &mut |block, encoded, place| {
             shards.push(block, &encoded)?;
             rows += block.rows().len() as u64;
-            going_on(observer.rows(rows))
+            going_on(observer.rows(rows))?;
+            if rows < saved + self.limits.save_rows {
+                return Ok(());
+            }
+            saved = rows;
+            let shards = shards.save(work, rows)?;
+            let names: Vec<String> = shards.names().map(str::to_owned).collect();
+            put(&point, &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards }).expect("plain data"))?;
+            forget_begun(work, &names)
         })?;
         let done = shards.finish()?;
-        journal.push(&Line::Done(Box::new(done.clone())))?;
+        put(&point, &serde_json::to_vec(&RoundPoint::Done(done.clone())).expect("plain data"))?;
         before.map_or(Ok(()), |before| remove(&before))?;
         Ok(done)
     }
+}
+
+/// What an earlier attempt has left in the file `path`.
+fn stored<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// Removes the files of rows that were begun at an earlier place, all but those named.
+fn forget_begun(work: &Path, names: &[String]) -> Result<()> {
+    for entry in fs::read_dir(work).map_err(Error::io("list", work))?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("begun-") && !names.contains(&name) {
+            fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that nobody else works here, as long as what is returned lives.
@@ -234,7 +317,7 @@ fn lock(work: &Path) -> Result<File> {
 /// The rounds of encoding, or those that an earlier attempt has begun with.
 fn rounds(work: &Path, sizes: &[VocabularySize], budget: Option<u64>) -> Result<Vec<Round>> {
     let path = work.join(ROUNDS);
-    if let Some(rounds) = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+    if let Some(rounds) = stored(&path) {
         return Ok(rounds);
     }
     let rounds = round::plan(sizes, budget);
@@ -266,12 +349,10 @@ pub fn extend(
     let work = dir.join(WORK);
     remove(&work)?;
     fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
-    let (mut journal, _) = Journal::open(&work.join("extension.jsonl"))?;
-    let shards = Shards::new(&prepared.encoder, Limits::default(), dir, &mut journal, HashMap::new(), None);
-    let mut shards = shards.behind(part, prepared.files(part).count());
+    let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, None).behind(part, prepared.files(part).count());
     let mut rows = 0;
     let encode = |block: &Block| prepared.encoder.encode_block(block);
-    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), &encode, &mut |block, encoded| {
+    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), None, &encode, &mut |block, encoded, _| {
         shards.push(block, &encoded)?;
         rows += block.rows().len() as u64;
         going_on(observer.rows(rows))
@@ -297,7 +378,7 @@ pub fn extend(
     Prepared::open(dir)
 }
 
-fn sync(path: &Path) -> Result<()> {
+pub(super) fn sync(path: &Path) -> Result<()> {
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
 }
 

@@ -1,7 +1,7 @@
 //! What a preparation may hold in memory at once.
 use crate::error::{Error, Result};
 
-/// Memory of a preparation. No encoded byte depends on the first two.
+/// Memory of a preparation, and how often it is saved. No encoded byte depends on the first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of counts; more are kept on disk.
@@ -12,6 +12,8 @@ pub struct Limits {
     pub shard_rows: usize,
     /// … or these many encoded bytes.
     pub shard_bytes: usize,
+    /// After so many rows of a pass it is saved where it stands, for a later attempt to go on with. No encoded byte depends on it.
+    pub save_rows: u64,
 }
 
 /// Memory beside counts or vocabularies: the files of three parts while they are filled and one while it is written, rows read
@@ -24,7 +26,7 @@ pub const LEAST_MEMORY: u64 = FIXED + LEAST;
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { counts: None, vocabularies: None, shard_rows: 1 << 18, shard_bytes: 32 << 20 }
+        Limits { counts: None, vocabularies: None, shard_rows: 1 << 18, shard_bytes: 32 << 20, save_rows: 1 << 25 }
     }
 }
 

@@ -13,9 +13,8 @@
 //!
 //! * `build`: from raw rows, in bounded memory, in passes that can be interrupted. `fit` with counts on disk, then `round`s of
 //!   encoding, each with as many vocabularies as memory has room for.
-//! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow; `journal`: which are done.
+//! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.
 mod build;
-mod journal;
 mod limits;
 mod manifest;
 mod map;

@@ -1,5 +1,5 @@
 //! The files of rows of a round, filled as the rows come by.
-use super::journal::{Done, Journal, Line};
+use super::build::sync;
 use super::limits::Limits;
 use super::manifest::{Sample, ShardFile};
 use super::shard::Form;
@@ -9,7 +9,7 @@ use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{Error, Result};
 use crate::pass::Block;
 use crate::split::Part;
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -27,11 +27,8 @@ pub(super) struct Shards<'a> {
     limits: Limits,
     form: Form,
     into: &'a Path,
-    journal: &'a mut Journal,
-    /// What an earlier attempt has finished.
-    finished: HashMap<String, Counted>,
     /// The same rows after the round before.
-    earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
+    earlier: Option<&'a (PathBuf, Done)>,
     parts: [PartShards; 3],
     files: Vec<ShardFile>,
     picks: Vec<u32>,
@@ -41,56 +38,84 @@ pub(super) struct Shards<'a> {
 }
 
 /// The file of a part being filled.
-#[derive(Default)]
 pub(super) struct PartShards {
     number: usize,
-    rows: Rows,
+    rows: Batch,
     stats: PartStats,
     sample: Sample,
 }
 
-/// The rows of a file.
-#[derive(Default)]
-pub(super) enum Rows {
-    /// None yet.
-    #[default]
-    None,
-    /// Those encoded so far.
-    Some(Batch),
-    /// All are on disk; so many are still to come by.
-    Finished(usize),
+/// What a whole round has seen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub parts: [PartStats; 3],
+    pub samples: [Sample; 3],
+    pub files: Vec<ShardFile>,
+}
+
+/// What a later attempt goes on with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct SavedShards {
+    done: Done,
+    numbers: [usize; 3],
+    /// The rows of files that are not full, in files of `.work`.
+    begun: Vec<ShardFile>,
+}
+
+impl SavedShards {
+    /// Names of the files of `.work`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.begun.iter().map(|file| file.name.as_str())
+    }
 }
 
 impl<'a> Shards<'a> {
-    pub fn new(
-        encoder: &'a Encoder,
-        limits: Limits,
-        into: &'a Path,
-        journal: &'a mut Journal,
-        finished: HashMap<String, Counted>,
-        earlier: Option<(PathBuf, HashMap<String, ShardFile>)>,
-    ) -> Self {
+    pub fn new(encoder: &'a Encoder, limits: Limits, into: &'a Path, earlier: Option<&'a (PathBuf, Done)>) -> Self {
+        let form = Form::new(encoder);
         let parts = Part::ALL.map(|_| PartShards {
             number: 0,
-            rows: Rows::None,
+            rows: form.batch(),
             stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
             sample: Sample::default(),
         });
-        let form = Form::new(encoder);
-        Shards {
-            encoder,
-            limits,
-            form,
-            into,
-            journal,
-            finished,
-            earlier,
-            parts,
-            files: Vec::new(),
-            picks: Vec::new(),
-            arities: encoder.arities(),
-            writing: None,
+        let (files, picks, arities) = (Vec::new(), Vec::new(), encoder.arities());
+        Shards { encoder, limits, form, into, earlier, parts, files, picks, arities, writing: None }
+    }
+
+    /// Goes on with what was saved in `work`; `false` if a part of it is not what it was.
+    pub fn restore(&mut self, work: &Path, saved: SavedShards) -> bool {
+        let SavedShards { done, numbers, begun } = saved;
+        if !done.files.iter().all(|file| self.form.open(&self.into.join(&file.name), &file.sum).is_ok()) {
+            return false;
         }
+        for file in &begun {
+            let Ok(shard) = self.form.open(&work.join(&file.name), &file.sum) else { return false };
+            shard.append(&mut self.parts[file.part as usize].rows, 0..shard.rows());
+        }
+        self.files = done.files;
+        let facts = numbers.into_iter().zip(done.parts).zip(done.samples);
+        for (own, ((number, stats), sample)) in self.parts.iter_mut().zip(facts) {
+            (own.number, own.stats, own.sample) = (number, stats, sample);
+        }
+        true
+    }
+
+    /// Puts the rows of files that are not full into files of `work` whose names end with `number`, and says where all is.
+    pub fn save(&mut self, work: &Path, number: u64) -> Result<SavedShards> {
+        self.written()?;
+        let mut begun = Vec::new();
+        for (part, own) in Part::ALL.into_iter().zip(&self.parts).filter(|(_, own)| !own.rows.is_empty()) {
+            let name = format!("begun-{}-{number}.arrow", part.name());
+            let sum = self.form.write(&work.join(&name), own.rows.clone())?;
+            sync(&work.join(&name))?;
+            begun.push(ShardFile { name, part, rows: own.rows.len(), sum });
+        }
+        let done = Done {
+            parts: self.parts.each_ref().map(|own| own.stats.clone()),
+            samples: self.parts.each_ref().map(|own| own.sample.clone()),
+            files: self.files.clone(),
+        };
+        Ok(SavedShards { done, numbers: self.parts.each_ref().map(|own| own.number), begun })
     }
 
     /// Goes on behind so many files of `part`.
@@ -121,51 +146,29 @@ impl<'a> Shards<'a> {
         Ok(())
     }
 
-    /// Takes in some of the picked rows, which are of `part`: as many as the step or the file that is begun has room for. How many.
+    /// Takes in some of the picked rows, which are of `part`: as many as the step that is begun has room for. How many.
     fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
-        let own = &mut self.parts[part as usize];
-        if let Rows::None = own.rows {
-            let name = name(part, own.number);
-            own.rows = match self.finished.get(&name) {
-                Some((file, _)) if self.form.open(&self.into.join(&name), &file.sum).is_ok() => Rows::Finished(file.rows),
-                _ => Rows::Some(self.form.batch()),
-            };
+        let batch = &mut self.parts[part as usize].rows;
+        let count = picks.len().min(STEP - batch.len() % STEP);
+        batch.push_rows_of(encoded, &picks[..count], &self.arities);
+        let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
+        if batch.len().is_multiple_of(STEP) && full {
+            self.close(part)?;
         }
-        match &mut own.rows {
-            Rows::None => unreachable!("a file was begun"),
-            Rows::Finished(left) => {
-                let count = picks.len().min(*left);
-                *left -= count;
-                if *left == 0 {
-                    let (file, counts) = self.finished.remove(&name(part, own.number)).expect("a finished file");
-                    own.number += 1;
-                    own.rows = Rows::None;
-                    self.note(file, &counts);
-                }
-                Ok(count)
-            }
-            Rows::Some(batch) => {
-                let count = picks.len().min(STEP - batch.len() % STEP);
-                batch.push_rows_of(encoded, &picks[..count], &self.arities);
-                let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
-                if batch.len().is_multiple_of(STEP) && full {
-                    self.close(part)?;
-                }
-                Ok(count)
-            }
-        }
+        Ok(count)
     }
 
     /// Writes the file of `part` that is begun.
     fn close(&mut self, part: Part) -> Result<()> {
         let own = &mut self.parts[part as usize];
-        let Rows::Some(mut batch) = std::mem::replace(&mut own.rows, Rows::None) else { return Ok(()) };
-        if batch.is_empty() {
+        if own.rows.is_empty() {
             return Ok(());
         }
+        let mut batch = std::mem::replace(&mut own.rows, self.form.batch());
         let name = name(part, own.number);
-        if let Some((dir, files)) = &self.earlier {
-            let file = files.get(&name).ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
+        if let Some((dir, done)) = self.earlier {
+            let file = done.files.iter().find(|file| file.name == name);
+            let file = file.ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
             let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
             shard.append(&mut before, 0..shard.rows());
             self.encoder.join_rounds(&mut batch, &before);
@@ -182,7 +185,6 @@ impl<'a> Shards<'a> {
     fn written(&mut self) -> Result<()> {
         let Some(writing) = self.writing.take() else { return Ok(()) };
         let (file, counts) = writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        self.journal.push(&Line::Shard(file.clone(), counts.clone()))?;
         self.note(file, &counts);
         Ok(())
     }
@@ -201,9 +203,9 @@ impl<'a> Shards<'a> {
         let mut files = std::mem::take(&mut self.files);
         // Numbers may outgrow their five digits.
         files.sort_by(|a, b| (a.part as usize, a.name.len(), &a.name).cmp(&(b.part as usize, b.name.len(), &b.name)));
-        let [train, validation, test] = std::mem::take(&mut self.parts);
-        let parts = [train.stats, validation.stats, test.stats];
-        Ok(Done { parts, samples: [train.sample, validation.sample, test.sample], files })
+        let parts = self.parts.each_mut().map(|own| std::mem::take(&mut own.stats));
+        let samples = self.parts.each_mut().map(|own| std::mem::take(&mut own.sample));
+        Ok(Done { parts, samples, files })
     }
 }
 

@@ -24,7 +24,7 @@ impl PrepareObserver for Stop {
 }
 
 const NEVER: u64 = u64::MAX;
-const SMALL: Limits = Limits { counts: None, vocabularies: None, shard_rows: 512, shard_bytes: 50_000 };
+const SMALL: Limits = Limits { counts: None, vocabularies: None, shard_rows: 512, shard_bytes: 50_000, save_rows: 1000 };
 
 /// A simulated log in a directory of its own.
 struct Log {
@@ -124,8 +124,49 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
                 Err(other) => panic!("{other}"),
             }
         }
-        assert!(stops > 10, "{stops}");
+        assert!(stops > 5, "{stops}");
         assert_eq!(contents(out.path()), expected);
+    }
+}
+
+#[test]
+fn each_attempt_goes_on_where_the_one_before_stood() {
+    let law = CriteoLaw::new(CriteoConfig { rows: 8000, days: 5, ..CriteoConfig::default() }).expect("a law");
+    let (log, mut reference) = (Log::new(&law, FileForm::Criteo, Files::PerDay), Log::new(&law, FileForm::Csv, Files::One));
+    reference.schema.follow_reference().expect("Criteo's columns");
+    for (log, limits) in [(&log, SMALL), (&reference, Limits { counts: Some(100_000), vocabularies: Some(2_000_000), ..SMALL })] {
+        let (expected, out) = (whole(log, limits), tempfile::tempdir().expect("a directory"));
+        let mut attempts = 0;
+        // Three blocks of rows an attempt: none would come to an end from the beginning.
+        while let Err(error) = log.prepare(out.path(), limits, &mut Stop(4)) {
+            assert!(matches!(error, Error::Interrupted), "{error}");
+            attempts += 1;
+            assert!(attempts < 200, "no attempt gets any further");
+        }
+        assert!(attempts > 10, "{attempts}");
+        assert_eq!(contents(out.path()), expected);
+    }
+}
+
+#[test]
+fn an_attempt_does_not_go_on_with_what_was_damaged() {
+    let log = Log::criteo(4000);
+    let limits = Limits { counts: Some(100_000), ..SMALL };
+    let expected = whole(&log, limits);
+    for (reports, name) in [(5, "counts"), (14, "begun-"), (14, "train-")] {
+        let out = tempfile::tempdir().expect("a directory");
+        log.prepare(out.path(), limits, &mut Stop(reports)).expect_err("stopped");
+        let work = out.path().join(".work");
+        let dir = if name == "train-" { out.path().to_owned() } else { work.clone() };
+        let dir = if name == "counts" { work.join(name) } else { dir };
+        let prefix = if name == "counts" { "table-" } else { name };
+        let files = fs::read_dir(&dir).expect("listed").map(|entry| entry.expect("an entry").path());
+        let file = files.filter(|path| path.file_name().expect("a name").to_string_lossy().starts_with(prefix)).min();
+        let file = file.unwrap_or_else(|| panic!("no {prefix} in {}", dir.display()));
+        let bytes = fs::read(&file).expect("a file");
+        fs::write(&file, &bytes[..bytes.len() - 1]).expect("damaged");
+        log.prepare(out.path(), limits, &mut Stop(NEVER)).expect("prepared");
+        assert_eq!(contents(out.path()), expected, "{name}");
     }
 }
 
