@@ -3,7 +3,9 @@ use super::args::BenchArgs;
 use super::failure::{Failure, io};
 use super::{Session, output, train};
 use dlrm::engine::Error;
-use dlrm::engine::bench::{Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload, breakdown_svg};
+use dlrm::engine::bench::{
+    BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload, breakdown_svg,
+};
 use dlrm::engine::plan::bytes;
 use dlrm::engine::trainer::TrainConfig;
 use std::path::Path;
@@ -112,6 +114,9 @@ fn machine_text(machine: &Machine) -> String {
     ];
     for width in [0, 1] {
         rows.push(line(&format!("random rows of {} B read", machine.one.gather[width].row_bytes), &|p| random(p.gather[width], 1.0)));
+        rows.push(line(&format!("  of it by the embedding kernel, bags of {BAG}"), &|p| {
+            format!("{:.1} M rows/s, {:.0} %", p.embedding[width].rows / 1e6, 100.0 * p.embedding[width].rows / p.gather[width].rows)
+        }));
         rows.push(line(&format!("random rows of {} B updated", machine.one.update[width].row_bytes), &|p| random(p.update[width], 2.0)));
     }
     let all = format!("{} threads", machine.threads);

@@ -2,6 +2,7 @@
 use crate::error::Result;
 use crate::learner::pool;
 use dlrm_data::rng::Rng;
+use dlrm_kernels::embedding::{self, BagsView, Pool};
 use dlrm_kernels::peak::{self, Bf16};
 use dlrm_kernels::{Buffer, Isa};
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub struct Peaks {
     pub copy_bytes: f64,
     /// Random rows read.
     pub gather: [RandomRows; 2],
+    /// Random rows that the embedding kernel reads, sums in bags of [`BAG`] and writes: no peak, but what is reached of the one above.
+    pub embedding: [RandomRows; 2],
     /// Random rows read, changed and written.
     pub update: [RandomRows; 2],
 }
@@ -86,6 +89,8 @@ const AHEAD: [usize; 4] = [8, 16, 32, 64];
 const ROUNDS: usize = 3;
 /// Random rows of one call.
 const CALL: usize = 1 << 14;
+/// Rows of a bag of the embedding kernel.
+pub const BAG: usize = 64;
 /// Ids that are visited before any comes again: their rows do not fit a cache.
 const MOST_IDS: usize = 8 << 20;
 
@@ -164,6 +169,19 @@ fn peaks(isa: Isa, threads: usize, table: &mut [f32], window: Duration) -> Resul
                 black_box(sum);
             })
         }),
+        embedding: [0, 1].map(|width| {
+            let dim = DIMS[width];
+            let offsets: Vec<u32> = (0..=CALL / BAG).map(|bag| (bag * BAG) as u32).collect();
+            let rate = fastest(&|worker| {
+                let (ids, part) = worker.next(width);
+                let mut pooled = [0.0; CALL / BAG * DIMS[1]];
+                let bags = BagsView { ids, offsets: &offsets };
+                embedding::forward(isa, &mut pooled[..CALL / BAG * dim], dim, part, dim, bags, Pool::Sum);
+                black_box(pooled);
+                CALL as f64
+            });
+            RandomRows { row_bytes: 4 * dim, rows: rate }
+        }),
         update: [0, 1].map(|width| {
             rows(width, &|worker, ahead| {
                 let (ids, part) = worker.next(width);
@@ -216,7 +234,8 @@ mod tests {
         let size = MachineSize { table_bytes: 1 << 20, window: Duration::from_micros(100) };
         let machine = Machine::measure(Isa::detect(), 2, size).unwrap();
         for peaks in [&machine.one, &machine.all] {
-            let rates = [peaks.fma_flops, peaks.read_bytes, peaks.copy_bytes, peaks.gather[0].rows, peaks.update[1].rows];
+            let rates =
+                [peaks.fma_flops, peaks.read_bytes, peaks.copy_bytes, peaks.gather[0].rows, peaks.embedding[0].rows, peaks.update[1].rows];
             assert!(rates.iter().all(|rate| rate.is_finite() && *rate > 0.0), "{peaks:?}");
         }
     }

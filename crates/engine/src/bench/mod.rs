@@ -16,7 +16,7 @@ mod picture;
 mod workload;
 
 pub use breakdown::{Operator, Part};
-pub use machine::{Machine, MachineSize, Peaks, RandomRows};
+pub use machine::{BAG, Machine, MachineSize, Peaks, RandomRows};
 pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
 pub use pace::{Pace, Pacing};
 pub use picture::breakdown_svg;
