@@ -7,10 +7,9 @@
 use dlrm::data::Batch;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
-use dlrm::data::cache::Cache;
 use dlrm::data::dataset::{Fitted, Sources};
 use dlrm::data::parse::Labels;
-use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
+use dlrm::data::prepared::{Cache, Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::rows::{GoodRows, OpenRows};
@@ -100,7 +99,7 @@ fn learner(layout: &Layout) -> Learner {
 fn epoch(learner: &mut Learner, feed: &mut dyn TrainingRows, number: u64, most: usize) -> [f64; 2] {
     let (start, used, rates) = (Instant::now(), cpu_seconds(), learner.optimizer().base_rates());
     let mut batch = Batch::default();
-    feed.start(number, 0).expect("an epoch");
+    feed.start(number, 0, &mut || false).expect("an epoch");
     for _ in 0..most {
         if !feed.next_batch(&mut batch).expect("a batch") {
             break;
@@ -204,11 +203,11 @@ fn main() {
         // The first steps also take memory from the system.
         epoch(&mut model, &mut feed, 0, 20);
         from_memory.push(epoch(&mut model, &mut feed, 1, usize::MAX));
-        let cache = Cache::new(scratch.path().join("rows.cache"), 0, layout.clone());
+        let cache = Cache::new(scratch.path().join("rows"), String::new(), &fitted.encoder);
         let mut feed = StreamFeed::new(DataSource::Raw(&sources), &fitted, BATCH, WINDOW, 0).with_cache(Some(cache.clone()));
         first.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         second.push(epoch(&mut model, &mut feed, 1, usize::MAX));
-        std::fs::remove_file(cache.place()).expect("a cache");
+        std::fs::remove_dir_all(cache.dir()).expect("a cache");
         let mut feed = StreamFeed::new(DataSource::Prepared(&prepared), &found, BATCH, WINDOW, 0);
         mapped.push(epoch(&mut model, &mut feed, 0, usize::MAX));
     }

@@ -51,6 +51,11 @@ fn clean_data_have_nothing_to_fix() {
         assert_eq!(report["doctor"]["findings"].as_array().map(Vec::len), Some(0), "{args:?}: {}", report["doctor"]["findings"]);
         assert!(report["forecast"]["pace"].is_null() && report["forecast"]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
     }
+    // The last of several files is the last day.
+    fs::create_dir(dir.path().join("days")).unwrap();
+    (0..4).for_each(|day| write(&dir.path().join("days"), &format!("day_{day}.csv"), HEADER, &log(1500 * day..1500 * (day + 1))));
+    let report = json(dir.path(), &["days", "--split", "last-day", "--no-estimate"]);
+    assert_eq!(report["doctor"]["rows"], serde_json::json!([4500, 750, 750]));
     let text = works(dir.path(), &["inspect", "train.csv", "--test", "test.csv"]).out;
     for part in ["Findings: none.", "train", "test        1,000", "user      vocabulary    62", "per epoch on this machine, "] {
         assert!(text.contains(part), "{part}: {text}");
@@ -158,4 +163,29 @@ fn known_faults_of_known_data_sets() {
     let folds = json(dir.path(), &[&[&*path("movielens-100k/u1.base"), "--test", &path("movielens-100k/u1.test")], &columns[..]].concat());
     assert_eq!(found(&folds, "drift"), [("user_id".to_owned(), "warning".to_owned())]);
     assert_eq!(found(&folds, "time_order").len(), 1);
+}
+
+#[test]
+fn a_given_schema_is_what_the_data_are_looked_at_by() {
+    let dir = scratch();
+    let schema = "time = \"event_time\"\nlabel = { column = \"click\" }\n\
+        categorical = [{ name = \"user\", encoding = { kind = \"hash\", buckets = 40 } }, { name = \"price\" }]\n";
+    fs::write(dir.path().join("own.toml"), schema).unwrap();
+    let report = json(dir.path(), &["train.csv", "--schema", "own.toml", "--split", "time", "--no-estimate"]);
+    let tables: Vec<(&str, u64)> = report["doctor"]["tables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|table| (table["column"].as_str().unwrap(), table["table_rows"].as_u64().unwrap()))
+        .collect();
+    assert_eq!((tables[0], tables[1].0), (("user", 41), "price"));
+    let said = works(dir.path(), &["inspect", "train.csv", "--schema", "own.toml", "-o", "annotated.toml", "--no-estimate"]).out;
+    assert!(said.contains("hash"), "{said}");
+    let written = fs::read_to_string(dir.path().join("annotated.toml")).unwrap();
+    assert_eq!(Schema::from_toml(&written, "annotated").unwrap(), Schema::from_toml(schema, "own").unwrap());
+    let ran = dlrm(dir.path(), &["inspect", "train.csv", "--schema", "nowhere.toml"]);
+    assert!(ran.code == 5 && ran.err.contains("nowhere.toml"), "{}", ran.err);
+    fs::write(dir.path().join("other.toml"), "label = { column = \"clik\" }\ncategorical = [{ name = \"user\" }]\n").unwrap();
+    let ran = dlrm(dir.path(), &["inspect", "train.csv", "--schema", "other.toml"]);
+    assert!(ran.code == 3 && ran.err.contains("\"clik\"") && ran.err.contains("did you mean \"click\"?"), "{}", ran.err);
 }

@@ -1,8 +1,8 @@
 //! Streamed rows: windows keep their order whoever reads them, and a cache changes no bit, whatever becomes of it.
 use dlrm::data::batch::{Batch, BatchSource, Layout};
-use dlrm::data::batches::StreamBatches;
-use dlrm::data::cache::Cache;
+use dlrm::data::batches::{RowStream, StreamBatches};
 use dlrm::data::dataset::{Fitted, Sources};
+use dlrm::data::prepared::Cache;
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::schema::Schema;
@@ -52,12 +52,12 @@ fn feed<'a>(sources: &'a Sources<'a>, fitted: &'a Fitted, cache: Option<&Cache>)
 }
 
 fn cache(fitted: &Fitted, dir: &Path) -> Cache {
-    Cache::new(dir.join("rows.cache"), 17, fitted.encoder.layout())
+    Cache::new(dir.join("rows"), "17".into(), &fitted.encoder)
 }
 
 fn epoch(feed: &mut StreamFeed<'_>, number: u64, skip: u64) -> Vec<Batch> {
     let (mut batches, mut batch) = (Vec::new(), Batch::default());
-    feed.start(number, skip).expect("a stream");
+    assert!(feed.start(number, skip, &mut || false).expect("a stream"));
     while feed.next_batch(&mut batch).expect("a batch") {
         batches.push(batch.clone());
     }
@@ -87,7 +87,7 @@ fn a_cache_changes_no_bit() {
             let expected = expected(&rows, &layout, number);
             assert_eq!(epoch(&mut plain, number, 0), expected);
             assert_eq!(epoch(&mut cached, number, 0), expected);
-            assert!(cache.place().exists());
+            assert!(cache.dir().join("kept.json").exists());
             for skip in [1, 4, 5, 100] {
                 let rest = &expected[expected.len().min(skip)..];
                 assert_eq!(epoch(&mut plain, number, skip as u64), rest);
@@ -95,24 +95,24 @@ fn a_cache_changes_no_bit() {
             }
         }
         // A run that starts in the middle of an epoch writes a whole cache too.
-        fs::remove_file(cache.place()).expect("a cache");
+        fs::remove_dir_all(cache.dir()).expect("a cache");
         let mut resumed = feed(sources, fitted, Some(&cache));
         assert_eq!(epoch(&mut resumed, 1, 5), expected(&rows, &layout, 1)[5..]);
-        assert!(cache.place().exists());
+        assert!(cache.dir().join("kept.json").exists());
         assert_eq!(epoch(&mut resumed, 2, 0), expected(&rows, &layout, 2));
         assert_eq!(cache.take_warning(), None);
     });
 }
 
 #[test]
-fn pieces_of_blocks_come_out_in_order() {
+fn pieces_of_files_come_out_in_order() {
     with_sources(|sources, fitted, dir| {
         let cache = cache(fitted, dir);
         epoch(&mut feed(sources, fitted, Some(&cache)), 0, 0);
         let stream = || sources.stream(fitted).expect("a stream");
         // Other windows and batches than those that wrote it.
         let all = |rows| {
-            let mut batches = StreamBatches::new(rows, &fitted.encoder.layout(), 7, 50, Rng::new(1, 1), 2).expect("batches");
+            let mut batches = StreamBatches::new(rows, &fitted.encoder.layout(), 7, 50, Rng::new(1, 1));
             let (mut all, mut batch) = (Vec::new(), Batch::new(&fitted.encoder.layout()));
             while batches.next_batch(&mut batch).expect("a batch") {
                 all.push(batch.clone());
@@ -129,22 +129,30 @@ fn a_damaged_cache_is_noticed_and_made_anew() {
         let cache = cache(fitted, dir);
         let mut feed = feed(sources, fitted, Some(&cache));
         let expected = epoch(&mut feed, 0, 0);
-        let whole = fs::read(cache.place()).expect("a cache");
-        let cut = (0..whole.len()).step_by(997).map(|length| whole[..length].to_vec());
-        let flipped = (0..whole.len()).step_by(499).map(|at| {
-            let mut bytes = whole.clone();
-            bytes[at] ^= 0x10;
-            bytes
-        });
-        for damaged in cut.chain(flipped) {
-            fs::write(cache.place(), damaged).expect("a damaged cache");
-            assert_eq!(epoch(&mut feed, 0, 0), expected);
-            let warning = cache.take_warning().expect("a warning");
-            assert!(warning.contains("rows.cache: ") && warning.contains("written anew"), "{warning}");
-            epoch(&mut feed, 0, 0);
-            assert_eq!(fs::read(cache.place()).expect("a cache"), whole, "written anew");
-            assert_eq!(cache.take_warning(), None);
+        let files = ["rows-00000.arrow", "kept.json"].map(|name| cache.dir().join(name));
+        let whole = files.each_ref().map(|path| fs::read(path).expect("a file"));
+        for (path, bytes) in files.iter().zip(&whole) {
+            let steps = bytes.len() / 20;
+            let cut = (0..bytes.len()).step_by(steps).map(|length| bytes[..length].to_vec());
+            let flipped = (0..bytes.len()).step_by(steps).map(|at| {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 0x10;
+                bytes
+            });
+            for damaged in cut.chain(flipped) {
+                fs::write(path, damaged).expect("a damaged cache");
+                assert_eq!(epoch(&mut feed, 0, 0), expected);
+                let warning = cache.take_warning().expect("a warning");
+                assert!(warning.contains("encoded rows in ") && warning.contains("written anew"), "{warning}");
+                epoch(&mut feed, 0, 0);
+                assert_eq!(files.each_ref().map(|path| fs::read(path).expect("a file")), whole, "written anew");
+                assert_eq!(cache.take_warning(), None);
+            }
         }
+        // A file that is gone is as bad as a torn one.
+        fs::remove_file(&files[0]).expect("a file");
+        assert_eq!(epoch(&mut feed, 0, 0), expected);
+        assert!(cache.take_warning().expect("a warning").contains("rows-00000.arrow"));
     });
 }
 
@@ -152,7 +160,7 @@ fn a_damaged_cache_is_noticed_and_made_anew() {
 fn a_cache_of_other_rows_is_not_used() {
     with_sources(|sources, fitted, dir| {
         epoch(&mut feed(sources, fitted, Some(&cache(fitted, dir))), 0, 0);
-        let other = Cache::new(dir.join("rows.cache"), 18, fitted.encoder.layout());
+        let other = Cache::new(dir.join("rows"), "18".into(), &fitted.encoder);
         epoch(&mut feed(sources, fitted, Some(&other)), 0, 0);
         assert!(other.take_warning().expect("a warning").contains("expected the rows of this run, found others"));
         epoch(&mut feed(sources, fitted, Some(&other)), 1, 0);
@@ -163,22 +171,46 @@ fn a_cache_of_other_rows_is_not_used() {
 #[test]
 fn a_cache_that_cannot_be_written_is_done_without() {
     with_sources(|sources, fitted, dir| {
-        let nowhere = cache(fitted, &dir.join("nowhere"));
-        let mut places = vec![nowhere];
-        // A device without room takes what fits into the buffer and refuses the rest.
-        if cfg!(target_os = "linux") && Path::new("/dev/full").exists() {
-            std::os::unix::fs::symlink("/dev/full", dir.join("full.partial")).expect("a link");
-            places.push(Cache::new(dir.join("full.cache"), 17, fitted.encoder.layout()));
-        }
+        fs::write(dir.join("taken"), "").expect("a file");
+        let nowhere = cache(fitted, &dir.join("taken"));
         let mut plain = feed(sources, fitted, None);
-        for cache in &places {
-            let mut without = feed(sources, fitted, Some(cache));
-            assert_eq!(epoch(&mut without, 0, 0), epoch(&mut plain, 0, 0));
-            let warning = cache.take_warning().expect("a warning");
-            assert!(warning.contains("cannot be written") && warning.contains("disk space"), "{warning}");
-            assert_eq!(epoch(&mut without, 1, 0), epoch(&mut plain, 1, 0));
-            assert!(cache.take_warning().is_none() && !cache.place().exists(), "warned once");
-        }
+        let mut without = feed(sources, fitted, Some(&nowhere));
+        assert_eq!(epoch(&mut without, 0, 0), epoch(&mut plain, 0, 0));
+        let warning = nowhere.take_warning().expect("a warning");
+        assert!(warning.contains("cannot be written") && warning.contains("disk space"), "{warning}");
+        assert_eq!(epoch(&mut without, 1, 0), epoch(&mut plain, 1, 0));
+        assert!(nowhere.take_warning().is_none(), "warned once");
+    });
+}
+
+#[test]
+fn a_cache_that_fails_on_its_way_is_removed() {
+    with_sources(|sources, fitted, dir| {
+        let cache = cache(fitted, dir);
+        let stream = || TrainRows::Raw(Box::new(sources.stream(fitted).expect("a stream")));
+        let (mut kept, mut plain) = (cache.rows(stream()), stream());
+        let [mut a, mut b] = [(); 2].map(|()| Batch::new(&fitted.encoder.layout()));
+        assert_eq!(kept.append_rows(&mut a, 100).expect("rows"), 100);
+        // As if the disk were gone.
+        fs::remove_dir_all(cache.dir()).expect("removed");
+        while kept.append_rows(&mut a, 100).expect("rows") > 0 {}
+        while plain.append_rows(&mut b, 100).expect("rows") > 0 {}
+        assert_eq!(a, b);
+        assert!(cache.take_warning().expect("a warning").contains("cannot be written"));
+        assert!(!cache.dir().exists());
+    });
+}
+
+#[test]
+fn going_to_the_middle_of_an_epoch_can_be_stopped() {
+    with_sources(|sources, fitted, _| {
+        let (mut feed, mut asked) = (feed(sources, fitted, None), 0);
+        let mut stop = || {
+            asked += 1;
+            asked > 3
+        };
+        assert!(!feed.start(0, 10, &mut stop).expect("a stream"));
+        assert_eq!(asked, 4);
     });
 }
 
@@ -187,10 +219,9 @@ fn an_epoch_that_is_left_leaves_no_cache() {
     with_sources(|sources, fitted, dir| {
         let cache = cache(fitted, dir);
         let mut left = feed(sources, fitted, Some(&cache));
-        left.start(0, 0).expect("a stream");
+        left.start(0, 0, &mut || false).expect("a stream");
         left.next_batch(&mut Batch::default()).expect("a batch");
         drop(left);
-        let caches = fs::read_dir(dir).expect("a directory").flatten().filter(|e| e.file_name().to_string_lossy().starts_with("rows"));
-        assert_eq!(caches.count(), 0);
+        assert!(!cache.dir().join("kept.json").exists());
     });
 }

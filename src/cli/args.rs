@@ -144,12 +144,15 @@ pub struct InspectArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
+    /// Schema (TOML) to look at the data by, instead of inferring one
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
     /// Do not train for a moment to tell the time of an epoch
     #[arg(long)]
     pub no_estimate: bool,
-    /// Where to write the inferred schema (TOML)
+    /// Where to write the schema (TOML), with what was found as comments
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

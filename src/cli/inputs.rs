@@ -1,6 +1,6 @@
 //! From flags to inputs and schemas.
 use super::args::{InputArgs, LabelArgs};
-use super::failure::Failure;
+use super::failure::{Failure, io};
 use dlrm::data::error::nearest;
 use dlrm::data::label::Rule;
 use dlrm::data::profile::{LabelProfile, Profile, ProfileOptions};
@@ -9,7 +9,7 @@ use dlrm::data::row::RowSource;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Label, Schema};
 use dlrm::data::split::Split;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Applies the flags to an input.
 pub fn apply(args: &InputArgs, paths: &[PathBuf], mut input: Input) -> Result<Input, Failure> {
@@ -99,6 +99,12 @@ pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[
         Ok(_) => Ok(trained),
         Err(_) => fits(&found, needed).map(|_| found).map_err(Failure::from),
     }
+}
+
+/// The schema in a file.
+pub fn read_schema(path: &Path) -> Result<Schema, Failure> {
+    let text = std::fs::read_to_string(path).map_err(io("read", path))?;
+    Ok(Schema::from_toml(&text, &path.display().to_string())?)
 }
 
 /// The schema of an input: of its format where that is known, else inferred from a pass over the rows. Returns

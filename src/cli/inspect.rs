@@ -15,7 +15,8 @@ const WIDTH: usize = 120;
 pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     let input = inputs::apply(&args.input, &args.paths, Input::default())?.resolve()?;
     let mut source = input.open()?;
-    let known = default_schema(input.format, source.columns());
+    let given = args.schema.as_deref().map(inputs::read_schema).transpose()?;
+    let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
     let mut options = inputs::profile_options(&args.label)?;
     if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
         options.label = Some(schema.label.column.clone());
@@ -28,10 +29,10 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
         let found = format!("{}: expected at most {most} malformed rows, found {}", input.paths[0].display(), profile.bad_rows);
         return Err(Failure::data(found, "raise --max-bad-rows, or leave it out to count them all"));
     }
-    // A known format has its schema; otherwise it is inferred. Without a label there is none.
+    // A given schema counts, then that of a known format; otherwise it is inferred. Without a label there is none.
     let schema = match known {
         Some(mut schema) => {
-            if let (Format::Libsvm | Format::Libffm, Some(label)) = (input.format, &profile.label) {
+            if let (Format::Libsvm | Format::Libffm, Some(label), None) = (input.format, &profile.label, &given) {
                 schema.label = label.to_schema()?;
             }
             inputs::apply_label(&mut schema, &args.label).map(|()| schema)
@@ -53,6 +54,7 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     };
     match (&args.output, schema) {
         (Some(path), _) => text.push_str(&format!("\nschema written to {0}; edit it and train with --schema {0}\n", path.display())),
+        (None, Ok(_)) if given.is_some() => {}
         (None, Ok(_)) => text.push_str("\nwrite the inferred schema with -o schema.toml\n"),
         (None, Err(_)) => text.push_str("\nno schema yet: name the label with --label (and --label-rule or --positive)\n"),
     }

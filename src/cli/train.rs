@@ -99,10 +99,7 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
     }
     let mut notes = Vec::new();
     let mut schema = match (&args.source.schema, config.schema.take()) {
-        (Some(path), _) => {
-            let text = fs::read_to_string(path).map_err(io("read", path))?;
-            Schema::from_toml(&text, &path.display().to_string())?
-        }
+        (Some(path), _) => inputs::read_schema(path)?,
         (None, Some(schema)) => schema,
         (None, None) => {
             let (schema, warnings) = inputs::schema(&config.input, &args.source.label)?;

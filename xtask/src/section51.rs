@@ -30,7 +30,7 @@ pub fn run(dir: &str, rows: &str) -> Result<(), String> {
     let manifest = std::fs::read_to_string(format!("{clicks}/manifest.json")).map_err(|e| e.to_string())?;
     let manifest: Value = serde_json::from_str(&manifest).map_err(|e| e.to_string())?;
     let best = number(&manifest["written"]["last_day"]["log_loss"]);
-    println!("| model | test accuracy | test log loss | test AUC | rows/s |\n|---|---|---|---|---|");
+    println!("| model | test accuracy | test log loss | test AUC |\n|---|---|---|---|");
     let mut curves = Vec::new();
     for name in RECIPES {
         let models = compared["models"].as_array().ok_or("no models")?;
@@ -38,14 +38,13 @@ pub fn run(dir: &str, rows: &str) -> Result<(), String> {
             models.iter().find(|m| m["name"].as_str().is_some_and(|n| n.contains(name))).ok_or_else(|| format!("{name}: no result"))?;
         let run = &model["runs"][0];
         let of = |key: &str| number(&run["test"][key]);
-        let speed = grouped((number(&run["rows_per_second"]) / 100.0).round() * 100.0);
-        println!("| {name} | {:.4} | {:.4} | {:.4} | {speed} |", of("accuracy"), of("log_loss"), of("auc"));
+        println!("| {name} | {:.4} | {:.4} | {:.4} |", of("accuracy"), of("log_loss"), of("auc"));
         let points = run["history"].as_array().cloned().unwrap_or_default();
         let of = |p: &Value| [&p["train_accuracy"], &p["validation"]["accuracy"], &p["train_loss"]].map(number);
         let at = |p: &Value| (number(&p["step"]) / 1e3, of(p));
         curves.push((name, points.iter().map(at).collect::<Vec<_>>()));
     }
-    println!("| best possible | | {best:.4} | {:.4} | |", number(&manifest["written"]["last_day"]["auc"]));
+    println!("| best possible | | {best:.4} | {:.4} |", number(&manifest["written"]["last_day"]["auc"]));
     let rows = grouped(number(&manifest["law"]["rows"]));
     std::fs::write(PICTURE, draw(&curves, &rows, best)).map_err(|e| format!("{PICTURE}: {e}"))
 }

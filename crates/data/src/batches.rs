@@ -63,12 +63,9 @@ pub struct StreamBatches {
 }
 
 impl StreamBatches {
-    /// One pass, after its first `skip` batches (which are read and dropped).
-    ///
-    /// # Errors
-    /// As the stream.
-    pub fn new(rows: Box<dyn RowStream>, layout: &Layout, batch_size: usize, window: usize, rng: Rng, skip: u64) -> Result<Self> {
-        let mut batches = StreamBatches {
+    /// One pass.
+    pub fn new(rows: Box<dyn RowStream>, layout: &Layout, batch_size: usize, window: usize, rng: Rng) -> Self {
+        StreamBatches {
             rows,
             ended: false,
             window: Batch::new(layout),
@@ -79,12 +76,7 @@ impl StreamBatches {
             size: window.max(1),
             batch_size,
             rng,
-        };
-        let mut dropped = Batch::new(layout);
-        for _ in 0..skip {
-            batches.next_batch(&mut dropped)?;
         }
-        Ok(batches)
     }
 
     /// Reads up to `rows` rows of the next window.

@@ -13,6 +13,7 @@ use crate::split::{Assigner, Part, Split, Survey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Where the rows of each part come from.
 pub struct Sources<'a> {
@@ -324,6 +325,10 @@ impl Sources<'_> {
                 let rows = block.picked(&picks);
                 rows.iter().for_each(|row| stats.add(row));
                 if !wanted(part) {
+                    if stats.text_hash == 0 {
+                        // The same text under other names is something else.
+                        stats.text_hash = block.columns().iter().fold(1, |hash, name| xxh3_64_with_seed(name.as_bytes(), hash));
+                    }
                     stats.text_hash = rows.iter().fold(stats.text_hash, |hash, row| row.raw.hash(hash));
                     continue;
                 }

@@ -7,9 +7,9 @@
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
 //! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`texts`]: fitted on the training rows of a [`split`].
-//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches; [`cache`]: streamed rows kept on disk.
+//! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
 //! * [`source`]: either of raw files and a prepared data set.
-//! * [`prepared`]: encoded rows on disk, made once, trained from often.
+//! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between epochs.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
 //! * [`doctor`]: a second pass: leaks, shared rows, drift, and what training will take.
@@ -19,7 +19,6 @@
 
 pub mod batch;
 pub mod batches;
-pub mod cache;
 pub mod dataset;
 pub mod dense;
 pub mod doctor;

@@ -4,9 +4,9 @@ use crate::thinning::Thinning;
 use crate::trainer::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
-use dlrm_data::cache::Cache;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::negatives::{SampledBatches, Sampler};
+use dlrm_data::prepared::Cache;
 use dlrm_data::rng::Rng;
 use dlrm_data::source::DataSource;
 use dlrm_data::{Batch, BatchSource};
@@ -36,14 +36,14 @@ impl MemoryFeed {
 }
 
 impl TrainingRows for MemoryFeed {
-    fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
+    fn start(&mut self, epoch: u64, skip: u64, _stop: &mut dyn FnMut() -> bool) -> Result<bool> {
         let (size, seed) = (self.batch_size, self.seed);
         let batches: Box<dyn BatchSource> = match &self.sampler {
             Some(sampler) => Box::new(SampledBatches::new(sampler.clone(), size, seed, epoch, skip)),
             None => Box::new(MemoryBatches::new(self.rows.clone(), size, seed, epoch, skip)),
         };
         self.current = Some(Prefetch::new(batches, &self.layout));
-        Ok(())
+        Ok(true)
     }
 
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
@@ -90,7 +90,7 @@ impl<'a> StreamFeed<'a> {
 }
 
 impl TrainingRows for StreamFeed<'_> {
-    fn start(&mut self, epoch: u64, skip: u64) -> Result<()> {
+    fn start(&mut self, epoch: u64, skip: u64, stop: &mut dyn FnMut() -> bool) -> Result<bool> {
         // An epoch that was left early must not write to the cache any longer.
         self.current = None;
         let (source, rng) = (self.source.stream(self.fitted)?, Rng::new(self.seed, epoch));
@@ -102,9 +102,16 @@ impl TrainingRows for StreamFeed<'_> {
             Some(thinning) => thinning.stream(rows, &self.layout),
             None => rows,
         };
-        let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng, skip)?;
+        let mut batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng);
+        let mut dropped = Batch::new(&self.layout);
+        for _ in 0..skip {
+            if stop() {
+                return Ok(false);
+            }
+            batches.next_batch(&mut dropped)?;
+        }
         self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
-        Ok(())
+        Ok(true)
     }
 
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {

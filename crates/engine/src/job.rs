@@ -12,15 +12,15 @@ use crate::report::Stage;
 use crate::run_dir::RunDir;
 use crate::thinning::Thinning;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
-use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::RowStream;
-use dlrm_data::cache::Cache;
 use dlrm_data::dataset::{Dataset, Fitted, PartStats};
 use dlrm_data::negatives::Sampler;
+use dlrm_data::prepared::Cache;
 use dlrm_data::schema::{Schema, Task};
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
+use dlrm_data::{Batch, Encoder};
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
 use std::path::PathBuf;
@@ -159,7 +159,7 @@ impl Job {
             None => None,
         };
         let cache = match source {
-            DataSource::Raw(_) => self.cache(dir.as_ref(), &layout, &encoder, &fingerprint),
+            DataSource::Raw(_) => self.cache(dir.as_ref(), &fitted.encoder, &encoder, &fingerprint),
             DataSource::Prepared(_) => None,
         };
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
@@ -239,14 +239,15 @@ impl Job {
     }
 
     /// The rows of a stream, kept encoded if more than one pass will read them.
-    fn cache(&self, dir: Option<&RunDir>, layout: &Layout, encoder: &[u8], rows: &str) -> Option<Cache> {
+    fn cache(&self, dir: Option<&RunDir>, encoder: &Encoder, json: &[u8], rows: &str) -> Option<Cache> {
         let data = &self.config.data;
         let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
         let dir = dir.filter(|_| data.residence == Residence::Stream && data.cache && again)?;
         let mut key = Xxh3::new();
-        key.update(encoder);
+        key.update(env!("CARGO_PKG_VERSION").as_bytes());
+        key.update(json);
         key.update(rows.as_bytes());
-        Some(Cache::new(dir.cache(), key.digest(), layout.clone()))
+        Some(Cache::new(dir.kept_rows(), format!("{:032x}", key.digest128()), encoder))
     }
 
     /// Trains the model, from a checkpoint where asked.

@@ -3,7 +3,7 @@
 //! ```text
 //! .lock         held by the run that works here
 //! checkpoints/  encoder.json config.toml rows.txt   of the run that was started
-//!               rows.cache                          encoded rows of a stream
+//!               rows/                               encoded rows of a stream
 //! ```
 use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
@@ -17,7 +17,7 @@ const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.toml";
 const ENCODER: &str = "encoder.json";
 const ROWS: &str = "rows.txt";
-const CACHE: &str = "rows.cache";
+const KEPT: &str = "rows";
 const LOCK: &str = ".lock";
 const OTHERS: &str = "give the same files and settings, or start again with --overwrite";
 
@@ -77,8 +77,8 @@ impl RunDir {
     }
 
     /// Where streamed rows are kept encoded.
-    pub fn cache(&self) -> PathBuf {
-        self.checkpoints.join(CACHE)
+    pub fn kept_rows(&self) -> PathBuf {
+        self.checkpoints.join(KEPT)
     }
 }
 

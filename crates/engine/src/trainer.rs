@@ -193,11 +193,11 @@ impl TrainConfig {
 
 /// Training rows, epoch after epoch.
 pub trait TrainingRows: Send {
-    /// Starts epoch `epoch` (the first is 0) after its first `skip` batches.
+    /// Starts epoch `epoch` (the first is 0) after its first `skip` batches; `false` if `stop` has said so meanwhile.
     ///
     /// # Errors
     /// As the data behind it.
-    fn start(&mut self, epoch: u64, skip: u64) -> Result<()>;
+    fn start(&mut self, epoch: u64, skip: u64, stop: &mut dyn FnMut() -> bool) -> Result<bool>;
 
     /// Refills `out`; `false` at the end of the epoch.
     ///
@@ -210,7 +210,7 @@ pub trait TrainingRows: Send {
         None
     }
 
-    /// What went wrong, without harm to the rows, since this was last asked.
+    /// The next thing that went wrong without harm to the rows.
     fn take_warning(&mut self) -> Option<String> {
         None
     }
@@ -315,7 +315,10 @@ impl Trainer<'_> {
         let mut kept: Option<Weights> = None;
         let batches = rows.batches();
         while !self.finished(&state) {
-            rows.start(state.epoch, state.batch)?;
+            if !rows.start(state.epoch, state.batch, &mut || observer.should_stop())? {
+                let checkpoint = self.checkpoints.map(|checkpoints| checkpoints.save(learner, &state)).transpose()?;
+                return Err(Error::Interrupted { step: state.step, checkpoint });
+            }
             while rows.next_batch(&mut batch)? {
                 self.step(learner, &batch, &mut state, observer)?;
                 if self.config.evaluate_every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n)) {
@@ -328,7 +331,7 @@ impl Trainer<'_> {
                 let due = due || observer.should_save();
                 self.pause(learner, &state, due, observer)?;
             }
-            if let Some(warning) = rows.take_warning() {
+            while let Some(warning) = rows.take_warning() {
                 observer.warned(&warning);
             }
             if state.step == 0 {

@@ -191,9 +191,10 @@ fn schema_of(schema: &Schema, columns: &[String]) -> Schema {
     Schema { time, ..schema.clone() }
 }
 
-/// What a split by order or time must know, without a pass of its own: times come from the sample.
+/// What a split by order, files or time must know, without a pass of its own: times come from the sample.
 fn survey(sources: &Sources<'_>, schema: &Schema, profile: &Profile, sample: &RowSample) -> Result<Survey> {
-    let Split::Time { .. } = sources.split else { return Ok(Survey { rows: profile.rows, ..Survey::default() }) };
+    let survey = Survey { rows: profile.rows, last_file: sample.before_last_file(), ..Survey::default() };
+    let Split::Time { .. } = sources.split else { return Ok(survey) };
     if schema.time.is_none() {
         return Err(Error::input("split by time", "a column of moments without missing values", "none")
             .with_hint("split by order if the rows are in the order of time, or at random"));
@@ -201,7 +202,7 @@ fn survey(sources: &Sources<'_>, schema: &Schema, profile: &Profile, sample: &Ro
     let parser = RowParser::new(schema, sample.columns(), Labels::WithTime, &sources.main.name())?;
     let mut parsed = ParsedRow::default();
     let times = sample.rows().iter().filter_map(|row| parser.parse(row, &mut parsed).ok().map(|()| parsed.time)).collect();
-    Ok(Survey { rows: profile.rows, times, ..Survey::default() })
+    Ok(Survey { times, ..survey })
 }
 
 /// Probability that two rows of the sample agree in all of `columns`, were these independent.

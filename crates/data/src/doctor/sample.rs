@@ -2,6 +2,7 @@
 use crate::error::Result;
 use crate::rng::mix;
 use crate::row::{RawRow, RowSource};
+use std::sync::Arc;
 
 /// Rows kept at most, and bytes of them.
 const MOST_ROWS: usize = 20_000;
@@ -14,20 +15,27 @@ pub struct SampledRows<'s> {
     bytes: usize,
     level: u32,
     kept: Vec<(u64, RawRow)>,
+    file: Arc<str>,
+    before_last_file: u64,
 }
 
 impl<'s> SampledRows<'s> {
     /// Over the rows of `source`.
     pub fn new(source: &'s mut dyn RowSource) -> Self {
-        SampledRows { source, next: 0, bytes: 0, level: 0, kept: Vec::new() }
+        SampledRows { source, next: 0, bytes: 0, level: 0, kept: Vec::new(), file: "".into(), before_last_file: 0 }
     }
 
     /// The rows that were kept, in order.
     pub fn into_sample(self) -> RowSample {
-        RowSample { columns: self.source.columns().to_vec(), rows: self.kept.into_iter().map(|(_, row)| row).collect() }
+        let rows = self.kept.into_iter().map(|(_, row)| row).collect();
+        RowSample { columns: self.source.columns().to_vec(), rows, before_last_file: self.before_last_file }
     }
 
     fn keep(&mut self, row: &RawRow) {
+        if !Arc::ptr_eq(&self.file, &row.file) && self.file != row.file {
+            self.before_last_file = self.next;
+        }
+        self.file.clone_from(&row.file);
         let key = mix(self.next);
         self.next += 1;
         if key.leading_zeros() < self.level {
@@ -66,12 +74,18 @@ impl RowSource for SampledRows<'_> {
 pub struct RowSample {
     columns: Vec<String>,
     rows: Vec<RawRow>,
+    before_last_file: u64,
 }
 
 impl RowSample {
     /// Names of the fields.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// Rows of the whole input before its last file.
+    pub fn before_last_file(&self) -> u64 {
+        self.before_last_file
     }
 
     /// The rows.

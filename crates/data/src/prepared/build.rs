@@ -390,7 +390,8 @@ fn sum_of(path: &Path) -> Result<FileSum> {
     Ok(sum.sum())
 }
 
-fn remove(dir: &Path) -> Result<()> {
+/// Removes a directory, if it is there.
+pub(super) fn remove(dir: &Path) -> Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", dir)(error)),
         _ => Ok(()),

@@ -13,8 +13,10 @@
 //!
 //! * `build`: from raw rows, in bounded memory, in passes that can be interrupted. `fit` with counts on disk, then `round`s of
 //!   encoding, each with as many vocabularies as memory has room for.
+//! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.
 mod build;
+mod cache;
 mod limits;
 mod manifest;
 mod map;
@@ -31,6 +33,7 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::split::{Assigner, Part};
 pub use build::{Preparation, PrepareObserver, Start, extend};
+pub use cache::Cache;
 pub use limits::{LEAST_MEMORY, Limits};
 pub use manifest::{Manifest, Sample, Settings, ShardFile};
 pub use shard::FileSum;
@@ -124,7 +127,7 @@ impl Prepared {
     /// A pass over the rows of `part`.
     pub fn stream(&self, part: Part) -> PreparedRows {
         let files: Vec<ShardFile> = self.files(part).cloned().collect();
-        PreparedRows { dir: self.dir.clone(), form: self.form.clone(), files: files.into_iter(), shard: None, at: 0 }
+        PreparedRows::new(&self.dir, &self.form, files)
     }
 
     /// The first rows of `part` as text.
@@ -144,6 +147,12 @@ pub struct PreparedRows {
     files: std::vec::IntoIter<ShardFile>,
     shard: Option<Shard>,
     at: usize,
+}
+
+impl PreparedRows {
+    fn new(dir: &Path, form: &Form, files: Vec<ShardFile>) -> Self {
+        PreparedRows { dir: dir.to_owned(), form: form.clone(), files: files.into_iter(), shard: None, at: 0 }
+    }
 }
 
 impl RowStream for PreparedRows {

@@ -66,6 +66,11 @@ impl Form {
         Batch::new(&self.layout)
     }
 
+    /// Appends these rows of `other` to `batch`.
+    pub fn extend(&self, batch: &mut Batch, other: &Batch, rows: &[u32]) {
+        batch.push_rows_of(other, rows, &self.arities);
+    }
+
     /// Bytes of the rows of `batch`.
     pub fn bytes(&self, batch: &Batch) -> usize {
         let bags = batch.bags.iter().zip(&self.arities).map(|(bags, arity)| {

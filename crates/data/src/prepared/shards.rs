@@ -3,7 +3,7 @@ use super::build::sync;
 use super::limits::Limits;
 use super::manifest::{Sample, ShardFile};
 use super::shard::Form;
-use crate::batch::{Arity, Batch};
+use crate::batch::Batch;
 use crate::dataset::PartStats;
 use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{Error, Result};
@@ -32,7 +32,6 @@ pub(super) struct Shards<'a> {
     parts: [PartShards; 3],
     files: Vec<ShardFile>,
     picks: Vec<u32>,
-    arities: Vec<Arity>,
     /// The file that a thread of its own writes meanwhile.
     writing: Option<JoinHandle<Result<Counted>>>,
 }
@@ -78,8 +77,7 @@ impl<'a> Shards<'a> {
             stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
             sample: Sample::default(),
         });
-        let (files, picks, arities) = (Vec::new(), Vec::new(), encoder.arities());
-        Shards { encoder, limits, form, into, earlier, parts, files, picks, arities, writing: None }
+        Shards { encoder, limits, form, into, earlier, parts, files: Vec::new(), picks: Vec::new(), writing: None }
     }
 
     /// Goes on with what was saved in `work`; `false` if a part of it is not what it was.
@@ -150,7 +148,7 @@ impl<'a> Shards<'a> {
     fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
         let batch = &mut self.parts[part as usize].rows;
         let count = picks.len().min(STEP - batch.len() % STEP);
-        batch.push_rows_of(encoded, &picks[..count], &self.arities);
+        self.form.extend(batch, encoded, &picks[..count]);
         let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
         if batch.len().is_multiple_of(STEP) && full {
             self.close(part)?;

@@ -2,7 +2,7 @@
 use super::chain::{Chain, Plan};
 use super::lines::into_final;
 use super::record::Dialect;
-use super::{detect, movielens, sparse};
+use super::{detect, files, movielens, sparse};
 use crate::error::{Error, Result, nearest};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
@@ -136,13 +136,6 @@ pub enum Trim {
     Blanks,
 }
 
-/// Extensions of the files that a directory stands for.
-const EXTENSIONS: [&str; 15] =
-    ["csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz", "zst", "zstd"];
-
-/// Beginnings of the names of files that come with a data set and are none of it.
-const ABOUT: [&str; 5] = ["README", "SOURCE", "LICENSE", "LICENCE", "TERMS"];
-
 impl Input {
     /// These files, everything else detected.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
@@ -201,25 +194,34 @@ impl Input {
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.paths {
-            if path.as_os_str() == "-" && !path.exists() {
-                let error = Error::input("-", "a file or a directory", "standard input, which can be read only once");
-                return Err(error.with_hint("write it to a file first: every pass reads it anew"));
-            }
-            let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
-            if metadata.is_file() {
-                files.push(path.clone());
-            } else if !metadata.is_dir() {
-                let error = Error::input(path.display().to_string(), "a file or a directory", "something that can be read only once");
-                return Err(error.with_hint("write it to a file first: every pass reads it anew"));
-            } else if self.format == Format::Movielens {
-                files.push(movielens::ratings_file(path)?);
-            } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
-                files.push(ratings);
-            } else {
-                files.extend(files_in(path)?);
+            match files::matching(path)? {
+                Some(matches) => matches.iter().try_for_each(|path| self.add_files(path, &mut files))?,
+                None => self.add_files(path, &mut files)?,
             }
         }
         Ok(files)
+    }
+
+    /// Adds the files that one path stands for.
+    fn add_files(&self, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+        if path.as_os_str() == "-" && !path.exists() {
+            let error = Error::input("-", "a file or a directory", "standard input, which can be read only once");
+            return Err(error.with_hint("write it to a file first: every pass reads it anew"));
+        }
+        let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
+        if metadata.is_file() {
+            files.push(path.to_owned());
+        } else if !metadata.is_dir() {
+            let error = Error::input(path.display().to_string(), "a file or a directory", "something that can be read only once");
+            return Err(error.with_hint("write it to a file first: every pass reads it anew"));
+        } else if self.format == Format::Movielens {
+            files.push(movielens::ratings_file(path)?);
+        } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
+            files.push(ratings);
+        } else {
+            files.extend(files::in_directory(path)?);
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -327,26 +329,4 @@ pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Regular files of a directory that look like data, sorted by name.
-fn files_in(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
-        let path = entry.map_err(Error::io("list", directory))?.path();
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().to_uppercase());
-        let is_hidden = name.starts_with(['.', '_']) || ABOUT.iter().any(|about| name.starts_with(about));
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        if !is_hidden && extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) && path.is_file() {
-            files.push(path);
-        }
-    }
-    if files.is_empty() {
-        let expected = format!("a file ending in one of .{}", EXTENSIONS.join(" ."));
-        return Err(
-            Error::input(directory.display().to_string(), expected, "none in this directory").with_hint("name the files themselves")
-        );
-    }
-    files.sort();
-    Ok(files)
 }

@@ -7,6 +7,7 @@
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
 //! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
 //! * `chain`: several files as one stream
+//! * `files`: what a directory or a pattern stands for
 //! * `defaults`: the schema of formats whose meaning is known
 //!
 //! A malformed row is an [`Error::Row`](crate::Error::Row) with its position, and the reader stands at the
@@ -16,6 +17,7 @@ mod criteo;
 mod defaults;
 mod delimited;
 mod detect;
+mod files;
 mod input;
 mod lines;
 mod movielens;
