@@ -3,6 +3,8 @@
 mod corpus;
 #[path = "readers/formats.rs"]
 mod formats;
+#[path = "readers/large.rs"]
+mod large;
 #[path = "readers/parquet.rs"]
 mod parquet;
 #[path = "readers/real.rs"]
