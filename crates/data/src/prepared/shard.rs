@@ -19,7 +19,7 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_ipc::{MetadataVersion, root_as_footer};
+use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -169,12 +169,28 @@ impl Form {
         let decoder = FileDecoder::new(Arc::new(schema), footer.version());
         let blocks = footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or_else(|| parse("not one record batch"))?;
         let block = blocks.get(0);
-        let length = block.bodyLength() as usize + block.metaDataLength() as usize;
-        let within = (block.offset() as usize).checked_add(length).is_some_and(|end| end <= bytes.len());
-        let data =
-            within.then(|| bytes.slice_with_length(block.offset() as usize, length)).ok_or_else(|| parse("a block beyond the file"))?;
+        let data = rows_of(block, bytes).ok_or_else(|| parse("columns beyond the file"))?;
         decoder.read_record_batch(block, &data)?.ok_or_else(|| parse("no record batch"))
     }
+}
+
+/// The bytes of a record batch, if all that it says of its columns lies within them: the decoder takes that for granted.
+fn rows_of(block: &Block, file: &Buffer) -> Option<Buffer> {
+    let [offset, head] = [block.offset(), i64::from(block.metaDataLength())].map(|n| usize::try_from(n).ok());
+    let (offset, head, body) = (offset?, head?, usize::try_from(block.bodyLength()).ok()?);
+    let length = head.checked_add(body)?;
+    offset.checked_add(length).filter(|&end| end <= file.len())?;
+    let data = file.slice_with_length(offset, length);
+    // Behind a mark of four bytes and a length of four.
+    let message = root_as_message(data.get(8..head)?).ok()?;
+    let rows = message.header_as_record_batch()?;
+    let has_rows = |n: i64| (0..=i64::from(i32::MAX)).contains(&n);
+    let within = |start: i64, length: i64| start >= 0 && length >= 0 && start.checked_add(length).is_some_and(|end| end <= body as i64);
+    let whole = has_rows(rows.length())
+        && rows.compression().is_none()
+        && rows.nodes()?.iter().all(|node| has_rows(node.length()) && node.null_count() == 0)
+        && rows.buffers()?.iter().all(|buffer| within(buffer.offset(), buffer.length()));
+    whole.then_some(data)
 }
 
 /// What a list of dense inputs holds.
@@ -241,7 +257,7 @@ struct Column {
 }
 
 impl Shard {
-    /// `None` if an id is beyond its table. The columns are those of the layout.
+    /// `None` if there is no row or an id is beyond its table. The columns are those of the layout.
     fn of(batch: &RecordBatch, layout: &Layout, arities: &[Arity]) -> Option<Self> {
         let mut columns = batch.columns().iter();
         let mut next = || columns.next().expect("as many columns as the schema has");
@@ -264,7 +280,11 @@ impl Shard {
             }
             features.push(Column { ids, ends, weights });
         }
-        Some(Shard { rows: batch.num_rows(), labels, weights, groups, dense, columns: features })
+        let rows = batch.num_rows();
+        if rows == 0 || dense.as_ref().is_some_and(|dense| dense.len() != rows * layout.dense.len()) {
+            return None;
+        }
+        Some(Shard { rows, labels, weights, groups, dense, columns: features })
     }
 
     /// Number of rows.

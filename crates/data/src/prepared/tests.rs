@@ -239,3 +239,30 @@ fn another_directory_is_not_written_over() {
     let few = Limits::of_memory(Some(1 << 20)).expect_err("too little").to_string();
     assert!(few.contains("memory limit: expected at least"), "{few}");
 }
+
+#[test]
+fn a_file_of_rows_that_was_made_up_is_an_error() {
+    let multi = Log::new(&ClickSimulator::new(ClickConfig { rows: 300, ..ClickConfig::default() }), FileForm::Csv, Files::One);
+    let (out, mut rng) = (tempfile::tempdir().expect("a directory"), crate::rng::Rng::new(1, 1));
+    let prepared = multi.prepare(out.path(), Limits::default(), &mut Stop(NEVER)).expect("prepared");
+    let file = &prepared.manifest.files[0];
+    let whole = fs::read(out.path().join(&file.name)).expect("a file");
+    // What describes the columns lies at both ends; the rest is numbers, most of which are as good as others.
+    let (mut refused, edge) = (0, 3000.min(whole.len() / 2));
+    for _ in 0..2000 {
+        let mut bytes = whole.clone();
+        for _ in 0..1 + rng.below(3) {
+            let at = rng.below(edge);
+            let at = if rng.below(2) == 0 { at } else { whole.len() - 1 - at };
+            bytes[at] = rng.next_u64() as u8;
+        }
+        // The checksum is that of the changed file.
+        let path = out.path().join("made-up.arrow");
+        fs::write(&path, &bytes).expect("written");
+        match prepared.form.open(&path, &FileSum::of(&bytes)) {
+            Ok(shard) => shard.append(&mut prepared.form.batch(), 0..shard.rows()),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
