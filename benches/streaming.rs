@@ -1,19 +1,22 @@
 //! Training from a CSV file and from prepared rows against training from memory, and what each stage from bytes to ids costs.
 //!
 //! `cargo bench --bench streaming` measures on 500,000 rows, `-- --rows N` on others, `-- --quick` runs a few for a moment.
-//! The file has the shape of the Criteo Kaggle data set: a label, 13 integers, 26 columns of hexadecimal tokens, some fields
-//! empty. Ids follow a bounded power law with exponent 1.05 over the published cardinalities; every column has a vocabulary.
-//! The model: dim 16, bottom 512-256-64-16, top 512-256-1, SGD, batch 2048, two threads; windows of 131,072 rows.
+//! The rows are those of `dlrm generate clicks`: the shape of the Criteo Kaggle data set, 13 integers and 26 columns of
+//! hexadecimal tokens, ids of a bounded power law over the published cardinalities; every column has a vocabulary.
+//! The model: dim 16, bottom 512-256-64-16, top 512-256-1, SGD, batch 2048, two threads; windows of 131,072 rows. A pass
+//! begins with a window that nothing can be trained beside: the more rows, the less that counts.
 use dlrm::data::Batch;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
 use dlrm::data::dataset::{Fitted, Sources};
+use dlrm::data::generate::criteo::{CriteoConfig, CriteoLaw, Teacher};
+use dlrm::data::generate::law::ClickLaw;
+use dlrm::data::generate::writer::{Files, Form, write_log};
 use dlrm::data::parse::Labels;
 use dlrm::data::prepared::{Cache, Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::readers::Input;
-use dlrm::data::rng::Rng;
 use dlrm::data::rows::{GoodRows, OpenRows};
-use dlrm::data::schema::{CategoricalColumn, DenseColumn, Label, Schema, Transform};
+use dlrm::data::schema::Schema;
 use dlrm::data::source::DataSource;
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::{MemoryFeed, StreamFeed};
@@ -21,71 +24,13 @@ use dlrm::engine::trainer::TrainingRows;
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Rows of the 26 tables of the Criteo Kaggle data set, in the order of its columns.
-const KAGGLE: [usize; 26] = [
-    1460, 583, 10_131_227, 2_202_608, 305, 24, 12_517, 633, 3, 93_145, 5683, 8_351_593, 3194, 27, 14_992, 5_461_306, 10, 5652, 2173, 4,
-    7_046_547, 18, 15, 286_181, 105, 142_572,
-];
-const DENSE: usize = 13;
 const BATCH: usize = 2048;
 const WINDOW: usize = 1 << 17;
 const THREADS: usize = 2;
-
-/// A number below `n` with density falling as x^-1.05.
-fn power_law(rng: &mut Rng, n: usize) -> usize {
-    let e = -0.05;
-    let x = (1.0 + rng.uniform() * ((n as f64 + 1.0).powf(e) - 1.0)).powf(1.0 / e);
-    (x as usize).clamp(1, n) - 1
-}
-
-fn column(prefix: char, i: usize) -> String {
-    format!("{prefix}{}", i + 1)
-}
-
-/// Writes a header and `rows` rows.
-fn write_csv(path: &Path, rows: usize) -> std::io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let names = (0..DENSE).map(|i| column('I', i)).chain((0..KAGGLE.len()).map(|i| column('C', i)));
-    writeln!(out, "label,{}", names.collect::<Vec<_>>().join(","))?;
-    let mut rng = Rng::new(7, 0);
-    for _ in 0..rows {
-        write!(out, "{}", u8::from(rng.uniform() < 0.25))?;
-        for _ in 0..DENSE {
-            match rng.uniform() < 0.12 {
-                true => write!(out, ",")?,
-                false => write!(out, ",{}", power_law(&mut rng, 20_000))?,
-            }
-        }
-        for (c, &n) in KAGGLE.iter().enumerate() {
-            let token = (power_law(&mut rng, n) as u32).wrapping_mul(0x9e37_79b1) ^ (c as u32).wrapping_mul(0x85eb_ca6b);
-            match rng.uniform() < 0.05 {
-                true => write!(out, ",")?,
-                false => write!(out, ",{token:08x}")?,
-            }
-        }
-        writeln!(out)?;
-    }
-    out.flush()
-}
-
-fn schema() -> Schema {
-    Schema {
-        missing: vec!["NA".into(), "N/A".into(), "NULL".into(), "null".into(), "\\N".into()],
-        weight: None,
-        group: None,
-        time: None,
-        label: Label::clicks("label"),
-        dense: (0..DENSE).map(|i| DenseColumn::new(column('I', i), Transform::Log1p)).collect(),
-        categorical: (0..KAGGLE.len()).map(|i| CategoricalColumn::new(column('C', i))).collect(),
-        crosses: Vec::new(),
-    }
-}
 
 fn learner(layout: &Layout) -> Learner {
     let config = DlrmConfig { bottom: vec![512, 256, 64], top: vec![512, 256], ..DlrmConfig::default() };
@@ -131,7 +76,6 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 
 /// One thread from bytes to ids: medians of three passes.
 fn stages(input: &Input, sources: &Sources<'_>, fitted: &Fitted, print: &dyn Fn(&str, f64)) {
-    let layout = fitted.encoder.layout();
     let read = || {
         let (mut source, mut row) = (input.open_rows().expect("a file"), dlrm::data::RawRow::default());
         while source.next_row(&mut row).expect("a row") {}
@@ -140,15 +84,20 @@ fn stages(input: &Input, sources: &Sources<'_>, fitted: &Fitted, print: &dyn Fn(
         let mut rows = GoodRows::open(input, fitted.encoder.schema(), Labels::Required, 0).expect("a file");
         while rows.advance().expect("a row") {}
     };
+    print("read", median((0..3).map(|_| seconds(read)).collect()));
+    print("read, parse", median((0..3).map(|_| seconds(parse)).collect()));
+    print("read, parse, encode", encoding(sources, fitted));
+}
+
+/// Seconds that one thread takes from bytes to ids: the median of three passes.
+fn encoding(sources: &Sources<'_>, fitted: &Fitted) -> f64 {
     let encode = || {
-        let (mut rows, mut batch) = (sources.stream(fitted).expect("a file"), Batch::new(&layout));
+        let (mut rows, mut batch) = (sources.stream(fitted).expect("a file"), Batch::new(&fitted.encoder.layout()));
         while rows.append_rows(&mut batch, BATCH).expect("rows") > 0 {
             batch.clear();
         }
     };
-    print("read", median((0..3).map(|_| seconds(read)).collect()));
-    print("read, parse", median((0..3).map(|_| seconds(parse)).collect()));
-    print("read, parse, encode", median((0..3).map(|_| seconds(encode)).collect()));
+    median((0..3).map(|_| seconds(encode)).collect())
 }
 
 struct Silent;
@@ -162,10 +111,9 @@ impl PrepareObserver for Silent {
 }
 
 /// The same rows as a prepared data set; says how long that takes.
-fn prepare(sources: &Sources<'_>, dir: &Path, bytes: u64) -> Prepared {
-    let (schema, start) = (schema(), Instant::now());
-    let preparation =
-        Preparation { sources, schema: &schema, settings: Settings::default(), limits: Limits::default(), start: Start::Fresh };
+fn prepare(sources: &Sources<'_>, schema: &Schema, dir: &Path, bytes: u64) -> Prepared {
+    let start = Instant::now();
+    let preparation = Preparation { sources, schema, settings: Settings::default(), limits: Limits::default(), start: Start::Fresh };
     let prepared = preparation.run(&dir.join("prepared"), &mut Silent).expect("a prepared data set");
     let seconds = start.elapsed().as_secs_f64();
     println!("prepared in {seconds:.2} s: {:.0} MB/s with two passes, of fitting and of encoding", bytes as f64 / 1e6 / seconds);
@@ -175,29 +123,38 @@ fn prepare(sources: &Sources<'_>, dir: &Path, bytes: u64) -> Prepared {
 fn main() {
     let mut args = std::env::args().skip_while(|a| a != "--rows").skip(1);
     let quick = std::env::args().any(|a| a == "--quick");
-    let rows = args.next().and_then(|n| n.parse().ok()).unwrap_or(if quick { 10_000 } else { 500_000 });
+    let rows: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(if quick { 10_000 } else { 500_000 });
     let scratch = tempfile::tempdir().expect("a scratch directory");
-    let path = scratch.path().join("clicks.csv");
-    write_csv(&path, rows).expect("a written file");
-    let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
+    let config = CriteoConfig { rows, teacher: Teacher::Lr, days: 8, seed: 7, ..CriteoConfig::default() };
+    let law = CriteoLaw::new(config).expect("a law");
+    let schema = law.schema();
+    let write = |form, files| {
+        let dir = scratch.path().join(format!("{form:?}"));
+        std::fs::create_dir(&dir).expect("a directory");
+        let written = write_log(&law, form, files, &dir, THREADS, &mut |_| true).expect("a written log").expect("all rows");
+        let paths: Vec<_> = written.files.iter().map(|file| dir.join(&file.name)).collect();
+        (Input::new(&paths), written.files.iter().map(|file| file.bytes).sum::<u64>())
+    };
+    let ((input, bytes), (columns, _)) = (write(Form::Csv, Files::One), write(Form::Parquet, Files::PerDay));
     println!("{rows} rows, {:.0} bytes each; instruction set {}", bytes as f64 / rows as f64, Isa::detect().level().name());
 
-    let input = Input::new([&path]);
     let split = Split::Random { validation: 0.0, test: 0.0, seed: 0 };
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
-    let fitted = sources.fit(&schema()).expect("a fitted encoder");
+    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: THREADS };
+    let parquet = Sources { main: &columns, ..sources };
+    let fitted = sources.fit(&schema).expect("a fitted encoder");
     let layout = fitted.encoder.layout();
     println!("{} rows in {} tables\n", layout.tables.iter().map(|t| t.rows).sum::<usize>(), layout.tables.len());
 
     println!("one thread, median of 3        rows/s   µs/row");
     let print = |what: &str, seconds: f64| println!("{what:<25}  {:>9.0}  {:>7.2}", rows as f64 / seconds, seconds * 1e6 / rows as f64);
     stages(&input, &sources, &fitted, &print);
+    print("the same from Parquet", encoding(&parquet, &fitted));
 
     println!("\ntraining, {THREADS} threads            rows/s   µs/row  of memory   CPU µs   of memory");
     let train = sources.encode(&fitted, |part| part == Part::Train).expect("encoded rows").parts.map(Arc::new);
-    let prepared = prepare(&sources, scratch.path(), bytes);
+    let prepared = prepare(&sources, &schema, scratch.path(), bytes);
     let found = prepared.fitted();
-    let (mut from_memory, mut first, mut second, mut mapped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let [mut from_memory, mut first, mut second, mut columnar, mut mapped] = [const { Vec::new() }; 5];
     for _ in 0..if quick { 1 } else { 3 } {
         let (mut model, mut feed) = (learner(&layout), MemoryFeed::new(train[0].clone(), layout.clone(), BATCH, 0));
         // The first steps also take memory from the system.
@@ -208,6 +165,8 @@ fn main() {
         first.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         second.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         std::fs::remove_dir_all(cache.dir()).expect("a cache");
+        let mut feed = StreamFeed::new(DataSource::Raw(&parquet), &fitted, BATCH, WINDOW, 0);
+        columnar.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         let mut feed = StreamFeed::new(DataSource::Prepared(&prepared), &found, BATCH, WINDOW, 0);
         mapped.push(epoch(&mut model, &mut feed, 0, usize::MAX));
     }
@@ -216,6 +175,7 @@ fn main() {
         ("from memory", &from_memory),
         ("from the file, epoch 1", &first),
         ("from its cache, epoch 2", &second),
+        ("from a Parquet directory", &columnar),
         ("from prepared rows", &mapped),
     ];
     for (what, rounds) in rounds {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Where the rows of each part come from.
+#[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// Split by `split`, unless further inputs are given.
     pub main: &'a dyn OpenRows,
