@@ -162,7 +162,7 @@ fn ten_steps_of_every_optimizer() {
             }
             close(&format!("{name} losses"), &losses, &flat(&case["losses"]));
             for (tensor, _, values) in learner.network().weights().tensors() {
-                close(&format!("{name} {tensor}"), values, &flat(&case["final"][&tensor]));
+                close(&format!("{name} {tensor}"), values.f32(), &flat(&case["final"][&tensor]));
             }
         }
     }

@@ -8,7 +8,7 @@ use dlrm::engine::feed::MemoryFeed;
 use dlrm::engine::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
 use dlrm::engine::{Error, Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, Storage, TableOptimizer};
 use std::sync::Arc;
 
 const ROWS: usize = 230;
@@ -82,7 +82,7 @@ fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> Tra
 
 fn learner(config: &TrainConfig, threads: usize) -> Learner {
     let model = ModelConfig::Dlrm(DlrmConfig { embedding_dim: 5, bottom: vec![7], top: vec![9], ..DlrmConfig::default() });
-    let network = Network::new(&model, &layout(), config.seed, Isa::detect()).unwrap();
+    let network = Network::with_tables(&model, &layout(), config.table_precision, config.seed, Isa::detect()).unwrap();
     let network = network.with_precision(config.precision);
     let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
     Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads).unwrap()
@@ -161,6 +161,42 @@ fn products_in_bf16_are_reproducible_and_near_those_in_f32() {
 }
 
 #[test]
+fn tables_of_16_bits_are_reproducible() {
+    for pair in optimizers() {
+        for table_precision in [Storage::Bf16, Storage::F16] {
+            let config = TrainConfig { table_precision, ..config(pair) };
+            let (one, state) = train(&config, 1, &[]);
+            assert_eq!(train(&config, 3, &[]), (one.clone(), state.clone()), "{pair:?}");
+            assert_eq!(train(&config, 2, &[3]), (one, state), "{pair:?} resumed");
+        }
+    }
+}
+
+#[test]
+fn tables_of_16_bits_learn_what_steps_too_small_for_them_teach() {
+    let sgd = (DenseOptimizer::Sgd { lr: 0.0, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 1e-3, l2: 0.0 });
+    let table = |learner: &Learner| {
+        let numbers = learner.network().weights().tables().iter().flat_map(|table| table.values.view().iter());
+        numbers.collect::<Vec<f32>>()
+    };
+    // What f32 tables learn in these steps, each of which moves a weight by a fraction of the distance to the next bf16.
+    let moved = |table_precision: Storage| {
+        let mut learner = learner(&TrainConfig { table_precision, ..config(sgd) }, 2);
+        let (start, rates, batch) = (table(&learner), learner.optimizer().base_rates(), rows(3));
+        for _ in 0..800 {
+            learner.step(&batch, rates).expect("a finite loss");
+        }
+        start.into_iter().zip(table(&learner)).map(|(a, b)| f64::from(b) - f64::from(a)).collect::<Vec<_>>()
+    };
+    let exact = moved(Storage::F32);
+    for (storage, tolerance) in [(Storage::Bf16, 0.2), (Storage::F16, 0.05)] {
+        let along: f64 = moved(storage).iter().zip(&exact).map(|(a, b)| a * b).sum();
+        let share = along / exact.iter().map(|b| b * b).sum::<f64>();
+        assert!((share - 1.0).abs() < tolerance, "{storage:?} tables moved {share} times as far");
+    }
+}
+
+#[test]
 fn interruption_and_resume_do_not_change_a_bit() {
     for pair in optimizers() {
         let config = config(pair);
@@ -205,7 +241,7 @@ fn untouched_rows_stay_as_they_are() {
             };
             let old = &before.iter().find(|(name, _)| *name == table.name).unwrap().1;
             let mut untouched = 0;
-            for (row, values) in table.values.chunks(table.dim).enumerate() {
+            for (row, values) in table.values.view().f32().chunks(table.dim).enumerate() {
                 let same = values.iter().zip(&old[row * table.dim..]).all(|(v, &o)| v.to_bits() == o);
                 if !used(row) {
                     // Exact Adam with L2 moves every row, as dense Adam in PyTorch does.

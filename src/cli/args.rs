@@ -3,7 +3,7 @@ use super::failure::Failure;
 use super::generate::GenerateCommand;
 use clap::{Args, Parser, Subcommand};
 use dlrm::kernels::isa::{Isa, Level};
-use dlrm::nn::Precision;
+use dlrm::nn::{Precision, Storage};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk, \
@@ -75,6 +75,9 @@ pub struct DemoArgs {
     /// What matrix products of training steps multiply: f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
+    /// How embedding tables are kept: f32, bf16 or f16
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
+    pub table_precision: Storage,
 }
 
 #[derive(Debug, Args)]
@@ -346,6 +349,9 @@ pub struct BenchArgs {
     /// What matrix products of steps multiply: f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
+    /// How embedding tables are kept: f32, bf16 or f16
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
+    pub table_precision: Storage,
     /// Divide the rows of all tables
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scale)]
     pub scale: usize,
@@ -362,6 +368,15 @@ fn precision(text: &str) -> Result<Precision, String> {
         "f32" => Ok(Precision::F32),
         "bf16" => Ok(Precision::Bf16),
         _ => Err("expected f32 or bf16".into()),
+    }
+}
+
+fn storage(text: &str) -> Result<Storage, String> {
+    match text {
+        "f32" => Ok(Storage::F32),
+        "bf16" => Ok(Storage::Bf16),
+        "f16" => Ok(Storage::F16),
+        _ => Err("expected f32, bf16 or f16".into()),
     }
 }
 

@@ -30,8 +30,14 @@ pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     } else {
         Windows { count: args.windows, length: Duration::from_secs_f64(args.seconds) }
     };
-    let bench =
-        Bench { isa: session.isa, threads: session.threads, precision: args.precision, shape: TrainConfig::default().shape(), windows };
+    let bench = Bench {
+        isa: session.isa,
+        threads: session.threads,
+        precision: args.precision,
+        table_precision: args.table_precision,
+        shape: TrainConfig::default().shape(),
+        windows,
+    };
     let memory = train::free_memory();
     for workload in &workloads {
         plan(session, &bench, workload, &args.batch, memory)?;
@@ -71,7 +77,7 @@ fn write_svg(path: &Path, all: &[Measured]) -> Result<(), Failure> {
 /// Says what a workload needs before memory is taken, and refuses what does not fit.
 fn plan(session: &Session, bench: &Bench, workload: &Workload, batches: &[usize], free: Option<u64>) -> Result<(), Failure> {
     let largest = batches.iter().copied().max().unwrap_or(0);
-    let needed = workload.memory_bytes(largest, bench.shape)?;
+    let needed = workload.memory_bytes(largest, bench.shape, bench.table_precision)?;
     let rows: usize = workload.tables.iter().sum();
     say(
         session,

@@ -16,7 +16,6 @@ use dlrm::engine::metrics::Metric;
 use dlrm::engine::report::{InputCard, Optimum, Report};
 use dlrm::engine::summary::{self, Context};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::Precision;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -37,9 +36,9 @@ impl OpenRows for Simulated<'_> {
 }
 
 /// The demo's configuration.
-fn config(seed: u64, precision: Precision) -> RunConfig {
+fn config(args: &DemoArgs) -> RunConfig {
     let mut config = RunConfig { schema: Some(ClickSimulator::schema()), ..RunConfig::default() };
-    config.data.split = Split::Random { validation: 0.0, test: 0.0, seed };
+    config.data.split = Split::Random { validation: 0.0, test: 0.0, seed: args.seed };
     config.model = ModelConfig::Dlrm(DlrmConfig {
         embedding_dim: 8,
         bottom: vec![32],
@@ -48,8 +47,9 @@ fn config(seed: u64, precision: Precision) -> RunConfig {
         ..DlrmConfig::default()
     });
     config.train.epochs = 6;
-    config.train.seed = seed;
-    config.train.precision = precision;
+    config.train.seed = args.seed;
+    config.train.precision = args.precision;
+    config.train.table_precision = args.table_precision;
     config.train.resolve(dlrm::data::schema::Task::Binary);
     config
 }
@@ -65,14 +65,8 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         Some(output) => (output.clone(), Start::Fresh),
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
-    let job = Job {
-        config: config(args.seed, args.precision),
-        out: Some(output.clone()),
-        start,
-        threads: session.threads,
-        isa: session.isa,
-        memory_limit: None,
-    };
+    let job =
+        Job { config: config(args), out: Some(output.clone()), start, threads: session.threads, isa: session.isa, memory_limit: None };
     let sources = Sources {
         main: &main,
         validation: Some(&validation),

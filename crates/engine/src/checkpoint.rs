@@ -4,6 +4,7 @@ use crate::learner::Learner;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
 use crate::trainer::State;
+use dlrm_nn::{Numbers, NumbersMut};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ impl Checkpoints {
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
         let optimizer = learner.optimizer().tensors(weights);
-        let optimizer: Vec<_> = optimizer.into_iter().map(|(name, values)| (name, vec![values.len()], values)).collect();
+        let optimizer: Vec<_> = optimizer.into_iter().map(|(name, values)| (name, vec![values.len()], Numbers::F32(values))).collect();
         writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
         writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
         writer.finish()?;
@@ -80,7 +81,8 @@ impl Checkpoints {
         read_weights(&checkpoint.join(WEIGHTS), learner)?;
         let names: Vec<_> = learner.optimizer().tensors(learner.network().weights()).into_iter().map(|(name, _)| name).collect();
         let arrays = learner.optimizer_mut().tensors_mut();
-        let mut arrays: Vec<_> = names.into_iter().zip(arrays).map(|(name, values)| (name, vec![values.len()], values)).collect();
+        let mut arrays: Vec<_> =
+            names.into_iter().zip(arrays).map(|(name, values)| (name, vec![values.len()], NumbersMut::F32(values))).collect();
         tensors::read(&checkpoint.join(OPTIMIZER), &mut arrays)?;
         let state: State = saved::read_json(&checkpoint.join(STATE))?;
         learner.optimizer_mut().set_steps(state.step);

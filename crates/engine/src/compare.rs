@@ -280,7 +280,7 @@ impl Compare {
     fn learner(&self, entry: &Entry, seed: u64, data: &Data) -> Result<Learner> {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
-        let network = pool.install(|| Network::new(&entry.model, &data.layout, seed, self.isa))?;
+        let network = pool.install(|| Network::with_tables(&entry.model, &data.layout, config.table_precision, seed, self.isa))?;
         let network = network.with_precision(config.precision).with_negative_share(self.base.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)

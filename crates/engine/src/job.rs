@@ -271,14 +271,15 @@ impl Job {
         let state = trainer.run(&mut learner, rows, state, observer)?;
         // Without validation rows nothing else would notice.
         if let Some(broken) = learner.network().weights().tensors().iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite())) {
-            return Err(Error::Diverged { step: state.step, loss: f64::from(*broken) });
+            return Err(Error::Diverged { step: state.step, loss: f64::from(broken) });
         }
         Ok((learner, state))
     }
 
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
-        let network = pool.install(|| Network::new(model, &fitted.encoder.layout(), config.seed, self.isa))?;
+        let network =
+            pool.install(|| Network::with_tables(model, &fitted.encoder.layout(), config.table_precision, config.seed, self.isa))?;
         let network = network.with_precision(config.precision).with_negative_share(self.config.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)

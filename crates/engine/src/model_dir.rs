@@ -121,7 +121,8 @@ impl Predictor {
         let path = dir.join(CONFIG);
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let config = RunConfig::load(&text, &path.display().to_string(), &[])?;
-        let mut network = Network::new(&config.model, &encoder.layout(), 0, isa)?.with_negative_share(config.data.negative_share);
+        let network = Network::with_tables(&config.model, &encoder.layout(), config.train.table_precision, 0, isa)?;
+        let mut network = network.with_negative_share(config.data.negative_share);
         let weights = network.weights_mut();
         tensors::read(&dir.join(WEIGHTS), &mut weights.tensors_mut())?;
         weights.repack();

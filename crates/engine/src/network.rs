@@ -5,7 +5,7 @@ use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
 use dlrm_nn::cost::Layer;
-use dlrm_nn::{Arena, Builder, Isa, Precision, Tape, TapeTimes, Timing, Weights};
+use dlrm_nn::{Arena, Builder, Isa, Precision, Storage, Tape, TapeTimes, Timing, Weights};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -29,9 +29,17 @@ impl Network {
     /// # Errors
     /// If the model does not fit the layout.
     pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
+        Network::with_tables(config, layout, Storage::F32, seed, isa)
+    }
+
+    /// The same with tables kept in another form.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn with_tables(config: &ModelConfig, layout: &Layout, storage: Storage, seed: u64, isa: Isa) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa), arenas: Mutex::default(), timing: Timing::Off, shift: 0.0 })
+        Ok(Network { model, weights: builder.finish(seed, isa, storage), arenas: Mutex::default(), timing: Timing::Off, shift: 0.0 })
     }
 
     /// The same with training steps that multiply in another precision. Scores stay the same bits.

@@ -61,6 +61,7 @@ impl Plan {
         let mut builder = Builder::new(expected.layout);
         config.model.build(&mut builder)?;
         let (dense, in_tables) = builder.count();
+        let table_bytes = builder.table_bytes(config.train.table_precision);
         let linear = config.train.linear_optimizer.unwrap_or(config.train.table_optimizer);
         let of = |name: &str| if name.starts_with(LINEAR) { linear } else { config.train.table_optimizer };
         let state: usize = builder.tables().map(|(name, rows, dim)| of(name).state_len(rows, dim)).sum();
@@ -87,9 +88,9 @@ impl Plan {
             table_parameters: in_tables,
             data_bytes: (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes,
             // Weight matrices are kept in two packed forms besides.
-            weight_bytes: 4 * (3 * dense + in_tables) as u64,
+            weight_bytes: (4 * 3 * dense + table_bytes) as u64,
             training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,
-            disk_bytes: 4 * (dense + in_tables) as u64,
+            disk_bytes: (4 * dense + table_bytes) as u64,
         })
     }
 

@@ -266,8 +266,9 @@ fn table_health(trained: &Trained) -> Vec<TableHealth> {
         .enumerate()
         .map(|(index, table)| {
             let (mut sum, mut max) = (0.0f64, 0.0f64);
-            for row in table.values.chunks_exact(table.dim.max(1)) {
-                let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            for row in 0..table.rows {
+                let row = table.values.view().slice(row * table.dim..(row + 1) * table.dim);
+                let norm = row.iter().map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
                 sum += norm;
                 max = max.max(norm);
             }

@@ -1,5 +1,6 @@
-//! f32 tensors in safetensors files, written from and read into their final memory without a copy of the whole.
+//! Tensors in safetensors files, written from and read into their final memory without a copy of the whole.
 use crate::error::{Error, Result};
+use dlrm_nn::{Numbers, NumbersMut};
 use safetensors::tensor::{Dtype, Metadata, View};
 use std::borrow::Cow;
 use std::fs::File;
@@ -7,28 +8,39 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// A tensor to write: name, shape, values.
-pub type Tensor<'a> = (String, Vec<usize>, &'a [f32]);
+pub type Tensor<'a> = (String, Vec<usize>, Numbers<'a>);
 /// A tensor to fill: name, shape, values.
-pub type TensorMut<'a> = (String, Vec<usize>, &'a mut [f32]);
+pub type TensorMut<'a> = (String, Vec<usize>, NumbersMut<'a>);
 
-struct F32<'a> {
+struct Shaped<'a> {
     shape: &'a [usize],
-    values: &'a [f32],
+    values: Numbers<'a>,
 }
 
 // The format is little-endian and so is every machine we run on; `write` refuses others.
-impl View for F32<'_> {
+impl View for Shaped<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        dtype(self.values)
     }
     fn shape(&self) -> &[usize] {
         self.shape
     }
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(bytemuck::cast_slice(self.values))
+        Cow::Borrowed(match self.values {
+            Numbers::F32(values) => bytemuck::cast_slice(values),
+            Numbers::Bf16(values) | Numbers::F16(values) => bytemuck::cast_slice(values),
+        })
     }
     fn data_len(&self) -> usize {
-        std::mem::size_of_val(self.values)
+        self.data().len()
+    }
+}
+
+fn dtype(values: Numbers<'_>) -> Dtype {
+    match values {
+        Numbers::F32(_) => Dtype::F32,
+        Numbers::Bf16(_) => Dtype::BF16,
+        Numbers::F16(_) => Dtype::F16,
     }
 }
 
@@ -38,7 +50,7 @@ impl View for F32<'_> {
 /// As the file system.
 pub fn write(path: &Path, tensors: &[Tensor<'_>]) -> Result<()> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") };
-    let views = tensors.iter().map(|(name, shape, values)| (name.as_str(), F32 { shape, values }));
+    let views = tensors.iter().map(|(name, shape, values)| (name.as_str(), Shaped { shape, values: *values }));
     safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
         safetensors::SafeTensorError::IoError(source) => Error::Io { action: "write", path: path.to_owned(), source },
         other => Error::saved(path, format!("cannot be written: {other}")),
@@ -54,12 +66,17 @@ pub fn read(path: &Path, tensors: &mut [TensorMut<'_>]) -> Result<()> {
     let (data_start, metadata) = header(&mut file, path)?;
     for (name, shape, values) in &mut *tensors {
         let info = metadata.info(name).ok_or_else(|| Error::saved(path, format!("expected tensor \"{name}\", found none")))?;
-        if info.dtype != Dtype::F32 || info.shape != *shape {
+        let expected = dtype(values.view());
+        if info.dtype != expected || info.shape != *shape {
             let found = format!("{:?} {:?}", info.dtype, info.shape);
-            return Err(Error::saved(path, format!("tensor \"{name}\": expected F32 {shape:?}, found {found}")));
+            return Err(Error::saved(path, format!("tensor \"{name}\": expected {expected:?} {shape:?}, found {found}")));
         }
         file.seek(SeekFrom::Start(data_start + info.data_offsets.0 as u64)).map_err(Error::io("read", path))?;
-        file.read_exact(bytemuck::cast_slice_mut(values)).map_err(Error::io("read", path))?;
+        let bytes = match values {
+            NumbersMut::F32(values) => bytemuck::cast_slice_mut(values),
+            NumbersMut::Bf16(values) | NumbersMut::F16(values) => bytemuck::cast_slice_mut(values),
+        };
+        file.read_exact(bytes).map_err(Error::io("read", path))?;
     }
     let surplus = metadata.tensors().len().saturating_sub(tensors.len());
     if surplus > 0 {
@@ -93,23 +110,34 @@ fn header(file: &mut File, path: &Path) -> Result<(u64, Metadata)> {
 mod tests {
     use super::*;
 
+    fn to_fill<'a>(name: &str, shape: [usize; 2], values: NumbersMut<'a>) -> TensorMut<'a> {
+        (name.to_owned(), shape.to_vec(), values)
+    }
+
+    fn refused(path: &Path, name: &str, shape: [usize; 2], values: NumbersMut<'_>) -> String {
+        read(path, &mut [to_fill(name, shape, values)]).unwrap_err().to_string()
+    }
+
     #[test]
     fn round_trip_and_every_mismatch() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("w.safetensors");
-        let (a, b) = ([1.0f32, -2.5, 3.0e-20, f32::MAX, 0.1, -0.0], [7.0f32]);
-        write(&path, &[("a".into(), vec![2, 3], &a), ("b".into(), vec![1], &b)]).unwrap();
-        let (mut a2, mut b2) = ([0.0f32; 6], [0.0f32]);
-        read(&path, &mut [("b".into(), vec![1], &mut b2), ("a".into(), vec![2, 3], &mut a2)]).unwrap();
+        let (a, b) = ([1.0f32, -2.5, 3.0e-20, f32::MAX, 0.1, -0.0], [0x3C00, 7u16]);
+        let tensor = |name: &str, shape: [usize; 2], values| (name.to_owned(), shape.to_vec(), values);
+        write(&path, &[tensor("a", [2, 3], Numbers::F32(&a)), tensor("b", [2, 1], Numbers::F16(&b))]).unwrap();
+        let (mut a2, mut b2) = ([0.0f32; 6], [0u16; 2]);
+        read(&path, &mut [to_fill("b", [2, 1], NumbersMut::F16(&mut b2)), to_fill("a", [2, 3], NumbersMut::F32(&mut a2))]).unwrap();
         assert_eq!((a.map(f32::to_bits), b), (a2.map(f32::to_bits), b2));
-        let wrong_shape = read(&path, &mut [("a".into(), vec![3, 2], &mut a2)]).unwrap_err().to_string();
+        let wrong_shape = refused(&path, "a", [3, 2], NumbersMut::F32(&mut a2));
         assert!(wrong_shape.contains("[3, 2]") && wrong_shape.contains("[2, 3]"), "{wrong_shape}");
-        assert!(read(&path, &mut [("c".into(), vec![1], &mut b2)]).unwrap_err().to_string().contains("\"c\""));
-        assert!(read(&path, &mut [("b".into(), vec![1], &mut b2)]).unwrap_err().to_string().contains("expected 1 tensors"));
+        let wrong_type = refused(&path, "b", [2, 1], NumbersMut::Bf16(&mut b2));
+        assert!(wrong_type.contains("expected BF16") && wrong_type.contains("found F16"), "{wrong_type}");
+        assert!(refused(&path, "c", [2, 1], NumbersMut::F16(&mut b2)).contains("\"c\""));
+        assert!(refused(&path, "b", [2, 1], NumbersMut::F16(&mut b2)).contains("expected 1 tensors"));
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let tensors = &mut [("a".into(), vec![2, 3], &mut a2[..]), ("b".into(), vec![1], &mut b2[..])];
+            let tensors = &mut [to_fill("a", [2, 3], NumbersMut::F32(&mut a2)), to_fill("b", [2, 1], NumbersMut::F16(&mut b2))];
             assert!(read(&path, tensors).is_err(), "cut to {cut} bytes");
         }
     }

@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Shape, TableOptimizer, Weights};
+use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer, Weights};
 use serde::{Deserialize, Serialize};
 
 /// Settings of training.
@@ -56,6 +56,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
     pub precision: Precision,
+    /// How embedding tables are kept, while training and in the saved model: f32, or bf16 or f16 with stochastic rounding.
+    pub table_precision: Storage,
     /// Rows of a shard. Changes the last bits of results, as any order of summation does.
     pub shard_rows: usize,
     /// Partial sums of the gradients, and the most threads that can share a step. Changes the last bits.
@@ -107,6 +109,7 @@ impl Default for TrainConfig {
             checkpoint_every: None,
             seed: 0,
             precision: Precision::F32,
+            table_precision: Storage::F32,
             shard_rows: 128,
             lanes: 8,
         }

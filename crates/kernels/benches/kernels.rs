@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::half::Numbers;
 use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, RowsBf16, View, matmul, matmul_bf16};
 use dlrm_kernels::optimizer::{self, Adam};
 use dlrm_kernels::{Buffer, Isa};
@@ -148,7 +149,7 @@ fn embeddings(isa: Isa, patience: Patience) {
             let bytes = 4 * dim * bags * (per_bag + 1);
             patience.line(isa, "embedding forward", &format!("1M x {dim}, {name}"), Work::Bytes(bytes), || {
                 let ids = stretches.next().expect("a cycle has no end");
-                embedding::forward(isa, black_box(&mut y), dim, &table, dim, BagsView { ids, offsets: &offsets }, Pool::Sum);
+                embedding::forward(isa, black_box(&mut y), dim, Numbers::F32(&table), dim, BagsView { ids, offsets: &offsets }, Pool::Sum);
             });
         }
     }

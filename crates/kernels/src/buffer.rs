@@ -1,4 +1,4 @@
-//! 64-byte aligned f32 memory, on huge pages where it is large and the system grants them.
+//! 64-byte aligned memory for numbers, on huge pages where it is large and the system grants them.
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -11,24 +11,36 @@ const HUGE: usize = 2 << 20;
 /// Memory that every step uses again is worth whole huge pages from this size on, even if they are not filled.
 const WORTH: usize = 256 << 10;
 
-/// A fixed-length, zero-initialised f32 slice. Random rows of a table of gigabytes are read two to
+/// Numbers for which all zero bits are a value.
+pub trait Number: Copy + Send + Sync + std::fmt::Debug + 'static + sealed::Sealed {}
+
+impl Number for f32 {}
+impl Number for u16 {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for u16 {}
+}
+
+/// A fixed-length, zero-initialised slice. Random rows of a table of gigabytes are read two to
 /// three times faster from huge pages (fewer TLB misses), hence not a `Vec`.
-pub struct Buffer {
-    data: NonNull<f32>,
+pub struct Buffer<T: Number = f32> {
+    data: NonNull<T>,
     len: usize,
     layout: Layout,
 }
 
-impl Buffer {
+impl<T: Number> Buffer<T> {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        let bytes = len.checked_mul(4).expect("length overflows");
+        let bytes = len.checked_mul(size_of::<T>()).expect("length overflows");
         Buffer::of(len, bytes, if bytes >= 2 * HUGE { HUGE } else { LINE })
     }
 
     /// `len` zeros that every step reads or writes: on huge pages if they are no trifle.
     pub fn hot(len: usize) -> Self {
-        let bytes = len.checked_mul(4).expect("length overflows");
+        let bytes = len.checked_mul(size_of::<T>()).expect("length overflows");
         if bytes < WORTH { Buffer::zeroed(len) } else { Buffer::of(len, bytes.next_multiple_of(HUGE), HUGE) }
     }
 
@@ -38,16 +50,16 @@ impl Buffer {
             return Buffer { data: NonNull::dangling(), len, layout };
         }
         // SAFETY: the layout has a non-zero size.
-        let raw = unsafe { alloc(layout) }.cast::<f32>();
+        let raw = unsafe { alloc(layout) }.cast::<T>();
         let Some(data) = NonNull::new(raw) else { handle_alloc_error(layout) };
         // The advice must come before the first touch: it decides what the page fault hands out.
         advise_huge(data, layout);
-        // SAFETY: `data` points at no fewer than `len` floats, for which all zero bits are a value.
+        // SAFETY: `data` points at no fewer than `len` numbers, for which all zero bits are a value.
         unsafe { data.as_ptr().write_bytes(0, len) };
         Buffer { data, len, layout }
     }
 
-    /// Makes it hold at least `len` floats, keeping its contents; what is new is zero. For memory that every step uses.
+    /// Makes it hold at least `len` numbers, keeping its contents; what is new is zero. For memory that every step uses.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
             // By half more at least, so that growing bit by bit copies little.
@@ -60,7 +72,7 @@ impl Buffer {
 
 /// Asks for huge pages.
 #[cfg(target_os = "linux")]
-fn advise_huge(data: NonNull<f32>, layout: Layout) {
+fn advise_huge<T>(data: NonNull<T>, layout: Layout) {
     if layout.align() >= HUGE {
         let whole = layout.size() / HUGE * HUGE;
         // SAFETY: the range lies inside our own allocation; the advice does not change its contents.
@@ -70,9 +82,9 @@ fn advise_huge(data: NonNull<f32>, layout: Layout) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn advise_huge(_: NonNull<f32>, _: Layout) {}
+fn advise_huge<T>(_: NonNull<T>, _: Layout) {}
 
-impl Drop for Buffer {
+impl<T: Number> Drop for Buffer<T> {
     fn drop(&mut self) {
         if self.len > 0 {
             // SAFETY: allocated in `of` with this layout.
@@ -81,27 +93,27 @@ impl Drop for Buffer {
     }
 }
 
-impl Deref for Buffer {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        // SAFETY: `data` points at `len` initialised floats that we own (or is dangling with len 0).
+impl<T: Number> Deref for Buffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: `data` points at `len` initialised numbers that we own (or is dangling with len 0).
         unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.len) }
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
+impl<T: Number> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: as in `deref`, and `&mut self` makes it unique.
         unsafe { std::slice::from_raw_parts_mut(self.data.as_ptr(), self.len) }
     }
 }
 
-// SAFETY: a Buffer owns its memory like a Box<[f32]>.
-unsafe impl Send for Buffer {}
+// SAFETY: a Buffer owns its memory like a Box<[T]>.
+unsafe impl<T: Number> Send for Buffer<T> {}
 // SAFETY: as above; shared access only reads.
-unsafe impl Sync for Buffer {}
+unsafe impl<T: Number> Sync for Buffer<T> {}
 
-impl Clone for Buffer {
+impl<T: Number> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         let mut copy = Buffer::zeroed(self.len);
         copy.copy_from_slice(self);
@@ -109,13 +121,13 @@ impl Clone for Buffer {
     }
 }
 
-impl Default for Buffer {
+impl<T: Number> Default for Buffer<T> {
     fn default() -> Self {
         Buffer::zeroed(0)
     }
 }
 
-impl std::fmt::Debug for Buffer {
+impl<T: Number> std::fmt::Debug for Buffer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
@@ -129,13 +141,13 @@ mod tests {
     fn aligned_zeroed_and_cloneable() {
         for len in [0, 1, 17, 3 << 20] {
             let mut buffer = Buffer::zeroed(len);
-            assert_eq!(buffer.len(), len);
+            assert_eq!((buffer.len(), Buffer::<u16>::zeroed(len).len()), (len, len));
             assert!(len == 0 || (buffer.as_ptr() as usize).is_multiple_of(LINE));
             assert!(buffer.iter().all(|&x| x == 0.0));
             buffer.fill(2.0);
             assert_eq!(&*buffer.clone(), &*buffer);
             buffer.grow(len + 1);
-            assert_eq!(Buffer::hot(len).iter().filter(|&&x| x == 0.0).count(), len);
+            assert_eq!(Buffer::<f32>::hot(len).iter().filter(|&&x| x == 0.0).count(), len);
             assert!(buffer.len() > len && buffer[..len].iter().all(|&x| x == 2.0) && buffer[len..].iter().all(|&x| x == 0.0));
         }
     }

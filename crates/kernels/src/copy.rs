@@ -1,18 +1,19 @@
 //! Copies of a few hundred bytes.
+use crate::half::Encoding;
 
 /// Floats that are moved at once.
 const RUN: usize = 16;
 
-/// y ← x, in runs of a length that the compiler knows: a call of `memcpy` costs more than it moves here.
+/// y ← the numbers of x, in runs of a length that the compiler knows: a call of `memcpy` costs more than it moves here.
 #[inline(always)]
-pub(crate) fn copy(y: &mut [f32], x: &[f32]) {
+pub(crate) fn copy<E: Encoding>(y: &mut [f32], x: &[E::Bits]) {
     assert_eq!(y.len(), x.len(), "as much room as there is to copy");
     let (y, y_rest) = y.as_chunks_mut::<RUN>();
     let (x, x_rest) = x.as_chunks::<RUN>();
     for (y, x) in y.iter_mut().zip(x) {
-        *y = *x;
+        *y = x.map(E::widen);
     }
-    for (y, x) in y_rest.iter_mut().zip(x_rest) {
-        *y = *x;
+    for (y, &x) in y_rest.iter_mut().zip(x_rest) {
+        *y = E::widen(x);
     }
 }

@@ -3,6 +3,7 @@
 //! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
 use crate::bind::fma;
 use crate::copy::copy;
+use crate::half::{Bf16, Encoding, F16, F32, Numbers};
 use crate::prefetch::prefetch;
 
 /// How a bag becomes one vector.
@@ -76,7 +77,23 @@ pub mod reference {
 pub(crate) const AHEAD: usize = 16;
 
 #[inline(always)]
-fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: Numbers<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+    match table {
+        Numbers::F32(table) => forward_of::<FMA, F32>(y, stride, table, dim, bags, pool),
+        Numbers::Bf16(table) => forward_of::<FMA, Bf16>(y, stride, table, dim, bags, pool),
+        Numbers::F16(table) => forward_of::<FMA, F16>(y, stride, table, dim, bags, pool),
+    }
+}
+
+#[inline(always)]
+fn forward_of<const FMA: bool, E: Encoding>(
+    y: &mut [f32],
+    stride: usize,
+    table: &[E::Bits],
+    dim: usize,
+    bags: BagsView<'_>,
+    pool: Pool<'_>,
+) {
     let row = |id: u32| &table[id as usize * dim..][..dim];
     for (b, offsets) in bags.offsets.windows(2).enumerate() {
         let y = &mut y[b * stride..][..dim];
@@ -86,7 +103,7 @@ fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], di
             if let Some(&ahead) = bags.ids.get(start + AHEAD) {
                 prefetch(row(ahead));
             }
-            copy(y, row(bags.ids[start]));
+            copy::<E>(y, row(bags.ids[start]));
             continue;
         }
         y.fill(0.0);
@@ -101,7 +118,7 @@ fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: &[f32], di
                 Pool::Learned(rows) => rows[id as usize],
             };
             for (y, &x) in y.iter_mut().zip(row(id)) {
-                *y = fma::<FMA>(scale, x, *y);
+                *y = fma::<FMA>(scale, E::widen(x), *y);
             }
         }
         if pool == Pool::Mean && end > start {
@@ -116,7 +133,7 @@ bind! {
     ///
     /// # Panics
     /// If an id is beyond the table or `y` too short.
-    pub fn forward(y: &mut [f32], stride: usize, table: &[f32], dim: usize, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
+    pub fn forward(y: &mut [f32], stride: usize, table: Numbers<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
 }
 
 /// One place where a table row was used: the output row and the factor its gradient carries.

@@ -18,6 +18,7 @@ pub mod buffer;
 pub mod dot_interaction;
 pub mod elementwise;
 pub mod embedding;
+pub mod half;
 pub mod interaction;
 pub mod isa;
 pub mod linear;

@@ -4,6 +4,7 @@
 //! Formulas are those of PyTorch 2 (`SGD`, `Adagrad`, `Adam`, `AdamW`, `SparseAdam`) and, for the row-wise
 //! Adagrad, of the reference DLRM.
 use crate::bind::fma;
+use crate::half::Numbers;
 
 /// What a slice of the wrong length is told: updating only what fits would go unnoticed.
 const LENGTHS: &str = "one gradient and one state per weight";
@@ -187,8 +188,8 @@ bind! {
 }
 
 /// The z for which FTRL's weights are `w` before the first step, n being `n`: without it the first step would forget them.
-pub fn ftrl_start(z: &mut [f32], w: &[f32], n: f32, a: Ftrl) {
-    for (z, &w) in z.iter_mut().zip(w) {
+pub fn ftrl_start(z: &mut [f32], w: Numbers<'_>, n: f32, a: Ftrl) {
+    for (z, w) in z.iter_mut().zip(w.iter()) {
         *z = if w == 0.0 { 0.0 } else { -w * ((a.beta + n.sqrt()) / a.lr + a.l2) - w.signum() * a.l1 };
     }
 }
@@ -247,7 +248,7 @@ mod tests {
         for isa in Isa::available() {
             let start: Vec<f32> = (0..37).map(|i| (i as f32 - 18.0) * 0.03).collect();
             let (mut w, mut z, mut n) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
-            ftrl_start(&mut z, &w, 0.0, a);
+            ftrl_start(&mut z, Numbers::F32(&w), 0.0, a);
             ftrl(isa, &mut w, &mut z, &mut n, &[0.0; 37], a);
             assert!(w.iter().zip(&start).all(|(w, start)| (w - start).abs() < 1e-6), "no gradient, no change");
             let (mut w, mut z, mut n) = (vec![0.0; 37], vec![0.0; 37], vec![0.0; 37]);

@@ -1,4 +1,5 @@
 //! Hints that memory will be needed. They change nothing but the time that it takes.
+use crate::buffer::Number;
 
 /// Into the first-level cache.
 pub(crate) const FIRST_LEVEL: i32 = 3;
@@ -7,7 +8,7 @@ pub(crate) const SECOND_LEVEL: i32 = 2;
 
 /// Fetches the cache line of an address, which may be any.
 #[inline(always)]
-pub(crate) fn prefetch_line<const LEVEL: i32>(at: *const f32) {
+pub(crate) fn prefetch_line<const LEVEL: i32>(at: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE is part of x86-64; a prefetch reads nothing and cannot fault.
     unsafe {
@@ -19,8 +20,8 @@ pub(crate) fn prefetch_line<const LEVEL: i32>(at: *const f32) {
 
 /// Fetches a row (of a table, say) into the first-level cache.
 #[inline(always)]
-pub fn prefetch(row: &[f32]) {
-    for line in row.chunks(16) {
-        prefetch_line::<FIRST_LEVEL>(line.as_ptr());
+pub fn prefetch<T: Number>(row: &[T]) {
+    for line in row.chunks(64 / size_of::<T>()) {
+        prefetch_line::<FIRST_LEVEL>(line.as_ptr().cast());
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::slot::{QuotientRemainder, RowMap, RowSource, Slot, SlotSpec};
+use crate::storage::{Storage, Values};
 use crate::tape::{Tape, Var};
 use crate::weights::{BatchNorm, GroupId, LINEAR, Param, ParamId, Table, Weights};
 use dlrm_data::batch::Layout;
@@ -97,6 +98,14 @@ struct TableSpec {
     dim: usize,
     learned: bool,
     init: Init,
+}
+
+impl TableSpec {
+    /// How it is kept where others are kept like this.
+    fn storage(&self, others: Storage) -> Storage {
+        // The two tables of a compressed feature are small, and their rows factors of each other's gradients.
+        if self.ids.1 == RowMap::Whole { others } else { Storage::F32 }
+    }
 }
 
 /// As in the reference.
@@ -306,8 +315,17 @@ impl<'a> Builder<'a> {
         self.tables.iter().map(|t| (t.name.as_str(), t.rows, t.dim))
     }
 
-    /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values.
-    pub fn finish(self, seed: u64, isa: Isa) -> Weights {
+    /// Bytes of the tables, kept as `storage` says, and of learned pooling weights.
+    pub fn table_bytes(&self, storage: Storage) -> usize {
+        self.tables
+            .iter()
+            .map(|spec| spec.storage(storage).bytes() * spec.rows * spec.dim + 4 * spec.rows * usize::from(spec.learned))
+            .sum()
+    }
+
+    /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables are kept as
+    /// `storage` says, but for those of compressed features.
+    pub fn finish(self, seed: u64, isa: Isa, storage: Storage) -> Weights {
         let mut params: Vec<Param> =
             self.params.iter().map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 }).collect();
         let mut end = 0;
@@ -325,8 +343,8 @@ impl<'a> Builder<'a> {
             spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
         }
         let tables = self.tables.into_iter().map(|spec| {
-            let mut values = Buffer::zeroed(spec.rows * spec.dim);
-            spec.init.fill(&mut values, seed, &spec.name);
+            let mut values = Values::zeroed(spec.storage(storage), spec.rows * spec.dim);
+            values.fill(spec.init, seed, &spec.name);
             // Learned pooling starts as the plain sum.
             let row_weights = spec.learned.then(|| {
                 let mut ones = Buffer::zeroed(spec.rows);

@@ -227,8 +227,8 @@ impl Gradients {
         for (i, &id) in index.rows().iter().enumerate() {
             index.sum(weights.isa(), i, dy, &mut plain, &mut learned);
             if let Some(row_weights) = row_weights {
-                let row = &values[id as usize * dim..][..*dim];
-                all.row_weights.push(learned.iter().zip(row).map(|(d, e)| d * e).sum());
+                let row = values.view().slice(id as usize * dim..(id as usize + 1) * dim);
+                all.row_weights.push(learned.iter().zip(row.iter()).map(|(d, e)| d * e).sum());
                 elementwise::axpy(weights.isa(), &mut plain, row_weights[id as usize], &learned);
             }
             all.values.extend_from_slice(&plain);

@@ -33,15 +33,23 @@ impl Init {
     /// Fills `values` for the parameter `name`.
     pub fn fill(self, values: &mut [f32], seed: u64, name: &str) {
         const CHUNK: usize = 1 << 16;
-        let key = mix(xxh3_64_with_seed(name.as_bytes(), seed));
+        let key = Init::key(seed, name);
         if self == Init::Zero {
             return values.fill(0.0);
         }
-        values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| {
-            for (i, value) in values.iter_mut().enumerate() {
-                *value = self.value(key, (chunk * CHUNK + i) as u64);
-            }
-        });
+        values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| self.fill_from(values, key, chunk * CHUNK));
+    }
+
+    /// What decides the values of the parameter `name`.
+    pub(crate) fn key(seed: u64, name: &str) -> u64 {
+        mix(xxh3_64_with_seed(name.as_bytes(), seed))
+    }
+
+    /// Fills `values`, elements `first` and following of the parameter of this key.
+    pub(crate) fn fill_from(self, values: &mut [f32], key: u64, first: usize) {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = self.value(key, (first + i) as u64);
+        }
     }
 
     fn value(self, key: u64, i: u64) -> f32 {

@@ -136,7 +136,7 @@ impl RowIndex {
             match part.factor {
                 None => add_use(weights.isa(), sum, at),
                 Some((table, _)) => {
-                    let factor = &weights.tables[table].values[self.factors[e] as usize * part.dim..][..part.dim];
+                    let factor = &weights.tables[table].values.view().f32()[self.factors[e] as usize * part.dim..][..part.dim];
                     add_product(weights.isa(), sum, at, factor);
                 }
             }

@@ -1,8 +1,10 @@
 //! Applies one step's gradients to ranges of parameters, in parallel.
 use crate::gradients::{CHUNK, EmbeddingGradients};
+use crate::init::Init;
 use crate::optimizer::{DenseOptimizer, TableOptimizer, TableState, ftrl};
 use crate::row_index::RowIndex;
 use crate::weights::Table;
+use dlrm_kernels::half::{self, Numbers, NumbersMut};
 use dlrm_kernels::optimizer::{self as kernel, Adam};
 use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::{Buffer, Isa, elementwise};
@@ -81,6 +83,8 @@ pub(crate) struct TableStep {
     /// Of the tables of the linear part.
     pub linear: Rule,
     pub step: u64,
+    /// Of the random bits that round the rows of 16-bit numbers, with the step.
+    pub seed: u64,
     /// Factor on every gradient (clipping).
     pub scale: f32,
     pub isa: Isa,
@@ -93,7 +97,9 @@ struct Task<'a> {
     touched: std::ops::Range<usize>,
     first: usize,
     dim: usize,
-    values: &'a mut [f32],
+    values: NumbersMut<'a>,
+    /// What decides how rows of 16-bit numbers are rounded, with their number.
+    key: u64,
     state: Vec<&'a mut [f32]>,
     row_weights: &'a mut [f32],
     row_weights_state: Vec<&'a mut [f32]>,
@@ -103,7 +109,10 @@ impl Task<'_> {
     /// Fetches row `at` with its state.
     fn prefetch(&self, at: usize) {
         let row = at * self.dim..(at + 1) * self.dim;
-        prefetch(&self.values[row.clone()]);
+        match self.values.view().slice(row.clone()) {
+            Numbers::F32(row) => prefetch(row),
+            Numbers::Bf16(row) | Numbers::F16(row) => prefetch(row),
+        }
         for state in &self.state {
             prefetch(if self.rule.per_row() { &state[at..=at] } else { &state[row.clone()] });
         }
@@ -129,7 +138,8 @@ impl TableStep {
     fn split<'a>(&self, table: &'a mut Table, state: &'a mut TableState, index: &'a RowIndex, tasks: &mut Vec<Task<'a>>) {
         let (rows, rule) = (index.rows(), if table.is_linear() { self.linear } else { self.common });
         let (dim, table_rows) = (table.dim, table.rows);
-        let mut values = &mut table.values[..];
+        let key = Init::key(self.seed.wrapping_add(self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15)), &table.name);
+        let mut values = table.values.view_mut();
         let mut row_weights = table.row_weights.as_deref_mut().unwrap_or_default();
         let mut state_left: Vec<&mut [f32]> = state.values.iter_mut().map(|b| &mut b[..]).collect();
         let mut row_state_left: Vec<&mut [f32]> = state.row_weights.iter_mut().map(|b| &mut b[..]).collect();
@@ -142,13 +152,16 @@ impl TableStep {
             // The last task also owns the rows after its last touched one.
             let next = if end < rows.len() { rows[end] as usize } else { table_rows };
             let count = next - at;
+            let (own, others) = values.split_at(count * dim);
+            values = others;
             tasks.push(Task {
                 rule,
                 index,
                 touched: touched..end,
                 first: at,
                 dim,
-                values: take(&mut values, count * dim),
+                values: own,
+                key,
                 state: state_left
                     .iter_mut()
                     .map(|s| {
@@ -167,13 +180,13 @@ impl TableStep {
         let dim = task.dim;
         let exact = task.rule.all_rows;
         scratch.resize(dim);
-        let Scratch { plain, learned, zero } = scratch;
+        let Scratch { plain, learned, zero, row } = scratch;
         let mut untouched_from = task.first;
         for i in task.touched.clone() {
             let id = task.index.rows()[i] as usize;
             if exact {
-                for row in untouched_from..id {
-                    self.update_row(&mut task, row, zero, Some(0.0));
+                for untouched in untouched_from..id {
+                    self.update_row(&mut task, untouched, row, zero, Some(0.0));
                 }
                 untouched_from = id + 1;
             }
@@ -185,26 +198,33 @@ impl TableStep {
             let mut row_gradient = (exact && !task.row_weights.is_empty()).then_some(0.0);
             if any_learned {
                 // y = Σ r·e: the gradient of r is <dy, e>, that of e is r·dy; both from the old values.
-                let row = &task.values[at * dim..(at + 1) * dim];
-                row_gradient = Some(learned.iter().zip(row).map(|(d, e)| d * e).sum::<f32>() * self.scale);
+                let old = task.values.view().slice(at * dim..(at + 1) * dim);
+                row_gradient = Some(learned.iter().zip(old.iter()).map(|(d, e)| d * e).sum::<f32>() * self.scale);
                 elementwise::axpy(self.isa, plain, task.row_weights[at], learned);
             }
             if self.scale != 1.0 {
                 plain.iter_mut().for_each(|g| *g *= self.scale);
             }
-            self.update_row(&mut task, id, plain, row_gradient);
+            self.update_row(&mut task, id, row, plain, row_gradient);
         }
         if exact {
-            for row in untouched_from..task.first + task.values.len() / dim {
-                self.update_row(&mut task, row, zero, Some(0.0));
+            for untouched in untouched_from..task.first + task.values.view().len() / dim {
+                self.update_row(&mut task, untouched, row, zero, Some(0.0));
             }
         }
     }
 
-    /// Row `id` of the table and, where it has a gradient, its learned pooling weight.
-    fn update_row(&self, task: &mut Task<'_>, id: usize, g: &[f32], row_gradient: Option<f32>) {
+    /// Row `id` of the table and, where it has a gradient, its learned pooling weight. `wide` has room for a row.
+    fn update_row(&self, task: &mut Task<'_>, id: usize, wide: &mut [f32], g: &[f32], row_gradient: Option<f32>) {
         let at = id - task.first;
-        self.apply(task.rule, &mut task.values[at * task.dim..(at + 1) * task.dim], &mut task.state, at, g);
+        match task.values.slice(at * task.dim..(at + 1) * task.dim) {
+            NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at, g),
+            half => {
+                half::widen(self.isa, wide, half.view());
+                self.apply(task.rule, wide, &mut task.state, at, g);
+                half::round(self.isa, half, wide, task.key, id as u64);
+            }
+        }
         if let Some(gradient) = row_gradient.filter(|_| !task.row_weights.is_empty()) {
             self.apply(task.rule, &mut task.row_weights[at..=at], &mut task.row_weights_state, at, &[gradient]);
         }
@@ -245,8 +265,8 @@ pub(crate) fn squared_norm(isa: Isa, table: &Table, index: &RowIndex, dy: Embedd
     for (i, &id) in index.rows().iter().enumerate() {
         index.sum(isa, i, dy, plain, learned);
         if let Some(weights) = &table.row_weights {
-            let row = &table.values[id as usize * table.dim..][..table.dim];
-            let g = learned.iter().zip(row).map(|(d, e)| d * e).sum::<f32>();
+            let row = table.values.view().slice(id as usize * table.dim..(id as usize + 1) * table.dim);
+            let g = learned.iter().zip(row.iter()).map(|(d, e)| d * e).sum::<f32>();
             total += f64::from(g) * f64::from(g);
             elementwise::axpy(isa, plain, weights[id as usize], learned);
         }
@@ -268,11 +288,13 @@ struct Scratch {
     plain: Vec<f32>,
     learned: Vec<f32>,
     zero: Vec<f32>,
+    /// A row of 16-bit numbers, widened.
+    row: Vec<f32>,
 }
 
 impl Scratch {
     fn resize(&mut self, dim: usize) {
-        for buffer in [&mut self.plain, &mut self.learned, &mut self.zero] {
+        for buffer in [&mut self.plain, &mut self.learned, &mut self.zero, &mut self.row] {
             buffer.clear();
             buffer.resize(dim, 0.0);
         }

@@ -3,6 +3,8 @@
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Packing, Precision};
 use crate::slot::SlotSpec;
+use crate::storage::{Storage, Values};
+use dlrm_kernels::half::{Numbers, NumbersMut};
 use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -38,7 +40,7 @@ pub struct Table {
     /// D
     pub dim: usize,
     /// [R, D]
-    pub values: Buffer,
+    pub values: Values,
     /// `[R]` learned pooling weights, checkpoint key [`Table::row_weights_name`].
     pub row_weights: Option<Buffer>,
 }
@@ -165,26 +167,26 @@ impl Weights {
     /// Number of trained parameters: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
         let dense = self.params.iter().filter(|p| p.range.end <= self.trained).map(|p| p.range.len()).sum();
-        let tables = self.tables.iter().map(|t| t.values.len() + t.row_weights.as_ref().map_or(0, |w| w.len())).sum();
+        let tables = self.tables.iter().map(|t| t.values.view().len() + t.row_weights.as_ref().map_or(0, |w| w.len())).sum();
         (dense, tables)
     }
 
     /// Every tensor as (name, shape, values), in a fixed order.
-    pub fn tensors(&self) -> Vec<(String, Vec<usize>, &[f32])> {
-        let mut all: Vec<(String, Vec<usize>, &[f32])> =
-            self.params.iter().map(|p| (p.name.clone(), p.shape.clone(), &self.dense[p.range.clone()])).collect();
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>, Numbers<'_>)> {
+        let dense = |p: &Param| (p.name.clone(), p.shape.clone(), Numbers::F32(&self.dense[p.range.clone()]));
+        let mut all: Vec<_> = self.params.iter().map(dense).collect();
         for table in &self.tables {
-            all.push((table.name.clone(), vec![table.rows, table.dim], &table.values));
+            all.push((table.name.clone(), vec![table.rows, table.dim], table.values.view()));
             if let Some(weights) = &table.row_weights {
-                all.push((table.row_weights_name(), vec![table.rows], weights));
+                all.push((table.row_weights_name(), vec![table.rows], Numbers::F32(weights)));
             }
         }
         all
     }
 
     /// The same for writing. Call [`Weights::repack`] afterwards.
-    pub fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, &mut [f32])> {
-        let mut all: Vec<(String, Vec<usize>, &mut [f32])> = Vec::new();
+    pub fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, NumbersMut<'_>)> {
+        let mut all: Vec<(String, Vec<usize>, NumbersMut<'_>)> = Vec::new();
         // Statistics lie behind the trained parameters, so the order in memory is not that of declaration.
         let mut order: Vec<usize> = (0..self.params.len()).collect();
         order.sort_unstable_by_key(|&p| self.params[p].range.start);
@@ -198,18 +200,18 @@ impl Weights {
             cut.push((p, values));
         }
         cut.sort_unstable_by_key(|(p, _)| *p);
-        all.extend(cut.into_iter().map(|(p, values)| (self.params[p].name.clone(), self.params[p].shape.clone(), values)));
+        all.extend(cut.into_iter().map(|(p, values)| (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))));
         for table in &mut self.tables {
             let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
-            all.push((table.name.clone(), shape, &mut table.values));
+            all.push((table.name.clone(), shape, table.values.view_mut()));
             if let Some(weights) = &mut table.row_weights {
-                all.push((weights_name, vec![table.rows], weights));
+                all.push((weights_name, vec![table.rows], NumbersMut::F32(weights)));
             }
         }
         all
     }
 
-    /// Sets one tensor by name.
+    /// Sets one tensor by name, to the nearest numbers that it can hold.
     ///
     /// # Errors
     /// If there is no such tensor or its length differs. Call [`Weights::repack`] after the last one.
@@ -219,11 +221,18 @@ impl Weights {
             let known: Vec<String> = tensors.into_iter().map(|(own, ..)| own).collect();
             return Err(Error::new("tensor name", format!("one of {}", known.join(", ")), format!("\"{name}\"")));
         };
-        if into.len() != values.len() {
-            return Err(Error::new(name, format!("{} values, shape {shape:?}", into.len()), format!("{}", values.len())));
+        let len = into.view().len();
+        if len != values.len() {
+            return Err(Error::new(name, format!("{len} values, shape {shape:?}"), format!("{}", values.len())));
         }
-        into.copy_from_slice(values);
+        into.set(values);
         Ok(())
+    }
+
+    /// How tables are kept (those of compressed features are f32 in any case).
+    pub fn storage(&self) -> Storage {
+        let half = self.tables.iter().map(|table| table.values.storage()).find(|&storage| storage != Storage::F32);
+        half.unwrap_or_default()
     }
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.

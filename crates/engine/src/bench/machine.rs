@@ -3,6 +3,7 @@ use crate::error::Result;
 use crate::learner::pool;
 use dlrm_data::rng::Rng;
 use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::half::Numbers;
 use dlrm_kernels::peak::{self, Bf16};
 use dlrm_kernels::{Buffer, Isa};
 use serde::Serialize;
@@ -176,7 +177,7 @@ fn peaks(isa: Isa, threads: usize, table: &mut [f32], window: Duration) -> Resul
                 let (ids, part) = worker.next(width);
                 let mut pooled = [0.0; CALL / BAG * DIMS[1]];
                 let bags = BagsView { ids, offsets: &offsets };
-                embedding::forward(isa, &mut pooled[..CALL / BAG * dim], dim, part, dim, bags, Pool::Sum);
+                embedding::forward(isa, &mut pooled[..CALL / BAG * dim], dim, Numbers::F32(part), dim, bags, Pool::Sum);
                 black_box(pooled);
                 CALL as f64
             });

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::learner::Learner;
 use dlrm_data::Batch;
 use dlrm_data::rng::Rng;
-use dlrm_nn::{Isa, Precision, Shape, Timing};
+use dlrm_nn::{Isa, Precision, Shape, Storage, Timing};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,8 @@ pub struct Bench {
     pub threads: usize,
     /// What the products of steps multiply.
     pub precision: Precision,
+    /// How tables are kept.
+    pub table_precision: Storage,
     /// How batches are cut.
     pub shape: Shape,
     /// How long is measured.
@@ -74,6 +76,8 @@ pub struct Measured {
     pub threads: usize,
     /// What the products multiplied.
     pub precision: Precision,
+    /// How tables were kept.
+    pub table_precision: Storage,
     /// Rows trained per second.
     pub rows_per_second: Rate,
     /// Seconds of a step, median.
@@ -99,7 +103,12 @@ impl Measured {
     pub fn title(&self) -> String {
         let threads = if self.threads == 1 { "thread" } else { "threads" };
         let precision = if self.precision == Precision::Bf16 { ", bf16" } else { "" };
-        format!("{}, batch {}, {} {threads}{precision}", self.workload.name, self.batch, self.threads)
+        let tables = match self.table_precision {
+            Storage::F32 => "",
+            Storage::Bf16 => ", bf16 tables",
+            Storage::F16 => ", f16 tables",
+        };
+        format!("{}, batch {}, {} {threads}{precision}{tables}", self.workload.name, self.batch, self.threads)
     }
 }
 
@@ -109,7 +118,7 @@ impl Bench {
     /// # Errors
     /// If the shape cannot be built, threads cannot be started or the loss becomes infinite.
     pub fn run(&self, workload: &Workload, batch_sizes: &[usize], machine: &Machine) -> Result<Vec<Measured>> {
-        let mut learner = workload.learner(self.shape, (self.isa, self.precision), self.threads)?;
+        let mut learner = workload.learner(self.shape, self.isa, (self.precision, self.table_precision), self.threads)?;
         batch_sizes.iter().map(|&rows| self.measure(workload, &mut learner, rows, &machine.all)).collect()
     }
 
@@ -120,7 +129,7 @@ impl Bench {
         let layers = learner.network().layers(&batches[0]);
         let timed = self.timed(learner, &batches)?;
         let flops = layers.iter().map(breakdown::flops).sum::<f64>() * rows as f64;
-        let (row_bytes, distinct_rows) = (4 * workload.embedding_dim, distinct_rows(&batches));
+        let (row_bytes, distinct_rows) = (self.table_precision.bytes() * workload.embedding_dim, distinct_rows(&batches));
         let floor = Floor {
             arithmetic: flops / peaks.fma_flops,
             gather: distinct_rows * peaks.gather_seconds(row_bytes),
@@ -132,6 +141,7 @@ impl Bench {
             batch: rows,
             threads: self.threads,
             precision: self.precision,
+            table_precision: self.table_precision,
             rows_per_second: rate,
             step_seconds,
             flops: flops / step_seconds,
@@ -205,7 +215,7 @@ mod tests {
         let workload = Workload { bottom: vec![32], top: vec![32], ..Workload::kaggle() }.scaled(10_000);
         let shape = Shape { shard_rows: 16, lanes: 4 };
         let train = |timing: Timing| {
-            let mut learner = workload.learner(shape, (Isa::detect(), Precision::F32), 2).unwrap();
+            let mut learner = workload.learner(shape, Isa::detect(), (Precision::F32, Storage::F32), 2).unwrap();
             learner.time(timing);
             let mut rng = Rng::new(1, 0);
             for _ in 0..5 {
@@ -228,6 +238,7 @@ mod tests {
         let bench = Bench {
             isa: Isa::detect(),
             precision: Precision::Bf16,
+            table_precision: Storage::F16,
             threads: 2,
             shape: Shape { shard_rows: 16, lanes: 4 },
             windows: Windows { count: 2, length: Duration::from_millis(2) },

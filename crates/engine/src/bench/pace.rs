@@ -50,7 +50,7 @@ impl Pace {
     pub fn measure(config: &RunConfig, layout: &Layout, ids_per_row: &[f64], pacing: Pacing) -> Result<Self> {
         let layout = cut(config, layout)?;
         let train = &config.train;
-        let network = Network::new(&config.model, &layout, 0, pacing.isa)?.with_precision(train.precision);
+        let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, pacing.isa)?.with_precision(train.precision);
         let optimizer = train.optimizer_of(network.weights());
         let mut learner = Learner::new(network, optimizer, train.loss.unwrap_or_default(), train.shape(), pacing.threads)?;
         let mut rng = Rng::new(0, 0);

@@ -8,7 +8,7 @@ use dlrm_data::error::nearest;
 use dlrm_data::rng::Rng;
 use dlrm_data::schema;
 use dlrm_models::{DlrmConfig, Interaction, ModelConfig};
-use dlrm_nn::{Builder, DenseOptimizer, Isa, Loss, Optimizer, Precision, Shape, TableOptimizer};
+use dlrm_nn::{Builder, DenseOptimizer, Isa, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -153,16 +153,16 @@ impl Workload {
     ///
     /// # Errors
     /// If the shape cannot be built.
-    pub fn network(&self, isa: Isa) -> Result<Network> {
-        Network::new(&self.config(), &self.layout(), 0, isa)
+    pub fn network(&self, isa: Isa, storage: Storage) -> Result<Network> {
+        Network::with_tables(&self.config(), &self.layout(), storage, 0, isa)
     }
 
     /// The same, learning by plain gradient descent on `threads` workers.
     ///
     /// # Errors
     /// If the shape cannot be built or the threads cannot be started.
-    pub fn learner(&self, shape: Shape, (isa, precision): (Isa, Precision), threads: usize) -> Result<Learner> {
-        let network = self.network(isa)?.with_precision(precision);
+    pub fn learner(&self, shape: Shape, isa: Isa, (precision, storage): (Precision, Storage), threads: usize) -> Result<Learner> {
+        let network = self.network(isa, storage)?.with_precision(precision);
         let (dense, tables) = (DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 });
         let optimizer = Optimizer::new(network.weights(), dense, tables, None);
         Learner::new(network, optimizer, Loss::default(), shape, threads)
@@ -199,13 +199,13 @@ impl Workload {
     ///
     /// # Errors
     /// If the shape cannot be built.
-    pub fn memory_bytes(&self, rows: usize, shape: Shape) -> Result<u64> {
+    pub fn memory_bytes(&self, rows: usize, shape: Shape, storage: Storage) -> Result<u64> {
         let layout = self.layout();
         let mut builder = Builder::new(&layout);
         self.config().build(&mut builder)?;
-        let (dense, tables) = builder.count();
+        let (dense, tables) = (builder.count().0, builder.table_bytes(storage));
         // Weights, up to three packed forms of them, and the partial sums of their gradients.
-        let parameters = 4 * (dense * (4 + shape.lanes) + tables);
+        let parameters = 4 * dense * (4 + shape.lanes) + tables;
         let batches = self.batch_count(rows) * 4 * (self.ids(rows) + rows * (self.dense + self.tables.len()));
         // Sorted keys and places of the ids, twice, and the gradients of the vectors.
         let step = 32 * self.ids(rows) + 4 * rows * self.tables.len() * self.embedding_dim;

@@ -2,6 +2,7 @@
 use super::{View, panel_width};
 use crate::buffer::Buffer;
 use crate::copy::copy;
+use crate::half::F32;
 use crate::isa::Isa;
 
 /// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
@@ -82,7 +83,7 @@ const RUN: usize = 16;
 #[inline(always)]
 fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
     for (row, out) in out.chunks_exact_mut(width).enumerate() {
-        copy(&mut out[..columns], &b.data[row * b.row..][..columns]);
+        copy::<F32>(&mut out[..columns], &b.data[row * b.row..][..columns]);
         out[columns..].fill(0.0);
     }
 }

@@ -150,7 +150,7 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: us
     // Where the result goes is fetched while it is computed.
     for r in 0..R {
         for v in 0..W {
-            prefetch_line::<FIRST_LEVEL>(call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES));
+            prefetch_line::<FIRST_LEVEL>(call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES).cast());
         }
     }
     // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
@@ -168,7 +168,7 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: us
             }
             a = a.wrapping_add(call.a_column);
             b = b.add(width);
-            prefetch_line::<SECOND_LEVEL>(ahead.from);
+            prefetch_line::<SECOND_LEVEL>(ahead.from.cast());
             ahead.from = ahead.from.wrapping_add(ahead.step);
         }
         for (r, acc) in acc.into_iter().enumerate() {

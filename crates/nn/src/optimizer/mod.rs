@@ -16,6 +16,7 @@ use crate::row_index::RowIndex;
 use crate::update;
 use crate::weights::{Table, Weights};
 use dlrm_data::Batch;
+use dlrm_kernels::half::Numbers;
 use dlrm_kernels::{Buffer, Isa, elementwise};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -86,10 +87,10 @@ impl Optimizer {
     fn started(mut self, weights: &Weights) -> Self {
         let dense = |optimizer: DenseOptimizer, range: Range<usize>| {
             let mut state: Vec<Buffer> = optimizer.state().into_iter().map(|(_, value)| filled(range.len(), value)).collect();
-            optimizer.start(&mut state, &weights.dense[range]);
+            optimizer.start(&mut state, Numbers::F32(&weights.dense[range]));
             state
         };
-        let table = |optimizer: TableOptimizer, (rows, dim): (usize, usize), values: &[f32]| {
+        let table = |optimizer: TableOptimizer, (rows, dim): (usize, usize), values: Numbers<'_>| {
             let mut state: Vec<Buffer> = optimizer.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
             optimizer.start(&mut state, values);
             state
@@ -98,8 +99,11 @@ impl Optimizer {
         self.dense_state = dense(self.dense, 0..own.start);
         self.linear_state = self.linear.map_or_else(Vec::new, |linear| dense(linear.for_dense(), own));
         let of_table = |t: &Table| TableState {
-            values: table(self.of_table(t), (t.rows, t.dim), &t.values),
-            row_weights: t.row_weights.as_ref().map_or_else(Vec::new, |weights| table(self.of_table(t), (t.rows, 1), weights)),
+            values: table(self.of_table(t), (t.rows, t.dim), t.values.view()),
+            row_weights: t
+                .row_weights
+                .as_ref()
+                .map_or_else(Vec::new, |weights| table(self.of_table(t), (t.rows, 1), Numbers::F32(weights))),
         };
         self.table_state = weights.tables.iter().map(of_table).collect();
         self
@@ -206,7 +210,7 @@ impl Optimizer {
         times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.embedding_width());
         let (common, linear) = (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
-        let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, scale, isa };
+        let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, seed: weights.seed(), scale, isa };
         let (values, packing) = weights.packing();
         both(
             (&mut times, [Phase::TableUpdate, Phase::Pack]),

@@ -1,5 +1,6 @@
 //! The optimisers by name, with their settings.
 use crate::error::{Error, Result};
+use dlrm_kernels::half::Numbers;
 use dlrm_kernels::{Buffer, optimizer as kernel};
 use serde::{Deserialize, Serialize};
 
@@ -210,7 +211,7 @@ impl DenseOptimizer {
     }
 
     /// Fits fresh `state` to the weights that it starts from.
-    pub(super) fn start(&self, state: &mut [Buffer], weights: &[f32]) {
+    pub(super) fn start(&self, state: &mut [Buffer], weights: Numbers<'_>) {
         if let (Self::Ftrl { lr, beta, l1, l2 }, [z, ..]) = (*self, state) {
             kernel::ftrl_start(z, weights, 0.0, ftrl(lr, beta, l1, l2));
         }
@@ -273,7 +274,7 @@ impl TableOptimizer {
     }
 
     /// Fits fresh `state` to the weights that it starts from.
-    pub(super) fn start(&self, state: &mut [Buffer], weights: &[f32]) {
+    pub(super) fn start(&self, state: &mut [Buffer], weights: Numbers<'_>) {
         if matches!(self, Self::Ftrl { .. }) {
             self.for_dense().start(state, weights);
         }

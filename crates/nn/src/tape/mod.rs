@@ -179,10 +179,10 @@ impl<'a> Tape<'a> {
                 let y = &mut y[column..];
                 match slot.rows {
                     RowSource::Whole { table } => {
-                        embedding::forward(isa, y, width, &weights.tables[table].values, slot.dim, view, pool);
+                        embedding::forward(isa, y, width, weights.tables[table].values.view(), slot.dim, view, pool);
                     }
                     RowSource::Pair { quotient, remainder, collisions, combine } => {
-                        let (quotient, remainder) = (&weights.tables[quotient].values, &weights.tables[remainder].values);
+                        let [quotient, remainder] = [quotient, remainder].map(|table| weights.tables[table].values.view().f32());
                         let pair = Pair { quotient, remainder, collisions, combine };
                         quotient_remainder::forward(isa, y, width, pair, slot.dim, view, pool);
                     }
