@@ -147,8 +147,8 @@ fn main() {
 
     println!("one thread, median of 3        rows/s   µs/row");
     let print = |what: &str, seconds: f64| println!("{what:<25}  {:>9.0}  {:>7.2}", rows as f64 / seconds, seconds * 1e6 / rows as f64);
-    stages(&input, &sources, &fitted, &print);
-    print("the same from Parquet", encoding(&parquet, &fitted));
+    stages(&input, &Sources { threads: 1, ..sources }, &fitted, &print);
+    print("the same from Parquet", encoding(&Sources { threads: 1, ..parquet }, &fitted));
 
     println!("\ntraining, {THREADS} threads            rows/s   µs/row  of memory   CPU µs   of memory");
     let train = sources.encode(&fitted, |part| part == Part::Train).expect("encoded rows").parts.map(Arc::new);

@@ -45,10 +45,14 @@ pub trait RowStream: Send {
     fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize>;
 }
 
+/// Rows that are read at a time.
+const BURST: usize = 1 << 14;
+
 /// Rows of a stream, window by window: a window of consecutive rows is read, put in random order and emitted.
 /// Rows move within their window only, so a file sorted by label or time needs a window of a good share of it.
 ///
-/// While one window is emitted the next is read, row for row, so that no batch waits for a whole window.
+/// While one window is emitted the next is read, some batches' worth of rows at a time: no batch waits for a whole window, and
+/// most steps have the cores for themselves, for a step whose threads are held up unevenly waits for the last of them.
 pub struct StreamBatches {
     rows: Box<dyn RowStream>,
     ended: bool,
@@ -57,6 +61,8 @@ pub struct StreamBatches {
     order: Vec<u32>,
     at: usize,
     next: Batch,
+    /// Rows emitted that have not been made up for.
+    due: usize,
     size: usize,
     batch_size: usize,
     rng: Rng,
@@ -73,6 +79,7 @@ impl StreamBatches {
             order: Vec::new(),
             at: 0,
             next: Batch::new(layout),
+            due: 0,
             size: window.max(1),
             batch_size,
             rng,
@@ -92,6 +99,7 @@ impl StreamBatches {
     /// Goes on to the next window; `false` at the end of the stream.
     fn turn(&mut self) -> Result<bool> {
         self.read(self.size)?;
+        self.due = 0;
         std::mem::swap(&mut self.window, &mut self.next);
         self.next.clear();
         self.arities = self.window.arities();
@@ -112,8 +120,12 @@ impl BatchSource for StreamBatches {
             }
             let end = self.order.len().min(self.at + self.batch_size - out.len());
             out.push_rows_of(&self.window, &self.order[self.at..end], &self.arities);
-            self.read(end - self.at)?;
+            self.due += end - self.at;
             self.at = end;
+            if self.due >= BURST {
+                let due = std::mem::take(&mut self.due);
+                self.read(due)?;
+            }
         }
         Ok(!out.is_empty())
     }

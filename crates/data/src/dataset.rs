@@ -1,18 +1,18 @@
 //! A data set in memory: surveyed, fitted on the training rows, encoded and split.
 use crate::batch::Batch;
-use crate::batches::RowStream;
+use crate::encoded::{EncodedRows, Opened};
 use crate::encoder::{Encoder, ValueCounts};
 use crate::error::{BadRow, Error, Result, quoted};
 use crate::fit::EncoderFit;
-use crate::parse::{Labels, TextPlace};
+use crate::parse::Labels;
 use crate::pass::{Block, PassInput, Place, pass};
 use crate::prepared::Sample;
-use crate::rows::{GoodRow, GoodRows, OpenRows, Picked};
+use crate::rows::{GoodRow, GoodRows, OpenRows};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Split, Survey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Where the rows of each part come from.
@@ -114,8 +114,16 @@ impl Seen {
     }
 }
 
-/// Rows that are encoded together.
-const ROWS_AT_ONCE: usize = 256;
+/// The part of a row. What the split would give to a part that has explicit rows trains instead.
+fn part_of(assigner: &Assigner, explicit: [bool; 2], row: u64, time: f64, fold: &str) -> Part {
+    let part = assigner.part(row, time, fold);
+    let given = match part {
+        Part::Validation => explicit[0],
+        Part::Test => explicit[1],
+        Part::Train => false,
+    };
+    if given && !matches!(assigner, Assigner::All(_)) { Part::Train } else { part }
+}
 
 impl Fitted {
     /// Bytes that the encoded rows will take in memory.
@@ -136,15 +144,13 @@ impl Sources<'_> {
         all
     }
 
-    /// Rows that the split would give to a part that has explicit rows train instead.
+    /// Whether validation and test rows are given by themselves.
+    fn explicit(&self) -> [bool; 2] {
+        [self.validation.is_some(), self.test.is_some()]
+    }
+
     fn part(&self, assigner: &Assigner, row: u64, time: f64, fold: &str) -> Part {
-        let part = assigner.part(row, time, fold);
-        let explicit = match part {
-            Part::Validation => self.validation.is_some(),
-            Part::Test => self.test.is_some(),
-            Part::Train => false,
-        };
-        if explicit && !matches!(assigner, Assigner::All(_)) { Part::Train } else { part }
+        part_of(assigner, self.explicit(), row, time, fold)
     }
 
     /// Only a split by time reads times; explicit files need none.
@@ -256,8 +262,9 @@ impl Sources<'_> {
 
     /// A text that is in no row was meant to be another one.
     fn check_folds(&self, column: &str, validation: &[String], test: &[String], found: &BTreeSet<String>) -> Result<()> {
-        let explicit = [self.validation.is_some(), self.test.is_some()];
-        for (key, texts) in [("validation", validation), ("test", test)].into_iter().zip(explicit).filter_map(|(t, e)| (!e).then_some(t)) {
+        for (key, texts) in
+            [("validation", validation), ("test", test)].into_iter().zip(self.explicit()).filter_map(|(t, e)| (!e).then_some(t))
+        {
             if let Some(none) = texts.iter().find(|text| !found.contains(*text)) {
                 let what = format!("data.split.{key}");
                 let error = Error::input(what, format!("a text of column \"{column}\""), format!("{}, which no row holds", quoted(none)));
@@ -374,75 +381,17 @@ impl Sources<'_> {
     /// # Errors
     /// As opening the input.
     pub fn stream(&self, fitted: &Fitted) -> Result<EncodedRows> {
-        let (input, assigner) = (self.main, fitted.assigner.clone());
-        let fold = self.fold();
-        let rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
-        let explicit = [self.validation.is_some(), self.test.is_some()];
-        let counts = fitted.encoder.counts();
-        Ok(EncodedRows {
-            fields: rows.fields(),
-            rows,
-            assigner,
-            explicit,
-            encoder: fitted.encoder.clone(),
-            counts,
-            number: 0,
-            read: Vec::new(),
-        })
-    }
-}
-
-/// The training rows of an input, encoded as they are read.
-pub struct EncodedRows {
-    rows: GoodRows,
-    fields: Vec<TextPlace>,
-    assigner: Assigner,
-    explicit: [bool; 2],
-    encoder: Arc<Encoder>,
-    counts: Vec<ValueCounts>,
-    number: u64,
-    /// Memory of rows that are encoded together.
-    read: Vec<GoodRow>,
-}
-
-impl EncodedRows {
-    /// Reads up to `most` further training rows; how many.
-    fn read(&mut self, most: usize) -> Result<usize> {
-        let mut count = 0;
-        while count < most && self.rows.advance()? {
-            let part = self.assigner.part(self.number, self.rows.parsed().time, self.rows.fold());
-            self.number += 1;
-            let trains = match part {
-                Part::Train => true,
-                Part::Validation => self.explicit[0],
-                Part::Test => self.explicit[1],
-            };
-            if trains {
-                if self.read.len() == count {
-                    self.read.push(GoodRow::default());
-                }
-                self.rows.swap(&mut self.read[count]);
-                count += 1;
-            }
-        }
-        Ok(count)
-    }
-}
-
-impl RowStream for EncodedRows {
-    fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
-        let mut rows = 0;
-        while rows < most {
-            let count = self.read(ROWS_AT_ONCE.min(most - rows))?;
-            if count == 0 {
-                break;
-            }
-            let picks: Vec<u32> = (0..count as u32).collect();
-            let read = Picked { rows: &self.read[..count], picks: &picks, fields: &self.fields };
-            self.encoder.encode(read, batch, &mut self.counts);
-            rows += count;
-        }
-        Ok(rows)
+        let assigner = fitted.assigner.clone();
+        let source = self.main.open_rows()?;
+        let opened = Opened {
+            source: Mutex::new(Some(source)),
+            name: self.main.name(),
+            labels: self.labels(&assigner),
+            fold: self.fold().map(str::to_owned),
+        };
+        let explicit = self.explicit();
+        let part = move |row, time, fold: &str| part_of(&assigner, explicit, row, time, fold);
+        Ok(EncodedRows::new(opened, fitted.encoder.clone(), Box::new(part), self.max_bad_rows, self.threads))
     }
 }
 

@@ -22,6 +22,7 @@ pub mod batches;
 pub mod dataset;
 pub mod dense;
 pub mod doctor;
+pub mod encoded;
 pub mod encoder;
 pub mod error;
 pub mod fit;

@@ -1,6 +1,7 @@
 //! Where the rows of a run come from: raw files that are fitted and encoded, or a prepared data set.
 use crate::batches::RowStream;
-use crate::dataset::{Dataset, EncodedRows, Fitted, Sources};
+use crate::dataset::{Dataset, Fitted, Sources};
+use crate::encoded::EncodedRows;
 use crate::error::{Error, Result};
 use crate::prepared::{Prepared, PreparedRows, Sample};
 use crate::schema::Schema;
