@@ -3,7 +3,7 @@
 //! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
 use crate::bind::fma;
 use crate::copy::copy;
-use crate::half::{Bf16, Encoding, F16, F32, Numbers};
+use crate::half::{Bf16, Encoding, F16, F32, Numbers, RUN};
 use crate::prefetch::prefetch;
 
 /// How a bag becomes one vector.
@@ -103,7 +103,7 @@ fn forward_of<const FMA: bool, E: Encoding>(
             if let Some(&ahead) = bags.ids.get(start + AHEAD) {
                 prefetch(row(ahead));
             }
-            copy::<E>(y, row(bags.ids[start]));
+            copy::<FMA, E>(y, row(bags.ids[start]));
             continue;
         }
         y.fill(0.0);
@@ -117,14 +117,28 @@ fn forward_of<const FMA: bool, E: Encoding>(
                 Pool::Weighted(weights) => weights[e],
                 Pool::Learned(rows) => rows[id as usize],
             };
-            for (y, &x) in y.iter_mut().zip(row(id)) {
-                *y = fma::<FMA>(scale, E::widen(x), *y);
-            }
+            add_row::<FMA, E>(y, scale, row(id));
         }
         if pool == Pool::Mean && end > start {
             let scale = 1.0 / (end - start) as f32;
             y.iter_mut().for_each(|y| *y *= scale);
         }
+    }
+}
+
+/// y += scale · row
+#[inline(always)]
+fn add_row<const FMA: bool, E: Encoding>(y: &mut [f32], scale: f32, row: &[E::Bits]) {
+    let (y, y_rest) = y.as_chunks_mut::<RUN>();
+    let (row, row_rest) = row.as_chunks::<RUN>();
+    for (y, x) in y.iter_mut().zip(row) {
+        let x = E::widen_run::<FMA>(x);
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = fma::<FMA>(scale, x, *y);
+        }
+    }
+    for (y, &x) in y_rest.iter_mut().zip(row_rest) {
+        *y = fma::<FMA>(scale, E::widen(x), *y);
     }
 }
 

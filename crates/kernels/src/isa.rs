@@ -5,7 +5,7 @@
 pub enum Level {
     /// What every x86-64 (or other) CPU has.
     Scalar,
-    /// AVX2 and FMA.
+    /// AVX2, FMA and F16C, which every CPU with AVX2 has.
     Avx2,
     /// AVX-512 F, VL, DQ and BW.
     Avx512,
@@ -68,7 +68,7 @@ impl Isa {
 #[cfg(target_arch = "x86_64")]
 fn has(level: Level) -> bool {
     use std::arch::is_x86_feature_detected as cpu;
-    let avx2 = cpu!("avx2") && cpu!("fma");
+    let avx2 = cpu!("avx2") && cpu!("fma") && cpu!("f16c");
     match level {
         Level::Scalar => true,
         Level::Avx2 => avx2,

@@ -83,7 +83,7 @@ const RUN: usize = 16;
 #[inline(always)]
 fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
     for (row, out) in out.chunks_exact_mut(width).enumerate() {
-        copy::<F32>(&mut out[..columns], &b.data[row * b.row..][..columns]);
+        copy::<FMA, F32>(&mut out[..columns], &b.data[row * b.row..][..columns]);
         out[columns..].fill(0.0);
     }
 }
