@@ -50,15 +50,6 @@ impl Values {
         }
     }
 
-    /// How they are kept.
-    pub fn storage(&self) -> Storage {
-        match self {
-            Values::F32(_) => Storage::F32,
-            Values::Bf16(_) => Storage::Bf16,
-            Values::F16(_) => Storage::F16,
-        }
-    }
-
     /// For reading.
     pub fn view(&self) -> Numbers<'_> {
         match self {

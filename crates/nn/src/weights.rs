@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Packing, Precision};
 use crate::slot::SlotSpec;
-use crate::storage::{Storage, Values};
+use crate::storage::Values;
 use dlrm_kernels::half::{Numbers, NumbersMut};
 use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
@@ -227,12 +227,6 @@ impl Weights {
         }
         into.set(values);
         Ok(())
-    }
-
-    /// How tables are kept (those of compressed features are f32 in any case).
-    pub fn storage(&self) -> Storage {
-        let half = self.tables.iter().map(|table| table.values.storage()).find(|&storage| storage != Storage::F32);
-        half.unwrap_or_default()
     }
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.
