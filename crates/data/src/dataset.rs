@@ -89,8 +89,8 @@ pub(crate) struct Fitting {
 pub(crate) trait FitWatch: Send {
     /// So many rows have gone by, all passes together.
     fn rows(&mut self, rows: u64) -> Result<()>;
-    /// A place to go on from. What has been seen and where the pass stands belong together.
-    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place) -> Result<()>;
+    /// A place to go on from, the last one where `ends` says so. What has been seen and where the pass stands belong together.
+    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place, ends: bool) -> Result<()>;
 }
 
 /// Fitting that nobody watches.
@@ -101,7 +101,7 @@ impl FitWatch for Unwatched {
         Ok(())
     }
 
-    fn place(&mut self, _: &mut EncoderFit, _: &Fitting, _: &Place) -> Result<()> {
+    fn place(&mut self, _: &mut EncoderFit, _: &Fitting, _: &Place, _: bool) -> Result<()> {
         Ok(())
     }
 }
@@ -220,7 +220,7 @@ impl Sources<'_> {
                 let assigner = Assigner::new(self.split, survey);
                 let seen = Seen { rows: [0; 3], values: 0, assigner, skipped: 0, bad_rows: Vec::new() };
                 let begun = (Fitting { seen, folds: BTreeSet::new(), read }, Place::start(self.max_bad_rows));
-                watch.place(fit, &begun.0, &begun.1)?;
+                watch.place(fit, &begun.0, &begun.1, false)?;
                 begun
             }
         };
@@ -246,8 +246,9 @@ impl Sources<'_> {
                 fit.observe_all(block.picked(&picks))?;
             }
             *read += block.rows().len() as u64;
-            watch.rows(*read)?;
-            watch.place(fit, &fitting, place)
+            let go_on = watch.rows(*read);
+            watch.place(fit, &fitting, place, go_on.is_err())?;
+            go_on
         })?;
         let Fitting { seen, folds, .. } = fitting;
         if seen.rows[0] == 0 {

@@ -95,8 +95,8 @@ impl FitWatch for Saver<'_> {
         going_on(self.observer.rows(rows))
     }
 
-    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place) -> Result<()> {
-        if self.saved.is_some_and(|saved| fitting.read < saved + self.every) {
+    fn place(&mut self, fit: &mut EncoderFit, fitting: &Fitting, place: &Place, ends: bool) -> Result<()> {
+        if !ends && self.saved.is_some_and(|saved| fitting.read < saved + self.every) {
             return Ok(());
         }
         self.saved = Some(fitting.read);
@@ -267,15 +267,16 @@ impl Preparation<'_> {
         self.sources.pass(self.schema, &fit.seen.assigner, from, &|block| encoder.encode_block(block), &mut |block, encoded, place| {
             shards.push(block, &encoded)?;
             rows += block.rows().len() as u64;
-            going_on(observer.rows(rows))?;
-            if rows < saved + self.limits.save_rows {
+            let go_on = going_on(observer.rows(rows));
+            if go_on.is_ok() && rows < saved + self.limits.save_rows {
                 return Ok(());
             }
             saved = rows;
             let shards = shards.save(work, rows)?;
             let names: Vec<String> = shards.names().map(str::to_owned).collect();
             put(&point, &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards }).expect("plain data"))?;
-            forget_begun(work, &names)
+            forget_begun(work, &names)?;
+            go_on
         })?;
         let done = shards.finish()?;
         put(&point, &serde_json::to_vec(&RoundPoint::Done(done.clone())).expect("plain data"))?;
