@@ -7,13 +7,20 @@ use super::input::check_names;
 use super::parquet_text::{Kind, Show};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::row::{RawRow, RowSource};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, StringViewArray};
+use arrow_schema::{DataType, FieldRef, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type as types;
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +29,9 @@ const BATCH: usize = 1024;
 
 /// Reader of one Parquet file.
 pub(super) struct Parquet {
-    reader: SerializedFileReader<File>,
+    reader: SerializedFileReader<Shared>,
+    /// The file again, for columns of text, if all of its columns have a type in Arrow.
+    texts: Option<(Shared, ArrowReaderMetadata)>,
     file: Arc<str>,
     columns: Vec<String>,
     /// Leaf column of the file and its kind, for each of `columns`.
@@ -38,8 +47,8 @@ impl Parquet {
     /// Opens `path`, to read all columns or those that `columns` names.
     pub fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
         let file: Arc<str> = path.display().to_string().into();
-        let opened = File::open(path).map_err(Error::io("open", path))?;
-        let reader = guarded(|| SerializedFileReader::new(opened)).map_err(|error| damaged(&file, &error.to_string()))?;
+        let opened = Shared(Arc::new(File::open(path).map_err(Error::io("open", path))?));
+        let reader = guarded(|| SerializedFileReader::new(opened.clone())).map_err(|error| damaged(&file, &error.to_string()))?;
         check_offsets(&reader, &file)?;
         let schema = reader.metadata().file_metadata().schema_descr();
         let roots = schema.root_schema().get_fields();
@@ -61,7 +70,10 @@ impl Parquet {
                 error.with_hint("flatten it when the file is written, or leave it out by naming the other columns in `columns`")
             })?);
         }
-        Ok(Parquet { reader, file, columns, leaves, chunks: Vec::new(), next_group: 0, ready: 0, rows: 0 })
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let texts = guarded(|| views(Arc::new(reader.metadata().clone()), options)).ok();
+        let texts = texts.map(|texts| (opened, texts));
+        Ok(Parquet { reader, texts, file, columns, leaves, chunks: Vec::new(), next_group: 0, ready: 0, rows: 0 })
     }
 
     /// Decodes the next batch of rows; `false` at the end.
@@ -93,7 +105,12 @@ impl Parquet {
         for &(leaf, kind) in &self.leaves {
             let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
             let reader = guarded(|| group.get_column_reader(leaf)).map_err(damaged)?;
-            self.chunks.push(chunk(column, kind, reader));
+            let texts =
+                self.texts.as_ref().and_then(|(file, texts)| guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten());
+            self.chunks.push(match texts {
+                Some(fast) => Box::new(Texts::new(fast, Typed::new(column, kind, reader))),
+                None => chunk(column, kind, reader),
+            });
         }
         self.next_group += 1;
         Ok(())
@@ -134,8 +151,57 @@ impl RowSource for Parquet {
     }
 }
 
+/// A file that the readers of several columns read.
+#[derive(Clone)]
+struct Shared(Arc<File>);
+
+impl Length for Shared {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for Shared {
+    type T = BufReader<File>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        self.0.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<bytes::Bytes, ParquetError> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+/// The types of columns in Arrow, texts as views.
+fn views(metadata: Arc<ParquetMetaData>, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata, ParquetError> {
+    let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options.clone())?;
+    let view = |field: &FieldRef| match field.data_type() {
+        DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+        _ => Arc::clone(field),
+    };
+    let schema = Schema::new(plain.schema().fields().iter().map(view).collect::<Vec<_>>());
+    ArrowReaderMetadata::try_new(metadata, options.with_schema(Arc::new(schema)))
+}
+
+/// Reader of leaf column `leaf` in row group `group` alone, if it holds texts.
+fn text_reader(
+    file: &Shared,
+    texts: &ArrowReaderMetadata,
+    group: usize,
+    leaf: usize,
+) -> Result<Option<ParquetRecordBatchReader>, ParquetError> {
+    let root = texts.parquet_schema().get_column_root_idx(leaf);
+    if texts.schema().field(root).data_type() != &DataType::Utf8View {
+        return Ok(None);
+    }
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), texts.clone());
+    let column = ProjectionMask::leaves(texts.parquet_schema(), [leaf]);
+    reader.with_projection(column).with_row_groups(vec![group]).with_batch_size(BATCH).build().map(Some)
+}
+
 /// The decoder takes for granted that no offset or size is negative.
-fn check_offsets(reader: &SerializedFileReader<File>, file: &str) -> Result<()> {
+fn check_offsets(reader: &SerializedFileReader<Shared>, file: &str) -> Result<()> {
     let chunks = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
     for chunk in chunks {
         let numbers = [chunk.data_page_offset(), chunk.dictionary_page_offset().unwrap_or(0), chunk.compressed_size(), chunk.num_values()];
@@ -267,5 +333,53 @@ where
                 return result;
             }
         }
+    }
+}
+
+/// A chunk of texts, single values. Most time of reading goes into columns of them, so they are decoded a batch at once; what
+/// cannot be is left to the reader of single values, which finds the one that is wrong.
+struct Texts {
+    fast: Option<ParquetRecordBatchReader>,
+    slow: Typed<types::ByteArrayType>,
+    texts: StringViewArray,
+    next: usize,
+    /// Rows decoded by `fast`.
+    rows: usize,
+}
+
+impl Texts {
+    fn new(fast: ParquetRecordBatchReader, slow: Typed<types::ByteArrayType>) -> Self {
+        Texts { fast: Some(fast), slow, texts: StringViewArray::new_null(0), next: 0, rows: 0 }
+    }
+}
+
+impl Chunk for Texts {
+    fn decode(&mut self) -> Result<usize, ParquetError> {
+        if let Some(fast) = &mut self.fast {
+            let decoded = guarded(|| Ok(fast.next().transpose()?));
+            let texts = decoded.map(|batch| match batch {
+                Some(batch) => batch.column(0).as_string_view_opt().cloned(),
+                None => Some(StringViewArray::new_null(0)),
+            });
+            if let Ok(Some(texts)) = texts {
+                (self.texts, self.next) = (texts, 0);
+                self.rows += self.texts.len();
+                return Ok(self.texts.len());
+            }
+            self.fast = None;
+            self.slow.reader.skip_records(self.rows)?;
+        }
+        self.slow.decode()
+    }
+
+    fn show(&mut self, out: &mut String) -> Result<(), &'static str> {
+        if self.fast.is_none() {
+            return self.slow.show(out);
+        }
+        if self.texts.is_valid(self.next) {
+            out.push_str(self.texts.value(self.next));
+        }
+        self.next += 1;
+        Ok(())
     }
 }

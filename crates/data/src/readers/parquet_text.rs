@@ -72,6 +72,12 @@ pub(super) trait Show {
     fn show(&self, kind: Kind, out: &mut String) -> Result<(), Unfit>;
 }
 
+/// Appends an integer: most columns of numbers hold them.
+fn append_integer(value: impl itoa::Integer, out: &mut String) -> Result<(), Unfit> {
+    out.push_str(itoa::Buffer::new().format(value));
+    Ok(())
+}
+
 /// Writing to a string cannot fail.
 macro_rules! append {
     ($out:expr, $($arguments:tt)*) => {{
@@ -90,10 +96,10 @@ impl Show for bool {
 impl Show for i32 {
     fn show(&self, kind: Kind, out: &mut String) -> Result<(), Unfit> {
         match kind {
-            Kind::Unsigned => append!(out, "{}", self.cast_unsigned()),
+            Kind::Unsigned => append_integer(self.cast_unsigned(), out),
             Kind::Decimal(scale) => append_decimal(i128::from(*self), scale, out),
             Kind::Date => append_date(i64::from(*self), out),
-            _ => append!(out, "{self}"),
+            _ => append_integer(*self, out),
         }
     }
 }
@@ -101,10 +107,10 @@ impl Show for i32 {
 impl Show for i64 {
     fn show(&self, kind: Kind, out: &mut String) -> Result<(), Unfit> {
         match kind {
-            Kind::Unsigned => append!(out, "{}", self.cast_unsigned()),
+            Kind::Unsigned => append_integer(self.cast_unsigned(), out),
             Kind::Decimal(scale) => append_decimal(i128::from(*self), scale, out),
             Kind::Moment(per_second) => append_moment(i128::from(*self), per_second, out),
-            _ => append!(out, "{self}"),
+            _ => append_integer(*self, out),
         }
     }
 }

@@ -78,6 +78,39 @@ fn every_type_is_exact() {
 }
 
 #[test]
+fn a_text_that_is_none_is_one_bad_row_among_many() {
+    const ROWS: usize = 5_000;
+    let text = |row: usize| (!row.is_multiple_of(7)).then(|| "ä".repeat(row % 23) + &(row / 3 % 100).to_string());
+    for (kind, with_dictionary, bad) in
+        [("(UTF8)", true, None), ("(UTF8)", true, Some(3_000)), ("(UTF8)", false, Some(4_999)), ("", true, Some(10))]
+    {
+        let files = Files::new(&[]);
+        let schema = parse_message_type(&format!("message rows {{ optional binary name {kind}; required int64 id; }}")).expect("a schema");
+        let properties = WriterProperties::builder().set_dictionary_enabled(with_dictionary).build();
+        let file = std::fs::File::create(files.path("a.parquet")).expect("a file");
+        let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).expect("a writer");
+        let bytes =
+            |row| if bad == Some(row) { Some(vec![b'a', 0xff].into()) } else { text(row).map(|text| ByteArray::from(text.as_str())) };
+        let definitions: Vec<i16> = (0..ROWS).map(|row| i16::from(bytes(row).is_some())).collect();
+        let mut group = writer.next_row_group().expect("a group");
+        column::<ByteArrayType>(&mut group, &(0..ROWS).filter_map(bytes).collect::<Vec<_>>(), Some(&definitions), None);
+        column::<Int64Type>(&mut group, &(0..ROWS as i64).collect::<Vec<_>>(), None, None);
+        group.close().expect("closed");
+        writer.close().expect("closed");
+
+        let found = read(&files.input(&["a.parquet"])).expect("opened");
+        let expected = (0..ROWS).filter(|&row| bad != Some(row)).map(|row| [text(row).unwrap_or_default(), row.to_string()]);
+        assert!(found.rows == expected.collect::<Vec<_>>(), "{kind} {with_dictionary} {bad:?}");
+        let message = bad.map(|row| format!("a.parquet:{}:1 (column \"name\"): expected UTF-8 text, found other bytes", row + 1));
+        assert!(
+            found.bad.len() == message.iter().len() && found.bad.iter().zip(&message).all(|(bad, message)| bad.starts_with(message)),
+            "{:?}",
+            found.bad
+        );
+    }
+}
+
+#[test]
 fn separators_within_lists_are_bad_rows() {
     let files = Files::new(&[]);
     write(&files, "a.parquet", "Come|dy");
