@@ -5,6 +5,7 @@ use crate::bind::fma;
 use crate::copy::copy;
 use crate::half::{Bf16, Encoding, F16, F32, Numbers, RUN};
 use crate::prefetch::prefetch;
+use std::ops::Range;
 
 /// How a bag becomes one vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -106,24 +107,63 @@ fn forward_of<const FMA: bool, E: Encoding>(
             copy::<FMA, E>(y, row(bags.ids[start]));
             continue;
         }
-        y.fill(0.0);
-        for e in start..end {
-            if let Some(&ahead) = bags.ids.get(e + AHEAD) {
-                prefetch(row(ahead));
+        // Widths that fit the registers stay there for a whole bag.
+        match dim {
+            16 => sum_rows::<FMA, E, 1>(y, table, bags.ids, start..end, pool),
+            32 => sum_rows::<FMA, E, 2>(y, table, bags.ids, start..end, pool),
+            64 => sum_rows::<FMA, E, 4>(y, table, bags.ids, start..end, pool),
+            _ => {
+                y.fill(0.0);
+                for e in start..end {
+                    let (scale, row) = scaled_row::<E>(table, dim, bags.ids, e, pool);
+                    add_row::<FMA, E>(y, scale, row);
+                }
             }
-            let id = bags.ids[e];
-            let scale = match pool {
-                Pool::Sum | Pool::Mean => 1.0,
-                Pool::Weighted(weights) => weights[e],
-                Pool::Learned(rows) => rows[id as usize],
-            };
-            add_row::<FMA, E>(y, scale, row(id));
         }
         if pool == Pool::Mean && end > start {
             let scale = 1.0 / (end - start) as f32;
             y.iter_mut().for_each(|y| *y *= scale);
         }
     }
+}
+
+/// The row of id `e` and its factor; a later row is fetched meanwhile.
+#[inline(always)]
+fn scaled_row<'a, E: Encoding>(table: &'a [E::Bits], dim: usize, ids: &[u32], e: usize, pool: Pool<'_>) -> (f32, &'a [E::Bits]) {
+    let row = |id: u32| &table[id as usize * dim..][..dim];
+    // Rows of one cache line are used up faster.
+    if let Some(&ahead) = ids.get(e + if size_of::<E::Bits>() * dim <= 64 { 2 * AHEAD } else { AHEAD }) {
+        prefetch(row(ahead));
+    }
+    let id = ids[e];
+    let scale = match pool {
+        Pool::Sum | Pool::Mean => 1.0,
+        Pool::Weighted(weights) => weights[e],
+        Pool::Learned(rows) => rows[id as usize],
+    };
+    (scale, row(id))
+}
+
+/// y = Σ scale · row of the rows of a bag, N runs wide.
+#[inline(always)]
+fn sum_rows<const FMA: bool, E: Encoding, const N: usize>(
+    y: &mut [f32],
+    table: &[E::Bits],
+    ids: &[u32],
+    bag: Range<usize>,
+    pool: Pool<'_>,
+) {
+    let mut sum = [[0.0; RUN]; N];
+    for e in bag {
+        let (scale, row) = scaled_row::<E>(table, N * RUN, ids, e, pool);
+        for (sum, row) in sum.iter_mut().zip(row.as_chunks().0) {
+            let x = E::widen_run::<FMA>(row);
+            for (sum, x) in sum.iter_mut().zip(x) {
+                *sum = fma::<FMA>(scale, x, *sum);
+            }
+        }
+    }
+    y.copy_from_slice(sum.as_flattened());
 }
 
 /// y += scale · row

@@ -1,8 +1,8 @@
 //! The weight matrices of layers, packed for the products of training and scoring.
 use crate::tape::Mode;
 use crate::weights::Param;
-use dlrm_kernels::Isa;
 use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_bf16};
+use dlrm_kernels::{Buffer, Isa};
 use serde::{Deserialize, Serialize};
 
 /// What the matrix products of training steps multiply. Sums, weights and all else are f32 either way, and scores are
@@ -59,6 +59,7 @@ pub(crate) struct Target<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Operands {
     packed: Packed,
+    apart: Buffer,
     packed_bf16: PackedBf16,
     rows_bf16: RowsBf16,
 }
@@ -71,19 +72,39 @@ impl Operands {
 
     /// dyᵀ x, the gradient of a matrix, where dy is [S, N] and x [S, K].
     pub(crate) fn outer(&mut self, isa: Isa, precision: Precision, to: Target<'_>, dy: View<'_>, (x, rows): (View<'_>, usize)) {
-        let (dy, k) = (dy.transposed(), to.columns);
+        let k = to.columns;
         match precision {
             Precision::F32 => {
                 self.packed.pack(isa, x, rows, k);
-                matmul(isa, to.c, k, to.rows, dy, &self.packed, to.epilogue);
+                let dy = moved_apart(&mut self.apart, dy, rows, to.rows);
+                matmul(isa, to.c, k, to.rows, dy.transposed(), &self.packed, to.epilogue);
             }
             Precision::Bf16 => {
                 self.packed_bf16.pack(isa, x, rows, k);
-                self.rows_bf16.pack(isa, dy, to.rows, rows);
+                self.rows_bf16.pack(isa, dy.transposed(), to.rows, rows);
                 matmul_bf16(isa, to.c, k, &self.rows_bf16, &self.packed_bf16, to.epilogue);
             }
         }
     }
+}
+
+/// Distances of rows, in floats, at which a column of 128 of them does not fit the first-level cache: its lines fall into a few sets.
+const CROWDED: usize = 128;
+
+/// `x` [rows, columns], copied to where its columns can be read one after the other if they cannot where it is.
+fn moved_apart<'a>(memory: &'a mut Buffer, x: View<'a>, rows: usize, columns: usize) -> View<'a> {
+    if x.column != 1 || x.row < CROWDED || !x.row.is_multiple_of(CROWDED) {
+        return x;
+    }
+    // A cache line more than what is crowded.
+    let row = columns.next_multiple_of(CROWDED) + 16;
+    if memory.len() < rows * row {
+        *memory = Buffer::hot(rows * row);
+    }
+    for (to, from) in memory.chunks_exact_mut(row).zip(x.data.chunks(x.row)).take(rows) {
+        to[..columns].copy_from_slice(&from[..columns]);
+    }
+    View { data: memory, row, column: 1 }
 }
 
 impl Layer {

@@ -77,9 +77,9 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(call: &Call<'_>) -
                 }
             }
             for (r, acc) in acc.into_iter().enumerate() {
-                for (v, acc) in acc.into_iter().flatten().enumerate() {
-                    let column = p * width + v * V::LANES;
-                    finish(acc, call.c.add(r * call.stride + column), column, call.epilogue);
+                for (q, acc) in acc.into_iter().enumerate() {
+                    let column = (p + q) * width;
+                    finish([acc], call.c.add(r * call.stride + column), call.stride, column, call.epilogue);
                 }
             }
         }
@@ -171,30 +171,49 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: us
             prefetch_line::<SECOND_LEVEL>(ahead.from.cast());
             ahead.from = ahead.from.wrapping_add(ahead.step);
         }
-        for (r, acc) in acc.into_iter().enumerate() {
-            let c = call.c.add((i + r) * call.stride + p * width);
-            if columns == W * V::LANES {
-                for (v, acc) in acc.into_iter().enumerate() {
-                    finish(acc, c.add(v * V::LANES), p * width + v * V::LANES, call.epilogue);
-                }
-            } else {
-                finish_part(acc, c, columns, p * width, call.epilogue);
+        let c = call.c.add(i * call.stride + p * width);
+        if columns < W * V::LANES {
+            for (r, acc) in acc.into_iter().enumerate() {
+                finish_part(acc, c.add(r * call.stride), columns, p * width, call.epilogue);
             }
+            return;
+        }
+        // One way out for each epilogue: a decision for each vector would take the sums out of their registers.
+        let (stride, column) = (call.stride, p * width);
+        match call.epilogue {
+            Epilogue::Set => finish(acc, c, stride, column, Epilogue::Set),
+            Epilogue::Add => finish(acc, c, stride, column, Epilogue::Add),
+            Epilogue::Bias(bias) => finish(acc, c, stride, column, Epilogue::Bias(bias)),
+            Epilogue::BiasRelu(bias) => finish(acc, c, stride, column, Epilogue::BiasRelu(bias)),
         }
     }
 }
 
+/// Writes R rows of W vectors, `stride` apart, from column `column` on.
+///
 /// # Safety
-/// `c` and the bias hold a whole vector there.
+/// C holds these rows, the bias these columns.
 #[inline(always)]
-unsafe fn finish<V: Vector>(product: V, c: *mut f32, column: usize, epilogue: Epilogue<'_>) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match epilogue {
-            Epilogue::Set => product.store(c),
-            Epilogue::Add => V::load(c).add(product).store(c),
-            Epilogue::Bias(bias) => product.add(V::load(bias.as_ptr().add(column))).store(c),
-            Epilogue::BiasRelu(bias) => V::splat(0.0).max(product.add(V::load(bias.as_ptr().add(column)))).store(c),
+unsafe fn finish<V: Vector, const W: usize, const R: usize>(
+    acc: [[V; W]; R],
+    c: *mut f32,
+    stride: usize,
+    column: usize,
+    epilogue: Epilogue<'_>,
+) {
+    for (r, row) in acc.into_iter().enumerate() {
+        for (v, product) in row.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let c = c.add(r * stride + v * V::LANES);
+                match epilogue {
+                    Epilogue::Set => product,
+                    Epilogue::Add => V::load(c).add(product),
+                    Epilogue::Bias(b) => product.add(V::load(b.as_ptr().add(column + v * V::LANES))),
+                    Epilogue::BiasRelu(b) => V::splat(0.0).max(product.add(V::load(b.as_ptr().add(column + v * V::LANES)))),
+                }
+                .store(c);
+            }
         }
     }
 }
