@@ -78,11 +78,48 @@ pub(crate) struct Seen {
 /// What fitting has seen so far, and where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Fitting {
-    seen: Seen,
+    pub seen: Seen,
     /// Texts of given folds.
     folds: BTreeSet<String>,
     /// Rows that have been read, all passes together.
     pub read: u64,
+}
+
+impl Fitting {
+    /// Nothing seen yet.
+    pub fn new(assigner: Assigner) -> Self {
+        let seen = Seen { rows: [0; 3], values: 0, assigner, skipped: 0, bad_rows: Vec::new() };
+        Fitting { seen, folds: BTreeSet::new(), read: 0 }
+    }
+
+    /// Takes in a block of rows, and shows those to `fit` that it is to see.
+    ///
+    /// # Errors
+    /// As `fit`.
+    pub fn observe(&mut self, schema: &Schema, block: &Block, fit: &mut EncoderFit) -> Result<()> {
+        let Fitting { seen, folds, read } = self;
+        let column = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
+        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(column).collect()).collect();
+        for (row, &part) in block.rows().iter().zip(block.parts()) {
+            seen.rows[part as usize] += 1;
+            if part != Part::Train && !folds.contains(block.fold(row)) {
+                folds.insert(block.fold(row).to_owned());
+            }
+            let of = |c: usize| row.parsed.values(c).len().max(1) as u64;
+            seen.values += (0..schema.categorical.len()).map(of).sum::<u64>();
+            seen.values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
+        }
+        let mut picks = Vec::new();
+        block.pick(Part::Train, &mut picks);
+        fit.observe(block.picked(&picks))?;
+        if fit.needs_all_rows() {
+            picks.clear();
+            picks.extend(0..block.rows().len() as u32);
+            fit.observe_all(block.picked(&picks))?;
+        }
+        *read += block.rows().len() as u64;
+        Ok(())
+    }
 }
 
 /// What is told of fitting while it goes.
@@ -200,6 +237,17 @@ impl Sources<'_> {
         Ok(seen.fitted(Arc::new(fit.finish()?)))
     }
 
+    /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without vocabularies and statistics,
+    /// and a split that decides row by row.
+    ///
+    /// # Errors
+    /// A split that contradicts itself.
+    pub(crate) fn known_before(&self, schema: &Schema) -> Result<Option<Assigner>> {
+        self.split.check()?;
+        let is_known = !schema.needs_rows() && matches!(self.split, Split::Random { .. });
+        Ok(is_known.then(|| Assigner::new(self.split, Survey::default())))
+    }
+
     /// Shows the training rows to `fit`, from a place on that `watch` has been told of, or from the beginning.
     ///
     /// # Errors
@@ -217,39 +265,27 @@ impl Sources<'_> {
             None => {
                 let survey = self.survey(schema, watch)?;
                 let read = survey.rows;
-                let assigner = Assigner::new(self.split, survey);
-                let seen = Seen { rows: [0; 3], values: 0, assigner, skipped: 0, bad_rows: Vec::new() };
-                let begun = (Fitting { seen, folds: BTreeSet::new(), read }, Place::start(self.max_bad_rows));
+                let fitting = Fitting { read, ..Fitting::new(Assigner::new(self.split, survey)) };
+                let begun = (fitting, Place::start(self.max_bad_rows));
                 watch.place(fit, &begun.0, &begun.1, false)?;
                 begun
             }
         };
-        let column = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
-        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(column).collect()).collect();
-        let (assigner, mut picks) = (fitting.seen.assigner.clone(), Vec::new());
+        let assigner = fitting.seen.assigner.clone();
         let (skipped, bad_rows) = self.pass(schema, &assigner, Some(place), &|_| (), &mut |block, (), place| {
-            let Fitting { seen, folds, read } = &mut fitting;
-            for (row, &part) in block.rows().iter().zip(block.parts()) {
-                seen.rows[part as usize] += 1;
-                if part != Part::Train && !folds.contains(block.fold(row)) {
-                    folds.insert(block.fold(row).to_owned());
-                }
-                let of = |c: usize| row.parsed.values(c).len().max(1) as u64;
-                seen.values += (0..schema.categorical.len()).map(of).sum::<u64>();
-                seen.values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
-            }
-            block.pick(Part::Train, &mut picks);
-            fit.observe(block.picked(&picks))?;
-            if fit.needs_all_rows() {
-                picks.clear();
-                picks.extend(0..block.rows().len() as u32);
-                fit.observe_all(block.picked(&picks))?;
-            }
-            *read += block.rows().len() as u64;
-            let go_on = watch.rows(*read);
+            fitting.observe(schema, block, fit)?;
+            let go_on = watch.rows(fitting.read);
             watch.place(fit, &fitting, place, go_on.is_err())?;
             go_on
         })?;
+        self.seen(fitting, skipped, bad_rows)
+    }
+
+    /// What a pass has seen that went to the end.
+    ///
+    /// # Errors
+    /// A split without training rows, or by texts that no row holds.
+    pub(crate) fn seen(&self, fitting: Fitting, skipped: u64, bad_rows: Vec<BadRow>) -> Result<Seen> {
         let Fitting { seen, folds, .. } = fitting;
         if seen.rows[0] == 0 {
             let error = Error::input(self.main.name(), "rows to train on", "none after the split");

@@ -293,6 +293,14 @@ impl Schema {
         Ok(schema)
     }
 
+    /// Whether the encoder depends on rows that it is fitted on: on their values, for a vocabulary, or on statistics of numbers.
+    pub fn needs_rows(&self) -> bool {
+        let fitted = |column: &DenseColumn| {
+            column.transform == Transform::Standardize || column.clip_quantiles.is_some() || column.missing_value.is_none()
+        };
+        self.categorical.iter().any(|column| column.encoding.has_vocabulary()) || self.dense.iter().any(fitted)
+    }
+
     /// The schema as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a schema is plain data")

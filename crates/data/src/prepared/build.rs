@@ -62,6 +62,8 @@ struct Fit {
     seen: Seen,
     sizes: Vec<VocabularySize>,
     encoder: FileSum,
+    /// Whether all rows have been seen; else they are while they are encoded, as nothing in their codes depends on others.
+    is_whole: bool,
 }
 
 /// Where fitting stands.
@@ -75,8 +77,8 @@ struct FitPoint {
 /// Where a round stands.
 #[derive(Serialize, Deserialize)]
 enum RoundPoint {
-    /// So many rows are encoded.
-    Going { rows: u64, place: Place, shards: SavedShards },
+    /// So many rows are encoded, and seen where no pass before has done that.
+    Going { rows: u64, place: Place, shards: SavedShards, seen: Option<Box<(Fitting, SavedFit)>> },
     /// All.
     Done(Done),
 }
@@ -114,11 +116,11 @@ impl Preparation<'_> {
     pub fn run(&self, dir: &Path, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
         let work = self.begin(dir)?;
         let _lock = lock(&work)?;
-        let fit = self.fit(&work, observer)?;
+        let mut fit = self.fit(&work, observer)?;
         let rounds = rounds(&work, &fit.sizes, self.limits.vocabularies)?;
         let mut done = None;
         for number in 0..rounds.len() {
-            done = Some(self.round(dir, &work, &fit, &rounds, number, observer)?);
+            done = Some(self.round(dir, &work, &mut fit, &rounds, number, observer)?);
         }
         let done = done.expect("at least one round");
         if [0, 1, 2].map(|part| done.parts[part].rows) != fit.seen.rows {
@@ -198,6 +200,11 @@ impl Preparation<'_> {
         if let Some(fit) = stored(&path) {
             return Ok(fit);
         }
+        let encoder = work.join(ENCODER);
+        if let Some(assigner) = self.sources.known_before(self.schema)? {
+            let sizes = EncoderFit::new(self.schema).finish_to(&encoder)?;
+            return Ok(Fit { seen: Fitting::new(assigner).seen, sizes, encoder: sum_of(&encoder)?, is_whole: false });
+        }
         observer.stage("fitting the encoder");
         let (counts, point) = (work.join("counts"), work.join(FITTING));
         fs::create_dir_all(&counts).map_err(Error::io("create", &counts))?;
@@ -216,10 +223,8 @@ impl Preparation<'_> {
         let saved = from.as_ref().map(|(fitting, _)| fitting.read);
         let mut saver = Saver { observer, path: &point, every: self.limits.save_rows, saved };
         let seen = self.sources.observe(self.schema, &mut fit, from, &mut saver)?;
-        let encoder = work.join(ENCODER);
         let sizes = fit.finish_to(&encoder)?;
-        let sum = sum_of(&encoder)?;
-        let fit = Fit { seen, sizes, encoder: sum };
+        let fit = Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: true };
         put(&path, &serde_json::to_vec(&fit).expect("plain data"))?;
         remove(&counts)?;
         Ok(fit)
@@ -230,7 +235,7 @@ impl Preparation<'_> {
         &self,
         dir: &Path,
         work: &Path,
-        fit: &Fit,
+        fit: &mut Fit,
         rounds: &[Round],
         number: usize,
         observer: &mut dyn PrepareObserver,
@@ -241,7 +246,7 @@ impl Preparation<'_> {
         fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
         let saved = match stored(&point) {
             Some(RoundPoint::Done(done)) => return Ok(done),
-            Some(RoundPoint::Going { rows, place, shards }) => Some((rows, place, shards)),
+            Some(RoundPoint::Going { rows, place, shards, seen }) => Some((rows, place, shards, seen)),
             None => None,
         };
         let which = if rounds.len() > 1 { format!(" (round {} of {})", number + 1, rounds.len()) } else { String::new() };
@@ -255,17 +260,32 @@ impl Preparation<'_> {
             None => None,
         };
         let begin = || Shards::new(&encoder, self.limits, &into, earlier.as_ref());
+        let unseen = || (Fitting::new(fit.seen.assigner.clone()), EncoderFit::new(self.schema).with_spill(work, usize::MAX));
+        let mut seeing = (!fit.is_whole).then(unseen);
         let (mut shards, mut rows, mut from) = (begin(), 0, None);
-        if let Some((at, place, saved)) = saved {
-            if shards.restore(work, saved) {
+        if let Some((at, place, saved, seen)) = saved {
+            let seen_again = match (&mut seeing, seen) {
+                (None, _) => true,
+                (Some((fitting, fit)), Some(saved)) => {
+                    *fitting = saved.0;
+                    fit.restore(saved.1)
+                }
+                (Some(_), None) => false,
+            };
+            if seen_again && shards.restore(work, saved) {
                 (rows, from) = (at, Some(place));
             } else {
                 shards = begin();
+                seeing = (!fit.is_whole).then(unseen);
             }
         }
         let mut saved = rows;
-        self.sources.pass(self.schema, &fit.seen.assigner, from, &|block| encoder.encode_block(block), &mut |block, encoded, place| {
+        let encode = |block: &Block| encoder.encode_block(block);
+        let (skipped, bad_rows) = self.sources.pass(self.schema, &fit.seen.assigner, from, &encode, &mut |block, encoded, place| {
             shards.push(block, &encoded)?;
+            if let Some((fitting, fit)) = &mut seeing {
+                fitting.observe(self.schema, block, fit)?;
+            }
             rows += block.rows().len() as u64;
             let go_on = going_on(observer.rows(rows));
             if go_on.is_ok() && rows < saved + self.limits.save_rows {
@@ -274,10 +294,20 @@ impl Preparation<'_> {
             saved = rows;
             let shards = shards.save(work, rows)?;
             let names: Vec<String> = shards.names().map(str::to_owned).collect();
-            put(&point, &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards }).expect("plain data"))?;
+            let seen = match &mut seeing {
+                Some((fitting, fit)) => fit.save()?.map(|fit| Box::new((fitting.clone(), fit))),
+                None => None,
+            };
+            put(&point, &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards, seen }).expect("plain data"))?;
             forget_begun(work, &names)?;
             go_on
         })?;
+        if let Some((fitting, rows)) = seeing {
+            let path = work.join(ENCODER);
+            let sizes = rows.finish_to(&path)?;
+            *fit = Fit { seen: self.sources.seen(fitting, skipped, bad_rows)?, sizes, encoder: sum_of(&path)?, is_whole: true };
+            put(&work.join(SEEN), &serde_json::to_vec(fit).expect("plain data"))?;
+        }
         let done = shards.finish()?;
         put(&point, &serde_json::to_vec(&RoundPoint::Done(done.clone())).expect("plain data"))?;
         before.map_or(Ok(()), |before| remove(&before))?;

@@ -5,7 +5,7 @@ use crate::generate::law::ClickLaw;
 use crate::generate::writer::{self, Files, Form as FileForm};
 use crate::generate::{ClickConfig, ClickSimulator};
 use crate::readers::Input;
-use crate::schema::Schema;
+use crate::schema::{Encoding, Schema};
 use crate::source::DataSource;
 use crate::split::Split;
 use std::collections::BTreeMap;
@@ -57,6 +57,13 @@ impl Log {
     }
 }
 
+/// The schema without anything that must be fitted: hashed ids, numbers with a value where they are missing.
+fn hashed(mut log: Log) -> Log {
+    log.schema.categorical.iter_mut().for_each(|column| column.encoding = Encoding::Hash { buckets: 1000, seed: 1 });
+    log.schema.dense.iter_mut().for_each(|column| column.missing_value = Some(0.0));
+    log
+}
+
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").path());
     entries.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"))).collect()
@@ -74,7 +81,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
     let (mut reference, mut limited) = (Log::criteo(5000), Log::criteo(5000));
     reference.schema.follow_reference().expect("Criteo's columns");
     limited.schema.limit_indices(300).expect("vocabularies");
-    for log in [Log::criteo(5000), multi, reference, limited] {
+    for log in [Log::criteo(5000), multi, reference, limited, hashed(Log::criteo(5000))] {
         let out = tempfile::tempdir().expect("a directory");
         let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
         assert!(prepared.manifest().files.len() > 6, "several files a part");
@@ -112,9 +119,10 @@ fn neither_files_nor_memory_decide_a_byte() {
 
 #[test]
 fn what_was_interrupted_goes_on_to_the_same_bytes() {
-    let log = Log::criteo(9000);
-    for limits in [SMALL, Limits { counts: Some(100_000), vocabularies: Some(400_000), ..SMALL }] {
-        let expected = whole(&log, limits);
+    let (log, hashed) = (Log::criteo(9000), hashed(Log::criteo(9000)));
+    let limited = Limits { counts: Some(100_000), vocabularies: Some(400_000), ..SMALL };
+    for (log, limits) in [(&log, SMALL), (&log, limited), (&hashed, SMALL)] {
+        let expected = whole(log, limits);
         let (out, mut stops) = (tempfile::tempdir().expect("a directory"), 0);
         // A little further each time.
         for reports in 1.. {
@@ -124,7 +132,7 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
                 Err(other) => panic!("{other}"),
             }
         }
-        assert!(stops > 5, "{stops}");
+        assert!(stops > 1, "{stops}");
         assert_eq!(contents(out.path()), expected);
     }
 }
@@ -265,4 +273,29 @@ fn a_file_of_rows_that_was_made_up_is_an_error() {
         }
     }
     assert!(refused > 100, "{refused}");
+}
+
+#[test]
+fn hashed_rows_are_read_once() {
+    struct Stages(Vec<String>);
+    impl PrepareObserver for Stages {
+        fn stage(&mut self, name: &str) {
+            self.0.push(name.to_owned());
+        }
+        fn rows(&mut self, _: u64) -> bool {
+            true
+        }
+    }
+    let stages = |log: &Log| {
+        let (out, mut stages) = (tempfile::tempdir().expect("a directory"), Stages(Vec::new()));
+        log.prepare(out.path(), SMALL, &mut stages).expect("prepared");
+        stages.0
+    };
+    let mut log = hashed(Log::criteo(500));
+    assert_eq!(stages(&log), ["encoding", "saving"]);
+    log.schema.dense[3].missing_value = None;
+    assert_eq!(stages(&log), ["fitting the encoder", "encoding", "saving"], "the mean must be known");
+    log.schema.dense[3].missing_value = Some(1.0);
+    log.split = Split::Order { validation: 0.1, test: 0.1 };
+    assert_eq!(stages(&log), ["fitting the encoder", "encoding", "saving"], "the number of rows must be known");
 }
