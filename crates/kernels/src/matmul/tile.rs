@@ -40,7 +40,12 @@ pub(super) unsafe fn tiles<V: Vector>(call: Call<'_>) {
         match call.m {
             1 => few_rows::<V, 1, 4>(&call),
             2 => few_rows::<V, 2, 2>(&call),
-            3 => few_rows::<V, 3, 2>(&call),
+            3 if V::MR > 6 => few_rows::<V, 3, 2>(&call),
+            // 16 registers hold the sums of one panel beside what they are made of.
+            3 => few_rows::<V, 3, 1>(&call),
+            4 if V::MR == 6 => few_rows::<V, 4, 1>(&call),
+            5 if V::MR == 6 => few_rows::<V, 5, 1>(&call),
+            6 if V::MR == 6 => few_rows::<V, 6, 1>(&call),
             _ => 0,
         }
     };
@@ -51,8 +56,8 @@ pub(super) unsafe fn tiles<V: Vector>(call: Call<'_>) {
     }
 }
 
-/// R rows are all there are: P panels at a time, as one alone would wait for its few chains of multiply-adds. Returns
-/// the number of panels done, a multiple of P.
+/// R rows are all there are: P panels at a time, so that one alone does not wait for its few chains of multiply-adds, and nothing is
+/// fetched ahead, as every panel is used but once. Returns the number of panels done, a multiple of P.
 ///
 /// # Safety
 /// As [`tiles`]; A and C have R rows.
