@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench inference` measures (about 2.5 GB of memory) on two threads; `-- --quick` runs small tables for a moment.
 //! The workload is `k` of `dlrm bench`; one line of JSON per size of batch is printed, as by benches/peers/infer.py.
+use dlrm::bench::Workload;
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
 use dlrm::engine::Network;
-use dlrm::engine::bench::Workload;
 use dlrm::nn::{Isa, Storage};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ fn seconds(network: &Network, batches: &[Batch], window: Duration) -> Vec<f64> {
         let begun = Instant::now();
         for batch in batches.iter().cycle() {
             let start = Instant::now();
-            let scores: Vec<f32> = network.logits(batch).iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
+            let scores: Vec<f32> =
+                network.logits(batch).iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
             std::hint::black_box(scores);
             took.push(start.elapsed().as_secs_f64());
             if begun.elapsed() >= window {

@@ -9,9 +9,6 @@ use dlrm::data::Batch;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
 use dlrm::data::dataset::{Fitted, Sources};
-use dlrm::data::generate::criteo::{CriteoConfig, CriteoLaw, Teacher};
-use dlrm::data::generate::law::ClickLaw;
-use dlrm::data::generate::writer::{Files, Form, write_log};
 use dlrm::data::parse::Labels;
 use dlrm::data::prepared::{Cache, Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::readers::Input;
@@ -24,6 +21,9 @@ use dlrm::engine::trainer::TrainingRows;
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use dlrm::synth::criteo::{CriteoConfig, CriteoLaw, Teacher};
+use dlrm::synth::law::ClickLaw;
+use dlrm::synth::writer::{Files, Form, write_log};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,9 +35,11 @@ const THREADS: usize = 2;
 fn learner(layout: &Layout) -> Learner {
     let config = DlrmConfig { bottom: vec![512, 256, 64], top: vec![512, 256], ..DlrmConfig::default() };
     let network = Network::new(&ModelConfig::Dlrm(config), layout, 0, Isa::detect()).expect("a model");
-    let (dense, rows) = (DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 });
+    let (dense, rows) =
+        (DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 });
     let optimizer = Optimizer::new(network.weights(), dense, rows, None);
-    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 128, lanes: 8 }, THREADS).expect("threads")
+    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 128, lanes: 8 }, THREADS)
+        .expect("threads")
 }
 
 /// Seconds by the clock and of all threads in an epoch's first `most` steps, the start of its stream included.
@@ -92,7 +94,8 @@ fn stages(input: &Input, sources: &Sources<'_>, fitted: &Fitted, print: &dyn Fn(
 /// Seconds that one thread takes from bytes to ids: the median of three passes.
 fn encoding(sources: &Sources<'_>, fitted: &Fitted) -> f64 {
     let encode = || {
-        let (mut rows, mut batch) = (sources.stream(fitted).expect("a file"), Batch::new(&fitted.encoder.layout()));
+        let (mut rows, mut batch) =
+            (sources.stream(fitted).expect("a file"), Batch::new(&fitted.encoder.layout()));
         while rows.append_rows(&mut batch, BATCH).expect("rows") > 0 {
             batch.clear();
         }
@@ -113,10 +116,19 @@ impl PrepareObserver for Silent {
 /// The same rows as a prepared data set; says how long that takes.
 fn prepare(sources: &Sources<'_>, schema: &Schema, dir: &Path, bytes: u64) -> Prepared {
     let start = Instant::now();
-    let preparation = Preparation { sources, schema, settings: Settings::default(), limits: Limits::default(), start: Start::Fresh };
+    let preparation = Preparation {
+        sources,
+        schema,
+        settings: Settings::default(),
+        limits: Limits::default(),
+        start: Start::Fresh,
+    };
     let prepared = preparation.run(&dir.join("prepared"), &mut Silent).expect("a prepared data set");
     let seconds = start.elapsed().as_secs_f64();
-    println!("prepared in {seconds:.2} s: {:.0} MB/s with two passes, of fitting and of encoding", bytes as f64 / 1e6 / seconds);
+    println!(
+        "prepared in {seconds:.2} s: {:.0} MB/s with two passes, of fitting and of encoding",
+        bytes as f64 / 1e6 / seconds
+    );
     prepared
 }
 
@@ -131,37 +143,59 @@ fn main() {
     let write = |form, files| {
         let dir = scratch.path().join(format!("{form:?}"));
         std::fs::create_dir(&dir).expect("a directory");
-        let written = write_log(&law, form, files, &dir, THREADS, &mut |_| true).expect("a written log").expect("all rows");
+        let written = write_log(&law, form, files, &dir, THREADS, &mut |_| true)
+            .expect("a written log")
+            .expect("all rows");
         let paths: Vec<_> = written.files.iter().map(|file| dir.join(&file.name)).collect();
         (Input::new(&paths), written.files.iter().map(|file| file.bytes).sum::<u64>())
     };
     let ((input, bytes), (columns, _)) = (write(Form::Csv, Files::One), write(Form::Parquet, Files::PerDay));
-    println!("{rows} rows, {:.0} bytes each; instruction set {}", bytes as f64 / rows as f64, Isa::detect().level().name());
+    println!(
+        "{rows} rows, {:.0} bytes each; instruction set {}",
+        bytes as f64 / rows as f64,
+        Isa::detect().level().name()
+    );
 
     let split = Split::Random { validation: 0.0, test: 0.0, seed: 0 };
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: THREADS };
+    let sources = Sources {
+        main: &input,
+        validation: None,
+        test: None,
+        split: &split,
+        max_bad_rows: 0,
+        threads: THREADS,
+    };
     let parquet = Sources { main: &columns, ..sources };
     let fitted = sources.fit(&schema).expect("a fitted encoder");
     let layout = fitted.encoder.layout();
-    println!("{} rows in {} tables\n", layout.tables.iter().map(|t| t.rows).sum::<usize>(), layout.tables.len());
+    println!(
+        "{} rows in {} tables\n",
+        layout.tables.iter().map(|t| t.rows).sum::<usize>(),
+        layout.tables.len()
+    );
 
     println!("one thread, median of 3        rows/s   µs/row");
-    let print = |what: &str, seconds: f64| println!("{what:<25}  {:>9.0}  {:>7.2}", rows as f64 / seconds, seconds * 1e6 / rows as f64);
+    let print = |what: &str, seconds: f64| {
+        println!("{what:<25}  {:>9.0}  {:>7.2}", rows as f64 / seconds, seconds * 1e6 / rows as f64)
+    };
     stages(&input, &Sources { threads: 1, ..sources }, &fitted, &print);
     print("the same from Parquet", encoding(&Sources { threads: 1, ..parquet }, &fitted));
 
     println!("\ntraining, {THREADS} threads            rows/s   µs/row  of memory   CPU µs   of memory");
-    let train = sources.encode(&fitted, |part| part == Part::Train).expect("encoded rows").parts.map(Arc::new);
+    let train =
+        sources.encode(&fitted, |part| part == Part::Train).expect("encoded rows").parts.map(Arc::new);
     let prepared = prepare(&sources, &schema, scratch.path(), bytes);
     let found = prepared.fitted();
     let [mut from_memory, mut first, mut second, mut columnar, mut mapped] = [const { Vec::new() }; 5];
     for _ in 0..if quick { 1 } else { 3 } {
-        let (mut model, mut feed) = (learner(&layout), MemoryFeed::new(train[0].clone(), layout.clone(), BATCH, 0));
+        let (mut model, mut feed) =
+            (learner(&layout), MemoryFeed::new(train[0].clone(), layout.clone(), BATCH, 0));
         // The first steps also take memory from the system.
         epoch(&mut model, &mut feed, 0, 20);
         from_memory.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         let cache = Cache::new(scratch.path().join("rows"), String::new(), &fitted.encoder);
-        let mut feed = StreamFeed::new(DataSource::Raw(&sources), &fitted, BATCH, WINDOW, 0).with_cache(Some(cache.clone()));
+        let mut feed = StreamFeed::new(DataSource::Raw(&sources), &fitted, BATCH, WINDOW, 0)
+            .with_cache(Some(cache.clone()));
         first.push(epoch(&mut model, &mut feed, 0, usize::MAX));
         second.push(epoch(&mut model, &mut feed, 1, usize::MAX));
         std::fs::remove_dir_all(cache.dir()).expect("a cache");
@@ -179,9 +213,13 @@ fn main() {
         ("from prepared rows", &mapped),
     ];
     for (what, rounds) in rounds {
-        let ([clock, used], [base, base_used]) = ([0, 1].map(|i| of(rounds, i)), [0, 1].map(|i| of(&from_memory, i)));
+        let ([clock, used], [base, base_used]) =
+            ([0, 1].map(|i| of(rounds, i)), [0, 1].map(|i| of(&from_memory, i)));
         let (micros, cpu) = (clock * 1e6 / rows as f64, used * 1e6 / rows as f64);
         let (share, cpu_share) = (100.0 * base / clock, 100.0 * base_used / used);
-        println!("{what:<25}  {:>9.0}  {micros:>7.2}  {share:>9.1} %  {cpu:>7.2}  {cpu_share:>9.1} %", rows as f64 / clock);
+        println!(
+            "{what:<25}  {:>9.0}  {micros:>7.2}  {share:>9.1} %  {cpu:>7.2}  {cpu_share:>9.1} %",
+            rows as f64 / clock
+        );
     }
 }

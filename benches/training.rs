@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench training` measures (about 7 GB of memory); `-- --quick` runs small tables for a moment.
 //! The workload is `k` of `dlrm bench`, which measures more of it.
+use dlrm::bench::{Windows, Workload, rows_per_second};
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
 use dlrm::engine::Learner;
-use dlrm::engine::bench::{Windows, Workload, rows_per_second};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer};
 use std::time::Duration;
 
@@ -19,7 +19,9 @@ fn shape() -> Shape {
 
 /// Median rows per second on `threads` threads.
 fn speed(workload: &Workload, threads: usize, batches: &[Batch], windows: Windows) -> f64 {
-    let mut learner = workload.learner(shape(), Isa::detect(), (Precision::F32, Storage::F32), threads).expect("a model and threads");
+    let mut learner = workload
+        .learner(shape(), Isa::detect(), (Precision::F32, Storage::F32), threads)
+        .expect("a model and threads");
     rows_per_second(&mut learner, batches, windows).expect("a finite loss").median
 }
 
@@ -28,9 +30,15 @@ fn print_memory_with_adam(workload: &Workload, batches: &[Batch]) {
     let network = workload.network(Isa::detect(), Storage::F32).expect("a model");
     let (lr, beta1, beta2, eps, l2) = (1e-3, 0.9, 0.999, 1e-8, 0.0);
     let dense = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
-    let optimizer = Optimizer::new(network.weights(), dense, TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 }, None);
+    let optimizer = Optimizer::new(
+        network.weights(),
+        dense,
+        TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
+        None,
+    );
     let mut learner = Learner::new(network, optimizer, Loss::default(), shape(), 2).expect("threads");
-    rows_per_second(&mut learner, batches, Windows { count: 1, length: Duration::from_millis(200) }).expect("a finite loss");
+    rows_per_second(&mut learner, batches, Windows { count: 1, length: Duration::from_millis(200) })
+        .expect("a finite loss");
     let (dense, tables) = learner.network().weights().count();
     let bytes = 3.0 * 4.0 * (dense + tables) as f64;
     println!(
@@ -66,7 +74,12 @@ fn main() {
         }
     }
     let table_bytes = workload.tables.iter().sum::<usize>() as f64 * 16.0 * 4.0;
-    println!("peak memory {:.3} GB, tables {:.3} GB, ratio {:.3}", status("VmHWM") / 1e9, table_bytes / 1e9, status("VmHWM") / table_bytes);
+    println!(
+        "peak memory {:.3} GB, tables {:.3} GB, ratio {:.3}",
+        status("VmHWM") / 1e9,
+        table_bytes / 1e9,
+        status("VmHWM") / table_bytes
+    );
 
     let kaggle_batches: Vec<Batch> = (0..count).map(|_| workload.batch(2048, &mut rng)).collect();
     println!("\nStep time against table size: 26 tables, the same ids below 10,000, batch 2048, 2 threads");

@@ -4,9 +4,14 @@
 //! nothing else.
 #![forbid(unsafe_code)]
 
+pub use dlrm_bench as bench;
 pub use dlrm_data as data;
 pub use dlrm_engine as engine;
 pub use dlrm_fetch as fetch;
+pub use dlrm_inspect as inspect;
 pub use dlrm_kernels as kernels;
+pub use dlrm_metrics as metrics;
 pub use dlrm_models as models;
 pub use dlrm_nn as nn;
+pub use dlrm_report as report;
+pub use dlrm_synth as synth;

@@ -21,7 +21,15 @@ fn quick(dir: &Path, args: &[&str]) -> Ran {
 fn a_table_for_people() {
     let dir = scratch();
     let ran = quick(dir.path(), &[]);
-    for part in ["multiply-add", "random rows of 64 B", "k, batch 256", "rows/s", "bottom MLP", "table update", "machine's peaks"] {
+    for part in [
+        "multiply-add",
+        "random rows of 64 B",
+        "k, batch 256",
+        "rows/s",
+        "bottom MLP",
+        "table update",
+        "machine's peaks",
+    ] {
         assert!(ran.out.contains(part), "missing \"{part}\" in\n{}", ran.out);
     }
     assert!(ran.err.contains("plan: k: 26 tables") && ran.err.contains("of memory"), "{}", ran.err);
@@ -31,20 +39,41 @@ fn a_table_for_people() {
 #[test]
 fn json_and_a_picture_of_several_workloads() {
     let dir = scratch();
-    let args = ["bench", "k", "own.toml", "--quick", "--batch", "32,64", "--json", "--svg", "bench.svg", "--threads", "2"];
+    let args = [
+        "bench",
+        "k",
+        "own.toml",
+        "--quick",
+        "--batch",
+        "32,64",
+        "--json",
+        "--svg",
+        "bench.svg",
+        "--threads",
+        "2",
+    ];
     let found: Value = serde_json::from_str(&works(dir.path(), &args).out).unwrap();
     let all = found["workloads"].as_array().unwrap();
     let key = |m: &Value| (m["workload"]["name"].as_str().unwrap().to_owned(), m["batch"].as_u64().unwrap());
-    assert_eq!(all.iter().map(key).collect::<Vec<_>>(), [("k".into(), 32), ("k".into(), 64), ("own".into(), 32), ("own".into(), 64)]);
+    assert_eq!(
+        all.iter().map(key).collect::<Vec<_>>(),
+        [("k".into(), 32), ("k".into(), 64), ("own".into(), 32), ("own".into(), 64)]
+    );
     for measured in all {
         assert!(measured["rows_per_second"]["median"].as_f64().unwrap() > 0.0);
-        let shares: f64 = measured["operators"].as_array().unwrap().iter().map(|o| o["share"].as_f64().unwrap()).sum();
+        let shares: f64 =
+            measured["operators"].as_array().unwrap().iter().map(|o| o["share"].as_f64().unwrap()).sum();
         assert!((shares - 1.0).abs() < 0.05, "{shares}");
     }
     assert_eq!(all[2]["ids"], 32 * 3 * 3);
     assert!(found["machine"]["all"]["fma_flops"].as_f64().unwrap() > 1e8);
     let svg = fs::read_to_string(dir.path().join("bench.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("own, batch 64, 2 threads") && svg.contains(">interaction</text>"), "{svg}");
+    assert!(
+        svg.starts_with("<svg")
+            && svg.contains("own, batch 64, 2 threads")
+            && svg.contains(">interaction</text>"),
+        "{svg}"
+    );
 }
 
 #[test]
@@ -58,7 +87,8 @@ fn mistakes_say_what_to_do() {
     let dir = scratch();
     fs::write(dir.path().join("bad.toml"), OWN.replace("embedding_dim", "embeding_dim")).unwrap();
     fs::write(dir.path().join("none.toml"), OWN.replace("[5000, 300, 7]", "[0]")).unwrap();
-    fs::write(dir.path().join("huge.toml"), "tables = [4000000000, 4000000000]\nembedding_dim = 65536\n").unwrap();
+    fs::write(dir.path().join("huge.toml"), "tables = [4000000000, 4000000000]\nembedding_dim = 65536\n")
+        .unwrap();
     for (args, code, parts) in [
         (&["bench", "kagle"][..], 2, &["kagle", "did you mean \"k\"?"][..]),
         (&["bench", "mine.tml"], 2, &["\"mine.tml\"", "k, p or a TOML file", ".toml"]),

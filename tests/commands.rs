@@ -57,12 +57,18 @@ fn the_demo_comes_close_to_the_optimum() {
 fn predict_and_evaluate_agree_with_training() {
     let dir = scratch(2000);
     train(dir.path(), "out", &["--set", "data.split.kind=order"]);
-    let report: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("out/report.json")).unwrap()).unwrap();
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(dir.path().join("out/report.json")).unwrap()).unwrap();
     let rows: Vec<String> = clicks(2000).lines().map(str::to_owned).collect();
     let test = [&rows[..1], &rows[1801..]].concat().join("\n") + "\n";
     fs::write(dir.path().join("test.csv"), test).unwrap();
     let found = json(dir.path(), &["evaluate", "out", "test.csv"]);
-    let expected = &report["model"]["splits"].as_array().unwrap().iter().find(|s| s["split"] == "test").unwrap()["metrics"];
+    let expected = &report["model"]["splits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["split"] == "test")
+        .unwrap()["metrics"];
     assert_eq!(&found["metrics"], expected, "the same metrics from the file as in training");
     let scores = works(dir.path(), &["predict", "out", "test.csv"]).out;
     assert_eq!(scores.lines().next(), Some("probability"));
@@ -93,7 +99,10 @@ fn threads_streaming_and_formats() {
     let header = text.split_once('\n').unwrap().0;
     fs::write(dir.path().join("a.tsv"), head).unwrap();
     fs::write(dir.path().join("b.tsv"), format!("{header}\n{tail}")).unwrap();
-    works(dir.path(), &["train", "a.tsv", "b.tsv", "--schema", "schema.toml", "--epochs", "3", "--quiet", "-o", "tsv"]);
+    works(
+        dir.path(),
+        &["train", "a.tsv", "b.tsv", "--schema", "schema.toml", "--epochs", "3", "--quiet", "-o", "tsv"],
+    );
     assert_eq!(weights(dir.path(), "tsv"), weights(dir.path(), "one"), "the same rows in other files");
 }
 
@@ -107,7 +116,10 @@ fn train_infers_a_schema() {
     }
     // What inspect writes, train accepts.
     works(dir.path(), &["inspect", "clicks.csv", "--label", "click", "-o", "found.toml"]);
-    works(dir.path(), &["train", "clicks.csv", "--schema", "found.toml", "--epochs", "1", "--quiet", "-o", "again"]);
+    works(
+        dir.path(),
+        &["train", "clicks.csv", "--schema", "found.toml", "--epochs", "1", "--quiet", "-o", "again"],
+    );
     assert_eq!(weights(dir.path(), "out"), weights(dir.path(), "again"));
 }
 
@@ -125,7 +137,8 @@ fn inspect_describes_columns() {
 #[test]
 fn ratings_are_predicted_as_numbers() {
     let dir = tempfile::tempdir().unwrap();
-    let rows: String = (0..2000).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + (i % 37 + i % 11) % 5)).collect();
+    let rows: String =
+        (0..2000).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + (i % 37 + i % 11) % 5)).collect();
     fs::write(dir.path().join("ratings.csv"), format!("user,item,rating\n{rows}")).unwrap();
     let schema = "label = { column = \"rating\", task = \"rating\" }\ncategorical = [{ name = \"user\" }, { name = \"item\" }]\n";
     fs::write(dir.path().join("schema.toml"), schema).unwrap();
@@ -145,8 +158,15 @@ fn rows_with_labels_to_leave_out() {
     fs::write(dir.path().join("schema.toml"), schema).unwrap();
     works(dir.path(), &["train", "ratings.csv", "--schema", "schema.toml", "-q", "-o", "out"]);
     let found = json(dir.path(), &["evaluate", "out", "ratings.csv", "--json"]);
-    assert_eq!((found["metrics"]["rows"].as_u64(), found["metrics"]["mean_label"].as_f64()), (Some(400), Some(0.5)));
-    assert_eq!(works(dir.path(), &["predict", "out", "ratings.csv"]).out.lines().count(), 501, "every row is scored");
+    assert_eq!(
+        (found["metrics"]["rows"].as_u64(), found["metrics"]["mean_label"].as_f64()),
+        (Some(400), Some(0.5))
+    );
+    assert_eq!(
+        works(dir.path(), &["predict", "out", "ratings.csv"]).out.lines().count(),
+        501,
+        "every row is scored"
+    );
 }
 
 #[test]
@@ -162,16 +182,23 @@ fn an_interrupted_stream_resumes_to_the_same_bytes_with_and_without_a_cache() {
 /// A run of these flags that is cut and resumed equals one with `more` that is not.
 fn resumes(flags: &[&str], more: &[&str]) {
     let dir = scratch(3000);
-    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
+    let args =
+        ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
     let args = [&args[..], flags].concat();
-    let mut child =
-        command(dir.path(), &[&args[..], &["-o", "cut"]].concat()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = command(dir.path(), &[&args[..], &["-o", "cut"]].concat())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("a line of progress");
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
-    assert!(rest.iter().any(|l| l.contains("saved in")) && rest.iter().any(|l| l.contains("--resume")), "{rest:?}");
+    assert!(
+        rest.iter().any(|l| l.contains("saved in")) && rest.iter().any(|l| l.contains("--resume")),
+        "{rest:?}"
+    );
     assert!(!dir.path().join("cut/model").exists());
     let refused = dlrm(dir.path(), &[&args[..], &["-o", "cut"]].concat());
     assert!(refused.code == 2 && refused.err.contains("--resume"), "{}", refused.err);
@@ -185,7 +212,18 @@ fn resumes(flags: &[&str], more: &[&str]) {
 fn changed_data_is_not_resumed_on() {
     let dir = scratch(300);
     let child = |out: &str| {
-        let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "100000", "--set", "train.patience=0", "-o", out];
+        let args = [
+            "train",
+            "clicks.csv",
+            "--schema",
+            "schema.toml",
+            "--epochs",
+            "100000",
+            "--set",
+            "train.patience=0",
+            "-o",
+            out,
+        ];
         let mut child = command(dir.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("progress");
@@ -217,15 +255,21 @@ fn changed_data_is_not_resumed_on() {
 #[test]
 fn show_and_help() {
     let shown = works(demo(), &["show", "runs/demo"]).out;
-    assert!(shown.contains("checksums and golden rows agree") && shown.contains("bottom.0.weight"), "{shown}");
+    assert!(
+        shown.contains("checksums and golden rows agree") && shown.contains("bottom.0.weight"),
+        "{shown}"
+    );
     let value = json(demo(), &["show", "runs/demo"]);
     assert_eq!(value["manifest"]["format_version"], 1);
     for args in [&["--help"][..], &["train", "--help"], &["--version"]] {
         works(demo(), args);
     }
     // A reader that has seen enough is no error.
-    let mut child =
-        command(demo(), &["predict", "runs/demo", "runs/demo/sample.csv"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command(demo(), &["predict", "runs/demo", "runs/demo/sample.csv"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     assert_eq!(finished(child.wait_with_output().unwrap()).code, 0);
 }
@@ -235,11 +279,18 @@ fn movielens_beats_logistic_regression() {
     let Some(path) = data("movielens_beats_logistic_regression", "movielens-100k") else { return };
     let dir = tempfile::tempdir().unwrap();
     let path = path.display().to_string();
-    let report = json(dir.path(), &["train", &path, "--format", "movielens", "--label-rule", "rating >= 4", "-o", "ml"]);
+    let report = json(
+        dir.path(),
+        &["train", &path, "--format", "movielens", "--label-rule", "rating >= 4", "-o", "ml"],
+    );
     let rows: u64 = report["candidates"][0]["splits"][1]["metrics"]["rows"].as_u64().unwrap();
     assert!((9_500..10_500).contains(&rows), "{rows} test rows");
-    let comparison =
-        report["comparisons"].as_array().unwrap().iter().find(|c| c["metric"] == "auc" && c["baseline"] == "logistic regression").unwrap();
+    let comparison = report["comparisons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["metric"] == "auc" && c["baseline"] == "logistic regression")
+        .unwrap();
     let low = comparison["difference"]["interval"]["low"].as_f64().unwrap();
     assert!(low > 0.0, "the interval of the AUC difference starts at {low}");
     let found = json(dir.path(), &["evaluate", "ml", &format!("{path}/u1.test")]);
@@ -251,7 +302,10 @@ fn adult_reaches_its_known_auc() {
     let Some(path) = data("adult_reaches_its_known_auc", "adult-census") else { return };
     let dir = tempfile::tempdir().unwrap();
     let recipe = format!("{}/recipes/adult.toml", env!("CARGO_MANIFEST_DIR"));
-    let report = json(dir.path(), &["train", "--config", &recipe, "--data-dir", &path.display().to_string(), "-o", "adult"]);
+    let report = json(
+        dir.path(),
+        &["train", "--config", &recipe, "--data-dir", &path.display().to_string(), "-o", "adult"],
+    );
     assert_eq!(report["candidates"][0]["splits"][1]["metrics"]["rows"], 16_281);
     let auc = metric(&report, 0, "test", "auc");
     assert!(auc >= 0.905, "AUC {auc}");
@@ -264,7 +318,8 @@ fn adult_reaches_its_known_auc() {
 fn criteo_runs_by_time() {
     let Some(path) = data("criteo_runs_by_time", "criteo-kaggle-sample/train_first10000.txt") else { return };
     let dir = tempfile::tempdir().unwrap();
-    let ran = works(dir.path(), &["train", &path.display().to_string(), "--format", "criteo", "-o", "criteo"]);
+    let ran =
+        works(dir.path(), &["train", &path.display().to_string(), "--format", "criteo", "-o", "criteo"]);
     assert!(!ran.err.contains("warning"), "{}", ran.err);
     assert!(ran.err.contains("8,000 training, 1,000 validation, 1,000 test rows"), "{}", ran.err);
     works(dir.path(), &["show", "criteo"]);
@@ -276,16 +331,36 @@ fn models_are_listed_and_each_trains() {
     let models = json(dir.path(), &["models"]);
     let kinds: Vec<&str> = models.as_array().unwrap().iter().map(|m| m["kind"].as_str().unwrap()).collect();
     assert!(kinds.len() >= 12 && works(dir.path(), &["models"]).out.contains("DCN-V2"));
-    let args = ["compare", "clicks.csv", "--schema", "schema.toml", "--epochs", "2", "--seeds", "2", "-o", "cmp", "--models"];
+    let args = [
+        "compare",
+        "clicks.csv",
+        "--schema",
+        "schema.toml",
+        "--epochs",
+        "2",
+        "--seeds",
+        "2",
+        "-o",
+        "cmp",
+        "--models",
+    ];
     let compared = json(dir.path(), &[&args[..], &[&kinds.join(",")]].concat());
     let rows = compared["models"].as_array().unwrap();
     assert_eq!(rows.len(), kinds.len());
     for model in rows {
         assert_eq!(model["runs"].as_array().unwrap().len(), 2);
         let auc = |run: usize| model["runs"][run]["test"]["auc"].as_f64().unwrap();
-        assert!((0.0..=1.0).contains(&auc(0)) && model["forward_multiply_adds"].as_f64().unwrap() > 0.0, "{}", model["name"]);
+        assert!(
+            (0.0..=1.0).contains(&auc(0)) && model["forward_multiply_adds"].as_f64().unwrap() > 0.0,
+            "{}",
+            model["name"]
+        );
     }
-    assert_eq!(rows.iter().filter(|m| m["against_best"].is_null()).count(), 1, "only the best has nothing to be compared with");
+    assert_eq!(
+        rows.iter().filter(|m| m["against_best"].is_null()).count(),
+        1,
+        "only the best has nothing to be compared with"
+    );
     let page = fs::read_to_string(dir.path().join("cmp/compare.html")).unwrap();
     assert!(page.len() < 1_000_000 && page.contains("Accuracy against cost") && !page.contains("src=\"http"));
 }
@@ -294,21 +369,43 @@ fn models_are_listed_and_each_trains() {
 fn a_comparison_repeats_what_training_alone_gives() {
     let dir = scratch(600);
     train(dir.path(), "alone", &["--model", "fm", "--no-baseline"]);
-    let alone: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("alone/report.json")).unwrap()).unwrap();
-    let args = ["compare", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "--seeds", "1", "--models", "lr,fm", "-o", "cmp"];
+    let alone: Value =
+        serde_json::from_str(&fs::read_to_string(dir.path().join("alone/report.json")).unwrap()).unwrap();
+    let args = [
+        "compare",
+        "clicks.csv",
+        "--schema",
+        "schema.toml",
+        "--epochs",
+        "3",
+        "--seeds",
+        "1",
+        "--models",
+        "lr,fm",
+        "-o",
+        "cmp",
+    ];
     let compared = json(dir.path(), &args);
     let models = compared["models"].as_array().unwrap();
     let fm = models.iter().find(|m| m["name"] == "fm").unwrap();
     let splits = alone["model"]["splits"].as_array().unwrap();
     let test = splits.iter().find(|s| s["split"] == "test").unwrap();
-    assert_eq!(fm["runs"][0]["test"]["log_loss"], test["metrics"]["log_loss"], "the same rows, the same bits");
+    assert_eq!(
+        fm["runs"][0]["test"]["log_loss"], test["metrics"]["log_loss"],
+        "the same rows, the same bits"
+    );
 }
 
 #[test]
 fn the_label_mean_is_the_same_when_streaming_and_follows_the_weights() {
     let dir = scratch(400);
     let mean_loss = |more: &[&str]| {
-        let args = [&["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "1", "--overwrite", "-o", "out"][..], more].concat();
+        let args = [
+            &["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "1", "--overwrite", "-o", "out"]
+                [..],
+            more,
+        ]
+        .concat();
         let report = json(dir.path(), &args);
         let last = report["candidates"].as_array().unwrap().len() - 1;
         metric(&report, last, "test", "log_loss")
@@ -320,7 +417,9 @@ fn the_label_mean_is_the_same_when_streaming_and_follows_the_weights() {
     let weighted: Vec<String> = text
         .lines()
         .enumerate()
-        .map(|(i, l)| if i == 0 { format!("{l},w") } else { format!("{l},{}", if l.starts_with('1') { 4 } else { 1 }) })
+        .map(|(i, l)| {
+            if i == 0 { format!("{l},w") } else { format!("{l},{}", if l.starts_with('1') { 4 } else { 1 }) }
+        })
         .collect();
     fs::write(dir.path().join("clicks.csv"), weighted.join("\n") + "\n").unwrap();
     fs::write(dir.path().join("schema.toml"), format!("weight = \"w\"\n{CLICKS_SCHEMA}")).unwrap();
@@ -340,7 +439,8 @@ fn show_draws_the_graph_and_counts_what_it_costs() {
 #[test]
 fn a_closed_standard_error_does_not_stop_training() {
     let dir = scratch(400);
-    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "2", "--no-baseline", "-o", "out"];
+    let args =
+        ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "2", "--no-baseline", "-o", "out"];
     let mut child = command(dir.path(), &args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stderr.take());
     assert!(child.wait().unwrap().success());
@@ -350,7 +450,8 @@ fn a_closed_standard_error_does_not_stop_training() {
 #[test]
 fn text_is_read_as_in_training() {
     let dir = tempfile::tempdir().unwrap();
-    let rows: String = (0..400).map(|i| format!("{},red{},{}.5\n", u8::from(i % 3 == 0), i % 5, i % 37)).collect();
+    let rows: String =
+        (0..400).map(|i| format!("{},red{},{}.5\n", u8::from(i % 3 == 0), i % 5, i % 37)).collect();
     fs::write(dir.path().join("rows.csv"), format!("click,colour,price\n{rows}")).unwrap();
     works(dir.path(), &["train", "rows.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "out"]);
     // Blanks behind every delimiter belonged to no value in training, and quotes meant something.
@@ -360,7 +461,11 @@ fn text_is_read_as_in_training() {
     };
     let expected = score("colour,price\nred1,3.5\n", &[]);
     assert_eq!(score("colour,price\n\"red1\",3.5\n", &[]), expected);
-    assert_ne!(score("price,colour\n3.5, red1\n3.5, red2\n", &[]).lines().nth(1), expected.lines().nth(1), "\" red1\" is unseen");
+    assert_ne!(
+        score("price,colour\n3.5, red1\n3.5, red2\n", &[]).lines().nth(1),
+        expected.lines().nth(1),
+        "\" red1\" is unseen"
+    );
     assert_eq!(score("price,colour\n3.5, red1\n", &["--trim", "blanks"]), expected);
     assert_eq!(score("price;colour\n3.5;red1\n", &[]), expected, "another delimiter is detected");
     assert_eq!(score("price^colour\n3.5^red1\n", &["--delimiter", "^"]), expected);
@@ -370,7 +475,11 @@ fn text_is_read_as_in_training() {
     // A headerless file in training, with the names by hand; later files may have a header.
     fs::write(dir.path().join("bare.csv"), &rows).unwrap();
     let columns = ["--columns", "click,colour,price"];
-    works(dir.path(), &[&["train", "bare.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "bare"], &columns[..]].concat());
+    works(
+        dir.path(),
+        &[&["train", "bare.csv", "--label", "click", "--epochs", "1", "--quiet", "-o", "bare"], &columns[..]]
+            .concat(),
+    );
     let found = json(dir.path(), &["evaluate", "bare", "bare.csv"]);
     assert_eq!(found["metrics"], json(dir.path(), &["evaluate", "bare", "rows.csv"])["metrics"]);
 }
@@ -379,7 +488,8 @@ fn text_is_read_as_in_training() {
 fn sparse_text_of_all_labels() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, label: &dyn Fn(usize) -> String| {
-        let rows: String = (0..400).map(|i| format!("{} {}:1 {}:0.5\n", label(i), 1 + i % 37, 50 + i % 3)).collect();
+        let rows: String =
+            (0..400).map(|i| format!("{} {}:1 {}:0.5\n", label(i), 1 + i % 37, 50 + i % 3)).collect();
         fs::write(dir.path().join(name), rows).unwrap();
     };
     write("clicks.svm", &|i| if i % 3 == 0 { "+1".into() } else { "-1".into() });
@@ -405,7 +515,10 @@ fn ten_thousand_features_in_a_row() {
     };
     fs::write(dir.path().join("wide.svm"), (0..40).map(row).collect::<String>()).unwrap();
     for model in ["lr", "fm", "deepfm"] {
-        let report = json(dir.path(), &["train", "wide.svm", "--model", model, "--epochs", "3", "--json", "-q", "-o", model]);
+        let report = json(
+            dir.path(),
+            &["train", "wide.svm", "--model", model, "--epochs", "3", "--json", "-q", "-o", model],
+        );
         let found = json(dir.path(), &["evaluate", model, "wide.svm", "--json"]);
         assert!(found["metrics"]["log_loss"].as_f64().is_some_and(f64::is_finite), "{model}: {found}");
         if model == "lr" {
@@ -431,7 +544,10 @@ fn fields_that_only_test_rows_have() {
     write("more.ffm", "", &|i| format!("{} 0:{}:1 1:{}:1 2:30:1\n", i % 2, i % 7, 10 + i % 2));
     let train = |kind: &str, test: &str, out: &str| {
         let (own, other) = (format!("a.{kind}"), format!("{test}.{kind}"));
-        dlrm(dir.path(), &["train", &own, "--test", &other, "--model", "fm", "--epochs", "2", "-q", "--json", "-o", out])
+        dlrm(
+            dir.path(),
+            &["train", &own, "--test", &other, "--model", "fm", "--epochs", "2", "-q", "--json", "-o", out],
+        )
     };
     for kind in ["csv", "svm"] {
         let ran = train(kind, "more", kind);
@@ -440,19 +556,31 @@ fn fields_that_only_test_rows_have() {
     let same = train("csv", "a", "same");
     let of = |ran: &str| metric(&serde_json::from_str(ran).unwrap(), 0, "test", "log_loss");
     let again = json(dir.path(), &["evaluate", "csv", "a.csv", "--json"]);
-    assert_eq!(again["metrics"]["log_loss"].as_f64(), Some(of(&same.out)), "the further column changes nothing");
+    assert_eq!(
+        again["metrics"]["log_loss"].as_f64(),
+        Some(of(&same.out)),
+        "the further column changes nothing"
+    );
     let refused = train("ffm", "more", "ffm");
-    assert!(refused.code == 3 && refused.err.contains("more.ffm:1:4") && refused.err.contains("field_2"), "{}", refused.err);
+    assert!(
+        refused.code == 3 && refused.err.contains("more.ffm:1:4") && refused.err.contains("field_2"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
 fn the_unseen_rate_is_absent_where_no_encoding_knows_it() {
     let dir = scratch(300);
-    let hashed = CLICKS_SCHEMA.replace("{ name = \"user\" }", "{ name = \"user\", encoding = { kind = \"hash\", buckets = 16 } }");
+    let hashed = CLICKS_SCHEMA
+        .replace("{ name = \"user\" }", "{ name = \"user\", encoding = { kind = \"hash\", buckets = 16 } }");
     fs::write(dir.path().join("schema.toml"), hashed).unwrap();
     train(dir.path(), "out", &["--set", "data.split.validation=0.2"]);
     let found = json(dir.path(), &["evaluate", "out", "clicks.csv"]);
-    assert_eq!((&found["columns"][0]["unseen"], &found["columns"][1]["unseen"]), (&Value::from(0.0), &Value::Null));
+    assert_eq!(
+        (&found["columns"][0]["unseen"], &found["columns"][1]["unseen"]),
+        (&Value::from(0.0), &Value::Null)
+    );
     let text = works(dir.path(), &["evaluate", "out", "clicks.csv"]).out;
     let line = text.lines().find(|line| line.starts_with("user")).unwrap();
     assert!(line.trim_end().ends_with('-'), "{line}");

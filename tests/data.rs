@@ -34,11 +34,23 @@ fn latest(rows: u64) -> Vec<u8> {
     let mut ratings = "userId,movieId,rating,timestamp\n".to_owned();
     for i in 0..rows {
         let (user, movie) = (1 + i % 610, 1 + i * i % 97);
-        writeln!(ratings, "{user},{movie},{}.{},{}", 1 + (user + movie) % 4, 5 * (i % 2), 1_000_000_000 + i * 60).unwrap();
+        writeln!(
+            ratings,
+            "{user},{movie},{}.{},{}",
+            1 + (user + movie) % 4,
+            5 * (i % 2),
+            1_000_000_000 + i * 60
+        )
+        .unwrap();
     }
-    let movies: String = (1..100).map(|i| format!("{i},\"Film, The {i} ({})\",Drama|War\n", 1950 + i)).collect();
+    let movies: String =
+        (1..100).map(|i| format!("{i},\"Film, The {i} ({})\",Drama|War\n", 1950 + i)).collect();
     let movies = format!("movieId,title,genres\n{movies}");
-    zipped(&[("ml-latest-small/ratings.csv", &ratings), ("ml-latest-small/movies.csv", &movies), ("ml-latest-small/README.txt", "x")])
+    zipped(&[
+        ("ml-latest-small/ratings.csv", &ratings),
+        ("ml-latest-small/movies.csv", &movies),
+        ("ml-latest-small/README.txt", "x"),
+    ])
 }
 
 fn whole_latest() -> &'static [u8] {
@@ -90,11 +102,25 @@ fn goes_on(dir: &Path, out: &str) -> String {
 fn the_list() {
     let dir = tempfile::tempdir().unwrap();
     let text = works(dir.path(), &["data"]).out;
-    for part in ["movielens-100k", "GroupLens", "4.9 MB", "100,000", "no redistribution", "data/adult", "by hand", "Criteo Terabyte"] {
+    for part in [
+        "movielens-100k",
+        "GroupLens",
+        "4.9 MB",
+        "100,000",
+        "no redistribution",
+        "data/adult",
+        "by hand",
+        "Criteo Terabyte",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let list: Value = serde_json::from_str(&works(dir.path(), &["data", "--json"]).out).unwrap();
-    assert!(list.as_array().unwrap().iter().any(|set| set["name"] == "criteo-kaggle" && set["rows"] == 51_882_752));
+    assert!(
+        list.as_array()
+            .unwrap()
+            .iter()
+            .any(|set| set["name"] == "criteo-kaggle" && set["rows"] == 51_882_752)
+    );
 }
 
 #[test]
@@ -124,7 +150,12 @@ fn from_a_server_to_a_trained_model() {
     assert!(!dir.path().join("data/movielens-latest-small.partial").exists());
     // It is there: nothing is asked for, neither terms nor bytes.
     let again = dlrm(dir.path(), &args[..2]);
-    assert!(again.code == 0 && again.out.contains("is there already") && !again.err.contains("Terms"), "{}{}", again.out, again.err);
+    assert!(
+        again.code == 0 && again.out.contains("is there already") && !again.err.contains("Terms"),
+        "{}{}",
+        again.out,
+        again.err
+    );
     assert_eq!(server.requests().len(), 3);
     let line = goes_on(dir.path(), &again.out);
     assert_eq!(
@@ -133,7 +164,16 @@ fn from_a_server_to_a_trained_model() {
     );
     // Torn afterwards.
     fs::write(place.join("movies.csv"), "movieId,title,genres\n").unwrap();
-    fails(dir.path(), &args, DATA, &["data/movielens-latest-small/movies.csv", "found 21 bytes", "move data/movielens-latest-small away"]);
+    fails(
+        dir.path(),
+        &args,
+        DATA,
+        &[
+            "data/movielens-latest-small/movies.csv",
+            "found 21 bytes",
+            "move data/movielens-latest-small away",
+        ],
+    );
 }
 
 #[test]
@@ -144,12 +184,17 @@ fn adult_as_uci_has_it() {
     assert!(ran.out.contains("adult.data 32,561 rows, adult.test 16,281 rows"), "{}", ran.out);
     goes_on(dir.path(), &ran.out);
     // A directory that is read as a whole takes no terms for rows.
-    let found: Value = serde_json::from_str(&works(dir.path(), &["inspect", "my data/adult", "--json"]).out).unwrap();
+    let found: Value =
+        serde_json::from_str(&works(dir.path(), &["inspect", "my data/adult", "--json"]).out).unwrap();
     assert_eq!(found["profile"]["rows"], 32_561);
-    let json: Value =
-        serde_json::from_str(&works(dir.path(), &["data", "adult", "--from", "adult.zip", "-o", "other", "--json", "--quiet"]).out)
-            .unwrap();
-    assert_eq!((&json["fetched"], &json["record"]["rows"]["adult.test"]), (&Value::Bool(true), &Value::from(16_281)));
+    let json: Value = serde_json::from_str(
+        &works(dir.path(), &["data", "adult", "--from", "adult.zip", "-o", "other", "--json", "--quiet"]).out,
+    )
+    .unwrap();
+    assert_eq!(
+        (&json["fetched"], &json["record"]["rows"]["adult.test"]),
+        (&Value::Bool(true), &Value::from(16_281))
+    );
 }
 
 #[test]
@@ -168,10 +213,25 @@ fn terms_come_first() {
 #[test]
 fn names() {
     let dir = tempfile::tempdir().unwrap();
-    fails(dir.path(), &["data", "movielens100k"], USAGE, &["\"movielens100k\"", "did you mean \"movielens-100k\"?"]);
+    fails(
+        dir.path(),
+        &["data", "movielens100k"],
+        USAGE,
+        &["\"movielens100k\"", "did you mean \"movielens-100k\"?"],
+    );
     fails(dir.path(), &["data", "netflix"], USAGE, &["\"netflix\"", "dlrm data"]);
-    fails(dir.path(), &["data", "avazu"], USAGE, &["avazu", "log in", "kaggle.com", "dlrm data avazu --from train.gz"]);
-    fails(dir.path(), &["data", "adult", "--url", "ftp://x", "--accept-terms"], USAGE, &["http://", "ftp://x"]);
+    fails(
+        dir.path(),
+        &["data", "avazu"],
+        USAGE,
+        &["avazu", "log in", "kaggle.com", "dlrm data avazu --from train.gz"],
+    );
+    fails(
+        dir.path(),
+        &["data", "adult", "--url", "ftp://x", "--accept-terms"],
+        USAGE,
+        &["http://", "ftp://x"],
+    );
 }
 
 #[test]
@@ -180,14 +240,24 @@ fn files_that_are_wrong() {
     let short = &whole_latest()[..50_000];
     fs::write(dir.path().join("short.zip"), short).unwrap();
     fs::write(dir.path().join("few.zip"), latest(500)).unwrap();
-    let from = |name: &str, file: &str, parts: &[&str]| fails(dir.path(), &["data", name, "--from", file], DATA, parts);
+    let from = |name: &str, file: &str, parts: &[&str]| {
+        fails(dir.path(), &["data", name, "--from", file], DATA, parts)
+    };
     from("movielens-latest-small", "short.zip", &["short.zip", "a whole zip archive"]);
     from("movielens-latest-small", "few.zip", &["few.zip/ratings.csv", "100,836 rows", "found 500"]);
-    from("movielens-100k", "few.zip", &["few.zip", "4,924,029 bytes", "https://grouplens.org/datasets/movielens/100k/"]);
+    from(
+        "movielens-100k",
+        "few.zip",
+        &["few.zip", "4,924,029 bytes", "https://grouplens.org/datasets/movielens/100k/"],
+    );
     fs::create_dir(dir.path().join("empty")).unwrap();
     from("movielens-1m", "empty", &["empty", "ratings.dat in it"]);
     fs::write(dir.path().join("wrong.zip"), vec![0; 4_924_029]).unwrap();
-    from("movielens-100k", "wrong.zip", &["wrong.zip", "MD5 0e33842e24a9c977be4e0107933c0723 (of GroupLens)"]);
+    from(
+        "movielens-100k",
+        "wrong.zip",
+        &["wrong.zip", "MD5 0e33842e24a9c977be4e0107933c0723 (of GroupLens)"],
+    );
     fails(dir.path(), &["data", "adult", "--from", "nowhere.zip"], RESOURCES, &["nowhere.zip"]);
     for name in ["movielens-latest-small", "movielens-100k", "movielens-1m", "adult"] {
         assert!(!dir.path().join("data").join(name).exists(), "{name}");
@@ -205,9 +275,19 @@ fn servers_that_are_not_there() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}/ml-1m.zip");
     let args = ["data", "movielens-1m", "--accept-terms", "--url"];
-    fails(dir.path(), &[&args[..], &[&url]].concat(), RESOURCES, &["127.0.0.1 could not be reached", "ml-1m.zip elsewhere", "--from FILE"]);
+    fails(
+        dir.path(),
+        &[&args[..], &[&url]].concat(),
+        RESOURCES,
+        &["127.0.0.1 could not be reached", "ml-1m.zip elsewhere", "--from FILE"],
+    );
     let server = Server::start(Vec::new(), vec![Act::Status(404)]);
-    fails(dir.path(), &[&args[..], &[&server.url]].concat(), RESOURCES, &["127.0.0.1 answered 404", "--from"]);
+    fails(
+        dir.path(),
+        &[&args[..], &[&server.url]].concat(),
+        RESOURCES,
+        &["127.0.0.1 answered 404", "--from"],
+    );
     let server = Server::start(vec![0; 100], vec![Act::Serve]);
     fails(dir.path(), &[&args[..], &[&server.url]].concat(), DATA, &["5,917,549 bytes", "found 100 bytes"]);
     assert!(!dir.path().join("data/movielens-1m").exists());
@@ -235,7 +315,12 @@ fn permissions_and_full_disks() {
     let partial = dir.path().join("data/movielens-latest-small.partial");
     fs::create_dir_all(&partial).unwrap();
     symlink("/dev/full", partial.join("ml-latest-small.zip")).unwrap();
-    fails(dir.path(), &args, RESOURCES, &["ml-latest-small.zip", "No space left", "the same command goes on"]);
+    fails(
+        dir.path(),
+        &args,
+        RESOURCES,
+        &["ml-latest-small.zip", "No space left", "the same command goes on"],
+    );
     fs::remove_file(partial.join("ml-latest-small.zip")).unwrap();
     assert_eq!(dlrm(dir.path(), &args).code, 0, "once there is space");
     let closed = dir.path().join("closed");
@@ -262,7 +347,12 @@ fn an_interrupted_command_goes_on() {
     let pid = child.id().to_string();
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let ran = finished(child.wait_with_output().unwrap());
-    assert!(ran.code == 130 && ran.err.contains("stopped: ") && ran.err.contains("have arrived and stay"), "{} {}", ran.code, ran.err);
+    assert!(
+        ran.code == 130 && ran.err.contains("stopped: ") && ran.err.contains("have arrived and stay"),
+        "{} {}",
+        ran.code,
+        ran.err
+    );
     let have = fs::metadata(&archive).unwrap().len() as usize;
     assert_eq!(dlrm(dir.path(), &args).code, 0);
     assert_eq!(server.ranges(), [None, Some(have)]);
@@ -272,9 +362,11 @@ fn an_interrupted_command_goes_on() {
 fn real_data_sets_from_directories() {
     let Some(all) = data("dlrm data --from the real data sets", "") else { return };
     let dir = tempfile::tempdir().unwrap();
-    for (name, folder) in
-        [("movielens-100k", "movielens-100k"), ("movielens-latest-small", "movielens-latest-small"), ("adult", "adult-census")]
-    {
+    for (name, folder) in [
+        ("movielens-100k", "movielens-100k"),
+        ("movielens-latest-small", "movielens-latest-small"),
+        ("adult", "adult-census"),
+    ] {
         let from = all.join(folder);
         let ran = works(dir.path(), &["data", name, "--from", from.to_str().unwrap()]);
         assert!(ran.out.contains("rows counted"), "{}", ran.out);
@@ -282,5 +374,10 @@ fn real_data_sets_from_directories() {
     }
     // Its timestamps are not whole, and its ratings in a file of another name.
     let from = all.join("movielens-1m");
-    fails(dir.path(), &["data", "movielens-1m", "--from", from.to_str().unwrap()], DATA, &["ratings.dat in it"]);
+    fails(
+        dir.path(),
+        &["data", "movielens-1m", "--from", from.to_str().unwrap()],
+        DATA,
+        &["ratings.dat in it"],
+    );
 }

@@ -12,8 +12,13 @@ fn json(dir: &Path, args: &[&str]) -> Value {
 
 /// The column and the severity of every finding of a kind.
 fn found(report: &Value, kind: &str) -> Vec<(String, String)> {
-    let findings = report["doctor"]["findings"].as_array().expect("findings").iter().filter(|f| f["kind"] == kind);
-    findings.map(|f| (f["column"].as_str().unwrap_or_default().to_owned(), f["severity"].as_str().unwrap().to_owned())).collect()
+    let findings =
+        report["doctor"]["findings"].as_array().expect("findings").iter().filter(|f| f["kind"] == kind);
+    findings
+        .map(|f| {
+            (f["column"].as_str().unwrap_or_default().to_owned(), f["severity"].as_str().unwrap().to_owned())
+        })
+        .collect()
 }
 
 /// Irregular numbers, the same every time.
@@ -25,7 +30,13 @@ fn random(seed: u64, row: u64) -> u64 {
 fn log(rows: std::ops::Range<u64>) -> Vec<String> {
     let line = |r| {
         let click = u8::from(random(1, r).is_multiple_of(4));
-        format!("{click},{},u{},{}.{:03}", 1_600_000_000 + r * 7, random(2, r) % 60, random(3, r) % 50, random(4, r) % 1000)
+        format!(
+            "{click},{},u{},{}.{:03}",
+            1_600_000_000 + r * 7,
+            random(2, r) % 60,
+            random(3, r) % 50,
+            random(4, r) % 1000
+        )
     };
     rows.map(line).collect()
 }
@@ -46,22 +57,46 @@ fn scratch() -> tempfile::TempDir {
 #[test]
 fn clean_data_have_nothing_to_fix() {
     let dir = scratch();
-    for args in [&["train.csv", "--split", "order"][..], &["train.csv", "--split", "time"], &["train.csv", "--test", "test.csv"]] {
+    for args in [
+        &["train.csv", "--split", "order"][..],
+        &["train.csv", "--split", "time"],
+        &["train.csv", "--test", "test.csv"],
+    ] {
         let report = json(dir.path(), &[args, &["--no-estimate"]].concat());
-        assert_eq!(report["doctor"]["findings"].as_array().map(Vec::len), Some(0), "{args:?}: {}", report["doctor"]["findings"]);
-        assert!(report["forecast"]["pace"].is_null() && report["forecast"]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+        assert_eq!(
+            report["doctor"]["findings"].as_array().map(Vec::len),
+            Some(0),
+            "{args:?}: {}",
+            report["doctor"]["findings"]
+        );
+        assert!(
+            report["forecast"]["pace"].is_null()
+                && report["forecast"]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 0)
+        );
     }
     // The last of several files is the last day.
     fs::create_dir(dir.path().join("days")).unwrap();
-    (0..4).for_each(|day| write(&dir.path().join("days"), &format!("day_{day}.csv"), HEADER, &log(1500 * day..1500 * (day + 1))));
+    (0..4).for_each(|day| {
+        write(&dir.path().join("days"), &format!("day_{day}.csv"), HEADER, &log(1500 * day..1500 * (day + 1)))
+    });
     let report = json(dir.path(), &["days", "--split", "last-day", "--no-estimate"]);
     assert_eq!(report["doctor"]["rows"], serde_json::json!([4500, 750, 750]));
     let text = works(dir.path(), &["inspect", "train.csv", "--test", "test.csv"]).out;
-    for part in ["Findings: none.", "train", "test        1,000", "user      vocabulary    62", "per epoch on this machine, "] {
+    for part in [
+        "Findings: none.",
+        "train",
+        "test        1,000",
+        "user      vocabulary    62",
+        "per epoch on this machine, ",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let simulated = json(demo(), &["runs/demo/sample.csv", "--no-estimate"]);
-    assert!(["leak", "suspicious", "shared_rows", "drift", "label_shift"].iter().all(|kind| found(&simulated, kind).is_empty()));
+    assert!(
+        ["leak", "suspicious", "shared_rows", "drift", "label_shift"]
+            .iter()
+            .all(|kind| found(&simulated, kind).is_empty())
+    );
 }
 
 #[test]
@@ -72,7 +107,10 @@ fn planted_faults_are_told_the_worst_first() {
     test.splice(..100, log(3000..3100));
     let more = |rows: &[String], device: &dyn Fn(usize) -> usize| -> Vec<String> {
         let outcome = |row: &String| if row.starts_with('1') { "sold" } else { "none" };
-        rows.iter().enumerate().map(|(i, row)| format!("{row},{}{},d{}", outcome(row), i % 7, device(i))).collect()
+        rows.iter()
+            .enumerate()
+            .map(|(i, row)| format!("{row},{}{},d{}", outcome(row), i % 7, device(i)))
+            .collect()
     };
     let header = format!("{HEADER},outcome,device");
     write(dir.path(), "leaky.csv", &header, &more(&log(0..6000), &|i| i % 3));
@@ -95,12 +133,18 @@ fn planted_faults_are_told_the_worst_first() {
     assert!((0.08..=0.1).contains(&share), "{share}: some of these rows validate");
     // The schema tells it too, and is one.
     let text = fs::read_to_string(dir.path().join("schema.toml")).unwrap();
-    assert!(text.contains("# Warning: distributed otherwise in test") && text.contains("# Table of "), "{text}");
+    assert!(
+        text.contains("# Warning: distributed otherwise in test") && text.contains("# Table of "),
+        "{text}"
+    );
     Schema::from_toml(&text, "schema.toml").unwrap();
     let text = works(dir.path(), &[&["inspect"], &args[..4]].concat()).out;
     let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part}: {text}"));
     assert!(place("1. critical  outcome: alone it predicts") < place("device: distributed otherwise"));
-    assert!(place("why: a column that knows the label") < place("do:  leave it out of the schema") && place("column  ") > place("why: "));
+    assert!(
+        place("why: a column that knows the label") < place("do:  leave it out of the schema")
+            && place("column  ") > place("why: ")
+    );
 }
 
 #[test]
@@ -113,7 +157,10 @@ fn disorder_in_time_matters_where_order_is_asked() {
     assert_eq!(found(&order, "time_order"), [("event_time".to_owned(), "critical".to_owned())]);
     let first = order["doctor"]["time"]["first"].as_str().unwrap();
     assert!(first.starts_with("shuffled.csv:"), "{first}");
-    assert!(found(&json(dir.path(), &["shuffled.csv", "--split", "time", "--no-estimate"]), "time_order").is_empty());
+    assert!(
+        found(&json(dir.path(), &["shuffled.csv", "--split", "time", "--no-estimate"]), "time_order")
+            .is_empty()
+    );
     let random = json(dir.path(), &["shuffled.csv", "--no-estimate"]);
     assert_eq!(found(&random, "time_order"), [("event_time".to_owned(), "note".to_owned())]);
 }
@@ -136,13 +183,22 @@ fn mistakes_in_flags() {
     fs::write(dir.path().join("clicks.csv"), clicks(200)).unwrap();
     fs::write(dir.path().join("other.csv"), "click,age\n1,2.5\n").unwrap();
     for (args, code, parts) in [
-        (&["inspect", "train.csv", "--split", "randm"][..], 2, &["--split", "random, order, time or last-day"][..]),
+        (
+            &["inspect", "train.csv", "--split", "randm"][..],
+            2,
+            &["--split", "random, order, time or last-day"][..],
+        ),
         (&["inspect", "clicks.csv", "--split", "time"], 2, &["`time` column"]),
         (&["inspect", "clicks.csv", "--test", "none.csv"], 5, &["none.csv"]),
         (&["inspect", "clicks.csv", "--test", "other.csv"], 3, &["other.csv", "a column \"site\""]),
     ] {
         let ran = dlrm(dir.path(), args);
-        assert!(ran.code == code && parts.iter().all(|part| ran.err.contains(part)), "{args:?}: {} {}", ran.code, ran.err);
+        assert!(
+            ran.code == code && parts.iter().all(|part| ran.err.contains(part)),
+            "{args:?}: {} {}",
+            ran.code,
+            ran.err
+        );
     }
 }
 
@@ -152,15 +208,27 @@ fn known_faults_of_known_data_sets() {
     let path = |name: &str| root.join(name).display().to_string();
     let dir = tempfile::tempdir().unwrap();
     // The labels of adult.test end in a full stop.
-    let adult = json(dir.path(), &[&path("adult-census/adult.data"), "--test", &path("adult-census/adult.test"), "--no-estimate"]);
+    let adult = json(
+        dir.path(),
+        &[&path("adult-census/adult.data"), "--test", &path("adult-census/adult.test"), "--no-estimate"],
+    );
     assert_eq!((found(&adult, "malformed").len(), &adult["doctor"]["malformed"]), (1, &Value::from(16_281)));
     assert!(found(&adult, "leak").is_empty() && found(&adult, "drift").is_empty());
     // Criteo's sample is clean.
     let criteo = json(dir.path(), &[&path("criteo-kaggle-sample/train_first10000.txt"), "--no-estimate"]);
-    assert_eq!(criteo["doctor"]["findings"].as_array().map(Vec::len), Some(0), "{}", criteo["doctor"]["findings"]);
+    assert_eq!(
+        criteo["doctor"]["findings"].as_array().map(Vec::len),
+        Some(0),
+        "{}",
+        criteo["doctor"]["findings"]
+    );
     // u1.test holds the first users only, and is split at random in time.
     let columns = ["--columns", "user_id,item_id,rating,timestamp", "--no-estimate"];
-    let folds = json(dir.path(), &[&[&*path("movielens-100k/u1.base"), "--test", &path("movielens-100k/u1.test")], &columns[..]].concat());
+    let folds = json(
+        dir.path(),
+        &[&[&*path("movielens-100k/u1.base"), "--test", &path("movielens-100k/u1.test")], &columns[..]]
+            .concat(),
+    );
     assert_eq!(found(&folds, "drift"), [("user_id".to_owned(), "warning".to_owned())]);
     assert_eq!(found(&folds, "time_order").len(), 1);
 }
@@ -179,13 +247,25 @@ fn a_given_schema_is_what_the_data_are_looked_at_by() {
         .map(|table| (table["column"].as_str().unwrap(), table["table_rows"].as_u64().unwrap()))
         .collect();
     assert_eq!((tables[0], tables[1].0), (("user", 41), "price"));
-    let said = works(dir.path(), &["inspect", "train.csv", "--schema", "own.toml", "-o", "annotated.toml", "--no-estimate"]).out;
+    let said = works(
+        dir.path(),
+        &["inspect", "train.csv", "--schema", "own.toml", "-o", "annotated.toml", "--no-estimate"],
+    )
+    .out;
     assert!(said.contains("hash"), "{said}");
     let written = fs::read_to_string(dir.path().join("annotated.toml")).unwrap();
     assert_eq!(Schema::from_toml(&written, "annotated").unwrap(), Schema::from_toml(schema, "own").unwrap());
     let ran = dlrm(dir.path(), &["inspect", "train.csv", "--schema", "nowhere.toml"]);
     assert!(ran.code == 5 && ran.err.contains("nowhere.toml"), "{}", ran.err);
-    fs::write(dir.path().join("other.toml"), "label = { column = \"clik\" }\ncategorical = [{ name = \"user\" }]\n").unwrap();
+    fs::write(
+        dir.path().join("other.toml"),
+        "label = { column = \"clik\" }\ncategorical = [{ name = \"user\" }]\n",
+    )
+    .unwrap();
     let ran = dlrm(dir.path(), &["inspect", "train.csv", "--schema", "other.toml"]);
-    assert!(ran.code == 3 && ran.err.contains("\"clik\"") && ran.err.contains("did you mean \"click\"?"), "{}", ran.err);
+    assert!(
+        ran.code == 3 && ran.err.contains("\"clik\"") && ran.err.contains("did you mean \"click\"?"),
+        "{}",
+        ran.err
+    );
 }

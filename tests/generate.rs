@@ -8,15 +8,46 @@ use std::fs;
 fn random_rows_train_by_their_schema() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     for (ids, out) in [("uniform", "u"), ("power-law", "p"), ("gaussian", "g")] {
-        let args = ["-q", "generate", "random", "--rows", "2000", "--tables", "50-7", "--ids", ids, "--ids-per-bag", "3", "-o", out];
+        let args = [
+            "-q",
+            "generate",
+            "random",
+            "--rows",
+            "2000",
+            "--tables",
+            "50-7",
+            "--ids",
+            ids,
+            "--ids-per-bag",
+            "3",
+            "-o",
+            out,
+        ];
         works(dir.path(), &args);
         let (rows, schema) = (format!("{out}/clicks.csv"), format!("{out}/schema.toml"));
-        works(dir.path(), &["-q", "train", &rows, "--schema", &schema, "--epochs", "1", "-o", &format!("{out}/run")]);
+        works(
+            dir.path(),
+            &["-q", "train", &rows, "--schema", &schema, "--epochs", "1", "-o", &format!("{out}/run")],
+        );
     }
     let rows = |out: &str| fs::read(dir.path().join(out).join("clicks.csv")).expect("rows");
     works(
         dir.path(),
-        &["-q", "--threads", "1", "generate", "random", "--rows", "2000", "--tables", "50-7", "--ids-per-bag", "3", "-o", "again"],
+        &[
+            "-q",
+            "--threads",
+            "1",
+            "generate",
+            "random",
+            "--rows",
+            "2000",
+            "--tables",
+            "50-7",
+            "--ids-per-bag",
+            "3",
+            "-o",
+            "again",
+        ],
     );
     assert_eq!(rows("u"), rows("again"));
     let ran = dlrm(dir.path(), &["generate", "random", "--tables", "3-0", "-o", "x"]);
@@ -30,11 +61,15 @@ fn traces_go_through_their_profile() {
     fs::write(dir.path().join("trace.txt"), ids.join(" ")).expect("a trace");
     works(dir.path(), &["generate", "trace", "profile", "trace.txt", "-o", "profile.txt"]);
     assert_eq!(fs::read_to_string(dir.path().join("profile.txt")).expect("a profile").lines().count(), 3);
-    works(dir.path(), &["generate", "trace", "synthesize", "profile.txt", "-n", "5000", "--unique", "20", "-o", "made.txt"]);
+    works(
+        dir.path(),
+        &["generate", "trace", "synthesize", "profile.txt", "-n", "5000", "--unique", "20", "-o", "made.txt"],
+    );
     let made = fs::read_to_string(dir.path().join("made.txt")).expect("a trace");
     let unique: std::collections::HashSet<&str> = made.lines().collect();
     assert!(made.lines().count() == 5000 && unique.len() <= 20);
-    let said = works(dir.path(), &["generate", "trace", "compare", "trace.txt", "made.txt", "--sizes", "5,100"]).out;
+    let said =
+        works(dir.path(), &["generate", "trace", "compare", "trace.txt", "made.txt", "--sizes", "5,100"]).out;
     assert!(said.contains("made.txt") && said.lines().count() == 3, "{said}");
     fs::write(dir.path().join("bad.txt"), "1 2 x").expect("a trace");
     for (args, code, expected) in [
@@ -50,15 +85,20 @@ fn traces_go_through_their_profile() {
 #[test]
 fn clicks_know_their_optimum() {
     let dir = tempfile::tempdir().expect("a scratch directory");
-    for args in [&["--label-noise", "0.1"][..], &["--position-bias", "0.5"], &["--like", "demo"], &["--form", "parquet", "--teacher", "fm"]]
-    {
+    for args in [
+        &["--label-noise", "0.1"][..],
+        &["--position-bias", "0.5"],
+        &["--like", "demo"],
+        &["--form", "parquet", "--teacher", "fm"],
+    ] {
         let out = args.concat().replace("--", "");
         works(dir.path(), &[&["-q", "generate", "clicks", "--rows", "3000", "-o", &out], args].concat());
         let text = fs::read_to_string(dir.path().join(&out).join("manifest.json")).expect("a manifest");
         let manifest: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let auc = manifest["written"]["all"]["auc"].as_f64().expect("an AUC");
         assert!((0.6..0.95).contains(&auc), "{args:?}: {auc}");
-        let truth = fs::read_to_string(dir.path().join(&out).join("truth/probabilities.csv")).expect("probabilities");
+        let truth =
+            fs::read_to_string(dir.path().join(&out).join("truth/probabilities.csv")).expect("probabilities");
         assert_eq!(truth.lines().count(), 3001);
     }
     for (args, expected) in [

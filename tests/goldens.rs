@@ -24,7 +24,14 @@ fn layout(config: &Value) -> Layout {
             _ => Pooling::Sum,
         };
         let weighted = spec["pooling"] == "weighted";
-        Feature { name: f.to_string(), table, weighted, embedding_dim: Some(dim(table)), pooling: Some(pooling), crossed: false }
+        Feature {
+            name: f.to_string(),
+            table,
+            weighted,
+            embedding_dim: Some(dim(table)),
+            pooling: Some(pooling),
+            crossed: false,
+        }
     };
     Layout {
         dense: (0..config["dense"].as_u64().expect("dense")).map(|i| i.to_string()).collect(),
@@ -32,7 +39,10 @@ fn layout(config: &Value) -> Layout {
         tables: tables
             .iter()
             .enumerate()
-            .map(|(t, spec)| Table { name: t.to_string(), rows: spec["rows"].as_u64().expect("rows") as usize })
+            .map(|(t, spec)| Table {
+                name: t.to_string(),
+                rows: spec["rows"].as_u64().expect("rows") as usize,
+            })
             .collect(),
         sample_weights: false,
         groups: false,
@@ -87,8 +97,10 @@ fn learner(config: &Value, case: &Value, initial: &Value, isa: Isa) -> Learner {
         }
         v
     };
-    let dense: DenseOptimizer = serde_json::from_value(optimizer(&case["dense_optimizer"])).expect("dense optimizer");
-    let tables: TableOptimizer = serde_json::from_value(case["table_optimizer"].clone()).expect("table optimizer");
+    let dense: DenseOptimizer =
+        serde_json::from_value(optimizer(&case["dense_optimizer"])).expect("dense optimizer");
+    let tables: TableOptimizer =
+        serde_json::from_value(case["table_optimizer"].clone()).expect("table optimizer");
     let optimizer = Optimizer::new(network.weights(), dense, tables, case["clip_norm"].as_f64());
     // Odd shards, so that the reduction over lanes is exercised.
     Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 2, lanes: 3 }, 2).expect("a pool")
@@ -127,14 +139,19 @@ fn check_gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Va
         let (mut values, mut row_weights) = (vec![0.0; table.rows * table.dim], vec![0.0; table.rows]);
         for (i, &row) in rows.rows.iter().enumerate() {
             let row = row as usize;
-            values[row * table.dim..(row + 1) * table.dim].copy_from_slice(&rows.values[i * table.dim..(i + 1) * table.dim]);
+            values[row * table.dim..(row + 1) * table.dim]
+                .copy_from_slice(&rows.values[i * table.dim..(i + 1) * table.dim]);
             if table.row_weights.is_some() {
                 row_weights[row] = rows.row_weights[i];
             }
         }
         close(&format!("{name} d {}", table.name), &values, &flat(&golden[&table.name]));
         if table.row_weights.is_some() {
-            close(&format!("{name} d row weights {t}"), &row_weights, &flat(&golden[table.row_weights_name()]));
+            close(
+                &format!("{name} d row weights {t}"),
+                &row_weights,
+                &flat(&golden[table.row_weights_name()]),
+            );
         }
     }
 }
@@ -154,7 +171,11 @@ fn ten_steps_of_every_optimizer() {
             let base = learner.optimizer().base_rates();
             let mut losses = Vec::new();
             for (batch, step) in batches.iter().zip(1..) {
-                let rates = Rates { dense: schedule.rate(base.dense, step), tables: schedule.rate(base.tables, step), linear: 0.0 };
+                let rates = Rates {
+                    dense: schedule.rate(base.dense, step),
+                    tables: schedule.rate(base.tables, step),
+                    linear: 0.0,
+                };
                 if let Some(lrs) = case.get("lrs") {
                     close(&format!("{name} lr"), &[rates.dense as f32], &flat(&lrs[step as usize - 1]));
                 }
@@ -175,7 +196,8 @@ fn losses_and_their_gradients() {
             "bce" => Loss::Bce { positive_weight: case["positive_weight"].as_f64().expect("weight") },
             _ => Loss::Mse,
         };
-        let (logits, labels, weights) = (flat(&case["logits"]), flat(&case["labels"]), flat(&case["weights"]));
+        let (logits, labels, weights) =
+            (flat(&case["logits"]), flat(&case["labels"]), flat(&case["weights"]));
         let mut gradient = vec![0.0; logits.len()];
         let total = loss.forward_backward(&mut gradient, &logits, &labels, Some(&weights), logits.len());
         close(&format!("loss {i}"), &[total as f32], &flat(&case["loss"]));

@@ -8,9 +8,35 @@ use std::fs;
 #[test]
 fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
     let dir = tempfile::tempdir().expect("a scratch directory");
-    works(dir.path(), &["-q", "generate", "clicks", "--like", "demo", "--rows", "30000", "--click-rate", "0.1", "-o", "clicks"]);
+    works(
+        dir.path(),
+        &[
+            "-q",
+            "generate",
+            "clicks",
+            "--like",
+            "demo",
+            "--rows",
+            "30000",
+            "--click-rate",
+            "0.1",
+            "-o",
+            "clicks",
+        ],
+    );
     let train = |out: &str, more: &[&str]| -> Value {
-        let args = ["-q", "--json", "train", "clicks/clicks.csv", "--schema", "clicks/schema.toml", "--epochs", "3", "-o", out];
+        let args = [
+            "-q",
+            "--json",
+            "train",
+            "clicks/clicks.csv",
+            "--schema",
+            "clicks/schema.toml",
+            "--epochs",
+            "3",
+            "-o",
+            out,
+        ];
         let said = works(dir.path(), &[&args[..], more].concat()).out;
         let report: Value = serde_json::from_str(said.trim()).expect("JSON");
         let splits = report["candidates"][0]["splits"].as_array().expect("splits").clone();
@@ -27,12 +53,14 @@ fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
         assert!((of(&some, "auc") - of(&all, "auc")).abs() < 0.03, "{out}");
         // The saved model scores as the trained one did: `show` replays its golden rows.
         works(dir.path(), &["show", out]);
-        let config = fs::read_to_string(dir.path().join(out).join("model/config.toml")).expect("a configuration");
+        let config =
+            fs::read_to_string(dir.path().join(out).join("model/config.toml")).expect("a configuration");
         assert!(config.contains("negative_share = 0.25"), "{config}");
     }
     for share in ["0", "1.5", "nan"] {
         let share = format!("data.negative_share={share}");
-        let ran = dlrm(dir.path(), &["train", "clicks/clicks.csv", "--label", "click", "--set", &share, "-o", "x"]);
+        let ran =
+            dlrm(dir.path(), &["train", "clicks/clicks.csv", "--label", "click", "--set", &share, "-o", "x"]);
         assert!(ran.code == 2 && ran.err.contains("a share above 0, at most 1"), "{}", ran.err);
     }
 }
@@ -40,7 +68,10 @@ fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
 #[test]
 fn the_last_day_is_held_out() {
     let dir = tempfile::tempdir().expect("a scratch directory");
-    works(dir.path(), &["-q", "generate", "clicks", "--rows", "3000", "--days", "5", "--file-per-day", "-o", "clicks"]);
+    works(
+        dir.path(),
+        &["-q", "generate", "clicks", "--rows", "3000", "--days", "5", "--file-per-day", "-o", "clicks"],
+    );
     let rows = |out: &str, more: &[&str]| {
         let said = works(dir.path(), &[&["-q", "--json", "prepare", "clicks", "-o", out], more].concat()).out;
         let value: Value = serde_json::from_str(said.trim()).expect("JSON");

@@ -21,17 +21,31 @@ fn batch(v: &Value) -> Batch {
         }
         bags
     });
-    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None, groups: None }
+    Batch {
+        dense: flat(&v["dense"]),
+        bags: bags.collect(),
+        labels: flat(&v["labels"]),
+        weights: None,
+        groups: None,
+    }
 }
 
 #[test]
 fn three_steps_as_the_reference_prints_them() {
     let path = format!("{}/tests/goldens/known_answer.json", env!("CARGO_MANIFEST_DIR"));
-    let known: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the fixture")).expect("JSON");
+    let known: Value =
+        serde_json::from_str(&std::fs::read_to_string(path).expect("the fixture")).expect("JSON");
     let layout = Layout {
         dense: (0..4).map(|i| i.to_string()).collect(),
         features: (0..3)
-            .map(|i| Feature { name: i.to_string(), table: i, weighted: false, embedding_dim: None, pooling: None, crossed: false })
+            .map(|i| Feature {
+                name: i.to_string(),
+                table: i,
+                weighted: false,
+                embedding_dim: None,
+                pooling: None,
+                crossed: false,
+            })
             .collect(),
         tables: [4, 3, 2].iter().enumerate().map(|(i, &rows)| Table { name: i.to_string(), rows }).collect(),
         sample_weights: false,
@@ -44,20 +58,32 @@ fn three_steps_as_the_reference_prints_them() {
             network.weights_mut().set(name, &flat(values)).expect("a known tensor");
         }
         network.weights_mut().repack();
-        let (dense, tables) = (DenseOptimizer::Sgd { lr: 0.01, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.01, l2: 0.0 });
+        let (dense, tables) = (
+            DenseOptimizer::Sgd { lr: 0.01, momentum: 0.0, l2: 0.0 },
+            TableOptimizer::Sgd { lr: 0.01, l2: 0.0 },
+        );
         let optimizer = Optimizer::new(network.weights(), dense, tables, None);
         let shape = Shape { shard_rows: 1, lanes: 2 };
-        let mut learner = Learner::new(network, optimizer, Loss::MseOfProbability, shape, 2).expect("threads");
+        let mut learner =
+            Learner::new(network, optimizer, Loss::MseOfProbability, shape, 2).expect("threads");
         let rates = learner.optimizer().base_rates();
-        for (values, expected) in known["batches"].as_array().expect("batches").iter().zip(flat(&known["losses"])) {
+        for (values, expected) in
+            known["batches"].as_array().expect("batches").iter().zip(flat(&known["losses"]))
+        {
             let loss = learner.step(&batch(values), rates).expect("a finite loss");
             let tolerance = known["tolerance"]["loss"].as_f64().expect("a tolerance");
-            assert!((loss - f64::from(expected)).abs() <= tolerance, "{isa:?}: loss {loss}, expected {expected}");
+            assert!(
+                (loss - f64::from(expected)).abs() <= tolerance,
+                "{isa:?}: loss {loss}, expected {expected}"
+            );
         }
         let tolerance = known["tolerance"]["parameters"].as_f64().expect("a tolerance");
         for (name, _, values) in learner.network().weights().tensors() {
             for (ours, expected) in values.iter().zip(flat(&known["updated"][&name])) {
-                assert!(f64::from((ours - expected).abs()) <= tolerance, "{isa:?}: {name}: {ours}, expected {expected}");
+                assert!(
+                    f64::from((ours - expected).abs()) <= tolerance,
+                    "{isa:?}: {name}: {ours}, expected {expected}"
+                );
             }
         }
     }

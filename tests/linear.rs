@@ -25,21 +25,41 @@ fn a_cross_learns_what_single_columns_cannot() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("parity.csv"), parity()).unwrap();
     let auc = |out: &str, more: &[&str]| {
-        let mut args = vec!["train", "parity.csv", "--label", "click", "--model", "lr", "--epochs", "20", "--json", "-q", "-o", out];
+        let mut args = vec![
+            "train",
+            "parity.csv",
+            "--label",
+            "click",
+            "--model",
+            "lr",
+            "--epochs",
+            "20",
+            "--json",
+            "-q",
+            "-o",
+            out,
+        ];
         args.extend_from_slice(more);
         let report: Value = serde_json::from_str(&works(dir.path(), &args).out).unwrap();
-        let test = report["candidates"][0]["splits"].as_array().unwrap().last().unwrap()["intervals"].as_array().unwrap().clone();
+        let test = report["candidates"][0]["splits"].as_array().unwrap().last().unwrap()["intervals"]
+            .as_array()
+            .unwrap()
+            .clone();
         test.iter().find(|m| m["metric"] == "auc").unwrap()["interval"]["estimate"].as_f64().unwrap()
     };
     assert!(auc("alone", &[]) < 0.7);
     assert!(auc("crossed", &["--cross", "a,b"]) > 0.999);
-    assert!(auc("tags", &["--cross", "a,tags", "--set", "model.kind=lr"]) > 0.999, "combinations with each of several values");
+    assert!(
+        auc("tags", &["--cross", "a,tags", "--set", "model.kind=lr"]) > 0.999,
+        "combinations with each of several values"
+    );
     let show = works(dir.path(), &["show", "crossed"]).out;
     assert!(show.contains("a*b"), "{show}");
     // Scoring reads nothing but the columns.
     fs::write(dir.path().join("new.csv"), "a,b,tags\na1,b1,\na1,b2,\n,b2,\n").unwrap();
     let scores = works(dir.path(), &["predict", "crossed", "new.csv"]).out;
-    let scores: Vec<f64> = scores.lines().skip(1).map(|l| l.split(',').next_back().unwrap().parse().unwrap()).collect();
+    let scores: Vec<f64> =
+        scores.lines().skip(1).map(|l| l.split(',').next_back().unwrap().parse().unwrap()).collect();
     assert!(scores[0] < 0.5 && scores[1] > 0.5, "{scores:?}");
 }
 
@@ -50,29 +70,59 @@ fn mistakes_in_crosses() {
     for (model, more, parts) in [
         ("lr", ["--cross", "a,bb"], ["cross \"a*bb\"", "did you mean \"b\""]),
         ("lr", ["--cross", "a"], ["two or more different columns", "\"a\""]),
-        ("dlrm", ["--cross", "a,b"], ["crosses: expected a model with a linear part, found dlrm", "wide_deep"]),
-        ("dlrm", ["--set", "train.linear_optimizer={kind=\"ftrl\",lr=0.1}"], ["train.linear_optimizer", "found dlrm"]),
-        ("lr", ["--set", "train.linear_optimizer={kind=\"ftrl\",lr=0.0}"], ["train.linear_optimizer.lr", "a positive number"]),
-        ("lr", ["--set", "train.table_optimizer={kind=\"ftrl\",lr=0.1,l1=-1}"], ["train.table_optimizer.l1", "found -1"]),
+        (
+            "dlrm",
+            ["--cross", "a,b"],
+            ["crosses: expected a model with a linear part, found dlrm", "wide_deep"],
+        ),
+        (
+            "dlrm",
+            ["--set", "train.linear_optimizer={kind=\"ftrl\",lr=0.1}"],
+            ["train.linear_optimizer", "found dlrm"],
+        ),
+        (
+            "lr",
+            ["--set", "train.linear_optimizer={kind=\"ftrl\",lr=0.0}"],
+            ["train.linear_optimizer.lr", "a positive number"],
+        ),
+        (
+            "lr",
+            ["--set", "train.table_optimizer={kind=\"ftrl\",lr=0.1,l1=-1}"],
+            ["train.table_optimizer.l1", "found -1"],
+        ),
     ] {
-        let args = [&["train", "parity.csv", "--label", "click", "--model", model, "-q", "-o", "out"], &more[..]].concat();
+        let args =
+            [&["train", "parity.csv", "--label", "click", "--model", model, "-q", "-o", "out"], &more[..]]
+                .concat();
         let ran = dlrm(dir.path(), &args);
-        assert!(matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"), "{args:?} {}\n{}", ran.code, ran.err);
+        assert!(
+            matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"),
+            "{args:?} {}\n{}",
+            ran.code,
+            ran.err
+        );
         parts.iter().for_each(|part| assert!(ran.err.contains(part), "missing {part} in\n{}", ran.err));
     }
 }
 
 /// Wide & Deep over two columns, with `linear` for its wide part.
 fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
-    let feature =
-        |table: usize| Feature { name: format!("f{table}"), table, weighted: false, embedding_dim: None, pooling: None, crossed: false };
+    let feature = |table: usize| Feature {
+        name: format!("f{table}"),
+        table,
+        weighted: false,
+        embedding_dim: None,
+        pooling: None,
+        crossed: false,
+    };
     let layout = Layout {
         dense: vec!["x".into()],
         features: (0..2).map(feature).collect(),
         tables: (0..2).map(|t| Table { name: format!("f{t}"), rows: 7 }).collect(),
         ..Layout::default()
     };
-    let model = ModelConfig::WideDeep(WideDeepConfig { embedding_dim: 3, hidden: vec![4], ..Default::default() });
+    let model =
+        ModelConfig::WideDeep(WideDeepConfig { embedding_dim: 3, hidden: vec![4], ..Default::default() });
     let network = Network::new(&model, &layout, 1, Isa::detect()).expect("a network");
     let train = TrainConfig {
         optimizer: DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 },
@@ -86,9 +136,18 @@ fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
 }
 
 fn batch() -> Batch {
-    let bags = |step: u32| Bags { ids: (0..12).map(|i| i * step % 5).collect(), weights: None, offsets: (0..=12).collect() };
+    let bags = |step: u32| Bags {
+        ids: (0..12).map(|i| i * step % 5).collect(),
+        weights: None,
+        offsets: (0..=12).collect(),
+    };
     let labels: Vec<f32> = (0..12).map(|i| f32::from(i % 3 == 0)).collect();
-    Batch { dense: (0..12).map(|i| i as f32 * 0.1 - 0.5).collect(), bags: vec![bags(1), bags(3)], labels, ..Batch::default() }
+    Batch {
+        dense: (0..12).map(|i| i as f32 * 0.1 - 0.5).collect(),
+        bags: vec![bags(1), bags(3)],
+        labels,
+        ..Batch::default()
+    }
 }
 
 /// FTRL moves the wide part as its definition says, from the gradients of each step, and nothing else.
@@ -105,8 +164,14 @@ fn ftrl_moves_the_wide_part_alone() {
         learner.step(&rows, rates).expect("a finite loss");
         plain.step(&rows, plain.optimizer().base_rates()).expect("a finite loss");
         let (weights, gradients) = (learner.network().weights(), learner.gradients());
-        let named =
-            |name: &str| weights.tensors().into_iter().find(|(n, ..)| n == name).map(|(_, _, v)| v.f32().to_vec()).expect("a tensor");
+        let named = |name: &str| {
+            weights
+                .tensors()
+                .into_iter()
+                .find(|(n, ..)| n == name)
+                .map(|(_, _, v)| v.f32().to_vec())
+                .expect("a tensor")
+        };
         for (t, want) in want.iter_mut().enumerate() {
             let name = format!("linear.f{t}");
             let table = weights.tables().iter().position(|table| table.name == name).expect("a wide table");
@@ -116,15 +181,26 @@ fn ftrl_moves_the_wide_part_alone() {
                 *state = reference::ftrl(*state, f64::from(g), settings);
             }
             for (row, (&w, state)) in named(&name).iter().zip(want.iter()).enumerate() {
-                assert!((f64::from(w) - state.0).abs() < 1e-6, "step {step}, {name} row {row}: {w} {state:?}");
+                assert!(
+                    (f64::from(w) - state.0).abs() < 1e-6,
+                    "step {step}, {name} row {row}: {w} {state:?}"
+                );
             }
         }
-        let range = weights.params().iter().find(|p| p.name == "linear.dense.weight").expect("a wide weight").range.clone();
+        let range = weights
+            .params()
+            .iter()
+            .find(|p| p.name == "linear.dense.weight")
+            .expect("a wide weight")
+            .range
+            .clone();
         dense = reference::ftrl(dense, f64::from(gradients.dense()[range][0]), settings);
         assert!((f64::from(named("linear.dense.weight")[0]) - dense.0).abs() < 1e-6);
         if step == 0 {
             // The first gradients are the same, so everything outside the wide part has moved the same.
-            for ((name, _, a), (_, _, b)) in weights.tensors().into_iter().zip(plain.network().weights().tensors()) {
+            for ((name, _, a), (_, _, b)) in
+                weights.tensors().into_iter().zip(plain.network().weights().tensors())
+            {
                 assert_eq!(a.f32() == b.f32(), !name.starts_with("linear."), "{name}");
             }
         }

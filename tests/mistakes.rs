@@ -30,7 +30,12 @@ fn spoiled(change: impl Fn(String) -> String, code: i32, parts: &[&str]) {
 #[test]
 fn a_mistyped_label_column() {
     let dir = scratch(60);
-    fails(dir.path(), &["train", "clicks.csv", "--label", "clik"], DATA, &["clicks.csv", "\"clik\"", "did you mean \"click\"?"]);
+    fails(
+        dir.path(),
+        &["train", "clicks.csv", "--label", "clik"],
+        DATA,
+        &["clicks.csv", "\"clik\"", "did you mean \"click\"?"],
+    );
 }
 
 #[test]
@@ -51,12 +56,20 @@ fn half_a_row() {
 
 #[test]
 fn nan_in_a_dense_column() {
-    spoiled(|text| text + "1,nan,site1,u1,x\n", DATA, &["clicks.csv:62:2 (column \"age\")", "finite number", "\"nan\"", "missing"]);
+    spoiled(
+        |text| text + "1,nan,site1,u1,x\n",
+        DATA,
+        &["clicks.csv:62:2 (column \"age\")", "finite number", "\"nan\"", "missing"],
+    );
 }
 
 #[test]
 fn text_in_a_dense_column() {
-    spoiled(|text| text + "1,old,site1,u1,x\n", DATA, &["clicks.csv:62:2 (column \"age\")", "a number", "\"old\""]);
+    spoiled(
+        |text| text + "1,old,site1,u1,x\n",
+        DATA,
+        &["clicks.csv:62:2 (column \"age\")", "a number", "\"old\""],
+    );
 }
 
 #[test]
@@ -84,7 +97,12 @@ fn a_missing_file_and_a_missing_directory() {
 #[test]
 fn an_output_that_cannot_be_written() {
     let dir = scratch(60);
-    fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "-o", "clicks.csv/out"], RESOURCES, &["clicks.csv/out"]);
+    fails(
+        dir.path(),
+        &["train", "clicks.csv", "--schema", "schema.toml", "-o", "clicks.csv/out"],
+        RESOURCES,
+        &["clicks.csv/out"],
+    );
 }
 
 #[test]
@@ -100,7 +118,12 @@ fn an_output_that_holds_a_model() {
 #[test]
 fn nothing_to_resume() {
     let dir = demo_copy();
-    fails(dir.path(), &["train", "--resume", "-o", "runs/demo"], SAVED, &["runs/demo", "unfinished run", "--resume"]);
+    fails(
+        dir.path(),
+        &["train", "--resume", "-o", "runs/demo"],
+        SAVED,
+        &["runs/demo", "unfinished run", "--resume"],
+    );
 }
 
 #[test]
@@ -113,7 +136,12 @@ fn a_damaged_model() {
     fs::write(&path, &bytes).unwrap();
     fails(dir.path(), &["show", "runs/demo"], SAVED, &["weights.safetensors", "checksum", "restore it"]);
     fs::write(&path, &bytes[..middle]).unwrap();
-    fails(dir.path(), &["predict", "runs/demo", "runs/demo/sample.csv"], SAVED, &["weights.safetensors", "bytes"]);
+    fails(
+        dir.path(),
+        &["predict", "runs/demo", "runs/demo/sample.csv"],
+        SAVED,
+        &["weights.safetensors", "bytes"],
+    );
     fs::remove_file(&path).unwrap();
     fails(dir.path(), &["show", "runs/demo"], RESOURCES, &["weights.safetensors"]);
 }
@@ -163,7 +191,9 @@ fn tables_compressed_in_no_way_or_in_two() {
     let base = ["train", "clicks.csv", "--schema", "schema.toml", "--set"];
     let one = [&base[..], &["model.quotient_remainder.collisions=1"]].concat();
     fails(dir.path(), &one, USAGE, &["model.quotient_remainder.collisions", "at least 2", "found 1"]);
-    let both = [&base[..], &["model.quotient_remainder.collisions=4", "--set", "model.mixed_dims.temperature=0.3"]].concat();
+    let both =
+        [&base[..], &["model.quotient_remainder.collisions=4", "--set", "model.mixed_dims.temperature=0.3"]]
+            .concat();
     fails(dir.path(), &both, USAGE, &["one of", "model.quotient_remainder", "model.mixed_dims", "both"]);
 }
 
@@ -186,9 +216,15 @@ fn a_mistyped_flag_and_a_mistyped_command() {
 fn an_unknown_format_model_and_split() {
     let dir = scratch(60);
     let base = ["train", "clicks.csv", "--schema", "schema.toml"];
-    for (flag, value, hint) in [("--format", "cvs", "csv"), ("--model", "gbdt", "dlrm"), ("--split", "rand", "random")] {
+    for (flag, value, hint) in
+        [("--format", "cvs", "csv"), ("--model", "gbdt", "dlrm"), ("--split", "rand", "random")]
+    {
         let ran = dlrm(dir.path(), &[&base[..], &[flag, value]].concat());
-        assert!([USAGE, DATA].contains(&ran.code) && ran.err.contains(value) && ran.err.contains(hint), "{}", ran.err);
+        assert!(
+            [USAGE, DATA].contains(&ran.code) && ran.err.contains(value) && ran.err.contains(hint),
+            "{}",
+            ran.err
+        );
     }
 }
 
@@ -231,10 +267,22 @@ fn a_schema_that_contradicts_itself() {
     for (text, part) in [
         ("label = { column = \"click\" }", "at least one"),
         ("label = { column = \"click\" }\ndense = [{ name = \"click\" }]", "label"),
-        ("label = { column = \"click\" }\ndense = [{ name = \"age\", transfrom = \"log1p\" }]", "did you mean \"transform\"?"),
-        ("label = { column = \"click\" }\ndense = [{ name = \"age\", clip_quantiles = [0.9, 0.1] }]", "quantiles"),
-        ("label = { column = \"click\", task = \"rating\", positive = [\"5\"] }\ndense = [{ name = \"age\" }]", "rating task"),
-        ("weight = \"click\"\nlabel = { column = \"click\" }\ndense = [{ name = \"age\" }]", "weight column other than the label"),
+        (
+            "label = { column = \"click\" }\ndense = [{ name = \"age\", transfrom = \"log1p\" }]",
+            "did you mean \"transform\"?",
+        ),
+        (
+            "label = { column = \"click\" }\ndense = [{ name = \"age\", clip_quantiles = [0.9, 0.1] }]",
+            "quantiles",
+        ),
+        (
+            "label = { column = \"click\", task = \"rating\", positive = [\"5\"] }\ndense = [{ name = \"age\" }]",
+            "rating task",
+        ),
+        (
+            "weight = \"click\"\nlabel = { column = \"click\" }\ndense = [{ name = \"age\" }]",
+            "weight column other than the label",
+        ),
         (
             "label = { column = \"click\" }\ncategorical = [{ name = \"tags\", pooling = \"mean\", \
              multi = { separator = \"|\", weight_separator = \":\" } }]",
@@ -264,18 +312,40 @@ fn settings_that_cannot_be() {
         ("model.top=[0]", "top.0"),
         ("data.split.validation=0.7", "split"),
     ] {
-        let extra: &[&str] =
-            if setting.starts_with("data.split") { &["--set", "data.split.kind=random", "--set", "data.split.test=0.6"] } else { &[] };
+        let extra: &[&str] = if setting.starts_with("data.split") {
+            &["--set", "data.split.kind=random", "--set", "data.split.test=0.6"]
+        } else {
+            &[]
+        };
         let ran = dlrm(dir.path(), &[&base[..], &["--set", setting], extra].concat());
-        assert!(ran.code == USAGE && ran.err.contains(part) && !ran.err.contains("panicked"), "{setting}: {} {}", ran.code, ran.err);
+        assert!(
+            ran.code == USAGE && ran.err.contains(part) && !ran.err.contains("panicked"),
+            "{setting}: {} {}",
+            ran.code,
+            ran.err
+        );
     }
 }
 
 #[test]
 fn a_learning_rate_that_diverges() {
     let dir = scratch(600);
-    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "train.optimizer.kind=sgd", "--set", "train.optimizer.lr=1e30"];
-    fails(dir.path(), &[&args[..], &["-o", "out"]].concat(), DIVERGED, &["diverged", "step", "learning rate"]);
+    let args = [
+        "train",
+        "clicks.csv",
+        "--schema",
+        "schema.toml",
+        "--set",
+        "train.optimizer.kind=sgd",
+        "--set",
+        "train.optimizer.lr=1e30",
+    ];
+    fails(
+        dir.path(),
+        &[&args[..], &["-o", "out"]].concat(),
+        DIVERGED,
+        &["diverged", "step", "learning rate"],
+    );
     assert!(!dir.path().join("out/model").exists());
 }
 
@@ -285,20 +355,35 @@ fn malformed_rows_within_and_beyond_the_limit() {
     let path = dir.path().join("clicks.csv");
     let text = fs::read_to_string(&path).unwrap() + "1,nan,site1,u1,x\n0,30.5\n1,30.5,site2,u2,y\n";
     fs::write(&path, text).unwrap();
-    let train =
-        |limit: &str, out: &str| dlrm(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "--max-bad-rows", limit, "-o", out]);
+    let train = |limit: &str, out: &str| {
+        dlrm(
+            dir.path(),
+            &["train", "clicks.csv", "--schema", "schema.toml", "--max-bad-rows", limit, "-o", out],
+        )
+    };
     let ran = train("1", "out");
     assert_eq!(ran.code, DATA, "{}", ran.err);
-    assert!(ran.err.contains("clicks.csv:63") && ran.err.contains("more than --max-bad-rows 1"), "{}", ran.err);
+    assert!(
+        ran.err.contains("clicks.csv:63") && ran.err.contains("more than --max-bad-rows 1"),
+        "{}",
+        ran.err
+    );
     let ran = train("2", "out");
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.out.contains("2 malformed rows were skipped"), "{}", ran.out);
     let listed = fs::read_to_string(dir.path().join("out/bad_rows.txt")).unwrap();
     assert!(listed.contains("clicks.csv:62:2") && listed.contains("clicks.csv:63"), "{listed}");
-    assert!(listed.contains("\n    1,nan,site1,u1,x\n") && listed.contains("\n    0,30.5\n"), "the rows themselves: {listed}");
+    assert!(
+        listed.contains("\n    1,nan,site1,u1,x\n") && listed.contains("\n    0,30.5\n"),
+        "the rows themselves: {listed}"
+    );
     for command in ["evaluate", "predict"] {
         let ran = works(dir.path(), &[command, "out", "clicks.csv", "--max-bad-rows", "2"]);
-        assert!(ran.err.contains("skipped: clicks.csv:62:2") && ran.err.contains("note: 2 malformed rows"), "{}", ran.err);
+        assert!(
+            ran.err.contains("skipped: clicks.csv:62:2") && ran.err.contains("note: 2 malformed rows"),
+            "{}",
+            ran.err
+        );
     }
     let ran = works(dir.path(), &["inspect", "clicks.csv"]);
     assert!(ran.err.contains("skipped: clicks.csv:63"), "{}", ran.err);
@@ -320,7 +405,12 @@ fn a_truncated_gzip_file_and_bytes_that_are_no_text() {
     let mut bytes = clicks(60).into_bytes();
     bytes.extend(b"1,30.5,s\xff,u1,x\n");
     fs::write(dir.path().join("clicks.csv"), bytes).unwrap();
-    fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "-o", "out"], DATA, &["clicks.csv:62", "UTF-8"]);
+    fails(
+        dir.path(),
+        &["train", "clicks.csv", "--schema", "schema.toml", "-o", "out"],
+        DATA,
+        &["clicks.csv:62", "UTF-8"],
+    );
 }
 
 #[test]
@@ -338,7 +428,12 @@ fn models_that_cannot_be_compared() {
     fn compare<'a>(more: &[&'a str]) -> Vec<&'a str> {
         [&["compare", "clicks.csv", "--schema", "schema.toml"][..], more].concat()
     }
-    fails(dir.path(), &compare(&["--models", "lr,deepmf"]), USAGE, &["--models", "\"deepmf\"", "did you mean \"deepfm\"?"]);
+    fails(
+        dir.path(),
+        &compare(&["--models", "lr,deepmf"]),
+        USAGE,
+        &["--models", "\"deepmf\"", "did you mean \"deepfm\"?"],
+    );
     fails(dir.path(), &compare(&[]), USAGE, &["nothing to compare", "--models"]);
     fails(dir.path(), &compare(&["--models", "lr", "-o", "clicks.csv/out"]), RESOURCES, &["clicks.csv/out"]);
     fs::write(dir.path().join("a.toml"), "[model]\nkind = \"lr\"\n").unwrap();
@@ -350,11 +445,16 @@ fn models_that_cannot_be_compared() {
 fn a_model_that_diverges_does_not_spoil_a_comparison() {
     let dir = scratch(200);
     for (name, rate) in [("wild", "1e30"), ("tame", "0.01")] {
-        let config = format!("[model]\nkind = \"fm\"\n[train]\nepochs = 2\noptimizer = {{ kind = \"sgd\", lr = {rate} }}\n");
-        let tables = format!("table_optimizer = {{ kind = \"sgd\", lr = {rate} }}\nlinear_optimizer = {{ kind = \"sgd\", lr = {rate} }}\n");
+        let config = format!(
+            "[model]\nkind = \"fm\"\n[train]\nepochs = 2\noptimizer = {{ kind = \"sgd\", lr = {rate} }}\n"
+        );
+        let tables = format!(
+            "table_optimizer = {{ kind = \"sgd\", lr = {rate} }}\nlinear_optimizer = {{ kind = \"sgd\", lr = {rate} }}\n"
+        );
         fs::write(dir.path().join(format!("{name}.toml")), config + &tables).unwrap();
     }
-    let compare = ["compare", "clicks.csv", "--schema", "schema.toml", "--seeds", "1", "-o", "out", "--config"];
+    let compare =
+        ["compare", "clicks.csv", "--schema", "schema.toml", "--seeds", "1", "-o", "out", "--config"];
     let ran = dlrm(dir.path(), &[&compare[..], &["wild.toml", "tame.toml"]].concat());
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(ran.err.contains("warning: wild, seed 0: diverged at step"), "{}", ran.err);
@@ -366,9 +466,24 @@ fn a_model_that_diverges_does_not_spoil_a_comparison() {
 #[test]
 fn a_model_of_nan_is_not_saved() {
     let dir = scratch(200);
-    let settings =
-        ["train.optimizer.kind=sgd", "train.optimizer.lr=1e30", "train.epochs=1", "data.split.validation=0", "data.split.test=0"];
-    let mut args = vec!["train", "clicks.csv", "--schema", "schema.toml", "--no-baseline", "--batch-size", "200", "-o", "out"];
+    let settings = [
+        "train.optimizer.kind=sgd",
+        "train.optimizer.lr=1e30",
+        "train.epochs=1",
+        "data.split.validation=0",
+        "data.split.test=0",
+    ];
+    let mut args = vec![
+        "train",
+        "clicks.csv",
+        "--schema",
+        "schema.toml",
+        "--no-baseline",
+        "--batch-size",
+        "200",
+        "-o",
+        "out",
+    ];
     settings.iter().for_each(|s| args.extend(["--set", s]));
     fails(dir.path(), &args, DIVERGED, &["diverged", "learning rate"]);
     assert!(!dir.path().join("out/model").exists());
@@ -390,9 +505,17 @@ fn optimizer_settings_that_cannot_be() {
         ("train.table_optimizer.l2=-1", "train.table_optimizer.l2"),
         ("train.epochs=0", "train.epochs"),
         ("train.loss={kind=\"bce\", positive_weight=-2}", "positive_weight"),
-        ("train.schedule={kind=\"warmup_decay\", warmup_steps=9, decay_start_step=3, decay_steps=5}", "decay_start_step"),
+        (
+            "train.schedule={kind=\"warmup_decay\", warmup_steps=9, decay_start_step=3, decay_steps=5}",
+            "decay_start_step",
+        ),
     ] {
-        fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml", "--set", setting, "-o", "out"], USAGE, &[key]);
+        fails(
+            dir.path(),
+            &["train", "clicks.csv", "--schema", "schema.toml", "--set", setting, "-o", "out"],
+            USAGE,
+            &[key],
+        );
     }
 }
 
@@ -402,8 +525,24 @@ fn one_bad_label_among_many_is_a_bad_row() {
     let text = fs::read_to_string(dir.path().join("clicks.csv")).unwrap();
     for odd in ["2", "oops"] {
         fs::write(dir.path().join("clicks.csv"), format!("{text}{odd},30.5,site1,u1,x\n")).unwrap();
-        let args = ["train", "clicks.csv", "--label", "click", "--epochs", "1", "--quiet", "--overwrite", "-o", "out"];
-        fails(dir.path(), &args, DATA, &["clicks.csv:602:1 (column \"click\")", "a label of 0 or 1", odd, "--max-bad-rows"]);
+        let args = [
+            "train",
+            "clicks.csv",
+            "--label",
+            "click",
+            "--epochs",
+            "1",
+            "--quiet",
+            "--overwrite",
+            "-o",
+            "out",
+        ];
+        fails(
+            dir.path(),
+            &args,
+            DATA,
+            &["clicks.csv:602:1 (column \"click\")", "a label of 0 or 1", odd, "--max-bad-rows"],
+        );
         let ran = works(dir.path(), &[&args[..], &["--max-bad-rows", "1"]].concat());
         assert!(ran.out.contains("1 malformed rows were skipped"), "{}", ran.out);
     }
@@ -419,15 +558,28 @@ fn splits_that_leave_a_part_without_rows() {
     let dir = scratch(600);
     let text = fs::read_to_string(dir.path().join("clicks.csv")).unwrap();
     let with = |name: &str, value: &dyn Fn(usize) -> String| {
-        let line = |(i, line): (usize, &str)| format!("{},{line}\n", if i == 0 { name.to_owned() } else { value(i) });
-        fs::write(dir.path().join(format!("{name}.csv")), text.lines().enumerate().map(line).collect::<String>()).unwrap();
+        let line = |(i, line): (usize, &str)| {
+            format!("{},{line}\n", if i == 0 { name.to_owned() } else { value(i) })
+        };
+        fs::write(
+            dir.path().join(format!("{name}.csv")),
+            text.lines().enumerate().map(line).collect::<String>(),
+        )
+        .unwrap();
     };
     with("fold", &|i| (i % 10).to_string());
     with("day", &|i| format!("2024-01-0{}", 1 + i / 560));
     with("same", &|_| "2024-01-01".to_owned());
     let train = |name: &str, more: &[&str]| {
         let file = format!("{name}.csv");
-        dlrm(dir.path(), &[&["train", file.as_str(), "--label", "click", "--epochs", "1", "--overwrite", "-o", "out"], more].concat())
+        dlrm(
+            dir.path(),
+            &[
+                &["train", file.as_str(), "--label", "click", "--epochs", "1", "--overwrite", "-o", "out"],
+                more,
+            ]
+            .concat(),
+        )
     };
     let folds = |test: &str| {
         let test = format!("data.split.test=[\"{test}\"]");
@@ -437,26 +589,39 @@ fn splits_that_leave_a_part_without_rows() {
     let schema = fs::read_to_string(dir.path().join("out/schema.toml")).unwrap();
     assert!(!schema.contains("\"fold\""), "given folds are no input: {schema}");
     let ran = folds("03");
-    assert!(ran.code == DATA && ran.err.contains("data.split.test") && ran.err.contains("\"03\", which no row holds"), "{}", ran.err);
+    assert!(
+        ran.code == DATA
+            && ran.err.contains("data.split.test")
+            && ran.err.contains("\"03\", which no row holds"),
+        "{}",
+        ran.err
+    );
     let ran = train("day", &["--split", "time"]);
     assert!(ran.code == 0 && ran.err.contains("559 training, 0 validation, 41 test rows"), "{}", ran.err);
     fs::write(dir.path().join("time.toml"), format!("time = \"same\"\n{CLICKS_SCHEMA}")).unwrap();
     let ran = train("same", &["--schema", "time.toml", "--split", "time"]);
-    assert!(ran.code == DATA && ran.err.contains("different times") && ran.err.contains("hint: split at random"), "{}", ran.err);
+    assert!(
+        ran.code == DATA && ran.err.contains("different times") && ran.err.contains("hint: split at random"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn a_model_that_scores_otherwise_than_when_it_was_saved() {
     let dir = demo_copy();
     let model = dir.path().join("runs/demo/model");
-    let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&fs::read(model.join(name)).unwrap()).unwrap() };
+    let json = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(model.join(name)).unwrap()).unwrap()
+    };
     // The checksums are right, so only the replay can notice.
     let mut golden = json("golden.json");
     golden["logit_bits"][0] = 7.0f32.to_bits().into();
     let text = golden.to_string();
     let mut manifest = json("manifest.json");
     let hash = xxhash_rust::xxh3::xxh3_128(text.as_bytes());
-    manifest["files"]["golden.json"] = serde_json::json!({"bytes": text.len(), "xxh3": format!("{hash:032x}")});
+    manifest["files"]["golden.json"] =
+        serde_json::json!({"bytes": text.len(), "xxh3": format!("{hash:032x}")});
     fs::write(model.join("golden.json"), text).unwrap();
     fs::write(model.join("manifest.json"), manifest.to_string()).unwrap();
     fails(dir.path(), &["show", "runs/demo"], SAVED, &["golden row 0", "expected logit 7"]);

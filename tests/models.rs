@@ -15,7 +15,10 @@ fn feature(name: &str, table: usize, weighted: bool) -> Feature {
 fn layout(v: &Value) -> Layout {
     let tables: Vec<Table> = list(&v["tables"])
         .iter()
-        .map(|t| Table { name: t["name"].as_str().expect("a name").into(), rows: t["rows"].as_u64().expect("rows") as usize })
+        .map(|t| Table {
+            name: t["name"].as_str().expect("a name").into(),
+            rows: t["rows"].as_u64().expect("rows") as usize,
+        })
         .collect();
     let features = list(&v["features"]).iter().map(|f| {
         let table = tables.iter().position(|t| f["table"] == t.name.as_str()).expect("a known table");
@@ -51,12 +54,16 @@ fn learner(case: &Value, isa: Isa) -> Learner {
         (DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.1, l2: 1e-3 })
     } else {
         let lr = 0.01;
-        (DenseOptimizer::Adam { lr, beta1, beta2, eps, l2: 0.0 }, TableOptimizer::Adam { lr, beta1, beta2, eps, l2: 1e-3 })
+        (
+            DenseOptimizer::Adam { lr, beta1, beta2, eps, l2: 0.0 },
+            TableOptimizer::Adam { lr, beta1, beta2, eps, l2: 1e-3 },
+        )
     };
     let optimizer = Optimizer::new(network.weights(), dense, tables, None).with_l2_rows(L2Rows::All);
     // Batch normalisation measures shards; PyTorch measures the batch, so there it is one shard.
     let one_shard = case["model"]["norm"] == "batch";
-    let shape = if one_shard { Shape { shard_rows: 100, lanes: 1 } } else { Shape { shard_rows: 2, lanes: 3 } };
+    let shape =
+        if one_shard { Shape { shard_rows: 100, lanes: 1 } } else { Shape { shard_rows: 2, lanes: 3 } };
     let loss = if case["model"]["task"] == "rating" { Loss::Mse } else { Loss::default() };
     Learner::new(network, optimizer, loss, shape, 2).expect("a pool")
 }
@@ -77,12 +84,17 @@ fn losses_gradients_and_five_steps_of_every_model() {
             gradients(&name, &mut learner, &batches[0], &case["gradients"]);
             let mut learner = self::learner(case, isa);
             let rates = learner.optimizer().base_rates();
-            let losses: Vec<f32> = batches.iter().map(|b| learner.step(b, rates).expect("a finite loss") as f32).collect();
+            let losses: Vec<f32> =
+                batches.iter().map(|b| learner.step(b, rates).expect("a finite loss") as f32).collect();
             close_after_steps(&format!("{name} losses"), &losses, &flat(&case["losses"]));
             for (tensor, _, values) in learner.network().weights().tensors() {
                 close_after_steps(&format!("{name} {tensor}"), values.f32(), &flat(&case["final"][&tensor]));
             }
-            close_after_steps(&format!("{name} inference"), &learner.logits(&batches[0]), &flat(&case["inference"]));
+            close_after_steps(
+                &format!("{name} inference"),
+                &learner.logits(&batches[0]),
+                &flat(&case["inference"]),
+            );
         }
     }
 }
@@ -100,7 +112,11 @@ fn gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Value) {
     let zero = dlrm::nn::optimizer::Rates { dense: 0.0, tables: 0.0, linear: 0.0 };
     learner.step(batch, zero).expect("a finite loss");
     let weights = learner.network().weights();
-    for param in weights.params().iter().filter(|p| !p.name.ends_with(".norm.mean") && !p.name.ends_with(".norm.variance")) {
+    for param in weights
+        .params()
+        .iter()
+        .filter(|p| !p.name.ends_with(".norm.mean") && !p.name.ends_with(".norm.variance"))
+    {
         let golden = flat(&golden[&param.name]);
         let ours = &learner.gradients().dense()[param.range.clone()];
         if golden.iter().all(|&g| g == 0.0) {
@@ -157,7 +173,10 @@ fn numbers_of_parameters_are_the_published_ones() {
         (with("dcn_v2", json!({"layers": 4, "hidden": []})), 94_391),
         (with("xdeepfm", json!({"cin": [64]})), 429_809),
         (with("xdeepfm", json!({"cin": [64, 64, 64], "hidden": []})), 147_984),
-        (json!({"kind": "dlrm", "embedding_dim": 10, "interaction": "cat", "top": [400, 400, 400], "norm": "batch"}), 417_891),
+        (
+            json!({"kind": "dlrm", "embedding_dim": 10, "interaction": "cat", "top": [400, 400, 400], "norm": "batch"}),
+            417_891,
+        ),
     ];
     for (config, count) in published {
         let layout = frappe();
@@ -180,11 +199,13 @@ fn one_hot(ids: Vec<u32>) -> Bags {
 
 /// A few steps give finite losses and finite scores.
 fn trains(config: &ModelConfig, layout: &Layout, batch: &Batch) {
-    let network = Network::new(config, layout, 3, Isa::detect()).unwrap_or_else(|e| panic!("{}: {e}", config.kind()));
+    let network =
+        Network::new(config, layout, 3, Isa::detect()).unwrap_or_else(|e| panic!("{}: {e}", config.kind()));
     let (beta1, beta2, eps, l2) = (0.9, 0.999, 1e-8, 0.0);
     let dense = DenseOptimizer::Adam { lr: 1e-2, beta1, beta2, eps, l2 };
     let optimizer = Optimizer::new(network.weights(), dense, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 }, None);
-    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 2 }, 1).expect("a pool");
+    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 2 }, 1)
+        .expect("a pool");
     let rates = learner.optimizer().base_rates();
     for _ in 0..3 {
         learner.step(batch, rates).unwrap_or_else(|e| panic!("{}: {e}", config.kind()));
@@ -202,7 +223,13 @@ fn hidden_traps() {
         sample_weights: false,
         groups: false,
     };
-    let batch = |bags: Vec<Bags>, labels: Vec<f32>| Batch { dense: Vec::new(), bags, labels, weights: None, groups: None };
+    let batch = |bags: Vec<Bags>, labels: Vec<f32>| Batch {
+        dense: Vec::new(),
+        bags,
+        labels,
+        weights: None,
+        groups: None,
+    };
     for config in kinds() {
         // A batch of one; labels of one class; a feature with one value.
         trains(&config, &layout([5, 1]), &batch(vec![one_hot(vec![4]), one_hot(vec![0])], vec![0.0]));
@@ -220,7 +247,8 @@ fn hidden_traps() {
         TableOptimizer::Sgd { lr: 1.0, l2: 0.0 },
         None,
     );
-    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 1 }, 1).expect("a pool");
+    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 1 }, 1)
+        .expect("a pool");
     let id = (1 << 24) + 1;
     let rows = batch(vec![one_hot(vec![id]), one_hot(vec![0])], vec![1.0]);
     learner.step(&rows, learner.optimizer().base_rates()).expect("a finite loss");
@@ -230,10 +258,14 @@ fn hidden_traps() {
 
 #[test]
 fn dropout_batch_norm_and_compression_keep_bits_at_any_thread_count() {
-    keeps_bits(&json!({"kind": "deepfm", "embedding_dim": 4, "hidden": [9, 7], "norm": "batch", "dropout": 0.3}));
+    keeps_bits(
+        &json!({"kind": "deepfm", "embedding_dim": 4, "hidden": [9, 7], "norm": "batch", "dropout": 0.3}),
+    );
     for operation in ["mult", "add", "concat"] {
         // Three of the tables have more than 200 rows.
-        keeps_bits(&json!({"kind": "dlrm", "embedding_dim": 5, "quotient_remainder": {"operation": operation}}));
+        keeps_bits(
+            &json!({"kind": "dlrm", "embedding_dim": 5, "quotient_remainder": {"operation": operation}}),
+        );
     }
     keeps_bits(&json!({"kind": "dlrm", "embedding_dim": 8, "mixed_dims": {}}));
 }
@@ -251,17 +283,34 @@ fn keeps_bits(config: &Value) {
         bags
     };
     let bags = layout.tables.iter().map(multi_hot).collect();
-    let batch =
-        Batch { dense: Vec::new(), bags, labels: (0..rows).map(|i| (i % 3 == 0) as u8 as f32).collect(), weights: None, groups: None };
+    let batch = Batch {
+        dense: Vec::new(),
+        bags,
+        labels: (0..rows).map(|i| (i % 3 == 0) as u8 as f32).collect(),
+        weights: None,
+        groups: None,
+    };
     let run = |threads| {
         let network = Network::new(&config, &layout, 7, Isa::detect()).expect("a network");
         let tables = TableOptimizer::Adagrad { lr: 0.1, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };
-        let optimizer = Optimizer::new(network.weights(), DenseOptimizer::Sgd { lr: 0.1, momentum: 0.9, l2: 0.0 }, tables, Some(1.0));
-        let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 8, lanes: 4 }, threads).expect("a pool");
+        let optimizer = Optimizer::new(
+            network.weights(),
+            DenseOptimizer::Sgd { lr: 0.1, momentum: 0.9, l2: 0.0 },
+            tables,
+            Some(1.0),
+        );
+        let mut learner =
+            Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 8, lanes: 4 }, threads)
+                .expect("a pool");
         let rates = learner.optimizer().base_rates();
         let losses: Vec<f64> = (0..4).map(|_| learner.step(&batch, rates).expect("a finite loss")).collect();
-        let weights: Vec<Vec<u32>> =
-            learner.network().weights().tensors().into_iter().map(|(_, _, v)| v.iter().map(|x| x.to_bits()).collect()).collect();
+        let weights: Vec<Vec<u32>> = learner
+            .network()
+            .weights()
+            .tensors()
+            .into_iter()
+            .map(|(_, _, v)| v.iter().map(|x| x.to_bits()).collect())
+            .collect();
         (losses, weights)
     };
     let one = run(1);
@@ -279,7 +328,10 @@ fn tables_that_cannot_be_compressed() {
     let plain = frappe();
     for collisions in [0, 1] {
         let found = build(json!({"kind": "dlrm", "quotient_remainder": {"collisions": collisions}}), &plain);
-        assert_eq!(found, format!("model.quotient_remainder.collisions: expected at least 2, found {collisions}"));
+        assert_eq!(
+            found,
+            format!("model.quotient_remainder.collisions: expected at least 2, found {collisions}")
+        );
     }
     let found = build(json!({"kind": "dlrm", "quotient_remainder": {}, "mixed_dims": {}}), &plain);
     assert!(found.contains("one of model.quotient_remainder, model.mixed_dims"), "{found}");
@@ -305,8 +357,14 @@ fn a_width_of_the_schema_goes_before_compression() {
         builder.tables().take(3).map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect::<Vec<_>>()
     };
     let expected = [("tables.t0.quotient", 240, 16), ("tables.t0.remainder", 4, 16), ("tables.t1", 4083, 3)];
-    assert_eq!(tables(json!({"kind": "dlrm", "quotient_remainder": {}})), expected.map(|(name, r, d)| (name.to_owned(), r, d)));
+    assert_eq!(
+        tables(json!({"kind": "dlrm", "quotient_remainder": {}})),
+        expected.map(|(name, r, d)| (name.to_owned(), r, d))
+    );
     // 16 · (3 / 958)^0.3 = 2.8, so 3, so 4.
     let expected = [("tables.t0", 958, 4), ("tables.t1", 4083, 3), ("tables.t2", 8, 16)];
-    assert_eq!(tables(json!({"kind": "dlrm", "mixed_dims": {}})), expected.map(|(name, r, d)| (name.to_owned(), r, d)));
+    assert_eq!(
+        tables(json!({"kind": "dlrm", "mixed_dims": {}})),
+        expected.map(|(name, r, d)| (name.to_owned(), r, d))
+    );
 }

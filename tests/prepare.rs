@@ -25,7 +25,9 @@ fn scratch(rows: &str) -> tempfile::TempDir {
 
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").path());
-    let named = |path: PathBuf| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"));
+    let named = |path: PathBuf| {
+        (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"))
+    };
     entries.map(named).collect()
 }
 
@@ -39,7 +41,20 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
     }
     let model = |paths: &str, out: &str, extra: &[&str]| {
         let set = "model.bottom=[16]";
-        let args = ["-q", "train", paths, "-o", out, "--epochs", "2", "--no-baseline", "--set", set, "--set", "model.top=[16]"];
+        let args = [
+            "-q",
+            "train",
+            paths,
+            "-o",
+            out,
+            "--epochs",
+            "2",
+            "--no-baseline",
+            "--set",
+            set,
+            "--set",
+            "model.top=[16]",
+        ];
         works(dir.path(), &[&args[..], extra].concat());
         ["weights.safetensors", "encoder.json", "golden.json", "metrics.json"]
             .map(|name| fs::read(dir.path().join(out).join("model").join(name)).expect(name))
@@ -50,7 +65,11 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
     assert!(expected == model("from-parquet", "d", &[]), "prepared from Parquet");
     let streamed = model("criteo/clicks.tsv", "e", &[&schema[..], &["--stream"]].concat());
     assert!(streamed == model("from-text", "f", &["--stream"]), "a prepared stream");
-    let said = works(dir.path(), &["-q", "compare", "from-text", "--models", "lr,dlrm", "--seeds", "1", "--epochs", "1", "-o", "g"]).out;
+    let said = works(
+        dir.path(),
+        &["-q", "compare", "from-text", "--models", "lr,dlrm", "--seeds", "1", "--epochs", "1", "-o", "g"],
+    )
+    .out;
     assert!(said.contains("dlrm"), "{said}");
     // A model trained on prepared rows scores raw ones.
     let scores = |out: &str| works(dir.path(), &["-q", "predict", out, "criteo/clicks.tsv"]).out;
@@ -60,13 +79,21 @@ fn training_from_text_prepared_rows_and_parquet_gives_the_same_model() {
 #[test]
 fn rows_are_encoded_as_the_reference_encodes_them() {
     let dir = scratch("2000");
-    let input = ["criteo/clicks.tsv", "--reference-compat", "--max-ind-range", "500", "--set", "data.split={kind=\"last_day\",days=4}"];
+    let input = [
+        "criteo/clicks.tsv",
+        "--reference-compat",
+        "--max-ind-range",
+        "500",
+        "--set",
+        "data.split={kind=\"last_day\",days=4}",
+    ];
     let said = works(dir.path(), &[&["prepare", "-o", "p"], &input[..]].concat()).err;
     assert!(said.contains("the dictionary knows the rows to validate and to test"), "{said}");
     let small = ["-q", "--no-baseline", "--set", "model.bottom=[16]", "--set", "model.top=[16]"];
     works(dir.path(), &[&["train", "-o", "a"], &input[..], &small[..]].concat());
     works(dir.path(), &[&["train", "p", "-o", "b"], &small[..]].concat());
-    let weights = |out: &str| fs::read(dir.path().join(out).join("model/weights.safetensors")).expect("weights");
+    let weights =
+        |out: &str| fs::read(dir.path().join(out).join("model/weights.safetensors")).expect("weights");
     assert!(weights("a") == weights("b"), "prepared or not");
     let report = fs::read_to_string(dir.path().join("a/report.html")).expect("a report");
     assert!(report.contains("first seen (as the reference), hexadecimal modulo 500"));
@@ -85,7 +112,11 @@ fn new_days_are_added_and_mistakes_are_named() {
     assert!(said.lines().any(|line| line.starts_with("test") && line.contains("3,300")), "{said}");
     for (args, code, expected) in [
         (&["prepare", "criteo/clicks.tsv"][..], 3, "found a finished data set"),
-        (&["prepare", "criteo/clicks.tsv", "-o", "p", "--memory-limit", "100MB"], 3, "memory limit: expected at least"),
+        (
+            &["prepare", "criteo/clicks.tsv", "-o", "p", "--memory-limit", "100MB"],
+            3,
+            "memory limit: expected at least",
+        ),
         (&["prepare", "criteo/clicks.tsv", "--extend", "tset"], 2, "expected train, validation or test"),
         (&["prepare", "prepared", "-o", "p"], 2, "found the prepared data set prepared"),
         (&["prepare", "nothing.tsv", "-o", "p"], 5, "nothing.tsv"),
@@ -118,9 +149,22 @@ fn prepare(dir: &Path, out: &Path) {
     let text = fs::read_to_string(dir.join("criteo/schema.toml")).expect("a schema");
     let schema = Schema::from_toml(&text, "schema.toml").expect("a schema");
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 1 };
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
-    let limits = Limits { counts: Some(200_000), vocabularies: Some(1 << 20), shard_rows: 256, save_rows: 512, ..Limits::default() };
-    let preparation = Preparation { sources: &sources, schema: &schema, settings: Settings::default(), limits, start: Start::Fresh };
+    let sources =
+        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
+    let limits = Limits {
+        counts: Some(200_000),
+        vocabularies: Some(1 << 20),
+        shard_rows: 256,
+        save_rows: 512,
+        ..Limits::default()
+    };
+    let preparation = Preparation {
+        sources: &sources,
+        schema: &schema,
+        settings: Settings::default(),
+        limits,
+        start: Start::Fresh,
+    };
     preparation.run(out, &mut Silent).expect("prepared");
 }
 

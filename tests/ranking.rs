@@ -14,7 +14,9 @@ fn interactions() -> (String, String) {
     for user in 0..20 {
         let kind = user % 2;
         let item = |n: usize| 2 * n + kind;
-        (0..19).filter(|n| *n != user / 2).for_each(|n| train.push_str(&format!("{user}\t{}\t5\t{n}\n", item(n))));
+        (0..19)
+            .filter(|n| *n != user / 2)
+            .for_each(|n| train.push_str(&format!("{user}\t{}\t5\t{n}\n", item(n))));
         let others: Vec<String> = (0..19).map(|n| (2 * n + 1 - kind).to_string()).collect();
         candidates.push_str(&format!("({user},{})\t{}\n", item(user / 2), others.join("\t")));
     }
@@ -73,7 +75,12 @@ fn tastes_are_learned_from_what_was_taken() {
     // The saved model ranks the same candidates alike, also at another number of threads.
     let found = json(dir.path(), &["evaluate", "out", "x.test.negative", "--json"]);
     assert_eq!(found["metrics"]["ndcg_at_10"].as_f64(), Some(value(0, "ndcg_at_10")));
-    let interval = found["intervals"].as_array().unwrap().iter().find(|m| m["metric"] == "ndcg_at_10").expect("an interval");
+    let interval = found["intervals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["metric"] == "ndcg_at_10")
+        .expect("an interval");
     assert!(interval["interval"]["low"].as_f64().unwrap() <= value(0, "ndcg_at_10"));
     works(dir.path(), &["train", "--config", "mf.toml", "-q", "-o", "one", "--threads", "1"]);
     assert_eq!(weights(dir.path(), "out"), weights(dir.path(), "one"));
@@ -83,7 +90,10 @@ fn tastes_are_learned_from_what_was_taken() {
 fn negatives_go_on_where_a_run_was_interrupted() {
     let dir = scratch();
     let args = ["train", "--config", "mf.toml", "--epochs", "60", "-o"];
-    let cut = command(dir.path(), &[&args[..], &["cut"]].concat()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
+    let cut = command(dir.path(), &[&args[..], &["cut"]].concat())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn();
     let mut child = cut.expect("the dlrm command");
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     lines.by_ref().find(|line| line.starts_with("epoch")).expect("a line of progress");
@@ -98,7 +108,21 @@ fn negatives_go_on_where_a_run_was_interrupted() {
 #[test]
 fn a_comparison_ranks_by_ndcg() {
     let dir = scratch();
-    let args = ["compare", "--config", "mf.toml", "--models", "lr,mf,ncf", "--seeds", "2", "--epochs", "5", "-q", "--json", "-o", "cmp"];
+    let args = [
+        "compare",
+        "--config",
+        "mf.toml",
+        "--models",
+        "lr,mf,ncf",
+        "--seeds",
+        "2",
+        "--epochs",
+        "5",
+        "-q",
+        "--json",
+        "-o",
+        "cmp",
+    ];
     let found = json(dir.path(), &args);
     assert_eq!(found["metric"], "ndcg_at_10");
     assert_eq!(found["models"].as_array().unwrap().len(), 3);
@@ -123,7 +147,12 @@ fn mistakes() {
         )
         .unwrap();
         let ran = dlrm(dir.path(), &[&["train", "--config", "mf.toml", "-q", "-o", "bad"], more].concat());
-        assert!(matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"), "{more:?}: {}\n{}", ran.code, ran.err);
+        assert!(
+            matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"),
+            "{more:?}: {}\n{}",
+            ran.code,
+            ran.err
+        );
         parts.iter().for_each(|part| assert!(ran.err.contains(part), "missing {part} in\n{}", ran.err));
     }
 }
@@ -134,9 +163,22 @@ fn movielens_by_popularity() {
     let Some(data) = data("movielens_by_popularity", "movielens-1m-ncf") else { return };
     let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/movielens/ncf/mf.toml");
     let dir = tempfile::tempdir().unwrap();
-    let args = ["train", "--config", recipe, "--data-dir", data.to_str().unwrap(), "--json", "-q", "-o", "out", "--epochs", "1"];
+    let args = [
+        "train",
+        "--config",
+        recipe,
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--json",
+        "-q",
+        "-o",
+        "out",
+        "--epochs",
+        "1",
+    ];
     // A weight per item, and no negatives but those that are uniform: the order of popularity.
-    let popularity = ["--model", "lr", "--set", "data.negatives.per_positive=1", "--set", "train.table_optimizer.lr=0.05"];
+    let popularity =
+        ["--model", "lr", "--set", "data.negatives.per_positive=1", "--set", "train.table_optimizer.lr=0.05"];
     let report = json(dir.path(), &[&args[..], &popularity[..]].concat());
     let metrics = &report["candidates"][0]["splits"].as_array().unwrap().last().unwrap()["metrics"];
     assert_eq!(metrics["rows"], 604_000);

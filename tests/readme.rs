@@ -51,7 +51,8 @@ fn every_command_works() {
         } else {
             rest.to_owned()
         };
-        let (rest, output) = rest.split_once(" > ").map_or((rest.as_str(), None), |(rest, output)| (rest, Some(output)));
+        let (rest, output) =
+            rest.split_once(" > ").map_or((rest.as_str(), None), |(rest, output)| (rest, Some(output)));
         let words = words(rest);
         let ran = dlrm(dir.path(), &words.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(ran.code, 0, "{line}\n{}", ran.err);
@@ -71,7 +72,8 @@ fn every_recipe_is_a_valid_configuration() {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                dlrm::engine::RunConfig::read(&path, &[]).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                dlrm::engine::RunConfig::read(&path, &[])
+                    .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             }
         }
     }

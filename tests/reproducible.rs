@@ -58,10 +58,22 @@ fn optimizers() -> Vec<(DenseOptimizer, TableOptimizer)> {
     let (beta1, beta2) = (0.9, 0.999);
     vec![
         (DenseOptimizer::Sgd { lr, momentum: 0.0, l2 }, TableOptimizer::Sgd { lr, l2 }),
-        (DenseOptimizer::Sgd { lr, momentum: 0.9, l2 }, TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }),
-        (DenseOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }, TableOptimizer::RowwiseAdagrad { lr, eps, initial_accumulator, l2 }),
-        (DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 }, TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 }),
-        (DenseOptimizer::Adamw { lr, beta1, beta2, eps, weight_decay: 0.01 }, TableOptimizer::Adam { lr, beta1, beta2, eps, l2 }),
+        (
+            DenseOptimizer::Sgd { lr, momentum: 0.9, l2 },
+            TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 },
+        ),
+        (
+            DenseOptimizer::Adagrad { lr, eps, initial_accumulator, l2 },
+            TableOptimizer::RowwiseAdagrad { lr, eps, initial_accumulator, l2 },
+        ),
+        (
+            DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 },
+            TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
+        ),
+        (
+            DenseOptimizer::Adamw { lr, beta1, beta2, eps, weight_decay: 0.01 },
+            TableOptimizer::Adam { lr, beta1, beta2, eps, l2 },
+        ),
     ]
 }
 
@@ -81,16 +93,26 @@ fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> Tra
 }
 
 fn learner(config: &TrainConfig, threads: usize) -> Learner {
-    let model = ModelConfig::Dlrm(DlrmConfig { embedding_dim: 5, bottom: vec![7], top: vec![9], ..DlrmConfig::default() });
-    let network = Network::with_tables(&model, &layout(), config.table_precision, config.seed, Isa::detect()).unwrap();
+    let model = ModelConfig::Dlrm(DlrmConfig {
+        embedding_dim: 5,
+        bottom: vec![7],
+        top: vec![9],
+        ..DlrmConfig::default()
+    });
+    let network =
+        Network::with_tables(&model, &layout(), config.table_precision, config.seed, Isa::detect()).unwrap();
     let network = network.with_precision(config.precision);
-    let optimizer = Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
+    let optimizer =
+        Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
     Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads).unwrap()
 }
 
 fn bits(learner: &Learner) -> Vec<(String, Vec<u32>)> {
     let tensors = learner.network().weights().tensors();
-    tensors.into_iter().map(|(name, _, values)| (name, values.iter().map(|v| v.to_bits()).collect())).collect()
+    tensors
+        .into_iter()
+        .map(|(name, _, values)| (name, values.iter().map(|v| v.to_bits()).collect()))
+        .collect()
 }
 
 /// Trains to the end; interrupted after each of the steps in `stops` and resumed from disk by a new learner.
@@ -107,16 +129,29 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
-    let trainer = Trainer { config, task: Task::Binary, validation: Some(&validation), checkpoints: Some(&checkpoints) };
+    let trainer = Trainer {
+        config,
+        task: Task::Binary,
+        validation: Some(&validation),
+        checkpoints: Some(&checkpoints),
+    };
     for (i, &stop) in stops.iter().enumerate() {
         let mut learner = learner(config, threads);
-        let state = if i == 0 { State::default() } else { checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap() };
+        let state = if i == 0 {
+            State::default()
+        } else {
+            checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap()
+        };
         let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
         let stopped = trainer.run(&mut learner, &mut feed, state, &mut StopAt(stop, 0));
         assert!(matches!(stopped, Err(Error::Interrupted { checkpoint: Some(_), .. })), "{stopped:?}");
     }
     let mut learner = learner(config, threads);
-    let state = if stops.is_empty() { State::default() } else { checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap() };
+    let state = if stops.is_empty() {
+        State::default()
+    } else {
+        checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap()
+    };
     let mut feed = MemoryFeed::new(rows, layout(), config.batch_size, config.seed);
     let state = trainer.run(&mut learner, &mut feed, state, &mut Unobserved).unwrap();
     (bits(&learner), state)
@@ -128,7 +163,11 @@ fn threads_do_not_change_a_bit() {
         let config = config(pair);
         let (one, state) = train(&config, 1, &[]);
         for threads in [2, 3, 8] {
-            assert_eq!(train(&config, threads, &[]), (one.clone(), state.clone()), "{pair:?} with {threads} threads");
+            assert_eq!(
+                train(&config, threads, &[]),
+                (one.clone(), state.clone()),
+                "{pair:?} with {threads} threads"
+            );
         }
     }
 }
@@ -174,9 +213,11 @@ fn tables_of_16_bits_are_reproducible() {
 
 #[test]
 fn tables_of_16_bits_learn_what_steps_too_small_for_them_teach() {
-    let sgd = (DenseOptimizer::Sgd { lr: 0.0, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 1e-3, l2: 0.0 });
+    let sgd =
+        (DenseOptimizer::Sgd { lr: 0.0, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 1e-3, l2: 0.0 });
     let table = |learner: &Learner| {
-        let numbers = learner.network().weights().tables().iter().flat_map(|table| table.values.view().iter());
+        let numbers =
+            learner.network().weights().tables().iter().flat_map(|table| table.values.view().iter());
         numbers.collect::<Vec<f32>>()
     };
     // What f32 tables learn in these steps, each of which moves a weight by a fraction of the distance to the next bf16.
@@ -216,8 +257,11 @@ fn early_stopping_restores_the_best_weights() {
     assert!(best.step < state.step, "it trained past the best");
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let mut learner = learner(&config, 2);
-    let trainer = Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: None };
-    trainer.run(&mut learner, &mut MemoryFeed::new(rows, layout(), 32, 0), State::default(), &mut Unobserved).unwrap();
+    let trainer =
+        Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: None };
+    trainer
+        .run(&mut learner, &mut MemoryFeed::new(rows, layout(), 32, 0), State::default(), &mut Unobserved)
+        .unwrap();
     assert_eq!(bits(&learner), with_disk, "in memory as from disk");
     let found = dlrm::engine::trainer::score(&learner, &validation, Task::Binary).unwrap();
     assert_eq!(found.log_loss, Some(best.value));
@@ -272,7 +316,12 @@ fn a_step_counts_what_the_weights_before_it_get_right() {
     let batch = rows(4);
     let rates = learner.optimizer().base_rates();
     for _ in 0..3 {
-        let right = learner.logits(&batch).iter().zip(&batch.labels).filter(|&(&logit, &label)| (logit > 0.0) == (label == 1.0)).count();
+        let right = learner
+            .logits(&batch)
+            .iter()
+            .zip(&batch.labels)
+            .filter(|&(&logit, &label)| (logit > 0.0) == (label == 1.0))
+            .count();
         learner.step(&batch, rates).unwrap();
         assert_eq!(learner.correct(), right as f64);
     }
@@ -281,11 +330,21 @@ fn a_step_counts_what_the_weights_before_it_get_right() {
 #[test]
 fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     // 230 rows in batches of 32: 8 steps an epoch, so that every fourth step is also an epoch's last.
-    let config = TrainConfig { evaluate_every: Some(4), checkpoint_every: Some(8), epochs: 2, ..config(optimizers()[1]) };
+    let config = TrainConfig {
+        evaluate_every: Some(4),
+        checkpoint_every: Some(8),
+        epochs: 2,
+        ..config(optimizers()[1])
+    };
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
-    let trainer = Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: Some(&checkpoints) };
+    let trainer = Trainer {
+        config: &config,
+        task: Task::Binary,
+        validation: Some(&validation),
+        checkpoints: Some(&checkpoints),
+    };
     let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
     let mut first = learner(&config, 1);
     let state = trainer.run(&mut first, &mut feed, State::default(), &mut Unobserved).unwrap();
@@ -297,5 +356,9 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     let saved = checkpoints.load(&checkpoints.newest().unwrap(), &mut again).unwrap();
     assert_eq!(saved, state);
     let resumed = trainer.run(&mut again, &mut feed, saved, &mut Unobserved).unwrap();
-    assert_eq!((resumed, bits(&again)), (state, bits(&first)), "nothing is left to do but to restore the best weights");
+    assert_eq!(
+        (resumed, bits(&again)),
+        (state, bits(&first)),
+        "nothing is left to do but to restore the best weights"
+    );
 }

@@ -38,11 +38,23 @@ fn with_sources(test: impl Fn(&Sources<'_>, &Fitted, &Path)) {
     let row = |i: usize| {
         let tags = ["", "a", "a|b", "c|a|b"][i % 4];
         let likes = ["p:0.5|q:2", "", "q:0.25"][i % 3];
-        format!("{},{},{},u{},{:08x},{tags},{likes}\n", i % 2, i % 7, if i.is_multiple_of(9) { "" } else { "1.5" }, i % 31, i * 7919)
+        format!(
+            "{},{},{},u{},{:08x},{tags},{likes}\n",
+            i % 2,
+            i % 7,
+            if i.is_multiple_of(9) { "" } else { "1.5" },
+            i % 31,
+            i * 7919
+        )
     };
-    fs::write(&path, "click,w,x,user,token,tags,likes\n".to_owned() + &(0..ROWS).map(row).collect::<String>()).expect("a file");
+    fs::write(
+        &path,
+        "click,w,x,user,token,tags,likes\n".to_owned() + &(0..ROWS).map(row).collect::<String>(),
+    )
+    .expect("a file");
     let (input, split) = (Input::new([&path]), Split::Random { validation: 0.1, test: 0.1, seed: 3 });
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
+    let sources =
+        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
     let fitted = sources.fit(&Schema::from_toml(SCHEMA, "schema").expect("a schema")).expect("a fit");
     test(&sources, &fitted, dir.path());
 }
@@ -143,9 +155,16 @@ fn a_damaged_cache_is_noticed_and_made_anew() {
                 fs::write(path, damaged).expect("a damaged cache");
                 assert_eq!(epoch(&mut feed, 0, 0), expected);
                 let warning = cache.take_warning().expect("a warning");
-                assert!(warning.contains("encoded rows in ") && warning.contains("written anew"), "{warning}");
+                assert!(
+                    warning.contains("encoded rows in ") && warning.contains("written anew"),
+                    "{warning}"
+                );
                 epoch(&mut feed, 0, 0);
-                assert_eq!(files.each_ref().map(|path| fs::read(path).expect("a file")), whole, "written anew");
+                assert_eq!(
+                    files.each_ref().map(|path| fs::read(path).expect("a file")),
+                    whole,
+                    "written anew"
+                );
                 assert_eq!(cache.take_warning(), None);
             }
         }
@@ -162,7 +181,9 @@ fn a_cache_of_other_rows_is_not_used() {
         epoch(&mut feed(sources, fitted, Some(&cache(fitted, dir))), 0, 0);
         let other = Cache::new(dir.join("rows"), "18".into(), &fitted.encoder);
         epoch(&mut feed(sources, fitted, Some(&other)), 0, 0);
-        assert!(other.take_warning().expect("a warning").contains("expected the rows of this run, found others"));
+        assert!(
+            other.take_warning().expect("a warning").contains("expected the rows of this run, found others")
+        );
         epoch(&mut feed(sources, fitted, Some(&other)), 1, 0);
         assert_eq!(other.take_warning(), None);
     });

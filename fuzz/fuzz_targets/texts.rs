@@ -1,6 +1,6 @@
 //! What people write or other programs hand over as text: schemas, encoders, traces and their profiles.
 #![no_main]
-use dlrm_data::generate::trace::{Profile, parse_trace};
+use dlrm_synth::trace::{Profile, parse_trace};
 use dlrm_data::{Encoder, Schema};
 use libfuzzer_sys::fuzz_target;
 

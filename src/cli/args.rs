@@ -416,9 +416,15 @@ pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Isa::detect()) };
     let known = Level::ALL.map(Level::name).join(", ");
     let level = Level::ALL.into_iter().find(|level| level.name() == name);
-    let level = level
-        .ok_or_else(|| Failure::usage(format!("--isa: expected one of {known}, found \"{name}\""), "leave it out for the best one"))?;
-    Isa::of(level).ok_or_else(|| Failure::usage(format!("--isa: this CPU has no {name}"), "leave it out for the best one"))
+    let level = level.ok_or_else(|| {
+        Failure::usage(
+            format!("--isa: expected one of {known}, found \"{name}\""),
+            "leave it out for the best one",
+        )
+    })?;
+    Isa::of(level).ok_or_else(|| {
+        Failure::usage(format!("--isa: this CPU has no {name}"), "leave it out for the best one")
+    })
 }
 
 /// Bytes of a size such as `512MB` or `8GB`.

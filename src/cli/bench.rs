@@ -2,12 +2,13 @@
 use super::args::BenchArgs;
 use super::failure::{Failure, io};
 use super::{Session, output, train};
-use dlrm::engine::Error;
-use dlrm::engine::bench::{
-    BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload, breakdown_svg,
+use dlrm::bench::{
+    BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload,
 };
+use dlrm::engine::Error;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::trainer::TrainConfig;
+use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,7 +25,10 @@ const QUICK_WINDOW: Duration = Duration::from_millis(10);
 pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     let scale = if args.quick { args.scale * QUICK_SCALE } else { args.scale };
     let names = if args.workloads.is_empty() { vec!["k".to_owned()] } else { args.workloads.clone() };
-    let workloads = names.iter().map(|name| Ok(Workload::named(name)?.scaled(scale))).collect::<Result<Vec<_>, Error>>()?;
+    let workloads = names
+        .iter()
+        .map(|name| Ok(Workload::named(name)?.scaled(scale)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let windows = if args.quick {
         Windows { count: args.windows.min(2), length: QUICK_WINDOW }
     } else {
@@ -43,8 +47,11 @@ pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         plan(session, &bench, workload, &args.batch, memory)?;
     }
     let size = MachineSize {
-        table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick { QUICK_TABLE_BYTES } else { u64::MAX })
-            as usize,
+        table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick {
+            QUICK_TABLE_BYTES
+        } else {
+            u64::MAX
+        }) as usize,
         window: if args.quick { Duration::from_millis(1) } else { PEAK_WINDOW },
     };
     say(session, &format!("measuring the machine, with a table of {} …", bytes(size.table_bytes as u64)));
@@ -71,11 +78,38 @@ fn say(session: &Session, text: &str) {
 }
 
 fn write_svg(path: &Path, all: &[Measured]) -> Result<(), Failure> {
-    std::fs::write(path, breakdown_svg(all)).map_err(io("write", path))
+    let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
+    std::fs::write(path, breakdown_svg(&pictures)).map_err(io("write", path))
+}
+
+fn picture(measured: &Measured) -> StepBreakdown {
+    let bar = |operator: &Operator| OperatorBar {
+        name: operator.part.title(),
+        idle: operator.part == Part::Waiting,
+        forward: operator.forward,
+        backward: operator.backward,
+        update: operator.update,
+        share: operator.share,
+    };
+    let facts = format!(
+        "{:.0} rows/s, {:.2} ms per step; at the machine's peaks {:.2} ms ({:.0} %)",
+        measured.rows_per_second.median,
+        1e3 * measured.step_seconds,
+        1e3 * measured.floor.seconds(),
+        100.0 * measured.share_of_peak,
+    );
+    let operators = measured.operators.iter().map(bar).collect();
+    StepBreakdown { title: measured.title(), facts, threads: measured.threads, operators }
 }
 
 /// Says what a workload needs before memory is taken, and refuses what does not fit.
-fn plan(session: &Session, bench: &Bench, workload: &Workload, batches: &[usize], free: Option<u64>) -> Result<(), Failure> {
+fn plan(
+    session: &Session,
+    bench: &Bench,
+    workload: &Workload,
+    batches: &[usize],
+    free: Option<u64>,
+) -> Result<(), Failure> {
     let largest = batches.iter().copied().max().unwrap_or(0);
     let needed = workload.memory_bytes(largest, bench.shape, bench.table_precision)?;
     let rows: usize = workload.tables.iter().sum();
@@ -110,8 +144,9 @@ fn machine_text(machine: &Machine) -> String {
     let line = |name: &str, of: &dyn Fn(&Peaks) -> String| -> Vec<String> {
         std::iter::once(name.to_owned()).chain(peaks.iter().map(|peaks| of(peaks))).collect()
     };
-    let random =
-        |r: RandomRows, touches: f64| format!("{:.1} M rows/s, {} GB/s", r.rows / 1e6, giga(touches * r.rows * r.row_bytes as f64));
+    let random = |r: RandomRows, touches: f64| {
+        format!("{:.1} M rows/s, {} GB/s", r.rows / 1e6, giga(touches * r.rows * r.row_bytes as f64))
+    };
     let mut rows = vec![
         line("f32 multiply-add, GFLOP/s", &|p| giga(p.fma_flops)),
         line("bf16 pairs, GFLOP/s", &|p| p.bf16_flops.map_or_else(|| "-".into(), giga)),
@@ -119,15 +154,27 @@ fn machine_text(machine: &Machine) -> String {
         line("copy (read + written), GB/s", &|p| giga(p.copy_bytes)),
     ];
     for width in [0, 1] {
-        rows.push(line(&format!("random rows of {} B read", machine.one.gather[width].row_bytes), &|p| random(p.gather[width], 1.0)));
-        rows.push(line(&format!("  of it by the embedding kernel, bags of {BAG}"), &|p| {
-            format!("{:.1} M rows/s, {:.0} %", p.embedding[width].rows / 1e6, 100.0 * p.embedding[width].rows / p.gather[width].rows)
+        rows.push(line(&format!("random rows of {} B read", machine.one.gather[width].row_bytes), &|p| {
+            random(p.gather[width], 1.0)
         }));
-        rows.push(line(&format!("random rows of {} B updated", machine.one.update[width].row_bytes), &|p| random(p.update[width], 2.0)));
+        rows.push(line(&format!("  of it by the embedding kernel, bags of {BAG}"), &|p| {
+            format!(
+                "{:.1} M rows/s, {:.0} %",
+                p.embedding[width].rows / 1e6,
+                100.0 * p.embedding[width].rows / p.gather[width].rows
+            )
+        }));
+        rows.push(line(&format!("random rows of {} B updated", machine.one.update[width].row_bytes), &|p| {
+            random(p.update[width], 2.0)
+        }));
     }
     let all = format!("{} threads", machine.threads);
     let table = output::table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
-    format!("machine: {}, random rows in a table of {}\n\n{table}", machine.isa, bytes(machine.table_bytes as u64))
+    format!(
+        "machine: {}, random rows in a table of {}\n\n{table}",
+        machine.isa,
+        bytes(machine.table_bytes as u64)
+    )
 }
 
 /// One measurement for people.
@@ -162,12 +209,25 @@ fn text(m: &Measured) -> String {
 /// Thread time by operator, as milliseconds of a step: thread seconds over the number of threads.
 fn operators(m: &Measured) -> String {
     let threads = m.threads as f64;
-    let ms = |seconds: f64| if seconds > 0.0 { format!("{:.3}", 1e3 * seconds / threads) } else { "-".into() };
+    let ms =
+        |seconds: f64| if seconds > 0.0 { format!("{:.3}", 1e3 * seconds / threads) } else { "-".into() };
     let row = |o: &Operator| {
         let busy = o.forward + o.backward;
-        let speed = if o.flops > 0.0 && o.part != Part::Other { format!("{:.1}", o.flops / busy / 1e9) } else { "-".into() };
-        vec![o.part.title().into(), ms(o.forward), ms(o.backward), ms(o.update), format!("{:.1} %", 100.0 * o.share), speed]
+        let speed = if o.flops > 0.0 && o.part != Part::Other {
+            format!("{:.1}", o.flops / busy / 1e9)
+        } else {
+            "-".into()
+        };
+        vec![
+            o.part.title().into(),
+            ms(o.forward),
+            ms(o.backward),
+            ms(o.update),
+            format!("{:.1} %", 100.0 * o.share),
+            speed,
+        ]
     };
-    let header = ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
+    let header =
+        ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
     output::table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
 }

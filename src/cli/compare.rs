@@ -8,10 +8,10 @@ use dlrm::data::rows::OpenRows;
 use dlrm::data::source::DataSource;
 use dlrm::engine::RunConfig;
 use dlrm::engine::compare::{Compare, CompareObserver, Compared, Diverged, Entry, Measured, SeedRun};
-use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::bytes;
-use dlrm::engine::report::compare_page;
 use dlrm::engine::trainer::Observer;
+use dlrm::metrics::Metric;
+use dlrm::report::compare_page;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,14 @@ pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
         Some(text) => Some(args::size(text)?),
         None => train::free_memory(),
     };
-    let compare = Compare { base, entries, seeds: args.seeds, threads: session.threads, isa: session.isa, memory_limit };
+    let compare = Compare {
+        base,
+        entries,
+        seeds: args.seeds,
+        threads: session.threads,
+        isa: session.isa,
+        memory_limit,
+    };
     let data = &compare.base.data;
     let (validation, test) = (compare.base.input_of(&data.validation), compare.base.input_of(&data.test));
     let sources = Sources {
@@ -64,7 +71,12 @@ fn save(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
 /// The common configuration, what was noticed while it was made, and the models.
 fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), Failure> {
     let configure = |config: Option<&PathBuf>| {
-        train::fresh(&TrainArgs { source: args.source.clone(), config: config.cloned(), epochs: args.epochs, ..TrainArgs::default() })
+        train::fresh(&TrainArgs {
+            source: args.source.clone(),
+            config: config.cloned(),
+            epochs: args.epochs,
+            ..TrainArgs::default()
+        })
     };
     let (base, notes) = configure(args.config.first())?;
     let mut entries = Vec::new();
@@ -73,23 +85,35 @@ fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), F
         let same = own.input == base.input && own.data == base.data && own.schema == base.schema;
         if !same {
             return Err(Failure::usage(
-                format!("{}: expected the input, data and schema of {}, found others", path.display(), args.config[0].display()),
+                format!(
+                    "{}: expected the input, data and schema of {}, found others",
+                    path.display(),
+                    args.config[0].display()
+                ),
                 "let both files extend a common one (extends = \"data.toml\")",
             ));
         }
         // A single configuration with --models is the base of those.
         if args.models.is_empty() || args.config.len() > 1 {
-            let name = path.file_stem().map_or_else(|| own.model.kind().to_owned(), |stem| stem.to_string_lossy().into_owned());
+            let name = path
+                .file_stem()
+                .map_or_else(|| own.model.kind().to_owned(), |stem| stem.to_string_lossy().into_owned());
             entries.push(Entry { name, model: own.model, train: own.train });
         }
     }
     for kind in &args.models {
-        let model =
-            if kind == base.model.kind() && args.config.len() == 1 { base.model.clone() } else { train::model_of_kind(kind, "--models")? };
+        let model = if kind == base.model.kind() && args.config.len() == 1 {
+            base.model.clone()
+        } else {
+            train::model_of_kind(kind, "--models")?
+        };
         entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
     }
     if entries.is_empty() {
-        return Err(Failure::usage("nothing to compare", "name models with --models lr,fm,dlrm or recipes with --config"));
+        return Err(Failure::usage(
+            "nothing to compare",
+            "name models with --models lr,fm,dlrm or recipes with --config",
+        ));
     }
     Ok((base, notes, entries))
 }
@@ -123,7 +147,10 @@ impl CompareObserver for Progress {
 
     fn diverged(&mut self, run: &Diverged) {
         if !self.quiet {
-            output::tell(&format!("warning: {}, seed {}: diverged at step {}; the model is left out", run.name, run.seed, run.step));
+            output::tell(&format!(
+                "warning: {}, seed {}: diverged at step {}; the model is left out",
+                run.name, run.seed, run.step
+            ));
         }
     }
 
@@ -135,7 +162,12 @@ impl CompareObserver for Progress {
             .into_iter()
             .filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
         let metrics: Vec<String> = metrics.collect();
-        output::tell(&format!("       {name}: test {}, best after {} epochs, {:.1} s", metrics.join(", "), run.best_epoch, run.seconds));
+        output::tell(&format!(
+            "       {name}: test {}, best after {} epochs, {:.1} s",
+            metrics.join(", "),
+            run.best_epoch,
+            run.seconds
+        ));
     }
 }
 
@@ -191,11 +223,18 @@ fn text(compared: &Compared, out: &Path) -> String {
         .map(|m| {
             let mut row = vec![m.name.clone()];
             row.extend(metrics.iter().map(|&metric| spread(m, metric)));
-            row.push(m.against_best.map_or_else(|| "best".into(), |i| format!("{:+.5} … {:+.5}", i.low, i.high)));
+            row.push(
+                m.against_best.map_or_else(|| "best".into(), |i| format!("{:+.5} … {:+.5}", i.low, i.high)),
+            );
             row.extend([m.table_parameters, m.dense_parameters].map(output::count));
             row.extend(
-                [m.forward_multiply_adds, m.training_multiply_adds, m.over(|r| r.rows_per_second).mean, m.inference_rows_per_second]
-                    .map(short),
+                [
+                    m.forward_multiply_adds,
+                    m.training_multiply_adds,
+                    m.over(|r| r.rows_per_second).mean,
+                    m.inference_rows_per_second,
+                ]
+                .map(short),
             );
             row.push(bytes(m.memory_bytes));
             row.push(m.peak_bytes().map_or_else(|| "-".into(), bytes));

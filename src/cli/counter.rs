@@ -26,10 +26,21 @@ impl Counter {
     pub fn new(session: &Session) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let shown = terminal && !session.quiet;
-        let bar = ProgressBar::with_draw_target(None, if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
         bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("a constant template"));
         let now = Instant::now();
-        Counter { bar, quiet: session.quiet, terminal, stop: session.stop.clone(), stage: String::new(), started: now, spoken: now }
+        Counter {
+            bar,
+            quiet: session.quiet,
+            terminal,
+            stop: session.stop.clone(),
+            stage: String::new(),
+            started: now,
+            spoken: now,
+        }
     }
 
     /// A new stage of the work begins.

@@ -47,7 +47,8 @@ pub fn run(session: &Session, args: &DataArgs) -> Result<(), Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let hint = catalogue::near(name).map_or_else(|| "`dlrm data` lists them".to_owned(), |near| format!("did you mean \"{near}\"?"));
+    let hint = catalogue::near(name)
+        .map_or_else(|| "`dlrm data` lists them".to_owned(), |near| format!("did you mean \"{near}\"?"));
     Failure::usage(format!("data: expected the name of a data set, found \"{name}\""), hint)
 }
 
@@ -72,7 +73,15 @@ fn list(session: &Session) -> Result<(), Failure> {
             Source::Login(_) => "by hand".to_owned(),
         };
         let place = format!("data/{}", set.name);
-        vec![set.name.into(), set.publisher.into(), download, size(set.unpacked), count(set.rows()), place, set.terms.into()]
+        vec![
+            set.name.into(),
+            set.publisher.into(),
+            download,
+            size(set.unpacked),
+            count(set.rows()),
+            place,
+            set.terms.into(),
+        ]
     };
     let rows: Vec<Vec<String>> = CATALOGUE.iter().map(row).collect();
     output::print(&format!(
@@ -112,7 +121,13 @@ enum Was {
     Fetched,
 }
 
-fn tell_of(session: &Session, set: &DataSet, directory: &Path, record: &Record, was: Was) -> Result<(), Failure> {
+fn tell_of(
+    session: &Session,
+    set: &DataSet,
+    directory: &Path,
+    record: &Record,
+    was: Was,
+) -> Result<(), Failure> {
     let next = next(set, directory);
     if session.json {
         let value = serde_json::json!({
@@ -124,7 +139,8 @@ fn tell_of(session: &Session, set: &DataSet, directory: &Path, record: &Record, 
         Was::There => "is there already, and whole",
         Was::Fetched => "is there",
     };
-    let rows: Vec<String> = record.rows.iter().map(|(name, rows)| format!("{name} {} rows", count(*rows))).collect();
+    let rows: Vec<String> =
+        record.rows.iter().map(|(name, rows)| format!("{name} {} rows", count(*rows))).collect();
     let mut text = format!("{} {was}: {} ({})\n", set.title, directory.display(), rows.join(", "));
     text.push_str(&format!("verified: {}\n", record.checked));
     if let Some(archive) = &record.archive {
@@ -176,10 +192,16 @@ const SPEAK_EVERY: Duration = Duration::from_secs(10);
 impl<'a> Watch<'a> {
     fn new(session: &'a Session) -> Self {
         let is_terminal = std::io::stderr().is_terminal();
-        let target = if is_terminal && !session.quiet { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if is_terminal && !session.quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let style = "{spinner} {bytes}/{total_bytes} [{bar:30}] {bytes_per_sec} eta {eta}";
         // The template is a constant that is known to be right.
-        let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ");
+        let style = ProgressStyle::with_template(style)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
         Watch { session, bar, is_terminal, spoken: Instant::now() }
     }

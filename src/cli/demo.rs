@@ -5,17 +5,17 @@ use super::progress::Progress;
 use super::{Session, output, train};
 use dlrm::data::RowSource;
 use dlrm::data::dataset::Sources;
-use dlrm::data::generate::{Bayes, ClickConfig, ClickSimulator};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;
 use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
 use dlrm::engine::RunConfig;
 use dlrm::engine::job::{Job, Start};
-use dlrm::engine::metrics::Metric;
-use dlrm::engine::report::{InputCard, Optimum, Report};
-use dlrm::engine::summary::{self, Context};
+use dlrm::metrics::Metric;
 use dlrm::models::{DlrmConfig, ModelConfig};
+use dlrm::report::summary::{self, Context};
+use dlrm::report::{InputCard, Optimum, Report};
+use dlrm::synth::{Bayes, ClickConfig, ClickSimulator};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -56,7 +56,8 @@ fn config(args: &DemoArgs) -> RunConfig {
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
-    let simulator = ClickSimulator::new(ClickConfig { rows: args.rows, seed: args.seed, ..ClickConfig::default() });
+    let simulator =
+        ClickSimulator::new(ClickConfig { rows: args.rows, seed: args.seed, ..ClickConfig::default() });
     let (validation, test) = (args.rows * 8 / 10, args.rows * 9 / 10);
     let part = |range| Simulated { simulator: &simulator, range };
     let (main, validation, test_rows) = (part(0..validation), part(validation..test), part(test..args.rows));
@@ -65,8 +66,14 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         Some(output) => (output.clone(), Start::Fresh),
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
-    let job =
-        Job { config: config(args), out: Some(output.clone()), start, threads: session.threads, isa: session.isa, memory_limit: None };
+    let job = Job {
+        config: config(args),
+        out: Some(output.clone()),
+        start,
+        threads: session.threads,
+        isa: session.isa,
+        memory_limit: None,
+    };
     let sources = Sources {
         main: &main,
         validation: Some(&validation),
@@ -76,14 +83,23 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         threads: session.threads,
     };
     let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
-    progress.line(&format!("{} simulated rows, seed {}: the true click probability of each is known", output::count(args.rows), args.seed));
+    progress.line(&format!(
+        "{} simulated rows, seed {}: the true click probability of each is known",
+        output::count(args.rows),
+        args.seed
+    ));
     let mut trained = job.run(DataSource::Raw(&sources), &mut progress)?;
     drop(progress);
     let truth: Vec<f64> = (test..args.rows).map(|r| simulator.probability(r)).collect();
     let best = Bayes::of(&truth);
     let context = Context {
         title: "DLRM on simulated clicks".into(),
-        inputs: vec![InputCard { name: "simulated clicks".into(), format: "generated".into(), rows: Some(args.rows), bytes: None }],
+        inputs: vec![InputCard {
+            name: "simulated clicks".into(),
+            format: "generated".into(),
+            rows: Some(args.rows),
+            bytes: None,
+        }],
         run: train::run_card(session),
         optimum: Some(Optimum { log_loss: best.log_loss, auc: best.auc }),
         notes: Vec::new(),
@@ -93,7 +109,9 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     trained.finish()?;
     let sample = output.join("sample.csv");
     let mut file = std::fs::File::create(&sample).map_err(super::failure::io("create", &sample))?;
-    simulator.write_csv(test..(test + 1000).min(args.rows), &mut file).map_err(super::failure::io("write", &sample))?;
+    simulator
+        .write_csv(test..(test + 1000).min(args.rows), &mut file)
+        .map_err(super::failure::io("write", &sample))?;
     let closed = gap_closed(&report, best.log_loss);
     if session.json {
         let mut value = train::json_summary(&report, &output);
@@ -102,7 +120,10 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         return output::print(&format!("{value}\n"));
     }
     let mut text = train::text_summary(&report, &output);
-    let entropy = format!("label entropy {:.5} (knowing the click rate alone), best possible {:.5}\n", best.label_entropy, best.log_loss);
+    let entropy = format!(
+        "label entropy {:.5} (knowing the click rate alone), best possible {:.5}\n",
+        best.label_entropy, best.log_loss
+    );
     text.push_str(&entropy);
     let (out, sample) = (output.display(), sample.display());
     text.push_str(&format!(
@@ -113,7 +134,7 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
 
 /// Share of the log loss between logistic regression and the optimum that the model recovers.
 fn gap_closed(report: &Report, best: f64) -> Option<f64> {
-    let log_loss = |c: &dlrm::engine::report::Candidate| Metric::LogLoss.of(&c.on(&report.verdict_split)?.metrics);
+    let log_loss = |c: &dlrm::report::Candidate| Metric::LogLoss.of(&c.on(&report.verdict_split)?.metrics);
     let (model, linear) = (log_loss(&report.model)?, log_loss(report.baselines.first()?)?);
     Some((linear - model) / (linear - best))
 }

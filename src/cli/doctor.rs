@@ -2,15 +2,15 @@
 use super::args::InspectArgs;
 use super::failure::Failure;
 use super::{Session, inputs, output, train};
+use dlrm::bench::{Pace, Pacing};
 use dlrm::data::dataset::Sources;
-use dlrm::data::doctor::{Diagnosis, Finding, FindingKind, RowSample, Severity};
-use dlrm::data::profile::Profile;
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
 use dlrm::engine::RunConfig;
-use dlrm::engine::bench::{Pace, Pacing};
 use dlrm::engine::plan::{Expected, Plan, bytes};
+use dlrm::inspect::findings::{Diagnosis, Finding, FindingKind, RowSample, Severity};
+use dlrm::inspect::profile::Profile;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -41,7 +41,8 @@ pub fn examine(
         None => inputs::usual_split(input),
     };
     inputs::check_time(&split, schema)?;
-    let of = |paths: &[PathBuf]| (!paths.is_empty()).then(|| Input { paths: paths.to_vec(), ..input.clone() });
+    let of =
+        |paths: &[PathBuf]| (!paths.is_empty()).then(|| Input { paths: paths.to_vec(), ..input.clone() });
     let (validation, test) = (of(&args.parts.validation), of(&args.parts.test));
     let sources = Sources {
         main: input,
@@ -56,7 +57,8 @@ pub fn examine(
     let seconds = start.elapsed().as_secs_f64();
     let mut config = RunConfig::default();
     config.train.resolve(schema.label.task);
-    let expected = Expected { layout: &diagnosis.layout, rows: diagnosis.rows, encoded_bytes: diagnosis.encoded_bytes };
+    let expected =
+        Expected { layout: &diagnosis.layout, rows: diagnosis.rows, encoded_bytes: diagnosis.encoded_bytes };
     let (plan, objection) = match Plan::of(&config, expected) {
         Ok(plan) => {
             let objection = plan.check(train::free_memory()).err();
@@ -65,14 +67,21 @@ pub fn examine(
         Err(error) => (None, Some(error)),
     };
     if let Some(error) = objection {
-        let finding = Finding::new(Severity::Warning, FindingKind::Model, format!("the default model does not fit: {error}"));
+        let finding = Finding::new(
+            Severity::Warning,
+            FindingKind::Model,
+            format!("the default model does not fit: {error}"),
+        );
         let fix = error.hint().unwrap_or_else(|| "choose another one: `dlrm models` lists them".into());
         diagnosis.push(finding.because("training without settings will refuse this data", fix));
     }
     let pacing = Pacing { isa: session.isa, threads: session.threads, length: ESTIMATE };
     let ids: Vec<f64> = diagnosis.tables.iter().map(|table| table.ids_per_row).collect();
     // An estimate is not worth failing for.
-    let pace = plan.as_ref().filter(|_| !args.no_estimate).and_then(|_| Pace::measure(&config, &diagnosis.layout, &ids, pacing).ok());
+    let pace = plan
+        .as_ref()
+        .filter(|_| !args.no_estimate)
+        .and_then(|_| Pace::measure(&config, &diagnosis.layout, &ids, pacing).ok());
     Ok(Examined { diagnosis, plan, pace, seconds })
 }
 

@@ -4,9 +4,9 @@ use super::failure::Failure;
 use super::{Session, inputs, output};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::parse::Labels;
-use dlrm::engine::metrics::{Bootstrap, Metric, Ranking, Scored};
-use dlrm::engine::report::SplitMetrics;
 use dlrm::engine::{Predictor, learner};
+use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
+use dlrm::report::SplitMetrics;
 
 /// Rows scored at a time.
 const CHUNK: usize = 16_384;
@@ -41,9 +41,11 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
         }
     }
     output::bad_rows(session, rows.bad(), rows.bad_rows());
-    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?.with_groups(groups.as_deref())?;
+    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?
+        .with_groups(groups.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
-    let columns: Vec<(&str, ValueCounts)> = schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
+    let columns: Vec<(&str, ValueCounts)> =
+        schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
         let columns: Vec<_> = columns
             .iter()
@@ -67,7 +69,8 @@ fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {
         .into_iter()
         .filter_map(|metric| {
             let value = metric.of(metrics)?;
-            let interval = found.interval(metric).map_or_else(String::new, |i| format!("{:.5} … {:.5}", i.low, i.high));
+            let interval =
+                found.interval(metric).map_or_else(String::new, |i| format!("{:.5} … {:.5}", i.low, i.high));
             Some(vec![metric.title().to_owned(), format!("{value:.5}"), interval])
         })
         .collect();
@@ -76,7 +79,11 @@ fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {
         .iter()
         .map(|(name, c)| {
             let percent = |rate: f64| format!("{:.2} %", 100.0 * rate);
-            vec![(*name).to_owned(), percent(c.missing_rate()), c.unseen_rate().map_or_else(|| "-".to_owned(), percent)]
+            vec![
+                (*name).to_owned(),
+                percent(c.missing_rate()),
+                c.unseen_rate().map_or_else(|| "-".to_owned(), percent),
+            ]
         })
         .collect();
     if !rows.is_empty() {

@@ -66,7 +66,9 @@ impl From<Error> for Failure {
             Error::Metrics(_) => DATA,
         };
         let message = match &error {
-            Error::Interrupted { step, checkpoint: Some(path) } => format!("after step {step}; saved in {}", path.display()),
+            Error::Interrupted { step, checkpoint: Some(path) } => {
+                format!("after step {step}; saved in {}", path.display())
+            }
             Error::Interrupted { step, checkpoint: None } => format!("after step {step}; nothing was saved"),
             other => other.to_string(),
         };
@@ -80,8 +82,8 @@ impl From<dlrm::data::Error> for Failure {
     }
 }
 
-impl From<dlrm::engine::metrics::Error> for Failure {
-    fn from(error: dlrm::engine::metrics::Error) -> Self {
+impl From<dlrm::metrics::Error> for Failure {
+    fn from(error: dlrm::metrics::Error) -> Self {
         Error::from(error).into()
     }
 }
@@ -92,7 +94,10 @@ impl From<dlrm::fetch::Error> for Failure {
         let code = match &error {
             Fetch::Taken { .. } | Fetch::Address { .. } => USAGE,
             Fetch::Input { .. } => DATA,
-            Fetch::Io { .. } | Fetch::Full { .. } | Fetch::Network { .. } | Fetch::Data(dlrm::data::Error::Io { .. }) => RESOURCES,
+            Fetch::Io { .. }
+            | Fetch::Full { .. }
+            | Fetch::Network { .. }
+            | Fetch::Data(dlrm::data::Error::Io { .. }) => RESOURCES,
             Fetch::Data(_) => DATA,
             Fetch::Interrupted { .. } => INTERRUPTED,
         };

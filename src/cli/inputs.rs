@@ -3,12 +3,12 @@ use super::args::{InputArgs, LabelArgs};
 use super::failure::{Failure, io};
 use dlrm::data::error::nearest;
 use dlrm::data::label::Rule;
-use dlrm::data::profile::{LabelProfile, Profile, ProfileOptions};
 use dlrm::data::readers::{Format, Header, Input, Quote, Trim, default_schema};
 use dlrm::data::row::RowSource;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Label, Schema};
 use dlrm::data::split::Split;
+use dlrm::inspect::profile::{LabelProfile, Profile, ProfileOptions};
 use std::path::{Path, PathBuf};
 
 /// Applies the flags to an input.
@@ -33,17 +33,29 @@ pub fn apply(args: &InputArgs, paths: &[PathBuf], mut input: Input) -> Result<In
         };
     }
     if let Some(header) = &args.header {
-        input.header = one_of("--header", header, &[("present", Some(Header::Present)), ("absent", Some(Header::Absent)), ("auto", None)])?;
+        input.header = one_of(
+            "--header",
+            header,
+            &[("present", Some(Header::Present)), ("absent", Some(Header::Absent)), ("auto", None)],
+        )?;
         if input.header != Some(Header::Absent) {
             // The file names its own columns.
             input.columns = None;
         }
     }
     if let Some(quote) = &args.quote {
-        input.quote = one_of("--quote", quote, &[("double", Some(Quote::Double)), ("none", Some(Quote::None)), ("auto", None)])?;
+        input.quote = one_of(
+            "--quote",
+            quote,
+            &[("double", Some(Quote::Double)), ("none", Some(Quote::None)), ("auto", None)],
+        )?;
     }
     if let Some(trim) = &args.trim {
-        input.trim = one_of("--trim", trim, &[("blanks", Some(Trim::Blanks)), ("none", Some(Trim::None)), ("auto", None)])?;
+        input.trim = one_of(
+            "--trim",
+            trim,
+            &[("blanks", Some(Trim::Blanks)), ("none", Some(Trim::None)), ("auto", None)],
+        )?;
     }
     if !args.columns.is_empty() {
         input.columns = Some(args.columns.clone());
@@ -52,7 +64,10 @@ pub fn apply(args: &InputArgs, paths: &[PathBuf], mut input: Input) -> Result<In
         }
     }
     if input.paths.is_empty() {
-        return Err(Failure::usage("no input", "name files on the command line, or under [input] paths in the configuration"));
+        return Err(Failure::usage(
+            "no input",
+            "name files on the command line, or under [input] paths in the configuration",
+        ));
     }
     Ok(input)
 }
@@ -77,7 +92,12 @@ fn fits(input: &Input, needed: &[&str]) -> Result<bool, dlrm::data::Error> {
 /// The input that a stored model should read from `paths`. Text is read as in training, for what detection makes of
 /// a few rows may be something else (a stray quote, a value that looks like a name); it is detected anew only
 /// where that finds no `needed` column. Flags say more than either.
-pub fn for_model(args: &InputArgs, paths: &[PathBuf], stored: &Input, needed: &[&str]) -> Result<Input, Failure> {
+pub fn for_model(
+    args: &InputArgs,
+    paths: &[PathBuf],
+    stored: &Input,
+    needed: &[&str],
+) -> Result<Input, Failure> {
     let found = apply(args, paths, Input::default())?;
     if found.format != Format::Auto && found.format != stored.format {
         return Ok(found);
@@ -112,17 +132,26 @@ pub fn read_schema(path: &Path) -> Result<Schema, Failure> {
 pub fn schema(input: &Input, label: &LabelArgs) -> Result<(Schema, Vec<String>), Failure> {
     let mut source = input.open()?;
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
-        if matches!(input.format, Format::Libsvm | Format::Libffm) && label.label_rule.is_none() && label.positive.is_empty() {
+        if matches!(input.format, Format::Libsvm | Format::Libffm)
+            && label.label_rule.is_none()
+            && label.positive.is_empty()
+        {
             schema.label = LabelProfile::of(&mut *source, &schema.label.column)?.to_schema()?;
         }
         apply_label(&mut schema, label)?;
         return Ok((schema, Vec::new()));
     }
     if input.format == Format::Criteo {
-        return Err(Failure::usage("these Criteo rows have no label", "train on the labelled file (train.txt)"));
+        return Err(Failure::usage(
+            "these Criteo rows have no label",
+            "train on the labelled file (train.txt)",
+        ));
     }
     let profile = profile(input, &mut *source, &profile_options(label)?)?;
-    let own = profile.columns.iter().flat_map(|c| c.warnings.iter().map(move |w| format!("column \"{}\": {w}", c.name)));
+    let own = profile
+        .columns
+        .iter()
+        .flat_map(|c| c.warnings.iter().map(move |w| format!("column \"{}\": {w}", c.name)));
     let warnings = profile.warnings.iter().cloned().chain(own).collect();
     Ok((inferred(&profile, label)?, warnings))
 }
@@ -137,7 +166,10 @@ pub fn split(kind: &str, seed: u64) -> Result<Split, Failure> {
         "last-day" => Ok(Split::LastDay { days: None }),
         other => {
             let message = format!("--split: expected random, order, time or last-day, found \"{other}\"");
-            Err(Failure::usage(message, "given folds are set in the configuration: --set data.split.kind=column"))
+            Err(Failure::usage(
+                message,
+                "given folds are set in the configuration: --set data.split.kind=column",
+            ))
         }
     }
 }
@@ -163,7 +195,11 @@ pub fn check_time(split: &Split, schema: &Schema) -> Result<(), Failure> {
 }
 
 /// One pass over `source`, the rows of `input`.
-pub fn profile(input: &Input, source: &mut dyn RowSource, options: &ProfileOptions) -> Result<Profile, Failure> {
+pub fn profile(
+    input: &Input,
+    source: &mut dyn RowSource,
+    options: &ProfileOptions,
+) -> Result<Profile, Failure> {
     Profile::of(source, options).map_err(|e| e.within(&input.name()).into())
 }
 
@@ -177,16 +213,26 @@ pub fn inferred(profile: &Profile, label: &LabelArgs) -> Result<Schema, Failure>
 /// What the profile must know of the label.
 pub fn profile_options(label: &LabelArgs) -> Result<ProfileOptions, Failure> {
     if label.label_rule.is_some() && !label.positive.is_empty() {
-        return Err(Failure::usage("label: expected --label-rule or --positive, found both", "give one of the two"));
+        return Err(Failure::usage(
+            "label: expected --label-rule or --positive, found both",
+            "give one of the two",
+        ));
     }
     if let (Some(rule), Some(column)) = (&label.label_rule, &label.label) {
         let own = Rule::parse(rule)?.column;
         if own != *column {
             let found = format!("--label {column} and a --label-rule about \"{own}\"");
-            return Err(Failure::usage(format!("label: expected one column, found {found}"), "give one of the two"));
+            return Err(Failure::usage(
+                format!("label: expected one column, found {found}"),
+                "give one of the two",
+            ));
         }
     }
-    Ok(ProfileOptions { label: label.label.clone(), rule: label.label_rule.clone(), positive: label.positive.clone() })
+    Ok(ProfileOptions {
+        label: label.label.clone(),
+        rule: label.label_rule.clone(),
+        positive: label.positive.clone(),
+    })
 }
 
 /// Writes the label flags into a schema.

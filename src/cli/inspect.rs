@@ -3,10 +3,10 @@ use super::args::InspectArgs;
 use super::doctor::{self, Examined};
 use super::failure::{Failure, io};
 use super::{Session, inputs, output};
-use dlrm::data::doctor::SampledRows;
-use dlrm::data::profile::Profile;
 use dlrm::data::readers::{Format, Input, default_schema};
 use dlrm::data::schema::Schema;
+use dlrm::inspect::findings::SampledRows;
+use dlrm::inspect::profile::Profile;
 
 /// Width of the table where standard output is no terminal that says its own.
 const WIDTH: usize = 120;
@@ -26,20 +26,30 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     let sample = sampled.into_sample();
     output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
     if let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) {
-        let found = format!("{}: expected at most {most} malformed rows, found {}", input.paths[0].display(), profile.bad_rows);
+        let found = format!(
+            "{}: expected at most {most} malformed rows, found {}",
+            input.paths[0].display(),
+            profile.bad_rows
+        );
         return Err(Failure::data(found, "raise --max-bad-rows, or leave it out to count them all"));
     }
     // A given schema counts, then that of a known format; otherwise it is inferred. Without a label there is none.
     let schema = match known {
         Some(mut schema) => {
-            if let (Format::Libsvm | Format::Libffm, Some(label), None) = (input.format, &profile.label, &given) {
+            if let (Format::Libsvm | Format::Libffm, Some(label), None) =
+                (input.format, &profile.label, &given)
+            {
                 schema.label = label.to_schema()?;
             }
             inputs::apply_label(&mut schema, &args.label).map(|()| schema)
         }
         None => inputs::inferred(&profile, &args.label),
     };
-    let examined = schema.as_ref().ok().map(|schema| doctor::examine(session, args, &input, schema, (&profile, &sample))).transpose()?;
+    let examined = schema
+        .as_ref()
+        .ok()
+        .map(|schema| doctor::examine(session, args, &input, schema, (&profile, &sample)))
+        .transpose()?;
     if let Some(path) = &args.output {
         let schema = schema.as_ref().map_err(Failure::clone)?;
         let comments = examined.as_ref().map_or_else(Vec::new, |examined| examined.diagnosis.comments());
@@ -53,10 +63,15 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
         _ => profile.table(WIDTH),
     };
     match (&args.output, schema) {
-        (Some(path), _) => text.push_str(&format!("\nschema written to {0}; edit it and train with --schema {0}\n", path.display())),
+        (Some(path), _) => text.push_str(&format!(
+            "\nschema written to {0}; edit it and train with --schema {0}\n",
+            path.display()
+        )),
         (None, Ok(_)) if given.is_some() => {}
         (None, Ok(_)) => text.push_str("\nwrite the inferred schema with -o schema.toml\n"),
-        (None, Err(_)) => text.push_str("\nno schema yet: name the label with --label (and --label-rule or --positive)\n"),
+        (None, Err(_)) => {
+            text.push_str("\nno schema yet: name the label with --label (and --label-rule or --positive)\n")
+        }
     }
     output::print(&text)
 }

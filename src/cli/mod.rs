@@ -84,7 +84,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
         stop: Arc::new(AtomicBool::new(false)),
     };
     // These have something to save or to clear away; the others end at once. Fetching asks for it when it starts.
-    if matches!(cli.command, Command::Demo(_) | Command::Train(_) | Command::Compare(_) | Command::Generate { .. } | Command::Prepare(_)) {
+    if matches!(
+        cli.command,
+        Command::Demo(_)
+            | Command::Train(_)
+            | Command::Compare(_)
+            | Command::Generate { .. }
+            | Command::Prepare(_)
+    ) {
         session.stop_by_signal();
     }
     match cli.command {

@@ -16,8 +16,12 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let pool = learner::pool(session.threads)?;
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
-    let needed: Vec<&str> =
-        schema.dense.iter().map(|c| c.name.as_str()).chain(schema.categorical.iter().map(|c| c.name.as_str())).collect();
+    let needed: Vec<&str> = schema
+        .dense
+        .iter()
+        .map(|c| c.name.as_str())
+        .chain(schema.categorical.iter().map(|c| c.name.as_str()))
+        .collect();
     let input = inputs::for_model(&args.input, &args.paths, &predictor.config().input, &needed)?;
     let mut rows = predictor.open(&input, Labels::Ignored, args.input.max_bad_rows.unwrap_or(0))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -28,12 +32,16 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
         let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
         for (i, &skipped) in scores.skipped.iter().enumerate() {
             for _ in 0..skipped {
-                written = written.and_then(|()| write(if session.json { "null\n".into() } else { "\n".into() }));
+                written =
+                    written.and_then(|()| write(if session.json { "null\n".into() } else { "\n".into() }));
             }
             if let Some(&logit) = scores.logits.get(i) {
                 let prediction = predictor.prediction(logit);
-                let line =
-                    if session.json { format!("{{\"{header}\":{prediction},\"logit\":{logit}}}\n") } else { format!("{prediction}\n") };
+                let line = if session.json {
+                    format!("{{\"{header}\":{prediction},\"logit\":{logit}}}\n")
+                } else {
+                    format!("{prediction}\n")
+                };
                 written = written.and_then(|()| write(line));
             }
         }

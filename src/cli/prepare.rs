@@ -37,8 +37,12 @@ pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let (config, notes) =
-        train::fresh(&TrainArgs { source: args.source.clone(), config: args.config.clone(), seed: args.seed, ..TrainArgs::default() })?;
+    let (config, notes) = train::fresh(&TrainArgs {
+        source: args.source.clone(),
+        config: args.config.clone(),
+        seed: args.seed,
+        ..TrainArgs::default()
+    })?;
     if let Some(dir) = &config.data.prepared {
         let message = format!("expected raw files, found the prepared data set {}", dir.display());
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
@@ -72,22 +76,32 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         })?,
         start: if args.overwrite { Start::Overwrite } else { Start::Fresh },
     };
-    let made = preparation.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Preparing))?;
-    let read = [Some(&config.input), validation.as_ref(), test.as_ref()].into_iter().flatten().filter_map(|i| i.byte_len().ok()).sum();
+    let made = preparation
+        .run(&args.output, &mut Counter::new(session))
+        .map_err(|e| failure(e, Failed::Preparing))?;
+    let read = [Some(&config.input), validation.as_ref(), test.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|i| i.byte_len().ok())
+        .sum();
     Ok((made, read))
 }
 
 fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared, u64), Failure> {
     let part = Part::ALL.into_iter().find(|p| p.name() == part).ok_or_else(|| {
-        Failure::usage(format!("--extend: expected train, validation or test, found \"{part}\""), "new days train, unless they are to test")
+        Failure::usage(
+            format!("--extend: expected train, validation or test, found \"{part}\""),
+            "new days train, unless they are to test",
+        )
     })?;
     let old = Prepared::open(&args.output)?;
     let settings = &old.manifest().settings;
     // The same format, but the paths are others.
     let input = inputs::apply(&args.source.input, &args.source.paths, settings.input.clone())?.resolve()?;
     let most = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
-    let made = prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))
-        .map_err(|e| failure(e, Failed::Extending))?;
+    let made =
+        prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))
+            .map_err(|e| failure(e, Failed::Extending))?;
     let read = input.byte_len()?;
     Ok((made, read))
 }
@@ -126,7 +140,10 @@ fn text(made: &Prepared, read: u64, seconds: f64) -> String {
         read as f64 / 1e6 / seconds
     ));
     if manifest.skipped > 0 {
-        text.push_str(&format!("note: {} malformed rows were skipped, the first: ", output::count(manifest.skipped)));
+        text.push_str(&format!(
+            "note: {} malformed rows were skipped, the first: ",
+            output::count(manifest.skipped)
+        ));
         text.push_str(&manifest.bad_rows.first().map_or_else(String::new, |bad| format!("{bad}\n")));
     }
     let dir = made.dir().display();
@@ -137,8 +154,10 @@ fn text(made: &Prepared, read: u64, seconds: f64) -> String {
 fn row(manifest: &Manifest, part: Part) -> Option<Vec<String>> {
     let stats = &manifest.parts[part as usize];
     let zero = ValueCounts { unseen: Some(0), ..ValueCounts::default() };
-    let counts = stats.counts.iter().fold(zero, |all, own| if own.unseen.is_some() { all.plus(*own) } else { all });
-    let files: Vec<u64> = manifest.files.iter().filter(|file| file.part == part).map(|file| file.sum.bytes).collect();
+    let counts =
+        stats.counts.iter().fold(zero, |all, own| if own.unseen.is_some() { all.plus(*own) } else { all });
+    let files: Vec<u64> =
+        manifest.files.iter().filter(|file| file.part == part).map(|file| file.sum.bytes).collect();
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     (stats.rows > 0).then(|| {
         vec![

@@ -2,9 +2,9 @@
 use super::Session;
 use super::output::{count, tell};
 use dlrm::engine::job::JobObserver;
-use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::{Plan, bytes};
 use dlrm::engine::trainer::{Observer, Point, State};
+use dlrm::metrics::Metric;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -91,14 +91,22 @@ impl Observer for Progress {
             let rate = self.rate(state).max(1e-9);
             let left = (steps.saturating_sub(state.step) * self.batch_size) as f64 / rate;
             let (step, steps, rate) = (count(state.step), count(steps), count(rate as u64));
-            self.line(&format!("step {step} of at most {steps}  loss {smoothed:.5}  {rate} rows/s  at most {left:.0} s left"));
+            self.line(&format!(
+                "step {step} of at most {steps}  loss {smoothed:.5}  {rate} rows/s  at most {left:.0} s left"
+            ));
         }
     }
 
     fn evaluated(&mut self, point: &Point, is_best: bool) {
-        let mut text = format!("epoch {:>3}  step {:>7}  train loss {:.5}", point.epoch, count(point.step), point.train_loss);
+        let mut text = format!(
+            "epoch {:>3}  step {:>7}  train loss {:.5}",
+            point.epoch,
+            count(point.step),
+            point.train_loss
+        );
         if let Some(metrics) = &point.validation {
-            for metric in [Metric::LogLoss, Metric::Auc, Metric::Rmse, Metric::HitRateAt10, Metric::NdcgAt10] {
+            for metric in [Metric::LogLoss, Metric::Auc, Metric::Rmse, Metric::HitRateAt10, Metric::NdcgAt10]
+            {
                 if let Some(value) = metric.of(metrics) {
                     text.push_str(&format!("  validation {} {value:.5}", metric.title()));
                 }
@@ -132,7 +140,11 @@ impl JobObserver for Progress {
         if name == "training" {
             let style = "{spinner} {pos}/{len} steps [{bar:30}] eta {eta}  {msg}";
             // The template is a constant that is known to be right.
-            self.bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            self.bar.set_style(
+                ProgressStyle::with_template(style)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("=> "),
+            );
             self.bar.set_length(self.epochs * self.rows_per_epoch.div_ceil(self.batch_size.max(1)));
             self.bar.reset();
         } else {
@@ -151,6 +163,10 @@ impl JobObserver for Progress {
         self.line(&format!("plan: {shape}; {tables} parameters in tables, {dense} outside"));
         let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
         let memory = format!("{} rows + {} weights + {} training", parts[0], parts[1], parts[2]);
-        self.line(&format!("plan: {} of memory ({memory}), {} on disk", bytes(plan.memory_bytes()), bytes(plan.disk_bytes)));
+        self.line(&format!(
+            "plan: {} of memory ({memory}), {} on disk",
+            bytes(plan.memory_bytes()),
+            bytes(plan.disk_bytes)
+        ));
     }
 }

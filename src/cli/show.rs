@@ -3,12 +3,12 @@ use super::args::ShowArgs;
 use super::failure::{Failure, io};
 use super::{Session, output};
 use dlrm::data::Batch;
-use dlrm::engine::metrics::Metric;
 use dlrm::engine::plan::bytes;
-use dlrm::engine::report::graph_svg;
-use dlrm::engine::summary::encoding_text;
 use dlrm::engine::{Predictor, model_dir};
+use dlrm::metrics::Metric;
 use dlrm::nn::cost::Layer;
+use dlrm::report::graph_svg;
+use dlrm::report::summary::encoding_text;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
@@ -35,7 +35,10 @@ pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         output::count(dense as u64),
     );
     for (part, metrics) in predictor.metrics() {
-        let values: Vec<String> = Metric::ALL.into_iter().filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(metrics)?))).collect();
+        let values: Vec<String> = Metric::ALL
+            .into_iter()
+            .filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(metrics)?)))
+            .collect();
         text.push_str(&format!("{part}: {} rows, {}\n", output::count(metrics.rows), values.join(", ")));
     }
     text.push_str(&format!(
@@ -51,17 +54,26 @@ pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
 
 fn inputs(predictor: &Predictor) -> String {
     let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
-    let dense =
-        schema.dense.iter().map(|c| vec![c.name.clone(), "dense".into(), format!("{:?}", c.transform).to_lowercase(), String::new()]);
+    let dense = schema.dense.iter().map(|c| {
+        vec![c.name.clone(), "dense".into(), format!("{:?}", c.transform).to_lowercase(), String::new()]
+    });
     let categorical = schema.categorical.iter().zip(&layout.features).map(|(column, feature)| {
         let kind = if column.multi.is_some() { "multi-valued" } else { "categorical" };
-        vec![column.name.clone(), kind.into(), encoding_text(column), output::count(layout.tables[feature.table].rows as u64)]
+        vec![
+            column.name.clone(),
+            kind.into(),
+            encoding_text(column),
+            output::count(layout.tables[feature.table].rows as u64),
+        ]
     });
     let crosses = schema.crosses.iter().map(|cross| {
         let encoding = format!("hash into {} buckets", output::count(u64::from(cross.buckets)));
         vec![cross.name(), "cross".into(), encoding, output::count(u64::from(cross.buckets) + 1)]
     });
-    output::table(&["input", "kind", "encoding", "rows"], &dense.chain(categorical).chain(crosses).collect::<Vec<_>>())
+    output::table(
+        &["input", "kind", "encoding", "rows"],
+        &dense.chain(categorical).chain(crosses).collect::<Vec<_>>(),
+    )
 }
 
 /// The operations of a forward pass and what they cost per row.
@@ -71,11 +83,23 @@ fn layer_table(layers: &[Layer]) -> String {
         .iter()
         .map(|l| {
             let parameter = l.parameter.clone().unwrap_or_default();
-            vec![l.op.to_owned(), parameter, output::count(l.width as u64), adds(l.cost.forward), adds(l.cost.training)]
+            vec![
+                l.op.to_owned(),
+                parameter,
+                output::count(l.width as u64),
+                adds(l.cost.forward),
+                adds(l.cost.training),
+            ]
         })
         .collect();
     let total = |f: fn(&Layer) -> f64| adds(layers.iter().map(f).sum());
-    rows.push(vec!["total".into(), String::new(), String::new(), total(|l| l.cost.forward), total(|l| l.cost.training)]);
+    rows.push(vec![
+        "total".into(),
+        String::new(),
+        String::new(),
+        total(|l| l.cost.forward),
+        total(|l| l.cost.training),
+    ]);
     output::table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
 }
 

@@ -11,13 +11,14 @@ use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Cross, Schema};
 use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
+use dlrm::engine::RunConfig;
 use dlrm::engine::config::{Baseline, DataConfig, Residence};
 use dlrm::engine::job::{Job, Start, Trained};
-use dlrm::engine::report::{Fact, InputCard, Report, RunCard};
 use dlrm::engine::run_dir;
-use dlrm::engine::summary::{self, Context};
-use dlrm::engine::{RunConfig, metrics::Metric};
+use dlrm::metrics::Metric;
 use dlrm::models::ModelConfig;
+use dlrm::report::summary::{self, Context};
+use dlrm::report::{Fact, InputCard, Report, RunCard};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,14 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         (_, true) => Start::Overwrite,
         _ => Start::Fresh,
     };
-    let job = Job { config, out: Some(out.clone()), start, threads: session.threads, isa: session.isa, memory_limit };
+    let job = Job {
+        config,
+        out: Some(out.clone()),
+        start,
+        threads: session.threads,
+        isa: session.isa,
+        memory_limit,
+    };
     let data = &job.config.data;
     let (validation, test) = (job.config.input_of(&data.validation), job.config.input_of(&data.test));
     let sources = Sources {
@@ -68,7 +76,8 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         return output::print(&format!("{}\n", json_summary(&report, &out)));
     }
     output::print(&text_summary(&report, &out))?;
-    let example = job.config.input.paths.first().map_or_else(|| "more.csv".into(), |p| p.display().to_string());
+    let example =
+        job.config.input.paths.first().map_or_else(|| "more.csv".into(), |p| p.display().to_string());
     output::print(&format!(
         "next:   dlrm show {0}   dlrm evaluate {0} {example}   dlrm predict {0} {example} > scores.csv\n",
         out.display()
@@ -132,8 +141,16 @@ pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
 }
 
 /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and split.
-fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunConfig, Vec<String>), Failure> {
-    let label = [args.source.label.label.is_some(), args.source.label.label_rule.is_some(), !args.source.label.positive.is_empty()];
+fn prepared(
+    args: &TrainArgs,
+    mut config: RunConfig,
+    dir: &Path,
+) -> Result<(RunConfig, Vec<String>), Failure> {
+    let label = [
+        args.source.label.label.is_some(),
+        args.source.label.label_rule.is_some(),
+        !args.source.label.positive.is_empty(),
+    ];
     let given = [
         ("--schema", args.source.schema.is_some()),
         ("--split", args.source.parts.split.is_some()),
@@ -145,13 +162,17 @@ fn prepared(args: &TrainArgs, mut config: RunConfig, dir: &Path) -> Result<(RunC
         ("--label, --label-rule or --positive", label.contains(&true)),
     ];
     if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
-        let message = format!("{flag}: expected raw files, found the prepared data set {}, where this is decided", dir.display());
+        let message = format!(
+            "{flag}: expected raw files, found the prepared data set {}, where this is decided",
+            dir.display()
+        );
         return Err(Failure::usage(message, "leave it out, or prepare the data set anew with it"));
     }
     let set = Prepared::open(dir)?;
     let Settings { input, validation, test, split, max_bad_rows } = set.manifest().settings.clone();
     config.input = input;
-    config.data = DataConfig { validation, test, split, max_bad_rows, prepared: Some(dir.to_owned()), ..config.data };
+    config.data =
+        DataConfig { validation, test, split, max_bad_rows, prepared: Some(dir.to_owned()), ..config.data };
     let schema = set.encoder().schema().clone();
     config.train.resolve(schema.label.task);
     config.schema = Some(schema);
@@ -227,7 +248,9 @@ fn resumed(args: &TrainArgs, out: &Path) -> Result<RunConfig, Failure> {
 
 /// Command line, threads and versions for the report.
 pub fn run_card(session: &Session) -> RunCard {
-    let command: Vec<String> = std::env::args().map(|arg| if arg.contains([' ', '>', '"']) { format!("'{arg}'") } else { arg }).collect();
+    let command: Vec<String> = std::env::args()
+        .map(|arg| if arg.contains([' ', '>', '"']) { format!("'{arg}'") } else { arg })
+        .collect();
     let fact = |name: &str, value: String| Fact { name: name.into(), value };
     RunCard {
         command: command.join(" "),
@@ -271,7 +294,11 @@ fn write_bad_rows(out: &Path, trained: &Trained) -> Result<(), Failure> {
 
 /// Writes `report.html`, `report.json` and `schema.toml` beside the model.
 pub fn save_report(out: &Path, report: &Report, schema: &Schema) -> Result<(), Failure> {
-    for (name, text) in [("report.html", report.to_html()), ("report.json", report.to_json()), ("schema.toml", schema.to_toml())] {
+    for (name, text) in [
+        ("report.html", report.to_html()),
+        ("report.json", report.to_json()),
+        ("schema.toml", schema.to_toml()),
+    ] {
         let path = out.join(name);
         fs::write(&path, text).map_err(io("write", &path))?;
     }
@@ -284,8 +311,10 @@ pub fn text_summary(report: &Report, out: &Path) -> String {
     let mut text = format!("\n{}\n", verdict.headline);
     verdict.sentences.iter().for_each(|sentence| text.push_str(&format!("  {sentence}\n")));
     let split = &report.verdict_split;
-    let metrics: Vec<Metric> =
-        Metric::ALL.into_iter().filter(|m| report.model.on(split).is_some_and(|s| m.of(&s.metrics).is_some())).collect();
+    let metrics: Vec<Metric> = Metric::ALL
+        .into_iter()
+        .filter(|m| report.model.on(split).is_some_and(|s| m.of(&s.metrics).is_some()))
+        .collect();
     let mut header = vec![split.as_str()];
     header.extend(metrics.iter().map(|m| m.title()));
     header.push("parameters");
@@ -293,7 +322,9 @@ pub fn text_summary(report: &Report, out: &Path) -> String {
     for candidate in std::iter::once(&report.model).chain(&report.baselines) {
         let Some(found) = candidate.on(split) else { continue };
         let mut row = vec![candidate.name.clone()];
-        row.extend(metrics.iter().map(|m| m.of(&found.metrics).map_or_else(|| "-".into(), |v| format!("{v:.5}"))));
+        row.extend(
+            metrics.iter().map(|m| m.of(&found.metrics).map_or_else(|| "-".into(), |v| format!("{v:.5}"))),
+        );
         row.push(candidate.parameters.map_or_else(String::new, output::count));
         rows.push(row);
     }
@@ -310,16 +341,22 @@ pub fn text_summary(report: &Report, out: &Path) -> String {
     report.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     if report.data.skipped_rows > 0 {
         let n = output::count(report.data.skipped_rows);
-        text.push_str(&format!("note: {n} malformed rows were skipped; they are listed in {}\n", out.join("bad_rows.txt").display()));
+        text.push_str(&format!(
+            "note: {n} malformed rows were skipped; they are listed in {}\n",
+            out.join("bad_rows.txt").display()
+        ));
     }
-    text.push_str(&format!("model:  {}\nreport: {}\n", out.join("model").display(), out.join("report.html").display()));
+    text.push_str(&format!(
+        "model:  {}\nreport: {}\n",
+        out.join("model").display(),
+        out.join("report.html").display()
+    ));
     text
 }
 
 /// The same for machines.
 pub fn json_summary(report: &Report, out: &Path) -> serde_json::Value {
-    let candidate =
-        |c: &dlrm::engine::report::Candidate| serde_json::json!({"name": c.name, "parameters": c.parameters, "splits": c.splits});
+    let candidate = |c: &dlrm::report::Candidate| serde_json::json!({"name": c.name, "parameters": c.parameters, "splits": c.splits});
     serde_json::json!({
         "model": out.join("model"),
         "report": out.join("report.html"),

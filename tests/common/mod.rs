@@ -104,7 +104,8 @@ pub fn clicks(rows: usize) -> String {
         let (a, b, c) = (state >> 60, (state >> 50) % 40, (state >> 40) % 7);
         let click = u8::from((a + c) % 3 == 0);
         let tags = ["red", "green", "blue", "grey", "pink"];
-        let more: Vec<&str> = tags.iter().enumerate().filter(|(i, _)| (a >> i) & 1 == 1).map(|(_, t)| *t).collect();
+        let more: Vec<&str> =
+            tags.iter().enumerate().filter(|(i, _)| (a >> i) & 1 == 1).map(|(_, t)| *t).collect();
         text.push_str(&format!("{click},{}.5,site{c},u{b},{}\n", 20 + b, more.join("|")));
     }
     text

@@ -36,7 +36,13 @@ pub fn batch(v: &Value) -> Batch {
         }
         bags
     });
-    Batch { dense: flat(&v["dense"]), bags: bags.collect(), labels: flat(&v["labels"]), weights: None, groups: None }
+    Batch {
+        dense: flat(&v["dense"]),
+        bags: bags.collect(),
+        labels: flat(&v["labels"]),
+        weights: None,
+        groups: None,
+    }
 }
 
 /// Relative to the larger of the value and a tenth of the tensor's largest.

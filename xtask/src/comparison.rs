@@ -6,7 +6,12 @@ use serde_json::Value;
 pub fn print(data: &str) -> Result<(), String> {
     for (title, config, directory, models) in [
         ("Adult", "recipes/adult.toml", "adult-census", "lr,wide_deep,dcn_v2,dlrm"),
-        ("MovieLens 1M", "recipes/movielens/ctr.toml", "", "lr,mf,fm,ffm,ncf,dnn,wide_deep,deepfm,dcn,dcn_v2,xdeepfm,dlrm"),
+        (
+            "MovieLens 1M",
+            "recipes/movielens/ctr.toml",
+            "",
+            "lr,mf,fm,ffm,ncf,dnn,wide_deep,deepfm,dcn,dcn_v2,xdeepfm,dlrm",
+        ),
     ] {
         let directory = run::directory(data, directory)?.display().to_string();
         let args = run::words(&format!("--config {config} --models {models} --seeds 3 --data-dir"));

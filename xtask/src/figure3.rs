@@ -2,8 +2,8 @@
 //!
 //! The original is 100,000 accesses to ids drawn as random.uniform(1, 100); the synthetic one is drawn from its profile, the
 //! adjusted one from its profile with padding.
-use dlrm_data::generate::trace::{Padding, Profile, hit_rates, synthesize};
 use dlrm_data::rng::Rng;
+use dlrm_synth::trace::{Padding, Profile, hit_rates, synthesize};
 use std::fmt::Write;
 
 const ACCESSES: usize = 100_000;
@@ -25,9 +25,14 @@ const MOST: f64 = 0.015;
 pub fn draw(path: &str) -> Result<(), String> {
     let mut rng = Rng::new(1, 0);
     let original: Vec<u64> = (0..ACCESSES).map(|_| (1.0 + 99.0 * rng.uniform()) as u64).collect();
-    let made = |padding, seed| synthesize(&Profile::of(&original, padding), ACCESSES, padding, &mut Rng::new(seed, 0));
-    let traces =
-        [("original", original.clone()), ("synthetic", made(Padding::None, 2)), ("adjusted (with padding)", made(Padding::NewIds, 3))];
+    let made = |padding, seed| {
+        synthesize(&Profile::of(&original, padding), ACCESSES, padding, &mut Rng::new(seed, 0))
+    };
+    let traces = [
+        ("original", original.clone()),
+        ("synthetic", made(Padding::None, 2)),
+        ("adjusted (with padding)", made(Padding::NewIds, 3)),
+    ];
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {h}\" width=\"{WIDTH}\" height=\"{h}\"><style>{STYLE}</style>",
         h = TOP + 3.0 * PANEL
@@ -41,7 +46,8 @@ pub fn draw(path: &str) -> Result<(), String> {
     std::fs::write(path, svg).map_err(|e| format!("{path}: {e}"))?;
     println!("hit rate of a least-recently-used cache of {SIZES:?} ids");
     for (name, trace) in &traces {
-        let rates: Vec<String> = hit_rates(trace, &SIZES).iter().map(|rate| format!("{:.2} %", 100.0 * rate)).collect();
+        let rates: Vec<String> =
+            hit_rates(trace, &SIZES).iter().map(|rate| format!("{:.2} %", 100.0 * rate)).collect();
         println!("{name:<24} {}", rates.join("  "));
     }
     Ok(())
@@ -65,11 +71,21 @@ fn panel(svg: &mut String, top: f64, name: &str, trace: &[u64]) {
         ));
     }
     for density in [0.0, 0.005, 0.01, 0.015] {
-        put(format!("<text class=\"soft end\" x=\"{}\" y=\"{:.1}\">{density}</text>", LEFT - 8.0, y(density) + 4.0));
+        put(format!(
+            "<text class=\"soft end\" x=\"{}\" y=\"{:.1}\">{density}</text>",
+            LEFT - 8.0,
+            y(density) + 4.0
+        ));
     }
-    put(format!("<line class=\"axis\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bottom}\" y2=\"{bottom}\"/>", WIDTH - RIGHT));
+    put(format!(
+        "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{bottom}\" y2=\"{bottom}\"/>",
+        WIDTH - RIGHT
+    ));
     let even = y(1.0 / (IDS - 1) as f64);
-    put(format!("<line class=\"even\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{even:.1}\" y2=\"{even:.1}\"/>", WIDTH - RIGHT));
+    put(format!(
+        "<line class=\"even\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{even:.1}\" y2=\"{even:.1}\"/>",
+        WIDTH - RIGHT
+    ));
     let mut ticks = String::new();
     for id in [1usize, 20, 40, 60, 80, 99] {
         let x = LEFT + step * ((id - 1) as f64 + 0.5);

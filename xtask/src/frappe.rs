@@ -32,7 +32,9 @@ pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
         }
         None => compare(data, &["--seeds".into(), "3".into()])?,
     };
-    println!("| model | test AUC | published | log loss | published | parameters | multiply-adds per row, training | best epoch |");
+    println!(
+        "| model | test AUC | published | log loss | published | parameters | multiply-adds per row, training | best epoch |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for (recipe, name, published) in PUBLISHED {
         let Some(model) = of_name(&compared, recipe) else { continue };
@@ -40,7 +42,8 @@ pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
             let (mean, sd) = over_runs(&model, |run| number(&run["test"][metric]));
             format!("{mean:.5} ± {sd:.5}")
         };
-        let (auc, log_loss) = published.map_or(("–".into(), "–".into()), |(a, l)| (format!("{a:.5}"), format!("{l:.5}")));
+        let (auc, log_loss) =
+            published.map_or(("–".into(), "–".into()), |(a, l)| (format!("{a:.5}"), format!("{l:.5}")));
         println!(
             "| {name} | {} | {auc} | {} | {log_loss} | {:.0} | {:.0} | {:.0} |",
             test("auc"),
@@ -88,7 +91,8 @@ fn theirs(data: &str, python: &str, recipe: &str) -> Result<f64, String> {
     let done = command.output().map_err(|e| format!("{python}: {e}"))?;
     let printed = String::from_utf8_lossy(&done.stdout);
     let found: Option<Value> = printed.lines().filter_map(|line| serde_json::from_str(line).ok()).next_back();
-    let found = found.ok_or_else(|| format!("{python} benches/peers/fuxictr_frappe.py printed nothing of {recipe}"))?;
+    let found = found
+        .ok_or_else(|| format!("{python} benches/peers/fuxictr_frappe.py printed nothing of {recipe}"))?;
     Ok(number(&found["epoch_seconds"][1]))
 }
 

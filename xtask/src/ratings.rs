@@ -10,9 +10,14 @@ pub fn print(data: &str) -> Result<(), String> {
         let mut own = Vec::new();
         linear.clear();
         for fold in 1..=5 {
-            let mut args = run::words(&format!("--overwrite --quiet --config recipes/movielens/{recipe}.toml --data-dir"));
+            let mut args = run::words(&format!(
+                "--overwrite --quiet --config recipes/movielens/{recipe}.toml --data-dir"
+            ));
             args.push(data.clone());
-            args.extend([format!("input.paths=[\"u{fold}.base\"]"), format!("data.test=[\"u{fold}.test\"]")].map(|s| format!("--set={s}")));
+            args.extend(
+                [format!("input.paths=[\"u{fold}.base\"]"), format!("data.test=[\"u{fold}.test\"]")]
+                    .map(|s| format!("--set={s}")),
+            );
             let report = run::dlrm("train", &args)?;
             own.push(run::number(&run::test(&report, 0)["rmse"]));
             linear.push(run::number(&run::test(&report, 1)["rmse"]));

@@ -37,7 +37,8 @@ pub fn test(report: &Value, candidate: usize) -> Value {
 pub fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
     let values: Vec<f64> = model["runs"].as_array().into_iter().flatten().map(of).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let variance = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0);
+    let variance =
+        values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (values.len() as f64 - 1.0).max(1.0);
     (mean, variance.sqrt())
 }
 

@@ -20,7 +20,16 @@ pub fn run(dir: &str, rows: &str) -> Result<(), String> {
     }
     if !Path::new(&prepared).join("manifest.json").exists() {
         let schema = format!("{clicks}/schema.toml");
-        command(&["prepare", &clicks, "--config", &recipe(RECIPES[0]), "--schema", &schema, "-o", &prepared])?;
+        command(&[
+            "prepare",
+            &clicks,
+            "--config",
+            &recipe(RECIPES[0]),
+            "--schema",
+            &schema,
+            "-o",
+            &prepared,
+        ])?;
     }
     // Sixteen evaluations in the epoch: six days of seven in batches of 128.
     let every = (rows.parse::<u64>().map_err(|e| format!("{rows}: {e}"))? * 6 / 7 / 128 / 16).max(1);
@@ -42,13 +51,16 @@ pub fn run(dir: &str, rows: &str) -> Result<(), String> {
     let mut curves = Vec::new();
     for name in RECIPES {
         let models = compared["models"].as_array().ok_or("no models")?;
-        let model =
-            models.iter().find(|m| m["name"].as_str().is_some_and(|n| n.contains(name))).ok_or_else(|| format!("{name}: no result"))?;
+        let model = models
+            .iter()
+            .find(|m| m["name"].as_str().is_some_and(|n| n.contains(name)))
+            .ok_or_else(|| format!("{name}: no result"))?;
         let run = &model["runs"][0];
         let of = |key: &str| number(&run["test"][key]);
         println!("| {name} | {:.4} | {:.4} | {:.4} |", of("accuracy"), of("log_loss"), of("auc"));
         let points = run["history"].as_array().cloned().unwrap_or_default();
-        let of = |p: &Value| [&p["train_accuracy"], &p["validation"]["accuracy"], &p["train_loss"]].map(number);
+        let of =
+            |p: &Value| [&p["train_accuracy"], &p["validation"]["accuracy"], &p["train_loss"]].map(number);
         let at = |p: &Value| (number(&p["step"]) / 1e3, of(p));
         // What is left behind the last full interval is too little to tell anything.
         let full = points.iter().filter(|p| (number(&p["step"]) as u64).is_multiple_of(every));
@@ -117,16 +129,32 @@ fn panel(svg: &mut String, top: f64, title: &str, curves: &[Vec<(f64, f64)>], be
     for i in 0..=4 {
         let v = low + (high - low) * f64::from(i) / 4.0;
         let at = y(v);
-        put(format!("<line class=\"axis\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>", WIDTH - RIGHT));
+        put(format!(
+            "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
+            WIDTH - RIGHT
+        ));
         put(format!("<text class=\"soft end\" x=\"{}\" y=\"{:.1}\">{v:.4}</text>", LEFT - 6.0, at + 4.0));
         let step = last * f64::from(i) / 4.0;
-        put(format!("<text class=\"soft mid\" x=\"{:.1}\" y=\"{:.1}\">{step:.0}</text>", x(step), top + 36.0 + HEIGHT));
+        put(format!(
+            "<text class=\"soft mid\" x=\"{:.1}\" y=\"{:.1}\">{step:.0}</text>",
+            x(step),
+            top + 36.0 + HEIGHT
+        ));
     }
     if let Some(best) = best {
-        put(format!("<line class=\"best\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{:.1}\" y2=\"{:.1}\"/>", WIDTH - RIGHT, y(best), y(best)));
+        put(format!(
+            "<line class=\"best\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{:.1}\" y2=\"{:.1}\"/>",
+            WIDTH - RIGHT,
+            y(best),
+            y(best)
+        ));
     }
     for (curve, color) in curves.iter().zip(COLORS) {
-        let points: Vec<String> = curve.iter().map(|&(step, value)| format!("{:.1},{:.1}", x(step), y(value))).collect();
-        put(format!("<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" points=\"{}\"/>", points.join(" ")));
+        let points: Vec<String> =
+            curve.iter().map(|&(step, value)| format!("{:.1},{:.1}", x(step), y(value))).collect();
+        put(format!(
+            "<polyline fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" points=\"{}\"/>",
+            points.join(" ")
+        ));
     }
 }

@@ -23,14 +23,18 @@ pub fn check() -> Result<(), String> {
             faults.push(format!("{}: more than {MOST_LINES} lines", path.display()));
         }
         let root = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");
-        let denial = if path.starts_with(MAPPING_CRATE) { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
+        let denial =
+            if path.starts_with(MAPPING_CRATE) { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
         if root && !path.starts_with(UNSAFE_CRATE) && !text.contains(denial) {
             faults.push(format!("{}: expected {denial}", path.display()));
         }
         // In two pieces, so that this file does not name itself.
         let allowed = path.starts_with(UNSAFE_CRATE) || path == Path::new(UNSAFE_FILE);
         if !allowed && text.contains(concat!("allow(", "unsafe_code)")) {
-            faults.push(format!("{}: expected unsafe code in {UNSAFE_CRATE} and {UNSAFE_FILE} alone", path.display()));
+            faults.push(format!(
+                "{}: expected unsafe code in {UNSAFE_CRATE} and {UNSAFE_FILE} alone",
+                path.display()
+            ));
         }
     }
     faults.extend(dependencies()?);
@@ -54,7 +58,11 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// Every dependency is named once, with a reason, and used through the workspace.
 fn dependencies() -> Result<Vec<String>, String> {
     let text = fs::read_to_string("Cargo.toml").map_err(|e| format!("Cargo.toml: {e}"))?;
-    let named = text.split("[workspace.dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+    let named = text
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .and_then(|rest| rest.split("\n[").next())
+        .unwrap_or_default();
     let mut faults = Vec::new();
     for line in named.lines().filter(|line| line.contains('=') && !line.contains("path =")) {
         if !line.contains('#') {
@@ -64,7 +72,10 @@ fn dependencies() -> Result<Vec<String>, String> {
     for entry in fs::read_dir("crates").map_err(|e| e.to_string())? {
         let path = entry.map_err(|e| e.to_string())?.path().join("Cargo.toml");
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let own = text.split("dependencies]\n").skip(1).flat_map(|part| part.split("\n[").next().unwrap_or_default().lines());
+        let own = text
+            .split("dependencies]\n")
+            .skip(1)
+            .flat_map(|part| part.split("\n[").next().unwrap_or_default().lines());
         for line in own.filter(|line| line.contains('=') && !line.contains("workspace = true")) {
             faults.push(format!("{}: expected `workspace = true`: {line}", path.display()));
         }

@@ -33,8 +33,15 @@ impl Bags {
 
     /// Makes rows of the ids (and weights) from place `first` on: each row has as many as `lengths` says, and a row of none gets
     /// the id `missing`. The number of those.
-    pub(crate) fn close_rows(&mut self, first: usize, lengths: impl Iterator<Item = usize> + Clone, missing: u32) -> u64 {
-        let (rows, empty) = lengths.clone().fold((0, 0), |(rows, empty), length| (rows + 1, empty + usize::from(length == 0)));
+    pub(crate) fn close_rows(
+        &mut self,
+        first: usize,
+        lengths: impl Iterator<Item = usize> + Clone,
+        missing: u32,
+    ) -> u64 {
+        let (rows, empty) = lengths
+            .clone()
+            .fold((0, 0), |(rows, empty), length| (rows + 1, empty + usize::from(length == 0)));
         self.offsets.reserve(rows);
         if empty == 0 {
             let mut end = first;
@@ -88,7 +95,8 @@ impl Bags {
 
     /// Ids that each row has.
     pub fn arity(&self) -> Arity {
-        let single = self.ids.len() == self.len() && self.offsets.iter().zip(0..).all(|(&offset, b)| offset == b);
+        let single =
+            self.ids.len() == self.len() && self.offsets.iter().zip(0..).all(|(&offset, b)| offset == b);
         if single { Arity::One } else { Arity::Any }
     }
 

@@ -70,7 +70,13 @@ pub struct StreamBatches {
 
 impl StreamBatches {
     /// One pass.
-    pub fn new(rows: Box<dyn RowStream>, layout: &Layout, batch_size: usize, window: usize, rng: Rng) -> Self {
+    pub fn new(
+        rows: Box<dyn RowStream>,
+        layout: &Layout,
+        batch_size: usize,
+        window: usize,
+        rng: Rng,
+    ) -> Self {
         StreamBatches {
             rows,
             ended: false,
@@ -210,7 +216,8 @@ mod tests {
 
     #[test]
     fn recycled_batches_keep_their_weights() {
-        let layout = Layout { dense: vec!["x".into()], sample_weights: true, groups: true, ..Layout::default() };
+        let layout =
+            Layout { dense: vec!["x".into()], sample_weights: true, groups: true, ..Layout::default() };
         let n = 40;
         let numbers: Vec<f32> = (0..n).map(|i| i as f32).collect();
         let rows = Batch {

@@ -99,7 +99,8 @@ impl Fitting {
     pub fn observe(&mut self, schema: &Schema, block: &Block, fit: &mut EncoderFit) -> Result<()> {
         let Fitting { seen, folds, read } = self;
         let column = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
-        let crosses: Vec<Vec<usize>> = schema.crosses.iter().map(|x| x.columns.iter().filter_map(column).collect()).collect();
+        let crosses: Vec<Vec<usize>> =
+            schema.crosses.iter().map(|x| x.columns.iter().filter_map(column).collect()).collect();
         for (row, &part) in block.rows().iter().zip(block.parts()) {
             seen.rows[part as usize] += 1;
             if part != Part::Train && !folds.contains(block.fold(row)) {
@@ -107,7 +108,8 @@ impl Fitting {
             }
             let of = |c: usize| row.parsed.values(c).len().max(1) as u64;
             seen.values += (0..schema.categorical.len()).map(of).sum::<u64>();
-            seen.values += crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
+            seen.values +=
+                crosses.iter().map(|columns| columns.iter().map(|&c| of(c)).product::<u64>()).sum::<u64>();
         }
         let mut picks = Vec::new();
         block.pick(Part::Train, &mut picks);
@@ -168,7 +170,8 @@ impl Fitted {
         let layout = self.encoder.layout();
         let rows: u64 = self.rows.iter().sum();
         let weighted = layout.features.iter().any(|f| f.weighted);
-        rows * 4 * (layout.dense.len() + layout.features.len() + 1) as u64 + self.values * if weighted { 8 } else { 4 }
+        rows * 4 * (layout.dense.len() + layout.features.len() + 1) as u64
+            + self.values * if weighted { 8 } else { 4 }
     }
 }
 
@@ -222,7 +225,9 @@ impl Sources<'_> {
             fold: self.fold().filter(|_| !matches!(assigner, Assigner::All(_))),
         };
         let inputs: Vec<PassInput<'_>> = assigned.iter().map(input).collect();
-        let mut part = |input: usize, number, row: &GoodRow, fold: &str| self.part(&assigned[input].1, number, row.parsed.time, fold);
+        let mut part = |input: usize, number, row: &GoodRow, fold: &str| {
+            self.part(&assigned[input].1, number, row.parsed.time, fold)
+        };
         let place = place.unwrap_or_else(|| Place::start(self.max_bad_rows));
         pass(&inputs, schema, place, self.threads, work, &mut part, each)
     }
@@ -272,12 +277,13 @@ impl Sources<'_> {
             }
         };
         let assigner = fitting.seen.assigner.clone();
-        let (skipped, bad_rows) = self.pass(schema, &assigner, Some(place), &|_| (), &mut |block, (), place| {
-            fitting.observe(schema, block, fit)?;
-            let go_on = watch.rows(fitting.read);
-            watch.place(fit, &fitting, place, go_on.is_err())?;
-            go_on
-        })?;
+        let (skipped, bad_rows) =
+            self.pass(schema, &assigner, Some(place), &|_| (), &mut |block, (), place| {
+                fitting.observe(schema, block, fit)?;
+                let go_on = watch.rows(fitting.read);
+                watch.place(fit, &fitting, place, go_on.is_err())?;
+                go_on
+            })?;
         self.seen(fitting, skipped, bad_rows)
     }
 
@@ -298,14 +304,28 @@ impl Sources<'_> {
     }
 
     /// A text that is in no row was meant to be another one.
-    fn check_folds(&self, column: &str, validation: &[String], test: &[String], found: &BTreeSet<String>) -> Result<()> {
-        for (key, texts) in
-            [("validation", validation), ("test", test)].into_iter().zip(self.explicit()).filter_map(|(t, e)| (!e).then_some(t))
+    fn check_folds(
+        &self,
+        column: &str,
+        validation: &[String],
+        test: &[String],
+        found: &BTreeSet<String>,
+    ) -> Result<()> {
+        for (key, texts) in [("validation", validation), ("test", test)]
+            .into_iter()
+            .zip(self.explicit())
+            .filter_map(|(t, e)| (!e).then_some(t))
         {
             if let Some(none) = texts.iter().find(|text| !found.contains(*text)) {
                 let what = format!("data.split.{key}");
-                let error = Error::input(what, format!("a text of column \"{column}\""), format!("{}, which no row holds", quoted(none)));
-                return Err(error.with_hint("folds are compared as text: write them as they stand in the file"));
+                let error = Error::input(
+                    what,
+                    format!("a text of column \"{column}\""),
+                    format!("{}, which no row holds", quoted(none)),
+                );
+                return Err(
+                    error.with_hint("folds are compared as text: write them as they stand in the file")
+                );
             }
         }
         Ok(())
@@ -324,25 +344,37 @@ impl Sources<'_> {
             let main = [PassInput { rows: self.main, labels, fold: None }];
             let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
             let mut file: Arc<str> = "".into();
-            pass(&main, schema, Place::start(self.max_bad_rows), self.threads, &|_| (), &mut part, &mut |block, (), _| {
-                // Rows of one file are together, so most have the same name in the same place.
-                for (number, row) in (survey.rows..).zip(block.rows()) {
-                    if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
-                        survey.last_file = number;
+            pass(
+                &main,
+                schema,
+                Place::start(self.max_bad_rows),
+                self.threads,
+                &|_| (),
+                &mut part,
+                &mut |block, (), _| {
+                    // Rows of one file are together, so most have the same name in the same place.
+                    for (number, row) in (survey.rows..).zip(block.rows()) {
+                        if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
+                            survey.last_file = number;
+                        }
+                        file = row.raw.file.clone();
                     }
-                    file = row.raw.file.clone();
-                }
-                survey.rows += block.rows().len() as u64;
-                if by_time {
-                    survey.times.extend(block.rows().iter().map(|row| row.parsed.time));
-                }
-                watch.rows(survey.rows)
-            })?;
+                    survey.rows += block.rows().len() as u64;
+                    if by_time {
+                        survey.times.extend(block.rows().iter().map(|row| row.parsed.time));
+                    }
+                    watch.rows(survey.rows)
+                },
+            )?;
         }
         if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
             && survey.times.iter().all(|&time| time == first)
         {
-            let error = Error::input(format!("time column \"{column}\""), "different times to split by", "the same in every row");
+            let error = Error::input(
+                format!("time column \"{column}\""),
+                "different times to split by",
+                "the same in every row",
+            );
             return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
         }
         Ok(survey)
@@ -372,7 +404,10 @@ impl Sources<'_> {
                 if !wanted(part) {
                     if stats.text_hash == 0 {
                         // The same text under other names is something else.
-                        stats.text_hash = block.columns().iter().fold(1, |hash, name| xxh3_64_with_seed(name.as_bytes(), hash));
+                        stats.text_hash = block
+                            .columns()
+                            .iter()
+                            .fold(1, |hash, name| xxh3_64_with_seed(name.as_bytes(), hash));
                     }
                     stats.text_hash = rows.iter().fold(stats.text_hash, |hash, row| row.raw.hash(hash));
                     continue;
@@ -380,8 +415,12 @@ impl Sources<'_> {
                 let batch = &mut data.parts[part as usize];
                 batch.push_rows_of(&encoded, &picks, &arities);
                 if batch.bags.iter().any(|bags| bags.ids.len() > u32::MAX as usize) {
-                    return Err(Error::input(self.main.name(), "fewer than 2^32 values of a column in memory", "more")
-                        .with_hint("train with --stream"));
+                    return Err(Error::input(
+                        self.main.name(),
+                        "fewer than 2^32 values of a column in memory",
+                        "more",
+                    )
+                    .with_hint("train with --stream"));
                 }
             }
             Ok(())
@@ -400,7 +439,9 @@ impl Sources<'_> {
         let mut sample = Sample::default();
         for (input, assigner) in self.inputs(&fitted.assigner) {
             let fold = self.fold().filter(|_| !matches!(assigner, Assigner::All(_)));
-            let mut rows = GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?.with_fold(fold)?;
+            let mut rows =
+                GoodRows::open(input, fitted.encoder.schema(), self.labels(&assigner), self.max_bad_rows)?
+                    .with_fold(fold)?;
             let mut number = 0;
             while sample.rows.len() < most && rows.advance()? {
                 if self.part(&assigner, number, rows.parsed().time, rows.fold()) == wanted {

@@ -38,7 +38,9 @@ impl DenseScale {
         let value = self.clip.map_or(value, |[low, high]| value.clamp(low, high));
         let scaled = match self.transform {
             Transform::None => value,
-            Transform::Standardize if self.deviation > 0.0 => ((value - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST),
+            Transform::Standardize if self.deviation > 0.0 => {
+                ((value - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST)
+            }
             Transform::Standardize => 0.0,
             Transform::Log1p => log1p(value.max(0.0)),
         };
@@ -55,14 +57,19 @@ impl DenseScale {
         if finite && ordered && self.deviation >= 0.0 {
             return Ok(());
         }
-        Err(Error::input(format!("encoder: dense column \"{column}\""), "finite statistics", format!("{self:?}")))
+        Err(Error::input(
+            format!("encoder: dense column \"{column}\""),
+            "finite statistics",
+            format!("{self:?}"),
+        ))
     }
 }
 
 /// ln(1 + x) of a number that is not negative. Most are small counts, whose logarithms are known.
 fn log1p(x: f64) -> f64 {
     const KNOWN: usize = 1024;
-    static LOGARITHMS: LazyLock<Vec<f64>> = LazyLock::new(|| (0..KNOWN).map(|n| (n as f64).ln_1p()).collect());
+    static LOGARITHMS: LazyLock<Vec<f64>> =
+        LazyLock::new(|| (0..KNOWN).map(|n| (n as f64).ln_1p()).collect());
     let n = x as usize;
     if n < KNOWN && n as f64 == x { LOGARITHMS[n] } else { x.ln_1p() }
 }
@@ -103,7 +110,13 @@ impl Moments {
 impl DenseFit {
     /// Nothing seen yet.
     pub fn new(column: &DenseColumn) -> Self {
-        DenseFit { column: column.clone(), sample: Vec::new(), seen: 0, moments: Default::default(), rng: Rng::new(0, 0) }
+        DenseFit {
+            column: column.clone(),
+            sample: Vec::new(),
+            seen: 0,
+            moments: Default::default(),
+            rng: Rng::new(0, 0),
+        }
     }
 
     /// Takes in a training value (NaN: missing).
@@ -135,7 +148,8 @@ impl DenseFit {
     pub fn finish(mut self) -> DenseScale {
         self.sample.sort_unstable_by(f64::total_cmp);
         let clip = self.column.clip_quantiles.filter(|_| !self.sample.is_empty());
-        let clip = clip.map(|q| q.map(|q| self.sample[((self.sample.len() - 1) as f64 * q).round() as usize]));
+        let clip =
+            clip.map(|q| q.map(|q| self.sample[((self.sample.len() - 1) as f64 * q).round() as usize]));
         let mut moments = self.moments;
         if let Some([low, high]) = clip {
             moments = Default::default();
@@ -183,8 +197,11 @@ mod tests {
         let log = fit(Transform::Log1p, None, &[0.0, f64::from(std::f32::consts::E) - 1.0]);
         assert_eq!(log.apply(-3.0), 0.0);
         assert!((log.missing - 0.5).abs() < 1e-6);
-        for (transform, expected) in [(Transform::Log1p, 0.0), (Transform::None, 0.0), (Transform::Standardize, -3.0)] {
-            let mut fit = DenseFit::new(&DenseColumn { missing_value: Some(0.0), ..DenseColumn::new("x", transform) });
+        for (transform, expected) in
+            [(Transform::Log1p, 0.0), (Transform::None, 0.0), (Transform::Standardize, -3.0)]
+        {
+            let mut fit =
+                DenseFit::new(&DenseColumn { missing_value: Some(0.0), ..DenseColumn::new("x", transform) });
             [2.0, 4.0, f64::NAN].iter().for_each(|&v| fit.observe(v));
             let scale = fit.finish();
             assert_eq!([scale.apply(f64::NAN), scale.apply(0.0)], [expected; 2], "{transform:?}");
@@ -193,7 +210,11 @@ mod tests {
         assert_eq!((clipped.apply(-5.0), clipped.apply(1e12), clipped.mean), (1.0, 3.0, 2.0));
         let tiny = fit(Transform::Standardize, None, &[1.0, 1.0 + 1e-15]);
         assert_eq!([tiny.apply(1e38), tiny.apply(-1e38)], [1e9, -1e9]);
-        assert_eq!(fit(Transform::Standardize, None, &[7.0; 3]).apply(9.0), 0.0, "a constant column says nothing");
+        assert_eq!(
+            fit(Transform::Standardize, None, &[7.0; 3]).apply(9.0),
+            0.0,
+            "a constant column says nothing"
+        );
         assert_eq!(fit(Transform::Standardize, None, &[]).apply(9.0), 0.0, "nothing was seen");
     }
 }

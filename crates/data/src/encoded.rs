@@ -53,7 +53,13 @@ pub struct EncodedRows {
 impl EncodedRows {
     /// Those of `input` that `part` gives to training; up to `most_bad` malformed rows are skipped. Reads on `threads` threads; no
     /// result depends on it.
-    pub(crate) fn new(input: Opened, encoder: Arc<Encoder>, part: PartOf, most_bad: u64, threads: usize) -> Self {
+    pub(crate) fn new(
+        input: Opened,
+        encoder: Arc<Encoder>,
+        part: PartOf,
+        most_bad: u64,
+        threads: usize,
+    ) -> Self {
         let (send, blocks) = sync_channel(WAITING * threads.max(1));
         let (arities, block) = (encoder.arities(), Batch::new(&encoder.layout()));
         let pass = std::thread::spawn(move || encode(&input, &encoder, part, most_bad, threads, &send));
@@ -62,25 +68,44 @@ impl EncodedRows {
 }
 
 /// Sends the training rows, block by block, until nobody takes them.
-fn encode(input: &Opened, encoder: &Encoder, mut part: PartOf, most_bad: u64, threads: usize, send: &SyncSender<Batch>) -> Result<()> {
+fn encode(
+    input: &Opened,
+    encoder: &Encoder,
+    mut part: PartOf,
+    most_bad: u64,
+    threads: usize,
+    send: &SyncSender<Batch>,
+) -> Result<()> {
     let (layout, arities) = (encoder.layout(), encoder.arities());
     let inputs = [PassInput { rows: input, labels: input.labels, fold: input.fold.as_deref() }];
     let (mut picks, mut taken) = (Vec::new(), true);
     let mut part = |_: usize, number: u64, row: &GoodRow, fold: &str| part(number, row.parsed.time, fold);
     let work = |block: &Block| encoder.encode_block(block);
-    let ended = pass(&inputs, encoder.schema(), Place::start(most_bad), threads, &work, &mut part, &mut |block, encoded, _| {
-        block.pick(Part::Train, &mut picks);
-        let rows = if picks.len() == encoded.len() {
-            encoded
-        } else {
-            let mut rows = Batch::new(&layout);
-            rows.push_rows_of(&encoded, &picks, &arities);
-            rows
-        };
-        taken = rows.is_empty() || send.send(rows).is_ok();
-        // Any error ends the pass; nobody is there to read this one.
-        if taken { Ok(()) } else { Err(Error::input(input.name(), "somebody to take its rows", "nobody")) }
-    });
+    let ended = pass(
+        &inputs,
+        encoder.schema(),
+        Place::start(most_bad),
+        threads,
+        &work,
+        &mut part,
+        &mut |block, encoded, _| {
+            block.pick(Part::Train, &mut picks);
+            let rows = if picks.len() == encoded.len() {
+                encoded
+            } else {
+                let mut rows = Batch::new(&layout);
+                rows.push_rows_of(&encoded, &picks, &arities);
+                rows
+            };
+            taken = rows.is_empty() || send.send(rows).is_ok();
+            // Any error ends the pass; nobody is there to read this one.
+            if taken {
+                Ok(())
+            } else {
+                Err(Error::input(input.name(), "somebody to take its rows", "nobody"))
+            }
+        },
+    );
     if taken { ended.map(|_| ()) } else { Ok(()) }
 }
 

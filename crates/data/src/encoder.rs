@@ -108,7 +108,11 @@ impl TryFrom<Stored> for Encoder {
         stored.schema.check("encoder")?;
         if stored.dense.len() != stored.schema.dense.len() {
             let found = stored.dense.len().to_string();
-            return Err(Error::input("encoder", format!("{} dense columns", stored.schema.dense.len()), found));
+            return Err(Error::input(
+                "encoder",
+                format!("{} dense columns", stored.schema.dense.len()),
+                found,
+            ));
         }
         for (scale, column) in stored.dense.iter().zip(&stored.schema.dense) {
             scale.check(&column.name)?;
@@ -127,11 +131,18 @@ impl TryFrom<Stored> for Encoder {
             };
             tables.push((name.to_owned(), ids));
         }
-        let place = |name: &String| stored.schema.categorical.iter().position(|c| c.name == *name).expect("checked with the schema");
+        let place = |name: &String| {
+            stored.schema.categorical.iter().position(|c| c.name == *name).expect("checked with the schema")
+        };
         let mut crosses = Vec::with_capacity(stored.schema.crosses.len());
         for cross in &stored.schema.crosses {
             let (buckets, seed) = (cross.buckets, cross.seed);
-            crosses.push(Crossing { columns: cross.columns.iter().map(place).collect(), table: tables.len(), buckets, seed });
+            crosses.push(Crossing {
+                columns: cross.columns.iter().map(place).collect(),
+                table: tables.len(),
+                buckets,
+                seed,
+            });
             tables.push((cross.name(), Ids::Hash { buckets, seed }));
         }
         Ok(Encoder { dense: stored.dense, tables, table_of, crosses, schema: stored.schema })
@@ -151,7 +162,8 @@ fn vocabulary(name: &str, values: Option<Texts>) -> Result<Vocabulary> {
 
 impl From<Encoder> for Stored {
     fn from(encoder: Encoder) -> Self {
-        let vocabularies = encoder.tables.into_iter().filter_map(|(name, ids)| Some((name, ids.into_texts()?)));
+        let vocabularies =
+            encoder.tables.into_iter().filter_map(|(name, ids)| Some((name, ids.into_texts()?)));
         Stored { vocabularies: vocabularies.collect(), schema: encoder.schema, dense: encoder.dense }
     }
 }
@@ -161,13 +173,21 @@ impl Encoder {
     ///
     /// # Errors
     /// If the parts do not fit each other.
-    pub(crate) fn from_parts(schema: Schema, dense: Vec<DenseScale>, vocabularies: BTreeMap<String, Texts>) -> Result<Self> {
+    pub(crate) fn from_parts(
+        schema: Schema,
+        dense: Vec<DenseScale>,
+        vocabularies: BTreeMap<String, Texts>,
+    ) -> Result<Self> {
         Encoder::try_from(Stored { schema, dense, vocabularies })
     }
 
     /// An encoder that knows pieces of the vocabularies: every other value is *unseen* to it, and all values of a table without
     /// any piece.
-    pub(crate) fn from_pieces(schema: Schema, dense: Vec<DenseScale>, pieces: BTreeMap<String, TablePiece>) -> Result<Self> {
+    pub(crate) fn from_pieces(
+        schema: Schema,
+        dense: Vec<DenseScale>,
+        pieces: BTreeMap<String, TablePiece>,
+    ) -> Result<Self> {
         let (mut whole, mut parts) = (BTreeMap::new(), BTreeMap::new());
         for (table, piece) in pieces {
             match piece.places {
@@ -183,7 +203,11 @@ impl Encoder {
         let (first, _) = tables(&encoder.schema);
         for ((name, ids), column) in encoder.tables.iter_mut().zip(first) {
             if let (Ids::Vocabulary { values, .. }, Some((places, all))) = (&mut *ids, parts.remove(name)) {
-                *ids = Ids::Piece { values: std::mem::take(values), places, frame: Frame::new(&column.encoding, all) };
+                *ids = Ids::Piece {
+                    values: std::mem::take(values),
+                    places,
+                    frame: Frame::new(&column.encoding, all),
+                };
             }
         }
         Ok(encoder)
@@ -193,7 +217,8 @@ impl Encoder {
     pub(crate) fn arities(&self) -> Vec<Arity> {
         let columns = &self.schema.categorical;
         let of = |single: bool| if single { Arity::One } else { Arity::Any };
-        let crosses = self.crosses.iter().map(|cross| of(cross.columns.iter().all(|&c| columns[c].multi.is_none())));
+        let crosses =
+            self.crosses.iter().map(|cross| of(cross.columns.iter().all(|&c| columns[c].multi.is_none())));
         columns.iter().map(|column| of(column.multi.is_none())).chain(crosses).collect()
     }
 
@@ -289,7 +314,9 @@ impl Encoder {
             }
         }
         let first = self.table_of.len();
-        for ((cross, bags), counts) in self.crosses.iter().zip(&mut batch.bags[first..]).zip(&mut counts[first..]) {
+        for ((cross, bags), counts) in
+            self.crosses.iter().zip(&mut batch.bags[first..]).zip(&mut counts[first..])
+        {
             rows.iter().for_each(|row| cross.encode(&row.parsed, |c| rows.text(row, c), bags, counts));
         }
         for row in rows.iter() {
@@ -305,16 +332,24 @@ impl Encoder {
 
     /// The rows of a block, encoded.
     pub(crate) fn encode_block(&self, block: &Block) -> Batch {
-        let (mut batch, picks) = (Batch::new(&self.layout()), (0..block.rows().len() as u32).collect::<Vec<_>>());
+        let (mut batch, picks) =
+            (Batch::new(&self.layout()), (0..block.rows().len() as u32).collect::<Vec<_>>());
         self.encode(block.picked(&picks), &mut batch, &mut self.counts());
         batch
     }
 
     /// Zeroed counts, one per categorical column and cross.
     pub fn counts(&self) -> Vec<ValueCounts> {
-        let zero =
-            |column: &CategoricalColumn| ValueCounts { unseen: column.encoding.has_vocabulary().then_some(0), ..ValueCounts::default() };
-        self.schema.categorical.iter().map(zero).chain(self.crosses.iter().map(|_| ValueCounts::default())).collect()
+        let zero = |column: &CategoricalColumn| ValueCounts {
+            unseen: column.encoding.has_vocabulary().then_some(0),
+            ..ValueCounts::default()
+        };
+        self.schema
+            .categorical
+            .iter()
+            .map(zero)
+            .chain(self.crosses.iter().map(|_| ValueCounts::default()))
+            .collect()
     }
 }
 
@@ -325,7 +360,13 @@ fn weighted(column: &CategoricalColumn) -> bool {
 
 impl Crossing {
     /// Appends every combination of the columns' values, its weight being the product of theirs.
-    fn encode<'r>(&self, row: &ParsedRow, text: impl Fn(usize) -> &'r str, bags: &mut Bags, counts: &mut ValueCounts) {
+    fn encode<'r>(
+        &self,
+        row: &ParsedRow,
+        text: impl Fn(usize) -> &'r str,
+        bags: &mut Bags,
+        counts: &mut ValueCounts,
+    ) {
         let mut push = |id, weight| {
             counts.values += 1;
             bags.ids.push(id);

@@ -113,7 +113,13 @@ impl Error {
 
     /// An [`Error::Row`].
     pub fn row(position: Position, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Error::Row(Box::new(BadRow { position, expected: expected.into(), found: found.into(), hint: None, text: String::new() }))
+        Error::Row(Box::new(BadRow {
+            position,
+            expected: expected.into(),
+            found: found.into(),
+            hint: None,
+            text: String::new(),
+        }))
     }
 
     /// The same error with a hint.
@@ -166,7 +172,9 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (edit_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|&(distance, candidate)| distance <= (candidate.chars().count().max(name.chars().count()) / 3).max(1))
+        .filter(|&(distance, candidate)| {
+            distance <= (candidate.chars().count().max(name.chars().count()) / 3).max(1)
+        })
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
 }
@@ -210,6 +218,9 @@ mod tests {
     #[test]
     fn positions_read_like_compiler_messages() {
         let at = Position { file: "a.csv".into(), line: 7, column: Some((3, "age".into())) };
-        assert_eq!(Error::row(at, "a number", "\"x\"").to_string(), "a.csv:7:3 (column \"age\"): expected a number, found \"x\"");
+        assert_eq!(
+            Error::row(at, "a number", "\"x\"").to_string(),
+            "a.csv:7:3 (column \"age\"): expected a number, found \"x\""
+        );
     }
 }

@@ -59,7 +59,13 @@ impl EncoderFit {
             _ => None,
         };
         let tallies = first.iter().map(|column| tally(&column.encoding)).collect();
-        EncoderFit { schema: schema.clone(), dense: schema.dense.iter().map(DenseFit::new).collect(), tallies, table_of, spill: None }
+        EncoderFit {
+            schema: schema.clone(),
+            dense: schema.dense.iter().map(DenseFit::new).collect(),
+            tallies,
+            table_of,
+            spill: None,
+        }
     }
 
     /// The same with counts beyond `limit` bytes in files of `dir`.
@@ -131,7 +137,9 @@ impl EncoderFit {
 
     fn tally(&mut self, rows: Picked<'_>, rank: Rank) -> Result<()> {
         for (c, &table) in self.table_of.iter().enumerate() {
-            let Some(tally) = self.tallies[table].as_mut().filter(|tally| tally.rank() == rank) else { continue };
+            let Some(tally) = self.tallies[table].as_mut().filter(|tally| tally.rank() == rank) else {
+                continue;
+            };
             tally.add(rows.iter().flat_map(|row| {
                 let text = rows.text(row, c);
                 row.parsed.values(c).iter().map(move |value| value.of(text))
@@ -172,7 +180,9 @@ impl EncoderFit {
     fn vocabularies(&self) -> Vec<(String, usize, u64)> {
         let (first, _) = tables(&self.schema);
         let named = first.iter().enumerate().filter_map(|(table, column)| match column.encoding {
-            Encoding::Vocabulary { min_count, .. } => Some((column.table_name().to_owned(), table, min_count)),
+            Encoding::Vocabulary { min_count, .. } => {
+                Some((column.table_name().to_owned(), table, min_count))
+            }
             Encoding::FirstSeen { .. } => Some((column.table_name().to_owned(), table, 0)),
             _ => None,
         });

@@ -17,15 +17,23 @@ impl Reading {
     /// How `encoding` reads values, if as integers.
     pub fn of(encoding: &Encoding) -> Option<Self> {
         match *encoding {
-            Encoding::Vocabulary { max_ind_range: Some(range), .. } => Some(Reading { range: Some(range), missing_is_zero: false }),
-            Encoding::FirstSeen { max_ind_range } => Some(Reading { range: max_ind_range, missing_is_zero: true }),
+            Encoding::Vocabulary { max_ind_range: Some(range), .. } => {
+                Some(Reading { range: Some(range), missing_is_zero: false })
+            }
+            Encoding::FirstSeen { max_ind_range } => {
+                Some(Reading { range: max_ind_range, missing_is_zero: true })
+            }
             _ => None,
         }
     }
 
     /// What a field should hold.
     pub fn expects(self) -> &'static str {
-        if self.range.is_some() { "a hexadecimal integer" } else { "a hexadecimal integer of at most 8 digits" }
+        if self.range.is_some() {
+            "a hexadecimal integer"
+        } else {
+            "a hexadecimal integer of at most 8 digits"
+        }
     }
 
     /// The integer that `text` stands for.

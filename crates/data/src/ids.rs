@@ -42,7 +42,9 @@ impl Frame {
     pub fn new(encoding: &Encoding, values: usize) -> Self {
         match encoding {
             // Missing values are the value 0; the rows begin with the values, as in the reference.
-            Encoding::FirstSeen { .. } => Frame { missing: NONE, unseen: values as u32, first: 0, rows: values + 1 },
+            Encoding::FirstSeen { .. } => {
+                Frame { missing: NONE, unseen: values as u32, first: 0, rows: values + 1 }
+            }
             _ => Frame { missing: MISSING, unseen: 1, first: 2, rows: values + 2 },
         }
     }
@@ -105,7 +107,10 @@ impl Ids {
     /// Appends the ids of column `c`, which has one value or none in a row.
     pub fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
         let first = bags.ids.len();
-        self.push(rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))), &mut bags.ids);
+        self.push(
+            rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))),
+            &mut bags.ids,
+        );
         self.count(&bags.ids[first..], counts);
         bags.offsets.extend(first as u32 + 1..=bags.ids.len() as u32);
     }
@@ -132,13 +137,19 @@ impl Ids {
 
     fn push<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, ids: &mut Vec<u32>) {
         match self {
-            Ids::Vocabulary { values, frame } => values.places(texts, |found| ids.push(frame.id(found, |place| place))),
+            Ids::Vocabulary { values, frame } => {
+                values.places(texts, |found| ids.push(frame.id(found, |place| place)))
+            }
             Ids::Piece { values, places, frame } => {
                 values.places(texts, |found| ids.push(frame.id(found, |place| places[place as usize])));
             }
-            Ids::Hash { buckets, seed } => ids.extend(texts.map(|text| text.map_or(MISSING, |text| hashed(text, *buckets, *seed)))),
+            Ids::Hash { buckets, seed } => {
+                ids.extend(texts.map(|text| text.map_or(MISSING, |text| hashed(text, *buckets, *seed))))
+            }
             // The parser has checked it.
-            Ids::Identity { bound } => ids.extend(texts.map(|text| text.and_then(|text| text.parse().ok()).unwrap_or(*bound))),
+            Ids::Identity { bound } => {
+                ids.extend(texts.map(|text| text.and_then(|text| text.parse().ok()).unwrap_or(*bound)))
+            }
         }
     }
 

@@ -51,7 +51,13 @@ impl Rule {
     /// # Errors
     /// If it is not `column operator value`, or an order is asked of a text.
     pub fn parse(text: &str) -> Result<Self> {
-        let malformed = || Error::input("label rule", "a rule such as \"rating >= 4\" (operators >= <= > < == !=)", quoted(text));
+        let malformed = || {
+            Error::input(
+                "label rule",
+                "a rule such as \"rating >= 4\" (operators >= <= > < == !=)",
+                quoted(text),
+            )
+        };
         let (at, symbol, operator) = OPERATORS
             .iter()
             .filter_map(|&(symbol, operator)| text.find(symbol).map(|at| (at, symbol, operator)))
@@ -86,7 +92,7 @@ impl Rule {
 }
 
 /// What a text means that needs no explanation as a click or none.
-pub(crate) fn plain(trimmed: &str) -> Option<bool> {
+pub fn plain(trimmed: &str) -> Option<bool> {
     match trimmed {
         "1" | "1.0" | "+1" | "+1.0" | "true" | "True" | "TRUE" => Some(true),
         "0" | "0.0" | "-1" | "-1.0" | "false" | "False" | "FALSE" => Some(false),
@@ -110,12 +116,18 @@ impl LabelReader {
     /// If the rule is malformed, speaks of another column, or is given for ratings.
     pub fn new(label: &Label) -> Result<Self> {
         match (&label.rule, label.task) {
-            (Some(rule), Task::Rating) => Err(Error::input("label rule", "no rule for the rating task", quoted(rule))),
+            (Some(rule), Task::Rating) => {
+                Err(Error::input("label rule", "no rule for the rating task", quoted(rule)))
+            }
             (Some(rule), Task::Binary) => {
                 let rule = Rule::parse(rule)?;
                 if rule.column != label.column {
                     let expected = format!("a rule about the label column \"{}\"", label.column);
-                    return Err(Error::input("label rule", expected, format!("one about \"{}\"", rule.column)));
+                    return Err(Error::input(
+                        "label rule",
+                        expected,
+                        format!("one about \"{}\"", rule.column),
+                    ));
                 }
                 Ok(LabelReader::Rule(rule))
             }
@@ -135,19 +147,26 @@ impl LabelReader {
     pub fn read(&self, field: &str) -> Result<f32, NoLabel> {
         match self {
             LabelReader::Texts(positive, negative) => {
-                let (field, is_in) = (field.trim(), |texts: &[String], field: &str| texts.iter().any(|text| text == field));
+                let (field, is_in) =
+                    (field.trim(), |texts: &[String], field: &str| texts.iter().any(|text| text == field));
                 match is_in(positive, field) {
                     true => Ok(1.0),
                     false if negative.is_empty() || is_in(negative, field) => Ok(0.0),
                     false => {
-                        let known: Vec<String> = positive.iter().chain(negative).map(|text| quoted(text)).collect();
+                        let known: Vec<String> =
+                            positive.iter().chain(negative).map(|text| quoted(text)).collect();
                         let hint = "if this text counts too, list it under `positive` or `negative` of the schema's label";
-                        Err(NoLabel { expected: format!("one of {} as label", known.join(", ")), hint: Some(hint) })
+                        Err(NoLabel {
+                            expected: format!("one of {} as label", known.join(", ")),
+                            hint: Some(hint),
+                        })
                     }
                 }
             }
             LabelReader::Rule(rule) => {
-                let held = rule.holds(field).ok_or_else(|| NoLabel { expected: "a number for the label rule".into(), hint: None })?;
+                let held = rule
+                    .holds(field)
+                    .ok_or_else(|| NoLabel { expected: "a number for the label rule".into(), hint: None })?;
                 Ok(f32::from(held))
             }
             LabelReader::Rating => {
@@ -190,9 +209,14 @@ mod tests {
         let read = |field| LabelReader::Click.read(field);
         assert_eq!((read("+1"), read(" 0"), read("-1"), read("True")), (Ok(1.0), Ok(0.0), Ok(0.0), Ok(1.0)));
         assert!(read("2").is_err() && read("").is_err() && read("nan").is_err());
-        let listed = |negative: &[&str]| LabelReader::Texts(vec![">50K".into()], negative.iter().map(|&text| text.into()).collect());
+        let listed = |negative: &[&str]| {
+            LabelReader::Texts(vec![">50K".into()], negative.iter().map(|&text| text.into()).collect())
+        };
         assert_eq!((listed(&[]).read(" >50K "), listed(&[]).read(">50K.")), (Ok(1.0), Ok(0.0)));
         assert_eq!(listed(&["<=50K"]).read(" <=50K"), Ok(0.0));
-        assert_eq!(listed(&["<=50K"]).read(">50K.").unwrap_err().expected, "one of \">50K\", \"<=50K\" as label");
+        assert_eq!(
+            listed(&["<=50K"]).read(">50K.").unwrap_err().expected,
+            "one of \">50K\", \"<=50K\" as label"
+        );
     }
 }

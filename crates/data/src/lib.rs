@@ -11,9 +11,6 @@
 //! * [`source`]: either of raw files and a prepared data set.
 //! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between epochs.
 //! * [`batch`]: the encoded form that models consume.
-//! * [`profile`]: one streaming pass over an input: facts, warnings and an inferred schema.
-//! * [`doctor`]: a second pass: leaks, shared rows, drift, and what training will take.
-//! * [`generate`]: synthetic data whose optimum is known.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
 
@@ -21,12 +18,11 @@ pub mod batch;
 pub mod batches;
 pub mod dataset;
 pub mod dense;
-pub mod doctor;
 pub mod encoded;
 pub mod encoder;
 pub mod error;
 pub mod fit;
-pub mod generate;
+pub mod format;
 mod hexadecimal;
 mod huge;
 mod ids;
@@ -35,7 +31,6 @@ pub mod negatives;
 pub mod parse;
 mod pass;
 pub mod prepared;
-pub mod profile;
 pub mod readers;
 pub mod rng;
 pub mod row;

@@ -63,15 +63,30 @@ impl Sampler {
         }
         if let Some(crossed) = layout.features.iter().find(|f| f.crossed) {
             let what = format!("data.negatives: cross \"{}\"", crossed.name);
-            return Err(Error::input(what, "no crosses beside sampled negatives", "one").with_hint("leave out `crosses` or `negatives`"));
+            return Err(Error::input(what, "no crosses beside sampled negatives", "one")
+                .with_hint("leave out `crosses` or `negatives`"));
         }
-        let positives: Vec<u32> = (0..rows.len() as u32).filter(|&row| rows.labels[row as usize] > 0.0).collect();
+        let positives: Vec<u32> =
+            (0..rows.len() as u32).filter(|&row| rows.labels[row as usize] > 0.0).collect();
         let per_positive = config.per_positive as usize;
         if rows.len() + positives.len() * per_positive > u32::MAX as usize {
-            return Err(Error::input("data.negatives.per_positive", "fewer than 2^32 rows an epoch", per_positive.to_string()));
+            return Err(Error::input(
+                "data.negatives.per_positive",
+                "fewer than 2^32 rows an epoch",
+                per_positive.to_string(),
+            ));
         }
-        let mut sampler =
-            Sampler { per_positive, user, item, with_item, positives, items: Vec::new(), starts: Vec::new(), taken: Vec::new(), rows };
+        let mut sampler = Sampler {
+            per_positive,
+            user,
+            item,
+            with_item,
+            positives,
+            items: Vec::new(),
+            starts: Vec::new(),
+            taken: Vec::new(),
+            rows,
+        };
         sampler.index(layout);
         sampler.check_left(layout)?;
         Ok(sampler)
@@ -101,7 +116,8 @@ impl Sampler {
     }
 
     fn check_left(&self, layout: &Layout) -> Result<()> {
-        let distinct = |user: &[u32]| self.taken[user[0] as usize..user[1] as usize].chunk_by(|a, b| a == b).count();
+        let distinct =
+            |user: &[u32]| self.taken[user[0] as usize..user[1] as usize].chunk_by(|a, b| a == b).count();
         match self.starts.windows(2).position(|user| distinct(user) == self.items.len()) {
             Some(user) if !self.positives.is_empty() => {
                 let what = format!("data.negatives: column \"{}\"", layout.features[self.user].name);
@@ -132,7 +148,9 @@ impl Sampler {
 
     /// Appends example `number` of the epoch with this key: a row in memory, or a negative of one.
     fn push(&self, number: usize, key: u64, out: &mut Batch) {
-        let Some(negative) = number.checked_sub(self.rows.len()) else { return out.push_row_of(&self.rows, number) };
+        let Some(negative) = number.checked_sub(self.rows.len()) else {
+            return out.push_row_of(&self.rows, number);
+        };
         let positive = self.positives[negative / self.per_positive] as usize;
         let drawn = self.draw(positive, Rng::new(key, negative as u64)) as usize;
         for (f, (to, from)) in out.bags.iter_mut().zip(&self.rows.bags).enumerate() {
@@ -159,7 +177,11 @@ fn column(layout: &Layout, key: &str, name: &str) -> Result<usize> {
     let names = || layout.features.iter().filter(|f| !f.crossed).map(|f| f.name.as_str());
     names().position(|known| known == name).ok_or_else(|| {
         let known = names().collect::<Vec<_>>().join(", ");
-        let error = Error::input(format!("data.negatives.{key}"), format!("one of the categorical columns {known}"), quoted(name));
+        let error = Error::input(
+            format!("data.negatives.{key}"),
+            format!("one of the categorical columns {known}"),
+            quoted(name),
+        );
         match nearest(name, names()) {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error,
@@ -228,7 +250,12 @@ mod tests {
         };
         (0..5).for_each(|u| (u..u + 2).for_each(|item| push(u, item, 1.0)));
         (5..9).for_each(|item| push(0, item, 0.0));
-        let mut config = Negatives { per_positive: 3, user: "user".into(), item: "item".into(), item_columns: vec!["genre".into()] };
+        let mut config = Negatives {
+            per_positive: 3,
+            user: "user".into(),
+            item: "item".into(),
+            item_columns: vec!["genre".into()],
+        };
         change(&mut config);
         Sampler::new(Arc::new(rows), &layout, &config)
     }
@@ -250,7 +277,8 @@ mod tests {
         assert_eq!((sampler.len(), sampler.mean_label()), (14 + 30, 10.0 / 44.0));
         let first = epoch(&sampler, 0, 0);
         assert_eq!(first.len(), 44);
-        let taken: HashSet<(u32, u32)> = (0..5).flat_map(|u| [(u, u), (u, u + 1)]).chain((5..9).map(|item| (0, item))).collect();
+        let taken: HashSet<(u32, u32)> =
+            (0..5).flat_map(|u| [(u, u), (u, u + 1)]).chain((5..9).map(|item| (0, item))).collect();
         let negatives = |rows: &[(u32, u32, u32, u32, f32)]| -> Vec<(u32, u32)> {
             rows.iter().filter(|r| r.4 == 0.0 && !taken.contains(&(r.0, r.1))).map(|r| (r.0, r.1)).collect()
         };
@@ -267,17 +295,28 @@ mod tests {
     fn draws_are_uniform_over_what_is_left() {
         let sampler = sampler(|_| ()).unwrap();
         let mut counts = [0; 9];
-        (0..7000).for_each(|i| counts[sampler.rows.bags[1].ids[sampler.draw(4, Rng::new(3, i)) as usize] as usize] += 1);
+        (0..7000).for_each(|i| {
+            counts[sampler.rows.bags[1].ids[sampler.draw(4, Rng::new(3, i)) as usize] as usize] += 1
+        });
         // Row 4 is one of user 2, who took 2 and 3.
         assert_eq!((counts[2], counts[3]), (0, 0));
-        assert!(counts.iter().enumerate().all(|(item, &n)| matches!(item, 2 | 3) || (900..1100).contains(&n)), "{counts:?}");
+        assert!(
+            counts.iter().enumerate().all(|(item, &n)| matches!(item, 2 | 3) || (900..1100).contains(&n)),
+            "{counts:?}"
+        );
     }
 
     #[test]
     fn mistakes_are_named() {
         for (change, parts) in [
-            (Box::new(|n: &mut Negatives| n.item = "itm".into()) as Box<dyn Fn(&mut Negatives)>, ["data.negatives.item", "\"itm\""]),
-            (Box::new(|n: &mut Negatives| n.item_columns = vec!["year".into()]), ["data.negatives.item_columns", "\"year\""]),
+            (
+                Box::new(|n: &mut Negatives| n.item = "itm".into()) as Box<dyn Fn(&mut Negatives)>,
+                ["data.negatives.item", "\"itm\""],
+            ),
+            (
+                Box::new(|n: &mut Negatives| n.item_columns = vec!["year".into()]),
+                ["data.negatives.item_columns", "\"year\""],
+            ),
         ] {
             let error = sampler(change).unwrap_err().to_string();
             parts.iter().for_each(|part| assert!(error.contains(part), "{error}"));

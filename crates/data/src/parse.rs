@@ -126,9 +126,15 @@ impl RowParser {
             })
         };
         let needed = labels != Labels::Ignored;
-        let label = needed.then(|| Ok((find(&schema.label.column)?, LabelReader::new(&schema.label)?))).transpose()?;
+        let label = needed
+            .then(|| Ok((find(&schema.label.column)?, LabelReader::new(&schema.label)?)))
+            .transpose()?;
         let mut begins_missing = [false; 256];
-        schema.missing.iter().filter_map(|text| text.bytes().next()).for_each(|byte| begins_missing[usize::from(byte)] = true);
+        schema
+            .missing
+            .iter()
+            .filter_map(|text| text.bytes().next())
+            .for_each(|byte| begins_missing[usize::from(byte)] = true);
         let optional = |name: &Option<String>| name.as_deref().filter(|_| needed).map(find).transpose();
         let categorical = schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<Vec<_>>>()?;
         let hexadecimal: Vec<_> = schema.categorical.iter().map(|c| Reading::of(&c.encoding)).collect();
@@ -192,7 +198,9 @@ impl RowParser {
         }
         if let Some(place) = &self.time {
             let field = row.field(place.index);
-            out.time = seconds(field).ok_or_else(|| bad(row, place, "a number or a date YYYY-MM-DD[ HH:MM:SS] to split by time", field))?;
+            out.time = seconds(field).ok_or_else(|| {
+                bad(row, place, "a number or a date YYYY-MM-DD[ HH:MM:SS] to split by time", field)
+            })?;
         }
         out.dense.clear();
         for place in &self.dense {
@@ -201,7 +209,9 @@ impl RowParser {
         out.values.clear();
         out.ends.clear();
         out.hexadecimal.clear();
-        for ((place, column), reading) in self.categorical.iter().zip(&self.schema.categorical).zip(&self.hexadecimal) {
+        for ((place, column), reading) in
+            self.categorical.iter().zip(&self.schema.categorical).zip(&self.hexadecimal)
+        {
             match reading {
                 Some(reading) => self.integer(row, place, *reading, out)?,
                 None => self.values(row, place, column, &mut out.values)?,
@@ -241,7 +251,8 @@ impl RowParser {
         let missing = self.is_missing(field);
         let integer = reading.integer(if missing { "0" } else { field });
         let integer = integer.ok_or_else(|| {
-            bad(row, place, reading.expects(), field).with_hint("values of other columns than Criteo's are encoded by a plain vocabulary")
+            bad(row, place, reading.expects(), field)
+                .with_hint("values of other columns than Criteo's are encoded by a plain vocabulary")
         })?;
         reading.push(integer, &mut out.hexadecimal);
         if !missing || reading.missing_is_zero {
@@ -251,7 +262,13 @@ impl RowParser {
     }
 
     /// Appends the values of a categorical field.
-    fn values(&self, row: &RawRow, place: &Place, column: &CategoricalColumn, out: &mut Vec<Value>) -> Result<()> {
+    fn values(
+        &self,
+        row: &RawRow,
+        place: &Place,
+        column: &CategoricalColumn,
+        out: &mut Vec<Value>,
+    ) -> Result<()> {
         let field = row.field(place.index);
         if self.is_missing(field) {
             return Ok(());
@@ -264,8 +281,8 @@ impl RowParser {
         let mut start = 0;
         for part in field.split(multi.separator) {
             let end = start + part.len();
-            let (text, weight) =
-                weighted(part, multi).ok_or_else(|| bad(row, place, "values with finite weights, such as a:0.5|b:2", part))?;
+            let (text, weight) = weighted(part, multi)
+                .ok_or_else(|| bad(row, place, "values with finite weights, such as a:0.5|b:2", part))?;
             if !text.is_empty() {
                 check_identity(row, place, column, text)?;
                 out.push(Value::new(start..start + text.len(), weight));
@@ -292,14 +309,18 @@ fn small_integer(field: &str) -> Option<f64> {
     if digits.is_empty() || digits.len() > 15 {
         return None;
     }
-    let value = digits.bytes().try_fold(0u64, |value, byte| byte.is_ascii_digit().then(|| 10 * value + u64::from(byte - b'0')))?;
+    let value = digits
+        .bytes()
+        .try_fold(0u64, |value, byte| byte.is_ascii_digit().then(|| 10 * value + u64::from(byte - b'0')))?;
     // Not the integer's sign, for -0 is a number of its own.
     Some(if digits.len() < field.len() { -(value as f64) } else { value as f64 })
 }
 
 /// Splits `value:weight`; a value without a weight weighs 1. `None` if the weight is no finite number.
 fn weighted<'t>(part: &'t str, multi: &MultiValued) -> Option<(&'t str, f32)> {
-    let Some((text, weight)) = multi.weight_separator.and_then(|s| part.rsplit_once(s)) else { return Some((part, 1.0)) };
+    let Some((text, weight)) = multi.weight_separator.and_then(|s| part.rsplit_once(s)) else {
+        return Some((part, 1.0));
+    };
     let weight = weight.trim().parse::<f32>().ok().filter(|w| w.is_finite())?;
     Some((text, weight))
 }
@@ -309,9 +330,13 @@ fn check_identity(row: &RawRow, place: &Place, column: &CategoricalColumn, text:
     let Encoding::Identity { bound } = column.encoding else { return Ok(()) };
     match text.parse::<u64>() {
         Ok(id) if id < u64::from(bound) => Ok(()),
-        Ok(_) => Err(bad(row, place, &format!("an id below the bound {bound}"), text)
-            .with_hint("raise `bound` of the column's identity encoding, or use a vocabulary or hash encoding")),
-        Err(_) => Err(bad(row, place, "an integer id", text).with_hint("use a vocabulary or hash encoding for texts")),
+        Ok(_) => Err(bad(row, place, &format!("an id below the bound {bound}"), text).with_hint(
+            "raise `bound` of the column's identity encoding, or use a vocabulary or hash encoding",
+        )),
+        Err(_) => {
+            Err(bad(row, place, "an integer id", text)
+                .with_hint("use a vocabulary or hash encoding for texts"))
+        }
     }
 }
 
@@ -321,12 +346,13 @@ fn bad(row: &RawRow, place: &Place, expected: &str, found: &str) -> Error {
 }
 
 /// A time of day without its zone, and the seconds by which the zone is ahead; `None` for a zone that is none.
-pub(crate) fn split_zone(time: &str) -> Option<(&str, f64)> {
+pub fn split_zone(time: &str) -> Option<(&str, f64)> {
     if let Some(time) = time.strip_suffix('Z') {
         return Some((time, 0.0));
     }
     let Some(at) = time.rfind(['+', '-']) else { return Some((time, 0.0)) };
-    let (sign, digits) = (if time[at..].starts_with('-') { -1.0 } else { 1.0 }, time[at + 1..].replace(':', ""));
+    let (sign, digits) =
+        (if time[at..].starts_with('-') { -1.0 } else { 1.0 }, time[at + 1..].replace(':', ""));
     let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && matches!(digits.len(), 2 | 4);
     let (hours, minutes) = if is_number { digits.split_at(2) } else { return None };
     let (hours, minutes) = (hours.parse::<f64>().ok()?, minutes.parse::<f64>().unwrap_or(0.0));
@@ -356,7 +382,11 @@ fn seconds(field: &str) -> Option<f64> {
     };
     let in_range = (1..=days_in_month).contains(&day) && (0..=9999).contains(&year);
     // A leap second is 60.
-    if !in_range || !(0.0..24.0).contains(&hour) || !(0.0..60.0).contains(&minute) || !(0.0..61.0).contains(&second) {
+    if !in_range
+        || !(0.0..24.0).contains(&hour)
+        || !(0.0..60.0).contains(&minute)
+        || !(0.0..61.0).contains(&second)
+    {
         return None;
     }
     // Days since 1970-01-01 in the Gregorian calendar (Hinnant's algorithm: years start in March).
@@ -364,7 +394,8 @@ fn seconds(field: &str) -> Option<f64> {
     let era = year.div_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let year_of_era = year.rem_euclid(400);
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let days =
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
     Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second - ahead)
 }
 
@@ -391,7 +422,11 @@ mod tests {
             dense: vec![DenseColumn::new("x", Transform::None)],
             categorical: vec![
                 categorical("id", Encoding::Identity { bound: 10 }, None),
-                categorical("tags", Encoding::default(), Some(MultiValued { separator: '|', weight_separator: Some(':') })),
+                categorical(
+                    "tags",
+                    Encoding::default(),
+                    Some(MultiValued { separator: '|', weight_separator: Some(':') }),
+                ),
             ],
             crosses: Vec::new(),
         }
@@ -411,7 +446,11 @@ mod tests {
     #[test]
     fn small_integers_are_the_numbers_that_parsing_gives() {
         for text in ["0", "-0", "7", "-12", "999999999999999", "-999999999999999", "007"] {
-            assert_eq!(small_integer(text).map(f64::to_bits), text.parse::<f64>().ok().map(f64::to_bits), "{text}");
+            assert_eq!(
+                small_integer(text).map(f64::to_bits),
+                text.parse::<f64>().ok().map(f64::to_bits),
+                "{text}"
+            );
         }
         for text in ["", "-", "1.5", "1e3", "+3", "1234567890123456", "--1", "1-"] {
             assert_eq!(small_integer(text), None, "{text}");
@@ -437,7 +476,10 @@ mod tests {
     #[test]
     fn every_bad_field_is_named() {
         for (fields, message) in [
-            (["2", "1", "1", "a", "1"], "t.csv:3:1 (column \"click\"): expected a label of 0 or 1, found \"2\""),
+            (
+                ["2", "1", "1", "a", "1"],
+                "t.csv:3:1 (column \"click\"): expected a label of 0 or 1, found \"2\"",
+            ),
             (["1", "abc", "1", "a", "1"], "t.csv:3:2 (column \"x\"): expected a number, found \"abc\""),
             (["1", "nan", "1", "a", "1"], "expected a finite number, found \"nan\""),
             (["1", "1", "10", "a", "1"], "expected an id below the bound 10, found \"10\""),

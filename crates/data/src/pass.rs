@@ -338,7 +338,15 @@ where
 {
     let rest = inputs[place.read.input.min(inputs.len())..].iter();
     let file = Arc::from(place.read.file.as_str());
-    let reader = Mutex::new(Reader { inputs: rest, schema, current: None, place: place.read.clone(), file, blocks: 0, ended: false });
+    let reader = Mutex::new(Reader {
+        inputs: rest,
+        schema,
+        current: None,
+        place: place.read.clone(),
+        file,
+        blocks: 0,
+        ended: false,
+    });
     let (waiting, free) = (BTreeMap::new(), Vec::new());
     let turn = Turn { next: 0, waiting, free, place, part, each, failed: None, stopped: false };
     let (turn, moved) = (Mutex::new(turn), Condvar::new());
@@ -385,12 +393,20 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         // Files of many lengths; malformed rows stand at the start, at the end and within.
         for (file, rows) in [1usize, 700, 3, 1200, 511, 90].into_iter().enumerate() {
-            let line = |row: usize| if (row + 1).is_multiple_of(97) || row == 0 { "1;2\n".to_owned() } else { format!("1,{file}-{row}\n") };
+            let line = |row: usize| {
+                if (row + 1).is_multiple_of(97) || row == 0 {
+                    "1;2\n".to_owned()
+                } else {
+                    format!("1,{file}-{row}\n")
+                }
+            };
             let text: String = (0..=rows).map(line).collect();
             std::fs::write(dir.path().join(format!("{file}.csv")), format!("y,x\n{text}")).expect("written");
         }
         let input = Input::new([dir.path()]).resolve().expect("an input");
-        let schema = Schema::from_toml("label = { column = \"y\" }\ncategorical = [{ name = \"x\" }]", "schema").expect("a schema");
+        let schema =
+            Schema::from_toml("label = { column = \"y\" }\ncategorical = [{ name = \"x\" }]", "schema")
+                .expect("a schema");
         let run = |place: Place| {
             let inputs = [(); 2].map(|()| PassInput { rows: &input, labels: Labels::Required, fold: None });
             let (mut rows, mut places) = (Vec::new(), Vec::new());

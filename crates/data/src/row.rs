@@ -29,7 +29,9 @@ impl RawRow {
     pub(crate) fn fill(&mut self, line: &str, delimiter: u8) {
         debug_assert!(self.is_empty() && delimiter.is_ascii());
         self.text.push_str(line);
-        self.ends.extend(memchr::memchr_iter(delimiter, line.as_bytes()).chain([line.len()]).map(|end| end as u32));
+        self.ends.extend(
+            memchr::memchr_iter(delimiter, line.as_bytes()).chain([line.len()]).map(|end| end as u32),
+        );
         self.gap = 1;
     }
 
@@ -87,7 +89,11 @@ impl RawRow {
 
     /// Position of the row, or of its field `column` (0-based index and name).
     pub fn position(&self, column: Option<(usize, &str)>) -> Position {
-        Position { file: self.file.to_string(), line: self.line, column: column.map(|(i, name)| (i + 1, name.to_owned())) }
+        Position {
+            file: self.file.to_string(),
+            line: self.line,
+            column: column.map(|(i, name)| (i + 1, name.to_owned())),
+        }
     }
 }
 

@@ -106,7 +106,9 @@ pub(crate) fn read_row(parser: &RowParser, columns: usize, row: &mut GoodRow) ->
 /// If there is no such column.
 pub(crate) fn fold_column(columns: &[String], name: &str) -> Result<usize> {
     let found = columns.iter().position(|c| c == name);
-    found.ok_or_else(|| Error::input("data.split.column", format!("one of {}", columns.join(", ")), format!("\"{name}\"")))
+    found.ok_or_else(|| {
+        Error::input("data.split.column", format!("one of {}", columns.join(", ")), format!("\"{name}\""))
+    })
 }
 
 /// Bad rows whose description is kept; later ones are only counted.

@@ -63,7 +63,14 @@ pub struct Label {
 impl Label {
     /// 0 or 1 in `column`.
     pub fn clicks(column: impl Into<String>) -> Self {
-        Label { column: column.into(), task: Task::Binary, rule: None, positive: Vec::new(), negative: Vec::new(), leave_out: Vec::new() }
+        Label {
+            column: column.into(),
+            task: Task::Binary,
+            rule: None,
+            positive: Vec::new(),
+            negative: Vec::new(),
+            leave_out: Vec::new(),
+        }
     }
 }
 
@@ -101,7 +108,13 @@ pub struct DenseColumn {
 impl DenseColumn {
     /// This column with this change of scale and nothing else.
     pub fn new(name: impl Into<String>, transform: Transform) -> Self {
-        DenseColumn { name: name.into(), transform, clip_quantiles: None, missing_indicator: false, missing_value: None }
+        DenseColumn {
+            name: name.into(),
+            transform,
+            clip_quantiles: None,
+            missing_indicator: false,
+            missing_value: None,
+        }
     }
 }
 
@@ -144,11 +157,18 @@ pub struct CategoricalColumn {
 impl CategoricalColumn {
     /// This column, whose single values have a vocabulary of their own.
     pub fn new(name: impl Into<String>) -> Self {
-        CategoricalColumn { name: name.into(), encoding: Encoding::default(), multi: None, table: None, embedding_dim: None, pooling: None }
+        CategoricalColumn {
+            name: name.into(),
+            encoding: Encoding::default(),
+            multi: None,
+            table: None,
+            embedding_dim: None,
+            pooling: None,
+        }
     }
 
     /// Whether the value is the text of the field, no part of it and no integer that it stands for.
-    pub(crate) fn value_is_field(&self) -> bool {
+    pub fn value_is_field(&self) -> bool {
         self.multi.is_none() && hexadecimal::Reading::of(&self.encoding).is_none()
     }
 
@@ -252,7 +272,9 @@ impl Encoding {
     /// The range of hexadecimal integers, where values are such.
     fn max_ind_range(&self) -> Option<u32> {
         match *self {
-            Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } => max_ind_range,
+            Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } => {
+                max_ind_range
+            }
             _ => None,
         }
     }
@@ -296,9 +318,12 @@ impl Schema {
     /// Whether the encoder depends on rows that it is fitted on: on their values, for a vocabulary, or on statistics of numbers.
     pub fn needs_rows(&self) -> bool {
         let fitted = |column: &DenseColumn| {
-            column.transform == Transform::Standardize || column.clip_quantiles.is_some() || column.missing_value.is_none()
+            column.transform == Transform::Standardize
+                || column.clip_quantiles.is_some()
+                || column.missing_value.is_none()
         };
-        self.categorical.iter().any(|column| column.encoding.has_vocabulary()) || self.dense.iter().any(fitted)
+        self.categorical.iter().any(|column| column.encoding.has_vocabulary())
+            || self.dense.iter().any(fitted)
     }
 
     /// The schema as TOML.
@@ -313,7 +338,9 @@ impl Schema {
     pub fn limit_indices(&mut self, range: u32) -> Result<()> {
         let mut limited = 0;
         for column in &mut self.categorical {
-            if let Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } = &mut column.encoding {
+            if let Encoding::Vocabulary { max_ind_range, .. } | Encoding::FirstSeen { max_ind_range } =
+                &mut column.encoding
+            {
                 *max_ind_range = Some(range);
                 limited += 1;
             }
@@ -332,7 +359,10 @@ impl Schema {
     /// A column with several values, which the reference has not, or a table that columns share.
     pub fn follow_reference(&mut self) -> Result<()> {
         for column in &mut self.dense {
-            *column = DenseColumn { missing_value: Some(0.0), ..DenseColumn::new(std::mem::take(&mut column.name), Transform::Log1p) };
+            *column = DenseColumn {
+                missing_value: Some(0.0),
+                ..DenseColumn::new(std::mem::take(&mut column.name), Transform::Log1p)
+            };
         }
         for column in &mut self.categorical {
             column.encoding = Encoding::FirstSeen { max_ind_range: column.encoding.max_ind_range() };
@@ -361,7 +391,11 @@ impl Schema {
         let mut seen = std::collections::HashSet::new();
         for column in self.dense.iter().map(|c| &c.name).chain(self.categorical.iter().map(|c| &c.name)) {
             if column == &self.label.column {
-                return Err(Error::input(name, "inputs that do not hold the label", format!("column \"{column}\" as input and as label")));
+                return Err(Error::input(
+                    name,
+                    "inputs that do not hold the label",
+                    format!("column \"{column}\" as input and as label"),
+                ));
             }
             if !seen.insert(column) {
                 return Err(Error::input(name, "each column once", format!("column \"{column}\" twice")));
@@ -382,10 +416,18 @@ impl Schema {
         for column in &self.categorical {
             let what = format!("{name}: categorical column \"{}\"", column.name);
             match column.encoding {
-                Encoding::Hash { buckets: 0, .. } => return Err(Error::input(what, "at least one bucket", "buckets = 0")),
-                Encoding::Identity { bound: 0 } => return Err(Error::input(what, "a bound of at least 1", "bound = 0")),
+                Encoding::Hash { buckets: 0, .. } => {
+                    return Err(Error::input(what, "at least one bucket", "buckets = 0"));
+                }
+                Encoding::Identity { bound: 0 } => {
+                    return Err(Error::input(what, "a bound of at least 1", "bound = 0"));
+                }
                 Encoding::FirstSeen { .. } if column.table.is_some() => {
-                    return Err(Error::input(what, "a table of its own for ids in the order of the rows", "a shared one"));
+                    return Err(Error::input(
+                        what,
+                        "a table of its own for ids in the order of the rows",
+                        "a shared one",
+                    ));
                 }
                 _ => {}
             }
@@ -403,7 +445,11 @@ impl Schema {
                 && (other.encoding != column.encoding || other.embedding_dim != column.embedding_dim)
             {
                 let found = format!("another encoding or embedding_dim in \"{}\"", other.name);
-                return Err(Error::input(what, format!("the encoding and embedding_dim of its shared table \"{table}\""), found));
+                return Err(Error::input(
+                    what,
+                    format!("the encoding and embedding_dim of its shared table \"{table}\""),
+                    found,
+                ));
             }
         }
         self.check_pooling(name)?;
@@ -418,16 +464,26 @@ impl Schema {
         }
         if label.task == Task::Rating && !(label.positive.is_empty() && label.negative.is_empty()) {
             let error = Error::input(what, "no `positive` or `negative` texts for the rating task", "some");
-            return Err(error.with_hint("set `task = \"binary\"`, or leave them out to predict the number itself"));
+            return Err(
+                error.with_hint("set `task = \"binary\"`, or leave them out to predict the number itself")
+            );
         }
         if !label.negative.is_empty() && label.positive.is_empty() {
             return Err(Error::input(what, "`positive` beside `negative`", "none"));
         }
         if let Some(both) = label.positive.iter().find(|text| label.negative.contains(text)) {
-            return Err(Error::input(what, "texts that are either positive or negative", format!("{} as both", quoted(both))));
+            return Err(Error::input(
+                what,
+                "texts that are either positive or negative",
+                format!("{} as both", quoted(both)),
+            ));
         }
         if self.weight.as_ref() == Some(&label.column) {
-            return Err(Error::input(name, "a weight column other than the label", format!("\"{}\" as both", label.column)));
+            return Err(Error::input(
+                name,
+                "a weight column other than the label",
+                format!("\"{}\" as both", label.column),
+            ));
         }
         Ok(())
     }
@@ -437,8 +493,14 @@ impl Schema {
         let mut seen = std::collections::HashSet::new();
         for cross in &self.crosses {
             let what = format!("{name}: cross \"{}\"", cross.name());
-            if cross.columns.len() < 2 || (1..cross.columns.len()).any(|i| cross.columns[..i].contains(&cross.columns[i])) {
-                return Err(Error::input(what, "two or more different columns", format!("{:?}", cross.columns)));
+            if cross.columns.len() < 2
+                || (1..cross.columns.len()).any(|i| cross.columns[..i].contains(&cross.columns[i]))
+            {
+                return Err(Error::input(
+                    what,
+                    "two or more different columns",
+                    format!("{:?}", cross.columns),
+                ));
             }
             if let Some(unknown) = cross.columns.iter().find(|column| !names().any(|name| name == *column)) {
                 let error = Error::input(what, "categorical columns of the schema", quoted(unknown));
@@ -460,13 +522,24 @@ impl Schema {
     fn check_pooling(&self, name: &str) -> Result<()> {
         for column in &self.categorical {
             let what = format!("{name}: categorical column \"{}\"", column.name);
-            let Some(MultiValued { separator, weight_separator: Some(weight) }) = &column.multi else { continue };
+            let Some(MultiValued { separator, weight_separator: Some(weight) }) = &column.multi else {
+                continue;
+            };
             if separator == weight {
-                return Err(Error::input(what, "a weight_separator other than the separator", format!("'{weight}' for both")));
+                return Err(Error::input(
+                    what,
+                    "a weight_separator other than the separator",
+                    format!("'{weight}' for both"),
+                ));
             }
             if let Some(pooling @ (Pooling::Mean | Pooling::Learned)) = column.pooling {
-                let found = format!("pooling = \"{}\"", if pooling == Pooling::Mean { "mean" } else { "learned" });
-                let error = Error::input(what, "pooling = \"sum\" for values with weights, which the weights then multiply", found);
+                let found =
+                    format!("pooling = \"{}\"", if pooling == Pooling::Mean { "mean" } else { "learned" });
+                let error = Error::input(
+                    what,
+                    "pooling = \"sum\" for values with weights, which the weights then multiply",
+                    found,
+                );
                 return Err(error.with_hint("leave `pooling` out, or leave out `weight_separator`"));
             }
         }
@@ -496,4 +569,8 @@ pub fn unknown_key_hint(message: &str) -> Option<String> {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("known here: {}", known.join(", ")),
     })
+}
+/// Whether a trimmed field usually stands for a missing value.
+pub fn is_missing(trimmed: &str) -> bool {
+    matches!(trimmed, "" | "NA" | "N/A" | "NULL" | "null" | "\\N" | "?" | "nan" | "NaN")
 }

@@ -44,11 +44,16 @@ impl DataSource<'_> {
             DataSource::Prepared(prepared) => {
                 let what = || prepared.dir().display().to_string();
                 if prepared.encoder().schema() != schema {
-                    let error = Error::input(what(), "rows of the schema that is given", "rows of another one");
+                    let error =
+                        Error::input(what(), "rows of the schema that is given", "rows of another one");
                     return Err(error.with_hint("leave the schema out, or prepare the data set anew with it"));
                 }
                 let fitted = prepared.fitted();
-                if fitted.rows[0] == 0 { Err(Error::input(what(), "rows to train on", "none")) } else { Ok(fitted) }
+                if fitted.rows[0] == 0 {
+                    Err(Error::input(what(), "rows to train on", "none"))
+                } else {
+                    Ok(fitted)
+                }
             }
         }
     }

@@ -94,7 +94,12 @@ impl Runs {
 
     /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts pieces of at most `limit`
     /// bytes in memory.
-    pub fn by_rank(mut self, least: u64, limit: usize, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+    pub fn by_rank(
+        mut self,
+        least: u64,
+        limit: usize,
+        each: &mut dyn FnMut(&str) -> Result<()>,
+    ) -> Result<()> {
         while self.runs.len() > FAN_IN {
             let some: Vec<PathBuf> = self.runs.drain(..FAN_IN).collect();
             let mut run = self.run()?;
@@ -140,7 +145,10 @@ struct Run {
 impl Run {
     fn push(&mut self, text: &str, count: u64) -> Result<()> {
         let parts: [&[u8]; 3] = [&(text.len() as u32).to_le_bytes(), text.as_bytes(), &count.to_le_bytes()];
-        parts.into_iter().try_for_each(|part| self.file.write_all(part)).map_err(Error::io("write", &self.path))
+        parts
+            .into_iter()
+            .try_for_each(|part| self.file.write_all(part))
+            .map_err(Error::io("write", &self.path))
     }
 
     fn finish(mut self) -> Result<PathBuf> {
@@ -171,7 +179,9 @@ impl Piece {
         let mut order: Vec<u32> = (0..self.counts.len() as u32).collect();
         // Texts come in order, so places order ties.
         order.sort_unstable_by_key(|&place| (Reverse(self.counts[place as usize]), place));
-        order.into_iter().try_for_each(|place| each(self.texts.text(place as usize), self.counts[place as usize]))
+        order
+            .into_iter()
+            .try_for_each(|place| each(self.texts.text(place as usize), self.counts[place as usize]))
     }
 }
 
@@ -205,8 +215,15 @@ impl PartialEq for Head {
 impl Eq for Head {}
 
 /// Merges sorted runs and removes them; by text, ranks of the same one are joined.
-fn merge(paths: &[PathBuf], order: Order, rank: Rank, each: &mut dyn FnMut(&str, u64) -> Result<()>) -> Result<()> {
-    let open = |path: &PathBuf| Ok(BufReader::with_capacity(BUFFER, File::open(path).map_err(Error::io("open", path))?));
+fn merge(
+    paths: &[PathBuf],
+    order: Order,
+    rank: Rank,
+    each: &mut dyn FnMut(&str, u64) -> Result<()>,
+) -> Result<()> {
+    let open = |path: &PathBuf| {
+        Ok(BufReader::with_capacity(BUFFER, File::open(path).map_err(Error::io("open", path))?))
+    };
     let mut files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut heads = BinaryHeap::new();
     for (run, (file, path)) in files.iter_mut().zip(paths).enumerate() {
@@ -247,7 +264,9 @@ fn read(file: &mut BufReader<File>, path: &Path, head: &mut Head) -> Result<bool
     }
     let (mut bytes, mut count) = (std::mem::take(&mut head.text).into_bytes(), [0; 8]);
     bytes.resize(u32::from_le_bytes(length) as usize, 0);
-    file.read_exact(&mut bytes).and_then(|()| file.read_exact(&mut count)).map_err(Error::io("read", path))?;
+    file.read_exact(&mut bytes)
+        .and_then(|()| file.read_exact(&mut count))
+        .map_err(Error::io("read", path))?;
     head.text = String::from_utf8(bytes).map_err(|e| Error::io("read", path)(std::io::Error::other(e)))?;
     head.count = u64::from_le_bytes(count);
     Ok(true)

@@ -106,9 +106,9 @@ impl Split {
     /// The shares, where there are any.
     pub fn shares(&self) -> Option<Shares> {
         match *self {
-            Split::Random { validation, test, .. } | Split::Order { validation, test } | Split::Time { validation, test } => {
-                Some(Shares { validation, test })
-            }
+            Split::Random { validation, test, .. }
+            | Split::Order { validation, test }
+            | Split::Time { validation, test } => Some(Shares { validation, test }),
             Split::LastDay { .. } | Split::Column { .. } => None,
         }
     }
@@ -119,7 +119,11 @@ impl Split {
     /// Saying so.
     pub fn check(&self) -> Result<()> {
         if let Split::LastDay { days: Some(days @ 0..=1) } = self {
-            return Err(Error::input("data.split.days", "at least 2, of which the last is held out", days.to_string()));
+            return Err(Error::input(
+                "data.split.days",
+                "at least 2, of which the last is held out",
+                days.to_string(),
+            ));
         }
         let Some(Shares { validation, test }) = self.shares() else { return Ok(()) };
         let valid = |x: f64| (0.0..1.0).contains(&x);
@@ -205,9 +209,13 @@ impl Assigner {
                 from(u < *test, u < test + validation)
             }
             Assigner::Order(validation, test) => from(row >= *test, row >= *validation),
-            Assigner::LastDay(test, validation) => from(row >= *test && row < *validation, row >= *validation),
+            Assigner::LastDay(test, validation) => {
+                from(row >= *test && row < *validation, row >= *validation)
+            }
             Assigner::Time(validation, test) => from(time >= *test, time >= *validation),
-            Assigner::Column(validation, test) => from(test.iter().any(|t| t == fold), validation.iter().any(|v| v == fold)),
+            Assigner::Column(validation, test) => {
+                from(test.iter().any(|t| t == fold), validation.iter().any(|v| v == fold))
+            }
         }
     }
 }
@@ -228,7 +236,10 @@ mod tests {
         let assigner = Assigner::new(&split, Survey::default());
         let count = |part| (0..100_000).filter(|&r| assigner.part(r, 0.0, "") == part).count();
         assert!(count(Part::Test).abs_diff(10_000) < 400 && count(Part::Validation).abs_diff(20_000) < 500);
-        let order = Assigner::new(&Split::Order { validation: 0.1, test: 0.1 }, Survey { rows: 10, ..Survey::default() });
+        let order = Assigner::new(
+            &Split::Order { validation: 0.1, test: 0.1 },
+            Survey { rows: 10, ..Survey::default() },
+        );
         let parts: Vec<Part> = (0..10).map(|r| order.part(r, 0.0, "")).collect();
         assert_eq!(parts[7..], [Part::Train, Part::Validation, Part::Test]);
     }
@@ -236,9 +247,16 @@ mod tests {
     #[test]
     fn the_last_day_is_cut_in_halves() {
         // 23 rows in 7 days: 4 4 3 3 3 3 3, as the reference counts them; the first half is the longer one.
-        let assigner = Assigner::new(&Split::LastDay { days: Some(7) }, Survey { rows: 23, ..Survey::default() });
-        assert_eq!([19, 20, 21, 22].map(|r| assigner.part(r, 0.0, "")), [Part::Train, Part::Test, Part::Test, Part::Validation]);
-        let files = Assigner::new(&Split::LastDay { days: None }, Survey { rows: 10, last_file: 6, ..Survey::default() });
+        let assigner =
+            Assigner::new(&Split::LastDay { days: Some(7) }, Survey { rows: 23, ..Survey::default() });
+        assert_eq!(
+            [19, 20, 21, 22].map(|r| assigner.part(r, 0.0, "")),
+            [Part::Train, Part::Test, Part::Test, Part::Validation]
+        );
+        let files = Assigner::new(
+            &Split::LastDay { days: None },
+            Survey { rows: 10, last_file: 6, ..Survey::default() },
+        );
         assert_eq!(
             [5, 6, 7, 8, 9].map(|r| files.part(r, 0.0, "")),
             [Part::Train, Part::Test, Part::Test, Part::Validation, Part::Validation]
@@ -251,12 +269,20 @@ mod tests {
         let times = vec![5.0, 1.0, 5.0, 5.0, 2.0, 3.0, 9.0, 9.0, 8.0, 4.0];
         let split = Split::Time { validation: 0.2, test: 0.2 };
         let assigner = Assigner::new(&split, Survey { rows: 10, times, last_file: 0 });
-        assert_eq!([4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")), [Part::Train, Part::Validation, Part::Validation, Part::Test]);
+        assert_eq!(
+            [4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")),
+            [Part::Train, Part::Validation, Part::Validation, Part::Test]
+        );
         let tied = [vec![1.0; 550], vec![2.0; 40], vec![3.0; 10]].concat();
         let tied = Assigner::new(&split, Survey { rows: 600, times: tied, last_file: 0 });
         assert_eq!([1.0, 2.0, 3.0].map(|t| tied.part(0, t, "")), [Part::Train, Part::Test, Part::Test]);
-        let fold =
-            Assigner::new(&Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] }, Survey::default());
-        assert_eq!(["1", "4", "5"].map(|f| fold.part(0, 0.0, f)), [Part::Train, Part::Validation, Part::Test]);
+        let fold = Assigner::new(
+            &Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] },
+            Survey::default(),
+        );
+        assert_eq!(
+            ["1", "4", "5"].map(|f| fold.part(0, 0.0, f)),
+            [Part::Train, Part::Validation, Part::Test]
+        );
     }
 }

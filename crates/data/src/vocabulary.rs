@@ -67,7 +67,9 @@ impl Key {
         let head = match length {
             0 => 0,
             // Together with the length these bytes are the text: they cover it.
-            1..=3 => u64::from(bytes[0]) | u64::from(bytes[length / 2]) << 8 | u64::from(bytes[length - 1]) << 16,
+            1..=3 => {
+                u64::from(bytes[0]) | u64::from(bytes[length / 2]) << 8 | u64::from(bytes[length - 1]) << 16
+            }
             4..=SHORT => four(&bytes[..4]) | four(&bytes[length - 4..]) << 32,
             _ => xxh3_64(bytes),
         };
@@ -341,7 +343,8 @@ fn find(slots: &[impl AsRef<Slot>], texts: &Texts, key: Key, text: &str) -> usiz
     let mut at = key.hash() & mask;
     loop {
         let slot = *slots[at & mask].as_ref();
-        let same = slot.key() == key && (text.len() <= SHORT || slot.taken > 0 && texts.text(slot.taken as usize - 1) == text);
+        let same = slot.key() == key
+            && (text.len() <= SHORT || slot.taken > 0 && texts.text(slot.taken as usize - 1) == text);
         if slot.taken == 0 || same {
             return at & mask;
         }

@@ -67,7 +67,8 @@ fn read(input: &Input) -> Result<Outcome, Error> {
             Ok(false) => return Ok(outcome),
             Err(Error::Row(bad)) => {
                 let text = bad.to_string();
-                let name = Path::new(&bad.position.file).file_name().expect("a name").to_string_lossy().into_owned();
+                let name =
+                    Path::new(&bad.position.file).file_name().expect("a name").to_string_lossy().into_owned();
                 outcome.bad.push(text.replace(&bad.position.file, &name));
             }
             Err(error) => {

@@ -23,7 +23,8 @@ struct Encoded {
 /// Rows of a file in their order: the parts of a split by order, one after another.
 fn encode(input: &Input, schema: &Schema) -> (Fitted, Batch) {
     let split = Split::Order { validation: 0.2, test: 0.3 };
-    let sources = Sources { main: input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
+    let sources =
+        Sources { main: input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
     let fitted = sources.fit(schema).unwrap();
     let mut data = sources.encode(&fitted, |_| true).unwrap();
     let mut all = std::mem::take(&mut data.parts[Part::Train as usize]);
@@ -87,7 +88,10 @@ fn a_limited_range_keeps_the_rest_of_the_encoding() {
     assert_eq!(rows.bags[25].ids, [1, 1, 1, 1, 0, 1, 1, 0, 1, 1]);
     schema.categorical[25].encoding = toml::from_str("kind = \"vocabulary\"\nmax_ind_range = 10").unwrap();
     let (fitted, rows) = encode(&input, &schema);
-    assert_eq!((fitted.encoder.decode(25, 2), fitted.encoder.decode(25, 3)), (Some("00000001".into()), Some("00000005".into())));
+    assert_eq!(
+        (fitted.encoder.decode(25, 2), fitted.encoder.decode(25, 3)),
+        (Some("00000001".into()), Some("00000005".into()))
+    );
     assert_eq!(rows.bags[25].ids, [2, 2, 3, 2, 0, 2, 3, 0, 2, 2]);
 }
 
@@ -97,19 +101,42 @@ fn what_is_no_hexadecimal_integer_is_named() {
     let path = dir.path().join("clicks.csv");
     std::fs::write(&path, "click,token\n1,0a\n0,blue\n").unwrap();
     let input = Input::new([path]).resolve().unwrap();
-    let mut schema = Schema::from_toml("label = { column = \"click\" }\ncategorical = [{ name = \"token\" }]", "schema").unwrap();
+    let mut schema =
+        Schema::from_toml("label = { column = \"click\" }\ncategorical = [{ name = \"token\" }]", "schema")
+            .unwrap();
     schema.follow_reference().unwrap();
     let split = Split::Order { validation: 0.0, test: 0.0 };
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 1 };
+    let sources =
+        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 1 };
     let Err(error) = sources.fit(&schema) else { panic!("no error") };
     let error = error.to_string();
-    for part in ["clicks.csv:3:2", "column \"token\"", "expected a hexadecimal integer of at most 8 digits", "found \"blue\""] {
+    for part in [
+        "clicks.csv:3:2",
+        "column \"token\"",
+        "expected a hexadecimal integer of at most 8 digits",
+        "found \"blue\"",
+    ] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    let mut schema =
-        Schema::from_toml("label = { column = \"click\" }\ncategorical = [{ name = \"token\", multi = { separator = \"|\" } }]", "schema")
-            .unwrap();
-    assert!(schema.follow_reference().unwrap_err().to_string().contains("expected one value in a field of hexadecimal integers"));
+    let mut schema = Schema::from_toml(
+        "label = { column = \"click\" }\ncategorical = [{ name = \"token\", multi = { separator = \"|\" } }]",
+        "schema",
+    )
+    .unwrap();
+    assert!(
+        schema
+            .follow_reference()
+            .unwrap_err()
+            .to_string()
+            .contains("expected one value in a field of hexadecimal integers")
+    );
     let hash = "label = { column = \"click\" }\ncategorical = [{ name = \"token\", encoding = { kind = \"hash\", buckets = 9 } }]";
-    assert!(Schema::from_toml(hash, "schema").unwrap().limit_indices(5).unwrap_err().to_string().contains("a vocabulary"));
+    assert!(
+        Schema::from_toml(hash, "schema")
+            .unwrap()
+            .limit_indices(5)
+            .unwrap_err()
+            .to_string()
+            .contains("a vocabulary")
+    );
 }

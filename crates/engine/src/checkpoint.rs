@@ -34,7 +34,8 @@ impl Checkpoints {
     /// # Errors
     /// As the file system; older checkpoints are then untouched.
     pub fn save(&self, learner: &Learner, state: &State) -> Result<PathBuf> {
-        let place = self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));
+        let place =
+            self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));
         if saved::verify(&place, Kind::Checkpoint).is_ok() {
             return Ok(place);
         }
@@ -42,7 +43,10 @@ impl Checkpoints {
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
         let optimizer = learner.optimizer().tensors(weights);
-        let optimizer: Vec<_> = optimizer.into_iter().map(|(name, values)| (name, vec![values.len()], Numbers::F32(values))).collect();
+        let optimizer: Vec<_> = optimizer
+            .into_iter()
+            .map(|(name, values)| (name, vec![values.len()], Numbers::F32(values)))
+            .collect();
         writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
         writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
         writer.finish()?;
@@ -79,10 +83,18 @@ impl Checkpoints {
     pub fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<State> {
         saved::verify(checkpoint, Kind::Checkpoint)?;
         read_weights(&checkpoint.join(WEIGHTS), learner)?;
-        let names: Vec<_> = learner.optimizer().tensors(learner.network().weights()).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = learner
+            .optimizer()
+            .tensors(learner.network().weights())
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         let arrays = learner.optimizer_mut().tensors_mut();
-        let mut arrays: Vec<_> =
-            names.into_iter().zip(arrays).map(|(name, values)| (name, vec![values.len()], NumbersMut::F32(values))).collect();
+        let mut arrays: Vec<_> = names
+            .into_iter()
+            .zip(arrays)
+            .map(|(name, values)| (name, vec![values.len()], NumbersMut::F32(values)))
+            .collect();
         tensors::read(&checkpoint.join(OPTIMIZER), &mut arrays)?;
         let state: State = saved::read_json(&checkpoint.join(STATE))?;
         learner.optimizer_mut().set_steps(state.step);

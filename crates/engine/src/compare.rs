@@ -6,8 +6,6 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::feed::MemoryFeed;
 use crate::learner::{self, Learner};
-use crate::metrics::normal::Z_95;
-use crate::metrics::{Bootstrap, Interval, Metric, Metrics, Ranking, Scored, difference};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::thinning::Thinning;
@@ -18,6 +16,8 @@ use dlrm_data::dataset::Dataset;
 use dlrm_data::negatives::Sampler;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
+use dlrm_metrics::normal::Z_95;
+use dlrm_metrics::{Bootstrap, Interval, Metric, Metrics, Ranking, Scored, difference};
 use dlrm_models::ModelConfig;
 use dlrm_nn::Isa;
 use serde::Serialize;
@@ -201,7 +201,8 @@ impl Compare {
         let mut plans = Vec::new();
         for entry in &self.entries {
             entry.train.check(task)?;
-            let config = RunConfig { model: entry.model.clone(), train: entry.train.clone(), ..self.base.clone() };
+            let config =
+                RunConfig { model: entry.model.clone(), train: entry.train.clone(), ..self.base.clone() };
             let plan = Plan::new(&config, &fitted)?;
             plan.check(self.memory_limit)?;
             plans.push(plan);
@@ -221,7 +222,9 @@ impl Compare {
             match self.runs(index, entry, plan, &data, observer) {
                 Ok(measured) => models.push(measured),
                 // What the other models have taken hours for is not lost with it.
-                Err((seed, Error::Diverged { step, .. })) if models.len() + self.entries.len() > index + 1 => {
+                Err((seed, Error::Diverged { step, .. }))
+                    if models.len() + self.entries.len() > index + 1 =>
+                {
                     let run = Diverged { name: entry.name.clone(), seed, step };
                     observer.diverged(&run);
                     diverged.push(run);
@@ -251,7 +254,8 @@ impl Compare {
         let mut measured = self.measured(entry, plan);
         for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
             observer.run(index, &entry.name, seed);
-            let mut run = self.one(entry, seed, data, &mut measured, observer).map_err(|error| (seed, error))?;
+            let mut run =
+                self.one(entry, seed, data, &mut measured, observer).map_err(|error| (seed, error))?;
             run.peak_bytes = observer.peak_bytes();
             observer.done(&entry.name, &run);
             measured.runs.push(run);
@@ -260,7 +264,10 @@ impl Compare {
     }
 
     fn measured(&self, entry: &Entry, plan: &Plan) -> Measured {
-        let about = ModelConfig::ABOUT.iter().find(|a| a.kind == entry.model.kind()).expect("every kind is described");
+        let about = ModelConfig::ABOUT
+            .iter()
+            .find(|a| a.kind == entry.model.kind())
+            .expect("every kind is described");
         Measured {
             name: entry.name.clone(),
             kind: about.kind,
@@ -280,13 +287,23 @@ impl Compare {
     fn learner(&self, entry: &Entry, seed: u64, data: &Data) -> Result<Learner> {
         let config = &entry.train;
         let pool = learner::pool(self.threads)?;
-        let network = pool.install(|| Network::with_tables(&entry.model, &data.layout, config.table_precision, seed, self.isa))?;
-        let network = network.with_precision(config.precision).with_negative_share(self.base.data.negative_share);
+        let network = pool.install(|| {
+            Network::with_tables(&entry.model, &data.layout, config.table_precision, seed, self.isa)
+        })?;
+        let network =
+            network.with_precision(config.precision).with_negative_share(self.base.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
 
-    fn one(&self, entry: &Entry, seed: u64, data: &Data, measured: &mut Measured, observer: &mut dyn CompareObserver) -> Result<SeedRun> {
+    fn one(
+        &self,
+        entry: &Entry,
+        seed: u64,
+        data: &Data,
+        measured: &mut Measured,
+        observer: &mut dyn CompareObserver,
+    ) -> Result<SeedRun> {
         let [train, validation, test] = &data.parts;
         let mut learner = self.learner(entry, seed, data)?;
         let layers = learner.network().layers(test);
@@ -368,7 +385,9 @@ impl Observer for Watch<'_> {
 
 /// Best first, by the mean over seeds.
 fn rank(models: &mut [Measured], metric: Metric) {
-    let key = |m: &Measured| m.test(metric).map_or(f64::NEG_INFINITY, |o| if metric.higher_is_better() { o.mean } else { -o.mean });
+    let key = |m: &Measured| {
+        m.test(metric).map_or(f64::NEG_INFINITY, |o| if metric.higher_is_better() { o.mean } else { -o.mean })
+    };
     models.sort_by(|a, b| key(b).total_cmp(&key(a)));
 }
 
@@ -466,7 +485,10 @@ impl Compared {
                 .min_by(|a, b| a.training_multiply_adds.total_cmp(&b.training_multiply_adds));
             sentences.push(format!("No difference can be claimed to: {}.", open.join(", ")));
             if let Some(cheapest) = cheapest {
-                sentences.push(format!("Of these and {}, {} needs the fewest multiply-adds.", best.name, cheapest.name));
+                sentences.push(format!(
+                    "Of these and {}, {} needs the fewest multiply-adds.",
+                    best.name, cheapest.name
+                ));
             }
         }
         for Diverged { name, seed, step } in &self.diverged {

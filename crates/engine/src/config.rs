@@ -115,7 +115,8 @@ impl RunConfig {
     /// # Errors
     /// Malformed text, an unknown key (with the nearest known one), a value of the wrong type.
     pub fn load(text: &str, name: &str, settings: &[String]) -> Result<Self> {
-        let table: Table = toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
+        let table: Table =
+            toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
         Self::of_table(table, name, settings)
     }
 
@@ -138,8 +139,13 @@ impl RunConfig {
         if let Some(Value::Table(split)) = table.get_mut("data").and_then(|data| data.get_mut("split")) {
             split.entry("kind").or_insert_with(|| "random".into());
         }
-        let name = if settings.is_empty() { name.to_owned() } else { format!("{name} with --set {}", settings.join(" ")) };
-        let config: RunConfig = Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+        let name = if settings.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{name} with --set {}", settings.join(" "))
+        };
+        let config: RunConfig =
+            Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
         if let Some(schema) = &config.schema {
             schema.check("schema").map_err(Error::of_config)?;
         }
@@ -160,7 +166,9 @@ impl RunConfig {
         if let Some(schema) = &self.schema {
             schema.check("schema").map_err(Error::of_config)?;
             self.train.check(schema.label.task)?;
-            if let Some(metric) = self.train.monitor.filter(|metric| metric.needs_groups() && schema.group.is_none()) {
+            if let Some(metric) =
+                self.train.monitor.filter(|metric| metric.needs_groups() && schema.group.is_none())
+            {
                 return Err(Error::config("train.monitor", "a metric of rows without groups", metric.name())
                     .with_hint("name the column of groups in the schema: group = \"user_id\""));
             }
@@ -172,11 +180,16 @@ impl RunConfig {
     fn check_negatives(&self, task: Task) -> Result<()> {
         let share = self.data.negative_share;
         if !(share > 0.0 && share <= 1.0) {
-            return Err(Error::config("data.negative_share", "a share above 0, at most 1", share.to_string()));
+            return Err(Error::config(
+                "data.negative_share",
+                "a share above 0, at most 1",
+                share.to_string(),
+            ));
         }
         if share < 1.0 && (task == Task::Rating || self.data.negatives.is_some()) {
             let found = if task == Task::Rating { "ratings" } else { "drawn negatives" };
-            let error = Error::config("data.negative_share", "1, or clicks of which some are negative", found);
+            let error =
+                Error::config("data.negative_share", "1, or clicks of which some are negative", found);
             return Err(error.with_hint("leave data.negative_share out"));
         }
         let Some(negatives) = &self.data.negatives else { return Ok(()) };
@@ -189,7 +202,9 @@ impl RunConfig {
         }
         if self.data.residence == Residence::Stream {
             let error = Error::config("data.negatives", "training rows in memory", "--stream");
-            return Err(error.with_hint("what a user took is looked up in all training rows: leave out --stream"));
+            return Err(
+                error.with_hint("what a user took is looked up in all training rows: leave out --stream")
+            );
         }
         Ok(())
     }
@@ -206,13 +221,18 @@ const MOST_EXTENSIONS: usize = 8;
 fn read_table(path: &Path, left: usize) -> Result<Table> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let name = path.display().to_string();
-    let mut table: Table = toml::from_str(&text).map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+    let mut table: Table =
+        toml::from_str(&text).map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
     let Some(base) = table.remove("extends") else { return Ok(table) };
     let Value::String(base) = &base else {
         return Err(Error::config(format!("{name}: extends"), "the name of a file", base.to_string()));
     };
     if left == 0 {
-        return Err(Error::config(format!("{name}: extends"), "files that do not extend themselves", format!("a circle at \"{base}\"")));
+        return Err(Error::config(
+            format!("{name}: extends"),
+            "files that do not extend themselves",
+            format!("a circle at \"{base}\""),
+        ));
     }
     let mut whole = read_table(&path.parent().unwrap_or(Path::new("")).join(base), left - 1)?;
     merge(&mut whole, table);
@@ -223,7 +243,9 @@ fn read_table(path: &Path, left: usize) -> Result<Table> {
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
-            (Some(Value::Table(own)), Value::Table(more)) if more.get("kind").is_none_or(|kind| own.get("kind") == Some(kind)) => {
+            (Some(Value::Table(own)), Value::Table(more))
+                if more.get("kind").is_none_or(|kind| own.get("kind") == Some(kind)) =>
+            {
                 merge(own, more);
             }
             (_, value) => {
@@ -237,12 +259,14 @@ fn merge(under: &mut Table, over: Table) {
 /// A table that is not there yet starts as the default one, so that one key of it can be changed; another `kind` keeps of it
 /// only the learning rate, since the rest may mean nothing there.
 fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
-    let malformed = || Error::config("--set", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
+    let malformed =
+        || Error::config("--set", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
     let (path, value) = setting.split_once('=').ok_or_else(malformed)?;
     let value = value.trim();
     let parsed: Option<Table> = toml::from_str(&format!("x = {value}")).ok();
     let value = parsed.and_then(|mut t| t.remove("x")).unwrap_or_else(|| Value::String(value.to_owned()));
-    let (parents, last) = path.trim().rsplit_once('.').map_or((None, path.trim()), |(parents, last)| (Some(parents), last));
+    let (parents, last) =
+        path.trim().rsplit_once('.').map_or((None, path.trim()), |(parents, last)| (Some(parents), last));
     let (mut at, mut default) = (table, Some(defaults));
     for key in parents.into_iter().flat_map(|p| p.split('.')) {
         default = default.and_then(|d| d.get(key)).and_then(Value::as_table);
@@ -272,15 +296,29 @@ mod tests {
 
     #[test]
     fn settings_reach_any_depth() {
-        let settings = ["model.embedding_dim=32", "train.optimizer.lr = 0.5", "model.interaction=cat", "data.test=[\"a.csv\"]"];
+        let settings = [
+            "model.embedding_dim=32",
+            "train.optimizer.lr = 0.5",
+            "model.interaction=cat",
+            "data.test=[\"a.csv\"]",
+        ];
         let text = "[train.optimizer]\nkind = \"sgd\"\nlr = 0.1\n";
         let config = RunConfig::load(text, "x", &settings.map(str::to_owned)).unwrap();
         assert_eq!(config.train.optimizer.lr(), 0.5);
         assert_eq!(config.data.test, [PathBuf::from("a.csv")]);
-        let settings =
-            ["train.optimizer.lr=0.5", "train.table_optimizer.kind=rowwise_adagrad", "data.split.validation=0.2", "model.kind=fm"];
-        let changed = RunConfig::load("[model]\nkind = \"dlrm\"\ntop = [3]\n", "x", &settings.map(str::to_owned)).unwrap();
-        assert_eq!((changed.train.optimizer.lr(), changed.train.table_optimizer.lr(), changed.model.kind()), (0.5, 0.05, "fm"));
+        let settings = [
+            "train.optimizer.lr=0.5",
+            "train.table_optimizer.kind=rowwise_adagrad",
+            "data.split.validation=0.2",
+            "model.kind=fm",
+        ];
+        let changed =
+            RunConfig::load("[model]\nkind = \"dlrm\"\ntop = [3]\n", "x", &settings.map(str::to_owned))
+                .unwrap();
+        assert_eq!(
+            (changed.train.optimizer.lr(), changed.train.table_optimizer.lr(), changed.model.kind()),
+            (0.5, 0.05, "fm")
+        );
         let split = RunConfig::load("", "x", &["data.split.validation=0.2".to_owned()]).unwrap().data.split;
         assert_eq!(split, Split::Random { validation: 0.2, test: 0.1, seed: 0 });
         let ModelConfig::Dlrm(model) = config.model else { panic!("{:?}", config.model) };
@@ -291,7 +329,10 @@ mod tests {
     fn a_file_extends_another() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        write("base.toml", "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \"lr\"\n");
+        write(
+            "base.toml",
+            "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \"lr\"\n",
+        );
         write(
             "more.toml",
             "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n",

@@ -15,7 +15,7 @@ pub enum Error {
     Model(#[from] dlrm_nn::Error),
     /// Scores that cannot be measured.
     #[error(transparent)]
-    Metrics(#[from] crate::metrics::Error),
+    Metrics(#[from] dlrm_metrics::Error),
     /// A configuration that cannot be used.
     #[error("{what}: expected {expected}, found {found}")]
     Config {
@@ -95,7 +95,9 @@ impl Error {
     /// A configuration error found by the floor below.
     pub fn of_config(error: dlrm_data::Error) -> Self {
         match error {
-            dlrm_data::Error::Input { input, expected, found, hint } => Error::Config { what: input, expected, found, hint },
+            dlrm_data::Error::Input { input, expected, found, hint } => {
+                Error::Config { what: input, expected, found, hint }
+            }
             other => Error::Data(other),
         }
     }
@@ -127,7 +129,9 @@ impl Error {
             Error::Metrics(e) => e.hint(),
             Error::Config { hint, .. } | Error::Saved { hint, .. } => hint.clone(),
             Error::Memory { hint, .. } => Some(hint.clone()),
-            Error::Diverged { .. } => Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into()),
+            Error::Diverged { .. } => {
+                Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into())
+            }
             Error::Threads { .. } => Some("give fewer with --threads".into()),
             Error::Interrupted { checkpoint: Some(_), .. } => Some("go on with --resume".into()),
             _ => None,

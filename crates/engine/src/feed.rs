@@ -71,9 +71,25 @@ pub struct StreamFeed<'a> {
 
 impl<'a> StreamFeed<'a> {
     /// Over the training rows of `source`, shuffled in windows.
-    pub fn new(source: DataSource<'a>, fitted: &'a Fitted, batch_size: usize, window: usize, seed: u64) -> Self {
+    pub fn new(
+        source: DataSource<'a>,
+        fitted: &'a Fitted,
+        batch_size: usize,
+        window: usize,
+        seed: u64,
+    ) -> Self {
         let layout = fitted.encoder.layout();
-        StreamFeed { source, fitted, layout, batch_size, window, seed, cache: None, thinning: None, current: None }
+        StreamFeed {
+            source,
+            fitted,
+            layout,
+            batch_size,
+            window,
+            seed,
+            cache: None,
+            thinning: None,
+            current: None,
+        }
     }
 
     /// The same rows in the same order, kept in `cache` from the first whole epoch on.

@@ -4,11 +4,9 @@ use crate::config::{Baseline, Residence, RunConfig};
 use crate::error::{Error, Result};
 use crate::feed::{MemoryFeed, StreamFeed};
 use crate::learner::{self, Learner};
-use crate::metrics::{Metrics, Ranking, Scored};
 use crate::model_dir::{self, Golden, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::report::Stage;
 use crate::run_dir::RunDir;
 use crate::thinning::Thinning;
 use crate::trainer::{Observer, State, TrainConfig, Trainer, TrainingRows, Unobserved};
@@ -21,12 +19,27 @@ use dlrm_data::schema::{Schema, Task};
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_data::{Batch, Encoder};
+use dlrm_metrics::{Metrics, Ranking, Scored};
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, Isa, LINEAR, TableOptimizer};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
+
+/// A timed part of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// What was done.
+    pub name: String,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// Rows that went through it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+}
 
 /// A run to be done.
 pub struct Job {
@@ -125,7 +138,8 @@ impl Job {
     /// As reading, configuration, memory, the file system, divergence or interruption.
     pub fn run(&self, source: DataSource<'_>, observer: &mut dyn JobObserver) -> Result<Trained> {
         self.config.check()?;
-        let schema = self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
+        let schema =
+            self.config.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))?;
         let task = schema.label.task;
         let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
         let mut clock = Clock::new();
@@ -165,18 +179,27 @@ impl Job {
         let feed = |seed| -> Box<dyn TrainingRows + '_> {
             let (batch, window) = (self.config.train.batch_size, self.config.data.shuffle_window);
             if streaming {
-                Box::new(StreamFeed::new(source, &fitted, batch, window, seed).with_cache(cache.clone()).with_thinning(thinning))
+                Box::new(
+                    StreamFeed::new(source, &fitted, batch, window, seed)
+                        .with_cache(cache.clone())
+                        .with_thinning(thinning),
+                )
             } else {
-                Box::new(MemoryFeed::new(train.clone(), layout.clone(), batch, seed).with_negatives(sampler.clone()))
+                Box::new(
+                    MemoryFeed::new(train.clone(), layout.clone(), batch, seed)
+                        .with_negatives(sampler.clone()),
+                )
             }
         };
 
         observer.stage("training");
-        let (learner, state) = self.train(&fitted, &parts, &mut *feed(self.config.train.seed), checkpoints.as_ref(), observer)?;
+        let (learner, state) =
+            self.train(&fitted, &parts, &mut *feed(self.config.train.seed), checkpoints.as_ref(), observer)?;
         clock.lap("train", Some(state.rows));
         observer.stage("measuring");
         let mut scorings = vec![scoring(&learner, self.config.model.kind().to_uppercase(), &parts)];
-        let mean_label = sampler.as_ref().map_or_else(|| stats[0].mean_label(), |sampler| sampler.mean_label());
+        let mean_label =
+            sampler.as_ref().map_or_else(|| stats[0].mean_label(), |sampler| sampler.mean_label());
         scorings.push(label_mean(mean_label, task, &parts));
         clock.lap("score", Some(fitted.rows[1] + fitted.rows[2]));
         if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
@@ -206,7 +229,8 @@ impl Job {
             model_dir::save(&out.join("model"), &network, &fitted.encoder, &self.config, &metrics, &golden)?;
             clock.lap("save", None);
         }
-        let verdict_part = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
+        let verdict_part =
+            [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
         Ok(Trained {
             network,
             fitted,
@@ -226,7 +250,8 @@ impl Job {
     /// Settings of a linear part need one.
     fn check_linear(&self, plan: &Plan, schema: &Schema) -> Result<()> {
         let kind = self.config.model.kind();
-        let unused = |name: String| plan.tables.iter().all(|(table, ..)| table.strip_prefix(LINEAR) != Some(&name));
+        let unused =
+            |name: String| plan.tables.iter().all(|(table, ..)| table.strip_prefix(LINEAR) != Some(&name));
         let asked = [
             ("train.linear_optimizer", self.config.train.linear_optimizer.is_some() && !plan.linear),
             ("crosses", schema.crosses.iter().any(|cross| unused(cross.name()))),
@@ -270,7 +295,13 @@ impl Job {
         let trainer = Trainer { config, task, validation, checkpoints };
         let state = trainer.run(&mut learner, rows, state, observer)?;
         // Without validation rows nothing else would notice.
-        if let Some(broken) = learner.network().weights().tensors().iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite())) {
+        if let Some(broken) = learner
+            .network()
+            .weights()
+            .tensors()
+            .iter()
+            .find_map(|(.., values)| values.iter().find(|v| !v.is_finite()))
+        {
             return Err(Error::Diverged { step: state.step, loss: f64::from(broken) });
         }
         Ok((learner, state))
@@ -278,9 +309,17 @@ impl Job {
 
     fn learner(&self, model: &ModelConfig, config: &TrainConfig, fitted: &Fitted) -> Result<Learner> {
         let pool = learner::pool(self.threads)?;
+        let network = pool.install(|| {
+            Network::with_tables(
+                model,
+                &fitted.encoder.layout(),
+                config.table_precision,
+                config.seed,
+                self.isa,
+            )
+        })?;
         let network =
-            pool.install(|| Network::with_tables(model, &fitted.encoder.layout(), config.table_precision, config.seed, self.isa))?;
-        let network = network.with_precision(config.precision).with_negative_share(self.config.data.negative_share);
+            network.with_precision(config.precision).with_negative_share(self.config.data.negative_share);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }
@@ -309,7 +348,11 @@ impl Job {
         let mut learner = self.learner(&ModelConfig::Lr(LrConfig {}), &config, fitted)?;
         let validation = Some(&*parts[Part::Validation as usize]).filter(|rows| !rows.is_empty());
         // Without validation rows nothing says when to stop, so the baseline gets the model's epochs.
-        let config = if validation.is_none() { TrainConfig { epochs: self.config.train.epochs, ..config } } else { config };
+        let config = if validation.is_none() {
+            TrainConfig { epochs: self.config.train.epochs, ..config }
+        } else {
+            config
+        };
         let trainer = Trainer { config: &config, task, validation, checkpoints: None };
         let mut quiet = StopOnly(observer);
         trainer.run(&mut learner, rows, State::default(), &mut quiet)?;
@@ -318,13 +361,22 @@ impl Job {
     }
 
     /// A few rows as text with their scores.
-    fn golden(&self, network: &Network, source: DataSource<'_>, fitted: &Fitted, step: u64) -> Result<Golden> {
-        let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
+    fn golden(
+        &self,
+        network: &Network,
+        source: DataSource<'_>,
+        fitted: &Fitted,
+        step: u64,
+    ) -> Result<Golden> {
+        let part =
+            [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
         let schema = fitted.encoder.schema();
         let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
         let names = schema.dense.iter().map(|c| &c.name).chain(schema.categorical.iter().map(|c| &c.name));
-        let places: Vec<usize> = names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
-        let pick = |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
+        let places: Vec<usize> =
+            names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
+        let pick =
+            |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
         let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
         let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
         if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
@@ -396,7 +448,11 @@ impl Clock {
 
 fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
     let (dense, tables) = learner.network().weights().count();
-    Scoring { name, parameters: Some((dense + tables) as u64), logits: [1, 2].map(|p| learner.logits(&parts[p])) }
+    Scoring {
+        name,
+        parameters: Some((dense + tables) as u64),
+        logits: [1, 2].map(|p| learner.logits(&parts[p])),
+    }
 }
 
 /// Predicts the mean label of the training rows for every row.
@@ -409,7 +465,11 @@ fn label_mean(mean: f64, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
         }
         Task::Rating => mean,
     };
-    Scoring { name: "label mean".into(), parameters: Some(1), logits: [1, 2].map(|p| vec![constant as f32; parts[p].len()]) }
+    Scoring {
+        name: "label mean".into(),
+        parameters: Some(1),
+        logits: [1, 2].map(|p| vec![constant as f32; parts[p].len()]),
+    }
 }
 
 fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Result<StoredMetrics> {
@@ -424,13 +484,21 @@ fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Resul
 }
 
 /// Share of the rows of each table that no training row touched.
-fn untouched(learner: &Learner, layout: &Layout, stream: Option<Box<dyn RowStream>>, train: &Batch) -> Result<Vec<f64>> {
+fn untouched(
+    learner: &Learner,
+    layout: &Layout,
+    stream: Option<Box<dyn RowStream>>,
+    train: &Batch,
+) -> Result<Vec<f64>> {
     let weights = learner.network().weights();
     let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
     let mut mark = |batch: &Batch| {
         for slot in weights.slots() {
             for part in slot.parts() {
-                batch.bags[slot.feature].ids.iter().for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
+                batch.bags[slot.feature]
+                    .ids
+                    .iter()
+                    .for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
             }
         }
     };
@@ -444,5 +512,8 @@ fn untouched(learner: &Learner, layout: &Layout, stream: Option<Box<dyn RowStrea
             }
         }
     }
-    Ok(touched.iter().map(|rows| rows.iter().filter(|&&t| !t).count() as f64 / rows.len().max(1) as f64).collect())
+    Ok(touched
+        .iter()
+        .map(|rows| rows.iter().filter(|&&t| !t).count() as f64 / rows.len().max(1) as f64)
+        .collect())
 }

@@ -38,10 +38,25 @@ impl Learner {
     ///
     /// # Errors
     /// If the worker threads cannot be started.
-    pub fn new(network: Network, optimizer: Optimizer, loss: Loss, shape: Shape, threads: usize) -> Result<Self> {
+    pub fn new(
+        network: Network,
+        optimizer: Optimizer,
+        loss: Loss,
+        shape: Shape,
+        threads: usize,
+    ) -> Result<Self> {
         let pool = pool(threads)?;
         let gradients = Gradients::new(network.weights(), shape);
-        Ok(Learner { network, optimizer, gradients, loss, pool, timing: Timing::Off, forward_backward: Duration::ZERO, correct: 0.0 })
+        Ok(Learner {
+            network,
+            optimizer,
+            gradients,
+            loss,
+            pool,
+            timing: Timing::Off,
+            forward_backward: Duration::ZERO,
+            correct: 0.0,
+        })
     }
 
     /// The network.
@@ -99,7 +114,8 @@ impl Learner {
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
         let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
         let start = timing.start();
-        let (mean, right) = pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
+        let (mean, right) =
+            pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
         *correct = right;
         *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
         mean
@@ -133,7 +149,13 @@ impl Learner {
 
 /// Mean loss of the batch after `steps` steps, the weight of the rows it gets right, and its gradients. Uses the current rayon
 /// pool.
-fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss: &Loss, batch: &Batch) -> (f64, f64) {
+fn differentiate(
+    network: &Network,
+    steps: u64,
+    gradients: &mut Gradients,
+    loss: &Loss,
+    batch: &Batch,
+) -> (f64, f64) {
     let (rows, shape) = (batch.len(), gradients.shape);
     let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
     let shard_rows = shape.rows_per_shard(rows);
@@ -158,7 +180,10 @@ fn differentiate(network: &Network, steps: u64, gradients: &mut Gradients, loss:
                 let labels = &batch.labels[range];
                 (*sum, *right) = tape.time_loss(|tape| {
                     let outputs = tape.value(output);
-                    (loss.forward_backward(&mut gradient, outputs, labels, weights, rows), correct(outputs, labels, weights))
+                    (
+                        loss.forward_backward(&mut gradient, outputs, labels, weights, rows),
+                        correct(outputs, labels, weights),
+                    )
                 });
                 tape.backward(output, &gradient, lane, shard);
             });
@@ -175,7 +200,9 @@ fn correct(logits: &[f32], labels: &[f32], weights: Option<&[f32]>) -> f64 {
     let right = logits.iter().zip(labels).map(|(&logit, &label)| (logit > 0.0) == (label > 0.5));
     match weights {
         None => right.filter(|&right| right).count() as f64,
-        Some(weights) => right.zip(weights).map(|(right, &weight)| if right { f64::from(weight) } else { 0.0 }).sum(),
+        Some(weights) => {
+            right.zip(weights).map(|(right, &weight)| if right { f64::from(weight) } else { 0.0 }).sum()
+        }
     }
 }
 
@@ -189,6 +216,7 @@ fn step_key(seed: u64, steps: u64) -> u64 {
 /// # Errors
 /// If the system refuses the threads.
 pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
-    let built = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("dlrm-{i}")).build();
+    let built =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("dlrm-{i}")).build();
     built.map_err(|e| Error::Threads { threads, reason: e.to_string() })
 }

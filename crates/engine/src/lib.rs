@@ -7,7 +7,6 @@
 //! * [`metrics`]: log loss, exact AUC, calibration and their confidence intervals.
 #![forbid(unsafe_code)]
 
-pub mod bench;
 pub mod checkpoint;
 pub mod compare;
 pub mod config;
@@ -15,15 +14,12 @@ pub mod error;
 pub mod feed;
 pub mod job;
 pub mod learner;
-pub mod metrics;
 pub mod model_dir;
 pub mod network;
 pub mod plan;
-pub mod report;
 pub mod run_dir;
 pub mod saved;
 pub mod schedule;
-pub mod summary;
 pub mod tensors;
 pub mod thinning;
 pub mod trainer;

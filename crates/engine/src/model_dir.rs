@@ -3,7 +3,6 @@
 //! it was saved is refused.
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
@@ -12,6 +11,7 @@ use dlrm_data::encoder::{Encoder, ValueCounts};
 use dlrm_data::parse::{Labels, RowParser};
 use dlrm_data::rows::{GoodRow, GoodRows, OpenRows, Picked};
 use dlrm_data::schema::Task;
+use dlrm_metrics::Metrics;
 use dlrm_nn::Isa;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -106,27 +106,31 @@ impl Predictor {
     /// Any damage or mismatch, saying which file and what is wrong.
     pub fn load(path: &Path, isa: Isa) -> Result<Self> {
         if !path.exists() {
-            return Err(
-                Error::saved(path, "expected a model directory, found nothing").with_hint("give the directory that `dlrm train -o` wrote")
-            );
+            return Err(Error::saved(path, "expected a model directory, found nothing")
+                .with_hint("give the directory that `dlrm train -o` wrote"));
         }
         let dir = locate(path);
         let manifest = saved::verify(&dir, Kind::Model)?;
         for file in [WEIGHTS, ENCODER, CONFIG, METRICS, GOLDEN] {
             if !manifest.files.contains_key(file) {
-                return Err(Error::saved(&dir, format!("expected a file {file} in the manifest, found none")));
+                return Err(Error::saved(
+                    &dir,
+                    format!("expected a file {file} in the manifest, found none"),
+                ));
             }
         }
         let encoder: Encoder = saved::read_json(&dir.join(ENCODER))?;
         let path = dir.join(CONFIG);
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         let config = RunConfig::load(&text, &path.display().to_string(), &[])?;
-        let network = Network::with_tables(&config.model, &encoder.layout(), config.train.table_precision, 0, isa)?;
+        let network =
+            Network::with_tables(&config.model, &encoder.layout(), config.train.table_precision, 0, isa)?;
         let mut network = network.with_negative_share(config.data.negative_share);
         let weights = network.weights_mut();
         tensors::read(&dir.join(WEIGHTS), &mut weights.tensors_mut())?;
         weights.repack();
-        let predictor = Predictor { encoder, network, config, metrics: saved::read_json(&dir.join(METRICS))?, manifest };
+        let predictor =
+            Predictor { encoder, network, config, metrics: saved::read_json(&dir.join(METRICS))?, manifest };
         predictor.replay(&saved::read_json(&dir.join(GOLDEN))?, &dir.join(GOLDEN))?;
         Ok(predictor)
     }
@@ -218,10 +222,21 @@ impl Predictor {
             read.push(row);
         }
         let picks: Vec<u32> = (0..read.len() as u32).collect();
-        self.encoder.encode(Picked { rows: &read, picks: &picks, fields: &rows.fields() }, &mut batch, &mut counts);
+        self.encoder.encode(
+            Picked { rows: &read, picks: &picks, fields: &rows.fields() },
+            &mut batch,
+            &mut counts,
+        );
         skipped.resize(batch.len() + 1, 0);
         let logits = self.network.logits(&batch);
-        Ok(Scores { logits, labels: batch.labels, weights: batch.weights, groups: batch.groups, counts, skipped })
+        Ok(Scores {
+            logits,
+            labels: batch.labels,
+            weights: batch.weights,
+            groups: batch.groups,
+            counts,
+            skipped,
+        })
     }
 }
 
@@ -229,7 +244,12 @@ impl Predictor {
 ///
 /// # Errors
 /// If a row is malformed.
-pub fn golden_logits(encoder: &Encoder, network: &Network, columns: &[String], rows: &[Vec<String>]) -> Result<Vec<f32>> {
+pub fn golden_logits(
+    encoder: &Encoder,
+    network: &Network,
+    columns: &[String],
+    rows: &[Vec<String>],
+) -> Result<Vec<f32>> {
     let parser = RowParser::new(encoder.schema(), columns, Labels::Ignored, GOLDEN)?;
     let (mut batch, mut counts) = (Batch::new(&encoder.layout()), encoder.counts());
     let mut read = Vec::new();

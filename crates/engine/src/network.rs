@@ -36,10 +36,22 @@ impl Network {
     ///
     /// # Errors
     /// As [`Network::new`].
-    pub fn with_tables(config: &ModelConfig, layout: &Layout, storage: Storage, seed: u64, isa: Isa) -> Result<Self> {
+    pub fn with_tables(
+        config: &ModelConfig,
+        layout: &Layout,
+        storage: Storage,
+        seed: u64,
+        isa: Isa,
+    ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa, storage), arenas: Mutex::default(), timing: Timing::Off, shift: 0.0 })
+        Ok(Network {
+            model,
+            weights: builder.finish(seed, isa, storage),
+            arenas: Mutex::default(),
+            timing: Timing::Off,
+            shift: 0.0,
+        })
     }
 
     /// The same with training steps that multiply in another precision. Scores stay the same bits.
@@ -95,7 +107,11 @@ impl Network {
     pub fn time(&mut self, timing: Timing) -> TapeTimes {
         self.timing = timing;
         let mut total = TapeTimes::default();
-        self.arenas.get_mut().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(|arena| total.add(&arena.time(timing)));
+        self.arenas
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter_mut()
+            .for_each(|arena| total.add(&arena.time(timing)));
         total
     }
 

@@ -49,7 +49,10 @@ impl Plan {
     /// If the model does not fit the data.
     pub fn new(config: &RunConfig, fitted: &Fitted) -> Result<Self> {
         let layout = fitted.encoder.layout();
-        Plan::of(config, Expected { layout: &layout, rows: fitted.rows, encoded_bytes: fitted.encoded_bytes() })
+        Plan::of(
+            config,
+            Expected { layout: &layout, rows: fitted.rows, encoded_bytes: fitted.encoded_bytes() },
+        )
     }
 
     /// The plan of a run on data of which this is known or predicted.
@@ -68,14 +71,17 @@ impl Plan {
         let dense_state = match config.train.optimizer {
             DenseOptimizer::Sgd { momentum: 0.0, .. } => 0,
             DenseOptimizer::Sgd { .. } | DenseOptimizer::Adagrad { .. } => dense,
-            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } | DenseOptimizer::Ftrl { .. } => 2 * dense,
+            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } | DenseOptimizer::Ftrl { .. } => {
+                2 * dense
+            }
         };
         let kept = match config.data.residence {
             Residence::Memory => 1.0,
             // Validation and test rows are kept all the same.
             Residence::Stream => (rows[1] + rows[2]) as f64 / rows.iter().sum::<u64>() as f64,
         };
-        let per_positive = config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
+        let per_positive =
+            config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
         let epoch_rows = rows[0] * (1 + per_positive);
         // The order of an epoch, and what each user took.
         let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[0]) } else { 0 };
@@ -108,9 +114,15 @@ impl Plan {
         let (what, hint) = if self.data_bytes > self.weight_bytes + self.training_bytes {
             ("the encoded rows", "stream them with --stream")
         } else if self.training_bytes > self.weight_bytes {
-            ("the optimiser's state", "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the tables")
+            (
+                "the optimiser's state",
+                "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the tables",
+            )
         } else {
-            ("the tables", "lower model.embedding_dim, raise min_count, or hash large columns into fewer buckets")
+            (
+                "the tables",
+                "lower model.embedding_dim, raise min_count, or hash large columns into fewer buckets",
+            )
         };
         Err(Error::Memory {
             what: format!("memory, mostly for {what}"),
@@ -129,5 +141,9 @@ pub fn bytes(n: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || value >= 99.5 { format!("{value:.0} {}", units[unit]) } else { format!("{value:.1} {}", units[unit]) }
+    if unit == 0 || value >= 99.5 {
+        format!("{value:.0} {}", units[unit])
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
 }

@@ -48,7 +48,11 @@ impl RunDir {
         if self.start == Start::Resume {
             let path = dir.join(ENCODER);
             if fs::read(&path).map_err(Error::io("read", &path))? != encoder {
-                return Err(Error::saved(path, "expected the data that the run started with, found other values").with_hint(OTHERS));
+                return Err(Error::saved(
+                    path,
+                    "expected the data that the run started with, found other values",
+                )
+                .with_hint(OTHERS));
             }
             return Checkpoints::new(dir.clone());
         }
@@ -85,17 +89,25 @@ impl RunDir {
 /// Refuses to write over another run.
 fn check(out: &Path, start: Start) -> Result<()> {
     let unfinished = Checkpoints::any_in(&out.join(CHECKPOINTS));
-    let held = [("model", "a finished model", out.join("model").exists()), (CHECKPOINTS, "an unfinished run", unfinished)];
+    let held = [
+        ("model", "a finished model", out.join("model").exists()),
+        (CHECKPOINTS, "an unfinished run", unfinished),
+    ];
     let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
     match (start, held) {
         (Start::Fresh, Some((name, what))) => {
             let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
-            Err(Error::config("output directory", "a new or empty directory", format!("{what} in {}", out.display()))
-                .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
+            Err(Error::config(
+                "output directory",
+                "a new or empty directory",
+                format!("{what} in {}", out.display()),
+            )
+            .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
         }
         (Start::Resume, None | Some(("model", _))) if !unfinished => {
             let found = if held.is_some() { "a finished model" } else { "none" };
-            Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}")).with_hint("train without --resume"))
+            Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}"))
+                .with_hint("train without --resume"))
         }
         _ => Ok(()),
     }
@@ -106,7 +118,8 @@ fn lock(out: &Path) -> Result<File> {
     let file = File::create(&path).map_err(Error::io("create", &path))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
+            let error =
+                Error::saved(out, "expected no other run in this directory, found one that is going on");
             Err(error.with_hint("wait for its end, or give another directory with -o"))
         }
         // A file system without locks is none that two runs share by chance.
@@ -129,7 +142,8 @@ fn put(path: &Path, contents: &[u8]) -> Result<()> {
 pub fn stored_config(out: &Path) -> Result<RunConfig> {
     let path = out.join(CHECKPOINTS).join(CONFIG);
     if !path.exists() {
-        return Err(Error::saved(out, "expected an unfinished run to resume, found none").with_hint("train without --resume"));
+        return Err(Error::saved(out, "expected an unfinished run to resume, found none")
+            .with_hint("train without --resume"));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     RunConfig::load(&text, &path.display().to_string(), &[])

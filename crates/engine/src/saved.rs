@@ -61,8 +61,12 @@ impl Writer {
         let aside = sibling(place, "partial");
         remove(&aside)?;
         fs::create_dir_all(&aside).map_err(Error::io("create", &aside))?;
-        let manifest =
-            Manifest { kind, format_version: FORMAT_VERSION, dlrm_version: env!("CARGO_PKG_VERSION").to_owned(), files: BTreeMap::new() };
+        let manifest = Manifest {
+            kind,
+            format_version: FORMAT_VERSION,
+            dlrm_version: env!("CARGO_PKG_VERSION").to_owned(),
+            files: BTreeMap::new(),
+        };
         Ok(Writer { aside, place: place.to_owned(), manifest })
     }
 
@@ -129,35 +133,53 @@ pub fn verify(dir: &Path, kind: Kind) -> Result<Manifest> {
     if !path.exists() {
         let interrupted = sibling(dir, "old");
         let hint = if interrupted.exists() {
-            format!("an update was interrupted: rename {} to {} to go back to the older one", interrupted.display(), dir.display())
+            format!(
+                "an update was interrupted: rename {} to {} to go back to the older one",
+                interrupted.display(),
+                dir.display()
+            )
         } else {
             "give the directory that `dlrm train -o` wrote".into()
         };
-        return Err(Error::saved(dir, format!("expected a saved {} with {MANIFEST}, found none", name(kind))).with_hint(hint));
+        return Err(Error::saved(
+            dir,
+            format!("expected a saved {} with {MANIFEST}, found none", name(kind)),
+        )
+        .with_hint(hint));
     }
     let text = read(&path)?;
-    let version = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|v| v.get("format_version")?.as_u64());
+    let version = serde_json::from_slice::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|v| v.get("format_version")?.as_u64());
     if let Some(newer) = version.filter(|&v| v > u64::from(FORMAT_VERSION)) {
         let problem = format!("expected format version {FORMAT_VERSION} or older, found {newer}");
         return Err(Error::saved(path, problem).with_hint("it was written by a newer dlrm: update this one"));
     }
     let manifest: Manifest = parse(&path, &text)?;
     if manifest.kind != kind {
-        return Err(Error::saved(path, format!("expected a {}, found a {}", name(kind), name(manifest.kind))));
+        return Err(Error::saved(
+            path,
+            format!("expected a {}, found a {}", name(kind), name(manifest.kind)),
+        ));
     }
     for (file, expected) in &manifest.files {
         if file.contains(['/', '\\']) || file == ".." {
-            return Err(Error::saved(&path, format!("expected plain file names, found {}", dlrm_data::error::quoted(file))));
+            return Err(Error::saved(
+                &path,
+                format!("expected plain file names, found {}", dlrm_data::error::quoted(file)),
+            ));
         }
         let path = dir.join(file);
         let found = entry(&path)?;
         if found.bytes != expected.bytes {
             let problem = format!("expected {} bytes, found {}", expected.bytes, found.bytes);
-            return Err(Error::saved(path, problem).with_hint("the file was cut or changed: restore it from a copy, or train again"));
+            return Err(Error::saved(path, problem)
+                .with_hint("the file was cut or changed: restore it from a copy, or train again"));
         }
         if found.xxh3 != expected.xxh3 {
             let problem = format!("expected checksum {}, found {}", expected.xxh3, found.xxh3);
-            return Err(Error::saved(path, problem).with_hint("the file was changed or damaged: restore it from a copy, or train again"));
+            return Err(Error::saved(path, problem)
+                .with_hint("the file was changed or damaged: restore it from a copy, or train again"));
         }
     }
     Ok(manifest)
@@ -172,7 +194,8 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T> {
-    serde_json::from_slice(text).map_err(|e| Error::saved(path, format!("expected valid contents, found: {e}")))
+    serde_json::from_slice(text)
+        .map_err(|e| Error::saved(path, format!("expected valid contents, found: {e}")))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -212,7 +235,11 @@ fn remove(dir: &Path) -> Result<()> {
 /// Makes renames within a directory durable.
 fn sync_directory(dir: &Path) -> Result<()> {
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    if cfg!(unix) { File::open(dir).and_then(|f| f.sync_all()).map_err(Error::io("sync", dir)) } else { Ok(()) }
+    if cfg!(unix) {
+        File::open(dir).and_then(|f| f.sync_all()).map_err(Error::io("sync", dir))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -43,12 +43,18 @@ impl Schedule {
     /// The first one found.
     pub fn check(&self) -> Result<()> {
         match *self {
-            Schedule::WarmupDecay { warmup_steps, decay_start_step, decay_steps } if decay_steps > 0 && decay_start_step < warmup_steps => {
+            Schedule::WarmupDecay { warmup_steps, decay_start_step, decay_steps }
+                if decay_steps > 0 && decay_start_step < warmup_steps =>
+            {
                 let expected = format!("at least the {warmup_steps} warmup_steps");
                 Err(Error::config("train.schedule.decay_start_step", expected, decay_start_step.to_string()))
             }
             Schedule::Cosine { final_factor, .. } if !(0.0..=1.0).contains(&final_factor) => {
-                Err(Error::config("train.schedule.final_factor", "a number from 0 to 1", final_factor.to_string()))
+                Err(Error::config(
+                    "train.schedule.final_factor",
+                    "a number from 0 to 1",
+                    final_factor.to_string(),
+                ))
             }
             _ => Ok(()),
         }
@@ -84,7 +90,8 @@ impl Schedule {
                 }
                 let length = total_steps.saturating_sub(warmup_steps).max(1) as f64;
                 let progress = ((step - warmup_steps) as f64 / length).min(1.0);
-                base * (final_factor + (1.0 - final_factor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()))
+                base * (final_factor
+                    + (1.0 - final_factor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()))
             }
         }
     }

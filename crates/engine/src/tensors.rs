@@ -50,9 +50,12 @@ fn dtype(values: Numbers<'_>) -> Dtype {
 /// As the file system.
 pub fn write(path: &Path, tensors: &[Tensor<'_>]) -> Result<()> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") };
-    let views = tensors.iter().map(|(name, shape, values)| (name.as_str(), Shaped { shape, values: *values }));
+    let views =
+        tensors.iter().map(|(name, shape, values)| (name.as_str(), Shaped { shape, values: *values }));
     safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(source) => Error::Io { action: "write", path: path.to_owned(), source },
+        safetensors::SafeTensorError::IoError(source) => {
+            Error::Io { action: "write", path: path.to_owned(), source }
+        }
         other => Error::saved(path, format!("cannot be written: {other}")),
     })
 }
@@ -65,13 +68,19 @@ pub fn read(path: &Path, tensors: &mut [TensorMut<'_>]) -> Result<()> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let (data_start, metadata) = header(&mut file, path)?;
     for (name, shape, values) in &mut *tensors {
-        let info = metadata.info(name).ok_or_else(|| Error::saved(path, format!("expected tensor \"{name}\", found none")))?;
+        let info = metadata
+            .info(name)
+            .ok_or_else(|| Error::saved(path, format!("expected tensor \"{name}\", found none")))?;
         let expected = dtype(values.view());
         if info.dtype != expected || info.shape != *shape {
             let found = format!("{:?} {:?}", info.dtype, info.shape);
-            return Err(Error::saved(path, format!("tensor \"{name}\": expected {expected:?} {shape:?}, found {found}")));
+            return Err(Error::saved(
+                path,
+                format!("tensor \"{name}\": expected {expected:?} {shape:?}, found {found}"),
+            ));
         }
-        file.seek(SeekFrom::Start(data_start + info.data_offsets.0 as u64)).map_err(Error::io("read", path))?;
+        file.seek(SeekFrom::Start(data_start + info.data_offsets.0 as u64))
+            .map_err(Error::io("read", path))?;
         let bytes = match values {
             NumbersMut::F32(values) => bytemuck::cast_slice_mut(values),
             NumbersMut::Bf16(values) | NumbersMut::F16(values) => bytemuck::cast_slice_mut(values),
@@ -80,7 +89,10 @@ pub fn read(path: &Path, tensors: &mut [TensorMut<'_>]) -> Result<()> {
     }
     let surplus = metadata.tensors().len().saturating_sub(tensors.len());
     if surplus > 0 {
-        return Err(Error::saved(path, format!("expected {} tensors, found {}", tensors.len(), tensors.len() + surplus)));
+        return Err(Error::saved(
+            path,
+            format!("expected {} tensors, found {}", tensors.len(), tensors.len() + surplus),
+        ));
     }
     Ok(())
 }
@@ -124,9 +136,17 @@ mod tests {
         let path = scratch.path().join("w.safetensors");
         let (a, b) = ([1.0f32, -2.5, 3.0e-20, f32::MAX, 0.1, -0.0], [0x3C00, 7u16]);
         let tensor = |name: &str, shape: [usize; 2], values| (name.to_owned(), shape.to_vec(), values);
-        write(&path, &[tensor("a", [2, 3], Numbers::F32(&a)), tensor("b", [2, 1], Numbers::F16(&b))]).unwrap();
+        write(&path, &[tensor("a", [2, 3], Numbers::F32(&a)), tensor("b", [2, 1], Numbers::F16(&b))])
+            .unwrap();
         let (mut a2, mut b2) = ([0.0f32; 6], [0u16; 2]);
-        read(&path, &mut [to_fill("b", [2, 1], NumbersMut::F16(&mut b2)), to_fill("a", [2, 3], NumbersMut::F32(&mut a2))]).unwrap();
+        read(
+            &path,
+            &mut [
+                to_fill("b", [2, 1], NumbersMut::F16(&mut b2)),
+                to_fill("a", [2, 3], NumbersMut::F32(&mut a2)),
+            ],
+        )
+        .unwrap();
         assert_eq!((a.map(f32::to_bits), b), (a2.map(f32::to_bits), b2));
         let wrong_shape = refused(&path, "a", [3, 2], NumbersMut::F32(&mut a2));
         assert!(wrong_shape.contains("[3, 2]") && wrong_shape.contains("[2, 3]"), "{wrong_shape}");
@@ -137,7 +157,10 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let tensors = &mut [to_fill("a", [2, 3], NumbersMut::F32(&mut a2)), to_fill("b", [2, 1], NumbersMut::F16(&mut b2))];
+            let tensors = &mut [
+                to_fill("a", [2, 3], NumbersMut::F32(&mut a2)),
+                to_fill("b", [2, 1], NumbersMut::F16(&mut b2)),
+            ];
             assert!(read(&path, tensors).is_err(), "cut to {cut} bytes");
         }
     }

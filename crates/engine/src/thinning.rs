@@ -27,8 +27,11 @@ impl Thinning {
 
     /// The rows of `batch` that are kept.
     pub fn apply(self, batch: &Batch, layout: &Layout) -> Batch {
-        let kept: Vec<u32> =
-            (0..).zip(&batch.labels).filter(|&(row, &label)| self.keeps(u64::from(row), label)).map(|(row, _)| row).collect();
+        let kept: Vec<u32> = (0..)
+            .zip(&batch.labels)
+            .filter(|&(row, &label)| self.keeps(u64::from(row), label))
+            .map(|(row, _)| row)
+            .collect();
         let mut thinned = Batch::new(layout);
         thinned.reserve(kept.len(), layout.dense.len());
         thinned.push_rows_of(batch, &kept, &batch.arities());

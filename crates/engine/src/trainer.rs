@@ -5,10 +5,10 @@
 use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
-use crate::metrics::{Metric, Metrics, Ranking, Scored};
 use crate::schedule::Schedule;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
+use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer, Weights};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,12 @@ impl Default for TrainConfig {
             loss: None,
             optimizer: DenseOptimizer::Adam { lr: 1e-3, beta1, beta2, eps, l2 },
             // Rare rows need larger steps than frequent ones, which Adagrad gives them.
-            table_optimizer: TableOptimizer::Adagrad { lr: 0.05, eps: 1e-10, initial_accumulator: 0.0, l2: 1e-5 },
+            table_optimizer: TableOptimizer::Adagrad {
+                lr: 0.05,
+                eps: 1e-10,
+                initial_accumulator: 0.0,
+                l2: 1e-5,
+            },
             linear_optimizer: None,
             l2_rows: L2Rows::Touched,
             schedule: Schedule::Constant,
@@ -139,7 +144,9 @@ impl TrainConfig {
         positive("shard_rows", self.shard_rows)?;
         positive("lanes", self.lanes)?;
         positive("epochs", self.epochs as usize)?;
-        let named = |what: &'static str| move |e: dlrm_nn::Error| Error::config(format!("train.{what}.{}", e.what), e.expected, e.found);
+        let named = |what: &'static str| {
+            move |e: dlrm_nn::Error| Error::config(format!("train.{what}.{}", e.what), e.expected, e.found)
+        };
         self.optimizer.check().map_err(named("optimizer"))?;
         self.table_optimizer.check().map_err(named("table_optimizer"))?;
         if let Some(linear) = self.linear_optimizer {
@@ -152,13 +159,21 @@ impl TrainConfig {
             return Err(Error::config("train.loss.positive_weight", "a positive number", weight.to_string()));
         }
         let linear = self.linear_optimizer.map(|linear| ("linear_optimizer.lr", linear.lr()));
-        let rates = [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())];
+        let rates =
+            [("optimizer.lr", self.optimizer.lr()), ("table_optimizer.lr", self.table_optimizer.lr())];
         for (what, lr) in rates.into_iter().chain(linear) {
             if !(lr.is_finite() && lr >= 0.0) {
-                return Err(Error::config(format!("train.{what}"), "a finite number, at least 0", lr.to_string()));
+                return Err(Error::config(
+                    format!("train.{what}"),
+                    "a finite number, at least 0",
+                    lr.to_string(),
+                ));
             }
         }
-        if let Some(plateau) = self.plateau.filter(|p| !(p.factor > 0.0 && p.factor < 1.0 && p.min_lr >= 0.0 && p.min_gain >= 0.0)) {
+        if let Some(plateau) = self
+            .plateau
+            .filter(|p| !(p.factor > 0.0 && p.factor < 1.0 && p.min_lr >= 0.0 && p.min_gain >= 0.0))
+        {
             let expected = "a factor between 0 and 1, min_lr and min_gain of at least 0";
             return Err(Error::config("train.plateau", expected, format!("{plateau:?}")));
         }
@@ -170,8 +185,16 @@ impl TrainConfig {
             Task::Rating => !matches!(self.loss, Some(Loss::Bce { .. } | Loss::MseOfProbability)),
         };
         if !fits {
-            let expected = if task == Task::Binary { "bce or mse_of_probability for a binary label" } else { "mse for ratings" };
-            return Err(Error::config("train.loss", expected, format!("{:?}", self.loss.expect("checked above"))));
+            let expected = if task == Task::Binary {
+                "bce or mse_of_probability for a binary label"
+            } else {
+                "mse for ratings"
+            };
+            return Err(Error::config(
+                "train.loss",
+                expected,
+                format!("{:?}", self.loss.expect("checked above")),
+            ));
         }
         if let Some(monitor) = self.monitor
             && matches!(monitor, Metric::Rmse | Metric::Mae) != (task == Task::Rating)
@@ -184,7 +207,8 @@ impl TrainConfig {
 
     /// The optimiser of `weights`, at its start.
     pub fn optimizer_of(&self, weights: &Weights) -> Optimizer {
-        let optimizer = Optimizer::new(weights, self.optimizer, self.table_optimizer, self.clip_norm).with_l2_rows(self.l2_rows);
+        let optimizer = Optimizer::new(weights, self.optimizer, self.table_optimizer, self.clip_norm)
+            .with_l2_rows(self.l2_rows);
         optimizer.with_linear(weights, self.linear_optimizer)
     }
 
@@ -313,13 +337,20 @@ impl Trainer<'_> {
     ///
     /// # Errors
     /// As the data, the file system, a diverging loss, or [`Error::Interrupted`] after a last checkpoint.
-    pub fn run(&self, learner: &mut Learner, rows: &mut dyn TrainingRows, mut state: State, observer: &mut dyn Observer) -> Result<State> {
+    pub fn run(
+        &self,
+        learner: &mut Learner,
+        rows: &mut dyn TrainingRows,
+        mut state: State,
+        observer: &mut dyn Observer,
+    ) -> Result<State> {
         let mut batch = Batch::default();
         let mut kept: Option<Weights> = None;
         let batches = rows.batches();
         while !self.finished(&state) {
             if !rows.start(state.epoch, state.batch, &mut || observer.should_stop())? {
-                let checkpoint = self.checkpoints.map(|checkpoints| checkpoints.save(learner, &state)).transpose()?;
+                let checkpoint =
+                    self.checkpoints.map(|checkpoints| checkpoints.save(learner, &state)).transpose()?;
                 return Err(Error::Interrupted { step: state.step, checkpoint });
             }
             while rows.next_batch(&mut batch)? {
@@ -338,9 +369,8 @@ impl Trainer<'_> {
                 observer.warned(&warning);
             }
             if state.step == 0 {
-                return Err(
-                    Error::config("training rows", "at least one", "none").with_hint("check the split and the filters of the input")
-                );
+                return Err(Error::config("training rows", "at least one", "none")
+                    .with_hint("check the split and the filters of the input"));
             }
             if !self.stale(&state) {
                 (state.epoch, state.batch) = (state.epoch + 1, 0);
@@ -364,18 +394,28 @@ impl Trainer<'_> {
         self.config.patience > 0 && state.stale >= self.config.patience
     }
 
-    fn step(&self, learner: &mut Learner, batch: &Batch, state: &mut State, observer: &mut dyn Observer) -> Result<()> {
+    fn step(
+        &self,
+        learner: &mut Learner,
+        batch: &Batch,
+        state: &mut State,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         let base = learner.optimizer().base_rates();
         let rate = |base| {
             let rate = self.config.schedule.rate(base, state.step + 1);
             self.config.plateau.map_or(rate, |plateau| plateau.rate(rate, state.cuts))
         };
-        let loss = learner.step(batch, Rates { dense: rate(base.dense), tables: rate(base.tables), linear: rate(base.linear) })?;
+        let loss = learner.step(
+            batch,
+            Rates { dense: rate(base.dense), tables: rate(base.tables), linear: rate(base.linear) },
+        )?;
         state.step += 1;
         state.batch += 1;
         state.rows += batch.len() as u64;
         state.loss_sum += loss * batch.len() as f64;
-        state.loss_weight += batch.weights.as_ref().map_or(batch.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum());
+        state.loss_weight +=
+            batch.weights.as_ref().map_or(batch.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum());
         state.correct += learner.correct();
         observer.step(state, loss);
         Ok(())
@@ -392,7 +432,8 @@ impl Trainer<'_> {
         let value = validation.as_ref().and_then(|m| self.monitor().of(m));
         let least = self.config.plateau.map_or(0.0, |plateau| plateau.min_gain);
         let better = |best: Best, value: f64| {
-            let gain = if self.monitor().higher_is_better() { value - best.value } else { best.value - value };
+            let gain =
+                if self.monitor().higher_is_better() { value - best.value } else { best.value - value };
             gain > least
         };
         let is_best = value.is_some_and(|value| state.best.is_none_or(|best| better(best, value)));
@@ -410,8 +451,13 @@ impl Trainer<'_> {
         let part = batches.map_or(0.0, |batches| state.batch as f64 / batches.max(1) as f64);
         let mean = |sum: f64| if state.loss_weight > 0.0 { sum / state.loss_weight } else { 0.0 };
         let train_accuracy = (self.task == Task::Binary).then(|| mean(state.correct));
-        let point =
-            Point { step: state.step, epoch: state.epoch as f64 + part, train_loss: mean(state.loss_sum), train_accuracy, validation };
+        let point = Point {
+            step: state.step,
+            epoch: state.epoch as f64 + part,
+            train_loss: mean(state.loss_sum),
+            train_accuracy,
+            validation,
+        };
         (state.loss_sum, state.loss_weight, state.correct) = (0.0, 0.0, 0.0);
         observer.evaluated(&point, is_best);
         state.history.push(point);

@@ -93,7 +93,9 @@ impl Checksum {
     /// Length of the archive, about.
     pub fn bytes(self) -> u64 {
         match self {
-            Checksum::Md5 { bytes, .. } | Checksum::Noted { bytes, .. } | Checksum::Unknown { bytes } => bytes,
+            Checksum::Md5 { bytes, .. } | Checksum::Noted { bytes, .. } | Checksum::Unknown { bytes } => {
+                bytes
+            }
         }
     }
 }
@@ -144,7 +146,9 @@ pub fn find(name: &str) -> Option<&'static DataSet> {
 
 /// The known name nearest to `name`, which may also be the beginning of one or of an archive's.
 pub fn near(name: &str) -> Option<&'static str> {
-    let begins = |set: &&DataSet| name.len() >= 3 && (set.name.starts_with(name) || set.archive.file.starts_with(name));
+    let begins = |set: &&DataSet| {
+        name.len() >= 3 && (set.name.starts_with(name) || set.archive.file.starts_with(name))
+    };
     let names = CATALOGUE.iter().map(|set| set.name);
     nearest(name, names).or_else(|| CATALOGUE.iter().find(begins).map(|set| set.name))
 }
@@ -327,12 +331,24 @@ mod tests {
     fn names_are_plain_and_differ() {
         for (i, set) in CATALOGUE.iter().enumerate() {
             assert!(CATALOGUE[..i].iter().all(|other| other.name != set.name), "{}", set.name);
-            let files = set.tables.iter().map(|table| table.file).chain(set.needed.iter().copied()).chain(set.extras.iter().copied());
+            let files = set
+                .tables
+                .iter()
+                .map(|table| table.file)
+                .chain(set.needed.iter().copied())
+                .chain(set.extras.iter().copied());
             for name in files.chain([set.name, set.archive.file]) {
                 assert!(!name.starts_with('.') && !name.contains(['/', '\\']), "{name}");
             }
-            assert!(!set.tables.is_empty() && !set.terms_text.is_empty() && set.page.starts_with("https://"), "{}", set.name);
-            assert!(set.archive.packing == Packing::Plain || matches!(set.source, Source::Url(url) if url.ends_with(set.archive.file)));
+            assert!(
+                !set.tables.is_empty() && !set.terms_text.is_empty() && set.page.starts_with("https://"),
+                "{}",
+                set.name
+            );
+            assert!(
+                set.archive.packing == Packing::Plain
+                    || matches!(set.source, Source::Url(url) if url.ends_with(set.archive.file))
+            );
         }
     }
 
@@ -344,7 +360,12 @@ mod tests {
                 Checksum::Noted { sha256, .. } => (sha256, 64),
                 Checksum::Unknown { .. } => continue,
             };
-            assert!(text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{}", set.name);
+            assert!(
+                text.len() == length
+                    && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)),
+                "{}",
+                set.name
+            );
         }
     }
 

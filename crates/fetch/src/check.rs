@@ -3,7 +3,7 @@ use crate::catalogue::{DataSet, Table};
 use crate::error::{Error, Result};
 use crate::fetch::Observer;
 use dlrm_data::RawRow;
-use dlrm_data::profile::count;
+use dlrm_data::format::count;
 use std::path::Path;
 
 /// Rows between two looks at the observer.
@@ -17,8 +17,14 @@ pub fn files(set: &DataSet, directory: &Path) -> Result<()> {
     for name in set.tables.iter().map(|table| table.file).chain(set.needed.iter().copied()) {
         let path = directory.join(name);
         if !path.is_file() {
-            let error = Error::input(directory.display().to_string(), format!("{name} in it (of {})", set.title), "none");
-            return Err(error.with_hint("give the publisher's archive, or the directory that it was unpacked to"));
+            let error = Error::input(
+                directory.display().to_string(),
+                format!("{name} in it (of {})", set.title),
+                "none",
+            );
+            return Err(
+                error.with_hint("give the publisher's archive, or the directory that it was unpacked to")
+            );
         }
     }
     Ok(())
@@ -44,12 +50,15 @@ fn table_rows(table: &Table, directory: &Path, observer: &mut dyn Observer) -> R
             Err(error) => return Err(error.into()),
         }
         if rows % LOOK_EVERY == 0 && observer.should_stop() {
-            return Err(Error::Interrupted { what: format!("while the rows of {} were counted", table.file) });
+            return Err(Error::Interrupted {
+                what: format!("while the rows of {} were counted", table.file),
+            });
         }
     }
     if rows == table.rows {
         return Ok(());
     }
     let (expected, found) = (format!("{} rows", count(table.rows)), count(rows));
-    Err(Error::input(directory.join(table.file).display().to_string(), expected, found).with_hint("it is torn, or another edition"))
+    Err(Error::input(directory.join(table.file).display().to_string(), expected, found)
+        .with_hint("it is torn, or another edition"))
 }

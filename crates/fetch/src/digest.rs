@@ -32,14 +32,20 @@ impl Digests {
         loop {
             let length = file.read(&mut buffer).map_err(Error::io("read", path))?;
             if length == 0 {
-                return Ok(Digests { bytes, md5: hexadecimal(&md5.finalize()), sha256: hexadecimal(&sha256.finalize()) });
+                return Ok(Digests {
+                    bytes,
+                    md5: hexadecimal(&md5.finalize()),
+                    sha256: hexadecimal(&sha256.finalize()),
+                });
             }
             md5.update(&buffer[..length]);
             sha256.update(&buffer[..length]);
             bytes += length as u64;
             observer.progress(bytes, Some(all));
             if observer.should_stop() {
-                return Err(Error::Interrupted { what: format!("while {} was checked; nothing was changed", path.display()) });
+                return Err(Error::Interrupted {
+                    what: format!("while {} was checked; nothing was changed", path.display()),
+                });
             }
         }
     }

@@ -103,7 +103,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         const AGAIN: &str = "free some space, or choose another disk with -o; what has arrived stays, and the same command goes on with it";
         match self {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(AGAIN.into()),
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Some(AGAIN.into())
+            }
             Error::Full { .. } => Some(AGAIN.into()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 Some("choose a directory of your own with -o".into())
@@ -124,7 +126,11 @@ pub fn size(bytes: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 || value >= 99.5 { format!("{value:.0} {}", units[unit]) } else { format!("{value:.1} {}", units[unit]) }
+    if unit == 0 || value >= 99.5 {
+        format!("{value:.0} {}", units[unit])
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::place::{RECORD, Record, TERMS, Work};
 use crate::transfer::{Patience, Transfer};
 use crate::unpack::unpack;
-use dlrm_data::profile::count;
+use dlrm_data::format::count;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,8 @@ fn into_work(set: &DataSet, request: &Request, work: &Work, observer: &mut dyn O
         dlrm_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let terms = format!("{}, published by {}: {}\n\n{}", set.title, set.publisher, set.page, set.terms_text);
-    let text = serde_json::to_string_pretty(&record).map_err(|e| Error::io("write", &files.join(RECORD))(e.into()))?;
+    let text = serde_json::to_string_pretty(&record)
+        .map_err(|e| Error::io("write", &files.join(RECORD))(e.into()))?;
     for (name, contents) in [(TERMS, terms.as_str()), (RECORD, text.as_str())].iter().chain(request.beside) {
         let path = files.join(name);
         fs::write(&path, contents).map_err(Error::io("write", &path))?;
@@ -97,11 +98,21 @@ fn into_work(set: &DataSet, request: &Request, work: &Work, observer: &mut dyn O
 }
 
 /// From the publisher or another address.
-fn download(set: &DataSet, request: &Request, work: &Work, files: &Path, observer: &mut dyn Observer) -> Result<(String, Digests)> {
+fn download(
+    set: &DataSet,
+    request: &Request,
+    work: &Work,
+    files: &Path,
+    observer: &mut dyn Observer,
+) -> Result<(String, Digests)> {
     let url = match (request.url, set.source) {
         (Some(url), _) | (None, Source::Url(url)) => url,
         (None, Source::Login(how)) => {
-            let error = Error::input(set.name, "a file of yours: its publisher hands it out only to those who log in", "none");
+            let error = Error::input(
+                set.name,
+                "a file of yours: its publisher hands it out only to those who log in",
+                "none",
+            );
             return Err(error.with_hint(format!("{how} ({}), and give it with --from FILE", set.page)));
         }
     };
@@ -150,7 +161,12 @@ fn verify(set: &DataSet, path: &Path, digests: &Digests) -> Result<bool> {
     let hint = format!("it is cut off, damaged or another file; the publisher's page is {}", set.page);
     let name = path.display().to_string();
     if digests.bytes != bytes {
-        return Err(Error::input(name, format!("{} bytes", count(bytes)), format!("{} bytes", count(digests.bytes))).with_hint(hint));
+        return Err(Error::input(
+            name,
+            format!("{} bytes", count(bytes)),
+            format!("{} bytes", count(digests.bytes)),
+        )
+        .with_hint(hint));
     }
     if digests.md5 != md5 {
         return Err(Error::input(name, format!("MD5 {md5} (of {by})"), digests.md5.as_str()).with_hint(hint));
@@ -179,7 +195,9 @@ fn about(error: Error, files: &Path, origin: &Path) -> Error {
     let (files, origin) = (files.display().to_string(), origin.display().to_string());
     let hint = error.hint();
     match error {
-        Error::Input { input, expected, found, .. } => Error::Input { input: input.replace(&files, &origin), expected, found, hint },
+        Error::Input { input, expected, found, .. } => {
+            Error::Input { input: input.replace(&files, &origin), expected, found, hint }
+        }
         Error::Data(error @ dlrm_data::Error::Io { .. }) => error.into(),
         Error::Data(error) => {
             let found = error.to_string().replace(&format!("{files}/"), "").replace(&files, "in it");

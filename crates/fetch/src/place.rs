@@ -58,16 +58,19 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
     if !names.iter().any(|name| name == RECORD) {
         let found = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if names.len() > 3 { ", …" } else { "" };
-        let (expected, found) = ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
+        let (expected, found) =
+            ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
         let hint = format!("choose another with -o; if this is the data set: --from {show} -o OTHER");
         return Err(Error::Taken { path: directory.to_owned(), expected, found, hint });
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
     let hint = format!("move {show} away and run the same command again");
-    let record: Record = serde_json::from_slice(&text)
-        .map_err(|e| Error::input(path.display().to_string(), "the record of a data set", e.to_string()).with_hint(&hint))?;
+    let record: Record = serde_json::from_slice(&text).map_err(|e| {
+        Error::input(path.display().to_string(), "the record of a data set", e.to_string()).with_hint(&hint)
+    })?;
     if record.data_set != set.name {
-        let (expected, hint) = (format!("the data set {}", set.name), "choose another directory with -o".to_owned());
+        let (expected, hint) =
+            (format!("the data set {}", set.name), "choose another directory with -o".to_owned());
         return Err(Error::Taken { path: directory.to_owned(), expected, found: record.data_set, hint });
     }
     for (name, expected) in &record.files {
@@ -78,7 +81,11 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
             Ok(_) if Digests::of(&path, observer)? != *expected => "other contents of that length".to_owned(),
             Ok(_) => continue,
         };
-        let error = Error::input(path.display().to_string(), format!("the {} bytes that were unpacked", expected.bytes), found);
+        let error = Error::input(
+            path.display().to_string(),
+            format!("the {} bytes that were unpacked", expected.bytes),
+            found,
+        );
         return Err(error.with_hint(hint));
     }
     Ok(Some(record))
@@ -87,8 +94,11 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
 /// Names in a directory, sorted.
 fn names(directory: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(directory).map_err(Error::io("list", directory))?;
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut names = entries.map(name).collect::<std::io::Result<Vec<_>>>().map_err(Error::io("list", directory))?;
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        entry.map(|entry| entry.file_name().to_string_lossy().into_owned())
+    };
+    let mut names =
+        entries.map(name).collect::<std::io::Result<Vec<_>>>().map_err(Error::io("list", directory))?;
     names.sort();
     Ok(names)
 }
@@ -116,7 +126,12 @@ impl Work {
             Ok(()) => Ok(Work { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let hint = "wait for it, or choose another directory with -o".to_owned();
-                Err(Error::Taken { path, expected: "no other `dlrm data` at work here".into(), found: "one".into(), hint })
+                Err(Error::Taken {
+                    path,
+                    expected: "no other `dlrm data` at work here".into(),
+                    found: "one".into(),
+                    hint,
+                })
             }
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &lock_path)(error)),
         }
@@ -169,7 +184,9 @@ impl Work {
         let files = self.path.join("files");
         sync(&files)?;
         match fs::remove_dir(directory) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("replace", directory)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::io("replace", directory)(error));
+            }
             _ => {}
         }
         fs::rename(&files, directory).map_err(Error::io("create", directory))?;
@@ -205,7 +222,10 @@ mod tests {
         let work = Work::take(&dir.path().join("x")).unwrap();
         work.has_room(1).unwrap();
         let error = work.has_room(u64::MAX).unwrap_err();
-        assert!(matches!(error, Error::Full { .. }) && error.to_string().contains("free on this disk"), "{error}");
+        assert!(
+            matches!(error, Error::Full { .. }) && error.to_string().contains("free on this disk"),
+            "{error}"
+        );
     }
 
     #[test]

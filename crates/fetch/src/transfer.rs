@@ -5,7 +5,7 @@
 //! is gone on with.
 use crate::error::{Error, Result, size};
 use crate::fetch::Observer;
-use dlrm_data::profile::count;
+use dlrm_data::format::count;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -83,7 +83,8 @@ impl Transfer<'_> {
     /// If the server refuses, cannot be reached or breaks off too often; as the file system; if the observer wishes to stop.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<()> {
         let agent = self.agent()?;
-        let (mut failures, mut longest, mut pause, mut was_reached) = (0, self.length(), self.patience.pause, false);
+        let (mut failures, mut longest, mut pause, mut was_reached) =
+            (0, self.length(), self.patience.pause, false);
         loop {
             let (what, reached) = match self.attempt(&agent, observer) {
                 Ok(()) => return Ok(()),
@@ -95,7 +96,9 @@ impl Transfer<'_> {
                 (longest, failures, pause) = (self.length(), 0, self.patience.pause);
             }
             failures += 1;
-            if failures >= if was_reached { self.patience.attempts } else { UNREACHED.min(self.patience.attempts) } {
+            if failures
+                >= if was_reached { self.patience.attempts } else { UNREACHED.min(self.patience.attempts) }
+            {
                 return Err(self.given_up(what));
             }
             observer.warned(&format!("{what}; again in {:.0} s", pause.as_secs_f64().ceil()));
@@ -105,7 +108,11 @@ impl Transfer<'_> {
     }
 
     fn agent(&self) -> Result<Agent> {
-        let uri = self.url.parse::<Uri>().ok().filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+        let uri = self
+            .url
+            .parse::<Uri>()
+            .ok()
+            .filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
         let Some(uri) = uri else {
             return Err(Error::Address { url: self.url.to_owned() });
         };
@@ -135,11 +142,14 @@ impl Transfer<'_> {
         let mut request = agent.get(self.url).header(header::ACCEPT_ENCODING, "identity");
         let validator = state.validator.as_ref().filter(|_| have > 0);
         if let Some(validator) = validator {
-            request = request.header(header::RANGE, format!("bytes={have}-")).header(header::IF_RANGE, validator);
+            request =
+                request.header(header::RANGE, format!("bytes={have}-")).header(header::IF_RANGE, validator);
         }
         let response = request.call().map_err(|error| self.fault(error))?;
         match response.status() {
-            StatusCode::PARTIAL_CONTENT if validator.is_some() && range_of(&response) == (Some(have), state.bytes) => {
+            StatusCode::PARTIAL_CONTENT
+                if validator.is_some() && range_of(&response) == (Some(have), state.bytes) =>
+            {
                 self.receive(response, have, state.bytes, observer)
             }
             StatusCode::OK => {
@@ -147,12 +157,19 @@ impl Transfer<'_> {
                 self.check_length(total)?;
                 // The old bytes go before the new validator comes.
                 File::create(self.path).map_err(Error::io("create", self.path))?;
-                self.remember(&State { url: self.url.to_owned(), validator: validator_of(&response), bytes: total })?;
+                self.remember(&State {
+                    url: self.url.to_owned(),
+                    validator: validator_of(&response),
+                    bytes: total,
+                })?;
                 self.receive(response, 0, total, observer)
             }
             status @ (StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE) => {
                 self.forget()?;
-                Err(Fault::Passing { what: format!("{} answered {status} with another range", self.host()), reached: true })
+                Err(Fault::Passing {
+                    what: format!("{} answered {status} with another range", self.host()),
+                    reached: true,
+                })
             }
             status if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
                 Err(Fault::Passing { what: format!("{} answered {status}", self.host()), reached: true })
@@ -162,8 +179,15 @@ impl Transfer<'_> {
     }
 
     /// Appends the body of `response` to the first `have` bytes.
-    fn receive(&self, response: Response<Body>, have: u64, total: Option<u64>, observer: &mut dyn Observer) -> Result<(), Fault> {
-        let mut file = OpenOptions::new().append(true).open(self.path).map_err(Error::io("open", self.path))?;
+    fn receive(
+        &self,
+        response: Response<Body>,
+        have: u64,
+        total: Option<u64>,
+        observer: &mut dyn Observer,
+    ) -> Result<(), Fault> {
+        let mut file =
+            OpenOptions::new().append(true).open(self.path).map_err(Error::io("open", self.path))?;
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 1 << 16];
         let mut have = have;
@@ -176,7 +200,12 @@ impl Transfer<'_> {
                 Ok(0) => break,
                 Ok(length) => length,
                 Err(error) => {
-                    let what = format!("{} broke off after {}: {}", self.host(), amount(have, total), reason(&error));
+                    let what = format!(
+                        "{} broke off after {}: {}",
+                        self.host(),
+                        amount(have, total),
+                        reason(&error)
+                    );
                     return Err(Fault::Passing { what, reached: true });
                 }
             };
@@ -185,7 +214,11 @@ impl Transfer<'_> {
                 drop(file);
                 self.forget()?;
                 let found = format!("more than {} bytes", count(self.most));
-                return Err(Fault::Final(Error::input(self.url, format!("at most {} bytes", count(self.most)), found)));
+                return Err(Fault::Final(Error::input(
+                    self.url,
+                    format!("at most {} bytes", count(self.most)),
+                    found,
+                )));
             }
             file.write_all(&buffer[..length]).map_err(Error::io("write", self.path))?;
         }
@@ -202,11 +235,13 @@ impl Transfer<'_> {
         let hint = "the publisher's file has changed, or this is another one: look at the publisher's page";
         match (total, self.bytes) {
             (Some(found), Some(expected)) if found != expected => {
-                let (expected, found) = (format!("{} bytes", count(expected)), format!("{} bytes", count(found)));
+                let (expected, found) =
+                    (format!("{} bytes", count(expected)), format!("{} bytes", count(found)));
                 Err(Error::input(self.url, expected, found).with_hint(hint))
             }
             (Some(found), None) if found > self.most => {
-                let (expected, found) = (format!("at most {} bytes", count(self.most)), format!("{} bytes", count(found)));
+                let (expected, found) =
+                    (format!("at most {} bytes", count(self.most)), format!("{} bytes", count(found)));
                 Err(Error::input(self.url, expected, found).with_hint(hint))
             }
             _ => Ok(()),
@@ -219,14 +254,20 @@ impl Transfer<'_> {
         let what = match error {
             Http::HostNotFound => format!("no address was found for {host}"),
             Http::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect) => {
-                format!("{host} could not be reached within {:.0} s", self.patience.connect.as_secs_f64().ceil())
+                format!(
+                    "{host} could not be reached within {:.0} s",
+                    self.patience.connect.as_secs_f64().ceil()
+                )
             }
             Http::Timeout(_) => {
-                let what = format!("{host} sent nothing for {:.0} s", self.patience.idle.as_secs_f64().ceil());
+                let what =
+                    format!("{host} sent nothing for {:.0} s", self.patience.idle.as_secs_f64().ceil());
                 return Fault::Passing { what, reached: true };
             }
             // This is how TLS says that a certificate or a greeting is wrong.
-            Http::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => return Fault::Final(self.distrusted(&error)),
+            Http::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                return Fault::Final(self.distrusted(&error));
+            }
             Http::Io(error) => format!("{host} could not be reached: {}", reason(&error)),
             Http::ConnectionFailed => format!("{host} could not be reached"),
             // These do not pass: a wrong certificate, a redirect out of TLS or in circles, no HTTP at all.
@@ -247,20 +288,33 @@ impl Transfer<'_> {
 
     fn distrusted(&self, error: &std::io::Error) -> Error {
         let mut error = self.given_up(format!("no trusted connection to {}: {error}", self.host()));
-        if let (Error::Network { hint, .. }, Some(_), Some(rest)) = (&mut error, self.bytes, self.url.strip_prefix("https://")) {
-            hint.push_str(&format!("; the published checksum guards this file, so --url http://{rest} is as good"));
+        if let (Error::Network { hint, .. }, Some(_), Some(rest)) =
+            (&mut error, self.bytes, self.url.strip_prefix("https://"))
+        {
+            hint.push_str(&format!(
+                "; the published checksum guards this file, so --url http://{rest} is as good"
+            ));
         }
         error
     }
 
     fn refused(&self, status: StatusCode) -> Error {
         let hint = "look at the publisher's page for where it has gone, and give the address with --url or the file with --from";
-        Error::Network { url: self.url.to_owned(), what: format!("{} answered {status}", self.host()), hint: hint.into() }
+        Error::Network {
+            url: self.url.to_owned(),
+            what: format!("{} answered {status}", self.host()),
+            hint: hint.into(),
+        }
     }
 
     fn interrupted(&self) -> Error {
         let have = size(self.length());
-        Error::Interrupted { what: format!("{have} have arrived and stay in {}; the same command goes on with them", self.path.display()) }
+        Error::Interrupted {
+            what: format!(
+                "{have} have arrived and stay in {}; the same command goes on with them",
+                self.path.display()
+            ),
+        }
     }
 
     fn wait(&self, pause: Duration, observer: &mut dyn Observer) -> Result<()> {
@@ -278,7 +332,11 @@ impl Transfer<'_> {
     }
 
     fn host(&self) -> String {
-        self.url.parse::<Uri>().ok().and_then(|uri| uri.authority().map(|a| a.host().to_owned())).unwrap_or_else(|| self.url.to_owned())
+        self.url
+            .parse::<Uri>()
+            .ok()
+            .and_then(|uri| uri.authority().map(|a| a.host().to_owned()))
+            .unwrap_or_else(|| self.url.to_owned())
     }
 
     fn length(&self) -> u64 {
@@ -310,7 +368,9 @@ impl Transfer<'_> {
     pub fn forget(&self) -> Result<()> {
         for path in [self.state_path(), self.path.to_owned()] {
             match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &path)(error)),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
                 _ => {}
             }
         }

@@ -14,7 +14,13 @@ const MOST_ENTRIES: usize = 1000;
 ///
 /// # Errors
 /// If the archive is torn or holds what it should not; as the file system; if the observer wishes to stop.
-pub fn unpack(path: &Path, packing: Packing, directory: &Path, most: u64, observer: &mut dyn Observer) -> Result<()> {
+pub fn unpack(
+    path: &Path,
+    packing: Packing,
+    directory: &Path,
+    most: u64,
+    observer: &mut dyn Observer,
+) -> Result<()> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut target = Target { archive: path, directory, most, left: most, entries: 0, observer };
     match packing {
@@ -50,7 +56,8 @@ fn zip(file: File, root: &str, target: &mut Target) -> Result<()> {
 fn tar(file: File, target: &mut Target) -> Result<()> {
     let archive_path = target.archive.to_owned();
     let torn = |error: io::Error| {
-        let error = Error::input(archive_path.display().to_string(), "a whole tar.gz archive", error.to_string());
+        let error =
+            Error::input(archive_path.display().to_string(), "a whole tar.gz archive", error.to_string());
         error.with_hint("it is cut off or something else; fetch it again")
     };
     let mut archive = tar::Archive::new(GzDecoder::new(BufReader::with_capacity(1 << 18, file)));
@@ -60,7 +67,9 @@ fn tar(file: File, target: &mut Target) -> Result<()> {
         let place = target.place(&name, "")?;
         match (entry.header().entry_type(), place) {
             (tar::EntryType::Directory | tar::EntryType::XGlobalHeader, _) | (_, None) => {}
-            (tar::EntryType::Regular | tar::EntryType::Continuous, Some(place)) => target.write(&place, entry)?,
+            (tar::EntryType::Regular | tar::EntryType::Continuous, Some(place)) => {
+                target.write(&place, entry)?
+            }
             _ => return Err(target.refuse(&name, "a link or a device")),
         }
     }
@@ -86,7 +95,10 @@ impl Target<'_> {
         if self.entries > MOST_ENTRIES {
             return Err(self.refuse(name, &format!("more than {MOST_ENTRIES} entries")));
         }
-        if name.starts_with('/') || name.contains(['\\', '\0', ':']) || name.split('/').any(|part| part == "..") {
+        if name.starts_with('/')
+            || name.contains(['\\', '\0', ':'])
+            || name.split('/').any(|part| part == "..")
+        {
             return Err(self.refuse(name, "a path that leads out of the directory"));
         }
         let mut parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -107,17 +119,21 @@ impl Target<'_> {
         let mut written = 0;
         loop {
             if self.observer.should_stop() {
-                return Err(Error::Interrupted { what: format!("while {} was unpacked; it stays", self.archive.display()) });
+                return Err(Error::Interrupted {
+                    what: format!("while {} was unpacked; it stays", self.archive.display()),
+                });
             }
             let length = entry.read(&mut buffer).map_err(|error| {
                 let input = format!("{}: {}", self.archive.display(), place.display());
-                Error::input(input, "a whole file", error.to_string()).with_hint("the archive is damaged; fetch it again")
+                Error::input(input, "a whole file", error.to_string())
+                    .with_hint("the archive is damaged; fetch it again")
             })?;
             if length == 0 {
                 return file.sync_all().map_err(Error::io("write", &path));
             }
             let Some(left) = self.left.checked_sub(length as u64) else {
-                return Err(self.refuse(&place.display().to_string(), &format!("more than {} in all", size(self.most))));
+                return Err(self
+                    .refuse(&place.display().to_string(), &format!("more than {} in all", size(self.most))));
             };
             self.left = left;
             written += length as u64;

@@ -17,7 +17,8 @@ const ITEMS: &str = "10::A (1995)::Drama\n11::B (1996)::Comedy\n";
 
 /// A tiny data set in the form of MovieLens 1M.
 fn tiny(packing: Packing, checksum: Checksum) -> DataSet {
-    const TABLES: &[Table] = &[Table { file: "ratings.dat", rows: 3, bad_rows: 0, format: Format::Movielens, columns: &[] }];
+    const TABLES: &[Table] =
+        &[Table { file: "ratings.dat", rows: 3, bad_rows: 0, format: Format::Movielens, columns: &[] }];
     DataSet {
         name: "tiny",
         title: "Tiny",
@@ -47,11 +48,17 @@ fn zipped(entries: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn good() -> Vec<u8> {
-    zipped(&[("tiny/ratings.dat", RATINGS), ("tiny/movies.dat", ITEMS), ("tiny/README", "read me"), ("tiny/more/x.txt", "x")])
+    zipped(&[
+        ("tiny/ratings.dat", RATINGS),
+        ("tiny/movies.dat", ITEMS),
+        ("tiny/README", "read me"),
+        ("tiny/more/x.txt", "x"),
+    ])
 }
 
 fn tarred(entries: &[(&str, &str, tar::EntryType)]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (name, contents, kind) in entries {
         let mut header = tar::Header::new_gnu();
         // By hand: the library would refuse to write what it should refuse to read.
@@ -86,9 +93,18 @@ impl Scratch {
 
     fn fetch(&self, set: &DataSet, from: Option<&Path>, url: Option<&str>) -> Result<Record, Error> {
         let millisecond = Duration::from_millis(1);
-        let patience = Patience { idle: Duration::from_millis(300), attempts: 3, pause: millisecond, ..Patience::default() };
+        let patience = Patience {
+            idle: Duration::from_millis(300),
+            attempts: 3,
+            pause: millisecond,
+            ..Patience::default()
+        };
         let directory = self.path("out");
-        fetch(set, &Request { directory: &directory, from, url, beside: &[("recipe.toml", "# a recipe")], patience }, &mut ())
+        fetch(
+            set,
+            &Request { directory: &directory, from, url, beside: &[("recipe.toml", "# a recipe")], patience },
+            &mut (),
+        )
     }
 
     /// Fails, says all of `parts`, and leaves nothing under the final name.
@@ -104,8 +120,10 @@ impl Scratch {
 
     /// Names below the directory, sorted.
     fn names(&self, name: &str) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(self.path(name)).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = fs::read_dir(self.path(name))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     }
@@ -127,18 +145,33 @@ fn from_a_server_to_a_directory() {
     let record = scratch.fetch(&set, None, Some(&server.url)).unwrap();
     assert_eq!(server.ranges(), [None, Some(100)]);
     assert_eq!(scratch.names(""), ["out"], "the archive is not kept");
-    assert_eq!(scratch.names("out"), ["README", RECORD, TERMS, "more", "movies.dat", "ratings.dat", "recipe.toml"]);
+    assert_eq!(
+        scratch.names("out"),
+        ["README", RECORD, TERMS, "more", "movies.dat", "ratings.dat", "recipe.toml"]
+    );
     assert_eq!(fs::read_to_string(scratch.path("out/ratings.dat")).unwrap(), RATINGS);
-    assert!(fs::read_to_string(scratch.path("out").join(TERMS)).unwrap().contains("https://example.org/tiny\n\nAny use."));
+    assert!(
+        fs::read_to_string(scratch.path("out").join(TERMS))
+            .unwrap()
+            .contains("https://example.org/tiny\n\nAny use.")
+    );
     assert_eq!((record.origin.as_str(), record.rows["ratings.dat"]), (server.url.as_str(), 3));
     assert_eq!(record.checked, "3 rows counted; no checksum is published");
-    assert_eq!(record.files.keys().collect::<Vec<_>>(), ["README", "more/x.txt", "movies.dat", "ratings.dat"]);
+    assert_eq!(
+        record.files.keys().collect::<Vec<_>>(),
+        ["README", "more/x.txt", "movies.dat", "ratings.dat"]
+    );
     assert_eq!(whole(&set, &scratch.path("out"), &mut ()).unwrap(), Some(record));
 }
 
 #[test]
 fn a_login_is_said_to_be_needed() {
-    Scratch::new().fails(&tiny(ZIP, UNKNOWN), None, None, &["tiny", "log in", "ask nobody", "https://example.org/tiny", "--from"]);
+    Scratch::new().fails(
+        &tiny(ZIP, UNKNOWN),
+        None,
+        None,
+        &["tiny", "log in", "ask nobody", "https://example.org/tiny", "--from"],
+    );
 }
 
 #[test]
@@ -146,9 +179,19 @@ fn published_checksums_must_be_met() {
     let scratch = Scratch::new();
     let archive = scratch.file("tiny.zip", b"abc");
     let md5 = |bytes, md5| tiny(ZIP, Checksum::Md5 { bytes, md5, by: "nobody" });
-    scratch.fails(&md5(4, "900150983cd24fb0d6963f7d28e17f72"), Some(&archive), None, &["tiny.zip", "4 bytes", "3 bytes"]);
+    scratch.fails(
+        &md5(4, "900150983cd24fb0d6963f7d28e17f72"),
+        Some(&archive),
+        None,
+        &["tiny.zip", "4 bytes", "3 bytes"],
+    );
     let wrong = md5(3, "000150983cd24fb0d6963f7d28e17f72");
-    scratch.fails(&wrong, Some(&archive), None, &["000150983cd24fb0d6963f7d28e17f72 (of nobody)", "900150983cd24fb0d6963f7d28e17f72"]);
+    scratch.fails(
+        &wrong,
+        Some(&archive),
+        None,
+        &["000150983cd24fb0d6963f7d28e17f72 (of nobody)", "900150983cd24fb0d6963f7d28e17f72"],
+    );
     // This one is met, and no zip.
     scratch.fails(&md5(3, "900150983cd24fb0d6963f7d28e17f72"), Some(&archive), None, &["whole zip archive"]);
     assert!(archive.exists(), "what is the user's stays");
@@ -162,8 +205,13 @@ fn noted_checksums_are_told() {
     let scratch = Scratch::new();
     let archive = scratch.file("tiny.zip", &good());
     let sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
-    let record = scratch.fetch(&tiny(ZIP, Checksum::Noted { bytes: 500, sha256 }), Some(&archive), None).unwrap();
-    assert!(record.checked.contains("no checksum is published; the SHA-256 is another"), "{}", record.checked);
+    let record =
+        scratch.fetch(&tiny(ZIP, Checksum::Noted { bytes: 500, sha256 }), Some(&archive), None).unwrap();
+    assert!(
+        record.checked.contains("no checksum is published; the SHA-256 is another"),
+        "{}",
+        record.checked
+    );
     assert_eq!(record.archive.unwrap().bytes, good().len() as u64);
 }
 
@@ -194,12 +242,31 @@ fn torn_and_foreign_archives() {
 
 #[test]
 fn entries_that_lead_out() {
-    for name in ["../ratings.dat", "tiny/../../ratings.dat", "/ratings.dat", "..\\ratings.dat", "C:/ratings.dat", "tiny/.."] {
-        refused(&zipped(&[("tiny/movies.dat", ITEMS), (name, RATINGS)]), ZIP, &["within the directory", "leads out"]);
-        refused(&tarred(&[(name, RATINGS, tar::EntryType::Regular)]), Packing::TarGz, &["within the directory", "leads out"]);
+    for name in [
+        "../ratings.dat",
+        "tiny/../../ratings.dat",
+        "/ratings.dat",
+        "..\\ratings.dat",
+        "C:/ratings.dat",
+        "tiny/..",
+    ] {
+        refused(
+            &zipped(&[("tiny/movies.dat", ITEMS), (name, RATINGS)]),
+            ZIP,
+            &["within the directory", "leads out"],
+        );
+        refused(
+            &tarred(&[(name, RATINGS, tar::EntryType::Regular)]),
+            Packing::TarGz,
+            &["within the directory", "leads out"],
+        );
     }
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Fifo, tar::EntryType::Char] {
-        refused(&tarred(&[("link", "", kind)]), Packing::TarGz, &["within the directory", "a link or a device"]);
+        refused(
+            &tarred(&[("link", "", kind)]),
+            Packing::TarGz,
+            &["within the directory", "a link or a device"],
+        );
     }
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     writer.add_symlink("tiny/ratings.dat", "/etc/passwd", SimpleFileOptions::default()).unwrap();
@@ -210,16 +277,28 @@ fn entries_that_lead_out() {
 fn archives_that_grow_without_end() {
     let large = "0".repeat(30_000);
     refused(&zipped(&[("tiny/ratings.dat", &large)]), ZIP, &["more than 20.0 kB"]);
-    refused(&tarred(&[("ratings.dat", &large, tar::EntryType::Regular)]), Packing::TarGz, &["more than 20.0 kB"]);
+    refused(
+        &tarred(&[("ratings.dat", &large, tar::EntryType::Regular)]),
+        Packing::TarGz,
+        &["more than 20.0 kB"],
+    );
     let names: Vec<String> = (0..1001).map(|i| format!("tiny/{i}")).collect();
-    refused(&zipped(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>()), ZIP, &["more than 1000 entries"]);
+    refused(
+        &zipped(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>()),
+        ZIP,
+        &["more than 1000 entries"],
+    );
 }
 
 #[test]
 fn a_tar_is_unpacked() {
     let scratch = Scratch::new();
-    let entries = [("./", "", tar::EntryType::Directory), ("./ratings.dat", RATINGS, tar::EntryType::Regular)];
-    let archive = scratch.file("x.tar.gz", &tarred(&[&entries[..], &[("movies.dat", ITEMS, tar::EntryType::Regular)]].concat()));
+    let entries =
+        [("./", "", tar::EntryType::Directory), ("./ratings.dat", RATINGS, tar::EntryType::Regular)];
+    let archive = scratch.file(
+        "x.tar.gz",
+        &tarred(&[&entries[..], &[("movies.dat", ITEMS, tar::EntryType::Regular)]].concat()),
+    );
     scratch.fetch(&tiny(Packing::TarGz, UNKNOWN), Some(&archive), None).unwrap();
     assert_eq!(fs::read_to_string(scratch.path("out/ratings.dat")).unwrap(), RATINGS);
 }
@@ -237,7 +316,11 @@ fn from_a_directory() {
     scratch.file("mine/ratings.dat", RATINGS.as_bytes());
     let record = scratch.fetch(&set, Some(&mine), None).unwrap();
     assert_eq!(record.checked, "3 rows counted; there was no archive to check");
-    assert_eq!(scratch.names("out"), [RECORD, TERMS, "movies.dat", "ratings.dat", "recipe.toml"], "notes stay where they are");
+    assert_eq!(
+        scratch.names("out"),
+        [RECORD, TERMS, "movies.dat", "ratings.dat", "recipe.toml"],
+        "notes stay where they are"
+    );
     assert!(matches!(scratch.fetch(&set, Some(Path::new("/no/such")), None), Err(Error::Io { .. })));
 }
 
@@ -288,7 +371,13 @@ fn stopping_leaves_what_has_arrived() {
         let scratch = Scratch::new();
         let server = Server::start(good(), vec![Act::Serve]);
         let (set, directory) = (tiny(ZIP, UNKNOWN), scratch.path("out"));
-        let request = Request { directory: &directory, from: None, url: Some(&server.url), beside: &[], patience: Patience::default() };
+        let request = Request {
+            directory: &directory,
+            from: None,
+            url: Some(&server.url),
+            beside: &[],
+            patience: Patience::default(),
+        };
         let error = fetch(&set, &request, &mut Stop(stage, false)).unwrap_err();
         assert!(matches!(error, Error::Interrupted { .. }), "{stage}: {error}");
         assert!(!directory.exists() && scratch.path("out.partial/tiny.zip").exists(), "{stage}");

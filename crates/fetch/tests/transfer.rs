@@ -7,8 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Patience =
-    Patience { connect: Duration::from_secs(5), idle: Duration::from_millis(250), attempts: 4, pause: Duration::from_millis(1) };
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(5),
+    idle: Duration::from_millis(250),
+    attempts: 4,
+    pause: Duration::from_millis(1),
+};
 
 /// Bytes of which no two stretches are alike.
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
@@ -84,7 +88,10 @@ fn a_whole_file_at_once() {
     assert_eq!(server.ranges(), [None]);
     assert!(notes.warnings.is_empty() && notes.done == 300_000, "{:?}", notes.warnings);
     let request = &server.requests()[0];
-    assert!(request.contains("user-agent: dlrm/") && request.contains("accept-encoding: identity"), "{request}");
+    assert!(
+        request.contains("user-agent: dlrm/") && request.contains("accept-encoding: identity"),
+        "{request}"
+    );
 }
 
 #[test]
@@ -101,13 +108,15 @@ fn interrupted_transfers_go_on_where_they_were() {
 #[test]
 fn a_server_without_ranges_starts_again() {
     let body = bytes(100_000, 1);
-    let (server, _) = fetches(&body, body.clone(), vec![Act::Plain(40_000), Act::Plain(70_000), Act::Plain(usize::MAX)]);
+    let (server, _) =
+        fetches(&body, body.clone(), vec![Act::Plain(40_000), Act::Plain(70_000), Act::Plain(usize::MAX)]);
     assert_eq!(server.ranges(), [None, None, None]);
 }
 
 #[test]
 fn a_server_without_ranges_that_always_breaks_off_is_given_up() {
-    let (_, place, server) = fails(vec![Act::Plain(20_000)], &["127.0.0.1", "20,000 of 50,000 bytes", "--from"]);
+    let (_, place, server) =
+        fails(vec![Act::Plain(20_000)], &["127.0.0.1", "20,000 of 50,000 bytes", "--from"]);
     assert_eq!(server.requests().len(), 4, "progress over the same bytes is none");
     assert!(place.path.exists());
 }
@@ -133,7 +142,8 @@ fn another_run_goes_on_but_not_from_another_address() {
     let have = fs::metadata(&place.path).unwrap().len() as usize;
     assert!((50_000..100_000).contains(&have));
     let other = Server::start(body.clone(), vec![Act::Cut(60_000)]);
-    run(&other.url, &place.path, None, &mut Notes { stop_after: Some(60_000), ..Notes::default() }).unwrap_err();
+    run(&other.url, &place.path, None, &mut Notes { stop_after: Some(60_000), ..Notes::default() })
+        .unwrap_err();
     assert_eq!(other.ranges(), [None], "what came from elsewhere is not gone on with");
     run(&server.url, &place.path, None, &mut Notes::default()).unwrap();
     assert!(fs::read(&place.path).unwrap() == body);
@@ -144,10 +154,12 @@ fn another_run_goes_on_but_not_from_another_address() {
 #[test]
 fn errors_of_the_server_pass_or_do_not() {
     let body = bytes(1000, 1);
-    let (server, notes) = fetches(&body, body.clone(), vec![Act::Status(500), Act::Status(503), Act::Status(429), Act::Serve]);
+    let (server, notes) =
+        fetches(&body, body.clone(), vec![Act::Status(500), Act::Status(503), Act::Status(429), Act::Serve]);
     assert_eq!(server.requests().len(), 4);
     assert!(notes.warnings[0].contains("127.0.0.1 answered 500"), "{:?}", notes.warnings);
-    let (error, place, server) = fails(vec![Act::Status(404)], &["/file", "127.0.0.1 answered 404", "--url", "--from"]);
+    let (error, place, server) =
+        fails(vec![Act::Status(404)], &["/file", "127.0.0.1 answered 404", "--url", "--from"]);
     assert!(matches!(error, Error::Network { .. }));
     assert_eq!(server.requests().len(), 1, "a 404 does not pass");
     assert!(!place.path.exists());
@@ -170,7 +182,11 @@ fn silence_is_not_waited_for_forever() {
     let began = Instant::now();
     let (server, notes) = fetches(&body, body.clone(), vec![Act::Hang(10_000), Act::Hang(0), Act::Serve]);
     assert_eq!(server.ranges(), [None, Some(10_000), Some(10_000)]);
-    assert!(notes.warnings.iter().all(|warning| warning.contains("nothing came any more")), "{:?}", notes.warnings);
+    assert!(
+        notes.warnings.iter().all(|warning| warning.contains("nothing came any more")),
+        "{:?}",
+        notes.warnings
+    );
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
@@ -180,7 +196,10 @@ fn a_wrong_length_is_seen_before_the_bytes() {
     assert!(matches!(error, Error::Input { .. }) && !place.path.exists());
     // Without a published length there is a bound.
     let (server, place) = (Server::start(bytes(5000, 1), vec![Act::Claim(5000)]), Place::new());
-    let error = Transfer { url: &server.url, path: &place.path, bytes: None, most: 4000, patience: &PATIENCE }.run(&mut ()).unwrap_err();
+    let error =
+        Transfer { url: &server.url, path: &place.path, bytes: None, most: 4000, patience: &PATIENCE }
+            .run(&mut ())
+            .unwrap_err();
     assert!(error.to_string().contains("at most 4,000 bytes"), "{error}");
 }
 
@@ -191,7 +210,10 @@ fn nobody_there() {
     let mut notes = Notes::default();
     let error = run(&format!("http://{free}/file"), &place.path, None, &mut notes).unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(error.to_string().contains("127.0.0.1 could not be reached") && hint.contains("--from"), "{error} {hint}");
+    assert!(
+        error.to_string().contains("127.0.0.1 could not be reached") && hint.contains("--from"),
+        "{error} {hint}"
+    );
     assert_eq!(notes.warnings.len(), 1, "one more try");
 }
 
@@ -209,7 +231,10 @@ fn no_trust_without_tls() {
     let place = Place::new();
     let error = run(&url, &place.path, Some(10), &mut Notes::default()).unwrap_err();
     let hint = error.hint().unwrap();
-    assert!(error.to_string().contains("no trusted connection to 127.0.0.1") && hint.contains("--url http://"), "{error} {hint}");
+    assert!(
+        error.to_string().contains("no trusted connection to 127.0.0.1") && hint.contains("--url http://"),
+        "{error} {hint}"
+    );
 }
 
 #[test]
@@ -227,5 +252,8 @@ fn a_full_disk_is_called_so() {
     let place = Place::new();
     std::os::unix::fs::symlink("/dev/full", &place.path).unwrap();
     let error = run(&server.url, &place.path, None, &mut Notes::default()).unwrap_err();
-    assert!(error.to_string().contains("No space left") && error.hint().unwrap().contains("free some space"), "{error}");
+    assert!(
+        error.to_string().contains("No space left") && error.hint().unwrap().contains("free some space"),
+        "{error}"
+    );
 }

@@ -57,9 +57,15 @@ fn products(isa: Isa, patience: Patience) {
             let (a, b, bias, mut c) = (numbers(m * k), numbers(k * n), numbers(n), Buffer::zeroed(m * n));
             let mut packed = Packed::default();
             packed.pack(isa, View::of(&b, n), k, n);
-            patience.line(isa, "linear forward", &format!("m={m} k={k} n={n}"), Work::Flops(2 * m * n * k), || {
-                matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, Epilogue::BiasRelu(&bias));
-            });
+            patience.line(
+                isa,
+                "linear forward",
+                &format!("m={m} k={k} n={n}"),
+                Work::Flops(2 * m * n * k),
+                || {
+                    matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, Epilogue::BiasRelu(&bias));
+                },
+            );
         }
     }
 }
@@ -70,7 +76,8 @@ fn bf16_products(isa: Isa, patience: Patience) {
     for (k, n) in [(512, 256), (1024, 1024), (367, 512)] {
         let (a, b, bias, mut c) = (numbers(m * k), numbers(k * n), numbers(n), Buffer::zeroed(m * n));
         let (shape, work) = (format!("m={m} k={k} n={n}"), || Work::Flops(2 * m * n * k));
-        let (mut packed, mut packed_bf16, mut rows) = (Packed::default(), PackedBf16::default(), RowsBf16::default());
+        let (mut packed, mut packed_bf16, mut rows) =
+            (Packed::default(), PackedBf16::default(), RowsBf16::default());
         packed.pack(isa, View::of(&b, n), k, n);
         packed_bf16.pack(isa, View::of(&b, n), k, n);
         rows.pack(isa, View::of(&a, k), m, k);
@@ -78,15 +85,23 @@ fn bf16_products(isa: Isa, patience: Patience) {
         patience.line(isa, "f32 product", &shape, work(), || {
             matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, epilogue);
         });
-        patience.line(isa, "bf16 product", &shape, work(), || matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue));
+        patience.line(isa, "bf16 product", &shape, work(), || {
+            matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue)
+        });
         patience.line(isa, "bf16 product, pack A", &shape, work(), || {
             rows.pack(isa, View::of(black_box(&a), k), m, k);
             matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue);
         });
         let (packing_a, packing_b) = (|| Work::Bytes(6 * m * k), || Work::Bytes(6 * k * n));
-        patience.line(isa, "bf16 pack A", &shape, packing_a(), || rows.pack(isa, View::of(black_box(&a), k), m, k));
-        patience.line(isa, "bf16 pack A transposed", &shape, packing_a(), || rows.pack(isa, View::of(black_box(&a), m).transposed(), m, k));
-        patience.line(isa, "bf16 pack B", &shape, packing_b(), || packed_bf16.pack(isa, View::of(black_box(&b), n), k, n));
+        patience.line(isa, "bf16 pack A", &shape, packing_a(), || {
+            rows.pack(isa, View::of(black_box(&a), k), m, k)
+        });
+        patience.line(isa, "bf16 pack A transposed", &shape, packing_a(), || {
+            rows.pack(isa, View::of(black_box(&a), m).transposed(), m, k)
+        });
+        patience.line(isa, "bf16 pack B", &shape, packing_b(), || {
+            packed_bf16.pack(isa, View::of(black_box(&b), n), k, n)
+        });
         patience.line(isa, "bf16 pack B transposed", &shape, packing_b(), || {
             packed_bf16.pack(isa, View::of(black_box(&b), k).transposed(), k, n);
         });
@@ -99,10 +114,24 @@ fn weight_gradients(isa: Isa, patience: Patience) {
         for k in [128, 256] {
             let (dy, x, mut c) = (numbers(k * m), numbers(k * n), Buffer::zeroed(m * n));
             let mut packed = Packed::default();
-            patience.line(isa, "linear weight gradient", &format!("m={m} k={k} n={n}"), Work::Flops(2 * m * n * k), || {
-                packed.pack(isa, View::of(&x, n), k, n);
-                matmul(isa, black_box(&mut c), n, m, View::of(&dy, m).transposed(), &packed, Epilogue::Add);
-            });
+            patience.line(
+                isa,
+                "linear weight gradient",
+                &format!("m={m} k={k} n={n}"),
+                Work::Flops(2 * m * n * k),
+                || {
+                    packed.pack(isa, View::of(&x, n), k, n);
+                    matmul(
+                        isa,
+                        black_box(&mut c),
+                        n,
+                        m,
+                        View::of(&dy, m).transposed(),
+                        &packed,
+                        Epilogue::Add,
+                    );
+                },
+            );
         }
     }
 }
@@ -111,7 +140,9 @@ fn packing(isa: Isa, patience: Patience) {
     let (k, n) = (512, 256);
     let b = numbers(k * n);
     let mut packed = Packed::default();
-    patience.line(isa, "pack", &format!("k={k} n={n}"), Work::Bytes(8 * k * n), || packed.pack(isa, View::of(&b, n), k, n));
+    patience.line(isa, "pack", &format!("k={k} n={n}"), Work::Bytes(8 * k * n), || {
+        packed.pack(isa, View::of(&b, n), k, n)
+    });
     patience.line(isa, "pack transposed", &format!("k={k} n={n}"), Work::Bytes(8 * k * n), || {
         packed.pack(isa, View::of(&b, k).transposed(), k, n);
     });
@@ -142,15 +173,31 @@ fn embeddings(isa: Isa, patience: Patience) {
         for (name, per_bag) in [("one-hot", 1), ("bags of 8", 8)] {
             let bags = 2048;
             // A new stretch of ids at every call, so that no row is met again while still in a cache.
-            let ids: Vec<u32> = (0..64 * bags * per_bag).map(|i| ((i as u64 * 0x9E37_79B9_7F4A_7C15) >> 44) as u32 % rows as u32).collect();
+            let ids: Vec<u32> = (0..64 * bags * per_bag)
+                .map(|i| ((i as u64 * 0x9E37_79B9_7F4A_7C15) >> 44) as u32 % rows as u32)
+                .collect();
             let offsets: Vec<u32> = (0..=bags).map(|b| (b * per_bag) as u32).collect();
             let mut y = Buffer::zeroed(bags * dim);
             let mut stretches = ids.chunks_exact(bags * per_bag).cycle();
             let bytes = 4 * dim * bags * (per_bag + 1);
-            patience.line(isa, "embedding forward", &format!("1M x {dim}, {name}"), Work::Bytes(bytes), || {
-                let ids = stretches.next().expect("a cycle has no end");
-                embedding::forward(isa, black_box(&mut y), dim, Numbers::F32(&table), dim, BagsView { ids, offsets: &offsets }, Pool::Sum);
-            });
+            patience.line(
+                isa,
+                "embedding forward",
+                &format!("1M x {dim}, {name}"),
+                Work::Bytes(bytes),
+                || {
+                    let ids = stretches.next().expect("a cycle has no end");
+                    embedding::forward(
+                        isa,
+                        black_box(&mut y),
+                        dim,
+                        Numbers::F32(&table),
+                        dim,
+                        BagsView { ids, offsets: &offsets },
+                        Pool::Sum,
+                    );
+                },
+            );
         }
     }
 }
@@ -159,7 +206,9 @@ fn updates(isa: Isa, patience: Patience) {
     let n = 1 << 16;
     let (mut w, mut m, mut v, g) = (numbers(n), Buffer::zeroed(n), Buffer::zeroed(n), numbers(n));
     let adam = Adam { lr: 1e-3, eps: 1e-8, ..Adam::default() }.at_step(1, 0.9, 0.999);
-    patience.line(isa, "sgd", &format!("{n}"), Work::Bytes(12 * n), || optimizer::sgd(isa, black_box(&mut w), &g, 1e-3, 0.0));
+    patience.line(isa, "sgd", &format!("{n}"), Work::Bytes(12 * n), || {
+        optimizer::sgd(isa, black_box(&mut w), &g, 1e-3, 0.0)
+    });
     patience.line(isa, "adagrad", &format!("{n}"), Work::Bytes(20 * n), || {
         optimizer::adagrad(isa, black_box(&mut w), &mut v, &g, 1e-3, 1e-10, 0.0);
     });

@@ -131,8 +131,18 @@ bind! {
 }
 
 #[inline(always)]
-fn prelu_backward_body<const FMA: bool>(dx: &mut [f32], dslopes: &mut [f32], dy: &[f32], x: &[f32], slopes: &[f32]) {
-    assert_eq!((dx.len(), dx.len(), dslopes.len()), (dy.len(), x.len(), slopes.len()), "one gradient per input");
+fn prelu_backward_body<const FMA: bool>(
+    dx: &mut [f32],
+    dslopes: &mut [f32],
+    dy: &[f32],
+    x: &[f32],
+    slopes: &[f32],
+) {
+    assert_eq!(
+        (dx.len(), dx.len(), dslopes.len()),
+        (dy.len(), x.len(), slopes.len()),
+        "one gradient per input"
+    );
     let n = slopes.len().max(1);
     for ((dx, dy), x) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n)).zip(x.chunks_exact(n)) {
         for ((((dx, ds), &dy), &x), &a) in dx.iter_mut().zip(&mut *dslopes).zip(dy).zip(x).zip(slopes) {

@@ -148,7 +148,11 @@ mod tests {
             assert_eq!(&*buffer.clone(), &*buffer);
             buffer.grow(len + 1);
             assert_eq!(Buffer::<f32>::hot(len).iter().filter(|&&x| x == 0.0).count(), len);
-            assert!(buffer.len() > len && buffer[..len].iter().all(|&x| x == 2.0) && buffer[len..].iter().all(|&x| x == 0.0));
+            assert!(
+                buffer.len() > len
+                    && buffer[..len].iter().all(|&x| x == 2.0)
+                    && buffer[len..].iter().all(|&x| x == 0.0)
+            );
         }
     }
 }

@@ -110,7 +110,11 @@ fn forward_body<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mu
             }
         }
         let z = &mut z[b * d.pairs()..];
-        if FMA { pairs_of_row::<FMA, { group(true) }>(z, transposed, d) } else { pairs_of_row::<FMA, { group(false) }>(z, transposed, d) }
+        if FMA {
+            pairs_of_row::<FMA, { group(true) }>(z, transposed, d)
+        } else {
+            pairs_of_row::<FMA, { group(false) }>(z, transposed, d)
+        }
     }
 }
 
@@ -139,7 +143,12 @@ fn pairs_of_row<const FMA: bool, const R: usize>(z: &mut [f32], transposed: &[f3
 
 /// The products of fields `first..first + R` with the 16 fields of `block`.
 #[inline(always)]
-fn products<const FMA: bool, const R: usize>(transposed: &[f32], d: Dims, first: usize, block: usize) -> [[f32; BLOCK]; R] {
+fn products<const FMA: bool, const R: usize>(
+    transposed: &[f32],
+    d: Dims,
+    first: usize,
+    block: usize,
+) -> [[f32; BLOCK]; R] {
     let mut acc = [[0.0f32; BLOCK]; R];
     for values in transposed.chunks_exact(d.fields.next_multiple_of(BLOCK)) {
         let own: &[f32; R] = values[first..].first_chunk().expect("fields are padded to whole blocks");
@@ -160,7 +169,11 @@ bind! {
 
 #[inline(always)]
 fn checked_forward<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
-    assert_eq!((x.len(), z.len()), (d.rows * d.fields * d.dim, d.rows * d.pairs()), "shapes of the interaction");
+    assert_eq!(
+        (x.len(), z.len()),
+        (d.rows * d.fields * d.dim, d.rows * d.pairs()),
+        "shapes of the interaction"
+    );
     if !z.is_empty() && d.dim > 0 {
         forward_body::<FMA>(z, x, d, scratch);
     }
@@ -203,7 +216,13 @@ fn fill_symmetric(symmetric: &mut [f32], dz: &[f32], d: Dims) {
 
 /// dx_i += Σ_j S[i, j] · x_j, for R fields at a time and, within them, 16, 4 or single columns held in registers.
 #[inline(always)]
-fn add_weighted_rows<const FMA: bool, const R: usize>(dx: &mut [f32], s: &[f32], x: &[f32], dim: usize, width: usize) {
+fn add_weighted_rows<const FMA: bool, const R: usize>(
+    dx: &mut [f32],
+    s: &[f32],
+    x: &[f32],
+    dim: usize,
+    width: usize,
+) {
     let fields = dx.len() / dim;
     let whole = fields / R * R;
     for first in (0..whole).step_by(R) {
@@ -215,7 +234,14 @@ fn add_weighted_rows<const FMA: bool, const R: usize>(dx: &mut [f32], s: &[f32],
 }
 
 #[inline(always)]
-fn add_columns<const FMA: bool, const R: usize>(dx: &mut [f32], s: &[f32], x: &[f32], dim: usize, width: usize, first: usize) {
+fn add_columns<const FMA: bool, const R: usize>(
+    dx: &mut [f32],
+    s: &[f32],
+    x: &[f32],
+    dim: usize,
+    width: usize,
+    first: usize,
+) {
     let mut column = 0;
     while column + BLOCK <= dim {
         add_block::<FMA, R, BLOCK>(dx, s, x, dim, width, first, column);

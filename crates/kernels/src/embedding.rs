@@ -78,7 +78,14 @@ pub mod reference {
 pub(crate) const AHEAD: usize = 16;
 
 #[inline(always)]
-fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, table: Numbers<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+fn forward_body<const FMA: bool>(
+    y: &mut [f32],
+    stride: usize,
+    table: Numbers<'_>,
+    dim: usize,
+    bags: BagsView<'_>,
+    pool: Pool<'_>,
+) {
     match table {
         Numbers::F32(table) => forward_of::<FMA, F32>(y, stride, table, dim, bags, pool),
         Numbers::Bf16(table) => forward_of::<FMA, Bf16>(y, stride, table, dim, bags, pool),
@@ -129,7 +136,13 @@ fn forward_of<const FMA: bool, E: Encoding>(
 
 /// The row of id `e` and its factor; a later row is fetched meanwhile.
 #[inline(always)]
-fn scaled_row<'a, E: Encoding>(table: &'a [E::Bits], dim: usize, ids: &[u32], e: usize, pool: Pool<'_>) -> (f32, &'a [E::Bits]) {
+fn scaled_row<'a, E: Encoding>(
+    table: &'a [E::Bits],
+    dim: usize,
+    ids: &[u32],
+    e: usize,
+    pool: Pool<'_>,
+) -> (f32, &'a [E::Bits]) {
     let row = |id: u32| &table[id as usize * dim..][..dim];
     // Rows of one cache line are used up faster.
     if let Some(&ahead) = ids.get(e + if size_of::<E::Bits>() * dim <= 64 { 2 * AHEAD } else { AHEAD }) {

@@ -59,7 +59,9 @@ pub mod reference {
         // Moved by less than half a step of subnormal f16, 2^-24, at random; that is the last bit of numbers from 1/2 to 1, so
         // the addition of 3/4 rounds. (To cut an integer would take a checked conversion, which is slow.)
         let shift = (random as i32 as f32 + 0.5) * 2f32.powi(-37) - 2f32.powi(-25);
-        let tiny = (f32::from_bits(x.to_bits() & 0x7FFF_FFFF) + shift + 0.75).to_bits().wrapping_sub(0.75f32.to_bits());
+        let tiny = (f32::from_bits(x.to_bits() & 0x7FFF_FFFF) + shift + 0.75)
+            .to_bits()
+            .wrapping_sub(0.75f32.to_bits());
         narrow_f16(x, tiny, random)
     }
 
@@ -130,7 +132,9 @@ impl Encoding for F16 {
         for (to, from) in numbers.as_chunks_mut::<8>().0.iter_mut().zip(bits.as_chunks::<8>().0) {
             // SAFETY: both are eight numbers long; bodies that are told of FMA run where the instructions of AVX2 and F16C are
             // (`bind!`).
-            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()))) };
+            unsafe {
+                _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast())))
+            };
         }
         numbers
     }
@@ -240,7 +244,11 @@ impl<'a> NumbersMut<'a> {
     /// # Panics
     /// If there are fewer.
     pub fn split_at(self, len: usize) -> (NumbersMut<'a>, NumbersMut<'a>) {
-        fn both<'a, T>(x: &'a mut [T], len: usize, of: fn(&'a mut [T]) -> NumbersMut<'a>) -> (NumbersMut<'a>, NumbersMut<'a>) {
+        fn both<'a, T>(
+            x: &'a mut [T],
+            len: usize,
+            of: fn(&'a mut [T]) -> NumbersMut<'a>,
+        ) -> (NumbersMut<'a>, NumbersMut<'a>) {
             let (left, right) = x.split_at_mut(len);
             (of(left), of(right))
         }
@@ -259,7 +267,9 @@ impl<'a> NumbersMut<'a> {
         assert_eq!(self.view().len(), from.len(), "as many numbers as there is room for");
         match self {
             NumbersMut::F32(x) => x.copy_from_slice(from),
-            NumbersMut::Bf16(x) => x.iter_mut().zip(from).for_each(|(to, &x)| *to = reference::nearest_bf16(x)),
+            NumbersMut::Bf16(x) => {
+                x.iter_mut().zip(from).for_each(|(to, &x)| *to = reference::nearest_bf16(x))
+            }
             NumbersMut::F16(x) => x.iter_mut().zip(from).for_each(|(to, &x)| *to = reference::nearest_f16(x)),
         }
     }
@@ -291,10 +301,16 @@ fn round_body<const FMA: bool>(to: NumbersMut<'_>, from: &[f32], key: u64, row: 
     match to {
         NumbersMut::F32(to) => to.copy_from_slice(from),
         NumbersMut::Bf16(to) => {
-            to.iter_mut().zip(from).enumerate().for_each(|(i, (to, &x))| *to = reference::stochastic_bf16(x, random(i)));
+            to.iter_mut()
+                .zip(from)
+                .enumerate()
+                .for_each(|(i, (to, &x))| *to = reference::stochastic_bf16(x, random(i)));
         }
         NumbersMut::F16(to) => {
-            to.iter_mut().zip(from).enumerate().for_each(|(i, (to, &x))| *to = reference::stochastic_f16(x, random(i)));
+            to.iter_mut()
+                .zip(from)
+                .enumerate()
+                .for_each(|(i, (to, &x))| *to = reference::stochastic_f16(x, random(i)));
         }
     }
 }

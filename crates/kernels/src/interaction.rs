@@ -24,7 +24,9 @@ pub mod reference {
 
     /// dx[s, i, d] += dy[s, d] · Σ_{j≠i} x[s, j, d]
     pub fn second_order_backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], fields: usize, dim: usize) {
-        for ((dx, dy), x) in dx.chunks_exact_mut(fields * dim).zip(dy.chunks_exact(dim)).zip(x.chunks_exact(fields * dim)) {
+        for ((dx, dy), x) in
+            dx.chunks_exact_mut(fields * dim).zip(dy.chunks_exact(dim)).zip(x.chunks_exact(fields * dim))
+        {
             for i in 0..fields {
                 for j in (0..fields).filter(|&j| j != i) {
                     for d in 0..dim {
@@ -128,12 +130,20 @@ bind! {
 }
 
 #[inline(always)]
-fn second_order_backward_body<const FMA: bool>(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize) {
+fn second_order_backward_body<const FMA: bool>(
+    dx: &mut [f32],
+    dy: &[f32],
+    x: &[f32],
+    fields: usize,
+    dim: usize,
+) {
     assert_eq!((dx.len(), dx.len()), (x.len(), dy.len() * fields), "F vectors per output");
     if dx.is_empty() {
         return;
     }
-    for ((dx, dy), x) in dx.chunks_exact_mut(fields * dim).zip(dy.chunks_exact(dim)).zip(x.chunks_exact(fields * dim)) {
+    for ((dx, dy), x) in
+        dx.chunks_exact_mut(fields * dim).zip(dy.chunks_exact(dim)).zip(x.chunks_exact(fields * dim))
+    {
         for (block, dy) in dy.chunks(BLOCK).enumerate() {
             let columns = block * BLOCK..block * BLOCK + dy.len();
             let mut sum = [0.0f32; BLOCK];
@@ -141,7 +151,9 @@ fn second_order_backward_body<const FMA: bool>(dx: &mut [f32], dy: &[f32], x: &[
                 sum.iter_mut().zip(&v[columns.clone()]).for_each(|(sum, &v)| *sum += v);
             }
             for (dx, v) in dx.chunks_exact_mut(dim).zip(x.chunks_exact(dim)) {
-                for (((dx, &v), &dy), &sum) in dx[columns.clone()].iter_mut().zip(&v[columns.clone()]).zip(dy).zip(&sum) {
+                for (((dx, &v), &dy), &sum) in
+                    dx[columns.clone()].iter_mut().zip(&v[columns.clone()]).zip(dy).zip(&sum)
+                {
                     *dx = fma::<FMA>(dy, sum - v, *dx);
                 }
             }
@@ -175,13 +187,20 @@ bind! {
 }
 
 #[inline(always)]
-fn field_aware_backward_body<const FMA: bool>(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize) {
+fn field_aware_backward_body<const FMA: bool>(
+    dx: &mut [f32],
+    dy: &[f32],
+    x: &[f32],
+    fields: usize,
+    dim: usize,
+) {
     let size = fields * fields * dim;
     assert_eq!((dx.len(), dx.len()), (x.len(), dy.len() * size), "F · F vectors per row");
     for ((dx, &dy), x) in dx.chunks_exact_mut(size.max(1)).zip(dy).zip(x.chunks_exact(size.max(1))) {
         for i in 0..fields {
             for j in (0..fields).filter(|&j| j != i) {
-                let (own, other) = (&mut dx[(i * fields + j) * dim..][..dim], &x[(j * fields + i) * dim..][..dim]);
+                let (own, other) =
+                    (&mut dx[(i * fields + j) * dim..][..dim], &x[(j * fields + i) * dim..][..dim]);
                 for (dx, &x) in own.iter_mut().zip(other) {
                     *dx = fma::<FMA>(dy, x, *dx);
                 }
@@ -199,7 +218,9 @@ bind! {
 fn outer_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((y.len() * h, y.len() * m), (a.len() * h * m, b.len() * h * m), "shapes of an outer product");
-    for ((y, a), b) in y.chunks_exact_mut((h * m).max(1)).zip(a.chunks_exact(h.max(1))).zip(b.chunks_exact(m.max(1))) {
+    for ((y, a), b) in
+        y.chunks_exact_mut((h * m).max(1)).zip(a.chunks_exact(h.max(1))).zip(b.chunks_exact(m.max(1)))
+    {
         for (y, &a) in y.chunks_exact_mut(m).zip(a) {
             for (y, &b) in y.iter_mut().zip(b) {
                 *y = a * b;
@@ -217,7 +238,9 @@ bind! {
 fn outer_left_body<const FMA: bool>(da: &mut [f32], dy: &[f32], b: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((da.len() * m, b.len() * h), (dy.len(), dy.len()), "shapes of an outer product");
-    for ((da, dy), b) in da.chunks_exact_mut(h.max(1)).zip(dy.chunks_exact((h * m).max(1))).zip(b.chunks_exact(m.max(1))) {
+    for ((da, dy), b) in
+        da.chunks_exact_mut(h.max(1)).zip(dy.chunks_exact((h * m).max(1))).zip(b.chunks_exact(m.max(1)))
+    {
         for (da, dy) in da.iter_mut().zip(dy.chunks_exact(m)) {
             *da = dy.iter().zip(b).fold(*da, |sum, (&dy, &b)| fma::<FMA>(dy, b, sum));
         }
@@ -233,7 +256,9 @@ bind! {
 fn outer_right_body<const FMA: bool>(db: &mut [f32], dy: &[f32], a: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((a.len() * m, db.len() * h), (dy.len(), dy.len()), "shapes of an outer product");
-    for ((db, dy), a) in db.chunks_exact_mut(m.max(1)).zip(dy.chunks_exact((h * m).max(1))).zip(a.chunks_exact(h.max(1))) {
+    for ((db, dy), a) in
+        db.chunks_exact_mut(m.max(1)).zip(dy.chunks_exact((h * m).max(1))).zip(a.chunks_exact(h.max(1)))
+    {
         for (&a, dy) in a.iter().zip(dy.chunks_exact(m)) {
             for (db, &dy) in db.iter_mut().zip(dy) {
                 *db = fma::<FMA>(dy, a, *db);

@@ -31,13 +31,19 @@ mod tests {
         let h = 1e-6;
         for z in [-30.0, -2.5, -1e-3, 0.0, 0.7, 12.0] {
             for y in [0.0, 0.3, 1.0] {
-                let losses: [&dyn Fn(f64) -> (f64, f64); 4] =
-                    [&|z| bce_with_logits(z, y, 1.0), &|z| bce_with_logits(z, y, 3.5), &|z| squared_error(z, y), &|z| {
-                        squared_error_of_probability(z, y)
-                    }];
+                let losses: [&dyn Fn(f64) -> (f64, f64); 4] = [
+                    &|z| bce_with_logits(z, y, 1.0),
+                    &|z| bce_with_logits(z, y, 3.5),
+                    &|z| squared_error(z, y),
+                    &|z| squared_error_of_probability(z, y),
+                ];
                 for loss in losses {
                     let numeric = (loss(z + h).0 - loss(z - h).0) / (2.0 * h);
-                    assert!((numeric - loss(z).1).abs() <= 1e-7 * (1.0 + numeric.abs()), "z {z} y {y}: {numeric} {}", loss(z).1);
+                    assert!(
+                        (numeric - loss(z).1).abs() <= 1e-7 * (1.0 + numeric.abs()),
+                        "z {z} y {y}: {numeric} {}",
+                        loss(z).1
+                    );
                 }
             }
         }

@@ -98,8 +98,14 @@ pub struct Into<'a> {
 fn layer_backward_body<const FMA: bool>(into: Into<'_>, dy: &[f32], x: &[f32], gain: &[f32]) {
     let n = gain.len();
     let Into { dx, dgain, dbias } = into;
-    assert_eq!((dx.len(), dx.len(), dgain.len(), dbias.len()), (dy.len(), x.len(), n, n), "shapes of a layer normalisation");
-    for ((dx, dy), x) in dx.chunks_exact_mut(n.max(1)).zip(dy.chunks_exact(n.max(1))).zip(x.chunks_exact(n.max(1))) {
+    assert_eq!(
+        (dx.len(), dx.len(), dgain.len(), dbias.len()),
+        (dy.len(), x.len(), n, n),
+        "shapes of a layer normalisation"
+    );
+    for ((dx, dy), x) in
+        dx.chunks_exact_mut(n.max(1)).zip(dy.chunks_exact(n.max(1))).zip(x.chunks_exact(n.max(1)))
+    {
         let (mean, scale) = row_moments(x);
         let (mut sum, mut with_x) = (0.0, 0.0);
         for ((&dy, &x), &gain) in dy.iter().zip(x).zip(gain) {
@@ -166,7 +172,11 @@ pub struct Columns<'a> {
 #[inline(always)]
 fn batch_body<const FMA: bool>(y: &mut [f32], x: &[f32], by: Columns<'_>) {
     let n = by.gain.len();
-    assert_eq!((y.len(), by.mean.len(), by.scale.len(), by.bias.len()), (x.len(), n, n, n), "shapes of a batch normalisation");
+    assert_eq!(
+        (y.len(), by.mean.len(), by.scale.len(), by.bias.len()),
+        (x.len(), n, n, n),
+        "shapes of a batch normalisation"
+    );
     for (y, x) in y.chunks_exact_mut(n.max(1)).zip(x.chunks_exact(n.max(1))) {
         for j in 0..n {
             y[j] = fma::<FMA>((x[j] - by.mean[j]) * by.scale[j], by.gain[j], by.bias[j]);
@@ -180,10 +190,20 @@ bind! {
 }
 
 #[inline(always)]
-fn batch_backward_body<const FMA: bool>(into: Into<'_>, dy: &[f32], x: &[f32], by: Columns<'_>, sums: &mut [f32]) {
+fn batch_backward_body<const FMA: bool>(
+    into: Into<'_>,
+    dy: &[f32],
+    x: &[f32],
+    by: Columns<'_>,
+    sums: &mut [f32],
+) {
     let n = by.gain.len();
     let Into { dx, dgain, dbias } = into;
-    assert_eq!((dx.len(), dx.len(), dgain.len(), dbias.len()), (dy.len(), x.len(), n, n), "shapes of a batch normalisation");
+    assert_eq!(
+        (dx.len(), dx.len(), dgain.len(), dbias.len()),
+        (dy.len(), x.len(), n, n),
+        "shapes of a batch normalisation"
+    );
     assert_eq!(sums.len(), 2 * n, "two sums per column");
     let (sum, with_x) = sums.split_at_mut(n);
     sum.fill(0.0);
@@ -195,7 +215,9 @@ fn batch_backward_body<const FMA: bool>(into: Into<'_>, dy: &[f32], x: &[f32], b
         }
     }
     let share = n as f32 / dy.len().max(1) as f32;
-    for ((dx, dy), x) in dx.chunks_exact_mut(n.max(1)).zip(dy.chunks_exact(n.max(1))).zip(x.chunks_exact(n.max(1))) {
+    for ((dx, dy), x) in
+        dx.chunks_exact_mut(n.max(1)).zip(dy.chunks_exact(n.max(1))).zip(x.chunks_exact(n.max(1)))
+    {
         for j in 0..n {
             let scale = by.scale[j];
             let normal = (x[j] - by.mean[j]) * scale;

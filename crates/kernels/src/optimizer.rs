@@ -250,11 +250,16 @@ mod tests {
             let (mut w, mut z, mut n) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
             ftrl_start(&mut z, Numbers::F32(&w), 0.0, a);
             ftrl(isa, &mut w, &mut z, &mut n, &[0.0; 37], a);
-            assert!(w.iter().zip(&start).all(|(w, start)| (w - start).abs() < 1e-6), "no gradient, no change");
+            assert!(
+                w.iter().zip(&start).all(|(w, start)| (w - start).abs() < 1e-6),
+                "no gradient, no change"
+            );
             let (mut w, mut z, mut n) = (vec![0.0; 37], vec![0.0; 37], vec![0.0; 37]);
             let mut want = [(0.0, 0.0, 0.0); 37];
             for step in 0..20 {
-                let g: Vec<f32> = (0..37).map(|i| ((i * 7 + step * 3) % 11) as f32 * 0.02 - 0.1 + (i % 4) as f32 * 0.05).collect();
+                let g: Vec<f32> = (0..37)
+                    .map(|i| ((i * 7 + step * 3) % 11) as f32 * 0.02 - 0.1 + (i % 4) as f32 * 0.05)
+                    .collect();
                 ftrl(isa, &mut w, &mut z, &mut n, &g, a);
                 for (want, &g) in want.iter_mut().zip(&g) {
                     *want = reference::ftrl(*want, f64::from(g), settings);

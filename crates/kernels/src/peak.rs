@@ -239,10 +239,12 @@ mod x86 {
     #[target_feature(enable = "avx512bf16,avx512f")]
     pub unsafe fn bf16_dot(acc: &mut [f32], rounds: usize, x: u32, y: u32) {
         // SAFETY: both types are 512 bits, all of which have a meaning.
-        let pairs = |x: u32| unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x.cast_signed())) };
+        let pairs =
+            |x: u32| unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x.cast_signed())) };
         let (x, y) = (pairs(x), pairs(y));
         // SAFETY: the caller's promise of the length.
-        let mut chains: [__m512; CHAINS] = std::array::from_fn(|i| unsafe { _mm512_loadu_ps(acc.as_ptr().add(i * 16)) });
+        let mut chains: [__m512; CHAINS] =
+            std::array::from_fn(|i| unsafe { _mm512_loadu_ps(acc.as_ptr().add(i * 16)) });
         for _ in 0..rounds {
             for chain in &mut chains {
                 *chain = _mm512_dpbf16_ps(*chain, x, y);

@@ -150,7 +150,14 @@ fn add_vector<const FMA: bool>(y: &mut [f32], scale: f32, (q, r): (&[f32], &[f32
 }
 
 #[inline(always)]
-fn forward_body<const FMA: bool>(y: &mut [f32], stride: usize, pair: Pair<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+fn forward_body<const FMA: bool>(
+    y: &mut [f32],
+    stride: usize,
+    pair: Pair<'_>,
+    dim: usize,
+    bags: BagsView<'_>,
+    pool: Pool<'_>,
+) {
     assert!(!matches!(pool, Pool::Learned(_)), "a combined row has no weight of its own");
     for (b, offsets) in bags.offsets.windows(2).enumerate() {
         let y = &mut y[b * stride..][..dim];

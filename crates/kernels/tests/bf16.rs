@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 /// f32 numbers of every kind: by bits, and those next to ties.
 fn any_f32() -> impl Strategy<Value = f32> {
-    let tie = (any::<u16>(), 0x7FFEu32..0x8002).prop_map(|(high, low)| f32::from_bits(u32::from(high) << 16 | low));
+    let tie =
+        (any::<u16>(), 0x7FFEu32..0x8002).prop_map(|(high, low)| f32::from_bits(u32::from(high) << 16 | low));
     let even = any::<u16>().prop_map(def::widen);
     prop_oneof![any::<u32>().prop_map(f32::from_bits), tie, even]
 }

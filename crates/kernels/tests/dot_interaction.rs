@@ -14,12 +14,8 @@ fn scratch(d: Dims) -> Vec<f32> {
 }
 
 fn dims() -> impl Strategy<Value = Dims> {
-    (0usize..5, 1usize..=40, 1usize..=70, prop::sample::select(&KINDS[..])).prop_map(|(rows, fields, dim, pairs)| Dims {
-        rows,
-        fields,
-        dim,
-        pairs,
-    })
+    (0usize..5, 1usize..=40, 1usize..=70, prop::sample::select(&KINDS[..]))
+        .prop_map(|(rows, fields, dim, pairs)| Dims { rows, fields, dim, pairs })
 }
 
 #[test]

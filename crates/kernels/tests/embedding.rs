@@ -55,7 +55,13 @@ impl Case {
 fn cases() -> impl Strategy<Value = Case> {
     // Rows of 16, 32 and 64 columns have code of their own.
     let dims = prop_oneof![1usize..=70, prop::sample::select(vec![16, 32, 64])];
-    (1usize..9, dims, 0usize..6, prop::collection::vec(prop::sample::select(vec![0usize, 1, 1, 1, 2, 3, 7]), 0..30), any::<u64>())
+    (
+        1usize..9,
+        dims,
+        0usize..6,
+        prop::collection::vec(prop::sample::select(vec![0usize, 1, 1, 1, 2, 3, 7]), 0..30),
+        any::<u64>(),
+    )
         .prop_map(|(rows, dim, gap, lens, seed)| Case::new(rows, dim, gap, &lens, seed))
 }
 

@@ -20,7 +20,11 @@ fn check_smooth(what: &str, x: &[f64], gradient: &[f64], tolerance: f64, loss: i
             loss(&moved)
         };
         let numeric = (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
-        assert!((numeric - gradient[i]).abs() <= tolerance * (1.0 + numeric.abs()), "{what} at {i}: {numeric} but {}", gradient[i]);
+        assert!(
+            (numeric - gradient[i]).abs() <= tolerance * (1.0 + numeric.abs()),
+            "{what} at {i}: {numeric} but {}",
+            gradient[i]
+        );
     }
 }
 
@@ -29,7 +33,9 @@ fn slopes_are_derivatives() {
     let x = wide(&numbers(33, 1)).iter().map(|x| 4.0 * x).collect::<Vec<_>>();
     for curve in CURVES {
         let slopes: Vec<f64> = x.iter().map(|&x| act::slope(curve, x)).collect();
-        check_smooth(&format!("{curve:?}"), &x, &slopes, 1e-9, |x| x.iter().map(|&x| act::curve(curve, x)).sum());
+        check_smooth(&format!("{curve:?}"), &x, &slopes, 1e-9, |x| {
+            x.iter().map(|&x| act::curve(curve, x)).sum()
+        });
     }
     for (x, a) in [(0.7, 0.3), (-0.7, 0.3)] {
         let (dx, da) = act::prelu_backward(1.0, x, a);
@@ -59,7 +65,11 @@ fn reference_gradients_of_interactions_are_derivatives() {
             dot(&y, &dy)
         });
         let shape = (fields, dim);
-        let (a, b, dy) = (wide(&numbers(rows * fields, 5)), wide(&numbers(rows * dim, 6)), wide(&numbers(rows * fields * dim, 7)));
+        let (a, b, dy) = (
+            wide(&numbers(rows * fields, 5)),
+            wide(&numbers(rows * dim, 6)),
+            wide(&numbers(rows * fields * dim, 7)),
+        );
         let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; b.len()]);
         inter::outer_backward_left(&mut da, &dy, &b, shape);
         inter::outer_backward_right(&mut db, &dy, &a, shape);
@@ -82,7 +92,11 @@ fn curves_agree(isa: Isa) {
         close("y", &y, &want, &want.iter().map(|y| y.abs() + 0.01).collect::<Vec<_>>());
         let mut dx = vec![1.0; x.len()];
         activation::curve_backward(isa, &mut dx, &dy, &x, curve);
-        let want: Vec<f64> = x.iter().zip(&dy).map(|(&x, &dy)| 1.0 + f64::from(dy) * act::slope(curve, f64::from(x))).collect();
+        let want: Vec<f64> = x
+            .iter()
+            .zip(&dy)
+            .map(|(&x, &dy)| 1.0 + f64::from(dy) * act::slope(curve, f64::from(x)))
+            .collect();
         close("dx", &dx, &want, &vec![2.0; x.len()]);
     }
     let (slopes, x, dy) = (numbers(7, 3), numbers(35, 4), numbers(35, 5));
@@ -178,9 +192,11 @@ fn norms_agree(isa: Isa) {
         norm::scales(&mut scale);
         let by = Columns { mean: &mean, scale: &scale, gain: &gain, bias: &bias };
         type Definition = fn(&mut [f64], &[f64], &[f64], &[f64]);
-        let kinds: [(&str, Definition); 2] = [("layer", norm::reference::layer), ("batch", norm::reference::batch)];
+        let kinds: [(&str, Definition); 2] =
+            [("layer", norm::reference::layer), ("batch", norm::reference::batch)];
         for (name, definition) in kinds {
-            let (mut y, mut dx, mut dgain, mut dbias) = (vec![f32::NAN; x.len()], vec![0.0; x.len()], vec![0.0; n], vec![0.0; n]);
+            let (mut y, mut dx, mut dgain, mut dbias) =
+                (vec![f32::NAN; x.len()], vec![0.0; x.len()], vec![0.0; n], vec![0.0; n]);
             let into = Into { dx: &mut dx, dgain: &mut dgain, dbias: &mut dbias };
             if name == "layer" {
                 norm::layer(isa, &mut y, &x, &gain, &bias);
@@ -198,9 +214,15 @@ fn norms_agree(isa: Isa) {
                 definition(&mut y, x, gain, bias);
                 dot(&y, &wide(&dy))
             };
-            check_smooth(&format!("{name} dx"), &wide(&x), &wide(&dx), 2e-4, |x| loss(x, &wide(&gain), &wide(&bias)));
-            check_smooth(&format!("{name} dgain"), &wide(&gain), &wide(&dgain), 1e-4, |gain| loss(&wide(&x), gain, &wide(&bias)));
-            check_smooth(&format!("{name} dbias"), &wide(&bias), &wide(&dbias), 1e-5, |bias| loss(&wide(&x), &wide(&gain), bias));
+            check_smooth(&format!("{name} dx"), &wide(&x), &wide(&dx), 2e-4, |x| {
+                loss(x, &wide(&gain), &wide(&bias))
+            });
+            check_smooth(&format!("{name} dgain"), &wide(&gain), &wide(&dgain), 1e-4, |gain| {
+                loss(&wide(&x), gain, &wide(&bias))
+            });
+            check_smooth(&format!("{name} dbias"), &wide(&bias), &wide(&dbias), 1e-5, |bias| {
+                loss(&wide(&x), &wide(&gain), bias)
+            });
         }
     }
 }
@@ -225,7 +247,8 @@ fn dropout_is_a_function_of_the_place(isa: Isa) {
     assert_eq!([first, second].concat(), whole);
     let mut other = vec![0.0; rows * n];
     norm::dropout(isa, &mut other, &x, n, Dropout { key: 8, ..by });
-    let both = whole.iter().zip(&other).filter(|&(&a, &b)| a == 0.0 && b == 0.0).count() as f64 / whole.len() as f64;
+    let both =
+        whole.iter().zip(&other).filter(|&(&a, &b)| a == 0.0 && b == 0.0).count() as f64 / whole.len() as f64;
     assert!((both - 0.09).abs() < 0.01, "another key is independent: {both}");
 }
 

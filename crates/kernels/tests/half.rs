@@ -4,7 +4,9 @@ mod common;
 use common::{numbers, per_isa, same_bits};
 use dlrm_kernels::Isa;
 use dlrm_kernels::embedding::{BagsView, Pool, forward};
-use dlrm_kernels::half::reference::{nearest_bf16, nearest_f16, stochastic_bf16, stochastic_f16, widen_bf16, widen_f16};
+use dlrm_kernels::half::reference::{
+    nearest_bf16, nearest_f16, stochastic_bf16, stochastic_f16, widen_bf16, widen_f16,
+};
 use dlrm_kernels::half::{Numbers, NumbersMut, round, widen};
 use proptest::prelude::*;
 
@@ -28,11 +30,21 @@ fn f16_is_that_of_the_standard() {
     };
     for bits in 0..=u16::MAX {
         let (got, want) = (f64::from(widen_f16(bits)), value(bits));
-        assert!(got == want && got.is_sign_negative() == want.is_sign_negative() || got.is_nan() && want.is_nan(), "{bits:#06x}: {got}");
+        assert!(
+            got == want && got.is_sign_negative() == want.is_sign_negative() || got.is_nan() && want.is_nan(),
+            "{bits:#06x}: {got}"
+        );
     }
-    for (x, bits) in
-        [(1.0, 0x3C00), (-2.0, 0xC000), (65504.0, 0x7BFF), (65519.9, 0x7BFF), (65520.0, 0x7C00), (1e9, 0x7C00), (6e-8, 1), (2e-8, 0)]
-    {
+    for (x, bits) in [
+        (1.0, 0x3C00),
+        (-2.0, 0xC000),
+        (65504.0, 0x7BFF),
+        (65519.9, 0x7BFF),
+        (65520.0, 0x7C00),
+        (1e9, 0x7C00),
+        (6e-8, 1),
+        (2e-8, 0),
+    ] {
         assert_eq!(nearest_f16(x), bits, "{x}");
     }
 }
@@ -117,9 +129,12 @@ fn rows_are_rounded_as_their_numbers(isa: Isa) {
         round(scalar, NumbersMut::F16(&mut b2), &x, 5, 9);
         assert_eq!((&a, &b), (&a2, &b2), "every instruction set rounds alike");
         let mut back = vec![0.0; len];
-        for (numbers, one) in [(Numbers::Bf16(&a), widen_bf16 as fn(u16) -> f32), (Numbers::F16(&b), widen_f16)] {
+        for (numbers, one) in
+            [(Numbers::Bf16(&a), widen_bf16 as fn(u16) -> f32), (Numbers::F16(&b), widen_f16)]
+        {
             widen(isa, &mut back, numbers);
-            let bits = if let Numbers::Bf16(bits) | Numbers::F16(bits) = numbers { bits } else { unreachable!() };
+            let bits =
+                if let Numbers::Bf16(bits) | Numbers::F16(bits) = numbers { bits } else { unreachable!() };
             same_bits("a row", &back, &bits.iter().map(|&bits| one(bits)).collect::<Vec<_>>());
             same_bits("its numbers", &back, &numbers.iter().collect::<Vec<_>>());
         }

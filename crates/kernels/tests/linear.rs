@@ -30,7 +30,8 @@ fn reference_gradient_of_relu_is_the_derivative() {
     // Away from the corner at 0, where there is no derivative.
     let x: Vec<f64> = wide(&numbers(77, 5)).into_iter().filter(|x| x.abs() > 1e-3).collect();
     let dy = wide(&numbers(x.len(), 6));
-    let dx: Vec<f64> = x.iter().zip(&dy).map(|(&x, &dy)| activation::reference::relu_backward(dy, relu(x))).collect();
+    let dx: Vec<f64> =
+        x.iter().zip(&dy).map(|(&x, &dy)| activation::reference::relu_backward(dy, relu(x))).collect();
     check_gradient("relu", &x, &dx, |x| x.iter().zip(&dy).map(|(&x, dy)| relu(x) * dy).sum());
 }
 
@@ -235,7 +236,15 @@ fn overlapping_rows_of_c_are_refused() {
 #[test]
 #[should_panic(expected = "one bias per column")]
 fn a_short_bias_is_refused() {
-    matmul(Isa::detect(), &mut [0.0; 8], 4, 2, View::of(&[0.0; 6], 3), &packed(3, 4), Epilogue::Bias(&[0.0; 3]));
+    matmul(
+        Isa::detect(),
+        &mut [0.0; 8],
+        4,
+        2,
+        View::of(&[0.0; 6], 3),
+        &packed(3, 4),
+        Epilogue::Bias(&[0.0; 3]),
+    );
 }
 
 #[test]

@@ -40,7 +40,13 @@ fn lay(x: &[f32], rows: usize, columns: usize, order: Order) -> (Vec<f32>, usize
     (out, row, column)
 }
 
-fn product_agrees(isa: Isa, (m, n, k): (usize, usize, usize), orders: (Order, Order), rows: &mut RowsBf16, packed: &mut PackedBf16) {
+fn product_agrees(
+    isa: Isa,
+    (m, n, k): (usize, usize, usize),
+    orders: (Order, Order),
+    rows: &mut RowsBf16,
+    packed: &mut PackedBf16,
+) {
     let (a, b, bias) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3));
     let (data, row, column) = lay(&a, m, k, orders.0);
     rows.pack(isa, View { data: &data, row, column }, m, k);
@@ -50,15 +56,26 @@ fn product_agrees(isa: Isa, (m, n, k): (usize, usize, usize), orders: (Order, Or
     reference::matmul_bf16(&mut product, &a, &b, (m, n, k));
     reference::matmul(&mut size, &sizes(&a), &sizes(&b), (m, n, k));
     let stride = n + 1;
-    for (e, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)].into_iter().enumerate() {
+    for (e, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)]
+        .into_iter()
+        .enumerate()
+    {
         let mut c = vec![0.5; m * stride];
         matmul_bf16(isa, &mut c, stride, rows, packed, epilogue);
         for (i, c) in c.chunks_exact(stride).enumerate() {
             let line = i * n..(i + 1) * n;
-            let want = wide(&bias).into_iter().zip(&product[line.clone()]).map(|(bias, &x)| [x, x + 0.5, x + bias, (x + bias).max(0.0)][e]);
+            let want = wide(&bias)
+                .into_iter()
+                .zip(&product[line.clone()])
+                .map(|(bias, &x)| [x, x + 0.5, x + bias, (x + bias).max(0.0)][e]);
             // The reference's sizes are those of operands not yet rounded, and the bias is an operand, too.
             let size: Vec<f64> = size[line].iter().map(|x| 1.01 * x + 1.0).collect();
-            close(&format!("{isa:?} {m}x{n}x{k} {orders:?} epilogue {e} row {i}"), &c[..n], &want.collect::<Vec<_>>(), &size);
+            close(
+                &format!("{isa:?} {m}x{n}x{k} {orders:?} epilogue {e} row {i}"),
+                &c[..n],
+                &want.collect::<Vec<_>>(),
+                &size,
+            );
             assert_eq!(c[n], 0.5, "nothing is written between rows");
         }
     }
@@ -113,7 +130,9 @@ fn bits_depend_on_row_and_column_alone(isa: Isa) {
 fn infinity_and_nan_stay_visible(isa: Isa) {
     let (mut rows, mut packed) = (RowsBf16::default(), PackedBf16::default());
     for isa in forms(isa) {
-        for (broken, infinite) in [(f32::NAN, false), (f32::from_bits(0x7F80_0001), false), (f32::INFINITY, true), (f32::MAX, true)] {
+        for (broken, infinite) in
+            [(f32::NAN, false), (f32::from_bits(0x7F80_0001), false), (f32::INFINITY, true), (f32::MAX, true)]
+        {
             // The last k of an odd number of them, beside the padding.
             let (mut a, b, mut c) = (vec![1.0; 3 * 5], vec![1.0; 5 * 2], vec![0.0; 3 * 2]);
             a[5 + 4] = broken;
@@ -121,7 +140,10 @@ fn infinity_and_nan_stay_visible(isa: Isa) {
             packed.pack(isa, View::of(&b, 2), 5, 2);
             matmul_bf16(isa, &mut c, 2, &rows, &packed, Epilogue::BiasRelu(&[0.0, 0.0]));
             assert_eq!((c[..2].to_vec(), c[4..].to_vec()), (vec![5.0, 5.0], vec![5.0, 5.0]), "{isa:?}");
-            assert!(c[2..4].iter().all(|c| if infinite { *c == f32::INFINITY } else { c.is_nan() }), "{isa:?} {broken}: {c:?}");
+            assert!(
+                c[2..4].iter().all(|c| if infinite { *c == f32::INFINITY } else { c.is_nan() }),
+                "{isa:?} {broken}: {c:?}"
+            );
         }
     }
 }

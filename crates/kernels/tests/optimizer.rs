@@ -19,7 +19,13 @@ struct Case {
 
 fn cases() -> impl Strategy<Value = Case> {
     // The state of a first step is zero; later it is not.
-    (1usize..=70, any::<u64>(), prop::sample::select(vec![0.0f32, 1e-4, 1.0]), 1e-4f32..0.5, prop::sample::select(vec![0.0f32, 0.05]))
+    (
+        1usize..=70,
+        any::<u64>(),
+        prop::sample::select(vec![0.0f32, 1e-4, 1.0]),
+        1e-4f32..0.5,
+        prop::sample::select(vec![0.0f32, 0.05]),
+    )
         .prop_map(|(n, seed, state, lr, l2)| Case {
             w: numbers(n, seed),
             g: numbers(n, seed ^ 1),
@@ -34,13 +40,19 @@ fn cases() -> impl Strategy<Value = Case> {
 #[track_caller]
 fn stepped(what: &str, got: f32, old: f32, want: f64, update: f64) {
     let tolerance = 1.2e-7 * (f64::from(old).abs() + want.abs()) + 1e-5 * update.abs();
-    assert!((f64::from(got) - want).abs() <= tolerance, "{what}: {got} is not {want} (from {old}, update {update:e})");
+    assert!(
+        (f64::from(got) - want).abs() <= tolerance,
+        "{what}: {got} is not {want} (from {old}, update {update:e})"
+    );
 }
 
 /// Asserts a new state: relative 1e-6 of the terms it is the sum of.
 #[track_caller]
 fn kept(what: &str, got: f32, want: f64, size: f64) {
-    assert!((f64::from(got) - want).abs() <= 1e-6 * size, "{what}: {got} is not {want} (terms of size {size:e})");
+    assert!(
+        (f64::from(got) - want).abs() <= 1e-6 * size,
+        "{what}: {got} is not {want} (terms of size {size:e})"
+    );
 }
 
 /// The gradient with its L2 term, and the size of its terms.

@@ -24,7 +24,9 @@ fn multiply_adds(isa: Isa) {
 }
 
 fn pairs_of_bf16(isa: Isa) {
-    let Some(proof) = Bf16::of(isa) else { return println!("skipped: bf16 with {} (not in this CPU or level)", isa.level().name()) };
+    let Some(proof) = Bf16::of(isa) else {
+        return println!("skipped: bf16 with {} (not in this CPU or level)", isa.level().name());
+    };
     let mut acc = numbers(Bf16::LEN, 2);
     let mut expected = f64s(&acc);
     // All four numbers have few enough bits.

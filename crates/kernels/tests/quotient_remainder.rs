@@ -31,7 +31,16 @@ impl Case {
         }));
         let count = lens.iter().sum();
         let ids = numbers(count, seed ^ 3).iter().map(|x| ((x + 1.0) / 2.0 * rows as f32) as u32).collect();
-        Case { rows, collisions, dim, stride: dim + gap, ids, offsets, weights: numbers(count, seed ^ 1), seed }
+        Case {
+            rows,
+            collisions,
+            dim,
+            stride: dim + gap,
+            ids,
+            offsets,
+            weights: numbers(count, seed ^ 1),
+            seed,
+        }
     }
 
     /// The quotient and the remainder table.
@@ -78,7 +87,13 @@ fn reference_gradient_is_the_derivative() {
         let (q, r) = (wide(&q), wide(&r));
         for pool in case.pools() {
             let (mut dq, mut dr) = (vec![0.0; q.len()], vec![0.0; r.len()]);
-            reference::backward((&mut dq, &mut dr), &dy, case.pair(&q, &r, combine), case.dim, (case.bags(), pool));
+            reference::backward(
+                (&mut dq, &mut dr),
+                &dy,
+                case.pair(&q, &r, combine),
+                case.dim,
+                (case.bags(), pool),
+            );
             let loss = |q: &[f64], r: &[f64]| {
                 let mut y = vec![f64::NAN; dy.len()];
                 reference::forward(&mut y, case.pair(q, r, combine), case.dim, case.bags(), pool);
@@ -111,7 +126,13 @@ fn forward_agrees(isa: Isa) {
 }
 
 /// Adds up the uses of both tables as a training step does.
-fn uses(isa: Isa, case: &Case, (pair, pool): (Pair<'_>, Pool<'_>), dy: &[f32], (dq, dr): (&mut [f32], &mut [f32])) {
+fn uses(
+    isa: Isa,
+    case: &Case,
+    (pair, pool): (Pair<'_>, Pool<'_>),
+    dy: &[f32],
+    (dq, dr): (&mut [f32], &mut [f32]),
+) {
     let (left, right) = pair.combine.widths(case.dim);
     for (b, dy) in dy.chunks_exact(case.dim).enumerate() {
         let range = case.offsets[b] as usize..case.offsets[b + 1] as usize;

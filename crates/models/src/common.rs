@@ -63,7 +63,13 @@ pub struct Deep<'a> {
 }
 
 impl Deep<'_> {
-    fn layer(&self, b: &mut Builder<'_>, name: &str, shape: (usize, usize), activation: Activation) -> Result<Linear> {
+    fn layer(
+        &self,
+        b: &mut Builder<'_>,
+        name: &str,
+        shape: (usize, usize),
+        activation: Activation,
+    ) -> Result<Linear> {
         match self.biases {
             Biases::Zero => xavier(b, name, shape, activation, Bias::With),
             Biases::Reference => b.linear(name, shape.0, shape.1, activation, Bias::With),
@@ -133,7 +139,9 @@ impl Tower {
                 HiddenActivation::Silu => After::Curve(Curve::Silu),
                 HiddenActivation::Sigmoid => After::Curve(Curve::Sigmoid),
                 HiddenActivation::Tanh => After::Curve(Curve::Tanh),
-                HiddenActivation::Prelu => After::Prelu(b.param(&format!("{name}.prelu"), &[outputs], Init::Constant(0.25))),
+                HiddenActivation::Prelu => {
+                    After::Prelu(b.param(&format!("{name}.prelu"), &[outputs], Init::Constant(0.25)))
+                }
             };
             layers.push(Hidden { linear, norm, after });
             width = outputs;
@@ -174,7 +182,8 @@ impl Scorer {
     /// As [`Tower::build`].
     pub fn build(b: &mut Builder<'_>, name: &str, inputs: usize, deep: Deep<'_>) -> Result<Self> {
         let tower = Tower::build(b, name, inputs, deep)?;
-        let output = deep.layer(b, &format!("{name}.{}", tower.layers.len()), (tower.width, 1), Activation::Identity)?;
+        let output =
+            deep.layer(b, &format!("{name}.{}", tower.layers.len()), (tower.width, 1), Activation::Identity)?;
         Ok(Scorer { tower, output })
     }
 
@@ -197,7 +206,13 @@ pub fn output(b: &mut Builder<'_>, name: &str, inputs: usize) -> Result<Linear> 
 ///
 /// # Errors
 /// If a width is zero.
-pub fn xavier(b: &mut Builder<'_>, name: &str, shape: (usize, usize), activation: Activation, bias: Bias) -> Result<Linear> {
+pub fn xavier(
+    b: &mut Builder<'_>,
+    name: &str,
+    shape: (usize, usize),
+    activation: Activation,
+    bias: Bias,
+) -> Result<Linear> {
     let weight = Init::Normal((2.0 / (shape.0 + shape.1) as f64).sqrt());
     b.linear_with(name, shape, activation, bias, (weight, Init::Zero))
 }
@@ -224,12 +239,19 @@ impl LinearPart {
             return Err(Error::new("inputs", "at least one dense or categorical column", "none"));
         }
         let zero = (Init::Zero, Init::Zero);
-        let dense = (n > 0).then(|| b.linear_with("linear.dense", (n, 1), Activation::Identity, Bias::Without, zero)).transpose()?;
+        let dense = (n > 0)
+            .then(|| b.linear_with("linear.dense", (n, 1), Activation::Identity, Bias::Without, zero))
+            .transpose()?;
         // A learned pooling weight would only duplicate the row's own weight.
         let pooling = |f: &Feature| f.pooling.filter(|&p| p == Pooling::Mean).unwrap_or(Pooling::Sum);
         let slots: Vec<Slot> = features
             .iter()
-            .map(|&feature| Slot { feature, dim: 1, pooling: pooling(&layout.features[feature]), compression: None })
+            .map(|&feature| Slot {
+                feature,
+                dim: 1,
+                pooling: pooling(&layout.features[feature]),
+                compression: None,
+            })
             .collect();
         let rows = (!slots.is_empty()).then(|| b.embed("linear", &slots, Some(Init::Zero))).transpose()?;
         let bias = (bias == Bias::With).then(|| b.param("linear.bias", &[1], Init::Zero));
@@ -280,7 +302,12 @@ impl FieldVectors {
     ///
     /// # Errors
     /// If a width is zero or features that share a table want different ones.
-    pub fn build(b: &mut Builder<'_>, prefix: &str, features: &[usize], settings: (usize, Pooling, Option<Init>)) -> Result<Self> {
+    pub fn build(
+        b: &mut Builder<'_>,
+        prefix: &str,
+        features: &[usize],
+        settings: (usize, Pooling, Option<Init>),
+    ) -> Result<Self> {
         let forms = vec![TableForm::whole(settings.0); b.layout().tables.len()];
         Self::build_as(b, prefix, features, settings, &forms)
     }
@@ -305,7 +332,12 @@ impl FieldVectors {
             // Weights of the data are a pooling of their own.
             let default = if f.weighted { Pooling::Sum } else { pooling };
             let TableForm { dim, compression } = forms[f.table];
-            Slot { feature, dim: f.embedding_dim.unwrap_or(dim), pooling: f.pooling.unwrap_or(default), compression }
+            Slot {
+                feature,
+                dim: f.embedding_dim.unwrap_or(dim),
+                pooling: f.pooling.unwrap_or(default),
+                compression,
+            }
         };
         let slots: Vec<Slot> = features.iter().map(slot).collect();
         let mut groups = Vec::new();
@@ -358,7 +390,14 @@ impl Row {
     /// If there is no input, or as [`FieldVectors::build`].
     pub fn build(b: &mut Builder<'_>, dim: usize, embedding_std: f64) -> Result<Self> {
         let (n, features) = (b.layout().dense.len(), all_features(b.layout()));
-        let build = || FieldVectors::build(b, "tables", &features, (dim, Pooling::Sum, Some(Init::Normal(embedding_std))));
+        let build = || {
+            FieldVectors::build(
+                b,
+                "tables",
+                &features,
+                (dim, Pooling::Sum, Some(Init::Normal(embedding_std))),
+            )
+        };
         let vectors = (!features.is_empty()).then(build).transpose()?;
         let width = n + vectors.as_ref().map_or(0, FieldVectors::width);
         if width == 0 {
@@ -398,7 +437,8 @@ impl InputVectors {
     /// # Errors
     /// If there is no input, or as [`FieldVectors::build`].
     pub fn build(b: &mut Builder<'_>, dim: usize, embedding_std: f64) -> Result<Self> {
-        let (n, features, init) = (b.layout().dense.len(), all_features(b.layout()), Init::Normal(embedding_std));
+        let (n, features, init) =
+            (b.layout().dense.len(), all_features(b.layout()), Init::Normal(embedding_std));
         if n + features.len() == 0 {
             return Err(Error::new("inputs", "at least one dense or categorical column", "none"));
         }
@@ -435,12 +475,14 @@ pub fn user_and_item(layout: &Layout, user: Option<&str>, item: Option<&str>) ->
     let names = || layout.features.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ");
     let find = |key: &str, name: Option<&str>, default: usize| match name {
         None if default < layout.features.len() => Ok(default),
-        None => Err(Error::new(format!("model.{key}"), "a user and an item column", format!("categorical columns: {}", names()))),
-        Some(name) => layout
-            .features
-            .iter()
-            .position(|f| f.name == name)
-            .ok_or_else(|| Error::new(format!("model.{key}"), format!("one of {}", names()), format!("\"{name}\""))),
+        None => Err(Error::new(
+            format!("model.{key}"),
+            "a user and an item column",
+            format!("categorical columns: {}", names()),
+        )),
+        Some(name) => layout.features.iter().position(|f| f.name == name).ok_or_else(|| {
+            Error::new(format!("model.{key}"), format!("one of {}", names()), format!("\"{name}\""))
+        }),
     };
     Ok([find("user", user, 0)?, find("item", item, 1)?])
 }

@@ -43,7 +43,11 @@ impl Default for QuotientRemainderConfig {
 impl QuotientRemainderConfig {
     fn compression(&self) -> Result<QuotientRemainder> {
         if self.collisions < 2 {
-            return Err(Error::new("model.quotient_remainder.collisions", "at least 2", self.collisions.to_string()));
+            return Err(Error::new(
+                "model.quotient_remainder.collisions",
+                "at least 2",
+                self.collisions.to_string(),
+            ));
         }
         let combine = match self.operation {
             Operation::Mult => Combine::Multiply,
@@ -113,7 +117,8 @@ pub fn forms(
     dim: usize,
     (quotient_remainder, mixed_dims): (Option<QuotientRemainderConfig>, Option<MixedDimsConfig>),
 ) -> Result<Vec<TableForm>> {
-    let free = |table: usize| layout.features.iter().filter(|f| f.table == table).all(|f| f.embedding_dim.is_none());
+    let free =
+        |table: usize| layout.features.iter().filter(|f| f.table == table).all(|f| f.embedding_dim.is_none());
     let rows = || layout.tables.iter().map(|t| t.rows);
     let choose = |form: &dyn Fn(usize) -> TableForm| {
         let of = |(table, rows)| if free(table) { form(rows) } else { TableForm::whole(dim) };
@@ -123,7 +128,10 @@ pub fn forms(
         (None, None) => Ok(vec![TableForm::whole(dim); layout.tables.len()]),
         (Some(config), None) => {
             let compression = config.compression()?;
-            Ok(choose(&|rows| TableForm { dim, compression: (rows > config.threshold).then_some(compression) }))
+            Ok(choose(&|rows| TableForm {
+                dim,
+                compression: (rows > config.threshold).then_some(compression),
+            }))
         }
         (None, Some(config)) => {
             if !(config.temperature >= 0.0 && config.temperature.is_finite()) {
@@ -131,11 +139,16 @@ pub fn forms(
                 return Err(Error::new("model.mixed_dims.temperature", "a number of at least 0", found));
             }
             // Crosses have no vectors.
-            let of_columns = |&(table, _): &(usize, usize)| layout.features.iter().any(|f| f.table == table && !f.crossed);
+            let of_columns =
+                |&(table, _): &(usize, usize)| layout.features.iter().any(|f| f.table == table && !f.crossed);
             let smallest = rows().enumerate().filter(of_columns).map(|(_, rows)| rows).min().unwrap_or(0);
             Ok(choose(&|rows| TableForm::whole(config.width(dim, rows, smallest))))
         }
-        (Some(_), Some(_)) => Err(Error::new("compression of the tables", "one of model.quotient_remainder, model.mixed_dims", "both")),
+        (Some(_), Some(_)) => Err(Error::new(
+            "compression of the tables",
+            "one of model.quotient_remainder, model.mixed_dims",
+            "both",
+        )),
     }
 }
 
@@ -147,7 +160,9 @@ mod tests {
     fn widths_are_the_references() {
         // Rows of the first twelve tables of Criteo Kaggle; widths by md_solver of the reference.
         let rows = [1460, 583, 10_131_227, 2_202_608, 305, 24, 12_517, 633, 3, 93_145, 5683, 8_351_593];
-        let widths = |dim, temperature, threshold, round| rows.map(|n| MixedDimsConfig { temperature, threshold, round }.width(dim, n, 3));
+        let widths = |dim, temperature, threshold, round| {
+            rows.map(|n| MixedDimsConfig { temperature, threshold, round }.width(dim, n, 3))
+        };
         assert_eq!(widths(16, 0.3, 0, true), [4, 4, 1, 1, 4, 8, 1, 4, 16, 1, 2, 1]);
         assert_eq!(widths(16, 0.3, 0, false), [3, 3, 1, 1, 4, 9, 1, 3, 16, 1, 2, 1]);
         assert_eq!(widths(64, 0.2, 0, true), [16, 16, 4, 4, 32, 32, 16, 16, 64, 8, 16, 4]);

@@ -76,9 +76,13 @@ impl Cross {
         let mut built = Vec::with_capacity(layers);
         for l in 0..layers {
             let name = |part: &str| format!("cross.{l}{part}");
-            let mut thin = |part: &str, inputs, outputs| xavier(b, &name(part), (inputs, outputs), Activation::Identity, Bias::Without);
+            let mut thin = |part: &str, inputs, outputs| {
+                xavier(b, &name(part), (inputs, outputs), Activation::Identity, Bias::Without)
+            };
             built.push(match kind {
-                CrossKind::Full => Layer::Full(xavier(b, &name(""), (width, width), Activation::Identity, Bias::With)?),
+                CrossKind::Full => {
+                    Layer::Full(xavier(b, &name(""), (width, width), Activation::Identity, Bias::With)?)
+                }
                 CrossKind::LowRank => {
                     let (v, u) = (thin(".v", width, rank)?, thin(".u", rank, width)?);
                     Layer::LowRank { v, u, bias: b.param(&name(".bias"), &[width], Init::Zero) }

@@ -29,7 +29,9 @@ impl Dcn {
     pub fn build(config: &DcnConfig, b: &mut Builder<'_>) -> Result<Self> {
         let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
         let cross = Cross::vector(b, row.width, config.layers)?;
-        let deep = (!config.hidden.is_empty()).then(|| Tower::build(b, "deep", row.width, config.deep())).transpose()?;
+        let deep = (!config.hidden.is_empty())
+            .then(|| Tower::build(b, "deep", row.width, config.deep()))
+            .transpose()?;
         let width = row.width + deep.as_ref().map_or(0, |deep| deep.width);
         Ok(Dcn { row, cross, deep, output: output(b, "output", width)? })
     }

@@ -49,9 +49,16 @@ impl DcnV2 {
     /// If there is no input or a width is zero.
     pub fn build(config: &DcnV2Config, b: &mut Builder<'_>) -> Result<Self> {
         let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
-        let shape = CrossShape { layers: config.layers, kind: config.cross, rank: config.rank, experts: config.experts };
+        let shape = CrossShape {
+            layers: config.layers,
+            kind: config.cross,
+            rank: config.rank,
+            experts: config.experts,
+        };
         let cross = Cross::matrix(b, row.width, shape)?;
-        let deep = (!config.hidden.is_empty()).then(|| Tower::build(b, "deep", row.width, config.deep())).transpose()?;
+        let deep = (!config.hidden.is_empty())
+            .then(|| Tower::build(b, "deep", row.width, config.deep()))
+            .transpose()?;
         let width = match (&deep, config.structure) {
             (Some(deep), Structure::Parallel) => row.width + deep.width,
             (Some(deep), Structure::Stacked) => deep.width,

@@ -120,10 +120,21 @@ impl Dlrm {
                 found,
             ));
         }
-        let shape = CrossShape { layers: config.cross_layers, kind: CrossKind::LowRank, rank: config.cross_rank, experts: 0 };
-        let cross = (config.interaction == Interaction::Dcn).then(|| Cross::matrix(b, width, shape)).transpose()?;
+        let shape = CrossShape {
+            layers: config.cross_layers,
+            kind: CrossKind::LowRank,
+            rank: config.cross_rank,
+            experts: 0,
+        };
+        let cross =
+            (config.interaction == Interaction::Dcn).then(|| Cross::matrix(b, width, shape)).transpose()?;
         let (hidden, activation, biases) = (&config.top[..], HiddenActivation::Relu, Biases::Reference);
-        let top = Scorer::build(b, "top", width, Deep { hidden, norm: config.norm, activation, dropout: config.dropout, biases })?;
+        let top = Scorer::build(
+            b,
+            "top",
+            width,
+            Deep { hidden, norm: config.norm, activation, dropout: config.dropout, biases },
+        )?;
         Ok(Dlrm { bottom, embeddings, cross, top, interaction: config.interaction, vectors })
     }
 }

@@ -40,7 +40,11 @@ impl Ffm {
             return Err(Error::new("inputs", "at least one categorical column", "none"));
         }
         if let Some(own) = b.layout().features.iter().find(|f| f.embedding_dim.is_some()) {
-            return Err(Error::new(format!("embedding_dim of feature \"{}\"", own.name), "none: ffm has one width for all", "its own"));
+            return Err(Error::new(
+                format!("embedding_dim of feature \"{}\"", own.name),
+                "none: ffm has one width for all",
+                "its own",
+            ));
         }
         let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)?;
         let init = Some(Init::Normal(config.embedding_std));

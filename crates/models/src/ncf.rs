@@ -1,6 +1,8 @@
 //! Neural collaborative filtering (He et al. 2017): GMF (element-wise product), MLP (of the two vectors side by side),
 //! NeuMF (both). Other inputs than user and item are not used.
-use crate::common::{Biases, Deep, FieldVectors, HiddenActivation, Norm, Tower, joined, output, user_and_item};
+use crate::common::{
+    Biases, Deep, FieldVectors, HiddenActivation, Norm, Tower, joined, output, user_and_item,
+};
 use crate::config::Model;
 use dlrm_data::schema::Pooling;
 use dlrm_nn::init::Init;
@@ -47,7 +49,16 @@ pub struct NcfConfig {
 impl Default for NcfConfig {
     fn default() -> Self {
         let hidden = vec![32, 16, 8];
-        NcfConfig { variant: Variant::Neumf, dim: 8, mlp_dim: 32, hidden, dropout: 0.0, embedding_std: 0.01, user: None, item: None }
+        NcfConfig {
+            variant: Variant::Neumf,
+            dim: 8,
+            mlp_dim: 32,
+            hidden,
+            dropout: 0.0,
+            embedding_std: 0.01,
+            user: None,
+            item: None,
+        }
     }
 }
 
@@ -66,8 +77,9 @@ impl Ncf {
     pub fn build(config: &NcfConfig, b: &mut Builder<'_>) -> Result<Self> {
         let pair = user_and_item(b.layout(), config.user.as_deref(), config.item.as_deref())?;
         let init = Some(Init::Normal(config.embedding_std));
-        let gmf =
-            (config.variant != Variant::Mlp).then(|| FieldVectors::build(b, "gmf", &pair, (config.dim, Pooling::Sum, init))).transpose()?;
+        let gmf = (config.variant != Variant::Mlp)
+            .then(|| FieldVectors::build(b, "gmf", &pair, (config.dim, Pooling::Sum, init)))
+            .transpose()?;
         let (norm, activation, dropout) = (Norm::None, HiddenActivation::Relu, config.dropout);
         let deep = Deep { hidden: &config.hidden, norm, activation, dropout, biases: Biases::Zero };
         let mlp = (config.variant != Variant::Gmf)

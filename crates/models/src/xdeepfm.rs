@@ -41,15 +41,22 @@ impl XDeepFm {
     pub fn build(config: &XDeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
-        let deep = (!config.hidden.is_empty()).then(|| Scorer::build(b, "deep", vectors.width(), config.deep())).transpose()?;
+        let deep = (!config.hidden.is_empty())
+            .then(|| Scorer::build(b, "deep", vectors.width(), config.deep()))
+            .transpose()?;
         let (mut cin, mut maps, mut pooled) = (Vec::new(), vectors.fields, 0);
         for (k, &size) in config.cin.iter().enumerate() {
             let split = config.split_half && k + 1 < config.cin.len();
             if split && size % 2 == 1 {
-                return Err(Error::new("model.cin", "even numbers where layers are split in halves", size.to_string()));
+                return Err(Error::new(
+                    "model.cin",
+                    "even numbers where layers are split in halves",
+                    size.to_string(),
+                ));
             }
             let activation = if config.split_half { Activation::Relu } else { Activation::Identity };
-            let compress = xavier(b, &format!("cin.{k}"), (maps * vectors.fields, size), activation, Bias::With)?;
+            let compress =
+                xavier(b, &format!("cin.{k}"), (maps * vectors.fields, size), activation, Bias::With)?;
             let (on, pooled_from) = if split { (size / 2, size / 2) } else { (size, 0) };
             pooled += size - pooled_from;
             maps = on;

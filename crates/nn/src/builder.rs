@@ -156,7 +156,9 @@ impl<'a> Builder<'a> {
     /// A batch normalisation of `width` columns: `name.weight`, `name.bias` and the running `name.mean`,
     /// `name.variance`. The index is for [`Tape::batch_norm`].
     pub fn batch_norm(&mut self, name: &str, width: usize) -> usize {
-        let mut of = |part, value, role| self.declare(&format!("{name}.{part}"), &[width], Init::Constant(value), role);
+        let mut of = |part, value, role| {
+            self.declare(&format!("{name}.{part}"), &[width], Init::Constant(value), role)
+        };
         let norm = BatchNorm {
             gain: of("weight", 1.0, Role::Trained),
             bias: of("bias", 0.0, Role::Trained),
@@ -172,7 +174,14 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// If a width is zero.
-    pub fn linear(&mut self, name: &str, inputs: usize, outputs: usize, activation: Activation, bias: Bias) -> Result<Linear> {
+    pub fn linear(
+        &mut self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+        bias: Bias,
+    ) -> Result<Linear> {
         let scale = (2.0 / (inputs + outputs) as f64).sqrt();
         let bias_init = Init::Normal((1.0 / outputs as f64).sqrt());
         self.linear_with(name, (inputs, outputs), activation, bias, (Init::Normal(scale), bias_init))
@@ -191,7 +200,11 @@ impl<'a> Builder<'a> {
         (weight_init, bias_init): (Init, Init),
     ) -> Result<Linear> {
         if inputs == 0 || outputs == 0 {
-            return Err(Error::new(format!("layer {name}"), "at least one input and one output", format!("{inputs} to {outputs}")));
+            return Err(Error::new(
+                format!("layer {name}"),
+                "at least one input and one output",
+                format!("{inputs} to {outputs}"),
+            ));
         }
         let weight = self.param(&format!("{name}.weight"), &[outputs, inputs], weight_init);
         self.matrices.push(weight);
@@ -228,7 +241,13 @@ impl<'a> Builder<'a> {
                 Some(compression) => self.pair(prefix, slot, compression, init)?,
             };
             let column = self.slots.last().map_or(0, |s| s.column + s.dim);
-            self.slots.push(SlotSpec { feature: slot.feature, rows, pooling: slot.pooling, dim: slot.dim, column });
+            self.slots.push(SlotSpec {
+                feature: slot.feature,
+                rows,
+                pooling: slot.pooling,
+                dim: slot.dim,
+                column,
+            });
         }
         self.groups.push(first..self.slots.len());
         Ok(GroupId(self.groups.len() as u32 - 1))
@@ -238,14 +257,22 @@ impl<'a> Builder<'a> {
     fn whole(&mut self, prefix: &str, slot: &Slot, init: Option<Init>) -> Result<RowSource> {
         let own = self.layout.features[slot.feature].table;
         let rows = self.layout.tables[own].rows;
-        let (name, learned) = (format!("{prefix}.{}", self.layout.tables[own].name), slot.pooling == Pooling::Learned);
+        let (name, learned) =
+            (format!("{prefix}.{}", self.layout.tables[own].name), slot.pooling == Pooling::Learned);
         let init = init.unwrap_or(default_init(rows));
-        let table = self.table(slot, TableSpec { name, ids: (own, RowMap::Whole), rows, dim: slot.dim, learned, init })?;
+        let table = self
+            .table(slot, TableSpec { name, ids: (own, RowMap::Whole), rows, dim: slot.dim, learned, init })?;
         Ok(RowSource::Whole { table })
     }
 
     /// Two small tables whose rows are combined.
-    fn pair(&mut self, prefix: &str, slot: &Slot, compression: QuotientRemainder, init: Option<Init>) -> Result<RowSource> {
+    fn pair(
+        &mut self,
+        prefix: &str,
+        slot: &Slot,
+        compression: QuotientRemainder,
+        init: Option<Init>,
+    ) -> Result<RowSource> {
         let QuotientRemainder { combine, collisions } = compression;
         let feature = &self.layout.features[slot.feature];
         let table = &self.layout.tables[feature.table];
@@ -255,12 +282,20 @@ impl<'a> Builder<'a> {
         }
         if slot.pooling == Pooling::Learned {
             let what = format!("pooling of feature \"{}\"", feature.name);
-            return Err(Error::new(what, "sum or mean: ids of a quotient-remainder table have no weights of their own", "learned"));
+            return Err(Error::new(
+                what,
+                "sum or mean: ids of a quotient-remainder table have no weights of their own",
+                "learned",
+            ));
         }
         let widths = combine.widths(slot.dim);
         if widths.0.min(widths.1) == 0 {
             let what = format!("embedding_dim of feature \"{}\"", feature.name);
-            return Err(Error::new(what, "at least a column for quotient and for remainder", slot.dim.to_string()));
+            return Err(Error::new(
+                what,
+                "at least a column for quotient and for remainder",
+                slot.dim.to_string(),
+            ));
         }
         let mut part = |part: &str, map, rows, dim, init| {
             let name = format!("{prefix}.{}.{part}", table.name);
@@ -270,7 +305,11 @@ impl<'a> Builder<'a> {
         let of_quotient = init.unwrap_or(default_init(rows.0));
         let quotient = part("quotient", RowMap::Quotient(collisions), rows.0, widths.0, of_quotient)?;
         // Products start as the quotient's rows: of two small factors they would start near zero and learn slowly.
-        let of_remainder = if combine == Combine::Multiply { Init::Constant(1.0) } else { init.unwrap_or(default_init(rows.1)) };
+        let of_remainder = if combine == Combine::Multiply {
+            Init::Constant(1.0)
+        } else {
+            init.unwrap_or(default_init(rows.1))
+        };
         let remainder = part("remainder", RowMap::Remainder(collisions), rows.1, widths.1, of_remainder)?;
         Ok(RowSource::Pair { quotient, remainder, collisions, combine })
     }
@@ -287,7 +326,11 @@ impl<'a> Builder<'a> {
         };
         let known = &mut self.tables[index];
         if known.ids != spec.ids {
-            return Err(Error::new(format!("table {}", spec.name), "one meaning of this name", "tables of different ids"));
+            return Err(Error::new(
+                format!("table {}", spec.name),
+                "one meaning of this name",
+                "tables of different ids",
+            ));
         }
         if known.dim != spec.dim {
             let expected = format!("{} as in the shared table {}", known.dim, spec.name);
@@ -319,25 +362,33 @@ impl<'a> Builder<'a> {
     pub fn table_bytes(&self, storage: Storage) -> usize {
         self.tables
             .iter()
-            .map(|spec| spec.storage(storage).bytes() * spec.rows * spec.dim + 4 * spec.rows * usize::from(spec.learned))
+            .map(|spec| {
+                spec.storage(storage).bytes() * spec.rows * spec.dim
+                    + 4 * spec.rows * usize::from(spec.learned)
+            })
             .sum()
     }
 
     /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables are kept as
     /// `storage` says, but for those of compressed features.
     pub fn finish(self, seed: u64, isa: Isa, storage: Storage) -> Weights {
-        let mut params: Vec<Param> =
-            self.params.iter().map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 }).collect();
+        let mut params: Vec<Param> = self
+            .params
+            .iter()
+            .map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 })
+            .collect();
         let mut end = 0;
         // Ends of the trained parameters outside the linear part, in it, and of the statistics.
-        let ends = [(Role::Trained, false), (Role::Trained, true), (Role::Statistic, false)].map(|(role, linear)| {
-            let fits = |spec: &ParamSpec| spec.role == role && spec.name.starts_with(LINEAR) == linear;
-            for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| fits(spec)) {
-                param.range = end..end + spec.len();
-                end = param.range.end.next_multiple_of(ALIGN);
-            }
-            end
-        });
+        let ends = [(Role::Trained, false), (Role::Trained, true), (Role::Statistic, false)].map(
+            |(role, linear)| {
+                let fits = |spec: &ParamSpec| spec.role == role && spec.name.starts_with(LINEAR) == linear;
+                for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| fits(spec)) {
+                    param.range = end..end + spec.len();
+                    end = param.range.end.next_multiple_of(ALIGN);
+                }
+                end
+            },
+        );
         let mut dense = Buffer::hot(end);
         for (param, spec) in params.iter().zip(&self.params) {
             spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
@@ -354,6 +405,12 @@ impl<'a> Builder<'a> {
             Table { name: spec.name, rows: spec.rows, dim: spec.dim, values, row_weights }
         });
         let tables = tables.collect();
-        Weights::new((isa, seed), (params, dense, [ends[0], ends[1]], self.norms), tables, (self.slots, self.groups), &self.matrices)
+        Weights::new(
+            (isa, seed),
+            (params, dense, [ends[0], ends[1]], self.norms),
+            tables,
+            (self.slots, self.groups),
+            &self.matrices,
+        )
     }
 }

@@ -36,7 +36,10 @@ impl Tape<'_> {
     /// Multiply-adds per row of the whole tape.
     pub fn cost(&self) -> Cost {
         let layers = self.layers();
-        Cost { forward: layers.iter().map(|l| l.cost.forward).sum(), training: layers.iter().map(|l| l.cost.training).sum() }
+        Cost {
+            forward: layers.iter().map(|l| l.cost.forward).sum(),
+            training: layers.iter().map(|l| l.cost.training).sum(),
+        }
     }
 
     fn layer(&self, index: usize) -> Layer {
@@ -54,7 +57,8 @@ impl Tape<'_> {
                 // Every part of an id's vector is read and added (or multiplied) once.
                 let width = |s: &SlotSpec| s.parts().map(|p| p.dim).sum::<usize>() as f64;
                 let ids: f64 = self.slots_of(*group).map(|s| width(s) * self.mean_ids(s.feature)).sum();
-                let parameter = if let [only] = &names[..] { only.clone() } else { format!("{} tables", names.len()) };
+                let parameter =
+                    if let [only] = &names[..] { only.clone() } else { format!("{} tables", names.len()) };
                 ("embeddings", Some(parameter), ids, ids)
             }
             Op::Linear { x, weight, .. } => {
@@ -82,10 +86,18 @@ impl Tape<'_> {
             Op::Curve { .. } => ("activation", None, width, width),
             Op::Prelu { slopes, .. } => ("prelu", param(*slopes), width, 2.0 * width),
             Op::LayerNorm { gain, .. } => ("layer norm", param(*gain), 2.0 * width, 4.0 * width),
-            Op::BatchNorm { norm, .. } => ("batch norm", param(weights.norms[*norm].gain), 2.0 * width, 4.0 * width),
+            Op::BatchNorm { norm, .. } => {
+                ("batch norm", param(weights.norms[*norm].gain), 2.0 * width, 4.0 * width)
+            }
             Op::Dropout { .. } => ("dropout", None, 0.0, width),
         };
         let inputs = node.op.inputs(self.concat_inputs()).into_iter().map(|x| x.0 as usize).collect();
-        Layer { op, parameter, inputs, width: node.width, cost: Cost { forward, training: forward + backward } }
+        Layer {
+            op,
+            parameter,
+            inputs,
+            width: node.width,
+            cost: Cost { forward, training: forward + backward },
+        }
     }
 }

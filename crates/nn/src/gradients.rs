@@ -73,7 +73,11 @@ impl Lane {
     }
 
     /// The same for several different parameters at once.
-    pub(crate) fn slots<const N: usize>(&mut self, weights: &Weights, params: [ParamId; N]) -> [&mut [f32]; N] {
+    pub(crate) fn slots<const N: usize>(
+        &mut self,
+        weights: &Weights,
+        params: [ParamId; N],
+    ) -> [&mut [f32]; N] {
         let ranges = params.map(|param| {
             let range = weights.params[param.0 as usize].range.clone();
             if self.take_fresh(param.0 as usize) {
@@ -134,7 +138,9 @@ impl ShardGradients {
         if fresh {
             rows.for_each(|(into, dy)| into[columns.clone()].copy_from_slice(dy));
         } else {
-            rows.for_each(|(into, dy)| into[columns.clone()].iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy));
+            rows.for_each(|(into, dy)| {
+                into[columns.clone()].iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy)
+            });
         }
     }
 
@@ -143,7 +149,9 @@ impl ShardGradients {
         for group in (0..self.fresh.len()).filter(|&group| self.fresh[group]) {
             let columns = columns_of(weights, group);
             if !columns.is_empty() {
-                self.dy.chunks_exact_mut(weights.embedding_width()).for_each(|dy| dy[columns.clone()].fill(0.0));
+                self.dy
+                    .chunks_exact_mut(weights.embedding_width())
+                    .for_each(|dy| dy[columns.clone()].fill(0.0));
             }
         }
     }
@@ -177,7 +185,13 @@ impl Gradients {
     /// For a model's weights.
     pub fn new(weights: &Weights, shape: Shape) -> Self {
         assert!(shape.shard_rows > 0 && shape.lanes > 0, "a batch is cut into shards of at least one row");
-        Gradients { shape, lanes: (0..shape.lanes).map(|_| Lane::new(weights)).collect(), shards: Vec::new(), rows_per_shard: 1, parts: 1 }
+        Gradients {
+            shape,
+            lanes: (0..shape.lanes).map(|_| Lane::new(weights)).collect(),
+            shards: Vec::new(),
+            rows_per_shard: 1,
+            parts: 1,
+        }
     }
 
     /// Makes room for a batch of `rows` rows.
@@ -203,10 +217,18 @@ impl Gradients {
 
     /// The dense gradient of a range of parameters, chunk by chunk, summed into lane 0 when its turn comes: who needs it
     /// next finds it in the cache.
-    pub(crate) fn sums(&mut self, isa: Isa, range: Range<usize>) -> impl IndexedParallelIterator<Item = &mut [f32]> {
-        let mut chunks: Vec<Vec<&mut [f32]>> = (0..range.len().div_ceil(CHUNK)).map(|_| Vec::with_capacity(self.parts)).collect();
+    pub(crate) fn sums(
+        &mut self,
+        isa: Isa,
+        range: Range<usize>,
+    ) -> impl IndexedParallelIterator<Item = &mut [f32]> {
+        let mut chunks: Vec<Vec<&mut [f32]>> =
+            (0..range.len().div_ceil(CHUNK)).map(|_| Vec::with_capacity(self.parts)).collect();
         for lane in &mut self.lanes[..self.parts] {
-            chunks.iter_mut().zip(lane.dense[range.clone()].chunks_mut(CHUNK)).for_each(|(parts, own)| parts.push(own));
+            chunks
+                .iter_mut()
+                .zip(lane.dense[range.clone()].chunks_mut(CHUNK))
+                .for_each(|(parts, own)| parts.push(own));
         }
         chunks.into_par_iter().map(move |mut parts| {
             sum_parts(isa, &mut parts);
@@ -222,7 +244,12 @@ impl Gradients {
         let dy = self.embedding(weights.embedding_width());
         index.multiply(weights, dy);
         let Table { dim, values, row_weights, .. } = &weights.tables[table];
-        let mut all = RowGradients { dim: *dim, rows: index.rows().to_vec(), values: Vec::new(), row_weights: Vec::new() };
+        let mut all = RowGradients {
+            dim: *dim,
+            rows: index.rows().to_vec(),
+            values: Vec::new(),
+            row_weights: Vec::new(),
+        };
         let (mut plain, mut learned) = (vec![0.0; *dim], vec![0.0; *dim]);
         for (i, &id) in index.rows().iter().enumerate() {
             index.sum(weights.isa(), i, dy, &mut plain, &mut learned);

@@ -37,7 +37,10 @@ impl Init {
         if self == Init::Zero {
             return values.fill(0.0);
         }
-        values.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, values)| self.fill_from(values, key, chunk * CHUNK));
+        values
+            .par_chunks_mut(CHUNK)
+            .enumerate()
+            .for_each(|(chunk, values)| self.fill_from(values, key, chunk * CHUNK));
     }
 
     /// What decides the values of the parameter `name`.

@@ -71,7 +71,14 @@ impl Operands {
     }
 
     /// dyᵀ x, the gradient of a matrix, where dy is [S, N] and x [S, K].
-    pub(crate) fn outer(&mut self, isa: Isa, precision: Precision, to: Target<'_>, dy: View<'_>, (x, rows): (View<'_>, usize)) {
+    pub(crate) fn outer(
+        &mut self,
+        isa: Isa,
+        precision: Precision,
+        to: Target<'_>,
+        dy: View<'_>,
+        (x, rows): (View<'_>, usize),
+    ) {
         let k = to.columns;
         match precision {
             Precision::F32 => {
@@ -112,13 +119,20 @@ impl Layer {
     pub(crate) fn new(param: usize, precision: Precision) -> Self {
         let training = match precision {
             Precision::F32 => Training::F32 { backward: Packed::default() },
-            Precision::Bf16 => Training::Bf16 { forward: PackedBf16::default(), backward: PackedBf16::default() },
+            Precision::Bf16 => {
+                Training::Bf16 { forward: PackedBf16::default(), backward: PackedBf16::default() }
+            }
         };
         Layer { param, forward: Packed::default(), training }
     }
 
     /// What renews all forms.
-    pub(crate) fn packing<'a>(&'a mut self, isa: Isa, params: &[Param], dense: &'a [f32]) -> impl Iterator<Item = Packing<'a>> {
+    pub(crate) fn packing<'a>(
+        &'a mut self,
+        isa: Isa,
+        params: &[Param],
+        dense: &'a [f32],
+    ) -> impl Iterator<Item = Packing<'a>> {
         let param = &params[self.param];
         let (n, k) = (param.shape[0], param.shape[1]);
         let w = View::of(&dense[param.range.clone()], k);
@@ -134,15 +148,30 @@ impl Layer {
     }
 
     /// x Wᵀ of x [S, K].
-    pub(crate) fn forward(&self, isa: Isa, to: Target<'_>, (x, k): (View<'_>, usize), mode: Mode, operands: &mut Operands) {
+    pub(crate) fn forward(
+        &self,
+        isa: Isa,
+        to: Target<'_>,
+        (x, k): (View<'_>, usize),
+        mode: Mode,
+        operands: &mut Operands,
+    ) {
         match &self.training {
-            Training::Bf16 { forward, .. } if mode != Mode::Inference => operands.multiply_bf16(isa, to, x, k, forward),
+            Training::Bf16 { forward, .. } if mode != Mode::Inference => {
+                operands.multiply_bf16(isa, to, x, k, forward)
+            }
             _ => matmul(isa, to.c, to.columns, to.rows, x, &self.forward, to.epilogue),
         }
     }
 
     /// dy W of dy [S, N].
-    pub(crate) fn backward(&self, isa: Isa, to: Target<'_>, (dy, n): (View<'_>, usize), operands: &mut Operands) {
+    pub(crate) fn backward(
+        &self,
+        isa: Isa,
+        to: Target<'_>,
+        (dy, n): (View<'_>, usize),
+        operands: &mut Operands,
+    ) {
         match &self.training {
             Training::F32 { backward } => matmul(isa, to.c, to.columns, to.rows, dy, backward, to.epilogue),
             Training::Bf16 { backward, .. } => operands.multiply_bf16(isa, to, dy, n, backward),

@@ -48,7 +48,9 @@ impl Loss {
         batch_rows: usize,
     ) -> f64 {
         let mut total = 0.0;
-        for (i, (gradient, (&output, &label))) in gradient.iter_mut().zip(outputs.iter().zip(labels)).enumerate() {
+        for (i, (gradient, (&output, &label))) in
+            gradient.iter_mut().zip(outputs.iter().zip(labels)).enumerate()
+        {
             let weight = weights.map_or(1.0, |w| f64::from(w[i])) / batch_rows as f64;
             let (loss, derivative) = self.of(f64::from(output), f64::from(label));
             total += weight * loss;

@@ -80,7 +80,8 @@ pub enum Phase {
 
 impl Phase {
     /// All phases, in the order of a step.
-    pub const ALL: [Phase; 5] = [Phase::SortIds, Phase::Clip, Phase::DenseUpdate, Phase::TableUpdate, Phase::Pack];
+    pub const ALL: [Phase; 5] =
+        [Phase::SortIds, Phase::Clip, Phase::DenseUpdate, Phase::TableUpdate, Phase::Pack];
 }
 
 /// Wall time of the phases of steps, summed.

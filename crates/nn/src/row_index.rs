@@ -69,7 +69,8 @@ impl RowIndex {
         places.clear();
         scales.clear();
         factors.clear();
-        let scaled = self.parts.iter().any(|p| p.pooling == Pooling::Mean || batch.bags[p.feature].weights.is_some());
+        let scaled =
+            self.parts.iter().any(|p| p.pooling == Pooling::Mean || batch.bags[p.feature].weights.is_some());
         let multiplied = self.parts.iter().any(|p| p.factor.is_some());
         for (ordinal, part) in self.parts.iter().enumerate() {
             let bags = &batch.bags[part.feature];
@@ -122,10 +123,17 @@ impl RowIndex {
     /// Sums the gradients of all touched rows, if they depend on the values of other tables. Must follow
     /// [`RowIndex::build`] before any table changes.
     pub(crate) fn multiply(&mut self, weights: &Weights, dy: EmbeddingGradients<'_>) {
-        let Some(dim) = self.parts.first().map(|p| p.dim).filter(|_| self.parts.iter().any(|p| p.factor.is_some())) else { return };
+        let Some(dim) =
+            self.parts.first().map(|p| p.dim).filter(|_| self.parts.iter().any(|p| p.factor.is_some()))
+        else {
+            return;
+        };
         let mut sums = std::mem::take(&mut self.sums);
         sums.resize(self.rows.len() * dim, 0.0);
-        sums.par_chunks_mut(dim).with_min_len(ROWS).enumerate().for_each(|(i, sum)| self.sum_products(weights, i, dy, sum));
+        sums.par_chunks_mut(dim)
+            .with_min_len(ROWS)
+            .enumerate()
+            .for_each(|(i, sum)| self.sum_products(weights, i, dy, sum));
         self.sums = sums;
     }
 
@@ -136,7 +144,8 @@ impl RowIndex {
             match part.factor {
                 None => add_use(weights.isa(), sum, at),
                 Some((table, _)) => {
-                    let factor = &weights.tables[table].values.view().f32()[self.factors[e] as usize * part.dim..][..part.dim];
+                    let factor = &weights.tables[table].values.view().f32()
+                        [self.factors[e] as usize * part.dim..][..part.dim];
                     add_product(weights.isa(), sum, at, factor);
                 }
             }
@@ -150,12 +159,22 @@ impl RowIndex {
             [only] => (place, only),
             many => (place / many.len(), &many[place % many.len()]),
         };
-        (part, Use { dy: dy.row(b, part.column, part.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) })
+        (
+            part,
+            Use { dy: dy.row(b, part.column, part.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) },
+        )
     }
 
     /// Sums the gradient of touched row `i`, in batch order: `plain` takes the uses without, `learned`
     /// those with learned pooling weights. Returns whether there was one of the latter.
-    pub(crate) fn sum(&self, isa: Isa, i: usize, dy: EmbeddingGradients<'_>, plain: &mut [f32], learned: &mut [f32]) -> bool {
+    pub(crate) fn sum(
+        &self,
+        isa: Isa,
+        i: usize,
+        dy: EmbeddingGradients<'_>,
+        plain: &mut [f32],
+        learned: &mut [f32],
+    ) -> bool {
         learned.fill(0.0);
         if !self.sums.is_empty() {
             plain.copy_from_slice(&self.sums[i * plain.len()..][..plain.len()]);
@@ -188,11 +207,19 @@ const ROWS: usize = 256;
 /// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort over the digits
 /// that ids can have, in larger digits where there are many keys.
 fn sort_by_id(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
-    if keys.len() < 1 << 14 { sort_by_digits::<8, 256>(keys, spare, largest) } else { sort_by_digits::<11, 2048>(keys, spare, largest) }
+    if keys.len() < 1 << 14 {
+        sort_by_digits::<8, 256>(keys, spare, largest)
+    } else {
+        sort_by_digits::<11, 2048>(keys, spare, largest)
+    }
 }
 
 /// The same in digits of `BITS` bits, which have `VALUES` values.
-fn sort_by_digits<const BITS: u32, const VALUES: usize>(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
+fn sort_by_digits<const BITS: u32, const VALUES: usize>(
+    keys: &mut Vec<u64>,
+    spare: &mut Vec<u64>,
+    largest: u64,
+) {
     let digits = (64 - largest.leading_zeros()).div_ceil(BITS);
     spare.clear();
     spare.resize(keys.len(), 0);

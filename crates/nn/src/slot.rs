@@ -109,14 +109,20 @@ impl SlotSpec {
         let parts = match rows {
             RowSource::Whole { table } => [Some(part(table, RowMap::Whole)), None],
             RowSource::Pair { quotient, remainder, collisions, combine } => {
-                let (q, r) = (part(quotient, RowMap::Quotient(collisions)), part(remainder, RowMap::Remainder(collisions)));
+                let (q, r) = (
+                    part(quotient, RowMap::Quotient(collisions)),
+                    part(remainder, RowMap::Remainder(collisions)),
+                );
                 let (left, right) = combine.widths(dim);
                 match combine {
-                    Combine::Multiply => {
-                        [Some(Part { factor: Some((r.table, r.rows)), ..q }), Some(Part { factor: Some((q.table, q.rows)), ..r })]
-                    }
+                    Combine::Multiply => [
+                        Some(Part { factor: Some((r.table, r.rows)), ..q }),
+                        Some(Part { factor: Some((q.table, q.rows)), ..r }),
+                    ],
                     Combine::Add => [Some(q), Some(r)],
-                    Combine::Concat => [Some(Part { dim: left, ..q }), Some(Part { dim: right, column: column + left, ..r })],
+                    Combine::Concat => {
+                        [Some(Part { dim: left, ..q }), Some(Part { dim: right, column: column + left, ..r })]
+                    }
                 }
             }
         };

@@ -23,7 +23,12 @@ pub(crate) struct DenseStep {
 
 impl DenseStep {
     /// Updates `w` by the chunks of its gradient.
-    pub(crate) fn run<'g>(&self, w: &mut [f32], state: &mut [Buffer], g: impl IndexedParallelIterator<Item = &'g mut [f32]>) {
+    pub(crate) fn run<'g>(
+        &self,
+        w: &mut [f32],
+        state: &mut [Buffer],
+        g: impl IndexedParallelIterator<Item = &'g mut [f32]>,
+    ) {
         let chunks = w.par_chunks_mut(CHUNK).zip(g);
         match state {
             [] => chunks.for_each(|(w, g)| self.apply(w, [], g)),
@@ -41,16 +46,22 @@ impl DenseStep {
             g.iter_mut().for_each(|g| *g *= self.scale);
         }
         match (self.optimizer, &mut state[..]) {
-            (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => kernel::momentum(isa, w, v, g, lr, momentum as f32, l2 as f32),
+            (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => {
+                kernel::momentum(isa, w, v, g, lr, momentum as f32, l2 as f32)
+            }
             (DenseOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
-            (DenseOptimizer::Adagrad { eps, l2, .. }, [s]) => kernel::adagrad(isa, w, s, g, lr, eps as f32, l2 as f32),
+            (DenseOptimizer::Adagrad { eps, l2, .. }, [s]) => {
+                kernel::adagrad(isa, w, s, g, lr, eps as f32, l2 as f32)
+            }
             (DenseOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
                 kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, l2, 0.0, self.step));
             }
             (DenseOptimizer::Adamw { beta1, beta2, eps, weight_decay, .. }, [m, v]) => {
                 kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, 0.0, weight_decay, self.step));
             }
-            (DenseOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, beta, l1, l2)),
+            (DenseOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
+                kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, beta, l1, l2))
+            }
             _ => unreachable!("the optimiser made its own state"),
         }
     }
@@ -126,7 +137,13 @@ const ROWS_AHEAD: usize = 8;
 const USES: usize = 8192;
 
 impl TableStep {
-    pub(crate) fn run(&self, tables: &mut [Table], states: &mut [TableState], indices: &[RowIndex], dy: EmbeddingGradients<'_>) {
+    pub(crate) fn run(
+        &self,
+        tables: &mut [Table],
+        states: &mut [TableState],
+        indices: &[RowIndex],
+        dy: EmbeddingGradients<'_>,
+    ) {
         let mut tasks = Vec::with_capacity(2 * tables.len());
         for ((table, state), index) in tables.iter_mut().zip(states).zip(indices) {
             self.split(table, state, index, &mut tasks);
@@ -135,10 +152,17 @@ impl TableStep {
     }
 
     /// Cuts a table's touched rows into tasks of about [`USES`] uses.
-    fn split<'a>(&self, table: &'a mut Table, state: &'a mut TableState, index: &'a RowIndex, tasks: &mut Vec<Task<'a>>) {
+    fn split<'a>(
+        &self,
+        table: &'a mut Table,
+        state: &'a mut TableState,
+        index: &'a RowIndex,
+        tasks: &mut Vec<Task<'a>>,
+    ) {
         let (rows, rule) = (index.rows(), if table.is_linear() { self.linear } else { self.common });
         let (dim, table_rows) = (table.dim, table.rows);
-        let key = Init::key(self.seed.wrapping_add(self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15)), &table.name);
+        let key =
+            Init::key(self.seed.wrapping_add(self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15)), &table.name);
         let mut values = table.values.view_mut();
         let mut row_weights = table.row_weights.as_deref_mut().unwrap_or_default();
         let mut state_left: Vec<&mut [f32]> = state.values.iter_mut().map(|b| &mut b[..]).collect();
@@ -146,7 +170,9 @@ impl TableStep {
         let (mut at, mut touched) = (0, 0);
         while at < table_rows {
             let mut end = touched;
-            while end < rows.len() && (end == touched || index.uses_before(end) - index.uses_before(touched) < USES) {
+            while end < rows.len()
+                && (end == touched || index.uses_before(end) - index.uses_before(touched) < USES)
+            {
                 end += 1;
             }
             // The last task also owns the rows after its last touched one.
@@ -169,7 +195,11 @@ impl TableStep {
                         take(s, len)
                     })
                     .collect(),
-                row_weights: if row_weights.is_empty() { Default::default() } else { take(&mut row_weights, count) },
+                row_weights: if row_weights.is_empty() {
+                    Default::default()
+                } else {
+                    take(&mut row_weights, count)
+                },
                 row_weights_state: row_state_left.iter_mut().map(|s| take(s, count)).collect(),
             });
             (at, touched) = (next, end);
@@ -199,7 +229,8 @@ impl TableStep {
             if any_learned {
                 // y = Σ r·e: the gradient of r is <dy, e>, that of e is r·dy; both from the old values.
                 let old = task.values.view().slice(at * dim..(at + 1) * dim);
-                row_gradient = Some(learned.iter().zip(old.iter()).map(|(d, e)| d * e).sum::<f32>() * self.scale);
+                row_gradient =
+                    Some(learned.iter().zip(old.iter()).map(|(d, e)| d * e).sum::<f32>() * self.scale);
                 elementwise::axpy(self.isa, plain, task.row_weights[at], learned);
             }
             if self.scale != 1.0 {
@@ -215,7 +246,14 @@ impl TableStep {
     }
 
     /// Row `id` of the table and, where it has a gradient, its learned pooling weight. `wide` has room for a row.
-    fn update_row(&self, task: &mut Task<'_>, id: usize, wide: &mut [f32], g: &[f32], row_gradient: Option<f32>) {
+    fn update_row(
+        &self,
+        task: &mut Task<'_>,
+        id: usize,
+        wide: &mut [f32],
+        g: &[f32],
+        row_gradient: Option<f32>,
+    ) {
         let at = id - task.first;
         match task.values.slice(at * task.dim..(at + 1) * task.dim) {
             NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at, g),
@@ -226,7 +264,13 @@ impl TableStep {
             }
         }
         if let Some(gradient) = row_gradient.filter(|_| !task.row_weights.is_empty()) {
-            self.apply(task.rule, &mut task.row_weights[at..=at], &mut task.row_weights_state, at, &[gradient]);
+            self.apply(
+                task.rule,
+                &mut task.row_weights[at..=at],
+                &mut task.row_weights_state,
+                at,
+                &[gradient],
+            );
         }
     }
 
@@ -236,7 +280,9 @@ impl TableStep {
         let row = at * dim..(at + 1) * dim;
         match (rule.optimizer, state) {
             (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
-            (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => kernel::adagrad(isa, w, &mut s[row], g, lr, eps as f32, l2 as f32),
+            (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => {
+                kernel::adagrad(isa, w, &mut s[row], g, lr, eps as f32, l2 as f32)
+            }
             (TableOptimizer::RowwiseAdagrad { eps, l2, .. }, [s]) => {
                 kernel::rowwise_adagrad(isa, w, &mut s[at], g, lr, eps as f32, l2 as f32);
             }

@@ -109,8 +109,21 @@ impl Weights {
             layers.push(Layer::new(id.0 as usize, Precision::F32));
         }
         let precision = Precision::F32;
-        let mut weights =
-            Weights { params, dense, linear_start, trained, norms, tables, slots, groups, layers, layer_of, precision, isa, seed };
+        let mut weights = Weights {
+            params,
+            dense,
+            linear_start,
+            trained,
+            norms,
+            tables,
+            slots,
+            groups,
+            layers,
+            layer_of,
+            precision,
+            isa,
+            seed,
+        };
         weights.repack();
         weights
     }
@@ -167,7 +180,11 @@ impl Weights {
     /// Number of trained parameters: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
         let dense = self.params.iter().filter(|p| p.range.end <= self.trained).map(|p| p.range.len()).sum();
-        let tables = self.tables.iter().map(|t| t.values.view().len() + t.row_weights.as_ref().map_or(0, |w| w.len())).sum();
+        let tables = self
+            .tables
+            .iter()
+            .map(|t| t.values.view().len() + t.row_weights.as_ref().map_or(0, |w| w.len()))
+            .sum();
         (dense, tables)
     }
 
@@ -200,7 +217,9 @@ impl Weights {
             cut.push((p, values));
         }
         cut.sort_unstable_by_key(|(p, _)| *p);
-        all.extend(cut.into_iter().map(|(p, values)| (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))));
+        all.extend(cut.into_iter().map(|(p, values)| {
+            (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))
+        }));
         for table in &mut self.tables {
             let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
             all.push((table.name.clone(), shape, table.values.view_mut()));
@@ -219,11 +238,19 @@ impl Weights {
         let mut tensors = self.tensors_mut();
         let Some((_, shape, into)) = tensors.iter_mut().find(|(own, ..)| own == name) else {
             let known: Vec<String> = tensors.into_iter().map(|(own, ..)| own).collect();
-            return Err(Error::new("tensor name", format!("one of {}", known.join(", ")), format!("\"{name}\"")));
+            return Err(Error::new(
+                "tensor name",
+                format!("one of {}", known.join(", ")),
+                format!("\"{name}\""),
+            ));
         };
         let len = into.view().len();
         if len != values.len() {
-            return Err(Error::new(name, format!("{len} values, shape {shape:?}"), format!("{}", values.len())));
+            return Err(Error::new(
+                name,
+                format!("{len} values, shape {shape:?}"),
+                format!("{}", values.len()),
+            ));
         }
         into.set(values);
         Ok(())

@@ -2,10 +2,10 @@
 use crate::cli::Session;
 use crate::cli::failure::Failure;
 use clap::{Args, ValueEnum};
-use dlrm::data::generate::criteo::{CriteoConfig, CriteoLaw, Shape, Teacher};
-use dlrm::data::generate::law::ClickLaw;
-use dlrm::data::generate::writer::{Files, Form};
-use dlrm::data::generate::{ClickConfig, ClickSimulator};
+use dlrm::synth::criteo::{CriteoConfig, CriteoLaw, Shape, Teacher};
+use dlrm::synth::law::ClickLaw;
+use dlrm::synth::writer::{Files, Form};
+use dlrm::synth::{ClickConfig, ClickSimulator};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -104,7 +104,8 @@ fn law(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Fail
         position_bias: args.position_bias,
     };
     let value = serde_json::to_value(&config).expect("a configuration is plain data");
-    let law = CriteoLaw::new(config).map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate clicks --help`"))?;
+    let law = CriteoLaw::new(config)
+        .map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate clicks --help`"))?;
     Ok((Box::new(law), value))
 }
 

@@ -7,8 +7,8 @@ use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED, io};
 use super::{Session, output};
 use clap::Subcommand;
-use dlrm::data::generate::law::ClickLaw;
-use dlrm::data::generate::writer::{self, Files, Form, PROBABILITIES};
+use dlrm::synth::law::ClickLaw;
+use dlrm::synth::writer::{self, Files, Form, PROBABILITIES};
 use std::fs;
 use std::path::Path;
 
@@ -37,10 +37,20 @@ pub fn run(session: &Session, command: &GenerateCommand) -> Result<(), Failure> 
 }
 
 /// Writes the rows of `law` with schema and manifest into the directory `dir`. `config` is what the law was made of.
-fn write(session: &Session, law: &dyn ClickLaw, config: &serde_json::Value, form: Form, files: Files, dir: &Path) -> Result<(), Failure> {
+fn write(
+    session: &Session,
+    law: &dyn ClickLaw,
+    config: &serde_json::Value,
+    form: Form,
+    files: Files,
+    dir: &Path,
+) -> Result<(), Failure> {
     let manifest = dir.join("manifest.json");
     if manifest.exists() {
-        let message = format!("output directory: expected a new or empty directory, found a data set in {}", dir.display());
+        let message = format!(
+            "output directory: expected a new or empty directory, found a data set in {}",
+            dir.display()
+        );
         return Err(Failure::usage(message, "give another directory with -o, or remove this one"));
     }
     fs::create_dir_all(dir).map_err(io("create", dir))?;

@@ -3,8 +3,8 @@ use super::write;
 use crate::cli::Session;
 use crate::cli::failure::Failure;
 use clap::{Args, ValueEnum};
-use dlrm::data::generate::random::{BagLength, Ids, RandomConfig, RandomRows};
-use dlrm::data::generate::writer::{Files, Form};
+use dlrm::synth::random::{BagLength, Ids, RandomConfig, RandomRows};
+use dlrm::synth::writer::{Files, Form};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -69,6 +69,14 @@ pub fn run(session: &Session, args: &RandomArgs) -> Result<(), Failure> {
         },
     };
     let facts = serde_json::to_value(&config).expect("a configuration is plain data");
-    let rows = RandomRows::new(config).map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate random --help`"))?;
-    write(session, &rows, &facts, if args.parquet { Form::Parquet } else { Form::Csv }, Files::One, &args.output)
+    let rows = RandomRows::new(config)
+        .map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate random --help`"))?;
+    write(
+        session,
+        &rows,
+        &facts,
+        if args.parquet { Form::Parquet } else { Form::Csv },
+        Files::One,
+        &args.output,
+    )
 }

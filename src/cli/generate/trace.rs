@@ -2,8 +2,8 @@
 use crate::cli::failure::{Failure, io};
 use crate::cli::{Session, output};
 use clap::Subcommand;
-use dlrm::data::generate::trace::{self, Padding, Profile};
 use dlrm::data::rng::Rng;
+use dlrm::synth::trace::{self, Padding, Profile};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,11 @@ pub fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
             let profile = Profile::of(&read(trace)?, padding_of(*padding));
             fs::write(output, profile.to_text()).map_err(io("write", output))?;
             let (unique, distances) = (profile.unique.len() as u64, profile.distances.len() as u64);
-            output::print(&format!("{} unique ids, {} stack distances\n", output::count(unique), output::count(distances)))
+            output::print(&format!(
+                "{} unique ids, {} stack distances\n",
+                output::count(unique),
+                output::count(distances)
+            ))
         }
         TraceCommand::Synthesize { profile, accesses, unique, seed, padding, output } => {
             let text = fs::read_to_string(profile).map_err(io("read", profile))?;
@@ -67,7 +71,12 @@ pub fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
             if let Some(most) = unique {
                 profile = profile.bounded(usize::try_from(*most).unwrap_or(usize::MAX));
             }
-            let ids = trace::synthesize(&profile, *accesses as usize, padding_of(*padding), &mut Rng::new(*seed, 0));
+            let ids = trace::synthesize(
+                &profile,
+                *accesses as usize,
+                padding_of(*padding),
+                &mut Rng::new(*seed, 0),
+            );
             let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
             fs::write(output, text).map_err(io("write", output))?;
             output::print(&format!("{} accesses\n", output::count(*accesses)))
@@ -96,7 +105,8 @@ fn compare(session: &Session, traces: &[PathBuf], sizes: &[usize]) -> Result<(),
         let value = serde_json::json!({"sizes": sizes, "traces": names.iter().zip(&rates).map(of).collect::<Vec<_>>()});
         return output::print(&format!("{value}\n"));
     }
-    let header: Vec<&str> = std::iter::once("ids in the cache").chain(names.iter().map(String::as_str)).collect();
+    let header: Vec<&str> =
+        std::iter::once("ids in the cache").chain(names.iter().map(String::as_str)).collect();
     let row = |(i, size): (usize, &usize)| {
         let hits = rates.iter().map(|rates| format!("{:.2} %", 100.0 * rates[i]));
         std::iter::once(output::count(*size as u64)).chain(hits).collect::<Vec<_>>()

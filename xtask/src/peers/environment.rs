@@ -25,7 +25,9 @@ impl Environment {
     pub fn make(python: &str, dir: Option<&str>) -> Result<Environment, String> {
         let (dir, keep) = match dir {
             Some(dir) => (PathBuf::from(dir), Keep::Always),
-            None => (std::env::temp_dir().join(format!("dlrm-peers-{}", std::process::id())), Keep::UntilDropped),
+            None => {
+                (std::env::temp_dir().join(format!("dlrm-peers-{}", std::process::id())), Keep::UntilDropped)
+            }
         };
         let environment = Environment { dir, keep };
         if !environment.python().exists() {
@@ -43,13 +45,23 @@ impl Environment {
         let made = Command::new(python).args(["-m", "venv"]).arg(&self.dir).output();
         let made = made.map_err(|e| format!("{python}: {e}; name a Python 3 with --python"))?;
         if !made.status.success() {
-            return Err(format!("{python} -m venv {} failed: {}", self.dir.display(), last_line(&made.stdout, &made.stderr)));
+            return Err(format!(
+                "{python} -m venv {} failed: {}",
+                self.dir.display(),
+                last_line(&made.stdout, &made.stderr)
+            ));
         }
         for requirement in requirements()? {
             let mut pip = Command::new(self.python());
-            let done = pip.args(["-m", "pip", "install", "--quiet", &requirement]).output().map_err(|e| format!("pip: {e}"))?;
+            let done = pip
+                .args(["-m", "pip", "install", "--quiet", &requirement])
+                .output()
+                .map_err(|e| format!("pip: {e}"))?;
             if !done.status.success() {
-                eprintln!("pip install {requirement} failed, its peers will be left out: {}", last_line(&done.stdout, &done.stderr));
+                eprintln!(
+                    "pip install {requirement} failed, its peers will be left out: {}",
+                    last_line(&done.stdout, &done.stderr)
+                );
             }
         }
         Ok(())
@@ -63,9 +75,14 @@ impl Environment {
         command.env("THP_MEM_ALLOC_ENABLE", "1");
         let done = command.output().map_err(|e| format!("{}: {e}", self.python().display()))?;
         if !done.status.success() {
-            return Err(format!("{script} ended with {}: {}", done.status, last_line(&done.stdout, &done.stderr)));
+            return Err(format!(
+                "{script} ended with {}: {}",
+                done.status,
+                last_line(&done.stdout, &done.stderr)
+            ));
         }
-        parse(&String::from_utf8_lossy(&done.stdout)).ok_or_else(|| format!("{script} printed no measurement"))
+        parse(&String::from_utf8_lossy(&done.stdout))
+            .ok_or_else(|| format!("{script} printed no measurement"))
     }
 
     /// The processor, and the versions of what is installed.
@@ -74,10 +91,14 @@ impl Environment {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut text = format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"));
         let listed = Command::new(self.python()).args(["-m", "pip", "list", "--format=json"]).output();
-        let listed: Value = listed.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok()).unwrap_or_default();
+        let listed: Value =
+            listed.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok()).unwrap_or_default();
         let wanted = requirements().unwrap_or_default();
         for package in listed.as_array().into_iter().flatten() {
-            let (name, version) = (package["name"].as_str().unwrap_or_default(), package["version"].as_str().unwrap_or_default());
+            let (name, version) = (
+                package["name"].as_str().unwrap_or_default(),
+                package["version"].as_str().unwrap_or_default(),
+            );
             if wanted.iter().any(|line| same_package(line, name)) {
                 text += &format!(", {name} {version}");
             }
@@ -129,13 +150,17 @@ mod tests {
 
     #[test]
     fn a_missing_python_is_named() {
-        let message = Environment::make("no-such-python", Some("no-such-directory")).err().expect("a mistake");
+        let message =
+            Environment::make("no-such-python", Some("no-such-directory")).err().expect("a mistake");
         assert!(message.starts_with("no-such-python: ") && message.contains("--python"), "{message}");
     }
 
     #[test]
     fn what_went_wrong() {
-        assert_eq!(last_line(b"{}\n", b"Traceback\n  File x\nImportError: no torch\n\n"), "ImportError: no torch");
+        assert_eq!(
+            last_line(b"{}\n", b"Traceback\n  File x\nImportError: no torch\n\n"),
+            "ImportError: no torch"
+        );
         assert_eq!(last_line(b"", b""), "it printed nothing");
     }
 }

@@ -23,8 +23,11 @@ const TRAINERS: [(&str, &str); 6] = [
     ("FBGEMM, bf16, compiled", "--embeddings fbgemm --bf16 --compile"),
 ];
 /// Peers of scoring and what benches/peers/infer.py calls them.
-const SCORERS: [(&str, &str); 3] =
-    [("PyTorch", "--runtime torch"), ("PyTorch, compiled", "--runtime torch --compile"), ("ONNX Runtime", "--runtime onnxruntime")];
+const SCORERS: [(&str, &str); 3] = [
+    ("PyTorch", "--runtime torch"),
+    ("PyTorch, compiled", "--runtime torch --compile"),
+    ("ONNX Runtime", "--runtime onnxruntime"),
+];
 
 /// A side of ours: its name in the tables and what it runs.
 type Own = (&'static str, fn() -> Measured);
@@ -54,9 +57,18 @@ const JOBS: [Job; 3] = [
         script: "train.py",
         args: "--workload p --batch 2048",
         peers: &TRAINERS,
-        ours: &[(OURS, || ours::training(&["p"])), (OURS_BF16, || ours::training(&["p", "--precision", "bf16"]))],
+        ours: &[
+            (OURS, || ours::training(&["p"])),
+            (OURS_BF16, || ours::training(&["p", "--precision", "bf16"])),
+        ],
     },
-    Job { name: "infer-k", script: "infer.py", args: "--workload k --batch 1 1024", peers: &SCORERS, ours: &[(OURS, ours::inference)] },
+    Job {
+        name: "infer-k",
+        script: "infer.py",
+        args: "--workload k --batch 1 1024",
+        peers: &SCORERS,
+        ours: &[(OURS, ours::inference)],
+    },
 ];
 
 /// Flags of the command.
@@ -71,13 +83,17 @@ struct Options {
 impl Options {
     fn parse(args: &[&str]) -> Result<Options, String> {
         let rounds = NonZeroUsize::MIN.saturating_add(2);
-        let mut options = Options { python: "python3".into(), venv: None, rounds, out: None, jobs: JOBS.iter().collect() };
+        let mut options =
+            Options { python: "python3".into(), venv: None, rounds, out: None, jobs: JOBS.iter().collect() };
         for flag in args.chunks(2) {
             match *flag {
                 ["--python", python] => options.python = python.into(),
                 ["--venv", dir] => options.venv = Some(dir.into()),
                 ["--out", file] => options.out = Some(file.into()),
-                ["--rounds", n] => options.rounds = n.parse().map_err(|_| format!("--rounds {n}: expected a number from 1 on"))?,
+                ["--rounds", n] => {
+                    options.rounds =
+                        n.parse().map_err(|_| format!("--rounds {n}: expected a number from 1 on"))?
+                }
                 ["--jobs", names] => options.jobs = names.split(',').map(job).collect::<Result<_, _>>()?,
                 _ => return Err(format!("peers: unexpected {}; expected {USAGE}", flag.join(" "))),
             }
@@ -86,7 +102,8 @@ impl Options {
     }
 }
 
-const USAGE: &str = "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,infer-k] [--out FILE]";
+const USAGE: &str =
+    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,infer-k] [--out FILE]";
 
 fn job(name: &str) -> Result<&'static Job, String> {
     let known = || JOBS.map(|j| j.name).join(", ");
@@ -109,7 +126,11 @@ pub fn run(args: &[&str]) -> Result<(), String> {
             turn(job, &environment, &mut results);
         }
     }
-    let text = format!("{results}\n{}; medians of {} rounds, two threads.\n", environment.describe(), options.rounds);
+    let text = format!(
+        "{results}\n{}; medians of {} rounds, two threads.\n",
+        environment.describe(),
+        options.rounds
+    );
     print!("{text}");
     options.out.map_or(Ok(()), |out| fs::write(&out, text).map_err(|e| format!("{out}: {e}")))
 }
@@ -142,8 +163,12 @@ mod tests {
 
     #[test]
     fn flags() {
-        let options = Options::parse(&["--rounds", "5", "--jobs", "infer-k,train-k", "--venv", "v"]).expect("options");
-        assert_eq!((options.rounds.get(), options.venv.as_deref(), options.python.as_str()), (5, Some("v"), "python3"));
+        let options =
+            Options::parse(&["--rounds", "5", "--jobs", "infer-k,train-k", "--venv", "v"]).expect("options");
+        assert_eq!(
+            (options.rounds.get(), options.venv.as_deref(), options.python.as_str()),
+            (5, Some("v"), "python3")
+        );
         assert_eq!(options.jobs.iter().map(|j| j.name).collect::<Vec<_>>(), ["infer-k", "train-k"]);
         for (args, part) in [
             (&["--rounds", "0"][..], "expected a number"),

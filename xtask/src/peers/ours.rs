@@ -14,7 +14,9 @@ fn cargo(args: &[&str]) -> Command {
 
 /// Compiles everything, so that nothing is compiled between timed runs.
 pub fn build() -> Result<(), String> {
-    for args in [&["build", "--release", "--quiet"][..], &["bench", "--quiet", "--bench", "inference", "--no-run"]] {
+    for args in
+        [&["build", "--release", "--quiet"][..], &["bench", "--quiet", "--bench", "inference", "--no-run"]]
+    {
         let done = cargo(args).status().map_err(|e| format!("cargo: {e}"))?;
         if !done.success() {
             return Err(format!("cargo {} failed", args.join(" ")));
@@ -25,9 +27,26 @@ pub fn build() -> Result<(), String> {
 
 /// Training by `dlrm bench`, with its flags for workload, batches and precision.
 pub fn training(flags: &[&str]) -> Measured {
-    let fixed = ["run", "--release", "--quiet", "--", "bench", "--json", "--quiet", "--threads", THREADS, "--seconds", "0.8"];
-    let done = cargo(&[&fixed[..], flags].concat()).stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
-    samples(&done.stdout).filter(|_| done.status.success()).ok_or_else(|| format!("dlrm bench {} failed", flags.join(" ")))
+    let fixed = [
+        "run",
+        "--release",
+        "--quiet",
+        "--",
+        "bench",
+        "--json",
+        "--quiet",
+        "--threads",
+        THREADS,
+        "--seconds",
+        "0.8",
+    ];
+    let done = cargo(&[&fixed[..], flags].concat())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cargo: {e}"))?;
+    samples(&done.stdout)
+        .filter(|_| done.status.success())
+        .ok_or_else(|| format!("dlrm bench {} failed", flags.join(" ")))
 }
 
 /// What `dlrm bench --json` prints.
@@ -43,7 +62,10 @@ fn samples(printed: &[u8]) -> Option<Vec<Sample>> {
 
 /// Scoring with the Criteo-Kaggle shape.
 pub fn inference() -> Measured {
-    let done = cargo(&["bench", "--quiet", "--bench", "inference"]).stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
+    let done = cargo(&["bench", "--quiet", "--bench", "inference"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| format!("cargo: {e}"))?;
     parse(&String::from_utf8_lossy(&done.stdout))
         .filter(|_| done.status.success())
         .ok_or_else(|| "cargo bench --bench inference failed".into())
@@ -56,7 +78,8 @@ mod tests {
     #[test]
     fn output_of_dlrm_bench() {
         let printed = br#"{"machine": {}, "workloads": [{"workload": {"name": "k"}, "batch": 128, "rows_per_second": {"median": 5.5}}]}"#;
-        let rows: Vec<(u64, f64)> = samples(printed).expect("samples").iter().map(|s| (s.case.batch, s.rows_per_s)).collect();
+        let rows: Vec<(u64, f64)> =
+            samples(printed).expect("samples").iter().map(|s| (s.case.batch, s.rows_per_s)).collect();
         assert_eq!(rows, [(128, 5.5)]);
         assert!(samples(b"{}").is_none());
     }

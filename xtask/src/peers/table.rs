@@ -116,16 +116,30 @@ impl fmt::Display for Results {
         let cases = self.cases();
         let (latencies, rates): (Vec<_>, Vec<_>) = cases.iter().partition(|rows| rows[0].is_latency());
         if !rates.is_empty() {
-            writeln!(f, "| task | workload | batch | peer | rows/s | min … max | dlrm / peer |\n|---|---|---|---|---|---|---|")?;
+            writeln!(
+                f,
+                "| task | workload | batch | peer | rows/s | min … max | dlrm / peer |\n|---|---|---|---|---|---|---|"
+            )?;
         }
         for row in rates.into_iter().flatten() {
             let ([median, least, most], case) = (row.rows_per_s(), row.case());
             let ratio = ours(&cases, case).map(|ours| ours.rows_per_s()[0] / median);
-            let side = format!("{} | {} | {} | {}", case.task, case.workload.to_uppercase(), case.batch, row.side);
-            writeln!(f, "| {side} | {} | {} … {} | {} |", grouped(median), grouped(least), grouped(most), ratio_text(ratio))?;
+            let side =
+                format!("{} | {} | {} | {}", case.task, case.workload.to_uppercase(), case.batch, row.side);
+            writeln!(
+                f,
+                "| {side} | {} | {} … {} | {} |",
+                grouped(median),
+                grouped(least),
+                grouped(most),
+                ratio_text(ratio)
+            )?;
         }
         if !latencies.is_empty() {
-            writeln!(f, "\n| one row of | peer | p50, µs | min … max | p99, µs | peer / dlrm |\n|---|---|---|---|---|---|")?;
+            writeln!(
+                f,
+                "\n| one row of | peer | p50, µs | min … max | p99, µs | peer / dlrm |\n|---|---|---|---|---|---|"
+            )?;
         }
         for row in latencies.into_iter().flatten() {
             let ([p50, least, most], case) = (row.percentile(0), row.case());
@@ -167,9 +181,14 @@ mod tests {
 
     #[test]
     fn tables() {
-        let train = |rate: f64| format!(r#"{{"task": "train", "workload": "k", "batch": 2048, "rows_per_s": {rate}}}"#);
-        let infer =
-            |p50: f64| format!(r#"{{"task": "infer", "workload": "k", "batch": 1, "rows_per_s": 1.0, "p50_us": {p50}, "p99_us": 90.0}}"#);
+        let train = |rate: f64| {
+            format!(r#"{{"task": "train", "workload": "k", "batch": 2048, "rows_per_s": {rate}}}"#)
+        };
+        let infer = |p50: f64| {
+            format!(
+                r#"{{"task": "infer", "workload": "k", "batch": 1, "rows_per_s": 1.0, "p50_us": {p50}, "p99_us": 90.0}}"#
+            )
+        };
         let mut results = Results::default();
         for (ours, theirs) in [(69000.0, 30000.0), (71000.0, 40000.0)] {
             add(&mut results, OURS, &train(ours));

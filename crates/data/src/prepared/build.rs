@@ -126,19 +126,29 @@ impl Preparation<'_> {
         if [0, 1, 2].map(|part| done.parts[part].rows) != fit.seen.rows {
             let rows = |rows: [u64; 3]| format!("{} rows", rows.iter().sum::<u64>());
             let found = rows([0, 1, 2].map(|part| done.parts[part].rows));
-            let error = Error::input(self.sources.main.name(), format!("{} in every pass", rows(fit.seen.rows)), found);
-            return Err(error.with_hint("the files were changed meanwhile: prepare them again with --overwrite"));
+            let error = Error::input(
+                self.sources.main.name(),
+                format!("{} in every pass", rows(fit.seen.rows)),
+                found,
+            );
+            return Err(
+                error.with_hint("the files were changed meanwhile: prepare them again with --overwrite")
+            );
         }
         observer.stage("saving");
         for file in &done.files {
             sync(&dir.join(&file.name))?;
         }
-        put(&dir.join(ENCODER), &fs::read(work.join(ENCODER)).map_err(Error::io("read", &work.join(ENCODER)))?)?;
+        put(
+            &dir.join(ENCODER),
+            &fs::read(work.join(ENCODER)).map_err(Error::io("read", &work.join(ENCODER)))?,
+        )?;
         let mut manifest = Manifest::new(self.settings.clone(), fit.encoder);
         manifest.parts = done.parts;
         manifest.samples = done.samples;
         manifest.files = done.files;
-        (manifest.values, manifest.skipped, manifest.bad_rows) = (fit.seen.values, fit.seen.skipped, fit.seen.bad_rows);
+        (manifest.values, manifest.skipped, manifest.bad_rows) =
+            (fit.seen.values, fit.seen.skipped, fit.seen.bad_rows);
         manifest.write(dir)?;
         remove(&work)?;
         Prepared::open(dir)
@@ -160,7 +170,11 @@ impl Preparation<'_> {
             return Ok(work);
         }
         // A directory that was begun and has no key holds nothing yet.
-        let others = fs::read_dir(dir).map_err(Error::io("list", dir))?.flatten().filter(|entry| entry.file_name() != WORK).count();
+        let others = fs::read_dir(dir)
+            .map_err(Error::io("list", dir))?
+            .flatten()
+            .filter(|entry| entry.file_name() != WORK)
+            .count();
         let found = match stored.filter(|_| self.start == Start::Fresh) {
             _ if Prepared::is_in(dir) => "a finished data set",
             Some(_) => "an unfinished preparation of other files or settings",
@@ -168,8 +182,16 @@ impl Preparation<'_> {
             None => "",
         };
         if !found.is_empty() {
-            let error = Error::input(format!("output directory {}", dir.display()), "a new or empty directory", found);
-            let hint = if ours { "--overwrite to replace it, or -o another directory" } else { "give another directory with -o" };
+            let error = Error::input(
+                format!("output directory {}", dir.display()),
+                "a new or empty directory",
+                found,
+            );
+            let hint = if ours {
+                "--overwrite to replace it, or -o another directory"
+            } else {
+                "give another directory with -o"
+            };
             return Err(error.with_hint(hint));
         }
         remove(&work)?;
@@ -181,10 +203,18 @@ impl Preparation<'_> {
     /// Stands for everything that decides the data set: settings, schema, and name, length and time of each file.
     fn key(&self) -> Result<String> {
         let shards = (self.limits.shard_rows, self.limits.shard_bytes);
-        let mut text = serde_json::to_string(&(&self.settings, self.sources.main.name(), self.schema, shards, env!("CARGO_PKG_VERSION")))
-            .expect("plain data");
+        let mut text = serde_json::to_string(&(
+            &self.settings,
+            self.sources.main.name(),
+            self.schema,
+            shards,
+            env!("CARGO_PKG_VERSION"),
+        ))
+        .expect("plain data");
         let (validation, test) = (&self.settings.validation, &self.settings.test);
-        for paths in [&self.settings.input.paths, validation, test].into_iter().filter(|paths| !paths.is_empty()) {
+        for paths in
+            [&self.settings.input.paths, validation, test].into_iter().filter(|paths| !paths.is_empty())
+        {
             let input = Input { paths: paths.clone(), ..self.settings.input.clone() };
             for path in input.files()? {
                 let facts = fs::metadata(&path).map_err(Error::io("open", &path))?;
@@ -203,12 +233,20 @@ impl Preparation<'_> {
         let encoder = work.join(ENCODER);
         if let Some(assigner) = self.sources.known_before(self.schema)? {
             let sizes = EncoderFit::new(self.schema).finish_to(&encoder)?;
-            return Ok(Fit { seen: Fitting::new(assigner).seen, sizes, encoder: sum_of(&encoder)?, is_whole: false });
+            return Ok(Fit {
+                seen: Fitting::new(assigner).seen,
+                sizes,
+                encoder: sum_of(&encoder)?,
+                is_whole: false,
+            });
         }
         observer.stage("fitting the encoder");
         let (counts, point) = (work.join("counts"), work.join(FITTING));
         fs::create_dir_all(&counts).map_err(Error::io("create", &counts))?;
-        let begin = || EncoderFit::new(self.schema).with_spill(&counts, self.limits.counts.map_or(usize::MAX, |limit| limit as usize));
+        let begin = || {
+            EncoderFit::new(self.schema)
+                .with_spill(&counts, self.limits.counts.map_or(usize::MAX, |limit| limit as usize))
+        };
         let mut fit = begin();
         let mut from = None;
         if let Some(FitPoint { fitting, place, fit: saved }) = stored(&point)
@@ -240,7 +278,9 @@ impl Preparation<'_> {
         number: usize,
         observer: &mut dyn PrepareObserver,
     ) -> Result<Done> {
-        let dir_of = |number: usize| if number + 1 == rounds.len() { dir.to_owned() } else { work.join(format!("round-{number}")) };
+        let dir_of = |number: usize| {
+            if number + 1 == rounds.len() { dir.to_owned() } else { work.join(format!("round-{number}")) }
+        };
         let point_of = |number: usize| work.join(format!("round-{number}.json"));
         let (into, point, before) = (dir_of(number), point_of(number), number.checked_sub(1).map(dir_of));
         fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
@@ -249,18 +289,33 @@ impl Preparation<'_> {
             Some(RoundPoint::Going { rows, place, shards, seen }) => Some((rows, place, shards, seen)),
             None => None,
         };
-        let which = if rounds.len() > 1 { format!(" (round {} of {})", number + 1, rounds.len()) } else { String::new() };
+        let which = if rounds.len() > 1 {
+            format!(" (round {} of {})", number + 1, rounds.len())
+        } else {
+            String::new()
+        };
         observer.stage(&format!("encoding{which}"));
         let encoder = round::encoder(&work.join(ENCODER), &rounds[number], &fit.sizes)?;
         let earlier = match &before {
             Some(before) => match stored(&point_of(number - 1)) {
                 Some(RoundPoint::Done(done)) => Some((before.clone(), done)),
-                _ => return Err(Error::input(work.display().to_string(), "the files of the round before", "none")),
+                _ => {
+                    return Err(Error::input(
+                        work.display().to_string(),
+                        "the files of the round before",
+                        "none",
+                    ));
+                }
             },
             None => None,
         };
         let begin = || Shards::new(&encoder, self.limits, &into, earlier.as_ref());
-        let unseen = || (Fitting::new(fit.seen.assigner.clone()), EncoderFit::new(self.schema).with_spill(work, usize::MAX));
+        let unseen = || {
+            (
+                Fitting::new(fit.seen.assigner.clone()),
+                EncoderFit::new(self.schema).with_spill(work, usize::MAX),
+            )
+        };
         let mut seeing = (!fit.is_whole).then(unseen);
         let (mut shards, mut rows, mut from) = (begin(), 0, None);
         if let Some((at, place, saved, seen)) = saved {
@@ -281,31 +336,46 @@ impl Preparation<'_> {
         }
         let mut saved = rows;
         let encode = |block: &Block| encoder.encode_block(block);
-        let (skipped, bad_rows) = self.sources.pass(self.schema, &fit.seen.assigner, from, &encode, &mut |block, encoded, place| {
-            shards.push(block, &encoded)?;
-            if let Some((fitting, fit)) = &mut seeing {
-                fitting.observe(self.schema, block, fit)?;
-            }
-            rows += block.rows().len() as u64;
-            let go_on = going_on(observer.rows(rows));
-            if go_on.is_ok() && rows < saved + self.limits.save_rows {
-                return Ok(());
-            }
-            saved = rows;
-            let shards = shards.save(work, rows)?;
-            let names: Vec<String> = shards.names().map(str::to_owned).collect();
-            let seen = match &mut seeing {
-                Some((fitting, fit)) => fit.save()?.map(|fit| Box::new((fitting.clone(), fit))),
-                None => None,
-            };
-            put(&point, &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards, seen }).expect("plain data"))?;
-            forget_begun(work, &names)?;
-            go_on
-        })?;
+        let (skipped, bad_rows) = self.sources.pass(
+            self.schema,
+            &fit.seen.assigner,
+            from,
+            &encode,
+            &mut |block, encoded, place| {
+                shards.push(block, &encoded)?;
+                if let Some((fitting, fit)) = &mut seeing {
+                    fitting.observe(self.schema, block, fit)?;
+                }
+                rows += block.rows().len() as u64;
+                let go_on = going_on(observer.rows(rows));
+                if go_on.is_ok() && rows < saved + self.limits.save_rows {
+                    return Ok(());
+                }
+                saved = rows;
+                let shards = shards.save(work, rows)?;
+                let names: Vec<String> = shards.names().map(str::to_owned).collect();
+                let seen = match &mut seeing {
+                    Some((fitting, fit)) => fit.save()?.map(|fit| Box::new((fitting.clone(), fit))),
+                    None => None,
+                };
+                put(
+                    &point,
+                    &serde_json::to_vec(&RoundPoint::Going { rows, place: place.clone(), shards, seen })
+                        .expect("plain data"),
+                )?;
+                forget_begun(work, &names)?;
+                go_on
+            },
+        )?;
         if let Some((fitting, rows)) = seeing {
             let path = work.join(ENCODER);
             let sizes = rows.finish_to(&path)?;
-            *fit = Fit { seen: self.sources.seen(fitting, skipped, bad_rows)?, sizes, encoder: sum_of(&path)?, is_whole: true };
+            *fit = Fit {
+                seen: self.sources.seen(fitting, skipped, bad_rows)?,
+                sizes,
+                encoder: sum_of(&path)?,
+                is_whole: true,
+            };
             put(&work.join(SEEN), &serde_json::to_vec(fit).expect("plain data"))?;
         }
         let done = shards.finish()?;
@@ -337,7 +407,11 @@ fn lock(work: &Path) -> Result<File> {
     let file = File::open(&path).map_err(Error::io("open", &path))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
-            let error = Error::input(work.display().to_string(), "nobody at work in this directory", "another preparation");
+            let error = Error::input(
+                work.display().to_string(),
+                "nobody at work in this directory",
+                "another preparation",
+            );
             Err(error.with_hint("wait for its end, or give another directory with -o"))
         }
         // A file system without locks is none that two preparations share by chance.
@@ -380,14 +454,21 @@ pub fn extend(
     let work = dir.join(WORK);
     remove(&work)?;
     fs::create_dir_all(&work).map_err(Error::io("create", &work))?;
-    let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, None).behind(part, prepared.files(part).count());
+    let mut shards = Shards::new(&prepared.encoder, Limits::default(), dir, None)
+        .behind(part, prepared.files(part).count());
     let mut rows = 0;
     let encode = |block: &Block| prepared.encoder.encode_block(block);
-    let (skipped, bad_rows) = sources.pass(prepared.encoder.schema(), &Assigner::All(part), None, &encode, &mut |block, encoded, _| {
-        shards.push(block, &encoded)?;
-        rows += block.rows().len() as u64;
-        going_on(observer.rows(rows))
-    })?;
+    let (skipped, bad_rows) = sources.pass(
+        prepared.encoder.schema(),
+        &Assigner::All(part),
+        None,
+        &encode,
+        &mut |block, encoded, _| {
+            shards.push(block, &encoded)?;
+            rows += block.rows().len() as u64;
+            going_on(observer.rows(rows))
+        },
+    )?;
     let done = shards.finish()?;
     observer.stage("saving");
     done.files.iter().try_for_each(|file| sync(&dir.join(&file.name)))?;
@@ -431,8 +512,12 @@ pub(super) fn remove(dir: &Path) -> Result<()> {
 
 /// Removes a data set, finished or not, and nothing else. The manifest goes first: without it the rest is none.
 fn clear(dir: &Path) -> Result<()> {
-    let rows = |name: &str| Part::ALL.iter().any(|part| name.strip_prefix(part.name()).is_some_and(|rest| rest.starts_with('-')));
-    let ours = |name: &str| rows(name) && (name.ends_with(".arrow") || name.ends_with(".partial")) || name.starts_with("encoder.");
+    let rows = |name: &str| {
+        Part::ALL.iter().any(|part| name.strip_prefix(part.name()).is_some_and(|rest| rest.starts_with('-')))
+    };
+    let ours = |name: &str| {
+        rows(name) && (name.ends_with(".arrow") || name.ends_with(".partial")) || name.starts_with("encoder.")
+    };
     if Prepared::is_in(dir) {
         let path = dir.join(MANIFEST);
         fs::remove_file(&path).map_err(Error::io("remove", &path))?;

@@ -70,11 +70,16 @@ impl Cache {
             Ok(None) => {}
             Err(problem) => self.warn(&format!("{problem}; they are written anew")),
         }
-        let begun = build::remove(&self.dir).and_then(|()| fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir)));
+        let begun = build::remove(&self.dir)
+            .and_then(|()| fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir)));
         match begun {
-            Ok(()) => {
-                Box::new(Keeping { cache: self.clone(), rows: self.form.batch(), files: Some(Vec::new()), picks: Vec::new(), source })
-            }
+            Ok(()) => Box::new(Keeping {
+                cache: self.clone(),
+                rows: self.form.batch(),
+                files: Some(Vec::new()),
+                picks: Vec::new(),
+                source,
+            }),
             Err(error) => {
                 self.give_up(&error);
                 Box::new(source)
@@ -97,12 +102,19 @@ impl Cache {
     fn files(&self) -> Result<Option<Vec<ShardFile>>> {
         let path = self.dir.join(INDEX);
         let text = match fs::read(&path) {
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             other => other.map_err(Error::io("read", &path))?,
         };
         let what = || path.display().to_string();
-        let index: Index = serde_json::from_slice(&text).map_err(|e| Error::input(what(), "a list of files", e.to_string()))?;
-        if index.key == self.key { Ok(Some(index.files)) } else { Err(Error::input(what(), "the rows of this run", "others")) }
+        let index: Index = serde_json::from_slice(&text)
+            .map_err(|e| Error::input(what(), "a list of files", e.to_string()))?;
+        if index.key == self.key {
+            Ok(Some(index.files))
+        } else {
+            Err(Error::input(what(), "the rows of this run", "others"))
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -198,7 +210,9 @@ impl RowStream for Kept {
             }
             // A file is checked before the first of its rows is handed out.
             Err(problem) => {
-                self.cache.warn(&format!("{problem}; the rest of this epoch is read from the input, and they are written anew"));
+                self.cache.warn(&format!(
+                    "{problem}; the rest of this epoch is read from the input, and they are written anew"
+                ));
                 self.rows = None;
                 // What cannot be removed is found damaged again.
                 let _ = build::remove(&self.cache.dir);

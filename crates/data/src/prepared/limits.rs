@@ -26,7 +26,13 @@ pub const LEAST_MEMORY: u64 = FIXED + LEAST;
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { counts: None, vocabularies: None, shard_rows: 1 << 18, shard_bytes: 32 << 20, save_rows: 1 << 25 }
+        Limits {
+            counts: None,
+            vocabularies: None,
+            shard_rows: 1 << 18,
+            shard_bytes: 32 << 20,
+            save_rows: 1 << 25,
+        }
     }
 }
 
@@ -39,7 +45,9 @@ impl Limits {
         let Some(limit) = limit else { return Ok(Limits::default()) };
         match limit.checked_sub(FIXED).filter(|&budget| budget >= LEAST) {
             // Sorting what is left when all is counted takes memory too.
-            Some(budget) => Ok(Limits { counts: Some(budget / 4 * 3), vocabularies: Some(budget), ..Limits::default() }),
+            Some(budget) => {
+                Ok(Limits { counts: Some(budget / 4 * 3), vocabularies: Some(budget), ..Limits::default() })
+            }
             None => {
                 let least = format!("at least {} MB", LEAST_MEMORY.div_ceil(1_000_000));
                 let error = Error::input("memory limit", least, format!("{} MB", limit / 1_000_000));

@@ -104,15 +104,20 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         let what = || path.display().to_string();
         let text = fs::read(&path).map_err(Error::io("read", &path))?;
-        let value: serde_json::Value = serde_json::from_slice(&text)
-            .map_err(|e| Error::input(what(), "a manifest", e.to_string()).with_hint("it was changed: prepare the data set anew"))?;
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|e| {
+            Error::input(what(), "a manifest", e.to_string())
+                .with_hint("it was changed: prepare the data set anew")
+        })?;
         let version = value.get("format_version").and_then(serde_json::Value::as_u64);
         if let Some(newer) = version.filter(|&version| version > u64::from(FORMAT_VERSION)) {
-            let error = Error::input(what(), format!("format version {FORMAT_VERSION} or older"), newer.to_string());
+            let error =
+                Error::input(what(), format!("format version {FORMAT_VERSION} or older"), newer.to_string());
             return Err(error.with_hint("it was written by a newer dlrm: update this one"));
         }
-        let manifest: Manifest = serde_json::from_value(value)
-            .map_err(|e| Error::input(what(), "a manifest", e.to_string()).with_hint("it was changed: prepare the data set anew"))?;
+        let manifest: Manifest = serde_json::from_value(value).map_err(|e| {
+            Error::input(what(), "a manifest", e.to_string())
+                .with_hint("it was changed: prepare the data set anew")
+        })?;
         match manifest.files.iter().find(|file| file.name.contains(['/', '\\'])) {
             Some(file) => Err(Error::input(what(), "plain file names", crate::error::quoted(&file.name))),
             None => Ok(manifest),

@@ -23,8 +23,6 @@ mod map;
 mod round;
 mod shard;
 mod shards;
-#[cfg(test)]
-mod tests;
 
 use crate::batch::Batch;
 use crate::batches::RowStream;
@@ -69,11 +67,12 @@ impl Prepared {
         let path = dir.join(ENCODER);
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
         if FileSum::of(&text) != manifest.encoder {
-            let error = Error::input(path.display().to_string(), "the encoder of the manifest", "another file");
+            let error =
+                Error::input(path.display().to_string(), "the encoder of the manifest", "another file");
             return Err(error.with_hint("the file is torn or was changed: prepare the data set anew"));
         }
-        let encoder: Encoder =
-            serde_json::from_slice(&text).map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
+        let encoder: Encoder = serde_json::from_slice(&text)
+            .map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
         Ok(Prepared { dir: dir.to_owned(), form: Form::new(&encoder), manifest, encoder: Arc::new(encoder) })
     }
 
@@ -97,7 +96,8 @@ impl Prepared {
         let Manifest { parts, values, skipped, bad_rows, .. } = &self.manifest;
         let rows = [0, 1, 2].map(|p| parts[p].rows);
         let assigner = Assigner::All(Part::Train);
-        Seen { rows, values: *values, assigner, skipped: *skipped, bad_rows: bad_rows.clone() }.fitted(self.encoder.clone())
+        Seen { rows, values: *values, assigner, skipped: *skipped, bad_rows: bad_rows.clone() }
+            .fitted(self.encoder.clone())
     }
 
     /// Reads the parts that `wanted` says into memory.
@@ -106,12 +106,14 @@ impl Prepared {
     /// If a file is missing or torn.
     pub fn load(&self, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
         let dense = self.encoder.layout().dense.len();
-        let mut data = Dataset { parts: [0; 3].map(|_| self.form.batch()), stats: self.manifest.parts.clone() };
+        let mut data =
+            Dataset { parts: [0; 3].map(|_| self.form.batch()), stats: self.manifest.parts.clone() };
         for part in Part::ALL {
             let stats: &mut PartStats = &mut data.stats[part as usize];
             if !wanted(part) {
                 // What is known of rows that are not kept.
-                stats.text_hash = self.files(part).fold(1, |hash, file| xxh3_64_with_seed(file.sum.xxh3.as_bytes(), hash));
+                stats.text_hash =
+                    self.files(part).fold(1, |hash, file| xxh3_64_with_seed(file.sum.xxh3.as_bytes(), hash));
                 continue;
             }
             let batch = &mut data.parts[part as usize];

@@ -46,10 +46,14 @@ pub(super) fn plan(sizes: &[VocabularySize], budget: Option<u64>) -> Vec<Round> 
     let mut rounds: Vec<(u64, Round)> = vec![(0, Round::new())];
     for size in sizes {
         // The smallest share that can be had is that of a thousand values.
-        let of = (1..=size.values / 1024 + 1).find(|&of| bytes(size, of) <= budget).unwrap_or(size.values / 1024 + 1);
+        let of = (1..=size.values / 1024 + 1)
+            .find(|&of| bytes(size, of) <= budget)
+            .unwrap_or(size.values / 1024 + 1);
         for part in 0..of {
             let needed = bytes(size, of);
-            let fits = |(taken, round): &&mut (u64, Round)| taken.saturating_add(needed) <= budget && !round.contains_key(&size.table);
+            let fits = |(taken, round): &&mut (u64, Round)| {
+                taken.saturating_add(needed) <= budget && !round.contains_key(&size.table)
+            };
             let share = Share { part, of };
             match rounds.iter_mut().find(|round| fits(round)) {
                 Some((taken, round)) => {
@@ -72,10 +76,13 @@ pub(super) fn encoder(path: &Path, round: &Round, sizes: &[VocabularySize]) -> R
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
     let stored = Stored { round }.deserialize(&mut json);
-    let (schema, dense, mut pieces) = stored.map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
+    let (schema, dense, mut pieces) =
+        stored.map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
     for size in sizes {
-        pieces.entry(size.table.clone()).or_insert(TablePiece { texts: Texts::default(), places: Some(Vec::new()), values: 0 }).values =
-            size.values as usize;
+        pieces
+            .entry(size.table.clone())
+            .or_insert(TablePiece { texts: Texts::default(), places: Some(Vec::new()), values: 0 })
+            .values = size.values as usize;
     }
     Encoder::from_pieces(schema, dense, pieces)
 }
@@ -109,7 +116,9 @@ impl<'de> Visitor<'de> for Stored<'_> {
                 "schema" => schema = Some(map.next_value()?),
                 "dense" => dense = Some(map.next_value()?),
                 "vocabularies" => pieces = Some(map.next_value_seed(Tables { round: self.round })?),
-                other => return Err(serde::de::Error::unknown_field(other, &["schema", "dense", "vocabularies"])),
+                other => {
+                    return Err(serde::de::Error::unknown_field(other, &["schema", "dense", "vocabularies"]));
+                }
             }
         }
         let missing = serde::de::Error::missing_field;
@@ -200,7 +209,10 @@ mod tests {
         let rounds = plan(&sizes, Some(budget));
         let mut shares = BTreeMap::<&str, Vec<u64>>::new();
         for round in &rounds {
-            let taken: u64 = round.iter().map(|(t, s)| bytes(sizes.iter().find(|size| size.table == *t).unwrap(), s.of)).sum();
+            let taken: u64 = round
+                .iter()
+                .map(|(t, s)| bytes(sizes.iter().find(|size| size.table == *t).unwrap(), s.of))
+                .sum();
             assert!(taken <= budget, "{taken}");
             round.iter().for_each(|(table, share)| shares.entry(table).or_default().push(share.part));
         }

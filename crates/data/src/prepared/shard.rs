@@ -14,7 +14,9 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, FixedSizeListArray, Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float32Array, ListArray, RecordBatch, UInt32Array, UInt64Array,
+};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::{FileDecoder, read_footer_length};
@@ -93,7 +95,11 @@ impl Form {
         for (feature, arity) in self.layout.features.iter().zip(&self.arities) {
             let ids = if *arity == Arity::One { DataType::UInt32 } else { list(DataType::UInt32) };
             fields.push(plain(&format!("ids.{}", feature.name), ids));
-            fields.extend(feature.weighted.then(|| plain(&format!("weights.{}", feature.name), list(DataType::Float32))));
+            fields.extend(
+                feature
+                    .weighted
+                    .then(|| plain(&format!("weights.{}", feature.name), list(DataType::Float32))),
+            );
         }
         Schema::new(fields)
     }
@@ -103,7 +109,8 @@ impl Form {
         let aside = path.with_extension("partial");
         let failed = |error: ArrowError| Error::io("write", &aside)(into_io(error));
         let file = File::create(&aside).map_err(Error::io("create", &aside))?;
-        let options = IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).expect("a valid alignment");
+        let options =
+            IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).expect("a valid alignment");
         let schema = Arc::new(self.schema());
         let rows = RecordBatch::try_new(schema.clone(), self.columns(batch)).expect("columns of the schema");
         let out = Summed::new(BufWriter::with_capacity(1 << 20, file));
@@ -121,7 +128,12 @@ impl Form {
         columns.extend(batch.groups.map(|groups| Arc::new(UInt64Array::from(groups)) as ArrayRef));
         if !self.layout.dense.is_empty() {
             let values = Arc::new(Float32Array::from(batch.dense));
-            columns.push(Arc::new(FixedSizeListArray::new(item(), self.layout.dense.len() as i32, values, None)));
+            columns.push(Arc::new(FixedSizeListArray::new(
+                item(),
+                self.layout.dense.len() as i32,
+                values,
+                None,
+            )));
         }
         for (bags, arity) in batch.bags.into_iter().zip(&self.arities) {
             let ids: ArrayRef = Arc::new(UInt32Array::from(bags.ids));
@@ -152,8 +164,10 @@ impl Form {
         if found != sum.xxh3 {
             return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
         }
-        let batch = self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
-        Shard::of(&batch, &self.layout, &self.arities).ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
+        let batch =
+            self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
+        Shard::of(&batch, &self.layout, &self.arities)
+            .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
     }
 
     fn decode(&self, bytes: &Buffer) -> Result<RecordBatch, ArrowError> {
@@ -167,7 +181,10 @@ impl Form {
             return Err(ArrowError::SchemaError("columns of another data set".into()));
         }
         let decoder = FileDecoder::new(Arc::new(schema), footer.version());
-        let blocks = footer.recordBatches().filter(|blocks| blocks.len() == 1).ok_or_else(|| parse("not one record batch"))?;
+        let blocks = footer
+            .recordBatches()
+            .filter(|blocks| blocks.len() == 1)
+            .ok_or_else(|| parse("not one record batch"))?;
         let block = blocks.get(0);
         let data = rows_of(block, bytes).ok_or_else(|| parse("columns beyond the file"))?;
         decoder.read_record_batch(block, &data)?.ok_or_else(|| parse("no record batch"))
@@ -185,7 +202,9 @@ fn rows_of(block: &Block, file: &Buffer) -> Option<Buffer> {
     let message = root_as_message(data.get(8..head)?).ok()?;
     let rows = message.header_as_record_batch()?;
     let has_rows = |n: i64| (0..=i64::from(i32::MAX)).contains(&n);
-    let within = |start: i64, length: i64| start >= 0 && length >= 0 && start.checked_add(length).is_some_and(|end| end <= body as i64);
+    let within = |start: i64, length: i64| {
+        start >= 0 && length >= 0 && start.checked_add(length).is_some_and(|end| end <= body as i64)
+    };
     let whole = has_rows(rows.length())
         && rows.compression().is_none()
         && rows.nodes()?.iter().all(|node| has_rows(node.length()) && node.null_count() == 0)
@@ -264,7 +283,8 @@ impl Shard {
         let labels = next().as_primitive::<Float32Type>().values().clone();
         let weights = layout.sample_weights.then(|| next().as_primitive::<Float32Type>().values().clone());
         let groups = layout.groups.then(|| next().as_primitive::<UInt64Type>().values().clone());
-        let dense = (!layout.dense.is_empty()).then(|| next().as_fixed_size_list().values().as_primitive::<Float32Type>().values().clone());
+        let dense = (!layout.dense.is_empty())
+            .then(|| next().as_fixed_size_list().values().as_primitive::<Float32Type>().values().clone());
         let mut features = Vec::new();
         for (feature, arity) in layout.features.iter().zip(arities) {
             let column = next();
@@ -274,7 +294,9 @@ impl Shard {
                 return None;
             }
             let ends = list.map(|list| list.offsets().clone());
-            let weights = feature.weighted.then(|| next().as_list::<i32>().values().as_primitive::<Float32Type>().values().clone());
+            let weights = feature
+                .weighted
+                .then(|| next().as_list::<i32>().values().as_primitive::<Float32Type>().values().clone());
             if weights.as_ref().is_some_and(|weights| weights.len() != ids.len()) {
                 return None;
             }
@@ -303,7 +325,9 @@ impl Shard {
                 }
                 Some(ends) => {
                     let first = ends[rows.start];
-                    bags.offsets.extend(ends[rows.start + 1..=rows.end].iter().map(|end| before + (end - first) as u32));
+                    bags.offsets.extend(
+                        ends[rows.start + 1..=rows.end].iter().map(|end| before + (end - first) as u32),
+                    );
                     first as usize..ends[rows.end] as usize
                 }
             };

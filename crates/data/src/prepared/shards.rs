@@ -69,7 +69,12 @@ impl SavedShards {
 }
 
 impl<'a> Shards<'a> {
-    pub fn new(encoder: &'a Encoder, limits: Limits, into: &'a Path, earlier: Option<&'a (PathBuf, Done)>) -> Self {
+    pub fn new(
+        encoder: &'a Encoder,
+        limits: Limits,
+        into: &'a Path,
+        earlier: Option<&'a (PathBuf, Done)>,
+    ) -> Self {
         let form = Form::new(encoder);
         let parts = Part::ALL.map(|_| PartShards {
             number: 0,
@@ -77,7 +82,17 @@ impl<'a> Shards<'a> {
             stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
             sample: Sample::default(),
         });
-        Shards { encoder, limits, form, into, earlier, parts, files: Vec::new(), picks: Vec::new(), writing: None }
+        Shards {
+            encoder,
+            limits,
+            form,
+            into,
+            earlier,
+            parts,
+            files: Vec::new(),
+            picks: Vec::new(),
+            writing: None,
+        }
     }
 
     /// Goes on with what was saved in `work`; `false` if a part of it is not what it was.
@@ -166,13 +181,15 @@ impl<'a> Shards<'a> {
         let name = name(part, own.number);
         if let Some((dir, done)) = self.earlier {
             let file = done.files.iter().find(|file| file.name == name);
-            let file = file.ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
+            let file = file
+                .ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
             let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
             shard.append(&mut before, 0..shard.rows());
             self.encoder.join_rounds(&mut batch, &before);
         }
         self.parts[part as usize].number += 1;
-        let (rows, counts, path, form) = (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
+        let (rows, counts, path, form) =
+            (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
         self.written()?;
         let write = move || Ok((ShardFile { name, part, rows, sum: form.write(&path, batch)? }, counts));
         self.writing = Some(std::thread::spawn(write));
@@ -200,7 +217,9 @@ impl<'a> Shards<'a> {
         self.written()?;
         let mut files = std::mem::take(&mut self.files);
         // Numbers may outgrow their five digits.
-        files.sort_by(|a, b| (a.part as usize, a.name.len(), &a.name).cmp(&(b.part as usize, b.name.len(), &b.name)));
+        files.sort_by(|a, b| {
+            (a.part as usize, a.name.len(), &a.name).cmp(&(b.part as usize, b.name.len(), &b.name))
+        });
         let parts = self.parts.each_mut().map(|own| std::mem::take(&mut own.stats));
         let samples = self.parts.each_mut().map(|own| std::mem::take(&mut own.sample));
         Ok(Done { parts, samples, files })

@@ -27,7 +27,9 @@ pub(super) enum Plan {
 impl Plan {
     fn open(&self, path: &Path) -> Result<Box<dyn RowSource>> {
         Ok(match self {
-            Plan::Delimited { dialect, header, columns } => Box::new(Delimited::open(path, *dialect, *header, columns.as_deref())?),
+            Plan::Delimited { dialect, header, columns } => {
+                Box::new(Delimited::open(path, *dialect, *header, columns.as_deref())?)
+            }
             Plan::Criteo => Box::new(Criteo::open(path)?),
             Plan::Movielens => Box::new(Movielens::open(path)?),
             Plan::Ncf => Box::new(Ncf::open(path)?),
@@ -82,8 +84,12 @@ fn check_same(columns: &[String], first: &Path, others: &[String], other: &Path)
     }
     let what = other.display().to_string();
     let (expected, found) = match columns.iter().zip(others).position(|(a, b)| a != b) {
-        Some(i) => (format!("column {} to be \"{}\" as in {}", i + 1, columns[i], first.display()), format!("\"{}\"", others[i])),
+        Some(i) => (
+            format!("column {} to be \"{}\" as in {}", i + 1, columns[i], first.display()),
+            format!("\"{}\"", others[i]),
+        ),
         None => (format!("{} columns as in {}", columns.len(), first.display()), format!("{}", others.len())),
     };
-    Err(Error::input(what, expected, found).with_hint("files that are read as one stream need the same columns in the same order"))
+    Err(Error::input(what, expected, found)
+        .with_hint("files that are read as one stream need the same columns in the same order"))
 }

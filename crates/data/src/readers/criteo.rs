@@ -34,8 +34,13 @@ impl Criteo {
             }
             lines.consume(length, 1);
         }
-        let found = first_width.map_or("an empty file".to_owned(), |width| format!("{width} in the first line"));
-        let error = Error::input(lines.file(), format!("{} tab-separated fields (or {UNLABELLED} without label)", UNLABELLED + 1), found);
+        let found =
+            first_width.map_or("an empty file".to_owned(), |width| format!("{width} in the first line"));
+        let error = Error::input(
+            lines.file(),
+            format!("{} tab-separated fields (or {UNLABELLED} without label)", UNLABELLED + 1),
+            found,
+        );
         Err(error.with_hint("for Criteo data in another form set format to \"csv\""))
     }
 
@@ -50,7 +55,11 @@ impl Criteo {
         let (expected, found) = (self.columns.len(), row.len());
         let at = expected.min(found);
         let name = self.columns.get(at).map_or("", String::as_str);
-        let error = Error::row(row.position(Some((at, name))), format!("{expected} tab-separated fields"), found.to_string());
+        let error = Error::row(
+            row.position(Some((at, name))),
+            format!("{expected} tab-separated fields"),
+            found.to_string(),
+        );
         match found {
             UNLABELLED => error.with_hint("this row has no label, but the first row has one"),
             n if n == UNLABELLED + 1 => error.with_hint("this row has a label, but the first row has none"),

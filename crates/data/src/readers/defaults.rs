@@ -1,6 +1,8 @@
 //! Schemas of formats whose columns have a known meaning.
 use super::input::Format;
-use crate::schema::{CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Task, Transform};
+use crate::schema::{
+    CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Task, Transform,
+};
 
 /// The schema for input of `format` with these `columns`, if the format says what they mean: Criteo with
 /// label, MovieLens (to predict the rating), libsvm and libffm.
@@ -21,14 +23,21 @@ const CRITEO_MIN_COUNT: u64 = 5;
 /// As the reference treats it (logarithms of the integers, a table per category), with rare categories merged.
 fn criteo(columns: &[String]) -> Option<Schema> {
     let (label, inputs) = columns.split_first().filter(|(label, _)| *label == "label")?;
-    let (dense, categorical): (Vec<&String>, Vec<&String>) = inputs.iter().partition(|name| name.starts_with('I'));
-    let dense = dense.into_iter().map(|name| DenseColumn { missing_indicator: true, ..DenseColumn::new(name, Transform::Log1p) });
-    Some(Schema { dense: dense.collect(), ..schema(label, Task::Binary, categorical.into_iter().map(|name| frequent(name)).collect()) })
+    let (dense, categorical): (Vec<&String>, Vec<&String>) =
+        inputs.iter().partition(|name| name.starts_with('I'));
+    let dense = dense
+        .into_iter()
+        .map(|name| DenseColumn { missing_indicator: true, ..DenseColumn::new(name, Transform::Log1p) });
+    Some(Schema {
+        dense: dense.collect(),
+        ..schema(label, Task::Binary, categorical.into_iter().map(|name| frequent(name)).collect())
+    })
 }
 
 /// Every column but zip_code, which all but names the user.
 fn movielens(columns: &[String]) -> Option<Schema> {
-    const CATEGORICAL: [&str; 9] = ["user_id", "item_id", "age", "gender", "occupation", "release_year", "genres", "hour", "weekday"];
+    const CATEGORICAL: [&str; 9] =
+        ["user_id", "item_id", "age", "gender", "occupation", "release_year", "genres", "hour", "weekday"];
     let has = |name: &str| columns.iter().any(|column| column == name);
     let categorical = CATEGORICAL.into_iter().filter(|name| has(name)).map(|name| match name {
         "genres" => CategoricalColumn { pooling: Some(Pooling::Mean), ..multi_valued(name, None) },
@@ -53,12 +62,28 @@ fn sparse(columns: &[String]) -> Option<Schema> {
 /// These formats know no missing value but the empty one.
 fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schema {
     let label = Label { task, ..Label::clicks(label) };
-    Schema { missing: Vec::new(), weight: None, group: None, time: None, label, dense: Vec::new(), categorical, crosses: Vec::new() }
+    Schema {
+        missing: Vec::new(),
+        weight: None,
+        group: None,
+        time: None,
+        label,
+        dense: Vec::new(),
+        categorical,
+        crosses: Vec::new(),
+    }
 }
 
 fn categories(name: &str) -> CategoricalColumn {
     let encoding = Encoding::default();
-    CategoricalColumn { name: name.to_owned(), encoding, multi: None, table: None, embedding_dim: None, pooling: None }
+    CategoricalColumn {
+        name: name.to_owned(),
+        encoding,
+        multi: None,
+        table: None,
+        embedding_dim: None,
+        pooling: None,
+    }
 }
 
 fn frequent(name: &str) -> CategoricalColumn {

@@ -18,7 +18,8 @@ impl Delimited {
     /// Opens `path` and reads its header, if it has one; `columns` name the fields in its place.
     pub fn open(path: &Path, dialect: Dialect, header: Header, columns: Option<&[String]>) -> Result<Self> {
         let given = columns.map(<[String]>::to_vec);
-        let mut reader = Delimited { lines: Lines::open(path)?, dialect, columns: Vec::new(), spans: Vec::new() };
+        let mut reader =
+            Delimited { lines: Lines::open(path)?, dialect, columns: Vec::new(), spans: Vec::new() };
         if reader.skip_blank()?.is_none() {
             return Err(Error::input(reader.lines.file(), "rows", "an empty file"));
         }
@@ -37,7 +38,11 @@ impl Delimited {
                     Some(given) if given.len() == names.len() => given,
                     Some(given) => {
                         let expected = format!("{} fields, as many as `columns` names", given.len());
-                        return Err(Error::input(place.to_string(), expected, format!("a header of {}", names.len())));
+                        return Err(Error::input(
+                            place.to_string(),
+                            expected,
+                            format!("a header of {}", names.len()),
+                        ));
                     }
                     None => {
                         check_names(&names, &format!("{place} (header)"))?;
@@ -54,7 +59,11 @@ impl Delimited {
         loop {
             match self.lines.window(1)? {
                 Window::Bytes(0) => return Ok(None),
-                Window::Bytes(length) if !self.dialect.is_blank(without_line_end(self.lines.bytes(length))) => return Ok(Some(length)),
+                Window::Bytes(length)
+                    if !self.dialect.is_blank(without_line_end(self.lines.bytes(length))) =>
+                {
+                    return Ok(Some(length));
+                }
                 Window::Bytes(length) => self.lines.consume(length, 1),
                 Window::TooLong => return Err(self.lines.skip_long_line()),
             }
@@ -70,7 +79,8 @@ impl Delimited {
             return self.quoted_record(length, row).map(|()| true);
         }
         let field = |at| self.column(self.dialect.field_at(line, at));
-        let result = as_text(line, || self.lines.position(), field).map(|text| self.dialect.push_plain(text, row));
+        let result =
+            as_text(line, || self.lines.position(), field).map(|text| self.dialect.push_plain(text, row));
         let result = result.map_err(|error| with_text(error, line));
         self.lines.consume(length, 1);
         result.map(|()| true)
@@ -86,8 +96,16 @@ impl Delimited {
                 // Doubling the window keeps the work linear however many lines the quotes span.
                 Split::Open(field) => match self.lines.window(window * 2)? {
                     Window::Bytes(more) if more > window => window = more,
-                    Window::Bytes(_) => break self.unclosed_quote(first_line, field, "before the end of the file"),
-                    Window::TooLong => break self.unclosed_quote(first_line, field, &format!("within {} MiB", LONGEST_RECORD >> 20)),
+                    Window::Bytes(_) => {
+                        break self.unclosed_quote(first_line, field, "before the end of the file");
+                    }
+                    Window::TooLong => {
+                        break self.unclosed_quote(
+                            first_line,
+                            field,
+                            &format!("within {} MiB", LONGEST_RECORD >> 20),
+                        );
+                    }
                 },
             }
         };
@@ -110,14 +128,22 @@ impl Delimited {
 
     fn stray_quote(&self, window: usize, at: usize) -> Error {
         let bytes = self.lines.bytes(window);
-        let around = String::from_utf8_lossy(&bytes[at.saturating_sub(16)..window.min(at + 16)]).trim_end().to_owned();
-        let error = Error::row(self.at_field(self.spans.len() - 1), "a delimiter or the line end behind a closing quote", quoted(&around));
-        error.with_hint("write a quote within a quoted field twice; if quotes mean nothing here, set quote to \"none\"")
+        let around =
+            String::from_utf8_lossy(&bytes[at.saturating_sub(16)..window.min(at + 16)]).trim_end().to_owned();
+        let error = Error::row(
+            self.at_field(self.spans.len() - 1),
+            "a delimiter or the line end behind a closing quote",
+            quoted(&around),
+        );
+        error.with_hint(
+            "write a quote within a quoted field twice; if quotes mean nothing here, set quote to \"none\"",
+        )
     }
 
     fn unclosed_quote(&self, first_line: usize, field: usize, until: &str) -> Error {
         let line = String::from_utf8_lossy(without_line_end(self.lines.bytes(first_line))).into_owned();
-        let error = Error::row(self.at_field(field), "a closing quote", format!("none {until}: {}", quoted(&line)));
+        let error =
+            Error::row(self.at_field(field), "a closing quote", format!("none {until}: {}", quoted(&line)));
         error.with_hint("if quotes mean nothing here, set quote to \"none\"")
     }
 
@@ -155,6 +181,10 @@ impl RowSource for Delimited {
         let mut position = row.position(None);
         position.column = Some(self.column(found.min(expected)));
         let error = Error::row(position, format!("{expected} fields"), found.to_string());
-        Err(if found > expected { error.with_hint("is the delimiter part of a field? Put such fields in quotes") } else { error })
+        Err(if found > expected {
+            error.with_hint("is the delimiter part of a field? Put such fields in quotes")
+        } else {
+            error
+        })
     }
 }

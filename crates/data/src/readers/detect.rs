@@ -4,7 +4,7 @@ use super::lines::{Lines, Window, into_final, without_line_end};
 use super::record::Dialect;
 use super::{criteo, movielens, ncf, sparse};
 use crate::error::{Error, Result};
-use crate::profile::is_missing;
+use crate::schema::is_missing;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
@@ -37,8 +37,11 @@ impl Sample {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::input(path.display().to_string(), "rows", "an empty file"));
         }
-        if !bytes.contains(&b'\n') && bytes.split(|&byte| byte == b'\r').filter(|line| !line.is_empty()).count() > 1 {
-            let error = Error::input(path.display().to_string(), "lines that end in \\n or \\r\\n", "only \\r");
+        if !bytes.contains(&b'\n')
+            && bytes.split(|&byte| byte == b'\r').filter(|line| !line.is_empty()).count() > 1
+        {
+            let error =
+                Error::input(path.display().to_string(), "lines that end in \\n or \\r\\n", "only \\r");
             return Err(error.with_hint("convert it: tr '\\r' '\\n'"));
         }
         Ok(Sample { path: path.to_owned(), bytes })
@@ -46,7 +49,11 @@ impl Sample {
 
     /// The first lines that are not empty.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split(|&byte| byte == b'\n').map(without_line_end).filter(|line| !line.is_empty()).take(ROWS)
+        self.bytes
+            .split(|&byte| byte == b'\n')
+            .map(without_line_end)
+            .filter(|line| !line.is_empty())
+            .take(ROWS)
     }
 
     /// Whether nine of ten lines fulfil `test`, comments aside.
@@ -88,7 +95,8 @@ pub(super) fn dialect(sample: &Sample, input: &Input) -> Dialect {
     let mut best: Option<(Dialect, Fit)> = None;
     for delimiter in delimiters {
         let (dialect, fit) = quotes_and_blanks(sample, input, delimiter);
-        let is_better = best.is_none_or(|(_, other)| fit.width >= 2 && (other.width < 2 || fit.is_better(other)));
+        let is_better =
+            best.is_none_or(|(_, other)| fit.width >= 2 && (other.width < 2 || fit.is_better(other)));
         if is_better {
             best = Some((dialect, fit));
         }
@@ -100,9 +108,15 @@ pub(super) fn dialect(sample: &Sample, input: &Input) -> Dialect {
 /// for quotes, since one stray quote is more likely a bad row than a file without quoting.
 fn quotes_and_blanks(sample: &Sample, input: &Input, delimiter: u8) -> (Dialect, Fit) {
     let mut best: Option<(Dialect, Fit)> = None;
-    for (quote, trim) in [(Quote::Double, Trim::None), (Quote::Double, Trim::Blanks), (Quote::None, Trim::None)] {
+    for (quote, trim) in
+        [(Quote::Double, Trim::None), (Quote::Double, Trim::Blanks), (Quote::None, Trim::None)]
+    {
         let (quote, trim) = (input.quote.unwrap_or(quote), input.trim.unwrap_or(trim));
-        let dialect = Dialect { delimiter, quote: (quote == Quote::Double).then_some(b'"'), trims: trim == Trim::Blanks };
+        let dialect = Dialect {
+            delimiter,
+            quote: (quote == Quote::Double).then_some(b'"'),
+            trims: trim == Trim::Blanks,
+        };
         let fit = Fit::of(dialect, sample);
         let margin = if dialect.quote.is_none() && input.quote.is_none() { 0.1 } else { 0.0 };
         if best.is_none_or(|(_, other)| fit.share() > other.share() + margin) {
@@ -130,8 +144,16 @@ impl Fit {
         let (rows, bad) = dialect.sample(&sample.bytes, ROWS);
         let width = width(&rows);
         let good = rows.iter().filter(|row| row.len() == width).count();
-        let spaced = rows.iter().filter(|row| row.len() > 1 && row[1..].iter().all(|field| field.starts_with(' '))).count();
-        Fit { good, all: (rows.len() + bad).max(1), width, is_spaced: spaced > 0 && spaced * 10 >= rows.len() * 9 }
+        let spaced = rows
+            .iter()
+            .filter(|row| row.len() > 1 && row[1..].iter().all(|field| field.starts_with(' ')))
+            .count();
+        Fit {
+            good,
+            all: (rows.len() + bad).max(1),
+            width,
+            is_spaced: spaced > 0 && spaced * 10 >= rows.len() * 9,
+        }
     }
 
     fn share(self) -> f64 {
@@ -155,11 +177,13 @@ pub(super) fn width(rows: &[Vec<String>]) -> usize {
 /// categorical columns soon do.
 pub(super) fn header(rows: &[Vec<String>]) -> Header {
     let Some((first, rest)) = rows.split_first() else { return Header::Present };
-    if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column)))) {
+    if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column))))
+    {
         return Header::Present;
     }
     let distinct: HashSet<&str> = first.iter().map(|name| name.trim()).collect();
-    let looks_like_names = distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
+    let looks_like_names =
+        distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
     let occurs_again = rest.iter().any(|row| row.iter().zip(first).any(|(value, name)| value == name));
     if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
 }
@@ -220,7 +244,13 @@ mod tests {
         let header_of = |text: &str| header(&detected(text).sample(text.as_bytes(), ROWS).0);
         assert_eq!(header_of("id,name\n1,x\n"), Header::Present);
         assert_eq!(header_of("7,x\n7,y\n"), Header::Absent);
-        for present in [",user,price\n0,u1,2.5\n", "click,2019\n1,30\n0,40\n", "user,user\nu1,1\n", "price,\n2.5,\n", "x,red\n1,red\n"] {
+        for present in [
+            ",user,price\n0,u1,2.5\n",
+            "click,2019\n1,30\n0,40\n",
+            "user,user\nu1,1\n",
+            "price,\n2.5,\n",
+            "x,red\n1,red\n",
+        ] {
             assert_eq!(header_of(present), Header::Present, "{present}");
         }
         assert_eq!(header_of("us\u{e9}r,price\nu1,1\nprice,2\n"), Header::Present);

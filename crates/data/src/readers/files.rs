@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Extensions of the files that a directory stands for.
-const EXTENSIONS: [&str; 15] =
-    ["csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz", "zst", "zstd"];
+const EXTENSIONS: [&str; 15] = [
+    "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz",
+    "zst", "zstd",
+];
 
 /// Beginnings of the names of files that come with a data set and are none of it.
 const ABOUT: [&str; 5] = ["README", "SOURCE", "LICENSE", "LICENCE", "TERMS"];
@@ -34,8 +36,11 @@ pub(super) fn in_directory(directory: &Path) -> Result<Vec<PathBuf>> {
 
 /// What matches a path with `*`, `?` or `[…]`, numbers in the names by value; `None` for a path that is none or that is there.
 pub(super) fn matching(path: &Path) -> Result<Option<Vec<PathBuf>>> {
-    let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists()) else { return Ok(None) };
-    let found = glob::glob(pattern).map_err(|e| Error::input(pattern, "a pattern of file names", e.to_string()))?;
+    let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists()) else {
+        return Ok(None);
+    };
+    let found =
+        glob::glob(pattern).map_err(|e| Error::input(pattern, "a pattern of file names", e.to_string()))?;
     let mut paths = found
         .map(|path| {
             path.map_err(|e| {
@@ -57,7 +62,8 @@ fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     while let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) {
         let (order, cut) = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let [m, n] = [left, right].map(|text| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+            let [m, n] =
+                [left, right].map(|text| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
             let [p, q] = [&left[..m], &right[..n]].map(|digits| digits.trim_start_matches('0'));
             (p.len().cmp(&q.len()).then(p.cmp(q)), [m, n])
         } else {
@@ -77,7 +83,10 @@ mod tests {
 
     #[test]
     fn numbers_are_ordered_by_value_and_text_as_text() {
-        let ordered = ["", "02", "2", "2a", "10", "a", "day", "day_0", "day_2.gz", "day_9", "day_10", "day_10b", "day_010c", "é1", "é11"];
+        let ordered = [
+            "", "02", "2", "2a", "10", "a", "day", "day_0", "day_2.gz", "day_9", "day_10", "day_10b",
+            "day_010c", "é1", "é11",
+        ];
         for (i, a) in ordered.iter().enumerate() {
             for (j, b) in ordered.iter().enumerate() {
                 assert_eq!(natural(a, b), i.cmp(&j), "{a} {b}");
@@ -93,14 +102,27 @@ mod tests {
         }
         let names = |pattern: &str| {
             let found = matching(&dir.path().join(pattern)).unwrap();
-            found.map(|paths| paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>())
+            found.map(|paths| {
+                paths
+                    .iter()
+                    .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+                    .collect::<Vec<_>>()
+            })
         };
         assert_eq!(names("day_*.csv").unwrap(), ["day_1.csv", "day_9.csv", "day_10.csv"]);
         assert_eq!(names("day_?.csv").unwrap(), ["day_1.csv", "day_9.csv"]);
         assert_eq!(names("day_[19]*.csv").unwrap(), ["day_1.csv", "day_9.csv", "day_10.csv"]);
         assert_eq!((names("[x].csv"), names("other.csv")), (None, None), "a file of that name");
         let error = matching(&dir.path().join("week_*.csv")).unwrap_err().to_string();
-        assert!(error.contains("week_*.csv: expected a file that matches this pattern, found none"), "{error}");
-        assert!(matching(&dir.path().join("day_[.csv")).unwrap_err().to_string().contains("a pattern of file names"));
+        assert!(
+            error.contains("week_*.csv: expected a file that matches this pattern, found none"),
+            "{error}"
+        );
+        assert!(
+            matching(&dir.path().join("day_[.csv"))
+                .unwrap_err()
+                .to_string()
+                .contains("a pattern of file names")
+        );
     }
 }

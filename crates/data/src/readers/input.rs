@@ -101,8 +101,11 @@ impl FromStr for Format {
             return Ok(*format);
         }
         let names = Self::ALL.map(|(name, _)| name);
-        let hint = nearest(text, names).map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
-        Err(Error::input("format", format!("one of {}", names.join(", ")), format!("\"{text}\"")).with_hint(hint))
+        let hint = nearest(text, names).map_or("leave it out to have it detected".to_owned(), |near| {
+            format!("did you mean \"{near}\"?")
+        });
+        Err(Error::input("format", format!("one of {}", names.join(", ")), format!("\"{text}\""))
+            .with_hint(hint))
     }
 }
 
@@ -205,14 +208,19 @@ impl Input {
     /// Adds the files that one path stands for.
     fn add_files(&self, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         if path.as_os_str() == "-" && !path.exists() {
-            let error = Error::input("-", "a file or a directory", "standard input, which can be read only once");
+            let error =
+                Error::input("-", "a file or a directory", "standard input, which can be read only once");
             return Err(error.with_hint("write it to a file first: every pass reads it anew"));
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
         if metadata.is_file() {
             files.push(path.to_owned());
         } else if !metadata.is_dir() {
-            let error = Error::input(path.display().to_string(), "a file or a directory", "something that can be read only once");
+            let error = Error::input(
+                path.display().to_string(),
+                "a file or a directory",
+                "something that can be read only once",
+            );
             return Err(error.with_hint("write it to a file first: every pass reads it anew"));
         } else if self.format == Format::Movielens {
             files.push(movielens::ratings_file(path)?);
@@ -231,7 +239,11 @@ impl Input {
         if let Some(delimiter) = self.delimiter
             && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\n' | '\r' | '\0'))
         {
-            let error = Error::input("delimiter", "one ASCII character other than a quote or a line end", format!("{delimiter:?}"));
+            let error = Error::input(
+                "delimiter",
+                "one ASCII character other than a quote or a line end",
+                format!("{delimiter:?}"),
+            );
             return Err(error.with_hint("usual ones: , ; | and \\t"));
         }
         if let Some(columns) = &self.columns {
@@ -250,7 +262,11 @@ impl Input {
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
-                let error = Error::input(format!("input of format {}", self.format), "no details of delimited text", format!("`{name}`"));
+                let error = Error::input(
+                    format!("input of format {}", self.format),
+                    "no details of delimited text",
+                    format!("`{name}`"),
+                );
                 Err(error.with_hint("leave it out, or set format to \"csv\""))
             }
             None => Ok(()),
@@ -319,7 +335,8 @@ impl Input {
 pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
     for (i, name) in names.iter().enumerate() {
         if name.is_empty() {
-            let error = Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
+            let error =
+                Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
             return Err(error.with_hint("name the columns yourself: --columns A,B,… --header present"));
         }
         if let Some(first) = names[..i].iter().position(|other| other == name) {

@@ -45,7 +45,9 @@ impl Lines {
         let input: Box<dyn Read + Send> = match packing {
             Packing::Plain => Box::new(raw),
             Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
-            Packing::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?),
+            Packing::Zstd => {
+                Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?)
+            }
         };
         let mut lines = Lines {
             input,
@@ -115,7 +117,8 @@ impl Lines {
     /// Goes past an endless line in bounded memory; the error to report for it.
     pub(super) fn skip_long_line(&mut self) -> Error {
         let position = self.position();
-        let error = Error::row(position, format!("a line of at most {} MiB", self.longest >> 20), "a longer one");
+        let error =
+            Error::row(position, format!("a line of at most {} MiB", self.longest >> 20), "a longer one");
         let error = error.with_hint("is this a text file with line ends? Check the format and the delimiter");
         loop {
             self.start = self.end;
@@ -190,7 +193,10 @@ impl Lines {
             (b"\x1f\x8b", "a file compressed twice", "unpack it once first: gunzip"),
         ];
         match known.iter().find(|(magic, _, _)| head.starts_with(magic)) {
-            Some((_, found, hint)) => Err(Error::input(self.file(), "text, plain or packed by gzip or zstd", *found).with_hint(*hint)),
+            Some((_, found, hint)) => {
+                Err(Error::input(self.file(), "text, plain or packed by gzip or zstd", *found)
+                    .with_hint(*hint))
+            }
             None => Ok(()),
         }
     }
@@ -242,10 +248,15 @@ pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
 }
 
 /// `bytes` as text, or the error for the row at `position`; `field` tells the field of a byte offset.
-pub(super) fn as_text(bytes: &[u8], position: impl FnOnce() -> Position, field: impl FnOnce(usize) -> (usize, String)) -> Result<&str> {
+pub(super) fn as_text(
+    bytes: &[u8],
+    position: impl FnOnce() -> Position,
+    field: impl FnOnce(usize) -> (usize, String),
+) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        let around = String::from_utf8_lossy(&bytes[at.saturating_sub(12)..bytes.len().min(at + 12)]).into_owned();
+        let around =
+            String::from_utf8_lossy(&bytes[at.saturating_sub(12)..bytes.len().min(at + 12)]).into_owned();
         let mut position = position();
         position.column = Some(field(at));
         let found = format!("byte 0x{:02x} in {}", bytes[at], quoted(&around));
@@ -258,7 +269,12 @@ pub(super) fn as_text(bytes: &[u8], position: impl FnOnce() -> Position, field: 
 /// message as an error of the whole input.
 pub(super) fn into_final(error: Error) -> Error {
     match error {
-        Error::Row(bad) => Error::Input { input: bad.position.to_string(), expected: bad.expected, found: bad.found, hint: bad.hint },
+        Error::Row(bad) => Error::Input {
+            input: bad.position.to_string(),
+            expected: bad.expected,
+            found: bad.found,
+            hint: bad.hint,
+        },
         other => other,
     }
 }
@@ -319,7 +335,11 @@ mod tests {
 
     #[test]
     fn foreign_files_are_refused_with_a_hint() {
-        for (head, hint) in [(&b"PK\x03\x04rest of it"[..], "unpack"), (b"\xff\xfea\0b\0", "iconv"), (b"PAR1....PAR1", "parquet")] {
+        for (head, hint) in [
+            (&b"PK\x03\x04rest of it"[..], "unpack"),
+            (b"\xff\xfea\0b\0", "iconv"),
+            (b"PAR1....PAR1", "parquet"),
+        ] {
             let error = all_lines(head).expect_err("not text");
             assert!(error.hint().expect("a hint").contains(hint));
         }

@@ -41,14 +41,22 @@ impl Movielens {
             return Err(Error::input(lines.file(), "ratings", "an empty file"));
         };
         let first = String::from_utf8_lossy(lines.bytes(used)).into_owned();
-        let separator = ["::", "\t", ","].into_iter().find(|separator| first.contains(separator)).unwrap_or("\t");
+        let separator =
+            ["::", "\t", ","].into_iter().find(|separator| first.contains(separator)).unwrap_or("\t");
         let fields: Vec<&str> = first.split(separator).collect();
         let has_header = fields.first().is_some_and(|field| field.starts_with(|c: char| c.is_alphabetic()));
-        let places =
-            if has_header { places_by_name(&fields, &lines)? } else { [Some(0), Some(1), Some(2), (fields.len() > 3).then_some(3)] };
+        let places = if has_header {
+            places_by_name(&fields, &lines)?
+        } else {
+            [Some(0), Some(1), Some(2), (fields.len() > 3).then_some(3)]
+        };
         if !(3..=4).contains(&fields.len()) && !has_header {
             let found = format!("{} field(s) in {}", fields.len(), quoted(&first));
-            let error = Error::input(lines.file(), "lines of user, item, rating and timestamp separated by tab, `::` or comma", found);
+            let error = Error::input(
+                lines.file(),
+                "lines of user, item, rating and timestamp separated by tab, `::` or comma",
+                found,
+            );
             return Err(error.with_hint("for other ratings set format to \"csv\""));
         }
         if has_header {
@@ -56,10 +64,22 @@ impl Movielens {
         }
         let [user, item, rating, time] = places;
         let ratings = ["user_id", "item_id"].iter().chain(users.columns).chain(items.columns);
-        let times: &[&str] = if time.is_some() { &["hour", "weekday", "timestamp", "rating"] } else { &["rating"] };
+        let times: &[&str] =
+            if time.is_some() { &["hour", "weekday", "timestamp", "rating"] } else { &["rating"] };
         let columns = ratings.chain(times).map(|&name| name.to_owned()).collect();
         let (user, item, rating) = (user.unwrap_or(0), item.unwrap_or(1), rating.unwrap_or(2));
-        Ok(Movielens { lines, separator, user, item, rating, time, width: fields.len(), users, items, columns })
+        Ok(Movielens {
+            lines,
+            separator,
+            user,
+            item,
+            rating,
+            time,
+            width: fields.len(),
+            users,
+            items,
+            columns,
+        })
     }
 
     /// Appends the joined row of `line` to `row`.
@@ -73,7 +93,8 @@ impl Movielens {
             width += 1;
         }
         if width != self.width {
-            let expected = format!("{} fields separated by `{}`", self.width, self.separator.escape_default());
+            let expected =
+                format!("{} fields separated by `{}`", self.width, self.separator.escape_default());
             return Err(Error::row(self.lines.position(), expected, width.to_string()));
         }
         let user = self.id(fields[self.user], self.user, "user_id")?;
@@ -122,8 +143,10 @@ impl Movielens {
 /// A header may name more columns than are of use.
 const MOST_FIELDS: usize = 16;
 
-const HOURS: [&str; 24] =
-    ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "23"];
+const HOURS: [&str; 24] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18",
+    "19", "20", "21", "22", "23",
+];
 
 /// Hour of the day and day of the week (0 = Monday) in UTC of seconds since 1970-01-01, a Thursday.
 fn hour_and_weekday(seconds: i64) -> (usize, usize) {
@@ -140,11 +163,16 @@ fn places_by_name(header: &[&str], lines: &Lines) -> Result<[Option<usize>; 4]> 
         place(&["rating"]),
         place(&["timestamp"]),
     ];
-    let missing = ["user_id", "movie_id", "rating"].into_iter().zip(places).find(|(_, place)| place.is_none());
+    let missing =
+        ["user_id", "movie_id", "rating"].into_iter().zip(places).find(|(_, place)| place.is_none());
     if missing.is_none() && header.len() <= MOST_FIELDS {
         return Ok(places);
     }
-    let error = Error::input(lines.position().to_string(), "a header of user_id, movie_id, rating and timestamp", header.join(", "));
+    let error = Error::input(
+        lines.position().to_string(),
+        "a header of user_id, movie_id, rating and timestamp",
+        header.join(", "),
+    );
     Err(match missing.and_then(|(name, _)| nearest(name, header.iter().copied())) {
         Some(near) => error.with_hint(format!("rename \"{near}\", or set format to \"csv\"")),
         None => error.with_hint("for other ratings set format to \"csv\""),
@@ -166,7 +194,12 @@ impl RowSource for Movielens {
             self.lines.begin(row);
             let line = self.lines.bytes(used);
             let separator = self.separator.as_bytes();
-            let field = |at: usize| (line[..at].windows(separator.len()).filter(|bytes| *bytes == separator).count() + 1, String::new());
+            let field = |at: usize| {
+                (
+                    line[..at].windows(separator.len()).filter(|bytes| *bytes == separator).count() + 1,
+                    String::new(),
+                )
+            };
             let result = as_text(line, || self.lines.position(), field).and_then(|line| self.join(line, row));
             self.lines.consume(length, 1);
             return result.map(|()| true);

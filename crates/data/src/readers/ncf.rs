@@ -36,7 +36,10 @@ impl Ncf {
         let is_id = |text: &str| text.parse::<u64>().is_ok();
         let mut push = |fields: [&str; 3]| fields.into_iter().for_each(|field| row.push(field));
         if let Some(pair) = tokens[0].strip_prefix('(') {
-            let pair = pair.strip_suffix(')').and_then(|pair| pair.split_once(',')).filter(|(user, item)| is_id(user) && is_id(item));
+            let pair = pair
+                .strip_suffix(')')
+                .and_then(|pair| pair.split_once(','))
+                .filter(|(user, item)| is_id(user) && is_id(item));
             let (user, item) = pair.ok_or_else(|| bad(0, "(user,item), two integers"))?;
             if let Some(wrong) = (1..tokens.len()).find(|&i| !is_id(tokens[i])) {
                 return Err(bad(wrong, "an integer item"));
@@ -45,7 +48,11 @@ impl Ncf {
             return Ok((user.to_owned(), tokens[1..].iter().rev().map(|&item| item.to_owned()).collect()));
         }
         if !(3..=4).contains(&tokens.len()) {
-            return Err(Error::row(lines.position(), "user, item, rating and perhaps a time", format!("{} fields", tokens.len())));
+            return Err(Error::row(
+                lines.position(),
+                "user, item, rating and perhaps a time",
+                format!("{} fields", tokens.len()),
+            ));
         }
         if let Some(wrong) = (0..2).find(|&i| !is_id(tokens[i])) {
             return Err(bad(wrong, "an integer id"));
@@ -79,7 +86,8 @@ impl RowSource for Ncf {
             }
             self.lines.begin(row);
             let place = |_| (1, String::new());
-            let read = as_text(bytes, || self.lines.position(), place).and_then(|line| Self::line(line, &self.lines, row));
+            let read = as_text(bytes, || self.lines.position(), place)
+                .and_then(|line| Self::line(line, &self.lines, row));
             self.lines.consume(length, 1);
             (self.user, self.rest) = read?;
             return Ok(true);
@@ -108,7 +116,9 @@ mod tests {
             match reader.next_row(&mut row) {
                 Ok(true) => all.push(Ok(format!("{}@{}", row.to_line(), row.line))),
                 Ok(false) => return all,
-                Err(error) => all.push(Err(error.to_string().split_once("x.test.negative").unwrap().1.to_owned())),
+                Err(error) => {
+                    all.push(Err(error.to_string().split_once("x.test.negative").unwrap().1.to_owned()))
+                }
             }
         }
     }
@@ -123,7 +133,8 @@ mod tests {
     #[test]
     fn malformed_lines_are_skipped_with_their_place() {
         let found = rows("(7,x)\t4\n(7,9)\t4\tb\n1\t2\n1\t2\tfive\n3\t4\t1\n");
-        let errors: Vec<&str> = found.iter().filter_map(|row| row.as_ref().err().map(String::as_str)).collect();
+        let errors: Vec<&str> =
+            found.iter().filter_map(|row| row.as_ref().err().map(String::as_str)).collect();
         assert_eq!(errors.len(), 4, "{errors:?}");
         for (error, part) in errors.iter().zip([":1:1", ":2:3", ":3: expected user, item", ":4:3"]) {
             assert!(error.starts_with(part), "{error}");

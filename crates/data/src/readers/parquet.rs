@@ -11,7 +11,9 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringViewArray};
 use arrow_schema::{DataType, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type as types;
@@ -48,7 +50,8 @@ impl Parquet {
     pub fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
         let file: Arc<str> = path.display().to_string().into();
         let opened = Shared(Arc::new(File::open(path).map_err(Error::io("open", path))?));
-        let reader = guarded(|| SerializedFileReader::new(opened.clone())).map_err(|error| damaged(&file, &error.to_string()))?;
+        let reader = guarded(|| SerializedFileReader::new(opened.clone()))
+            .map_err(|error| damaged(&file, &error.to_string()))?;
         check_offsets(&reader, &file)?;
         let schema = reader.metadata().file_metadata().schema_descr();
         let roots = schema.root_schema().get_fields();
@@ -62,8 +65,12 @@ impl Parquet {
         for name in &columns {
             let Some(root) = all.iter().position(|other| other == name) else {
                 let near = nearest(name, all.iter().map(String::as_str));
-                let hint = near.map_or(format!("there are: {}", all.join(", ")), |near| format!("did you mean \"{near}\"?"));
-                return Err(Error::input(&*file, format!("a column \"{name}\""), "none of that name").with_hint(hint));
+                let hint = near.map_or(format!("there are: {}", all.join(", ")), |near| {
+                    format!("did you mean \"{near}\"?")
+                });
+                return Err(
+                    Error::input(&*file, format!("a column \"{name}\""), "none of that name").with_hint(hint)
+                );
             };
             leaves.push(leaf(schema, root).map_err(|found| {
                 let error = Error::input(format!("{file}: column \"{name}\""), "single values or a list of them", found);
@@ -73,7 +80,17 @@ impl Parquet {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let texts = guarded(|| views(Arc::new(reader.metadata().clone()), options)).ok();
         let texts = texts.map(|texts| (opened, texts));
-        Ok(Parquet { reader, texts, file, columns, leaves, chunks: Vec::new(), next_group: 0, ready: 0, rows: 0 })
+        Ok(Parquet {
+            reader,
+            texts,
+            file,
+            columns,
+            leaves,
+            chunks: Vec::new(),
+            next_group: 0,
+            ready: 0,
+            rows: 0,
+        })
     }
 
     /// Decodes the next batch of rows; `false` at the end.
@@ -82,10 +99,15 @@ impl Parquet {
             let mut counts = Vec::with_capacity(self.chunks.len());
             for (chunk, name) in self.chunks.iter_mut().zip(&self.columns) {
                 let count = guarded(|| chunk.decode());
-                counts.push(count.map_err(|error| damaged(&self.file, &format!("{error} (column \"{name}\" behind row {})", self.rows)))?);
+                counts.push(count.map_err(|error| {
+                    damaged(&self.file, &format!("{error} (column \"{name}\" behind row {})", self.rows))
+                })?);
             }
             if counts.iter().any(|&count| count != counts[0]) {
-                return Err(damaged(&self.file, &format!("columns of different lengths behind row {}", self.rows)));
+                return Err(damaged(
+                    &self.file,
+                    &format!("columns of different lengths behind row {}", self.rows),
+                ));
             }
             match counts.first() {
                 Some(&count) if count > 0 => {
@@ -105,8 +127,9 @@ impl Parquet {
         for &(leaf, kind) in &self.leaves {
             let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
             let reader = guarded(|| group.get_column_reader(leaf)).map_err(damaged)?;
-            let texts =
-                self.texts.as_ref().and_then(|(file, texts)| guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten());
+            let texts = self.texts.as_ref().and_then(|(file, texts)| {
+                guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten()
+            });
             self.chunks.push(match texts {
                 Some(fast) => Box::new(Texts::new(fast, Typed::new(column, kind, reader))),
                 None => chunk(column, kind, reader),
@@ -144,7 +167,8 @@ impl RowSource for Parquet {
         match unfit {
             None => Ok(true),
             Some((i, expected)) => {
-                let found = if row.field(i).is_empty() { "other bytes".to_owned() } else { quoted(row.field(i)) };
+                let found =
+                    if row.field(i).is_empty() { "other bytes".to_owned() } else { quoted(row.field(i)) };
                 Err(Error::row(row.position(Some((i, &self.columns[i]))), expected, found))
             }
         }
@@ -174,7 +198,10 @@ impl ChunkReader for Shared {
 }
 
 /// The types of columns in Arrow, texts as views.
-fn views(metadata: Arc<ParquetMetaData>, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata, ParquetError> {
+fn views(
+    metadata: Arc<ParquetMetaData>,
+    options: ArrowReaderOptions,
+) -> Result<ArrowReaderMetadata, ParquetError> {
     let plain = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options.clone())?;
     let view = |field: &FieldRef| match field.data_type() {
         DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
@@ -204,9 +231,17 @@ fn text_reader(
 fn check_offsets(reader: &SerializedFileReader<Shared>, file: &str) -> Result<()> {
     let chunks = reader.metadata().row_groups().iter().flat_map(|group| group.columns());
     for chunk in chunks {
-        let numbers = [chunk.data_page_offset(), chunk.dictionary_page_offset().unwrap_or(0), chunk.compressed_size(), chunk.num_values()];
+        let numbers = [
+            chunk.data_page_offset(),
+            chunk.dictionary_page_offset().unwrap_or(0),
+            chunk.compressed_size(),
+            chunk.num_values(),
+        ];
         if let Some(negative) = numbers.into_iter().find(|&number| number < 0) {
-            return Err(damaged(file, &format!("{negative} as offset or size of column \"{}\"", chunk.column_path())));
+            return Err(damaged(
+                file,
+                &format!("{negative} as offset or size of column \"{}\"", chunk.column_path()),
+            ));
         }
     }
     Ok(())
@@ -221,7 +256,11 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, Par
 fn damaged(file: &str, found: &str) -> Error {
     if found.contains("Disabled feature at compile time") {
         let codec = found.rsplit(' ').next().unwrap_or(found);
-        let error = Error::input(file, "a Parquet file packed by snappy, gzip or zstd, or not at all", format!("one packed by {codec}"));
+        let error = Error::input(
+            file,
+            "a Parquet file packed by snappy, gzip or zstd, or not at all",
+            format!("one packed by {codec}"),
+        );
         return error.with_hint("write it again with one of these codecs, e.g. zstd");
     }
     let error = Error::input(file, "a Parquet file", format!("something unreadable: {found}"));
@@ -233,7 +272,8 @@ fn leaf(schema: &SchemaDescriptor, root: usize) -> Result<(usize, Kind), String>
     let field: &Type = &schema.root_schema().get_fields()[root];
     let mut leaves = (0..schema.num_columns()).filter(|&leaf| schema.get_column_root_idx(leaf) == root);
     let info = field.get_basic_info();
-    let is_list = info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List);
+    let is_list =
+        info.converted_type() == ConvertedType::LIST || info.logical_type_ref() == Some(&LogicalType::List);
     let (Some(leaf), None) = (leaves.next(), leaves.next()) else {
         return Err("a struct or a map".to_owned());
     };
@@ -263,9 +303,15 @@ fn chunk(column: ColumnDescPtr, kind: Kind, reader: ColumnReader) -> Box<dyn Chu
         ColumnReader::Int64ColumnReader(_) => Box::new(Typed::<types::Int64Type>::new(column, kind, reader)),
         ColumnReader::Int96ColumnReader(_) => Box::new(Typed::<types::Int96Type>::new(column, kind, reader)),
         ColumnReader::FloatColumnReader(_) => Box::new(Typed::<types::FloatType>::new(column, kind, reader)),
-        ColumnReader::DoubleColumnReader(_) => Box::new(Typed::<types::DoubleType>::new(column, kind, reader)),
-        ColumnReader::ByteArrayColumnReader(_) => Box::new(Typed::<types::ByteArrayType>::new(column, kind, reader)),
-        ColumnReader::FixedLenByteArrayColumnReader(_) => Box::new(Typed::<types::FixedLenByteArrayType>::new(column, kind, reader)),
+        ColumnReader::DoubleColumnReader(_) => {
+            Box::new(Typed::<types::DoubleType>::new(column, kind, reader))
+        }
+        ColumnReader::ByteArrayColumnReader(_) => {
+            Box::new(Typed::<types::ByteArrayType>::new(column, kind, reader))
+        }
+        ColumnReader::FixedLenByteArrayColumnReader(_) => {
+            Box::new(Typed::<types::FixedLenByteArrayType>::new(column, kind, reader))
+        }
     }
 }
 
@@ -308,7 +354,12 @@ where
         self.definitions.clear();
         self.repetitions.clear();
         (self.next_value, self.next_level) = (0, 0);
-        let read = self.reader.read_records(BATCH, Some(&mut self.definitions), Some(&mut self.repetitions), &mut self.values);
+        let read = self.reader.read_records(
+            BATCH,
+            Some(&mut self.definitions),
+            Some(&mut self.repetitions),
+            &mut self.values,
+        );
         read.map(|(records, _, _)| records)
     }
 
@@ -316,7 +367,8 @@ where
         let start = out.len();
         let mut result = Ok(());
         loop {
-            let is_there = self.definitions.get(self.next_level).is_none_or(|&level| level == self.greatest_definition);
+            let is_there =
+                self.definitions.get(self.next_level).is_none_or(|&level| level == self.greatest_definition);
             self.next_level += 1;
             if let (true, Some(value)) = (is_there, self.values.get(self.next_value)) {
                 self.next_value += 1;

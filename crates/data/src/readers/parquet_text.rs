@@ -36,7 +36,13 @@ impl Kind {
             return usize::try_from(scale).ok().filter(|_| fits).map(Kind::Decimal);
         }
         let is_unsigned = matches!(logical, Some(LogicalType::Integer(integer)) if !integer.is_signed)
-            || matches!(converted, ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64);
+            || matches!(
+                converted,
+                ConvertedType::UINT_8
+                    | ConvertedType::UINT_16
+                    | ConvertedType::UINT_32
+                    | ConvertedType::UINT_64
+            );
         let per_second = match (logical, converted) {
             (Some(LogicalType::Timestamp(moment)), _) => match moment.unit {
                 TimeUnit::MILLIS => Some(1_000),
@@ -49,7 +55,9 @@ impl Kind {
         };
         match column.physical_type() {
             Physical::INT64 if per_second.is_some() => per_second.map(Kind::Moment),
-            Physical::INT32 if converted == ConvertedType::DATE || logical == Some(&LogicalType::Date) => Some(Kind::Date),
+            Physical::INT32 if converted == ConvertedType::DATE || logical == Some(&LogicalType::Date) => {
+                Some(Kind::Date)
+            }
             Physical::INT32 | Physical::INT64 if is_unsigned => Some(Kind::Unsigned),
             Physical::BYTE_ARRAY if converted == ConvertedType::BSON => None,
             Physical::BYTE_ARRAY => Some(Kind::Text),
@@ -121,7 +129,11 @@ impl Show for Int96 {
         const JULIAN_DAY_OF_1970: i128 = 2_440_588;
         let [low, high, day] = self.data() else { return Err("a timestamp") };
         let of_day = i128::from(*low) | i128::from(*high) << 32;
-        append_moment((i128::from(*day) - JULIAN_DAY_OF_1970) * 86_400_000_000_000 + of_day, 1_000_000_000, out)
+        append_moment(
+            (i128::from(*day) - JULIAN_DAY_OF_1970) * 86_400_000_000_000 + of_day,
+            1_000_000_000,
+            out,
+        )
     }
 }
 
@@ -151,7 +163,9 @@ impl Show for FixedLenByteArray {
 
 fn show_bytes(bytes: &[u8], kind: Kind, out: &mut String) -> Result<(), Unfit> {
     match (kind, bytes) {
-        (Kind::Decimal(scale), _) => append_decimal(big_endian(bytes).ok_or("a decimal of at most 16 bytes")?, scale, out),
+        (Kind::Decimal(scale), _) => {
+            append_decimal(big_endian(bytes).ok_or("a decimal of at most 16 bytes")?, scale, out)
+        }
         (Kind::Half, &[low, high]) => half(u16::from_le_bytes([low, high])).show(kind, out),
         (Kind::Uuid, _) => {
             for (i, byte) in bytes.iter().enumerate() {

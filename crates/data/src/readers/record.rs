@@ -57,10 +57,12 @@ impl Dialect {
         loop {
             let field = if self.trims { at + self.spaces(&bytes[at..]) } else { at };
             let next = match self.quote {
-                Some(quote) if bytes.get(field) == Some(&quote) => match self.quoted(bytes, field + 1, quote, spans) {
-                    Ok(next) => next,
-                    Err(split) => return split,
-                },
+                Some(quote) if bytes.get(field) == Some(&quote) => {
+                    match self.quoted(bytes, field + 1, quote, spans) {
+                        Ok(next) => next,
+                        Err(split) => return split,
+                    }
+                }
                 _ => self.plain(bytes, at, spans),
             };
             match bytes.get(next) {
@@ -78,7 +80,8 @@ impl Dialect {
 
     /// The unquoted field at `start`; where the delimiter or line end behind it stands.
     fn plain(&self, bytes: &[u8], start: usize, spans: &mut Vec<Span>) -> usize {
-        let end = memchr::memchr2(self.delimiter, b'\n', &bytes[start..]).map_or(bytes.len(), |length| start + length);
+        let end = memchr::memchr2(self.delimiter, b'\n', &bytes[start..])
+            .map_or(bytes.len(), |length| start + length);
         let is_last = bytes.get(end) != Some(&self.delimiter);
         let end = if is_last && end > start && bytes[end - 1] == b'\r' { end - 1 } else { end };
         spans.push(self.trimmed(bytes, Span { start, end, doubled: false }));
@@ -111,7 +114,8 @@ impl Dialect {
     fn trimmed(&self, bytes: &[u8], mut span: Span) -> Span {
         if self.trims {
             span.start += self.spaces(&bytes[span.start..span.end]);
-            span.end -= bytes[span.start..span.end].iter().rev().take_while(|&&byte| self.is_space(byte)).count();
+            span.end -=
+                bytes[span.start..span.end].iter().rev().take_while(|&&byte| self.is_space(byte)).count();
         }
         span
     }

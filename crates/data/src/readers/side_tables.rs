@@ -73,20 +73,30 @@ impl SideTable {
 pub(super) fn beside(directory: &Path, names: &[&str]) -> Option<(PathBuf, usize)> {
     let candidates = names.iter().enumerate();
     candidates
-        .flat_map(|(i, name)| ["", ".gz", ".zst"].map(|packing| (directory.join(format!("{name}{packing}")), i)))
+        .flat_map(|(i, name)| {
+            ["", ".gz", ".zst"].map(|packing| (directory.join(format!("{name}{packing}")), i))
+        })
         .find(|(path, _)| path.is_file())
 }
 
 fn items_100k(path: &Path, directory: &Path) -> Result<HashMap<u64, Vec<String>>> {
     let Some((genre_path, _)) = beside(directory, &["u.genre"]) else {
-        let error = Error::input(directory.display().to_string(), "u.genre, the names of the genres, beside u.item", "no such file");
+        let error = Error::input(
+            directory.display().to_string(),
+            "u.genre, the names of the genres, beside u.item",
+            "no such file",
+        );
         return Err(error.with_hint("copy u.genre from the MovieLens 100K archive"));
     };
     let mut genres: Vec<String> = Vec::new();
     each_line(&genre_path, |position, line| {
         let fields = split(line, "|", 2, &position)?;
         if fields[1] != genres.len().to_string() {
-            return Err(Error::row(at(&position, 2, "number"), format!("genre number {}", genres.len()), quoted(fields[1])));
+            return Err(Error::row(
+                at(&position, 2, "number"),
+                format!("genre number {}", genres.len()),
+                quoted(fields[1]),
+            ));
         }
         genres.push(fields[0].to_owned());
         Ok(())
@@ -99,7 +109,9 @@ fn items_100k(path: &Path, directory: &Path) -> Result<HashMap<u64, Vec<String>>
             match *flag {
                 "0" => {}
                 "1" => names.push(name.as_str()),
-                other => return Err(Error::row(at(&position, ITEM_FIELDS + i + 1, name), "0 or 1", quoted(other))),
+                other => {
+                    return Err(Error::row(at(&position, ITEM_FIELDS + i + 1, name), "0 or 1", quoted(other)));
+                }
             }
         }
         // 01-Jan-1995; absent for very few.
@@ -135,7 +147,12 @@ fn is_year(text: &str) -> bool {
     text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn insert(rows: &mut HashMap<u64, Vec<String>>, position: Position, id: &str, fields: Vec<String>) -> Result<()> {
+fn insert(
+    rows: &mut HashMap<u64, Vec<String>>,
+    position: Position,
+    id: &str,
+    fields: Vec<String>,
+) -> Result<()> {
     let Ok(number) = id.parse() else {
         return Err(Error::row(at(&position, 1, "id"), "an integer id", quoted(id)));
     };

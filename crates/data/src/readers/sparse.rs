@@ -23,7 +23,9 @@ impl Libsvm {
         let mut has_query = None;
         let mut first = Lines::open(path)?;
         while has_query.is_none() {
-            let query = with_row(&mut first, |_, text| Ok(tokens(text).nth(1).is_some_and(|token| token.1.starts_with("qid:"))));
+            let query = with_row(&mut first, |_, text| {
+                Ok(tokens(text).nth(1).is_some_and(|token| token.1.starts_with("qid:")))
+            });
             match query {
                 Ok(Some(query)) => has_query = Some(query),
                 Ok(None) => return Err(Error::input(first.file(), "rows", "an empty file")),
@@ -31,7 +33,8 @@ impl Libsvm {
                 Err(error) => return Err(error),
             }
         }
-        let names: &[&str] = if has_query == Some(true) { &["label", "qid", "features"] } else { &["label", "features"] };
+        let names: &[&str] =
+            if has_query == Some(true) { &["label", "qid", "features"] } else { &["label", "features"] };
         Ok(Libsvm { lines: Lines::open(path)?, columns: names.iter().map(|&name| name.to_owned()).collect() })
     }
 }
@@ -51,7 +54,8 @@ impl RowSource for Libsvm {
             match query {
                 Some((_, token)) if has_query => row.push(&token["qid:".len()..]),
                 Some((at, token)) => {
-                    return Err(token_error(lines, at, "index:value", token).with_hint("the first row of the file has no qid"));
+                    return Err(token_error(lines, at, "index:value", token)
+                        .with_hint("the first row of the file has no qid"));
                 }
                 None if has_query => row.push(""),
                 None => {}
@@ -67,7 +71,9 @@ impl RowSource for Libsvm {
                     !is_feature
                 });
             });
-            wrong.map_or(Ok(()), |(at, token)| Err(token_error(lines, at, "index:value with an integer and a number", token)))
+            wrong.map_or(Ok(()), |(at, token)| {
+                Err(token_error(lines, at, "index:value with an integer and a number", token))
+            })
         });
         Ok(read?.is_some())
     }
@@ -110,9 +116,15 @@ impl RowSource for Libffm {
             let mut tokens = tokens(text);
             row.push(label(lines, &mut tokens)?);
             for (at, token) in tokens {
-                let parts = token.split_once(':').and_then(|(field, feature)| Some((field.parse().ok()?, feature)));
+                let parts =
+                    token.split_once(':').and_then(|(field, feature)| Some((field.parse().ok()?, feature)));
                 let Some((field, feature)) = parts.filter(|(_, feature)| is_feature(feature)) else {
-                    return Err(token_error(lines, at, "field:index:value with two integers and a number", token));
+                    return Err(token_error(
+                        lines,
+                        at,
+                        "field:index:value with two integers and a number",
+                        token,
+                    ));
                 };
                 let Some(&place) = places.get(&field) else {
                     let hint = format!(
@@ -135,7 +147,9 @@ pub(super) fn ffm_columns(path: &Path) -> Result<Vec<String>> {
     let mut fields = BTreeSet::new();
     for _ in 0..FIELD_ROWS {
         let read = with_row(&mut lines, |_, text| {
-            fields.extend(tokens(text).skip(1).filter_map(|(_, token)| token.split_once(':')?.0.parse::<u64>().ok()));
+            fields.extend(
+                tokens(text).skip(1).filter_map(|(_, token)| token.split_once(':')?.0.parse::<u64>().ok()),
+            );
             Ok(())
         });
         match read {
@@ -147,7 +161,9 @@ pub(super) fn ffm_columns(path: &Path) -> Result<Vec<String>> {
     if fields.is_empty() {
         return Err(Error::input(lines.file(), "rows of `label field:index:value …`", "no field"));
     }
-    Ok(std::iter::once("label".to_owned()).chain(fields.iter().map(|field| format!("field_{field}"))).collect())
+    Ok(std::iter::once("label".to_owned())
+        .chain(fields.iter().map(|field| format!("field_{field}")))
+        .collect())
 }
 
 /// Runs `read` on the next row, comments and empty lines left out; `None` at the end.
@@ -211,7 +227,11 @@ pub(super) fn is_svm_row(line: &str) -> bool {
 
 /// For detection: whether `line` is a libffm row with features.
 pub(super) fn is_ffm_row(line: &str) -> bool {
-    is_sparse(line, |token| token.split_once(':').is_some_and(|(field, feature)| field.parse::<u64>().is_ok() && is_feature(feature)))
+    is_sparse(line, |token| {
+        token
+            .split_once(':')
+            .is_some_and(|(field, feature)| field.parse::<u64>().is_ok() && is_feature(feature))
+    })
 }
 
 fn is_sparse(line: &str, test: impl Fn(&str) -> bool) -> bool {

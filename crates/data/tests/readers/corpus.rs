@@ -12,7 +12,8 @@ impl Random {
     }
 }
 
-const SPICE: [&[u8]; 12] = [b"\"", b",", b"\t", b"\n", b"\r\n", b"::", b":", b"|", b"\xff", b" ", b"#", b"99999999999999999999"];
+const SPICE: [&[u8]; 12] =
+    [b"\"", b",", b"\t", b"\n", b"\r\n", b"::", b":", b"|", b"\xff", b" ", b"#", b"99999999999999999999"];
 
 fn mutated(seed: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = seed.to_vec();

@@ -5,7 +5,8 @@ use dlrm_data::schema::{Task, Transform};
 
 fn criteo_row(label: &str) -> String {
     let integers = ["1", "-2", "", "0", "5", "6", "7", "8", "9", "10", "11", "", "13"].join("\t");
-    let categories: Vec<String> = (0..26).map(|i| if i == 3 { String::new() } else { format!("68fd1e{i:02x}") }).collect();
+    let categories: Vec<String> =
+        (0..26).map(|i| if i == 3 { String::new() } else { format!("68fd1e{i:02x}") }).collect();
     format!("{label}{integers}\t{}", categories.join("\t"))
 }
 
@@ -23,9 +24,15 @@ fn criteo_rows_are_validated() {
     let files = Files::new(&[("train.txt", text.join("\n").as_bytes())]);
     let found = read(&files.input(&["train.txt"]).with_format(Format::Criteo)).expect("opened");
     assert_eq!(found.columns.len(), 40);
-    assert_eq!((found.columns[0].as_str(), found.columns[13].as_str(), found.columns[39].as_str()), ("label", "I13", "C26"));
+    assert_eq!(
+        (found.columns[0].as_str(), found.columns[13].as_str(), found.columns[39].as_str()),
+        ("label", "I13", "C26")
+    );
     assert_eq!(found.lines, [1, 6]);
-    assert_eq!((found.rows[0][2].as_str(), found.rows[0][3].as_str(), found.rows[0][17].as_str()), ("-2", "", ""));
+    assert_eq!(
+        (found.rows[0][2].as_str(), found.rows[0][3].as_str(), found.rows[0][17].as_str()),
+        ("-2", "", "")
+    );
     assert_eq!(
         found.bad,
         [
@@ -38,7 +45,9 @@ fn criteo_rows_are_validated() {
     let schema = default_schema(Format::Criteo, &found.columns).expect("a schema");
     schema.check("criteo").expect("sound");
     assert_eq!((schema.dense.len(), schema.categorical.len()), (13, 26));
-    assert!(schema.dense.iter().all(|column| column.transform == Transform::Log1p && column.missing_indicator));
+    assert!(
+        schema.dense.iter().all(|column| column.transform == Transform::Log1p && column.missing_indicator)
+    );
 }
 
 #[test]
@@ -55,14 +64,21 @@ fn movielens_100k() -> Files {
     let items = b"1|Caf\xe9 (1995)|01-Jan-1996||http://x|0|1|1\n2|Nameless (1990)||||1|0|0\n3|?||||0|0|0\n";
     let users = b"7|24|M|technician|85711\n8|53|F|other|94043\n";
     let ratings = b"7\t1\t3\t881250949\n8\t2\t5\t0\n9\t3\t1\t-1\n7\t4\t2\t1000000000\n";
-    Files::new(&[("u.genre", genres), ("u.item", items), ("u.user", users), ("u.data", ratings), ("u1.base", &ratings[..17])])
+    Files::new(&[
+        ("u.genre", genres),
+        ("u.item", items),
+        ("u.user", users),
+        ("u.data", ratings),
+        ("u1.base", &ratings[..17]),
+    ])
 }
 
 #[test]
 fn movielens_100k_is_joined() {
     let files = movielens_100k();
     let found = read(&Input::new([files.directory()])).expect("opened");
-    let columns = "user_id item_id age gender occupation zip_code release_year genres hour weekday timestamp rating";
+    let columns =
+        "user_id item_id age gender occupation zip_code release_year genres hour weekday timestamp rating";
     assert_eq!(found.columns, columns.split(' ').collect::<Vec<_>>());
     let rows: Vec<String> = found.rows.iter().map(|row| row.join(",")).collect();
     assert_eq!(
@@ -81,14 +97,21 @@ fn movielens_100k_is_joined() {
     assert_eq!(directory.byte_len().expect("a size"), 50);
     let schema = default_schema(Format::Movielens, &found.columns).expect("a schema");
     schema.check("movielens").expect("sound");
-    assert_eq!((schema.label.task, schema.time.as_deref(), schema.categorical.len()), (Task::Rating, Some("timestamp"), 9));
+    assert_eq!(
+        (schema.label.task, schema.time.as_deref(), schema.categorical.len()),
+        (Task::Rating, Some("timestamp"), 9)
+    );
 }
 
 #[test]
 fn movielens_1m_in_both_spellings() {
     let users = b"1::F::18::10::48067\n".as_slice();
     let movies = b"1193::One Flew (1975)::Drama|Children's\n".as_slice();
-    let dat = Files::new(&[("users.dat", users), ("movies.dat", movies), ("ratings.dat", b"1::1193::5::978300760\n")]);
+    let dat = Files::new(&[
+        ("users.dat", users),
+        ("movies.dat", movies),
+        ("ratings.dat", b"1::1193::5::978300760\n"),
+    ]);
     let csv = Files::new(&[
         ("users.dat", users),
         ("movies.dat", movies),
@@ -104,11 +127,17 @@ fn movielens_1m_in_both_spellings() {
 
 #[test]
 fn movielens_without_users() {
-    let movies = b"movieId,title,genres\r\n1,\"Toy, The (1982)\",Comedy\r\n2,Nothing,(no genres listed)\r\n".as_slice();
-    let ratings = b"userId,movieId,rating,timestamp\r\n1,1,4.5,964982703\r\n1,2,x,964982703\r\n1,2,3,964982703\r\n".as_slice();
+    let movies = b"movieId,title,genres\r\n1,\"Toy, The (1982)\",Comedy\r\n2,Nothing,(no genres listed)\r\n"
+        .as_slice();
+    let ratings =
+        b"userId,movieId,rating,timestamp\r\n1,1,4.5,964982703\r\n1,2,x,964982703\r\n1,2,3,964982703\r\n"
+            .as_slice();
     let files = Files::new(&[("movies.csv", movies), ("ratings.csv", ratings)]);
     let found = read(&Input::new([files.directory()])).expect("opened");
-    assert_eq!(found.columns, ["user_id", "item_id", "release_year", "genres", "hour", "weekday", "timestamp", "rating"]);
+    assert_eq!(
+        found.columns,
+        ["user_id", "item_id", "release_year", "genres", "hour", "weekday", "timestamp", "rating"]
+    );
     assert_eq!(found.rows[0].join(","), "1,1,1982,Comedy,18,6,964982703,4.5");
     assert_eq!(found.rows[1].join(","), "1,2,,,18,6,964982703,3");
     assert_eq!(found.bad, ["ratings.csv:3:3 (column \"rating\"): expected a number, found \"x\""]);
@@ -118,10 +147,22 @@ fn movielens_without_users() {
 fn movielens_side_files_are_checked() {
     for (name, text, message) in [
         ("u.user", "7|24|M|technician\n", "u.user:1: expected 5 fields separated by `|`, found 4"),
-        ("u.user", "7|24|M|t|8\nx|24|M|t|8\n", "u.user:2:1 (column \"id\"): expected an integer id, found \"x\""),
-        ("u.user", "7|24|M|t|8\n7|24|M|t|8\n", "u.user:2:1 (column \"id\"): expected each id once, found 7 again"),
+        (
+            "u.user",
+            "7|24|M|t|8\nx|24|M|t|8\n",
+            "u.user:2:1 (column \"id\"): expected an integer id, found \"x\"",
+        ),
+        (
+            "u.user",
+            "7|24|M|t|8\n7|24|M|t|8\n",
+            "u.user:2:1 (column \"id\"): expected each id once, found 7 again",
+        ),
         ("u.item", "1|T|D|||0|2|0\n", "u.item:1:7 (column \"Action\"): expected 0 or 1, found \"2\""),
-        ("u.genre", "unknown|0\nAction|2\n", "u.genre:2:2 (column \"number\"): expected genre number 1, found \"2\""),
+        (
+            "u.genre",
+            "unknown|0\nAction|2\n",
+            "u.genre:2:2 (column \"number\"): expected genre number 1, found \"2\"",
+        ),
     ] {
         let files = movielens_100k();
         std::fs::write(files.path(name), text).expect("written");
@@ -133,7 +174,11 @@ fn movielens_side_files_are_checked() {
     assert!(refusal(&Input::new([files.directory()])).1.contains("u.genre"));
     let empty = Files::new(&[]);
     let (found, hint) = refusal(&Input::new([empty.directory()]).with_format(Format::Movielens));
-    assert!(found.contains("expected one of u.data, ratings.dat, ratings.csv in it") && hint.contains("MovieLens"), "{found}");
+    assert!(
+        found.contains("expected one of u.data, ratings.dat, ratings.csv in it")
+            && hint.contains("MovieLens"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -170,6 +215,9 @@ fn libffm_rows() {
     assert_eq!(found.rows[10_000], ["0", "1:1", ""]);
     assert_eq!(found.bad, ["a.ffm:10002:2: expected a known field, found \"5:1:1\""]);
     let resolved = files.input(&["a.ffm"]).resolve().expect("resolved");
-    let all = Input { columns: Some(["label", "field_2", "field_5", "field_10"].map(str::to_owned).to_vec()), ..resolved };
+    let all = Input {
+        columns: Some(["label", "field_2", "field_5", "field_10"].map(str::to_owned).to_vec()),
+        ..resolved
+    };
     assert_eq!(read(&all).expect("opened").rows[10_001], ["0", "", "1:1", ""]);
 }

@@ -25,7 +25,8 @@ fn a_line_of_100_mb_is_one_bad_row_in_every_text_format() {
     let piece = "7".repeat(1 << 20);
     for (format, before, after) in seeds {
         let files = Files::new(&[]);
-        let mut out = zstd::Encoder::new(File::create(files.path("a.zst")).expect("a file"), 1).expect("an encoder");
+        let mut out =
+            zstd::Encoder::new(File::create(files.path("a.zst")).expect("a file"), 1).expect("an encoder");
         out.write_all(before.as_bytes()).expect("packed");
         (0..100).for_each(|_| out.write_all(piece.as_bytes()).expect("packed"));
         out.write_all(b"\n").and_then(|()| out.write_all(after.as_bytes())).expect("packed");
@@ -33,7 +34,11 @@ fn a_line_of_100_mb_is_one_bad_row_in_every_text_format() {
         let had = peak();
         let found = read(&files.input(&["a.zst"]).with_format(format)).expect("opened");
         assert_eq!((found.rows.len(), found.bad.len(), found.end), (2, 1, None), "{format}");
-        assert!(found.bad[0].contains("expected a line of at most 16 MiB, found a longer one"), "{}", found.bad[0]);
+        assert!(
+            found.bad[0].contains("expected a line of at most 16 MiB, found a longer one"),
+            "{}",
+            found.bad[0]
+        );
         // Other tests of this process need memory too, but not so much.
         if let (Some(had), Some(has)) = (had, peak()) {
             assert!(has - had.min(has) < 80 << 20, "{} MB more", (has - had) >> 20);
@@ -45,19 +50,30 @@ fn a_line_of_100_mb_is_one_bad_row_in_every_text_format() {
 fn a_type_that_changes_at_row_five_million_is_named() {
     const ROWS: usize = 5_000_000;
     let files = Files::new(&[]);
-    let mut out = zstd::Encoder::new(File::create(files.path("clicks.csv.zst")).expect("a file"), 1).expect("an encoder");
+    let mut out = zstd::Encoder::new(File::create(files.path("clicks.csv.zst")).expect("a file"), 1)
+        .expect("an encoder");
     let block = "1,5\n0,7\n".repeat(500);
     out.write_all(b"click,price\n").expect("packed");
     (1..ROWS / 1000).for_each(|_| out.write_all(block.as_bytes()).expect("packed"));
-    out.write_all(&block.as_bytes()[..4 * 999]).and_then(|()| out.write_all(b"1,cheap\n0,3\n")).expect("packed");
+    out.write_all(&block.as_bytes()[..4 * 999])
+        .and_then(|()| out.write_all(b"1,cheap\n0,3\n"))
+        .expect("packed");
     out.finish().expect("packed");
     let input = files.input(&["clicks.csv.zst"]).resolve().expect("an input");
-    let schema = Schema::from_toml("label = { column = \"click\" }\ndense = [{ name = \"price\" }]", "schema").expect("a schema");
+    let schema =
+        Schema::from_toml("label = { column = \"click\" }\ndense = [{ name = \"price\" }]", "schema")
+            .expect("a schema");
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 0 };
-    let fit = |max_bad_rows| Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows, threads: 2 }.fit(&schema);
+    let fit = |max_bad_rows| {
+        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows, threads: 2 }
+            .fit(&schema)
+    };
     let Err(Error::Row(bad)) = fit(0) else { panic!("no malformed row") };
     let (error, hint) = (bad.to_string(), bad.hint.clone().unwrap_or_default());
-    assert!(error.contains("clicks.csv.zst:5000001:2 (column \"price\"): expected a number, found \"cheap\""), "{error}");
+    assert!(
+        error.contains("clicks.csv.zst:5000001:2 (column \"price\"): expected a number, found \"cheap\""),
+        "{error}"
+    );
     assert!(hint.contains("make the column categorical") && hint.contains("--max-bad-rows"), "{hint}");
     let fitted = fit(1).expect("one row may be skipped");
     assert_eq!((fitted.rows.iter().sum::<u64>(), fitted.skipped), (ROWS as u64, 1));
@@ -74,6 +90,7 @@ fn line_ends_of_all_kinds_are_line_ends() {
     assert_eq!((found.rows, found.bad.len()), (vec![vec!["3".to_owned(), "c".into()]], 1));
     let mut row = RawRow::default();
     let files = Files::new(&[("a.csv", b"id,x\n1,a\xff\n2,b\n")]);
-    let error = files.input(&["a.csv"]).open().expect("opened").next_row(&mut row).expect_err("no UTF-8").to_string();
+    let error =
+        files.input(&["a.csv"]).open().expect("opened").next_row(&mut row).expect_err("no UTF-8").to_string();
     assert!(error.contains("a.csv:2") && error.contains("UTF-8"), "{error}");
 }

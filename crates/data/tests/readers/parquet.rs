@@ -34,7 +34,8 @@ fn column<T: parquet::data_type::DataType>(
 /// Two row groups of the same three rows.
 fn write(files: &Files, name: &str, genre: &str) {
     let schema = Arc::new(parse_message_type(SCHEMA).expect("a schema"));
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let properties =
+        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
     let file = std::fs::File::create(files.path(name)).expect("a file");
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).expect("a writer");
     for _ in 0..2 {
@@ -71,7 +72,8 @@ fn every_type_is_exact() {
     assert_eq!(found.lines, [1, 2, 3, 4, 5, 6]);
     let input = files.input(&["a.parquet"]);
     assert_eq!(input.resolve().expect("resolved").format, Format::Parquet);
-    let some = Input { columns: Some(vec!["genres".into(), "id".into()]), ..input.with_format(Format::Parquet) };
+    let some =
+        Input { columns: Some(vec!["genres".into(), "id".into()]), ..input.with_format(Format::Parquet) };
     assert_eq!(read(&some).expect("opened").rows[0], ["Action|Comedy", "9223372036854775807"]);
     let wrong = Input { columns: Some(vec!["genre".into()]), ..some };
     assert_eq!(refusal(&wrong).1, "did you mean \"genres\"?");
@@ -80,30 +82,53 @@ fn every_type_is_exact() {
 #[test]
 fn a_text_that_is_none_is_one_bad_row_among_many() {
     const ROWS: usize = 5_000;
-    let text = |row: usize| (!row.is_multiple_of(7)).then(|| "ä".repeat(row % 23) + &(row / 3 % 100).to_string());
-    for (kind, with_dictionary, bad) in
-        [("(UTF8)", true, None), ("(UTF8)", true, Some(3_000)), ("(UTF8)", false, Some(4_999)), ("", true, Some(10))]
-    {
+    let text =
+        |row: usize| (!row.is_multiple_of(7)).then(|| "ä".repeat(row % 23) + &(row / 3 % 100).to_string());
+    for (kind, with_dictionary, bad) in [
+        ("(UTF8)", true, None),
+        ("(UTF8)", true, Some(3_000)),
+        ("(UTF8)", false, Some(4_999)),
+        ("", true, Some(10)),
+    ] {
         let files = Files::new(&[]);
-        let schema = parse_message_type(&format!("message rows {{ optional binary name {kind}; required int64 id; }}")).expect("a schema");
+        let schema = parse_message_type(&format!(
+            "message rows {{ optional binary name {kind}; required int64 id; }}"
+        ))
+        .expect("a schema");
         let properties = WriterProperties::builder().set_dictionary_enabled(with_dictionary).build();
         let file = std::fs::File::create(files.path("a.parquet")).expect("a file");
-        let mut writer = SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).expect("a writer");
-        let bytes =
-            |row| if bad == Some(row) { Some(vec![b'a', 0xff].into()) } else { text(row).map(|text| ByteArray::from(text.as_str())) };
+        let mut writer =
+            SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties)).expect("a writer");
+        let bytes = |row| {
+            if bad == Some(row) {
+                Some(vec![b'a', 0xff].into())
+            } else {
+                text(row).map(|text| ByteArray::from(text.as_str()))
+            }
+        };
         let definitions: Vec<i16> = (0..ROWS).map(|row| i16::from(bytes(row).is_some())).collect();
         let mut group = writer.next_row_group().expect("a group");
-        column::<ByteArrayType>(&mut group, &(0..ROWS).filter_map(bytes).collect::<Vec<_>>(), Some(&definitions), None);
+        column::<ByteArrayType>(
+            &mut group,
+            &(0..ROWS).filter_map(bytes).collect::<Vec<_>>(),
+            Some(&definitions),
+            None,
+        );
         column::<Int64Type>(&mut group, &(0..ROWS as i64).collect::<Vec<_>>(), None, None);
         group.close().expect("closed");
         writer.close().expect("closed");
 
         let found = read(&files.input(&["a.parquet"])).expect("opened");
-        let expected = (0..ROWS).filter(|&row| bad != Some(row)).map(|row| [text(row).unwrap_or_default(), row.to_string()]);
+        let expected = (0..ROWS)
+            .filter(|&row| bad != Some(row))
+            .map(|row| [text(row).unwrap_or_default(), row.to_string()]);
         assert!(found.rows == expected.collect::<Vec<_>>(), "{kind} {with_dictionary} {bad:?}");
-        let message = bad.map(|row| format!("a.parquet:{}:1 (column \"name\"): expected UTF-8 text, found other bytes", row + 1));
+        let message = bad.map(|row| {
+            format!("a.parquet:{}:1 (column \"name\"): expected UTF-8 text, found other bytes", row + 1)
+        });
         assert!(
-            found.bad.len() == message.iter().len() && found.bad.iter().zip(&message).all(|(bad, message)| bad.starts_with(message)),
+            found.bad.len() == message.iter().len()
+                && found.bad.iter().zip(&message).all(|(bad, message)| bad.starts_with(message)),
             "{:?}",
             found.bad
         );
@@ -116,7 +141,11 @@ fn separators_within_lists_are_bad_rows() {
     write(&files, "a.parquet", "Come|dy");
     let found = read(&files.input(&["a.parquet"])).expect("opened");
     assert_eq!(found.lines, [2, 3, 5, 6]);
-    assert!(found.bad[0].starts_with("a.parquet:1:9 (column \"genres\"): expected list values without `|`"), "{:?}", found.bad);
+    assert!(
+        found.bad[0].starts_with("a.parquet:1:9 (column \"genres\"): expected list values without `|`"),
+        "{:?}",
+        found.bad
+    );
 }
 
 #[test]
@@ -132,7 +161,10 @@ fn what_has_no_text_form_is_refused() {
             "required group deep (LIST) { repeated group list { required group element (LIST) { repeated group list { required int32 element; } } } }",
             "a list of lists",
         ),
-        ("required fixed_len_byte_array(12) span (INTERVAL);", "values of type FIXED_LEN_BYTE_ARRAY (INTERVAL)"),
+        (
+            "required fixed_len_byte_array(12) span (INTERVAL);",
+            "values of type FIXED_LEN_BYTE_ARRAY (INTERVAL)",
+        ),
     ] {
         let files = Files::new(&[]);
         let schema = Arc::new(parse_message_type(&format!("message rows {{ {schema} }}")).expect("a schema"));

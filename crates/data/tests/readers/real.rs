@@ -37,7 +37,8 @@ fn count(input: &Input) -> usize {
 
 fn mean(found: &Outcome, column: &str) -> f64 {
     let index = found.columns.iter().position(|name| name == column).expect("the column");
-    found.rows.iter().map(|row| row[index].parse::<f64>().expect("a number")).sum::<f64>() / found.rows.len() as f64
+    found.rows.iter().map(|row| row[index].parse::<f64>().expect("a number")).sum::<f64>()
+        / found.rows.len() as f64
 }
 
 #[test]
@@ -48,7 +49,9 @@ fn criteo() {
     let found = read_whole(&input);
     assert_eq!((found.rows.len(), found.columns.len()), (10_000, 40));
     assert!((mean(&found, "label") - 0.2182).abs() < 5e-5);
-    let Some(path) = data("criteo", "criteo-kaggle-sample/preprocessed_deeplight_tiny_train.csv") else { return };
+    let Some(path) = data("criteo", "criteo-kaggle-sample/preprocessed_deeplight_tiny_train.csv") else {
+        return;
+    };
     let input = Input::new([&path]).resolve().expect("resolved");
     assert_eq!((input.format, input.header), (Format::Csv, Some(Header::Absent)));
     assert_eq!(count(&input), 10_000);
@@ -137,6 +140,8 @@ fn frappe() {
 
 #[test]
 fn parquet_pairs() {
-    let Some(path) = data("parquet_pairs", "movielens-1m/source/pairs_in_original_order.parquet") else { return };
+    let Some(path) = data("parquet_pairs", "movielens-1m/source/pairs_in_original_order.parquet") else {
+        return;
+    };
     assert_eq!(count(&Input::new([&path])), 1_000_209);
 }

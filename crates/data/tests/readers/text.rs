@@ -15,7 +15,8 @@ fn header_quotes_and_line_numbers() {
 
 #[test]
 fn bad_rows_say_where_and_the_next_row_follows() {
-    let files = Files::new(&[("a.csv", b"id,name\n1,x\n2\n3,y,z\n4,\xff\xfe\n5,\"a\"b\n6,ok\n7,\"open\n8,lost?\n")]);
+    let files =
+        Files::new(&[("a.csv", b"id,name\n1,x\n2\n3,y,z\n4,\xff\xfe\n5,\"a\"b\n6,ok\n7,\"open\n8,lost?\n")]);
     let found = read(&Input { quote: Some(Quote::Double), ..files.input(&["a.csv"]) }).expect("opened");
     assert_eq!(found.rows, [["1", "x"], ["6", "ok"], ["8", "lost?"]]);
     assert_eq!(found.lines, [2, 7, 9]);
@@ -45,7 +46,10 @@ fn resolved_inputs_are_complete_and_stored_as_toml() {
     let files = Files::new(&[("a.data", b"39, State-gov, <=50K\n50, Self-emp, >50K\n38, Private, <=50K\n")]);
     let input = files.input(&["a.data"]).resolve().expect("resolved");
     assert_eq!((input.format, input.delimiter), (Format::Csv, Some(',')));
-    assert_eq!((input.quote, input.header, input.trim), (Some(Quote::Double), Some(Header::Absent), Some(Trim::Blanks)));
+    assert_eq!(
+        (input.quote, input.header, input.trim),
+        (Some(Quote::Double), Some(Header::Absent), Some(Trim::Blanks))
+    );
     assert_eq!(input.columns.as_deref().expect("names"), ["column_1", "column_2", "column_3"]);
     assert_eq!(read(&input).expect("opened").rows[0], ["39", "State-gov", "<=50K"]);
     let text = toml::to_string(&input).expect("toml");
@@ -53,7 +57,8 @@ fn resolved_inputs_are_complete_and_stored_as_toml() {
     assert_eq!(input.resolve().expect("resolved again"), input);
     assert_eq!(input.byte_len().expect("a size"), 59);
 
-    let named: Input = toml::from_str("paths = [\"x\"]\ncolumns = [\"age\", \"work\", \"income\"]").expect("toml");
+    let named: Input =
+        toml::from_str("paths = [\"x\"]\ncolumns = [\"age\", \"work\", \"income\"]").expect("toml");
     let named = Input { paths: input.paths, ..named };
     assert_eq!(read(&named).expect("opened").columns, ["age", "work", "income"]);
     let unknown = toml::from_str::<Input>("paths = []\ndelimeter = \",\"").expect_err("unknown");
@@ -65,12 +70,22 @@ fn given_details_are_obeyed() {
     let files = Files::new(&[("a.txt", b"a\"b;c,d\nx;y\n")]);
     let input = Input { delimiter: Some(','), header: Some(Header::Absent), ..files.input(&["a.txt"]) };
     assert_eq!(read(&input).expect("opened").rows, [["a\"b;c", "d"]]);
-    let renamed = Input { header: Some(Header::Present), columns: Some(vec!["p".into(), "q".into()]), ..files.input(&["a.txt"]) };
+    let renamed = Input {
+        header: Some(Header::Present),
+        columns: Some(vec!["p".into(), "q".into()]),
+        ..files.input(&["a.txt"])
+    };
     let found = read(&renamed).expect("opened");
-    assert_eq!((found.columns, found.rows), (vec!["p".to_owned(), "q".to_owned()], vec![vec!["x".to_owned(), "y".to_owned()]]));
-    let wrong = Input { columns: Some(vec!["p".into()]), header: Some(Header::Present), ..files.input(&["a.txt"]) };
+    assert_eq!(
+        (found.columns, found.rows),
+        (vec!["p".to_owned(), "q".to_owned()], vec![vec!["x".to_owned(), "y".to_owned()]])
+    );
+    let wrong =
+        Input { columns: Some(vec!["p".into()]), header: Some(Header::Present), ..files.input(&["a.txt"]) };
     assert!(
-        refusal(&wrong).0.ends_with("a.txt:1: expected 1 fields, as many as `columns` names, found a header of 2"),
+        refusal(&wrong)
+            .0
+            .ends_with("a.txt:1: expected 1 fields, as many as `columns` names, found a header of 2"),
         "{:?}",
         refusal(&wrong)
     );
@@ -91,15 +106,19 @@ fn unusable_inputs_are_refused_with_a_hint() {
     for name in ["empty.csv", "blank.csv"] {
         assert!(refusal(&files.input(&[name])).0.ends_with("expected rows, found an empty file"));
     }
-    assert!(
-        refusal(&present("twice.csv"))
-            .0
-            .contains("twice.csv:1 (header): expected column names that differ, found \"a\" for columns 1 and 3")
-    );
+    assert!(refusal(&present("twice.csv")).0.contains(
+        "twice.csv:1 (header): expected column names that differ, found \"a\" for columns 1 and 3"
+    ));
     assert_eq!(read(&present("unnamed.csv")).expect("opened").columns, ["a", "column_2", "c"]);
-    assert!(refusal(&files.input(&["twice.csv"])).0.contains("column names that differ"), "no header is taken for a row");
+    assert!(
+        refusal(&files.input(&["twice.csv"])).0.contains("column names that differ"),
+        "no header is taken for a row"
+    );
     let latin = refusal(&files.input(&["latin.csv"]));
-    assert!(latin.0.contains("latin.csv:1:1: expected UTF-8 text, found byte 0xe9") && latin.1.contains("iconv"), "{latin:?}");
+    assert!(
+        latin.0.contains("latin.csv:1:1: expected UTF-8 text, found byte 0xe9") && latin.1.contains("iconv"),
+        "{latin:?}"
+    );
     assert!(refusal(&Input::new(["-"])).0.contains("standard input"));
     assert!(refusal(&files.input(&["mac.csv"])).1.contains("tr "));
     assert!(matches!(files.input(&["none.csv"]).open(), Err(Error::Io { action: "open", .. })));
@@ -136,7 +155,11 @@ fn several_files_are_one_stream() {
     assert_eq!(found.lines, [2, 2]);
     assert_eq!(found.bad, ["a.csv:3:2 (column \"x\"): expected 2 fields, found 1"]);
     let (message, _) = refusal(&files.input(&["a.csv", "c.csv"]));
-    assert!(message.contains("c.csv: expected column 2 to be \"x\" as in ") && message.ends_with("a.csv, found \"y\""), "{message}");
+    assert!(
+        message.contains("c.csv: expected column 2 to be \"x\" as in ")
+            && message.ends_with("a.csv, found \"y\""),
+        "{message}"
+    );
     std::fs::remove_file(files.path("c.csv")).expect("removed");
     let directory = Input::new([files.directory()]);
     assert_eq!(read(&directory).expect("opened").rows, [["1", "a"], ["3", "c"]]);
@@ -145,12 +168,18 @@ fn several_files_are_one_stream() {
 
 #[test]
 fn packed_files_read_alike_and_truncation_is_final() {
-    let text: String = std::iter::once("id,x\n".to_owned()).chain((0..20_000).map(|i| format!("{i},{}\n", i * i))).collect();
+    let text: String =
+        std::iter::once("id,x\n".to_owned()).chain((0..20_000).map(|i| format!("{i},{}\n", i * i))).collect();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).expect("packed");
     let gzip = gzip.finish().expect("packed");
     let zstd = zstd::encode_all(text.as_bytes(), 1).expect("packed");
-    let files = Files::new(&[("a.csv", text.as_bytes()), ("b.csv", &gzip), ("c.csv", &zstd), ("cut.csv.gz", &gzip[..gzip.len() / 2])]);
+    let files = Files::new(&[
+        ("a.csv", text.as_bytes()),
+        ("b.csv", &gzip),
+        ("c.csv", &zstd),
+        ("cut.csv.gz", &gzip[..gzip.len() / 2]),
+    ]);
     let plain = read(&files.input(&["a.csv"])).expect("opened");
     assert_eq!(plain.rows.len(), 20_000);
     assert_eq!(read(&files.input(&["b.csv"])).expect("opened"), plain);
@@ -158,7 +187,10 @@ fn packed_files_read_alike_and_truncation_is_final() {
     // The columns of a file that breaks off far behind its beginning are known, so it opens.
     let cut = read(&Input { columns: Some(vec!["id".into(), "x".into()]), ..files.input(&["cut.csv.gz"]) });
     let message = cut.map_or_else(|error| error.to_string(), |cut| cut.end.expect("a final error"));
-    assert!(message.contains("cut.csv.gz: expected a whole gzip file, found its end inside line"), "{message}");
+    assert!(
+        message.contains("cut.csv.gz: expected a whole gzip file, found its end inside line"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -170,7 +202,12 @@ fn an_open_quote_costs_bounded_memory_and_one_row() {
     let mut source = files.input(&["a.csv"]).open().expect("opened");
     let mut row = RawRow::default();
     let error = source.next_row(&mut row).expect_err("open");
-    assert!(error.to_string().contains("a.csv:2:2 (column \"x\"): expected a closing quote, found none within 16 MiB"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("a.csv:2:2 (column \"x\"): expected a closing quote, found none within 16 MiB"),
+        "{error}"
+    );
     assert!(source.next_row(&mut row).expect("the next row"));
     assert_eq!((row.field(0), row.line), ("2", 3));
 }
@@ -178,14 +215,23 @@ fn an_open_quote_costs_bounded_memory_and_one_row() {
 #[test]
 fn headers_are_found_over_numbers_and_trimmed() {
     let index = read_text("a.csv", ", user ,price\n0,u1,2.5\n1,u2,3\n");
-    assert_eq!((index.columns, index.rows.len()), (vec!["column_1".to_owned(), "user".into(), "price".into()], 2));
-    assert_eq!(read_text("a.csv", "click,2019,colour\n1,7,red\n0,8,colour\n").columns, ["click", "2019", "colour"]);
+    assert_eq!(
+        (index.columns, index.rows.len()),
+        (vec!["column_1".to_owned(), "user".into(), "price".into()], 2)
+    );
+    assert_eq!(
+        read_text("a.csv", "click,2019,colour\n1,7,red\n0,8,colour\n").columns,
+        ["click", "2019", "colour"]
+    );
 }
 
 #[test]
 fn an_endless_line_in_the_beginning_is_one_bad_row() {
     let text = format!("id,x\n1,{}\n2,b\n", "y".repeat(17 << 20));
     let found = read_text("a.csv", &text);
-    assert_eq!((found.rows, found.columns), (vec![vec!["2".to_owned(), "b".into()]], vec!["id".to_owned(), "x".into()]));
+    assert_eq!(
+        (found.rows, found.columns),
+        (vec![vec!["2".to_owned(), "b".into()]], vec!["id".to_owned(), "x".into()])
+    );
     assert_eq!(found.bad, ["a.csv:2: expected a line of at most 16 MiB, found a longer one"]);
 }

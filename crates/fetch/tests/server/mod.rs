@@ -95,9 +95,14 @@ fn range(request: &str) -> Option<usize> {
 fn answer(stream: &mut TcpStream, act: &Act, request: &str, body: &[u8], tag: &str) -> std::io::Result<()> {
     let length = |n: usize| format!("Content-Length: {n}\r\n");
     match act {
-        Act::Status(status) => write!(stream, "HTTP/1.1 {status} So\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+        Act::Status(status) => {
+            write!(stream, "HTTP/1.1 {status} So\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        }
         Act::Redirect(url) => {
-            write!(stream, "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n")
+            write!(
+                stream,
+                "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
+            )
         }
         Act::Plain(most) => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n{}\r\n", length(body.len()))?;
@@ -124,7 +129,11 @@ fn serve(stream: &mut TcpStream, request: &str, body: &[u8], tag: &str, most: us
     let rest = &body[first.unwrap_or(0)..];
     let all = body.len();
     match first {
-        Some(first) => write!(stream, "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {first}-{}/{all}\r\n", all - 1)?,
+        Some(first) => write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {first}-{}/{all}\r\n",
+            all - 1
+        )?,
         None => write!(stream, "HTTP/1.1 200 OK\r\n")?,
     }
     write!(stream, "Connection: close\r\nETag: {tag}\r\nContent-Length: {}\r\n\r\n", rest.len())?;

@@ -111,12 +111,32 @@ impl PackedBf16 {
 ///
 /// # Panics
 /// If `c` is smaller than the shapes say, or `a` and `b` do not fit each other or were packed for another instruction set.
-pub fn matmul_bf16(isa: Isa, c: &mut [f32], stride: usize, a: &RowsBf16, b: &PackedBf16, epilogue: Epilogue<'_>) {
+pub fn matmul_bf16(
+    isa: Isa,
+    c: &mut [f32],
+    stride: usize,
+    a: &RowsBf16,
+    b: &PackedBf16,
+    epilogue: Epilogue<'_>,
+) {
     assert_eq!(a.k, b.k, "columns of A, rows of B");
-    assert_eq!((a.form, b.form), (Form::of(isa), Form::of(isa)), "A or B was packed for another instruction set");
+    assert_eq!(
+        (a.form, b.form),
+        (Form::of(isa), Form::of(isa)),
+        "A or B was packed for another instruction set"
+    );
     check(isa, c, stride, a.m, &b.panels, epilogue);
     let (a_row, a_column) = (a.row, a.step);
-    let call = Call { c: c.as_mut_ptr(), stride, m: a.m, a: a.data.as_ptr(), a_row, a_column, b: &b.panels, epilogue };
+    let call = Call {
+        c: c.as_mut_ptr(),
+        stride,
+        m: a.m,
+        a: a.data.as_ptr(),
+        a_row,
+        a_column,
+        b: &b.panels,
+        epilogue,
+    };
     // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an Isa with bf16
     // exists only where the CPU has its instructions.
     unsafe {

@@ -85,17 +85,38 @@ pub enum Epilogue<'a> {
 ///
 /// # Panics
 /// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
-pub fn matmul(isa: Isa, c: &mut [f32], stride: usize, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
+pub fn matmul(
+    isa: Isa,
+    c: &mut [f32],
+    stride: usize,
+    m: usize,
+    a: View<'_>,
+    b: &Packed,
+    epilogue: Epilogue<'_>,
+) {
     assert!(a.holds(m, b.k), "A is smaller than {m} x {}", b.k);
     check(isa, c, stride, m, b, epilogue);
-    let call = Call { c: c.as_mut_ptr(), stride, m, a: a.data.as_ptr(), a_row: a.row, a_column: a.column, b, epilogue };
+    let call = Call {
+        c: c.as_mut_ptr(),
+        stride,
+        m,
+        a: a.data.as_ptr(),
+        a_row: a.row,
+        a_column: a.column,
+        b,
+        epilogue,
+    };
     // SAFETY: the shapes were asserted above.
     unsafe { run(isa, call) }
 }
 
 /// Asserts what a call promises of C, B and the bias.
 fn check(isa: Isa, c: &[f32], stride: usize, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
-    assert!(View::of(c, stride).holds(m, b.n) && (b.n <= stride || m <= 1), "C is smaller than {m} x {}", b.n);
+    assert!(
+        View::of(c, stride).holds(m, b.n) && (b.n <= stride || m <= 1),
+        "C is smaller than {m} x {}",
+        b.n
+    );
     assert_eq!(b.panel, panel_width(isa.level()), "B was packed for another instruction set");
     if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
         assert_eq!(bias.len(), b.n, "one bias per column");
@@ -132,7 +153,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn numbers(len: usize, seed: u32) -> Vec<f32> {
-        (0..len as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97)) >> 16) as f32 / 32768.0 - 1.0).collect()
+        (0..len as u32)
+            .map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed * 97)) >> 16) as f32 / 32768.0 - 1.0)
+            .collect()
     }
 
     fn agrees(isa: Isa, m: usize, n: usize, k: usize, transpose: bool) {
@@ -144,12 +167,18 @@ mod tests {
         let view = if transpose { View::of(&a_transposed, m).transposed() } else { View::of(&a, k) };
         let mut expected = vec![0.0; m * n];
         reference::matmul(&mut expected, &a, &b, (m, n, k));
-        for (i, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)].into_iter().enumerate() {
+        for (i, epilogue) in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)]
+            .into_iter()
+            .enumerate()
+        {
             let mut c = vec![0.5; m * n];
             matmul(isa, &mut c, n, m, view, &packed, epilogue);
             for (e, (&c, &product)) in c.iter().zip(&expected).enumerate() {
                 let want = [product, product + 0.5, product + bias[e % n], relu(product + bias[e % n])][i];
-                assert!((c - want).abs() <= 1e-5 * (k as f32).max(1.0), "{isa:?} {m}x{n}x{k} epilogue {i} at {e}: {c} != {want}");
+                assert!(
+                    (c - want).abs() <= 1e-5 * (k as f32).max(1.0),
+                    "{isa:?} {m}x{n}x{k} epilogue {i} at {e}: {c} != {want}"
+                );
             }
         }
     }

@@ -21,18 +21,34 @@ impl Packed {
     }
 
     /// The same panel by panel, for several threads; every one is to be packed.
-    pub fn panels<'a>(&'a mut self, isa: Isa, b: View<'a>, k: usize, n: usize) -> impl Iterator<Item = Panel<'a>> {
+    pub fn panels<'a>(
+        &'a mut self,
+        isa: Isa,
+        b: View<'a>,
+        k: usize,
+        n: usize,
+    ) -> impl Iterator<Item = Panel<'a>> {
         assert!(b.holds(k, n), "B is smaller than {k} x {n}");
         self.resize(isa, k, n);
         let width = self.panel;
         let panels = self.floats().chunks_exact_mut((width * k).max(1)).enumerate();
-        panels.map(move |(p, out)| Panel { isa, out, width, first: p * width, columns: width.min(n - p * width), b })
+        panels.map(move |(p, out)| Panel {
+            isa,
+            out,
+            width,
+            first: p * width,
+            columns: width.min(n - p * width),
+            b,
+        })
     }
 
     /// Makes room for `k` steps of `n` columns, whatever stands there.
     pub(super) fn resize(&mut self, isa: Isa, k: usize, n: usize) {
         let panel = panel_width(isa.level());
-        let len = n.checked_next_multiple_of(panel).and_then(|width| width.checked_mul(k)).expect("the size of B overflows");
+        let len = n
+            .checked_next_multiple_of(panel)
+            .and_then(|width| width.checked_mul(k))
+            .expect("the size of B overflows");
         if self.data.len() < len {
             self.data = Buffer::hot(len);
         }
@@ -63,7 +79,11 @@ impl Panel<'_> {
     pub fn pack(self) {
         let Panel { isa, out, width, first, columns, b } = self;
         let b = View { data: &b.data[first * b.column..], ..b };
-        if b.column == 1 { pack_rows(isa, out, width, b, columns) } else { pack_columns(isa, out, width, b, columns) }
+        if b.column == 1 {
+            pack_rows(isa, out, width, b, columns)
+        } else {
+            pack_columns(isa, out, width, b, columns)
+        }
     }
 }
 
@@ -98,7 +118,12 @@ fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>
         let (whole_rows, whole_columns) = if b.row == 1 { (rows / N * N, columns / N * N) } else { (0, 0) };
         for j in (0..whole_columns).step_by(N) {
             for r in (0..whole_rows).step_by(N) {
-                transpose::<N>(&mut out[r * width + j..], width, &b.data[j * b.column + first + r..], b.column);
+                transpose::<N>(
+                    &mut out[r * width + j..],
+                    width,
+                    &b.data[j * b.column + first + r..],
+                    b.column,
+                );
             }
         }
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
@@ -114,7 +139,8 @@ fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>
 /// out[r, j] = from[j, r] for N rows and columns.
 #[inline(always)]
 fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
-    let columns: [[f32; N]; N] = std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
+    let columns: [[f32; N]; N] =
+        std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
     for r in 0..N {
         *out[r * width..].first_chunk_mut().expect("a row of the block") = columns.map(|column| column[r]);
     }

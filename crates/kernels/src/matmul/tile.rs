@@ -52,7 +52,13 @@ pub(super) unsafe fn tiles<V: Vector>(call: Call<'_>) {
     for p in done..call.b.n.div_ceil(width) {
         let columns = width.min(call.b.n - p * width);
         // SAFETY: the caller's promise; panel p exists and `columns` fit W vectors.
-        unsafe { if columns > V::LANES { panel::<V, 2>(&call, p, columns) } else { panel::<V, 1>(&call, p, columns) } }
+        unsafe {
+            if columns > V::LANES {
+                panel::<V, 2>(&call, p, columns)
+            } else {
+                panel::<V, 1>(&call, p, columns)
+            }
+        }
     }
 }
 
@@ -68,11 +74,13 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(call: &Call<'_>) -
     for p in (0..whole).step_by(P) {
         // SAFETY: panels p..p + P exist, are whole, and hold k · width floats each; so do R rows of A and C.
         unsafe {
-            let panels: [*const f32; P] = std::array::from_fn(|q| call.b.data.as_ptr().add((p + q) * width * k));
+            let panels: [*const f32; P] =
+                std::array::from_fn(|q| call.b.data.as_ptr().add((p + q) * width * k));
             let mut acc = [[[V::splat(0.0); 2]; P]; R];
             for at in 0..k {
                 for (q, panel) in panels.iter().enumerate() {
-                    let columns: [V; 2] = std::array::from_fn(|v| V::load(panel.add(at * width + v * V::LANES)));
+                    let columns: [V; 2] =
+                        std::array::from_fn(|v| V::load(panel.add(at * width + v * V::LANES)));
                     for (r, acc) in acc.iter_mut().enumerate() {
                         let x = V::splat(*call.a.add(r * call.a_row + at * call.a_column));
                         for (acc, &column) in acc[q].iter_mut().zip(&columns) {
@@ -150,12 +158,20 @@ impl Ahead {
 /// # Safety
 /// As [`panel`]; rows i..i + R exist.
 #[inline(always)]
-unsafe fn tile<V: Vector, const W: usize, const R: usize>(call: &Call<'_>, i: usize, p: usize, columns: usize, mut ahead: Ahead) {
+unsafe fn tile<V: Vector, const W: usize, const R: usize>(
+    call: &Call<'_>,
+    i: usize,
+    p: usize,
+    columns: usize,
+    mut ahead: Ahead,
+) {
     let (width, k) = (2 * V::LANES, call.b.k);
     // Where the result goes is fetched while it is computed.
     for r in 0..R {
         for v in 0..W {
-            prefetch_line::<FIRST_LEVEL>(call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES).cast());
+            prefetch_line::<FIRST_LEVEL>(
+                call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES).cast(),
+            );
         }
     }
     // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
@@ -215,7 +231,9 @@ unsafe fn finish<V: Vector, const W: usize, const R: usize>(
                     Epilogue::Set => product,
                     Epilogue::Add => V::load(c).add(product),
                     Epilogue::Bias(b) => product.add(V::load(b.as_ptr().add(column + v * V::LANES))),
-                    Epilogue::BiasRelu(b) => V::splat(0.0).max(product.add(V::load(b.as_ptr().add(column + v * V::LANES)))),
+                    Epilogue::BiasRelu(b) => {
+                        V::splat(0.0).max(product.add(V::load(b.as_ptr().add(column + v * V::LANES))))
+                    }
                 }
                 .store(c);
             }
@@ -228,7 +246,13 @@ unsafe fn finish<V: Vector, const W: usize, const R: usize>(
 /// # Safety
 /// `c` and the bias hold `columns` floats there.
 #[inline(always)]
-unsafe fn finish_part<V: Vector, const W: usize>(acc: [V; W], c: *mut f32, columns: usize, column: usize, epilogue: Epilogue<'_>) {
+unsafe fn finish_part<V: Vector, const W: usize>(
+    acc: [V; W],
+    c: *mut f32,
+    columns: usize,
+    column: usize,
+    epilogue: Epilogue<'_>,
+) {
     let mut spill = [0.0f32; 32];
     // SAFETY: two vectors are at most 32 floats; the caller's promise for `c`.
     unsafe {
@@ -325,8 +349,28 @@ pub(super) mod x86 {
             }
         };
     }
-    vector!(__m256, 8, 6, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_max_ps);
-    vector!(__m512, 16, 14, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_max_ps);
+    vector!(
+        __m256,
+        8,
+        6,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps,
+        _mm256_max_ps
+    );
+    vector!(
+        __m512,
+        16,
+        14,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps,
+        _mm512_max_ps
+    );
 
     /// Lanes of A and B are pairs of bf16 numbers, lanes of C are f32.
     #[derive(Clone, Copy)]
@@ -354,7 +398,10 @@ pub(super) mod x86 {
         unsafe fn fma(self, b: Self, c: Self) -> Self {
             // SAFETY: the caller runs where AVX-512 BF16 exists; a register of pairs is one of 32 bf16 numbers.
             unsafe {
-                let (a, b) = (std::mem::transmute::<__m512, __m512bh>(self.0), std::mem::transmute::<__m512, __m512bh>(b.0));
+                let (a, b) = (
+                    std::mem::transmute::<__m512, __m512bh>(self.0),
+                    std::mem::transmute::<__m512, __m512bh>(b.0),
+                );
                 Pairs(_mm512_dpbf16_ps(c.0, a, b))
             }
         }

@@ -29,7 +29,10 @@ pub(crate) use per_isa;
 pub fn on(level: Level, name: &str, property: fn(Isa)) {
     match Isa::of(level) {
         Some(isa) => property(isa),
-        None => println!("skipped: {name} (CPU has no {})", if level == Level::Avx512 { "AVX-512" } else { "AVX2" }),
+        None => println!(
+            "skipped: {name} (CPU has no {})",
+            if level == Level::Avx512 { "AVX-512" } else { "AVX2" }
+        ),
     }
 }
 
@@ -65,7 +68,10 @@ pub fn close(what: &str, got: &[f32], want: &[f64], size: &[f64]) {
     assert_eq!((got.len(), want.len()), (want.len(), size.len()), "{what}: lengths");
     for (i, ((&got, &want), &size)) in got.iter().zip(want).zip(size).enumerate() {
         let error = (f64::from(got) - want).abs();
-        assert!(error <= 1e-5 * size, "{what} at {i}: {got} is not {want} (off by {error:e}, terms of size {size})");
+        assert!(
+            error <= 1e-5 * size,
+            "{what} at {i}: {got} is not {want} (off by {error:e}, terms of size {size})"
+        );
     }
 }
 
@@ -92,7 +98,11 @@ pub fn check_gradient(what: &str, x: &[f64], gradient: &[f64], loss: impl Fn(&[f
         let below = loss(&moved);
         moved[i] = x[i];
         let numeric = (above - below) / (2.0 * h);
-        assert!((numeric - gradient[i]).abs() <= 1e-9 * (1.0 + numeric.abs()), "{what} at {i}: {numeric} but {}", gradient[i]);
+        assert!(
+            (numeric - gradient[i]).abs() <= 1e-9 * (1.0 + numeric.abs()),
+            "{what} at {i}: {numeric} but {}",
+            gradient[i]
+        );
     }
 }
 

@@ -68,13 +68,30 @@ pub struct Optimizer {
 
 impl Optimizer {
     /// Fresh state for `weights`.
-    pub fn new(weights: &Weights, dense: DenseOptimizer, tables: TableOptimizer, clip_norm: Option<f64>) -> Self {
+    pub fn new(
+        weights: &Weights,
+        dense: DenseOptimizer,
+        tables: TableOptimizer,
+        clip_norm: Option<f64>,
+    ) -> Self {
         let (l2_rows, linear) = (L2Rows::default(), None);
         let indices = weights.tables.iter().map(|_| RowIndex::default()).collect();
         let (dense_state, table_state) = (Vec::new(), Vec::new());
         let (linear_state, times) = (Vec::new(), PhaseTimes::default());
-        Optimizer { dense, tables, linear, clip_norm, l2_rows, step: 0, dense_state, linear_state, table_state, indices, times }
-            .started(weights)
+        Optimizer {
+            dense,
+            tables,
+            linear,
+            clip_norm,
+            l2_rows,
+            step: 0,
+            dense_state,
+            linear_state,
+            table_state,
+            indices,
+            times,
+        }
+        .started(weights)
     }
 
     /// The same with an optimiser of its own for the linear part (`linear.…`), tables and dense weights alike, as Wide & Deep
@@ -86,12 +103,14 @@ impl Optimizer {
 
     fn started(mut self, weights: &Weights) -> Self {
         let dense = |optimizer: DenseOptimizer, range: Range<usize>| {
-            let mut state: Vec<Buffer> = optimizer.state().into_iter().map(|(_, value)| filled(range.len(), value)).collect();
+            let mut state: Vec<Buffer> =
+                optimizer.state().into_iter().map(|(_, value)| filled(range.len(), value)).collect();
             optimizer.start(&mut state, Numbers::F32(&weights.dense[range]));
             state
         };
         let table = |optimizer: TableOptimizer, (rows, dim): (usize, usize), values: Numbers<'_>| {
-            let mut state: Vec<Buffer> = optimizer.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
+            let mut state: Vec<Buffer> =
+                optimizer.state(rows, dim).into_iter().map(|(_, len, value)| filled(len, value)).collect();
             optimizer.start(&mut state, values);
             state
         };
@@ -143,7 +162,11 @@ impl Optimizer {
 
     /// The configured learning rates.
     pub fn base_rates(&self) -> Rates {
-        Rates { dense: self.dense.lr(), tables: self.tables.lr(), linear: self.linear.unwrap_or(self.tables).lr() }
+        Rates {
+            dense: self.dense.lr(),
+            tables: self.tables.lr(),
+            linear: self.linear.unwrap_or(self.tables).lr(),
+        }
     }
 
     /// State arrays as (name, values), in a fixed order, for checkpoints.
@@ -170,13 +193,20 @@ impl Optimizer {
 
     /// The same for writing, in the same order.
     pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
-        let tables = self.table_state.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
+        let tables =
+            self.table_state.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
         self.dense_state.iter_mut().chain(&mut self.linear_state).chain(tables).map(|b| &mut b[..]).collect()
     }
 
     /// One update of `weights` from the gradients of `batch`. Uses the current rayon pool.
     /// Returns the global norm of the gradients where clipping asks for it.
-    pub fn step(&mut self, weights: &mut Weights, gradients: &mut Gradients, batch: &Batch, rates: Rates) -> Option<f64> {
+    pub fn step(
+        &mut self,
+        weights: &mut Weights,
+        gradients: &mut Gradients,
+        batch: &Batch,
+        rates: Rates,
+    ) -> Option<f64> {
         self.step += 1;
         let mut times = std::mem::take(&mut self.times);
         times.start();
@@ -184,14 +214,21 @@ impl Optimizer {
         let mut indices = std::mem::take(&mut self.indices);
         let linear = self.linear_range(weights);
         let Weights { slots, tables, dense, .. } = &mut *weights;
-        let build = |(table, index): (usize, &mut RowIndex)| index.build(slots, (table, tables[table].rows), batch);
+        let build =
+            |(table, index): (usize, &mut RowIndex)| index.build(slots, (table, tables[table].rows), batch);
         // Nothing of the dense parameters depends on the ids, except through the norm.
         let clip = self.clip_norm.is_some();
         let phases = [Phase::SortIds, if clip { Phase::Clip } else { Phase::DenseUpdate }];
         both(
             (&mut times, phases),
             || indices.par_iter_mut().enumerate().for_each(build),
-            || if clip { gradients.reduce(isa) } else { self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates) },
+            || {
+                if clip {
+                    gradients.reduce(isa)
+                } else {
+                    self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates)
+                }
+            },
         );
         let dy = gradients.embedding(weights.embedding_width());
         indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
@@ -209,8 +246,16 @@ impl Optimizer {
         weights.update_statistics(gradients.dense(), batch.len());
         times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.embedding_width());
-        let (common, linear) = (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
-        let tables = update::TableStep { common, linear: linear.unwrap_or(common), step: self.step, seed: weights.seed(), scale, isa };
+        let (common, linear) =
+            (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
+        let tables = update::TableStep {
+            common,
+            linear: linear.unwrap_or(common),
+            step: self.step,
+            seed: weights.seed(),
+            scale,
+            isa,
+        };
         let (values, packing) = weights.packing();
         both(
             (&mut times, [Phase::TableUpdate, Phase::Pack]),
@@ -222,8 +267,16 @@ impl Optimizer {
     }
 
     /// Sums the lanes and updates the dense parameters, chunk by chunk; those of the linear part, `linear`, by their own rule.
-    fn dense_step(&mut self, (isa, scale): (Isa, f32), w: &mut [f32], linear: Range<usize>, gradients: &mut Gradients, rates: Rates) {
-        let common = update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
+    fn dense_step(
+        &mut self,
+        (isa, scale): (Isa, f32),
+        w: &mut [f32],
+        linear: Range<usize>,
+        gradients: &mut Gradients,
+        rates: Rates,
+    ) {
+        let common =
+            update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
         common.run(&mut w[..linear.start], &mut self.dense_state, gradients.sums(isa, 0..linear.start));
         if let Some(optimizer) = self.linear {
             let own = update::DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };

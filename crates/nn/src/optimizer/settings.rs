@@ -189,7 +189,11 @@ impl DenseOptimizer {
     /// Learning rate before any schedule.
     pub fn lr(&self) -> f64 {
         match *self {
-            Self::Sgd { lr, .. } | Self::Adagrad { lr, .. } | Self::Adam { lr, .. } | Self::Adamw { lr, .. } | Self::Ftrl { lr, .. } => lr,
+            Self::Sgd { lr, .. }
+            | Self::Adagrad { lr, .. }
+            | Self::Adam { lr, .. }
+            | Self::Adamw { lr, .. }
+            | Self::Ftrl { lr, .. } => lr,
         }
     }
 
@@ -199,13 +203,21 @@ impl DenseOptimizer {
     /// The first one found.
     pub fn check(&self) -> Result<()> {
         match *self {
-            Self::Sgd { momentum, l2, .. } => all(&[("momentum", momentum, BELOW_ONE), ("l2", l2, NOT_NEGATIVE)]),
-            Self::Adagrad { eps, initial_accumulator, l2, .. } => {
-                all(&[("eps", eps, NOT_NEGATIVE), ("initial_accumulator", initial_accumulator, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+            Self::Sgd { momentum, l2, .. } => {
+                all(&[("momentum", momentum, BELOW_ONE), ("l2", l2, NOT_NEGATIVE)])
             }
-            Self::Adam { beta1, beta2, eps, l2: decay, .. } | Self::Adamw { beta1, beta2, eps, weight_decay: decay, .. } => {
-                all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("decay", decay, NOT_NEGATIVE)])
-            }
+            Self::Adagrad { eps, initial_accumulator, l2, .. } => all(&[
+                ("eps", eps, NOT_NEGATIVE),
+                ("initial_accumulator", initial_accumulator, NOT_NEGATIVE),
+                ("l2", l2, NOT_NEGATIVE),
+            ]),
+            Self::Adam { beta1, beta2, eps, l2: decay, .. }
+            | Self::Adamw { beta1, beta2, eps, weight_decay: decay, .. } => all(&[
+                ("beta1", beta1, BELOW_ONE),
+                ("beta2", beta2, BELOW_ONE),
+                ("eps", eps, NOT_NEGATIVE),
+                ("decay", decay, NOT_NEGATIVE),
+            ]),
             Self::Ftrl { lr, beta, l1, l2 } => ftrl_settings(lr, beta, l1, l2),
         }
     }
@@ -249,11 +261,19 @@ impl TableOptimizer {
     pub fn check(&self) -> Result<()> {
         match *self {
             Self::Sgd { l2, .. } => all(&[("l2", l2, NOT_NEGATIVE)]),
-            Self::Adagrad { eps, initial_accumulator, l2, .. } | Self::RowwiseAdagrad { eps, initial_accumulator, l2, .. } => {
-                all(&[("eps", eps, NOT_NEGATIVE), ("initial_accumulator", initial_accumulator, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
-            }
+            Self::Adagrad { eps, initial_accumulator, l2, .. }
+            | Self::RowwiseAdagrad { eps, initial_accumulator, l2, .. } => all(&[
+                ("eps", eps, NOT_NEGATIVE),
+                ("initial_accumulator", initial_accumulator, NOT_NEGATIVE),
+                ("l2", l2, NOT_NEGATIVE),
+            ]),
             Self::AdamLazy { beta1, beta2, eps, l2, .. } | Self::Adam { beta1, beta2, eps, l2, .. } => {
-                all(&[("beta1", beta1, BELOW_ONE), ("beta2", beta2, BELOW_ONE), ("eps", eps, NOT_NEGATIVE), ("l2", l2, NOT_NEGATIVE)])
+                all(&[
+                    ("beta1", beta1, BELOW_ONE),
+                    ("beta2", beta2, BELOW_ONE),
+                    ("eps", eps, NOT_NEGATIVE),
+                    ("l2", l2, NOT_NEGATIVE),
+                ])
             }
             Self::Ftrl { lr, beta, l1, l2 } => ftrl_settings(lr, beta, l1, l2),
         }
@@ -263,7 +283,8 @@ impl TableOptimizer {
     pub(super) fn for_dense(&self) -> DenseOptimizer {
         match *self {
             Self::Sgd { lr, l2 } => DenseOptimizer::Sgd { lr, momentum: 0.0, l2 },
-            Self::Adagrad { lr, eps, initial_accumulator, l2 } | Self::RowwiseAdagrad { lr, eps, initial_accumulator, l2 } => {
+            Self::Adagrad { lr, eps, initial_accumulator, l2 }
+            | Self::RowwiseAdagrad { lr, eps, initial_accumulator, l2 } => {
                 DenseOptimizer::Adagrad { lr, eps, initial_accumulator, l2 }
             }
             Self::AdamLazy { lr, beta1, beta2, eps, l2 } | Self::Adam { lr, beta1, beta2, eps, l2 } => {
@@ -284,8 +305,12 @@ impl TableOptimizer {
     pub(super) fn state(&self, rows: usize, dim: usize) -> Vec<(&'static str, usize, f32)> {
         match *self {
             Self::Sgd { .. } => vec![],
-            Self::Adagrad { initial_accumulator, .. } => vec![("sum", rows * dim, initial_accumulator as f32)],
-            Self::RowwiseAdagrad { initial_accumulator, .. } => vec![("sum", rows, initial_accumulator as f32)],
+            Self::Adagrad { initial_accumulator, .. } => {
+                vec![("sum", rows * dim, initial_accumulator as f32)]
+            }
+            Self::RowwiseAdagrad { initial_accumulator, .. } => {
+                vec![("sum", rows, initial_accumulator as f32)]
+            }
             Self::AdamLazy { .. } | Self::Adam { .. } => vec![("m", rows * dim, 0.0), ("v", rows * dim, 0.0)],
             Self::Ftrl { .. } => vec![("z", rows * dim, 0.0), ("n", rows * dim, 0.0)],
         }

@@ -64,20 +64,26 @@ impl Tape<'_> {
     /// curve(x), element by element.
     pub fn curve(&mut self, x: Var, curve: Curve) -> Var {
         let (isa, width) = (self.isa, self.width(x));
-        self.push(Op::Curve { x, curve }, width, |y, inputs| activation::curve(isa, y, inputs.value(x), curve))
+        self.push(Op::Curve { x, curve }, width, |y, inputs| {
+            activation::curve(isa, y, inputs.value(x), curve)
+        })
     }
 
     /// x where x > 0, else slope · x, with one learned slope per column.
     pub fn prelu(&mut self, x: Var, slopes: ParamId) -> Var {
         let (isa, width, slope_values) = (self.isa, self.width(x), self.weights.values(slopes));
-        self.push(Op::Prelu { x, slopes }, width, |y, inputs| activation::prelu(isa, y, inputs.value(x), slope_values))
+        self.push(Op::Prelu { x, slopes }, width, |y, inputs| {
+            activation::prelu(isa, y, inputs.value(x), slope_values)
+        })
     }
 
     /// Rows normalised to mean 0 and variance 1, times gain, plus bias.
     pub fn layer_norm(&mut self, x: Var, gain: ParamId, bias: ParamId) -> Var {
         let (isa, width) = (self.isa, self.width(x));
         let (gains, biases) = (self.weights.values(gain), self.weights.values(bias));
-        self.push(Op::LayerNorm { x, gain, bias }, width, |y, inputs| norm::layer(isa, y, inputs.value(x), gains, biases))
+        self.push(Op::LayerNorm { x, gain, bias }, width, |y, inputs| {
+            norm::layer(isa, y, inputs.value(x), gains, biases)
+        })
     }
 
     /// Columns normalised: in training by the moments of this shard (ghost batch normalisation, Hoffer et al. 2017),
@@ -134,9 +140,11 @@ impl Tape<'_> {
 fn dropout_at(mode: Mode, index: u32, first_row: usize, rate: f32) -> Option<norm::Dropout> {
     match mode {
         Mode::Inference => None,
-        Mode::Training { key } => {
-            Some(norm::Dropout { key: key ^ u64::from(index + 1).wrapping_mul(0xA076_1D64_78BD_642F), first_row, rate })
-        }
+        Mode::Training { key } => Some(norm::Dropout {
+            key: key ^ u64::from(index + 1).wrapping_mul(0xA076_1D64_78BD_642F),
+            first_row,
+            rate,
+        }),
     }
 }
 
@@ -194,7 +202,9 @@ impl Back<'_> {
     /// The columns of dx from `column` on += dy.
     pub(super) fn slice(&mut self, dy: &[f32], x: Var, column: usize) {
         let (own, width) = (self.width_of(x), self.width);
-        if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| width > 0) {
+        if let Some(dx) =
+            gradient_of(self.nodes, (self.before, self.touched), self.rows, x).filter(|_| width > 0)
+        {
             for (dx, dy) in dx.chunks_exact_mut(own).zip(dy.chunks_exact(width)) {
                 dx[column..column + width].iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);
             }
@@ -248,7 +258,8 @@ impl Back<'_> {
         let saved = saved.expect("only training goes back");
         let (weights, width, n) = (self.weights, self.width, self.rows as f32);
         let BatchNorm { gain, bias, mean, variance } = weights.norms[index];
-        let (means, variances, scale) = (&saved[..width], &saved[width..2 * width], &saved[2 * width..3 * width]);
+        let (means, variances, scale) =
+            (&saved[..width], &saved[width..2 * width], &saved[2 * width..3 * width]);
         let [sum, squares] = self.lane.slots(weights, [mean, variance]);
         for (j, &running) in weights.values(mean).iter().enumerate() {
             let shift = means[j] - running;
@@ -259,15 +270,29 @@ impl Back<'_> {
         let x_value = self.value(x);
         let [dgain, dbias] = self.lane.slots(weights, [gain, bias]);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            norm::batch_backward(self.isa, Into { dx, dgain, dbias }, dy, x_value, by, grown(self.scratch, 2 * width));
+            norm::batch_backward(
+                self.isa,
+                Into { dx, dgain, dbias },
+                dy,
+                x_value,
+                by,
+                grown(self.scratch, 2 * width),
+            );
         }
     }
 
-    pub(super) fn dropout(&mut self, dy: &[f32], x: Var, mode: Mode, (index, first_row, rate): (u32, usize, f32)) {
+    pub(super) fn dropout(
+        &mut self,
+        dy: &[f32],
+        x: Var,
+        mode: Mode,
+        (index, first_row, rate): (u32, usize, f32),
+    ) {
         let width = self.width;
-        if let (Some(dx), Some(by)) =
-            (gradient_of(self.nodes, (self.before, self.touched), self.rows, x), dropout_at(mode, index, first_row, rate))
-        {
+        if let (Some(dx), Some(by)) = (
+            gradient_of(self.nodes, (self.before, self.touched), self.rows, x),
+            dropout_at(mode, index, first_row, rate),
+        ) {
             norm::dropout(self.isa, dx, dy, width, by);
         }
     }

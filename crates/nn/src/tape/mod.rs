@@ -83,7 +83,15 @@ impl<'a> Tape<'a> {
         arena.nodes.clear();
         arena.inputs.clear();
         arena.saved.clear();
-        Tape { weights, batch, first: range.start, rows: range.len(), isa: weights.isa(), mode: Mode::Inference, arena }
+        Tape {
+            weights,
+            batch,
+            first: range.start,
+            rows: range.len(),
+            isa: weights.isa(),
+            mode: Mode::Inference,
+            arena,
+        }
     }
 
     /// The same in another mode.
@@ -147,7 +155,10 @@ impl<'a> Tape<'a> {
         values.grow(offset + len);
         let (before, rest) = values.split_at_mut(offset);
         let start = times.timing.start();
-        compute(&mut rest[..len], Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs, operands });
+        compute(
+            &mut rest[..len],
+            Inputs { nodes, values: before, dense, rows: self.rows, scratch, saved, inputs, operands },
+        );
         times.end_forward(nodes.len(), start);
         nodes.push(Node { op, width, offset });
         Var(nodes.len() as u32 - 1)
@@ -179,10 +190,19 @@ impl<'a> Tape<'a> {
                 let y = &mut y[column..];
                 match slot.rows {
                     RowSource::Whole { table } => {
-                        embedding::forward(isa, y, width, weights.tables[table].values.view(), slot.dim, view, pool);
+                        embedding::forward(
+                            isa,
+                            y,
+                            width,
+                            weights.tables[table].values.view(),
+                            slot.dim,
+                            view,
+                            pool,
+                        );
                     }
                     RowSource::Pair { quotient, remainder, collisions, combine } => {
-                        let [quotient, remainder] = [quotient, remainder].map(|table| weights.tables[table].values.view().f32());
+                        let [quotient, remainder] =
+                            [quotient, remainder].map(|table| weights.tables[table].values.view().f32());
                         let pair = Pair { quotient, remainder, collisions, combine };
                         quotient_remainder::forward(isa, y, width, pair, slot.dim, view, pool);
                     }
@@ -208,7 +228,13 @@ impl<'a> Tape<'a> {
                 (Some(bias), Activation::Identity) => Epilogue::Bias(bias),
                 (None, _) => Epilogue::Set,
             };
-            weights.layer(weight).forward(isa, Target { c: y, columns: n, rows, epilogue }, (x, k), mode, operands);
+            weights.layer(weight).forward(
+                isa,
+                Target { c: y, columns: n, rows, epilogue },
+                (x, k),
+                mode,
+                operands,
+            );
             if bias.is_none() && activation == Activation::Relu {
                 y.iter_mut().for_each(|y| *y = activation::reference::relu(*y));
             }
@@ -266,7 +292,8 @@ impl<'a> Tape<'a> {
 
     fn backward_node(&mut self, index: u32, lane: &mut Lane, shard: &mut ShardGradients) {
         let (isa, rows, dense, weights) = (self.isa, self.rows, self.dense_rows(), self.weights);
-        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, operands, .. } = &mut *self.arena;
+        let Arena { nodes, inputs, values, gradients, touched, scratch, saved, operands, .. } =
+            &mut *self.arena;
         if !touched[index as usize] {
             return; // The output does not depend on it.
         }
@@ -274,7 +301,8 @@ impl<'a> Tape<'a> {
         let (before, rest) = gradients.split_at_mut(*offset);
         // The dense inputs have no gradient and no room for one.
         let dy = if *op == Op::Dense { &mut [][..] } else { &mut rest[..rows * width] };
-        let mut back = Back { isa, rows, weights, nodes, values, dense, before, touched, width: *width, lane, scratch };
+        let mut back =
+            Back { isa, rows, weights, nodes, values, dense, before, touched, width: *width, lane, scratch };
         match *op {
             Op::Dense => {}
             Op::Embed(group) => shard.add(weights, group, dy),
@@ -315,7 +343,9 @@ impl<'a> Tape<'a> {
             Op::Curve { x, curve } => back.curve(dy, x, curve),
             Op::Prelu { x, slopes } => back.prelu(dy, x, slopes),
             Op::LayerNorm { x, gain, bias } => back.layer_norm(dy, x, gain, bias),
-            Op::BatchNorm { x, norm, saved: place } => back.batch_norm(dy, x, norm, place.map(|at| &saved[at..])),
+            Op::BatchNorm { x, norm, saved: place } => {
+                back.batch_norm(dy, x, norm, place.map(|at| &saved[at..]))
+            }
             Op::Dropout { x, rate } => back.dropout(dy, x, self.mode, (index, self.first, rate)),
         }
     }
@@ -370,7 +400,12 @@ fn value<'t>(nodes: &[Node], values: &'t [f32], dense: &'t [f32], rows: usize, x
 }
 
 /// The gradient of `x` so far, to be added to; none for the dense inputs, which nothing learns from.
-fn gradient_of<'t>(nodes: &[Node], into: (&'t mut [f32], &mut [bool]), rows: usize, x: Var) -> Option<&'t mut [f32]> {
+fn gradient_of<'t>(
+    nodes: &[Node],
+    into: (&'t mut [f32], &mut [bool]),
+    rows: usize,
+    x: Var,
+) -> Option<&'t mut [f32]> {
     let (dx, first) = gradient_to_write(nodes, into, rows, x)?;
     if first {
         dx.fill(0.0);

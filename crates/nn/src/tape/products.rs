@@ -19,13 +19,17 @@ impl Tape<'_> {
     /// All pairwise element-wise products of the `fields` vectors of each row, summed: [S, F·D] → [S, D].
     pub fn second_order(&mut self, x: Var, fields: usize) -> Var {
         let (isa, dim) = (self.isa, self.width(x) / fields.max(1));
-        self.push(Op::SecondOrder { x, fields }, dim, |y, inputs| interaction::second_order(isa, y, inputs.value(x), fields, dim))
+        self.push(Op::SecondOrder { x, fields }, dim, |y, inputs| {
+            interaction::second_order(isa, y, inputs.value(x), fields, dim)
+        })
     }
 
     /// Σ_{i<j} <v_ij, v_ji> where field i has a vector for each field j: [S, F·F·D] → [S, 1].
     pub fn field_aware(&mut self, x: Var, fields: usize) -> Var {
         let (isa, dim) = (self.isa, self.width(x) / (fields * fields).max(1));
-        self.push(Op::FieldAware { x, fields }, 1, |y, inputs| interaction::field_aware(isa, y, inputs.value(x), fields, dim))
+        self.push(Op::FieldAware { x, fields }, 1, |y, inputs| {
+            interaction::field_aware(isa, y, inputs.value(x), fields, dim)
+        })
     }
 
     /// Outer products block by block: [S, C·H] and [S, C·M] → [S, C·H·M] for C `blocks`.
@@ -50,7 +54,8 @@ impl Tape<'_> {
         let (values, n) = (self.weights.values(vectors), self.width(x));
         let dim = values.len().checked_div(n).unwrap_or(0);
         self.push(Op::DenseVectors { x, vectors }, values.len(), |y, inputs| {
-            for (y, x) in y.chunks_exact_mut(values.len().max(1)).zip(inputs.value(x).chunks_exact(n.max(1))) {
+            for (y, x) in y.chunks_exact_mut(values.len().max(1)).zip(inputs.value(x).chunks_exact(n.max(1)))
+            {
                 for ((y, v), &x) in y.chunks_exact_mut(dim).zip(values.chunks_exact(dim)).zip(x) {
                     y.iter_mut().zip(v).for_each(|(y, &v)| *y = x * v);
                 }
@@ -107,7 +112,14 @@ impl Back<'_> {
         let d = Dims { rows: self.rows, fields, dim: self.width_of(x) / fields.max(1), pairs };
         let x_value = self.value(x);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            dot_interaction::backward_with(self.isa, dx, dy, x_value, d, grown(self.scratch, dot_interaction::scratch_len(d)));
+            dot_interaction::backward_with(
+                self.isa,
+                dx,
+                dy,
+                x_value,
+                d,
+                grown(self.scratch, dot_interaction::scratch_len(d)),
+            );
         }
     }
 

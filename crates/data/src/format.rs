@@ -1,0 +1,70 @@
+//! Numbers for people.
+
+/// 1234567 as 1,234,567.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A share as a percentage; what is neither nothing nor all is never shown as such.
+pub fn percent(share: f64) -> String {
+    match share {
+        0.0 => "0 %".to_owned(),
+        s if s < 0.001 => "<0.1 %".to_owned(),
+        s if s < 1.0 && s > 0.999 => ">99.9 %".to_owned(),
+        s if s >= 1.0 => "100 %".to_owned(),
+        s => format!("{:.1} %", 100.0 * s),
+    }
+}
+
+/// A number with about four significant digits; whole numbers up to a billion in full.
+pub fn number(x: f64) -> String {
+    let size = x.abs();
+    if x.fract() == 0.0 && size < 1e10 {
+        format!("{x:.0}")
+    } else if (1e-3..1e6).contains(&size) {
+        let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+        let text = format!("{x:.decimals$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    } else {
+        format!("{x:.3e}")
+    }
+}
+
+/// The first `width` characters, the last an ellipsis if any were cut; control characters replaced.
+pub fn clip(text: &str, width: usize) -> String {
+    let clean = text.chars().map(|c| if c.is_control() { '·' } else { c });
+    if text.chars().count() <= width {
+        return clean.collect();
+    }
+    clean.take(width.saturating_sub(1)).chain((width > 0).then_some('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_people() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [percent(0.0), percent(1e-9), percent(0.441), percent(0.99999), percent(1.0)],
+            ["0 %", "<0.1 %", "44.1 %", ">99.9 %", "100 %"]
+        );
+        assert_eq!(
+            [number(38.58165), number(-3.0), number(1234.5678), number(0.00001), number(1e19)],
+            ["38.58", "-3", "1235", "1.000e-5", "1.000e19"]
+        );
+        assert_eq!(
+            [clip("abc", 3), clip("abcd", 3), clip("a\nb", 3), clip("ab", 0)],
+            ["abc", "ab…", "a·b", ""]
+        );
+    }
+}

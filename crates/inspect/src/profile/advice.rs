@@ -1,0 +1,121 @@
+//! Suggestions and warnings in plain words.
+use super::column::ColumnProfile;
+use super::counts::EXACT_DISTINCT;
+use super::kind::Kind;
+use super::leak::Leak;
+use super::schema;
+use dlrm_data::error::quoted;
+use dlrm_data::format::{count, percent};
+use dlrm_data::schema::{Encoding, Transform};
+
+/// What one could do with a column.
+pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec<String> {
+    let mut out = Vec::new();
+    let unusual: Vec<String> = schema::unusual_missing(column).map(quoted).collect();
+    if !unusual.is_empty() && column.kind != Kind::Empty {
+        out.push(format!("{} taken as missing", unusual.join(" and ")));
+    }
+    match column.kind {
+        Kind::Dense => dense(column, &mut out),
+        Kind::Categorical | Kind::MultiValued { .. } => categorical(column, stray, &mut out),
+        Kind::Timestamp { .. } if column.missing == 0 => {
+            out.push("orders the rows for a split by time".to_owned())
+        }
+        Kind::Timestamp { .. } => out.push("moments with missing values: cannot order the rows".to_owned()),
+        Kind::Constant | Kind::Empty | Kind::Identifier | Kind::Text => {}
+    }
+    out
+}
+
+fn dense(column: &ColumnProfile, out: &mut Vec<String>) {
+    let dense = schema::dense(column);
+    let skew = column.numbers.map_or(0.0, |n| n.skewness);
+    if dense.transform == Transform::Log1p {
+        out.push(format!("log1p: skew {skew:.1}"));
+    } else if skew.abs() > schema::SKEWED {
+        out.push(format!(
+            "skew {skew:.1} with values where log1p cannot help: consider clip_quantiles = [0.01, 0.99]"
+        ));
+    }
+    if dense.missing_indicator {
+        out.push(format!("missing in {}: missing_indicator", percent(column.missing_share)));
+    }
+    if column.head_share > 0.99 {
+        out.push(format!("{} of the values are the same", percent(column.head_share)));
+    }
+}
+
+fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<String>) {
+    if column.numbers.is_some_and(|n| n.integers) && column.distinct > 2 {
+        out.push(format!("integer with {} distinct values: categorical", count(column.distinct)));
+    }
+    if let Some(texts) = stray {
+        let listed: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+        out.push(format!(
+            "numbers but for {}: list it under `missing` and make the column dense",
+            listed.join(", ")
+        ));
+    }
+    let (distinct, singles) =
+        column.tokens.map_or((column.distinct, column.singleton_share), |t| (t.distinct, t.singleton_share));
+    if let (Kind::MultiValued { separator, weight_separator }, Some(tokens)) = (column.kind, column.tokens) {
+        let weights =
+            weight_separator.map_or(String::new(), |w| format!(", weights after {}", quoted(&w.to_string())));
+        let (mean, separator) = (tokens.mean, quoted(&separator.to_string()));
+        out.push(format!(
+            "{mean:.1} values per row, split at {separator}{weights}; {} distinct",
+            count(distinct)
+        ));
+    }
+    match schema::encoding(column) {
+        Encoding::Hash { buckets, .. } => out.push(format!(
+            "hash into {} buckets: about {} distinct values",
+            count(buckets.into()),
+            count(distinct)
+        )),
+        Encoding::Vocabulary { min_count, .. } if min_count > 1 => {
+            out.push(format!(
+                "hash or min_count = {min_count}: {} of the values occur once",
+                percent(singles)
+            ));
+        }
+        _ => {}
+    }
+    if column.missing_share > 0.5 {
+        out.push(format!("missing in {}", percent(column.missing_share)));
+    }
+    if column.head_share > 0.99 && column.distinct > 1 {
+        out.push(format!("{} of the rows hold the same value", percent(column.head_share)));
+    }
+}
+
+/// Why a column is left out of the inferred schema, if it is.
+pub(crate) fn left_out(column: &ColumnProfile) -> Option<String> {
+    match column.kind {
+        Kind::Constant => Some(format!(
+            "constant ({}): left out",
+            quoted(column.examples.first().map_or("", String::as_str))
+        )),
+        Kind::Empty => Some("empty: left out".to_owned()),
+        Kind::Identifier => Some(format!("identifier, {} distinct values: left out", about(column))),
+        Kind::Text => Some("free text: left out".to_owned()),
+        _ => None,
+    }
+}
+
+fn about(column: &ColumnProfile) -> String {
+    let about = if column.distinct > EXACT_DISTINCT as u64 { "about " } else { "" };
+    format!("{about}{}", count(column.distinct))
+}
+
+/// How warnings of leaks begin.
+pub(crate) const LEAK: &str = "looks like a leak: ";
+
+/// How a column gives the label away; `tested` says what of it was tested.
+pub(super) fn leak(leak: &Leak, label: &str, tested: &str) -> String {
+    match leak {
+        Leak::EqualsLabel => format!("{LEAK}equal to the label \"{label}\" in every row"),
+        Leak::Missing { auc } => format!("{LEAK}whether it is missing gives {tested} away (AUC {auc:.4})"),
+        Leak::Values { auc } => format!("{LEAK}alone it predicts {tested} with an AUC of {auc:.4}"),
+    }
+}

@@ -1,0 +1,260 @@
+//! Everything that is gathered of one column, row by row.
+use super::counts::{Precision, ValueCounts};
+use super::kind::{self, Kind};
+use super::leak::Leak;
+use super::moments::{Moments, Numbers};
+use super::names::Hint;
+use super::times;
+use super::tokens::{TokenStats, Tokens};
+use dlrm_data::error::quoted;
+use dlrm_data::format::count;
+use dlrm_data::schema::is_missing;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Different texts for missing values that are remembered per column.
+const MISSING_TEXTS: usize = 8;
+/// Examples kept.
+const EXAMPLES: usize = 3;
+/// Characters of a text kept as example.
+const EXAMPLE_LENGTH: usize = 60;
+/// 2^53: from here on floats skip integers.
+const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
+
+/// The finite number in a trimmed field.
+pub(super) fn number(trimmed: &str) -> Option<f64> {
+    let first = *trimmed.as_bytes().first()?;
+    let numeric = first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.');
+    if numeric { trimmed.parse::<f64>().ok().filter(|x| x.is_finite()) } else { None }
+}
+
+/// Whether so few of so many fields are mistakes rather than what the column holds.
+pub(super) fn are_strays(few: u64, all: u64) -> bool {
+    few * 100 <= all
+}
+
+/// Facts and advice about one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnProfile {
+    /// Name.
+    pub name: String,
+    /// What it seems to be.
+    pub kind: Kind,
+    /// Missing fields.
+    pub missing: u64,
+    /// Share of the rows where it is missing.
+    pub missing_share: f64,
+    /// Texts of missing fields, besides the empty one, as they stand in the input.
+    pub missing_texts: Vec<String>,
+    /// Number of distinct non-missing values.
+    pub distinct: u64,
+    /// Whether `distinct` is counted or estimated.
+    pub precision: Precision,
+    /// Share of the non-missing rows that hold the most frequent value.
+    pub head_share: f64,
+    /// Share of the non-missing rows that hold one of the ten most frequent values.
+    pub top10_share: f64,
+    /// Share of the non-missing rows that hold one of the hundred most frequent values.
+    pub top100_share: f64,
+    /// Share of the distinct values that occur once.
+    pub singleton_share: f64,
+    /// Summary of a column of numbers.
+    pub numbers: Option<Numbers>,
+    /// Values within the fields of a multi-valued column.
+    pub tokens: Option<Tokens>,
+    /// The first different values.
+    pub examples: Vec<String>,
+    /// AUC of this column alone for a binary label (of ratings: for whether they are above the median), judged on other rows than it was learned on.
+    pub auc: Option<f64>,
+    /// How it gives the label away, if it does.
+    pub leak: Option<Leak>,
+    /// What one could do.
+    pub suggestions: Vec<String>,
+    /// What is wrong.
+    pub warnings: Vec<String>,
+}
+
+/// The column in the making.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ColumnStats {
+    missing: u64,
+    missing_texts: BTreeSet<String>,
+    counts: ValueCounts,
+    moments: Moments,
+    /// Numbers such as 007.
+    leading_zeros: u64,
+    /// Integers that a float cannot tell from their neighbours.
+    huge: u64,
+    iso: u64,
+    compact: u64,
+    words: u64,
+    tokens: TokenStats,
+    scratch: Vec<u64>,
+    examples: Vec<(u64, String)>,
+    /// First different texts that are no numbers.
+    texts: Vec<(u64, String)>,
+    fingerprint: u64,
+}
+
+/// What the kind of a column is judged by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence {
+    pub hint: Hint,
+    /// Non-missing fields.
+    pub present: u64,
+    pub missing: u64,
+    pub distinct: u64,
+    pub precision: Precision,
+    /// Summary if every field is a number, a few strays aside.
+    pub numbers: Option<Numbers>,
+    pub leading_zeros: u64,
+    /// Integers that a float cannot tell from their neighbours.
+    pub huge: u64,
+    pub iso: u64,
+    pub compact: u64,
+    pub mean_words: f64,
+}
+
+impl ColumnStats {
+    /// Adds a field; gives its hash and number, if it is not missing.
+    pub fn add(&mut self, field: &str) -> Option<(u64, Option<f64>)> {
+        let hash = xxh3_64(field.as_bytes());
+        self.fingerprint = (self.fingerprint.rotate_left(5) ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let trimmed = field.trim();
+        if is_missing(trimmed) {
+            self.add_missing(field, trimmed);
+            return None;
+        }
+        self.tokens.add(field, &self.counts, &mut self.scratch);
+        self.counts.add(hash);
+        remember(&mut self.examples, EXAMPLES, hash, trimmed);
+        let number = number(trimmed);
+        match number {
+            Some(x) => {
+                self.moments.add(x);
+                let bytes = trimmed.as_bytes();
+                self.leading_zeros +=
+                    u64::from(bytes.len() > 1 && bytes[0] == b'0' && bytes.iter().all(u8::is_ascii_digit));
+                let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+                self.huge += u64::from(x.abs() >= EXACT_INTEGERS && digits.iter().all(u8::is_ascii_digit));
+                self.compact += u64::from(times::is_compact(trimmed));
+            }
+            None => {
+                remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
+                self.iso += u64::from(times::is_iso(trimmed));
+                self.words += trimmed.split_ascii_whitespace().count() as u64;
+            }
+        }
+        Some((hash, number))
+    }
+
+    fn add_missing(&mut self, field: &str, trimmed: &str) {
+        self.missing += 1;
+        // Numbers are compared trimmed, texts as they stand: both forms must be known.
+        for text in [field, trimmed] {
+            if !text.is_empty() && self.missing_texts.len() < MISSING_TEXTS && text.len() <= EXAMPLE_LENGTH {
+                self.missing_texts.insert(text.to_owned());
+            }
+        }
+    }
+
+    /// Hashes that are kept to count distinct values.
+    pub fn kept(&self) -> usize {
+        self.counts.kept()
+    }
+
+    /// Drops them: distinct values are estimated from now on.
+    pub fn estimate(&mut self) {
+        self.counts.estimate();
+    }
+
+    /// Two columns with the same fields in all rows have the same fingerprint.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Non-missing fields that are no numbers.
+    fn no_numbers(&self) -> u64 {
+        self.counts.total() - self.moments.count()
+    }
+
+    /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of them say.
+    pub fn stray_warning(&self, kind: Kind) -> Option<String> {
+        let (what, strays) = match kind {
+            Kind::Dense => ("no number", self.no_numbers()),
+            Kind::MultiValued { separator, weight_separator: Some(_) } => {
+                ("a value whose weight is no number", self.tokens.unweightable(separator))
+            }
+            _ => return None,
+        };
+        let texts: Vec<String> = self.texts.iter().map(|(_, text)| quoted(text)).collect();
+        let shown = if kind == Kind::Dense { format!(" ({})", texts.join(", ")) } else { String::new() };
+        (strays > 0).then(|| {
+            format!(
+                "{what} in {} fields{shown}: such rows are malformed for training; mend them, skip them with --max-bad-rows, or list \
+                 the text under `missing`",
+                count(strays)
+            )
+        })
+    }
+
+    /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
+    pub fn stray_texts(&self) -> Option<Vec<&str>> {
+        let (numbers, present) = (self.moments.count(), self.counts.total());
+        let few = self.texts.len() <= EXAMPLES
+            && !are_strays(present - numbers, present)
+            && numbers as f64 >= 0.9 * present as f64;
+        few.then(|| self.texts.iter().map(|(_, text)| text.as_str()).collect())
+    }
+
+    /// The facts, without advice.
+    pub fn profile(&self, name: &str, hint: Hint, auc: Option<f64>) -> ColumnProfile {
+        let present = self.counts.total();
+        let (distinct, precision) = self.counts.distinct();
+        let numbers = self.moments.summary().filter(|_| are_strays(self.no_numbers(), present));
+        let evidence = Evidence {
+            hint,
+            present,
+            missing: self.missing,
+            distinct,
+            precision,
+            numbers,
+            leading_zeros: self.leading_zeros,
+            huge: self.huge,
+            iso: self.iso,
+            compact: self.compact,
+            mean_words: self.words as f64 / present.max(1) as f64,
+        };
+        let multi = self.tokens.verdict(distinct);
+        let kind = kind::infer(&evidence, multi.as_ref().map(|(multi, _)| multi));
+        let [head_share, top10_share, top100_share] = self.counts.head_shares();
+        ColumnProfile {
+            name: name.to_owned(),
+            tokens: multi.map(|(_, tokens)| tokens).filter(|_| matches!(kind, Kind::MultiValued { .. })),
+            kind,
+            missing: self.missing,
+            missing_share: self.missing as f64 / (self.missing + present).max(1) as f64,
+            missing_texts: self.missing_texts.iter().cloned().collect(),
+            distinct,
+            precision,
+            head_share,
+            top10_share,
+            top100_share,
+            singleton_share: self.counts.singleton_share(),
+            numbers,
+            examples: self.examples.iter().map(|(_, text)| text.clone()).collect(),
+            auc,
+            leak: None,
+            suggestions: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Keeps the beginning of the first few different texts.
+fn remember(kept: &mut Vec<(u64, String)>, most: usize, hash: u64, text: &str) {
+    if kept.len() < most && !kept.iter().any(|(other, _)| *other == hash) {
+        kept.push((hash, text.chars().take(EXAMPLE_LENGTH).collect()));
+    }
+}

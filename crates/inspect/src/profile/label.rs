@@ -1,0 +1,160 @@
+//! Which column is the label, and what its values mean.
+use super::classes::Tally;
+use super::names;
+use dlrm_data::error::{Error, Result, nearest, quoted};
+use dlrm_data::format::count;
+use dlrm_data::row::{RawRow, RowSource};
+use dlrm_data::schema::{Label, Task};
+use serde::{Deserialize, Serialize};
+
+/// How the label was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LabelOrigin {
+    /// The user named it.
+    Given,
+    /// Guessed by its name.
+    Name,
+    /// Guessed by its place (first or last column) and its two values.
+    Place,
+}
+
+/// The label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelProfile {
+    /// Column.
+    pub column: String,
+    /// How it was found.
+    pub origin: LabelOrigin,
+    /// What can be predicted of it as it is; `None` if it needs a rule or a list of positive values.
+    pub task: Option<Task>,
+    /// The rule that was given.
+    pub rule: Option<String>,
+    /// Positive values to be named in a schema; empty if 0 and 1 (or false and true) speak for themselves.
+    pub positive: Vec<String>,
+    /// The other value, where the positive one was found and not given.
+    pub negative: Vec<String>,
+    /// Share of positive rows of a binary label.
+    pub positive_share: Option<f64>,
+    /// Rows with a missing label.
+    pub missing: u64,
+    /// Rows with a label that fits neither class (or, among ratings, is no number): malformed for training.
+    pub strays: u64,
+    /// The first different texts of these rows; of a label without a task, of all rows.
+    pub stray_texts: Vec<String>,
+}
+
+impl LabelProfile {
+    /// Reads the label column alone, in one pass over all rows. Malformed ones are skipped.
+    ///
+    /// # Errors
+    /// If reading fails or there is no such column.
+    pub fn of(rows: &mut dyn RowSource, column: &str) -> Result<Self> {
+        let index = find(rows.columns(), Some(column), &[])?.map_or(0, |(index, _)| index);
+        let (mut tally, mut row) = (Tally::default(), RawRow::default());
+        loop {
+            match rows.next_row(&mut row) {
+                Ok(true) if index < row.len() => tally.add(row.field(index)),
+                Ok(true) | Err(Error::Row(_)) => {}
+                Ok(false) => return Ok(tally.profile(column, LabelOrigin::Given)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The label of a schema.
+    ///
+    /// # Errors
+    /// If the values are neither two nor numbers.
+    pub fn to_schema(&self) -> Result<Label> {
+        let Some(task) = self.task else {
+            let texts: Vec<String> = self.stray_texts.iter().map(|text| quoted(text)).collect();
+            let found = format!("more than two texts: {}, …", texts.join(", "));
+            let error = Error::input(
+                format!("label column \"{}\"", self.column),
+                "two different values, or numbers",
+                found,
+            );
+            return Err(error.with_hint("say what counts as a click: a label rule (== one of its values) or a list of positive values"));
+        };
+        let (positive, negative) = (self.positive.clone(), self.negative.clone());
+        Ok(Label {
+            column: self.column.clone(),
+            task,
+            rule: self.rule.clone(),
+            positive,
+            negative,
+            leave_out: Vec::new(),
+        })
+    }
+
+    /// What is odd about it.
+    pub(super) fn warnings(&self, is_constant: bool) -> Vec<String> {
+        let (name, mut warnings) = (&self.column, Vec::new());
+        let texts: Vec<String> = self.stray_texts.iter().map(|text| quoted(text)).collect();
+        if is_constant {
+            warnings.push(format!("label \"{name}\" holds one value only: there is nothing to learn"));
+        }
+        if self.missing > 0 {
+            warnings.push(format!(
+                "label \"{name}\" is missing in {} rows, which cannot be used",
+                count(self.missing)
+            ));
+        }
+        if self.task.is_none() {
+            warnings.push(format!(
+                "label \"{name}\" holds more than two texts: give a rule or a list of positive values"
+            ));
+        } else if self.strays > 0 {
+            let what = if self.task == Some(Task::Rating) { "no number" } else { "something else" };
+            warnings.push(format!(
+                "label \"{name}\" holds {what} in {} rows ({}), which are malformed for training: mend them, skip them with \
+                 --max-bad-rows, or give a label rule",
+                count(self.strays),
+                texts.join(", ")
+            ));
+        }
+        warnings
+    }
+}
+
+/// Index of the label column among `columns`: the given one, else a guess from the first rows.
+pub(super) fn find(
+    columns: &[String],
+    given: Option<&str>,
+    head: &[RawRow],
+) -> Result<Option<(usize, LabelOrigin)>> {
+    let Some(name) = given else { return Ok(guess(columns, head)) };
+    if let Some(index) = columns.iter().position(|column| column == name) {
+        return Ok(Some((index, LabelOrigin::Given)));
+    }
+    let error = Error::input("label", format!("one of the columns {}", columns.join(", ")), quoted(name));
+    Err(match nearest(name, columns.iter().map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    })
+}
+
+fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
+    let task = |index: usize| Tally::of(head, index).profile(&columns[index], LabelOrigin::Name).task;
+    let fits = |index: usize| match task(index) {
+        Some(Task::Binary) => !Tally::of(head, index).is_empty(),
+        Some(Task::Rating) => names::may_be_rating(&columns[index]),
+        None => false,
+    };
+    let mut ranked: Vec<(usize, usize)> = columns
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| names::label_rank(name).map(|rank| (rank, index)))
+        .collect();
+    ranked.sort_unstable();
+    if let Some(&(_, index)) = ranked.iter().find(|(_, index)| fits(*index)) {
+        return Some((index, LabelOrigin::Name));
+    }
+    let last = columns.len().checked_sub(1).filter(|&last| last > 0)?;
+    if Tally::of(head, 0).is_clicks() {
+        return Some((0, LabelOrigin::Place));
+    }
+    (task(last) == Some(Task::Binary) && !Tally::of(head, last).is_constant())
+        .then_some((last, LabelOrigin::Place))
+}

@@ -1,0 +1,306 @@
+//! One streaming pass over an input: what each column is, what is odd about it, and the schema that follows.
+//!
+//! `rows → ColumnStats per column → ColumnProfile → Schema, table, TOML`
+//!
+//! Memory is bounded whatever the length of the input: about 5 MB per column with many distinct values, about 200 MB for
+//! exact numbers of them (beyond, the largest are estimated), and the first rows, from which the label is guessed and numeric
+//! columns are cut into bins.
+pub(crate) mod advice;
+mod classes;
+mod column;
+pub(crate) mod counts;
+mod kind;
+mod label;
+mod leak;
+mod moments;
+mod names;
+mod schema;
+pub(crate) mod table;
+mod times;
+mod tokens;
+
+pub use column::ColumnProfile;
+pub use counts::Precision;
+pub use kind::Kind;
+pub use label::{LabelOrigin, LabelProfile};
+pub use leak::Leak;
+pub use moments::Numbers;
+pub use times::TimeFormat;
+pub use tokens::Tokens;
+
+use classes::Classes;
+use column::ColumnStats;
+use dlrm_data::error::{Error, Result};
+use dlrm_data::format;
+use dlrm_data::label::{LabelReader, Rule};
+use dlrm_data::row::{RawRow, RowSource};
+use dlrm_data::schema::{Label, is_missing};
+use leak::{LeakTest, Observation};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// First rows that are held in memory, and the most bytes of them.
+const HEAD_ROWS: usize = 10_000;
+const HEAD_BYTES: usize = 16 << 20;
+
+/// Hashes that all columns together may keep to count distinct values, and rows after which that is looked at.
+const MOST_KEPT: usize = 10_000_000;
+const LOOK_EVERY: u64 = 1 << 16;
+
+/// Malformed rows that are shown.
+const SHOWN: usize = 10;
+
+/// What to look for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProfileOptions {
+    /// The label column; that of `rule`, or guessed, if not given.
+    pub label: Option<String>,
+    /// What counts as a click, such as `rating >= 4`.
+    pub rule: Option<String>,
+    /// Texts that count as clicks.
+    pub positive: Vec<String>,
+}
+
+impl ProfileOptions {
+    /// The label in `column`, if a rule or positive texts say how to read it.
+    fn said(&self, column: &str) -> Result<Option<(Label, LabelReader)>> {
+        if self.rule.is_none() && self.positive.is_empty() {
+            return Ok(None);
+        }
+        let label =
+            Label { rule: self.rule.clone(), positive: self.positive.clone(), ..Label::clicks(column) };
+        let reader = LabelReader::new(&label)?;
+        Ok(Some((label, reader)))
+    }
+}
+
+/// What one pass found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Good rows.
+    pub rows: u64,
+    /// Malformed rows, which were skipped.
+    pub bad_rows: u64,
+    /// Places and contents of the first malformed rows.
+    pub first_bad_rows: Vec<String>,
+    /// The label, if one was given or guessed.
+    pub label: Option<LabelProfile>,
+    /// In the order of the input.
+    pub columns: Vec<ColumnProfile>,
+    /// Warnings about the input as a whole; those about one column are with the column.
+    pub warnings: Vec<String>,
+}
+
+impl Profile {
+    /// Looks at every row once. Malformed rows are skipped and counted.
+    ///
+    /// # Errors
+    /// If there is no good row or there are more bad ones, the given label is not there, or reading fails.
+    pub fn of(rows: &mut dyn RowSource, options: &ProfileOptions) -> Result<Self> {
+        let columns = rows.columns().to_vec();
+        let mut reader = Reader { rows, bad: 0, first_bad: None, shown: Vec::new() };
+        let head = reader.head()?;
+        if head.is_empty() {
+            return Err(reader
+                .first_bad
+                .unwrap_or_else(|| Error::input("input", "at least one row", "none")));
+        }
+        let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
+        let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
+        let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
+        let (said, said_reader) = said.unzip();
+        let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head, said_reader);
+        head.iter().for_each(|row| pass.add(row));
+        drop(head);
+        let mut row = RawRow::default();
+        while reader.next(&mut row)? {
+            pass.add(&row);
+        }
+        if reader.bad > pass.rows {
+            let found = format!(
+                "{} malformed of {}",
+                format::count(reader.bad),
+                format::count(reader.bad + pass.rows)
+            );
+            let first = reader.shown.first().cloned().unwrap_or_default();
+            let error =
+                Error::input("input", "mostly well-formed rows", format!("{found}, the first: {first}"));
+            return Err(error.with_hint("is this a data file, and do its format, delimiter and header fit?"));
+        }
+        let mut profile = pass.finish(&columns, label.map(|(_, origin)| origin), said);
+        profile.bad_rows = reader.bad;
+        if let Some(first) = reader.shown.first() {
+            profile
+                .warnings
+                .push(format!("{} malformed rows skipped, the first: {first}", format::count(reader.bad)));
+        }
+        profile.first_bad_rows = reader.shown;
+        Ok(profile)
+    }
+}
+
+/// Good rows of a source.
+struct Reader<'s> {
+    rows: &'s mut dyn RowSource,
+    bad: u64,
+    first_bad: Option<Error>,
+    shown: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn next(&mut self, row: &mut RawRow) -> Result<bool> {
+        loop {
+            match self.rows.next_row(row) {
+                Err(error @ Error::Row(_)) => {
+                    self.bad += 1;
+                    if self.shown.len() < SHOWN {
+                        self.shown.push(error.to_string());
+                    }
+                    self.first_bad.get_or_insert(error);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// The first rows.
+    fn head(&mut self) -> Result<Vec<RawRow>> {
+        let (mut head, mut row, mut bytes) = (Vec::new(), RawRow::default(), 0);
+        while head.len() < HEAD_ROWS && bytes < HEAD_BYTES && self.next(&mut row)? {
+            bytes += row.fields().map(str::len).sum::<usize>();
+            head.push(row.clone());
+        }
+        Ok(head)
+    }
+}
+
+/// The pass in the making.
+struct Pass {
+    rows: u64,
+    label: Option<usize>,
+    classes: Classes,
+    columns: Vec<ColumnStats>,
+    tests: Vec<LeakTest>,
+}
+
+impl Pass {
+    fn new(columns: &[String], label: Option<usize>, head: &[RawRow], said: Option<LabelReader>) -> Self {
+        let numbers = |index: usize| {
+            let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
+            let (numbers, texts): (Vec<_>, Vec<_>) =
+                fields.filter(|f| !is_missing(f)).map(column::number).partition(Option::is_some);
+            if column::are_strays(texts.len() as u64, (numbers.len() + texts.len()) as u64) {
+                numbers.into_iter().flatten().collect()
+            } else {
+                Vec::new()
+            }
+        };
+        let tests = (0..columns.len()).map(|index| LeakTest::new(numbers(index))).collect();
+        let classes = Classes::new(head, label, said);
+        Pass { rows: 0, label, classes, columns: vec![ColumnStats::default(); columns.len()], tests }
+    }
+
+    fn add(&mut self, row: &RawRow) {
+        // A source should give every field of every row; what it does not give is missing.
+        let field = |index: usize| if index < row.len() { row.field(index) } else { "" };
+        let label = self.label.map_or("", field);
+        let class = self.label.and_then(|_| self.classes.of(label));
+        let half = usize::from(xxh3_64(&self.rows.to_le_bytes()) & 1 == 1);
+        self.rows += 1;
+        if self.rows.is_multiple_of(LOOK_EVERY) {
+            bound(&mut self.columns, MOST_KEPT);
+        }
+        for (index, (stats, test)) in self.columns.iter_mut().zip(&mut self.tests).enumerate() {
+            let text = field(index);
+            let value = stats.add(text);
+            if let Some(class) = class.filter(|_| Some(index) != self.label) {
+                test.add(Observation { value, class, equals_label: text == label, half });
+            }
+        }
+    }
+
+    fn finish(self, names: &[String], origin: Option<LabelOrigin>, said: Option<Label>) -> Profile {
+        let label =
+            self.label.zip(origin).map(|(index, origin)| self.classes.profile(&names[index], origin, said));
+        let tested = label.as_ref().and_then(|label| self.classes.tested(label));
+        let hints = names::hints(names);
+        let mut columns = Vec::with_capacity(names.len());
+        for (index, (stats, test)) in self.columns.iter().zip(&self.tests).enumerate() {
+            let is_label = self.label == Some(index);
+            let tested = tested.as_deref().filter(|_| !is_label);
+            let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
+            if !is_label {
+                column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
+                column.warnings.extend(advice::left_out(&column));
+                column.warnings.extend(stats.stray_warning(column.kind));
+                if let (Some(tested), Some(label)) = (tested, &label) {
+                    column.leak = test.leak();
+                    column
+                        .warnings
+                        .extend(column.leak.map(|leak| advice::leak(&leak, &label.column, tested)));
+                }
+            }
+            columns.push(column);
+        }
+        let fingerprints: Vec<u64> = self.columns.iter().map(ColumnStats::fingerprint).collect();
+        warn_of_duplicates(&mut columns, &fingerprints);
+        let warnings =
+            label.as_ref().map_or_else(Vec::new, |label| label.warnings(self.classes.is_constant()));
+        Profile { rows: self.rows, bad_rows: 0, first_bad_rows: Vec::new(), label, columns, warnings }
+    }
+}
+
+/// Lets the columns with the most distinct values estimate them until all together keep at most `most` hashes.
+fn bound(columns: &mut [ColumnStats], most: usize) {
+    let mut kept: usize = columns.iter().map(ColumnStats::kept).sum();
+    while kept > most {
+        let Some(largest) = columns.iter_mut().max_by_key(|column| column.kept()) else { return };
+        kept -= largest.kept();
+        largest.estimate();
+    }
+}
+
+/// Warns of columns that hold the same in every row as an earlier one (constant ones are warned of anyway).
+fn warn_of_duplicates(columns: &mut [ColumnProfile], fingerprints: &[u64]) {
+    let mut first: HashMap<u64, usize> = HashMap::new();
+    for (index, fingerprint) in fingerprints.iter().enumerate() {
+        if matches!(columns[index].kind, Kind::Constant | Kind::Empty) {
+            continue;
+        }
+        let original = *first.entry(*fingerprint).or_insert(index);
+        if original != index {
+            let warning = format!("the same as column \"{}\" in every row", columns[original].name);
+            columns[index].warnings.push(warning);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_of_all_columns_together_are_bounded() {
+        let mut columns = vec![ColumnStats::default(); 3];
+        for r in 0..300_000u32 {
+            columns[0].add(&format!("a{r}"));
+            columns[1].add(&format!("b{}", r / 2));
+            columns[2].add(&format!("c{}", r % 1000));
+            if r % 10_000 == 0 {
+                bound(&mut columns, 160_000);
+                assert!(columns.iter().map(ColumnStats::kept).sum::<usize>() <= 160_000);
+            }
+        }
+        let profiles: Vec<ColumnProfile> =
+            columns.iter().map(|c| c.profile("x", names::Hint::None, None)).collect();
+        assert_eq!(
+            [0, 1, 2].map(|c| profiles[c].precision),
+            [Precision::Estimate, Precision::Exact, Precision::Exact]
+        );
+        assert!(
+            (profiles[0].distinct as f64 / 300_000.0 - 1.0).abs() < 0.03 && profiles[1].distinct == 150_000,
+            "{profiles:#?}"
+        );
+    }
+}

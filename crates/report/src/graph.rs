@@ -1,0 +1,132 @@
+//! A model's operations as a picture: inputs at the top, the logit at the bottom, each box with its width and its cost.
+use super::format::count;
+use super::markup::{Markup, element, tag, text};
+use dlrm_nn::cost::Layer;
+
+const BOX: (f64, f64) = (210.0, 46.0);
+const GAP: (f64, f64) = (18.0, 34.0);
+const MARGIN: f64 = 16.0;
+
+/// The graph of recorded operations as a standalone SVG.
+pub fn graph_svg(layers: &[Layer]) -> String {
+    let places = places(layers);
+    let columns = places.iter().map(|p| p.1).max().map_or(0, |c| c + 1) as f64;
+    let rows = places.iter().map(|p| p.0).max().map_or(0, |r| r + 1) as f64;
+    let (width, height) =
+        (2.0 * MARGIN + columns * (BOX.0 + GAP.0) - GAP.0, 2.0 * MARGIN + rows * (BOX.1 + GAP.1) - GAP.1);
+    let corner = |(row, column): (usize, usize)| {
+        (MARGIN + column as f64 * (BOX.0 + GAP.0), MARGIN + row as f64 * (BOX.1 + GAP.1))
+    };
+    let mut all = tag(
+        "style",
+        &Markup::fixed(concat!(
+            "svg{color-scheme:light dark;font:12px system-ui,sans-serif}rect{fill:#eef3f8;stroke:#5b6b7b}path{fill:none;stroke:#8a97a4}",
+            "text{fill:#16202a;text-anchor:middle}.soft{fill:#52606d;font-size:10.5px}",
+            "@media(prefers-color-scheme:dark){rect{fill:#1d2731;stroke:#8a97a4}text{fill:#e8eef4}.soft{fill:#a9b6c2}}",
+        )),
+    );
+    for (layer, &place) in layers.iter().zip(&places) {
+        let (x, y) = corner(place);
+        for &input in &layer.inputs {
+            let (fx, fy) = corner(places[input]);
+            let (from, to) = ((fx + BOX.0 / 2.0, fy + BOX.1), (x + BOX.0 / 2.0, y));
+            let bend = (from.1 + to.1) / 2.0;
+            let path = format!(
+                "M{:.0} {:.0}C{:.0} {bend:.0} {:.0} {bend:.0} {:.0} {:.0}",
+                from.0, from.1, from.0, to.0, to.0, to.1
+            );
+            all.push(&element("path", &[("d", &path)], &Markup::default()));
+        }
+    }
+    for (layer, &place) in layers.iter().zip(&places) {
+        let (x, y) = corner(place);
+        let at = |value: f64| format!("{value:.0}");
+        let frame =
+            [("x", at(x)), ("y", at(y)), ("width", at(BOX.0)), ("height", at(BOX.1)), ("rx", "6".into())];
+        let frame: Vec<(&'static str, &str)> = frame.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        all.push(&element("rect", &frame, &Markup::default()));
+        let words = |class: &str, dy: f64, content: &str| {
+            element(
+                "text",
+                &[("class", class), ("x", &at(x + BOX.0 / 2.0)), ("y", &at(y + dy))],
+                &text(content),
+            )
+        };
+        let parameter =
+            layer.parameter.as_deref().map(|p| format!(" {}", shortened(p.trim_end_matches(".weight"))));
+        let name = format!("{}{}", layer.op, parameter.unwrap_or_default());
+        all.push(&words("", 19.0, &name));
+        let cost = if layer.cost.forward > 0.0 {
+            format!(", {} multiply-adds", count(layer.cost.forward as u64))
+        } else {
+            String::new()
+        };
+        all.push(&words("soft", 36.0, &format!("{} columns{cost}", count(layer.width as u64))));
+    }
+    let view = format!("0 0 {width:.0} {height:.0}");
+    let attributes = [
+        ("xmlns", "http://www.w3.org/2000/svg"),
+        ("viewBox", view.as_str()),
+        ("width", &format!("{width:.0}")),
+    ];
+    element("svg", &attributes, &all).into_string()
+}
+
+/// The last part of a long name.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 18;
+    let letters = name.chars().count();
+    if letters <= MOST {
+        name.to_owned()
+    } else {
+        format!("…{}", name.chars().skip(letters - MOST + 1).collect::<String>())
+    }
+}
+
+/// (row, column) of every node: a row below all of its inputs; what has no input stands right above what reads it. Columns in
+/// the order of recording.
+fn places(layers: &[Layer]) -> Vec<(usize, usize)> {
+    let mut rows: Vec<usize> = Vec::with_capacity(layers.len());
+    for layer in layers {
+        rows.push(layer.inputs.iter().map(|&i| rows[i] + 1).max().unwrap_or(0));
+    }
+    for source in (0..layers.len()).filter(|&i| layers[i].inputs.is_empty()) {
+        let readers = layers.iter().zip(&rows).filter(|(layer, _)| layer.inputs.contains(&source));
+        rows[source] = readers.map(|(_, &row)| row).min().map_or(0, |row| row - 1);
+    }
+    let mut used = vec![0; rows.iter().max().map_or(0, |row| row + 1)];
+    rows.into_iter()
+        .map(|row| {
+            used[row] += 1;
+            (row, used[row] - 1)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_stand_below_their_inputs() {
+        let layer = |op, inputs: &[usize]| Layer {
+            op,
+            parameter: None,
+            inputs: inputs.to_vec(),
+            width: 3,
+            cost: Default::default(),
+        };
+        let layers = [
+            layer("dense inputs", &[]),
+            layer("embeddings", &[]),
+            layer("concat", &[0, 1]),
+            layer("linear", &[2]),
+        ];
+        assert_eq!(places(&layers), [(0, 0), (0, 1), (1, 0), (2, 0)]);
+        let svg = graph_svg(&layers);
+        assert!(svg.contains(">concat</text>"), "{svg}");
+        assert!(
+            svg.starts_with("<svg") && svg.matches("<rect").count() == 4 && svg.matches("<path").count() == 3
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! A finished run as a report.
+use crate::{
+    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, Pictures,
+    Report, RunCard, SplitCard, SplitMetrics, TableHealth, TrainingCard, VERSION,
+};
+use dlrm_data::encoder::ValueCounts;
+use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
+use dlrm_data::split::{Part, Split};
+use dlrm_engine::config::{Residence, RunConfig};
+use dlrm_engine::error::Result;
+use dlrm_engine::job::{Scoring, Trained};
+use dlrm_metrics::slices::{SliceColumn, worst_slices};
+use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
+
+/// What the caller knows besides.
+pub struct Context {
+    /// Heading.
+    pub title: String,
+    /// Input files.
+    pub inputs: Vec<InputCard>,
+    /// Command, threads, facts; stages and configuration are filled in.
+    pub run: RunCard,
+    /// The best possible result, for simulated data.
+    pub optimum: Option<Optimum>,
+    /// Warnings of earlier steps.
+    pub notes: Vec<String>,
+}
+
+const SLICES: usize = 10;
+
+/// Names of the parts in reports.
+pub fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Train => "train",
+        Part::Validation => "validation",
+        Part::Test => "test",
+    }
+}
+
+/// The report of a finished run.
+///
+/// # Errors
+/// If rows cannot be scored.
+pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result<Report> {
+    let schema = trained.fitted.encoder.schema();
+    let (task, bootstrap) = (schema.label.task, Bootstrap::default());
+    let candidates: Vec<Candidate> =
+        trained.scorings.iter().map(|s| candidate(s, trained, task, &bootstrap)).collect::<Result<_>>()?;
+    let mut candidates = candidates.into_iter();
+    let model = candidates.next().expect("the model is scored");
+    let mut run = context.run;
+    run.stages = trained.stages.clone();
+    run.config_toml = config.to_toml();
+    run.seed = config.train.seed;
+    let mut notes = context.notes;
+    if config.data.residence == Residence::Stream {
+        notes.push(format!(
+            "Training rows were streamed and shuffled within windows of {} rows.",
+            config.data.shuffle_window
+        ));
+    }
+    if trained.verdict_part != Part::Test {
+        let note = match trained.verdict_part {
+            Part::Validation => {
+                "There are no test rows: the figures are those of the rows that chose when to stop, and therefore optimistic."
+            }
+            _ => {
+                "There are neither test nor validation rows: nothing says how good the model is. Split some off (data.split)."
+            }
+        };
+        notes.push(note.into());
+    }
+    Ok(Report {
+        version: VERSION,
+        title: context.title,
+        task,
+        verdict_split: part_name(trained.verdict_part).into(),
+        data: data_card(trained, config, context.inputs),
+        model,
+        baselines: candidates.collect(),
+        comparisons: comparisons(trained, task, &bootstrap)?,
+        optimum: context.optimum,
+        notes,
+        training: training_card(trained, config, task),
+        slices: slices(trained, task)?,
+        tables: table_health(trained),
+        run,
+    })
+}
+
+/// Scored rows of a part; `None` if it has none.
+fn scored<'a>(
+    scoring: &'a Scoring,
+    trained: &'a Trained,
+    part: Part,
+    task: Task,
+) -> Result<Option<Scored<'a>>> {
+    let rows = &trained.parts[part as usize];
+    if rows.is_empty() || part == Part::Train {
+        return Ok(None);
+    }
+    Ok(Some(Scored::of_batch(task, &scoring.logits[part as usize - 1], rows)?))
+}
+
+fn candidate(scoring: &Scoring, trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<Candidate> {
+    let (mut splits, mut pictures) = (Vec::new(), None);
+    for part in [Part::Validation, Part::Test] {
+        if let Some(rows) = scored(scoring, trained, part, task)? {
+            let ranking = Ranking::new(&rows);
+            splits.push(SplitMetrics::of(part_name(part), &rows, &ranking, bootstrap));
+            if part == trained.verdict_part {
+                pictures = Some(Pictures::of(&rows, &ranking));
+            }
+        }
+    }
+    Ok(Candidate { name: scoring.name.clone(), parameters: scoring.parameters, splits, pictures })
+}
+
+fn comparisons(trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<Vec<Comparison>> {
+    let part = trained.verdict_part;
+    let Some(model) = scored(&trained.scorings[0], trained, part, task)? else { return Ok(Vec::new()) };
+    let ranking = Ranking::new(&model);
+    let mut all = Vec::new();
+    for other in &trained.scorings[1..] {
+        if let Some(rows) = scored(other, trained, part, task)? {
+            all.extend(Comparison::all(
+                &other.name,
+                part_name(part),
+                (&model, &ranking),
+                (&rows, &Ranking::new(&rows)),
+                bootstrap,
+            )?);
+        }
+    }
+    Ok(all)
+}
+
+fn slices(trained: &Trained, task: Task) -> Result<Vec<dlrm_metrics::slices::Slice>> {
+    let Some(rows) = scored(&trained.scorings[0], trained, trained.verdict_part, task)? else {
+        return Ok(Vec::new());
+    };
+    let encoder = &trained.fitted.encoder;
+    let layout = encoder.layout();
+    let batch = &trained.parts[trained.verdict_part as usize];
+    let texts: Vec<_> = layout
+        .features
+        .iter()
+        .map(|f| move |id: u32| encoder.decode(f.table, id).unwrap_or_else(|| format!("bucket {id}")))
+        .collect();
+    let columns: Vec<SliceColumn<'_>> = layout
+        .features
+        .iter()
+        .zip(&batch.bags)
+        .zip(&texts)
+        // A bucket of a cross has no name that would mean anything.
+        .filter(|((feature, _), _)| !feature.crossed)
+        .map(|((feature, values), text)| SliceColumn { name: &feature.name, values, text })
+        .collect();
+    Ok(worst_slices(&rows, &columns, SLICES)?)
+}
+
+fn data_card(trained: &Trained, config: &RunConfig, inputs: Vec<InputCard>) -> DataCard {
+    let schema = trained.fitted.encoder.schema();
+    let splits = [Part::Train, Part::Validation, Part::Test]
+        .into_iter()
+        .filter(|&p| trained.fitted.rows[p as usize] > 0)
+        .map(|part| {
+            let stats = &trained.stats[part as usize];
+            let mean_label = stats.mean_label();
+            SplitCard { name: part_name(part).into(), rows: trained.fitted.rows[part as usize], mean_label }
+        });
+    DataCard {
+        inputs,
+        label: schema.label.rule.clone().unwrap_or_else(|| schema.label.column.clone()),
+        split_by: split_text(config, trained.fitted.rows),
+        splits: splits.collect(),
+        columns: columns(trained, schema),
+        skipped_rows: trained.fitted.skipped,
+    }
+}
+
+/// `rows` of (train, validation, test).
+fn split_text(config: &RunConfig, rows: [u64; 3]) -> String {
+    // A part with rows but without a share has an input of its own.
+    let share = |name: &str, share: f64, rows: u64| match (share, rows) {
+        (0.0, 0) => format!("no {name} rows"),
+        (0.0, _) => format!("{name} rows from an input of their own"),
+        _ => format!("{name} {share}"),
+    };
+    let shares = |validation, test| {
+        format!("{}, {}", share("validation", validation, rows[1]), share("test", test, rows[2]))
+    };
+    let data = &config.data;
+    match &data.split {
+        Split::Random { validation, test, seed } => {
+            format!("random by hash (seed {seed}): {}", shares(*validation, *test))
+        }
+        Split::Order { validation, test } => {
+            format!("by the order of the rows: {}", shares(*validation, *test))
+        }
+        Split::Time { validation, test } => format!("by time: {}", shares(*validation, *test)),
+        Split::LastDay { days: Some(days) } => {
+            format!("the last of {days} days: its first half tests, its second half validates")
+        }
+        Split::LastDay { days: None } => {
+            "the last file: its first half tests, its second half validates".into()
+        }
+        Split::Column { column, .. } => format!("given by column {column}"),
+    }
+}
+
+fn columns(trained: &Trained, schema: &Schema) -> Vec<ColumnCard> {
+    let layout = trained.fitted.encoder.layout();
+    let dense = schema.dense.iter().zip(trained.fitted.encoder.dense()).map(|(column, scale)| {
+        let mut encoding = match column.transform {
+            Transform::None => "as it is".to_owned(),
+            Transform::Standardize => "standardize".to_owned(),
+            Transform::Log1p => "log1p".to_owned(),
+        };
+        if let Some([low, high]) = scale.clip {
+            encoding = format!("clip to {low:.4}…{high:.4}, {encoding}");
+        }
+        if scale.indicator {
+            encoding.push_str(", missing indicator");
+        }
+        ColumnCard {
+            name: column.name.clone(),
+            kind: "dense".into(),
+            encoding,
+            table: None,
+            table_rows: None,
+            missing: None,
+            unseen: None,
+        }
+    });
+    let categorical =
+        schema.categorical.iter().zip(&layout.features).enumerate().map(|(c, (column, feature))| {
+            let counts = trained.stats[trained.verdict_part as usize].counts[c];
+            let table = &layout.tables[feature.table];
+            ColumnCard {
+                name: column.name.clone(),
+                kind: if column.multi.is_some() { "multi-valued" } else { "categorical" }.into(),
+                encoding: encoding_text(column),
+                table: Some(table.name.clone()),
+                table_rows: Some(table.rows as u64),
+                missing: Some(counts.missing_rate()),
+                unseen: counts.unseen_rate(),
+            }
+        });
+    dense.chain(categorical).collect()
+}
+
+/// An encoding in words.
+pub fn encoding_text(column: &CategoricalColumn) -> String {
+    match &column.encoding {
+        Encoding::Vocabulary { min_count, max_ind_range } => {
+            let least = if *min_count > 1 { format!(", min count {min_count}") } else { String::new() };
+            format!("vocabulary{}{least}", range_text(*max_ind_range))
+        }
+        Encoding::FirstSeen { max_ind_range } => {
+            format!("first seen (as the reference){}", range_text(*max_ind_range))
+        }
+        Encoding::Hash { buckets, seed } => format!("hash into {buckets} buckets, seed {seed}"),
+        Encoding::Identity { bound } => format!("identity below {bound}"),
+    }
+}
+
+fn range_text(range: Option<u32>) -> String {
+    range.map_or_else(String::new, |range| format!(", hexadecimal modulo {range}"))
+}
+
+fn training_card(trained: &Trained, config: &RunConfig, task: Task) -> TrainingCard {
+    let (state, monitor) = (&trained.state, config.train.monitor.unwrap_or(Metric::LogLoss));
+    let loss = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+    let point =
+        |p: &dlrm_engine::trainer::Point, value: f64| CurvePoint { step: p.step, epoch: p.epoch, value };
+    let mut curves = Vec::new();
+    let train_loss = |p: &dlrm_engine::trainer::Point| {
+        if task == Task::Binary { p.train_loss } else { p.train_loss.sqrt() }
+    };
+    // Other losses than these two are not in the metric's unit, so they are not drawn beside it.
+    let drawn = match config.train.loss {
+        Some(dlrm_nn::Loss::MseOfProbability) => false,
+        Some(dlrm_nn::Loss::Bce { positive_weight }) => positive_weight == 1.0,
+        _ => true,
+    };
+    if drawn {
+        curves.push(Curve {
+            split: "train".into(),
+            metric: loss,
+            points: state.history.iter().map(|p| point(p, train_loss(p))).collect(),
+        });
+    }
+    for metric in [loss, Metric::Auc] {
+        let points: Vec<_> =
+            state.history.iter().filter_map(|p| Some(point(p, metric.of(p.validation.as_ref()?)?))).collect();
+        if !points.is_empty() {
+            curves.push(Curve { split: "validation".into(), metric, points });
+        }
+    }
+    let best = state.best.and_then(|best| {
+        let at = state.history.iter().find(|p| p.step == best.step)?;
+        Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
+    });
+    let stopped = config.train.patience > 0 && state.stale >= config.train.patience;
+    let ended = if stopped {
+        format!(
+            "Stopped early: {} evaluations in a row without a better validation {}.",
+            state.stale,
+            monitor.title()
+        )
+    } else {
+        format!("All {} epochs were trained.", config.train.epochs)
+    };
+    TrainingCard { curves, best, ended }
+}
+
+fn table_health(trained: &Trained) -> Vec<TableHealth> {
+    let weights = trained.network.weights();
+    let counts = &trained.stats[trained.verdict_part as usize].counts;
+    weights
+        .tables()
+        .iter()
+        .enumerate()
+        .map(|(index, table)| {
+            let (mut sum, mut max) = (0.0f64, 0.0f64);
+            for row in 0..table.rows {
+                let row = table.values.view().slice(row * table.dim..(row + 1) * table.dim);
+                let norm = row.iter().map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+                sum += norm;
+                max = max.max(norm);
+            }
+            let used = weights
+                .slots()
+                .iter()
+                .filter(|s| s.parts().any(|p| p.table == index))
+                .map(|s| counts[s.feature]);
+            let used = used.fold(ValueCounts::default(), ValueCounts::plus);
+            TableHealth {
+                name: table.name.clone(),
+                rows: table.rows as u64,
+                dim: table.dim as u64,
+                untouched: trained.untouched[index],
+                mean_norm: sum / table.rows.max(1) as f64,
+                max_norm: max,
+                unseen: used.unseen_rate(),
+            }
+        })
+        .collect()
+}

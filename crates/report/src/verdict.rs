@@ -1,0 +1,185 @@
+//! What may be said about a model in words. A difference is claimed only where its 95 % interval
+//! excludes zero.
+use super::format::{MetricFormat, p_value, percent};
+use super::{Candidate, Comparison, Report};
+use dlrm_data::schema::Task;
+use dlrm_metrics::Metric;
+
+/// What one comparison allows to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The whole interval is on the model's side.
+    Better,
+    /// The interval holds zero.
+    Undecided,
+    /// The whole interval is on the baseline's side.
+    Worse,
+}
+
+impl Comparison {
+    /// What it allows to say.
+    pub fn reading(&self) -> Reading {
+        let interval = self.difference.interval;
+        let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
+        match (interval.low * sign, interval.high * sign) {
+            (a, b) if a > 0.0 && b > 0.0 => Reading::Better,
+            (a, b) if a < 0.0 && b < 0.0 => Reading::Worse,
+            _ => Reading::Undecided,
+        }
+    }
+}
+
+/// The outcome in plain language.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Against the strongest baseline.
+    pub tone: Reading,
+    /// One sentence about the strongest baseline.
+    pub headline: String,
+    /// The numbers behind it, one sentence per baseline and metric, then the optimum.
+    pub sentences: Vec<String>,
+}
+
+impl Report {
+    /// The outcome in plain language.
+    pub fn verdict(&self) -> Verdict {
+        let metrics = self.headline_metrics();
+        let mut about: Vec<(&Candidate, Vec<&Comparison>)> = self
+            .baselines
+            .iter()
+            .map(|baseline| (baseline, self.comparisons_with(baseline, metrics)))
+            .collect();
+        about.retain(|(_, comparisons)| !comparisons.is_empty());
+        // the strongest first: the model's margin over it is the smallest
+        let value = |c: &Candidate| c.on(&self.verdict_split).and_then(|s| metrics[0].of(&s.metrics));
+        about.sort_by(|a, b| {
+            let (a, b) = (value(a.0).unwrap_or(f64::INFINITY), value(b.0).unwrap_or(f64::INFINITY));
+            a.total_cmp(&b)
+        });
+        let Some((strongest, comparisons)) = about.first() else {
+            let headline = format!(
+                "{} was not compared with a baseline on the {} rows.",
+                self.model.name, self.verdict_split
+            );
+            return Verdict { tone: Reading::Undecided, headline, sentences: self.optimum_sentences(None) };
+        };
+        let mut sentences: Vec<String> =
+            about.iter().flat_map(|(_, comparisons)| comparisons.iter().map(|c| self.sentence(c))).collect();
+        sentences.extend(self.optimum_sentences(Some(strongest)));
+        Verdict { tone: tone(comparisons), headline: self.headline(strongest, comparisons), sentences }
+    }
+
+    /// What the verdict looks at, the optimised metric first; where rows have groups, how it ranks within them.
+    pub(crate) fn headline_metrics(&self) -> [Metric; 2] {
+        match self.task {
+            _ if self.comparisons.iter().any(|c| c.metric.needs_groups()) => {
+                [Metric::NdcgAt10, Metric::HitRateAt10]
+            }
+            Task::Binary => [Metric::LogLoss, Metric::Auc],
+            Task::Rating => [Metric::Rmse, Metric::Mae],
+        }
+    }
+
+    fn comparisons_with(&self, baseline: &Candidate, metrics: [Metric; 2]) -> Vec<&Comparison> {
+        let of = |metric| {
+            self.comparisons.iter().find(move |c| {
+                c.metric == metric && c.baseline == baseline.name && c.split == self.verdict_split
+            })
+        };
+        metrics.into_iter().filter_map(of).collect()
+    }
+
+    fn headline(&self, baseline: &Candidate, comparisons: &[&Comparison]) -> String {
+        let names = |reading: Reading, join: &str| {
+            let of = comparisons.iter().filter(|c| c.reading() == reading);
+            of.map(|c| c.metric.title()).collect::<Vec<_>>().join(join)
+        };
+        let (model, baseline, rows) = (&self.model.name, &baseline.name, &self.verdict_split);
+        let (better, worse, undecided) = (
+            names(Reading::Better, " and "),
+            names(Reading::Worse, " and "),
+            names(Reading::Undecided, " or "),
+        );
+        let mut claims = Vec::new();
+        if !better.is_empty() {
+            claims.push(format!("better than {baseline} in {better}"));
+        }
+        if !worse.is_empty() {
+            claims.push(format!("worse than {baseline} in {worse}"));
+        }
+        match (claims.is_empty(), undecided.is_empty()) {
+            (true, _) => {
+                format!("The {rows} rows show no difference between {model} and {baseline} in {undecided}.")
+            }
+            (false, true) => format!("{model} is {} on the {rows} rows.", claims.join(" but ")),
+            (false, false) => format!(
+                "{model} is {} on the {rows} rows; in {undecided} they show no difference.",
+                claims.join(" but ")
+            ),
+        }
+    }
+
+    fn sentence(&self, comparison: &Comparison) -> String {
+        let Comparison { baseline, metric, difference, .. } = comparison;
+        let value =
+            |c: &Candidate| c.on(&self.verdict_split).and_then(|s| metric.of(&s.metrics)).unwrap_or(f64::NAN);
+        let other = self.baselines.iter().find(|b| &b.name == baseline).map_or(f64::NAN, value);
+        let own = value(&self.model);
+        let interval = difference.interval;
+        let format = MetricFormat::of(*metric, own).resolving(interval.high - interval.low);
+        let p = difference.p_value.map_or(String::new(), |p| format!(", {}", p_value(p)));
+        let meaning = match comparison.reading() {
+            Reading::Better => "better",
+            Reading::Worse => "worse",
+            Reading::Undecided => "no difference shown",
+        };
+        format!(
+            "{}: {} against {} of {baseline}, a difference of {} (95 % interval {}{p}): {meaning}.",
+            capitalised(metric.title()),
+            format.value(own),
+            format.value(other),
+            format.difference(interval.estimate),
+            format.range(&interval),
+        )
+    }
+
+    fn optimum_sentences(&self, strongest: Option<&Candidate>) -> Vec<String> {
+        let Some(optimum) = self.optimum.filter(|_| self.task == Task::Binary) else {
+            return Vec::new();
+        };
+        let known = format!(
+            "The best possible here is known: log loss {:.4}, AUC {:.4} (the probabilities that the clicks were drawn from).",
+            optimum.log_loss, optimum.auc
+        );
+        let loss = |c: &Candidate| c.on(&self.verdict_split).and_then(|s| s.metrics.log_loss);
+        let closed = strongest.and_then(|baseline| {
+            let gap = loss(baseline)? - optimum.log_loss;
+            let share = (loss(baseline)? - loss(&self.model)?) / gap;
+            let name = (&self.model.name, &baseline.name);
+            (gap > 0.0 && share > 0.0).then(|| {
+                format!(
+                    "{} closes {} of the gap in log loss between {} and that optimum.",
+                    name.0,
+                    percent(share),
+                    name.1
+                )
+            })
+        });
+        std::iter::once(known).chain(closed).collect()
+    }
+}
+
+/// Better only if nothing is worse and something better.
+fn tone(comparisons: &[&Comparison]) -> Reading {
+    let any = |reading| comparisons.iter().any(|c| c.reading() == reading);
+    match (any(Reading::Better), any(Reading::Worse)) {
+        (true, false) => Reading::Better,
+        (false, true) => Reading::Worse,
+        _ => Reading::Undecided,
+    }
+}
+
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}

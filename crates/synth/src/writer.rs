@@ -1,0 +1,366 @@
+//! A simulated click log as files, with the true probability of every row beside.
+//!
+//! Rows are made in parallel, chunk by chunk, and written in order: neither the number of threads nor chance decides a byte.
+use super::bayes::Bayes;
+use super::law::ClickLaw;
+use super::parquet_rows::ParquetRows;
+use dlrm_data::error::{Error, Result};
+use dlrm_data::row::RawRow;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+
+/// How files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Fields between tabs, no header.
+    Criteo,
+    /// Fields between commas, with a header.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Into how many files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// One for all rows.
+    One,
+    /// One for each day.
+    PerDay,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Written {
+    /// Files of rows in order.
+    pub files: Vec<WrittenFile>,
+    /// Best possible scores over all rows.
+    pub all: Bayes,
+    /// The same over the rows of the last day.
+    pub last_day: Bayes,
+}
+
+/// A file of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WrittenFile {
+    /// Name in the directory.
+    pub name: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// Length in bytes.
+    pub bytes: u64,
+}
+
+/// Rows that a thread makes at once; of Parquet, the rows of a group.
+const CHUNK: u64 = 1 << 13;
+const GROUP: u64 = 1 << 16;
+
+/// The file of true probabilities, a column of numbers with a header; in a directory of its own, for it is no input.
+pub const PROBABILITIES: &str = "truth/probabilities.csv";
+const TRUTH: &str = "truth";
+
+/// Some rows, ready to be written.
+struct Chunk {
+    rows: Rows,
+    probabilities: Vec<f64>,
+}
+
+enum Rows {
+    Text(Vec<u8>),
+    Columns(ParquetRows),
+}
+
+/// Writes the whole log into the directory `dir`, which exists. `go_on` is told the number of rows after each chunk and may
+/// refuse the next one.
+///
+/// # Errors
+/// As the file system; `None` if `go_on` refused. What is not finished is removed.
+pub fn write_log(
+    law: &dyn ClickLaw,
+    form: Form,
+    files: Files,
+    dir: &Path,
+    threads: usize,
+    go_on: &mut dyn FnMut(u64) -> bool,
+) -> Result<Option<Written>> {
+    let parts = parts(law, form, files);
+    let mut aside = Aside(Vec::new());
+    let mut truth = Vec::new();
+    fs::create_dir_all(dir.join(TRUTH)).map_err(Error::io("create", &dir.join(TRUTH)))?;
+    let mut probabilities = create(aside.add(dir.join(PROBABILITIES)))?;
+    let at = |name: &str| dir.join(name);
+    writeln!(probabilities, "probability").map_err(Error::io("write", &at(PROBABILITIES)))?;
+    let mut written = Vec::new();
+    for (name, range) in parts {
+        let path = at(&name);
+        let rows = range.end - range.start;
+        let mut out = Out::new(law, form, aside.add(path.clone()))?;
+        let finished = chunks(law, form, range, threads, &mut |chunk| {
+            out.push(&chunk.rows, &path)?;
+            for &p in &chunk.probabilities {
+                writeln!(probabilities, "{}", p as f32).map_err(Error::io("write", &at(PROBABILITIES)))?;
+            }
+            truth.extend_from_slice(&chunk.probabilities);
+            Ok(go_on(truth.len() as u64))
+        })?;
+        if !finished {
+            return Ok(None);
+        }
+        let bytes = out.finish(&path)?;
+        written.push(WrittenFile { name, rows, bytes });
+    }
+    probabilities.flush().map_err(Error::io("write", &at(PROBABILITIES)))?;
+    drop(probabilities);
+    aside.put_in_place()?;
+    let last_day = law.day(law.rows().saturating_sub(1));
+    let last = (0..law.rows()).rev().take_while(|&r| law.day(r) == last_day).count();
+    Ok(Some(Written {
+        files: written,
+        all: Bayes::of(&truth),
+        last_day: Bayes::of(&truth[truth.len() - last..]),
+    }))
+}
+
+/// Names of the files and their rows.
+fn parts(law: &dyn ClickLaw, form: Form, files: Files) -> Vec<(String, Range<u64>)> {
+    let extension = match form {
+        Form::Criteo => "tsv",
+        Form::Csv => "csv",
+        Form::Parquet => "parquet",
+    };
+    let mut parts: Vec<(String, Range<u64>)> = Vec::new();
+    match files {
+        Files::One => parts.push((format!("clicks.{extension}"), 0..law.rows())),
+        Files::PerDay => {
+            let mut start = 0;
+            while start < law.rows() {
+                // Days never fall, so the end of this one is found by bisection.
+                let (day, mut low, mut high) = (law.day(start), start, law.rows());
+                while low + 1 < high {
+                    let middle = low + (high - low) / 2;
+                    if law.day(middle) == day { low = middle } else { high = middle }
+                }
+                parts.push((format!("day_{day:02}.{extension}"), start..high));
+                start = high;
+            }
+        }
+    }
+    parts
+}
+
+/// Makes the rows of `range` on `threads` threads and hands them over in order, until `each` says `false`.
+fn chunks(
+    law: &dyn ClickLaw,
+    form: Form,
+    range: Range<u64>,
+    threads: usize,
+    each: &mut dyn FnMut(Chunk) -> Result<bool>,
+) -> Result<bool> {
+    let size = if form == Form::Parquet { GROUP } else { CHUNK };
+    let count = (range.end - range.start).div_ceil(size);
+    let of = |c: u64| range.start + c * size..range.end.min(range.start + (c + 1) * size);
+    std::thread::scope(|scope| {
+        // Thread t makes chunks t, t + T, …: taking turns among the channels restores the order.
+        let threads = threads.max(1);
+        let made: Vec<_> = (0..threads as u64)
+            .map(|t| {
+                let (send, receive) = sync_channel(1);
+                let of = &of;
+                scope.spawn(move || {
+                    for c in (t..count).step_by(threads) {
+                        // Nobody listens after a failure.
+                        if send.send(make(law, form, of(c))).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receive
+            })
+            .collect();
+        for c in 0..count {
+            let Ok(chunk) = made[c as usize % threads].recv() else { return Ok(false) };
+            if !each(chunk)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+}
+
+fn make(law: &dyn ClickLaw, form: Form, range: Range<u64>) -> Chunk {
+    let separator = if form == Form::Criteo { b'\t' } else { b',' };
+    let mut rows = match form {
+        Form::Parquet => Rows::Columns(ParquetRows::new(law)),
+        _ => Rows::Text(Vec::with_capacity(CHUNK as usize * 256)),
+    };
+    let (mut row, mut probabilities) =
+        (RawRow::default(), Vec::with_capacity((range.end - range.start) as usize));
+    for r in range {
+        row.clear();
+        probabilities.push(law.row(r, &mut row));
+        match &mut rows {
+            Rows::Columns(columns) => columns.push(&row),
+            Rows::Text(text) => {
+                for (i, field) in row.fields().enumerate() {
+                    if i > 0 {
+                        text.push(separator);
+                    }
+                    text.extend_from_slice(field.as_bytes());
+                }
+                text.push(b'\n');
+            }
+        }
+    }
+    Chunk { rows, probabilities }
+}
+
+/// A file of rows being written.
+enum Out {
+    Text(BufWriter<File>),
+    Parquet(super::parquet_rows::Writer),
+}
+
+impl Out {
+    fn new(law: &dyn ClickLaw, form: Form, aside: &Path) -> Result<Self> {
+        Ok(match form {
+            Form::Parquet => Out::Parquet(super::parquet_rows::Writer::new(law, aside)?),
+            Form::Criteo => Out::Text(create(aside)?),
+            Form::Csv => {
+                let mut out = create(aside)?;
+                writeln!(out, "{}", law.columns().join(",")).map_err(Error::io("write", aside))?;
+                Out::Text(out)
+            }
+        })
+    }
+
+    fn push(&mut self, rows: &Rows, path: &Path) -> Result<()> {
+        match (self, rows) {
+            (Out::Text(out), Rows::Text(text)) => out.write_all(text).map_err(Error::io("write", path)),
+            (Out::Parquet(out), Rows::Columns(columns)) => out.push(columns, path),
+            _ => unreachable!("rows are made in the form of their file"),
+        }
+    }
+
+    /// Length of the finished file.
+    fn finish(self, path: &Path) -> Result<u64> {
+        let file = match self {
+            Out::Text(out) => out.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?,
+            Out::Parquet(out) => out.finish(path)?,
+        };
+        Ok(file.metadata().map_err(Error::io("write", path))?.len())
+    }
+}
+
+fn create(path: &Path) -> Result<BufWriter<File>> {
+    Ok(BufWriter::with_capacity(1 << 20, File::create(path).map_err(Error::io("create", path))?))
+}
+
+/// Files written beside their places; what is not put there is removed.
+struct Aside(Vec<(PathBuf, PathBuf)>);
+
+impl Aside {
+    fn add(&mut self, place: PathBuf) -> &Path {
+        let mut aside = place.clone().into_os_string();
+        aside.push(".partial");
+        self.0.push((aside.into(), place));
+        &self.0[self.0.len() - 1].0
+    }
+
+    fn put_in_place(mut self) -> Result<()> {
+        for (aside, place) in std::mem::take(&mut self.0) {
+            fs::rename(&aside, &place).map_err(Error::io("rename", &aside))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        for (aside, _) in &self.0 {
+            // Nothing can be done about a failure here.
+            let _ = fs::remove_file(aside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::criteo::{CriteoConfig, CriteoLaw};
+    use dlrm_data::readers::Input;
+    use std::collections::BTreeMap;
+
+    fn files(form: Form, files: Files, threads: usize) -> (Written, BTreeMap<String, Vec<u8>>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let law =
+            CriteoLaw::new(CriteoConfig { rows: 20_000, days: 3, ..CriteoConfig::default() }).expect("a law");
+        let written = write_log(&law, form, files, dir.path(), threads, &mut |_| true)
+            .expect("written")
+            .expect("finished");
+        let names = written.files.iter().map(|file| file.name.clone()).chain([PROBABILITIES.to_owned()]);
+        (
+            written.clone(),
+            names.map(|name| (name.clone(), fs::read(dir.path().join(name)).expect("read"))).collect(),
+        )
+    }
+
+    #[test]
+    fn threads_and_days_decide_no_byte() {
+        let (written, one) = files(Form::Criteo, Files::One, 1);
+        let (again, three) = files(Form::Criteo, Files::One, 3);
+        assert_eq!((&written, &one), (&again, &three));
+        let (_, days) = files(Form::Criteo, Files::PerDay, 2);
+        assert_eq!(
+            days.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["day_00.tsv", "day_01.tsv", "day_02.tsv", PROBABILITIES]
+        );
+        assert_eq!(
+            [&days["day_00.tsv"][..], &days["day_01.tsv"], &days["day_02.tsv"]].concat(),
+            one["clicks.tsv"]
+        );
+        assert_eq!(days[PROBABILITIES].iter().filter(|&&byte| byte == b'\n').count(), 20_001);
+    }
+
+    #[test]
+    fn forms_hold_the_same_rows() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let law = CriteoLaw::new(CriteoConfig { rows: 70_000, ..CriteoConfig::default() }).expect("a law");
+        let read = |form, name: &str| {
+            write_log(&law, form, Files::One, dir.path(), 2, &mut |_| true)
+                .expect("written")
+                .expect("finished");
+            let mut source = Input::new([dir.path().join(name)]).open().expect("opened");
+            let (mut row, mut rows, mut hash) = (RawRow::default(), 0, 0);
+            while source.next_row(&mut row).expect("a row") {
+                rows += 1;
+                let text = row.fields().collect::<Vec<_>>().join(",");
+                hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), hash);
+            }
+            (rows, hash, source.columns().to_vec())
+        };
+        let criteo = read(Form::Criteo, "clicks.tsv");
+        assert_eq!((criteo.0, &criteo), (70_000, &read(Form::Csv, "clicks.csv")));
+        assert_eq!(criteo, read(Form::Parquet, "clicks.parquet"));
+    }
+
+    #[test]
+    fn what_is_stopped_leaves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let law = CriteoLaw::new(CriteoConfig { rows: 50_000, ..CriteoConfig::default() }).expect("a law");
+        let stopped = write_log(&law, Form::Csv, Files::One, dir.path(), 2, &mut |rows| rows < 20_000)
+            .expect("no failure");
+        assert_eq!(stopped, None);
+        let files = |dir: &Path| {
+            fs::read_dir(dir)
+                .expect("listed")
+                .filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_file()))
+                .count()
+        };
+        assert_eq!((files(dir.path()), files(&dir.path().join(TRUTH))), (0, 0));
+    }
+}
