@@ -1,12 +1,12 @@
 //! `Diagnosis` on made data whose faults are known, and on clean data.
 use dlrm_data::dataset::Sources;
-use dlrm_data::doctor::{Diagnosis, Finding, FindingKind, SampledRows, Severity};
-use dlrm_data::generate::{ClickConfig, ClickRows, ClickSimulator};
-use dlrm_data::profile::{Profile, ProfileOptions};
 use dlrm_data::rng::Rng;
 use dlrm_data::rows::OpenRows;
 use dlrm_data::split::Split;
 use dlrm_data::{RawRow, Result, RowSource};
+use dlrm_inspect::findings::{Diagnosis, Finding, FindingKind, SampledRows, Severity};
+use dlrm_inspect::profile::{Profile, ProfileOptions};
+use dlrm_synth::{ClickConfig, ClickRows, ClickSimulator};
 use std::ops::Range;
 
 const RANDOM: Split = Split::Random { validation: 0.1, test: 0.1, seed: 0 };

@@ -1,8 +1,8 @@
 //! `Profile` on made inputs.
-use dlrm_data::generate::{ClickConfig, ClickSimulator};
-use dlrm_data::profile::{Kind, LabelOrigin, Profile, ProfileOptions, TimeFormat};
 use dlrm_data::schema::{Encoding, Task, Transform};
 use dlrm_data::{Error, Position, RawRow, Result, RowSource, Schema};
+use dlrm_inspect::profile::{Kind, LabelOrigin, Profile, ProfileOptions, TimeFormat};
+use dlrm_synth::{ClickConfig, ClickSimulator};
 use proptest::prelude::*;
 
 /// Rows in memory; `None` is a malformed one.

@@ -1,7 +1,7 @@
 //! What `Profile` makes of real data sets (in the directory named by `DLRM_DATA`).
-use dlrm_data::profile::{Kind, Profile, ProfileOptions};
 use dlrm_data::schema::{Encoding, Task, Transform};
 use dlrm_data::{RawRow, Result, RowSource, Schema};
+use dlrm_inspect::profile::{Kind, Profile, ProfileOptions};
 use std::path::PathBuf;
 
 /// Lines of a file, split at a separator.

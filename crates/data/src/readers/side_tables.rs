@@ -110,7 +110,11 @@ fn items_100k(path: &Path, directory: &Path) -> Result<HashMap<u64, Vec<String>>
                 "0" => {}
                 "1" => names.push(name.as_str()),
                 other => {
-                    return Err(Error::row(at(&position, ITEM_FIELDS + i + 1, name), "0 or 1", quoted(other)));
+                    return Err(Error::row(
+                        at(&position, ITEM_FIELDS + i + 1, name),
+                        "0 or 1",
+                        quoted(other),
+                    ));
                 }
             }
         }
