@@ -15,13 +15,13 @@ files or network, 6 training diverged, 130 interrupted";
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// Worker threads (results do not depend on it; default: all cores)
+    /// Worker threads; results do not depend on them (default: all cores)
     #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
-    /// Results as JSON on standard output
+    /// Print results as JSON on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// No progress on standard error
+    /// Show no progress on standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Instruction set: scalar, avx2 or avx512 (default: the best this CPU has)
@@ -35,13 +35,13 @@ pub enum Command {
     Demo(DemoArgs),
     /// Fetch a public data set from its publisher, verified and unpacked; without a name, list them
     Data(DataArgs),
-    /// Say what is wrong with data (leaks, repeated rows, drift) and what training will take; write the schema it would infer
+    /// Report what is wrong with data (leaks, repeated rows, drift) and what training on it will take; infer a schema
     Inspect(InspectArgs),
     /// Encode raw files once, in bounded memory, into a data set that training maps
     Prepare(Box<PrepareArgs>),
     /// Train a model, measure it against baselines, write a model directory and a report
     Train(Box<TrainArgs>),
-    /// Train several models on the same rows and say which differences are real, and what each costs
+    /// Train several models on the same rows; report which differences are real and what each model costs
     Compare(Box<CompareArgs>),
     /// Measure a trained model on labelled rows
     Evaluate(EvaluateArgs),
@@ -49,9 +49,9 @@ pub enum Command {
     Predict(PredictArgs),
     /// Describe a trained model
     Show(ShowArgs),
-    /// Train synthetic workloads and say how near they come to the limits of this machine, operator by operator
+    /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
     Bench(BenchArgs),
-    /// Make synthetic data whose truth is known
+    /// Generate synthetic data whose truth is known
     Generate {
         /// What to generate
         #[command(subcommand)]
@@ -72,10 +72,10 @@ pub struct DemoArgs {
     /// Simulated rows
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1000..100_000_000))]
     pub rows: u64,
-    /// What matrix products of training steps multiply: f32 or bf16
+    /// Number format of the matrix products in training steps: f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
-    /// How embedding tables are kept: f32, bf16 or f16
+    /// Number format of the embedding tables: f32, bf16 or f16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
     pub table_precision: Storage,
 }
@@ -87,13 +87,13 @@ pub struct DataArgs {
     /// Directory for it (default: data/NAME)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Take this archive, or the directory that it was unpacked to, instead of the network
+    /// Take this archive, or the directory that it was unpacked to, instead of downloading
     #[arg(long, value_name = "PATH", conflicts_with = "url")]
     pub from: Option<PathBuf>,
-    /// Fetch from this address instead of the publisher's; what comes is verified all the same
+    /// Fetch from this address instead of the publisher's; the data is verified all the same
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// Accept the terms of the publisher, which are shown
+    /// Accept the publisher's terms, which are shown
     #[arg(long)]
     pub accept_terms: bool,
 }
@@ -116,7 +116,7 @@ pub struct InputArgs {
     /// Quotes around fields of text files: double ("), none or auto
     #[arg(long, value_name = "KIND")]
     pub quote: Option<String>,
-    /// Blanks around fields of text files: none (they belong to the field), blanks (dropped) or auto
+    /// Blanks around fields of text files: blanks (drop them), none (they belong to the field) or auto
     #[arg(long, value_name = "WHAT")]
     pub trim: Option<String>,
     /// Skip up to this many malformed rows; they are counted and listed
@@ -147,15 +147,15 @@ pub struct InspectArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
-    /// Schema (TOML) to look at the data by, instead of inferring one
+    /// Schema (TOML) to use instead of inferring one
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
-    /// Do not train for a moment to tell the time of an epoch
+    /// Skip the moment of training that estimates the time of an epoch
     #[arg(long)]
     pub no_estimate: bool,
-    /// Where to write the schema (TOML), with what was found as comments
+    /// Where to write the schema (TOML), with the findings as comments
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -169,7 +169,7 @@ pub struct PartArgs {
     /// File of validation rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order), time (the schema's time column) or last-day (of one file a day)
+    /// Split: random, order (rows are in time order), time (by the schema's time column) or last-day (one file per day)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
 }
@@ -177,7 +177,7 @@ pub struct PartArgs {
 /// Which rows, what their columns mean, and how they are split.
 #[derive(Debug, Args, Default, Clone)]
 pub struct SourceArgs {
-    /// Files, a data set directory or a prepared data set (or named in the configuration)
+    /// Files, a data set directory or a prepared data set; the configuration may name them instead
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -195,11 +195,11 @@ pub struct SourceArgs {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
-    /// Take values of Criteo's categorical columns, which are hexadecimal integers, modulo N
+    /// Take Criteo's categorical values, which are hexadecimal integers, modulo N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_ind_range: Option<u32>,
-    /// Encode Criteo's rows as the reference implementation does, so that its checkpoints line up (its dictionary knows the rows to
-    /// validate and to test)
+    /// Encode Criteo's rows as the reference implementation does, so that its checkpoints line up (its dictionary also sees
+    /// the validation and test rows)
     #[arg(long)]
     pub reference_compat: bool,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
@@ -211,22 +211,22 @@ pub struct SourceArgs {
 pub struct PrepareArgs {
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Configuration or recipe (TOML), of which input, split and schema count
+    /// Configuration or recipe (TOML); its input, split and schema are used
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Seed of a random split
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Memory that may be used, such as 2GB (default: what the system has free); counts and vocabularies beyond it go to disk
+    /// Memory to use at most, such as 2GB (default: what the system has free); what does not fit goes to disk
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Directory of the data set; an interrupted preparation of the same files in it is gone on with
+    /// Directory of the data set; an interrupted preparation of the same files in it is resumed
     #[arg(long, short, value_name = "DIR", default_value = "prepared")]
     pub output: PathBuf,
     /// Replace the data set that the directory holds
     #[arg(long)]
     pub overwrite: bool,
-    /// Add the files to the data set in the directory, encoded as its other rows, as rows of this part: train, validation or test
+    /// Add the files to the data set in the directory as rows of this part (train, validation or test), encoded as its other rows
     #[arg(long, value_name = "PART", conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
         "max_ind_range", "reference_compat",
@@ -253,20 +253,20 @@ pub struct TrainArgs {
     /// Seed of initial weights, shuffling and random splits
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Read the rows from the files instead of keeping them in memory; epochs after the first read an encoded copy beside the
-    /// checkpoints (--set data.cache=false: the files again)
+    /// Read the rows from the files instead of keeping them in memory; later epochs read an encoded copy beside the
+    /// checkpoints (--set data.cache=false: they read the files again)
     #[arg(long)]
     pub stream: bool,
     /// Do not train the logistic regression beside the model
     #[arg(long)]
     pub no_baseline: bool,
-    /// Memory that may be used, such as 8GB (default: what the system has free)
+    /// Memory to use at most, such as 8GB (default: what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
     /// Run directory: model, report, checkpoints (default: runs/model)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Go on with an interrupted run in the run directory
+    /// Resume the interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim", "columns", "max_bad_rows", "label", "label_rule",
         "positive", "test", "validation", "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
@@ -287,13 +287,13 @@ pub struct CompareArgs {
     /// Seeds per model
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
-    /// Configuration or recipe; several: one model each, on the same input, split and schema
+    /// Configuration or recipe (TOML); several give one model each, on the same input, split and schema
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
-    /// Memory that may be used, such as 8GB (default: what the system has free)
+    /// Memory to use at most, such as 8GB (default: what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
     /// Directory for compare.html and compare.json
@@ -340,22 +340,22 @@ pub struct BenchArgs {
     /// Rows per step; several sizes comma-separated
     #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2048", value_parser = batch)]
     pub batch: Vec<usize>,
-    /// Least length of a window
+    /// Minimum length of a measuring window, in seconds
     #[arg(long, value_name = "S", default_value_t = 1.5, value_parser = seconds)]
     pub seconds: f64,
-    /// Windows, of which the median counts; one more warms up
+    /// Number of measuring windows, whose median is reported; one more warms up
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = windows)]
     pub windows: usize,
-    /// What matrix products of steps multiply: f32 or bf16
+    /// Number format of the matrix products in training steps: f32 or bf16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
-    /// How embedding tables are kept: f32, bf16 or f16
+    /// Number format of the embedding tables: f32, bf16 or f16
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
     pub table_precision: Storage,
-    /// Divide the rows of all tables
+    /// Divide the rows of all tables by N
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = scale)]
     pub scale: usize,
-    /// Small tables and a moment each: shows that all runs, measures nothing
+    /// Small tables and a moment each: shows that everything runs, measures nothing
     #[arg(long)]
     pub quick: bool,
     /// Where to draw the time of a step by operator (SVG)

@@ -1,7 +1,7 @@
 //! Repository chores.
 //!
-//! `cargo xtask tidy` checks the rules that the compiler does not. The others make the README's tables from the data sets in
-//! DIR: `results DIR` (recipes), `ratings DIR` (MovieLens folds), `ncf DIR` (ranking), `comparisons DIR` (models on Adult and
+//! `cargo xtask tidy` checks the rules that the compiler does not. The others make the tables of docs/results.md from the data
+//! sets in DIR: `results DIR` (recipes), `ratings DIR` (MovieLens folds), `ncf DIR` (ranking), `comparisons DIR` (models on Adult and
 //! MovieLens 1M), `frappe DIR` (the model family beside published results), `frappe-epochs DIR PYTHON` (seconds per epoch
 //! beside FuxiCTR). `figure3` draws docs/figure3.svg; `section-5.1 DIR`
 //! repeats that section of the DLRM paper on rows generated in DIR. `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM and ONNX Runtime.

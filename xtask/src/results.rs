@@ -1,4 +1,4 @@
-//! The results table of the README.
+//! The table of docs/results.md against logistic regression.
 use crate::run;
 use serde_json::Value;
 

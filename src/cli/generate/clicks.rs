@@ -10,40 +10,40 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct ClicksArgs {
-    /// Whose shape: columns, cardinalities, empty fields
+    /// Shape to imitate: columns, cardinalities, empty fields
     #[arg(long, value_enum, default_value_t = Like::CriteoKaggle)]
     like: Like,
     /// Number of rows
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..100_000_000_000))]
     rows: u64,
-    /// What clicks depend on: effects (lr), and pairs of vectors (fm), and a hidden layer over these (dlrm)
+    /// What clicks depend on: effects of values (lr), also pairs of vectors (fm), also a hidden layer over them (dlrm)
     #[arg(long, value_enum, default_value_t = TeacherName::Dlrm)]
     teacher: TeacherName,
-    /// Seed of the law and of the rows
+    /// Seed of the data-generating process and of the rows
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Mean probability of a click (default: 0.256 like Criteo, 0.25 like the demo)
     #[arg(long, value_name = "SHARE")]
     click_rate: Option<f64>,
-    /// Equal parts of the rows within which the law is constant
+    /// Number of equal parts of the rows within which effects are constant
     #[arg(long, value_name = "N", default_value_t = 7)]
     days: u64,
-    /// Angle, in radians, by which effects turn from the first to the last day
+    /// Angle, in radians, by which effects turn from the first day to the last
     #[arg(long, value_name = "ANGLE", default_value_t = 0.0)]
     drift: f64,
-    /// Share of the values of large columns on the last day whose ids the first did not have
+    /// Share of the values of large columns on the last day that the first day did not have
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     new_ids: f64,
-    /// Probability that a label is the wrong one
+    /// Probability that a label is wrong
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     label_noise: f64,
-    /// Exponent e of the chance position^-e that a row is looked at; adds a column `position`
+    /// Exponent e of position^-e, the chance that a row is looked at; adds a column `position`
     #[arg(long, value_name = "EXPONENT", default_value_t = 0.0)]
     position_bias: f64,
-    /// How files are written (default: criteo, like the demo csv)
+    /// Format of the files (default: criteo; csv for the shape of the demo)
     #[arg(long, value_enum)]
     form: Option<FormName>,
-    /// One file for each day instead of one for all
+    /// One file per day instead of one for all
     #[arg(long)]
     file_per_day: bool,
     /// Directory to write to

@@ -15,9 +15,9 @@ use std::path::Path;
 /// What to generate.
 #[derive(Debug, Subcommand)]
 pub enum GenerateCommand {
-    /// A click log drawn from a known law, with the true probability of every row
+    /// A click log from a known process, with the true click probability of every row
     Clicks(clicks::ClicksArgs),
-    /// Rows without any law, to load a system with
+    /// Rows in which nothing predicts the label, to put load on a system
     Random(random::RandomArgs),
     /// Traces of ids: profile, synthesise, compare under caches (section 4 of the DLRM paper)
     Trace {

@@ -21,13 +21,13 @@ pub struct RandomArgs {
     /// Rows of each table (--arch-embedding-size)
     #[arg(long, value_name = "N-N-…", value_delimiter = '-', default_value = "4-3-2")]
     tables: Vec<u32>,
-    /// Ids of a bag, at most (--num-indices-per-lookup)
+    /// Ids per bag, at most (--num-indices-per-lookup)
     #[arg(long, value_name = "N", default_value_t = 10)]
     ids_per_bag: u32,
-    /// Every bag has so many (--num-indices-per-lookup-fixed); otherwise 1 to so many
+    /// Give every bag exactly that many ids instead of 1 to that many (--num-indices-per-lookup-fixed)
     #[arg(long)]
     fixed: bool,
-    /// How ids are spread (--rand-data-dist)
+    /// Distribution of the ids (--rand-data-dist)
     #[arg(long, value_enum, default_value_t = Spread::Uniform)]
     ids: Spread,
     /// Exponent of the power law
@@ -36,10 +36,10 @@ pub struct RandomArgs {
     /// Mean of Gaussian ids, as a share of the table (--rand-data-mu)
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     mean: f64,
-    /// Their standard deviation, as a share of the table (--rand-data-sigma)
+    /// Standard deviation of Gaussian ids, as a share of the table (--rand-data-sigma)
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     deviation: f64,
-    /// Parquet instead of CSV
+    /// Write Parquet instead of CSV
     #[arg(long)]
     parquet: bool,
     /// Directory to write to

@@ -14,10 +14,10 @@ pub enum TraceCommand {
     Profile {
         /// Text file of ids, separated by blanks, commas or line ends
         trace: PathBuf,
-        /// Where to write the profile: three lines, as the reference implementation of DLRM does
+        /// Where to write the profile, in the three-line format of the reference implementation
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
-        /// Pad new ids, for traces of few ids (--data-trace-enable-padding of the reference)
+        /// Pad with new ids, for traces of few ids (--data-trace-enable-padding of the reference)
         #[arg(long)]
         padding: bool,
     },
@@ -28,20 +28,20 @@ pub enum TraceCommand {
         /// Number of accesses
         #[arg(long, short = 'n', default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..10_000_000_000))]
         accesses: u64,
-        /// Most unique ids (default: all of the profile)
+        /// Unique ids at most (default: all of the profile)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         unique: Option<u64>,
         /// Seed
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// No new ids once all have come (--data-trace-enable-padding of the reference)
+        /// Draw no new ids once all have occurred (--data-trace-enable-padding of the reference)
         #[arg(long)]
         padding: bool,
-        /// Where to write the ids, one in each line
+        /// Where to write the ids, one per line
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Hit rates of traces under a least-recently-used cache, by its size
+    /// Compare the hit rates of traces under a least-recently-used cache, by its size
     Compare {
         /// Text files of ids
         #[arg(required = true, value_name = "TRACE")]
