@@ -55,7 +55,7 @@ fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
         works(dir.path(), &["show", out]);
         let config =
             fs::read_to_string(dir.path().join(out).join("model/config.toml")).expect("a configuration");
-        assert!(config.contains("negative_share = 0.25"), "{config}");
+        assert!(config.contains("negative_downsampling_rate = 0.25"), "{config}");
     }
     for share in ["0", "1.5", "nan"] {
         let share = format!("data.negative_share={share}");

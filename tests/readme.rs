@@ -259,7 +259,7 @@ fn every_recipe_is_a_valid_configuration() {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                dlrm::engine::RunConfig::read(&path, &[])
+                dlrm::engine::RunConfig::read(&path, &[], &mut Vec::new())
                     .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
             }
         }

@@ -12,7 +12,7 @@ use dlrm::data::schema::{Cross, Schema};
 use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
 use dlrm::engine::RunConfig;
-use dlrm::engine::config::{Baseline, DataConfig, Residence};
+use dlrm::engine::config::{Baseline, DataConfig, Loading};
 use dlrm::engine::job::{Job, Start, Trained};
 use dlrm::engine::run_dir;
 use dlrm::metrics::Metric;
@@ -86,9 +86,10 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 
 /// The configuration of a new run: file, then flags, then what they leave open.
 pub fn fresh(args: &TrainArgs) -> Result<(RunConfig, Vec<String>), Failure> {
+    let mut notes = Vec::new();
     let mut config = match &args.config {
-        Some(path) => RunConfig::read(path, &args.source.set)?,
-        None => RunConfig::load("", "the configuration", &args.source.set)?,
+        Some(path) => RunConfig::read(path, &args.source.set, &mut notes)?,
+        None => RunConfig::load("", "the configuration", &args.source.set, &mut notes)?,
     };
     if let Some(dir) = &args.source.data_dir {
         let lists = [&mut config.input.paths, &mut config.data.validation, &mut config.data.test];
@@ -207,7 +208,7 @@ fn apply_flags(args: &TrainArgs, config: &mut RunConfig) -> Result<(), Failure> 
     train.seed = args.seed.unwrap_or(train.seed);
     data.max_bad_rows = args.source.input.max_bad_rows.unwrap_or(data.max_bad_rows);
     if args.stream {
-        data.residence = Residence::Stream;
+        data.loading = Loading::Stream;
     }
     data.max_ind_range = args.source.max_ind_range.or(data.max_ind_range);
     data.reference_compat |= args.source.reference_compat;

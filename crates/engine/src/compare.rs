@@ -209,7 +209,8 @@ impl Compare {
         }
         let Dataset { parts, .. } = source.encode(&fitted, |_| true)?;
         let (mut parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
-        if let Some(thinning) = Thinning::new(self.base.data.negative_share, self.base.train.seed) {
+        if let Some(thinning) = Thinning::new(self.base.data.negative_downsampling_rate, self.base.train.seed)
+        {
             parts[0] = Arc::new(thinning.apply(&parts[0], &layout));
         }
         let sampler = match &self.base.data.negatives {
@@ -290,8 +291,9 @@ impl Compare {
         let network = pool.install(|| {
             Network::with_tables(&entry.model, &data.layout, config.table_precision, seed, self.isa)
         })?;
-        let network =
-            network.with_precision(config.precision).with_negative_share(self.base.data.negative_share);
+        let network = network
+            .with_precision(config.precision)
+            .with_negative_downsampling(self.base.data.negative_downsampling_rate);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

@@ -1,6 +1,6 @@
 //! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
 use crate::checkpoint::Checkpoints;
-use crate::config::{Baseline, Residence, RunConfig};
+use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::feed::{MemoryFeed, StreamFeed};
 use crate::learner::{self, Learner};
@@ -155,9 +155,9 @@ impl Job {
         let checkpoints = dir.as_ref().map(|dir| dir.prepare(&encoder, &self.config)).transpose()?;
 
         observer.stage("encoding");
-        let streaming = self.config.data.residence == Residence::Stream;
+        let streaming = self.config.data.loading == Loading::Stream;
         let Dataset { parts, stats } = source.encode(&fitted, |part| !(streaming && part == Part::Train))?;
-        let thinning = Thinning::new(self.config.data.negative_share, self.config.train.seed);
+        let thinning = Thinning::new(self.config.data.negative_downsampling_rate, self.config.train.seed);
         let parts = parts.map(Arc::new);
         clock.lap("encode", Some(fitted.rows.iter().sum()));
         stop_if_asked(observer)?;
@@ -267,7 +267,7 @@ impl Job {
     fn cache(&self, dir: Option<&RunDir>, encoder: &Encoder, json: &[u8], rows: &str) -> Option<Cache> {
         let data = &self.config.data;
         let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
-        let dir = dir.filter(|_| data.residence == Residence::Stream && data.cache && again)?;
+        let dir = dir.filter(|_| data.loading == Loading::Stream && data.cache && again)?;
         let mut key = Xxh3::new();
         key.update(env!("CARGO_PKG_VERSION").as_bytes());
         key.update(json);
@@ -318,8 +318,9 @@ impl Job {
                 self.isa,
             )
         })?;
-        let network =
-            network.with_precision(config.precision).with_negative_share(self.config.data.negative_share);
+        let network = network
+            .with_precision(config.precision)
+            .with_negative_downsampling(self.config.data.negative_downsampling_rate);
         let optimizer = config.optimizer_of(network.weights());
         Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), self.threads)
     }

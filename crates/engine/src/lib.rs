@@ -10,12 +10,14 @@
 pub mod checkpoint;
 pub mod compare;
 pub mod config;
+mod config_file;
 pub mod error;
 pub mod feed;
 pub mod job;
 pub mod learner;
 pub mod model_dir;
 pub mod network;
+pub mod note;
 pub mod plan;
 pub mod run_dir;
 pub mod saved;

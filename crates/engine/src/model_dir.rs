@@ -122,10 +122,10 @@ impl Predictor {
         let encoder: Encoder = saved::read_json(&dir.join(ENCODER))?;
         let path = dir.join(CONFIG);
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        let config = RunConfig::load(&text, &path.display().to_string(), &[])?;
+        let config = RunConfig::load(&text, &path.display().to_string(), &[], &mut Vec::new())?;
         let network =
             Network::with_tables(&config.model, &encoder.layout(), config.train.table_precision, 0, isa)?;
-        let mut network = network.with_negative_share(config.data.negative_share);
+        let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         let weights = network.weights_mut();
         tensors::read(&dir.join(WEIGHTS), &mut weights.tensors_mut())?;
         weights.repack();

@@ -62,8 +62,8 @@ impl Network {
 
     /// The same with scores for all rows where training sees this share of the negative ones.
     #[must_use]
-    pub fn with_negative_share(self, share: f64) -> Self {
-        Network { shift: share.ln() as f32, ..self }
+    pub fn with_negative_downsampling(self, rate: f64) -> Self {
+        Network { shift: rate.ln() as f32, ..self }
     }
 
     /// The layers.

@@ -1,5 +1,5 @@
 //! What a run will need, known before it starts.
-use crate::config::{Residence, RunConfig};
+use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
@@ -75,10 +75,10 @@ impl Plan {
                 2 * dense
             }
         };
-        let kept = match config.data.residence {
-            Residence::Memory => 1.0,
+        let kept = match config.data.loading {
+            Loading::Memory => 1.0,
             // Validation and test rows are kept all the same.
-            Residence::Stream => (rows[1] + rows[2]) as f64 / rows.iter().sum::<u64>() as f64,
+            Loading::Stream => (rows[1] + rows[2]) as f64 / rows.iter().sum::<u64>() as f64,
         };
         let per_positive =
             config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));

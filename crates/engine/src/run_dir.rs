@@ -146,7 +146,7 @@ pub fn stored_config(out: &Path) -> Result<RunConfig> {
             .with_hint("train without --resume"));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    RunConfig::load(&text, &path.display().to_string(), &[])
+    RunConfig::load(&text, &path.display().to_string(), &[], &mut Vec::new())
 }
 
 #[cfg(test)]

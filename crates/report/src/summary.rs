@@ -6,7 +6,7 @@ use crate::{
 use dlrm_data::encoder::ValueCounts;
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
 use dlrm_data::split::{Part, Split};
-use dlrm_engine::config::{Residence, RunConfig};
+use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::job::{Scoring, Trained};
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
@@ -53,7 +53,7 @@ pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result
     run.config_toml = config.to_toml();
     run.seed = config.train.seed;
     let mut notes = context.notes;
-    if config.data.residence == Residence::Stream {
+    if config.data.loading == Loading::Stream {
         notes.push(format!(
             "Training rows were streamed and shuffled within windows of {} rows.",
             config.data.shuffle_window
