@@ -22,6 +22,16 @@ pub fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
     serde_json::from_slice(&done.stdout).map_err(|e| e.to_string())
 }
 
+/// Runs an example of a crate.
+pub fn example(package: &str, name: &str, args: &[&str]) -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--release", "--quiet", "--package", package, "--example", name, "--"]).args(args);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("example {name} of {package}: {other:?}")),
+    }
+}
+
 /// Words as owned arguments.
 pub fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()

@@ -1,7 +1,7 @@
 //! Figure 3 of the DLRM paper: distributions of an original, a synthetic and an adjusted trace.
 //!
-//! The original is 100,000 accesses to ids drawn as random.uniform(1, 100); the synthetic one is drawn from its profile, the
-//! adjusted one from its profile with padding.
+//! The original is 100,000 accesses to ids drawn as random.uniform(1, 100); the synthetic one is drawn from
+//! its profile, the adjusted one from its profile with padding. `cargo xtask figure3` runs it.
 use dlrm_data::rng::Rng;
 use dlrm_synth::trace::{Padding, Profile, hit_rates, synthesize};
 use std::fmt::Write;
@@ -21,8 +21,9 @@ const TOP: f64 = 70.0;
 /// Largest density shown.
 const MOST: f64 = 0.015;
 
-/// Writes the figure to `path` and prints hit rates.
-pub fn draw(path: &str) -> Result<(), String> {
+/// Writes the figure to the given path and prints hit rates.
+fn main() -> Result<(), String> {
+    let path = std::env::args().nth(1).ok_or("expected the path of the picture")?;
     let mut rng = Rng::new(1, 0);
     let original: Vec<u64> = (0..ACCESSES).map(|_| (1.0 + 99.0 * rng.uniform()) as u64).collect();
     let made = |padding, seed| {
@@ -43,7 +44,7 @@ pub fn draw(path: &str) -> Result<(), String> {
         panel(&mut svg, TOP + i as f64 * PANEL, name, trace);
     }
     svg += "</svg>\n";
-    std::fs::write(path, svg).map_err(|e| format!("{path}: {e}"))?;
+    std::fs::write(&path, svg).map_err(|e| format!("{path}: {e}"))?;
     println!("hit rate of a least-recently-used cache of {SIZES:?} ids");
     for (name, trace) in &traces {
         let rates: Vec<String> =
