@@ -75,17 +75,12 @@ impl<'a> Visit<'a> for Functions<'_> {
     }
 
     fn visit_item_impl(&mut self, item: &'a syn::ItemImpl) {
-        for item in &item.items {
-            if let syn::ImplItem::Fn(function) = item {
-                self.length(&function.sig.ident, function.block.brace_token.span.close());
-            }
-        }
-        // The parameters of a trait's function are said where the trait is.
-        if item.trait_.is_none() {
-            for item in &item.items {
-                if let syn::ImplItem::Fn(function) = item {
-                    self.parameters(&function.sig);
-                }
+        for function in &item.items {
+            let syn::ImplItem::Fn(function) = function else { continue };
+            self.length(&function.sig.ident, function.block.brace_token.span.close());
+            // The parameters of a trait's function are said where the trait is.
+            if item.trait_.is_none() {
+                self.parameters(&function.sig);
             }
         }
         visit::visit_item_impl(self, item);

@@ -23,11 +23,12 @@ pub fn check(source: &Source) -> Vec<Fault> {
     if counted > most {
         faults.push(Fault::new(LENGTH, &source.path, 0, format!("{counted} lines")));
     }
-    for (i, line) in source.text.lines().enumerate() {
-        let columns = line.chars().count();
-        if columns > MOST_COLUMNS {
-            faults.push(Fault::new(WIDTH, &source.path, i + 1, format!("{columns} columns")));
-        }
+    let wide = |line: &str| line.chars().count() > MOST_COLUMNS;
+    let wide: Vec<usize> = (1..).zip(source.text.lines()).filter(|(_, line)| wide(line)).map(|(i, _)| i).collect();
+    if let Some(&first) = wide.first() {
+        let numbers: Vec<String> = wide.iter().map(usize::to_string).collect();
+        let message = format!("{} wide lines: {}", wide.len(), numbers.join(", "));
+        faults.push(Fault::new(WIDTH, &source.path, first, message));
     }
     faults
 }
@@ -63,7 +64,7 @@ mod tests {
     fn width_counts_characters() {
         let line = |columns: usize| format!("\n//{}", "ä".repeat(columns - 2));
         assert!(faults("src/a.rs", line(110)).is_empty());
-        assert_eq!(faults("tests/a.rs", line(111)), ["2: 111 columns"]);
+        assert_eq!(faults("tests/a.rs", line(111)), ["2: 1 wide lines: 2"]);
         assert!(formatter("max_width = 110\n").is_empty());
         assert_eq!(formatter("max_width = 140\n").len(), 1);
     }

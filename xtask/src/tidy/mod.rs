@@ -34,7 +34,7 @@ pub fn check(args: &[&str]) -> Result<(), String> {
     let mut rules: BTreeMap<&str, Vec<&Fault>> = BTreeMap::new();
     faults.iter().for_each(|fault| rules.entry(fault.rule).or_default().push(fault));
     for (rule, faults) in &rules {
-        println!("{rule}: {} faults", faults.len());
+        println!("{rule} ({})", faults.len());
         for Fault { path, line, message, .. } in faults {
             let line = if *line == 0 { String::new() } else { format!(":{line}") };
             println!("  {}{line}: {message}", path.display());

@@ -58,7 +58,8 @@ impl Modules {
                 continue;
             }
             let name = module.ident.to_string();
-            let path = [&self.all[own].path[..], &[name.clone()]].concat();
+            let mut path = self.all[own].path.clone();
+            path.push(name.clone());
             let child = match &module.content {
                 Some((_, items)) => Some(self.add(sources, file, Some(own), path, items)),
                 None => {
