@@ -28,7 +28,8 @@ fn crate_circles(sources: &[Source], root: usize) -> Vec<Fault> {
     for module in &modules.all {
         places.entry(module.file).or_insert(&module.path[..]);
     }
-    let across = |&(a, b): &(usize, usize)| !places[&a].starts_with(places[&b]) && !places[&b].starts_with(places[&a]);
+    let across =
+        |&(a, b): &(usize, usize)| !places[&a].starts_with(places[&b]) && !places[&b].starts_with(places[&a]);
     let mut faults = Vec::new();
     // The shortest, then the shortest of those that share no step across with it, and so on.
     while let Some(circle) = shortest(&edges, across) {
@@ -69,7 +70,9 @@ fn uses(sources: &[Source], modules: &Modules) -> Edges {
             if import.name == "*" && !import.public {
                 let all = place.map(|(Place::Module(module) | Place::Item(module))| Place::Item(module));
                 put(i, all, import.line);
-            } else if import.name != "*" && (!import.public || read[&module.file].words.contains(&import.name)) {
+            } else if import.name != "*"
+                && (!import.public || read[&module.file].words.contains(&import.name))
+            {
                 put(i, place, import.line);
             }
         }
@@ -113,7 +116,9 @@ mod tests {
     use std::path::Path;
 
     fn circles(files: &[(&str, &str)]) -> Vec<String> {
-        let parse = |(path, text): &(&str, &str)| Source::parse(&Path::new("src").join(path), (*text).to_owned()).unwrap();
+        let parse = |(path, text): &(&str, &str)| {
+            Source::parse(&Path::new("src").join(path), (*text).to_owned()).unwrap()
+        };
         let sources: Vec<Source> = files.iter().map(parse).collect();
         check(&sources).into_iter().map(|f| f.message.replace("src/", "")).collect()
     }
@@ -121,8 +126,11 @@ mod tests {
     #[test]
     fn siblings() {
         let root = ("lib.rs", "pub mod a; mod b; pub use a::A; pub use b::B;");
-        assert!(circles(&[root, ("a.rs", "use crate::B; pub struct A;"), ("b.rs", "pub struct B;")]).is_empty());
-        let both = [root, ("a.rs", "use crate::B; pub struct A;"), ("b.rs", "pub struct B;\nfn f(a: super::A) {}")];
+        assert!(
+            circles(&[root, ("a.rs", "use crate::B; pub struct A;"), ("b.rs", "pub struct B;")]).is_empty()
+        );
+        let both =
+            [root, ("a.rs", "use crate::B; pub struct A;"), ("b.rs", "pub struct B;\nfn f(a: super::A) {}")];
         assert_eq!(circles(&both), ["a.rs:1 uses b.rs:2 uses a.rs"]);
         let tests = "pub struct B; #[cfg(test)] mod tests { use crate::A; }";
         assert!(circles(&[root, ("a.rs", "use crate::B; pub struct A;"), ("b.rs", tests)]).is_empty());

@@ -6,7 +6,8 @@ const ALONE: &str = "a doc comment makes sense alone: none starts with \"The sam
 const LATER: &str = "nothing is left for later";
 
 /// Marks of work that is left, in two pieces, so that this file does not name them.
-const MARKS: [&str; 4] = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimple", "mented!")];
+const MARKS: [&str; 4] =
+    [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimple", "mented!")];
 
 /// Checks one file.
 pub fn check(source: &Source) -> Vec<Fault> {
@@ -35,7 +36,10 @@ mod tests {
     use std::path::Path;
 
     fn faults(text: &str) -> Vec<usize> {
-        check(&Source::parse(Path::new("src/a.rs"), text.to_owned()).unwrap()).into_iter().map(|f| f.line).collect()
+        check(&Source::parse(Path::new("src/a.rs"), text.to_owned()).unwrap())
+            .into_iter()
+            .map(|f| f.line)
+            .collect()
     }
 
     #[test]

@@ -3,7 +3,8 @@ use super::fault::Fault;
 use super::workspace::Package;
 use std::path::Path;
 
-const REASONS: &str = "Cargo.toml names a dependency once, with a reason behind it, and only while a crate uses it";
+const REASONS: &str =
+    "Cargo.toml names a dependency once, with a reason behind it, and only while a crate uses it";
 const SHARED: &str = "a crate takes its dependencies from the workspace";
 
 /// Checks the list of the workspace.
@@ -15,7 +16,12 @@ pub fn list(manifest: &str, packages: &[Package]) -> Vec<Fault> {
     for (i, line) in named.lines().enumerate().take_while(|(_, line)| !line.starts_with('[')) {
         let Some((name, rest)) = line.split_once(" = ") else { continue };
         let mut fault = |message: &str| {
-            faults.push(Fault::new(REASONS, Path::new("Cargo.toml"), before + i + 1, format!("{name}: {message}")));
+            faults.push(Fault::new(
+                REASONS,
+                Path::new("Cargo.toml"),
+                before + i + 1,
+                format!("{name}: {message}"),
+            ));
         };
         if !rest.contains("path =") && !rest.contains('#') {
             fault("expected a reason");
@@ -58,10 +64,13 @@ mod tests {
     #[test]
     fn through_the_workspace() {
         let manifest = "[dependencies]\na.workspace = true\nb = { workspace = true, optional = true }\nc = \"1\"\n[features]\nd = []\n";
-        let named: Vec<usize> = shared(Path::new("Cargo.toml"), &manifest.replace("a.workspace = true", "a = { workspace = true }"))
-            .iter()
-            .map(|f| f.line)
-            .collect();
+        let named: Vec<usize> = shared(
+            Path::new("Cargo.toml"),
+            &manifest.replace("a.workspace = true", "a = { workspace = true }"),
+        )
+        .iter()
+        .map(|f| f.line)
+        .collect();
         assert_eq!(named, [4]);
         assert_eq!(shared(Path::new("Cargo.toml"), manifest).len(), 1);
     }

@@ -80,7 +80,13 @@ mod tests {
     fn house(b: &[(&str, Kind)]) -> Vec<Package> {
         use Kind::Normal;
         let root = package("dlrm", &[("a", Normal), ("b", Normal), ("elsewhere", Normal)]);
-        vec![root, package("b", b), package("c", &[]), package("a", &[]), package("xtask", &[("dlrm", Normal)])]
+        vec![
+            root,
+            package("b", b),
+            package("c", &[]),
+            package("a", &[]),
+            package("xtask", &[("dlrm", Normal)]),
+        ]
     }
 
     fn messages(packages: &[Package]) -> Vec<String> {

@@ -37,7 +37,12 @@ impl Functions<'_> {
         let (name, line) = (&signature.ident, signature.ident.span().start().line);
         let own = signature.inputs.iter().filter(|input| matches!(input, syn::FnArg::Typed(_))).count();
         if own > MOST_PARAMETERS && !self.source.in_tests(line) {
-            self.faults.push(Fault::new(PARAMETERS, &self.source.path, line, format!("{name}: {own} parameters")));
+            self.faults.push(Fault::new(
+                PARAMETERS,
+                &self.source.path,
+                line,
+                format!("{name}: {own} parameters"),
+            ));
         }
     }
 

@@ -24,7 +24,8 @@ pub fn check(source: &Source) -> Vec<Fault> {
         faults.push(Fault::new(LENGTH, &source.path, 0, format!("{counted} lines")));
     }
     let wide = |line: &str| line.chars().count() > MOST_COLUMNS;
-    let wide: Vec<usize> = (1..).zip(source.text.lines()).filter(|(_, line)| wide(line)).map(|(i, _)| i).collect();
+    let wide: Vec<usize> =
+        (1..).zip(source.text.lines()).filter(|(_, line)| wide(line)).map(|(i, _)| i).collect();
     if let Some(&first) = wide.first() {
         let numbers: Vec<String> = wide.iter().map(usize::to_string).collect();
         let message = format!("{} wide lines: {}", wide.len(), numbers.join(", "));
@@ -48,7 +49,10 @@ mod tests {
     use super::*;
 
     fn faults(path: &str, text: String) -> Vec<String> {
-        check(&Source::parse(Path::new(path), text).unwrap()).into_iter().map(|f| format!("{}: {}", f.line, f.message)).collect()
+        check(&Source::parse(Path::new(path), text).unwrap())
+            .into_iter()
+            .map(|f| format!("{}: {}", f.line, f.message))
+            .collect()
     }
 
     #[test]

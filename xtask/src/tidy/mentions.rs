@@ -88,7 +88,8 @@ mod tests {
         let sources = [Source::parse(Path::new("src/lib.rs"), text.to_owned()).unwrap()];
         let modules = Modules::of(&sources, 0);
         let found = Mentions::of(&sources[0], &modules, 0);
-        let paths: Vec<_> = found.paths.iter().map(|(module, path, line)| (*module, path.join("::"), *line)).collect();
+        let paths: Vec<_> =
+            found.paths.iter().map(|(module, path, line)| (*module, path.join("::"), *line)).collect();
         let expected = [(0, "a::B", 2), (0, "c::D", 2), (0, "self::g", 2), (1, "super::j", 3)];
         assert_eq!(paths, expected.map(|(module, path, line)| (module, path.to_owned(), line)));
         assert!(found.words.contains("h") && !found.words.contains("b") && !found.words.contains("m"));

@@ -48,7 +48,14 @@ impl Modules {
         modules
     }
 
-    fn add(&mut self, sources: &[Source], file: usize, parent: Option<usize>, path: Vec<String>, items: &[Item]) -> usize {
+    fn add(
+        &mut self,
+        sources: &[Source],
+        file: usize,
+        parent: Option<usize>,
+        path: Vec<String>,
+        items: &[Item],
+    ) -> usize {
         let own = self.all.len();
         let (imports, defined) = (imports(&sources[file], items), items.iter().filter_map(defined).collect());
         self.all.push(Module { file, path, imports, children: BTreeMap::new(), parent, items: defined });
@@ -86,7 +93,9 @@ impl Modules {
         match first.as_str() {
             "crate" => self.walk(0, rest, depth),
             "self" => self.walk(from, rest, depth),
-            "super" if rest.first().is_some_and(|next| next == "super") => self.start(self.all[from].parent?, rest, depth),
+            "super" if rest.first().is_some_and(|next| next == "super") => {
+                self.start(self.all[from].parent?, rest, depth)
+            }
             "super" => self.walk(self.all[from].parent?, rest, depth),
             _ => match self.named(from, first, depth)? {
                 Place::Module(module) => self.walk(module, rest, depth),
@@ -115,14 +124,18 @@ impl Modules {
             return Some(Place::Item(module));
         }
         // `use a::a` would be looked up in itself.
-        let leads = |import: &&Import| import.name == name && (import.path.len() > 1 || import.path[0] != name);
-        if let Some(place) = own.imports.iter().filter(leads).find_map(|i| self.start(module, &i.path, depth)) {
+        let leads =
+            |import: &&Import| import.name == name && (import.path.len() > 1 || import.path[0] != name);
+        if let Some(place) = own.imports.iter().filter(leads).find_map(|i| self.start(module, &i.path, depth))
+        {
             return Some(place);
         }
         let depth = depth.checked_sub(1)?;
-        own.imports.iter().filter(|import| import.name == "*").find_map(|import| match self.start(module, &import.path, depth)? {
-            Place::Module(other) if other != module => self.named(other, name, depth),
-            _ => None,
+        own.imports.iter().filter(|import| import.name == "*").find_map(|import| {
+            match self.start(module, &import.path, depth)? {
+                Place::Module(other) if other != module => self.named(other, name, depth),
+                _ => None,
+            }
         })
     }
 }
@@ -198,14 +211,18 @@ mod tests {
         let parse = |(path, text): (&str, &str)| Source::parse(Path::new(path), text.to_owned()).unwrap();
         let sources = [
             ("src/lib.rs", "mod a; pub mod b; pub use a::Thing; use std::fmt; mod inline { pub fn f() {} }"),
-            ("src/a.rs", "mod deep; pub use self::deep::{Deep as Renamed, *}; pub struct Thing; make!(pub fn made());"),
+            (
+                "src/a.rs",
+                "mod deep; pub use self::deep::{Deep as Renamed, *}; pub struct Thing; make!(pub fn made());",
+            ),
             ("src/a/deep.rs", "use super::super::b; pub struct Deep; pub fn other() {}"),
             ("src/b.rs", "use crate::a::{self as first, Thing, deep::{self}}; fn f() { use super::inline; }"),
         ]
         .map(parse);
         let modules = Modules::of(&sources, 0);
         let file = |module: usize| sources[modules.all[module].file].path.to_str().unwrap();
-        let from = |name: &str| modules.all.iter().position(|m| m.path.last().is_some_and(|n| n == name)).unwrap();
+        let from =
+            |name: &str| modules.all.iter().position(|m| m.path.last().is_some_and(|n| n == name)).unwrap();
         let lead = |module: &str, path: &str| {
             let path: Vec<String> = path.split("::").map(str::to_owned).collect();
             match modules.resolve(from(module), &path) {

@@ -108,9 +108,20 @@ mod tests {
         let (four, five) = ("(A, A, A, A)", "(A, A, A, A, A)");
         assert_eq!(faults(&format!("pub fn f(a: {four}) -> Vec<{four}> {{}} fn g(a: {five}) {{}}")), 0);
         assert_eq!(faults(&format!("pub fn f(a: {five}) -> Vec<{five}> {{}}")), 2);
-        assert_eq!(faults(&format!("impl A {{ pub(crate) fn f(a: &[{five}]) {{}} fn g(a: {five}) {{}} }}")), 1);
-        assert_eq!(faults(&format!("pub trait T {{ fn f(&self) -> {five}; }} trait S {{ fn f() -> {five}; }}")), 1);
-        assert_eq!(faults(&format!("pub struct S {{ pub a: {five}, b: {five} }} pub type T = {five}; type U = {five};")), 2);
+        assert_eq!(
+            faults(&format!("impl A {{ pub(crate) fn f(a: &[{five}]) {{}} fn g(a: {five}) {{}} }}")),
+            1
+        );
+        assert_eq!(
+            faults(&format!("pub trait T {{ fn f(&self) -> {five}; }} trait S {{ fn f() -> {five}; }}")),
+            1
+        );
+        assert_eq!(
+            faults(&format!(
+                "pub struct S {{ pub a: {five}, b: {five} }} pub type T = {five}; type U = {five};"
+            )),
+            2
+        );
         assert_eq!(faults(&format!("#[cfg(test)] mod t {{ pub fn f(a: {five}) {{}} }}")), 0);
     }
 }

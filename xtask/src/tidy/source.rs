@@ -34,12 +34,14 @@ pub struct Source {
 impl Source {
     /// Parses a file. Whole files of tests are known by their folder; [`read`] finds those that `#[cfg(test)]` declares.
     pub fn parse(path: &Path, text: String) -> Result<Self, String> {
-        let fail = |e: &dyn std::fmt::Display, at: Span| format!("{}:{}: {e}", path.display(), at.start().line);
+        let fail =
+            |e: &dyn std::fmt::Display, at: Span| format!("{}:{}: {e}", path.display(), at.start().line);
         let tokens: TokenStream = text.parse().map_err(|e: proc_macro2::LexError| fail(&e, e.span()))?;
         let syntax = syn::parse2::<syn::File>(tokens.clone()).map_err(|e| fail(&e, e.span()))?;
         let mut found = TestItems::default();
         found.visit_file(&syntax);
-        let test = path.components().any(|part| TEST_FOLDERS.iter().any(|folder| part.as_os_str() == *folder));
+        let test =
+            path.components().any(|part| TEST_FOLDERS.iter().any(|folder| part.as_os_str() == *folder));
         let role = if test { Role::Test } else { Role::Code };
         Ok(Self { path: path.to_owned(), text, tokens, syntax, role, tests: found.lines })
     }
@@ -53,7 +55,8 @@ impl Source {
     pub fn declared(&self, name: &str) -> [PathBuf; 2] {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let own = ["lib.rs", "main.rs", "mod.rs"].iter().any(|file| self.path.ends_with(file));
-        let folder = if own { folder.to_owned() } else { folder.join(self.path.file_stem().unwrap_or_default()) };
+        let folder =
+            if own { folder.to_owned() } else { folder.join(self.path.file_stem().unwrap_or_default()) };
         [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")]
     }
 }
@@ -97,7 +100,8 @@ fn mark_test_files(sources: &mut [Source]) {
                 && module.content.is_none()
                 && only_tests(&module.attrs)
             {
-                declared.extend(source.declared(&module.ident.to_string()).map(|path| path.with_extension("")));
+                declared
+                    .extend(source.declared(&module.ident.to_string()).map(|path| path.with_extension("")));
             }
         }
     }
@@ -181,8 +185,11 @@ mod tests {
     #[test]
     fn files_of_tests() {
         let parse = |path: &str, text: &str| Source::parse(Path::new(path), text.to_owned()).unwrap();
-        let mut sources =
-            [parse("src/a/mod.rs", "#[cfg(test)] mod tests; mod b;"), parse("src/a/tests/mod.rs", ""), parse("src/a/b.rs", "")];
+        let mut sources = [
+            parse("src/a/mod.rs", "#[cfg(test)] mod tests; mod b;"),
+            parse("src/a/tests/mod.rs", ""),
+            parse("src/a/b.rs", ""),
+        ];
         mark_test_files(&mut sources);
         assert_eq!(sources.map(|s| s.role), [Role::Code, Role::Test, Role::Code]);
         assert_eq!(parse("crates/a/tests/it/main.rs", "").role, Role::Test);

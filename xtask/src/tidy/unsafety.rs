@@ -9,14 +9,16 @@ const UNSAFE_CRATE: &str = "crates/kernels";
 const UNSAFE_FILE: &str = "crates/data/src/prepared/map.rs";
 const MAPPING_CRATE: &str = "crates/data";
 
-const PLACES: &str = "unsafe code stands in crates/kernels and in the one file that maps files; every other crate forbids it";
+const PLACES: &str =
+    "unsafe code stands in crates/kernels and in the one file that maps files; every other crate forbids it";
 
 /// Checks one file.
 pub fn check(source: &Source) -> Vec<Fault> {
     let (path, text) = (&source.path, &source.text);
     let mut faults = Vec::new();
     let root = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");
-    let denial = if path.starts_with(MAPPING_CRATE) { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
+    let denial =
+        if path.starts_with(MAPPING_CRATE) { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
     if root && !path.starts_with(UNSAFE_CRATE) && !text.contains(denial) {
         faults.push(Fault::new(PLACES, path, 0, format!("expected {denial}")));
     }
