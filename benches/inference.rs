@@ -1,7 +1,8 @@
 //! Latency of one row, and rows per second of a batch, of scoring with a DLRM of the Criteo-Kaggle shape.
 //!
-//! `cargo bench --bench inference` measures (about 2.5 GB of memory) on two threads; `-- --quick` runs small tables for a moment.
-//! The workload is `k` of `dlrm bench`; one line of JSON per size of batch is printed, as by benches/peers/infer.py.
+//! `cargo bench --bench inference` measures (about 2.5 GB of memory) on two threads; `-- --quick` runs small
+//! tables for a moment. The workload is `k` of `dlrm bench`; one line of JSON per size of batch is printed,
+//! as by benches/peers/infer.py.
 use dlrm::bench::Workload;
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;

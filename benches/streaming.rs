@@ -1,10 +1,12 @@
-//! Training from a CSV file and from prepared rows against training from memory, and what each stage from bytes to ids costs.
+//! Training from a CSV file and from prepared rows against training from memory, and what each stage from
+//! bytes to ids costs.
 //!
-//! `cargo bench --bench streaming` measures on 500,000 rows, `-- --rows N` on others, `-- --quick` runs a few for a moment.
-//! The rows are those of `dlrm generate clicks`: the shape of the Criteo Kaggle data set, 13 integers and 26 columns of
-//! hexadecimal tokens, ids of a bounded power law over the published cardinalities; every column has a vocabulary.
-//! The model: dim 16, bottom 512-256-64-16, top 512-256-1, SGD, batch 2048, two threads; windows of 131,072 rows. A pass
-//! begins with a window that nothing can be trained beside: the more rows, the less that counts.
+//! `cargo bench --bench streaming` measures on 500,000 rows, `-- --rows N` on others, `-- --quick` runs a few
+//! for a moment. The rows are those of `dlrm generate clicks`: the shape of the Criteo Kaggle data set, 13
+//! integers and 26 columns of hexadecimal tokens, ids of a bounded power law over the published
+//! cardinalities; every column has a vocabulary. The model: dim 16, bottom 512-256-64-16, top 512-256-1, SGD,
+//! batch 2048, two threads; windows of 131,072 rows. A pass begins with a window that nothing can be trained
+//! beside: the more rows, the less that counts.
 use dlrm::data::Batch;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
@@ -42,7 +44,8 @@ fn learner(layout: &Layout) -> Learner {
         .expect("threads")
 }
 
-/// Seconds by the clock and of all threads in an epoch's first `most` steps, the start of its stream included.
+/// Seconds by the clock and of all threads in an epoch's first `most` steps, the start of its stream
+/// included.
 fn epoch(learner: &mut Learner, feed: &mut dyn TrainingRows, number: u64, most: usize) -> [f64; 2] {
     let (start, used, rates) = (Instant::now(), cpu_seconds(), learner.optimizer().base_rates());
     let mut batch = Batch::default();
@@ -56,7 +59,8 @@ fn epoch(learner: &mut Learner, feed: &mut dyn TrainingRows, number: u64, most: 
     [start.elapsed().as_secs_f64(), cpu_seconds() - used]
 }
 
-/// Seconds that all threads of this process have computed. Unlike the clock it hardly sees what else the machine does.
+/// Seconds that all threads of this process have computed. Unlike the clock it hardly sees what else the
+/// machine does.
 fn cpu_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Behind the name, which may hold blanks: user and system time are the 12th and 13th, in hundredths.
@@ -113,7 +117,7 @@ impl PrepareObserver for Silent {
     }
 }
 
-/// The same rows as a prepared data set; says how long that takes.
+/// Writes the rows as a prepared data set too; says how long that takes.
 fn prepare(sources: &Sources<'_>, schema: &Schema, dir: &Path, bytes: u64) -> Prepared {
     let start = Instant::now();
     let preparation = Preparation {

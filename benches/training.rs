@@ -1,7 +1,8 @@
-//! Training throughput of a DLRM of the Criteo-Kaggle shape, and the time of a step against the size of its tables.
+//! Training throughput of a DLRM of the Criteo-Kaggle shape, and the time of a step against the size of its
+//! tables.
 //!
-//! `cargo bench --bench training` measures (about 7 GB of memory); `-- --quick` runs small tables for a moment.
-//! The workload is `k` of `dlrm bench`, which measures more of it.
+//! `cargo bench --bench training` measures (about 7 GB of memory); `-- --quick` runs small tables for a
+//! moment. The workload is `k` of `dlrm bench`, which measures more of it.
 use dlrm::bench::{Windows, Workload, rows_per_second};
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
@@ -25,7 +26,8 @@ fn speed(workload: &Workload, threads: usize, batches: &[Batch], windows: Window
     rows_per_second(&mut learner, batches, windows).expect("a finite loss").median
 }
 
-/// Trains for a moment with lazy Adam on the tables, the largest state there is, and tells the peak of memory.
+/// Trains for a moment with lazy Adam on the tables, the largest state there is, and tells the peak of
+/// memory.
 fn print_memory_with_adam(workload: &Workload, batches: &[Batch]) {
     let network = workload.network(Isa::detect(), Storage::F32).expect("a model");
     let (lr, beta1, beta2, eps, l2) = (1e-3, 0.9, 0.999, 1e-8, 0.0);

@@ -528,8 +528,8 @@ fn ten_thousand_features_in_a_row() {
     }
 }
 
-/// What training has never seen: a further column is not read, a further feature of a sparse row is *unseen*, a further field
-/// of libffm is refused, since it would be left out silently.
+/// What training has never seen: a further column is not read, a further feature of a sparse row is *unseen*,
+/// a further field of libffm is refused, since it would be left out silently.
 #[test]
 fn fields_that_only_test_rows_have() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! `dlrm data`: public data sets from a server or a file, verified, unpacked, and trained on as the command says.
-//! The rows are made up; only their number and form are those of the data sets.
+//! `dlrm data`: public data sets from a server or a file, verified, unpacked, and trained on as the command
+//! says. The rows are made up; only their number and form are those of the data sets.
 mod common;
 #[path = "../crates/fetch/tests/server/mod.rs"]
 mod server;
@@ -58,7 +58,8 @@ fn whole_latest() -> &'static [u8] {
     BYTES.get_or_init(|| latest(100_836))
 }
 
-/// In the form of UCI's archive: a comment above the test rows, full stops behind their labels, empty last lines.
+/// In the form of UCI's archive: a comment above the test rows, full stops behind their labels, empty last
+/// lines.
 fn adult() -> Vec<u8> {
     let rows = |count: usize, stop: &str| -> String {
         let row = |i: usize| {

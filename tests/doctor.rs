@@ -124,7 +124,8 @@ fn planted_faults_are_told_the_worst_first() {
     assert_eq!(found(&report, "drift"), [("device".to_owned(), "warning".to_owned())]);
     assert_eq!(found(&report, "unseen").len(), 1);
     assert_eq!(found(&report, "time_order"), [("event_time".to_owned(), "warning".to_owned())]);
-    // `outcome` and `device` are made from the place in the file, so the planted rows differ in them: without, they are the same.
+    // `outcome` and `device` are made from the place in the file, so the planted rows differ in them:
+    // without, they are the same.
     assert!(found(&report, "shared_rows").is_empty());
     write(dir.path(), "shared.csv", HEADER, &test);
     let report = json(dir.path(), &["train.csv", "--test", "shared.csv", "--no-estimate"]);

@@ -1,5 +1,5 @@
-//! Every model of the family against PyTorch (`tests/goldens/make_model_goldens.py`), its published number of parameters,
-//! and the traps that such models fall into.
+//! Every model of the family against PyTorch (`tests/goldens/make_model_goldens.py`), its published number of
+//! parameters, and the traps that such models fall into.
 mod golden;
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::{Learner, Network};
@@ -160,7 +160,8 @@ fn numbers_of_parameters_are_the_published_ones() {
         object.extend(more.as_object().expect("an object").clone());
         v
     };
-    // Published results of BARS on Frappe_x1. (Its DNN counts the network twice: 781,892 = 53,890 + 2 · 364,001.)
+    // Published results of BARS on Frappe_x1. (Its DNN counts the network twice: 781,892 = 53,890 + 2 ·
+    // 364,001.)
     let published = [
         (json!({"kind": "lr"}), 5_390),
         (json!({"kind": "fm", "embedding_dim": 10}), 59_280),

@@ -1,4 +1,5 @@
-//! `dlrm prepare`: whatever rows are trained from, and whatever happens on the way, the result is the same bytes.
+//! `dlrm prepare`: whatever rows are trained from, and whatever happens on the way, the result is the same
+//! bytes.
 mod common;
 
 use common::{dlrm, works};

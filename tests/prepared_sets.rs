@@ -204,7 +204,8 @@ fn each_attempt_goes_on_where_the_one_before_stood() {
     ] {
         let (expected, out) = (whole(log, limits), tempfile::tempdir().expect("a directory"));
         let mut attempts = 0;
-        // Two blocks of rows an attempt, the one that it stops at included: none would come to an end from the beginning.
+        // Two blocks of rows an attempt, the one that it stops at included: none would come to an end from
+        // the beginning.
         while let Err(error) = log.prepare(out.path(), limits, &mut Stop(2)) {
             assert!(matches!(error, Error::Interrupted), "{error}");
             attempts += 1;

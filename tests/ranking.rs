@@ -7,8 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Twenty users in two tastes, forty items in two kinds; each took most items of its kind. The candidates: one more of its
-/// kind among nineteen of the other.
+/// Twenty users in two tastes, forty items in two kinds; each took most items of its kind. The candidates:
+/// one more of its kind among nineteen of the other.
 fn interactions() -> (String, String) {
     let (mut train, mut candidates) = (String::new(), String::new());
     for user in 0..20 {
@@ -157,7 +157,8 @@ fn mistakes() {
     }
 }
 
-/// The real split: sizes, and what ranking by popularity is published to give (HR@10 0.4531, NDCG@10 0.2542; Dacrema et al. 2019).
+/// The real split: sizes, and what ranking by popularity is published to give (HR@10 0.4531, NDCG@10 0.2542;
+/// Dacrema et al. 2019).
 #[test]
 fn movielens_by_popularity() {
     let Some(data) = data("movielens_by_popularity", "movielens-1m-ncf") else { return };

@@ -1,4 +1,5 @@
-//! The README and the pages of the book: every command runs, every configuration is valid, every link leads somewhere.
+//! The README and the pages of the book: every command runs, every configuration is valid, every link leads
+//! somewhere.
 mod common;
 use common::{copy, data, dlrm};
 use std::collections::HashSet;

@@ -182,7 +182,8 @@ fn products_in_bf16_are_reproducible_and_near_those_in_f32() {
         assert_eq!(train(&rounded, 2, &[3]), (one.clone(), state), "{pair:?} resumed");
         assert_ne!(train(&exact, 2, &[]).0, one, "{pair:?} rounds nothing");
 
-        // One step from the same weights: scores are the same bits, gradients agree as far as bf16 does (8 bits).
+        // One step from the same weights: scores are the same bits, gradients agree as far as bf16 does (8
+        // bits).
         let (mut a, mut b, rows) = (learner(&exact, 1), learner(&rounded, 1), rows(1));
         assert_eq!(a.logits(&rows), b.logits(&rows));
         let losses = [&mut a, &mut b].map(|learner| learner.forward_backward(&rows));
@@ -220,7 +221,8 @@ fn tables_of_16_bits_learn_what_steps_too_small_for_them_teach() {
             learner.network().weights().tables().iter().flat_map(|table| table.values.view().iter());
         numbers.collect::<Vec<f32>>()
     };
-    // What f32 tables learn in these steps, each of which moves a weight by a fraction of the distance to the next bf16.
+    // What f32 tables learn in these steps, each of which moves a weight by a fraction of the distance to the
+    // next bf16.
     let moved = |table_precision: Storage| {
         let mut learner = learner(&TrainConfig { table_precision, ..config(sgd) }, 2);
         let (start, rates, batch) = (table(&learner), learner.optimizer().base_rates(), rows(3));

@@ -1,4 +1,5 @@
-//! Streamed rows: windows keep their order whoever reads them, and a cache changes no bit, whatever becomes of it.
+//! Streamed rows: windows keep their order whoever reads them, and a cache changes no bit, whatever becomes
+//! of it.
 use dlrm::data::batch::{Batch, BatchSource, Layout};
 use dlrm::data::batches::{RowStream, StreamBatches};
 use dlrm::data::dataset::{Fitted, Sources};

@@ -24,8 +24,10 @@ pub fn print(data: &str) -> Result<(), String> {
 /// Best model first.
 fn table(compared: &Value) -> String {
     let mut text = String::from(
-        "| model | test AUC | log loss | AUC against the best (95 %) | parameters | multiply-adds per row, forward | training | \
-         training rows/s | scored rows/s | peak memory | seconds to best | order | unit |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| model | test AUC | log loss | AUC against the best (95 %) | parameters | \
+         multiply-adds per row, forward | training | \
+         training rows/s | scored rows/s | peak memory | seconds to best | order | unit |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for model in compared["models"].as_array().into_iter().flatten() {
         let of = |key: &'static str| move |run: &Value| number(&run[key]);

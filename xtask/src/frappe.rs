@@ -22,8 +22,8 @@ const RECIPES: &str = "recipes/bars/frappe";
 /// The original training file is lost; the stand-in has its negatives drawn again.
 const TRAIN: &str = "train.reconstructed.csv";
 
-/// Trains all recipes with three seeds on the files in `data`/frappe_x1 (or reads a finished `compare.json`) and prints a
-/// Markdown table.
+/// Trains all recipes with three seeds on the files in `data`/frappe_x1 (or reads a finished `compare.json`)
+/// and prints a Markdown table.
 pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
     let compared: Value = match compared {
         Some(path) => {
@@ -33,7 +33,8 @@ pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
         None => compare(data, &["--seeds".into(), "3".into()])?,
     };
     println!(
-        "| model | test AUC | published | log loss | published | parameters | multiply-adds per row, training | best epoch |"
+        "| model | test AUC | published | log loss | published | parameters | \
+         multiply-adds per row, training | best epoch |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (recipe, name, published) in PUBLISHED {

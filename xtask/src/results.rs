@@ -24,7 +24,8 @@ pub fn print(data: &str) -> Result<(), String> {
         ),
     ];
     println!(
-        "| data | test rows | DLRM AUC | log loss | logistic regression AUC | log loss | AUC difference (95 %) | seconds |"
+        "| data | test rows | DLRM AUC | log loss | logistic regression AUC | log loss | \
+         AUC difference (95 %) | seconds |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (name, args) in runs {

@@ -1,5 +1,5 @@
-//! Section 5.1 of the DLRM paper on generated rows with the shape of Criteo Kaggle: DLRM and Deep & Cross, SGD and Adagrad, one
-//! epoch, with the curves as docs/section-5.1.svg.
+//! Section 5.1 of the DLRM paper on generated rows with the shape of Criteo Kaggle: DLRM and Deep & Cross,
+//! SGD and Adagrad, one epoch, with the curves as docs/section-5.1.svg.
 use crate::run::{dlrm, grouped, number, words};
 use serde_json::Value;
 use std::path::Path;
@@ -11,7 +11,8 @@ const RECIPES: [&str; 4] = ["dlrm-sgd", "dlrm-adagrad", "dcn-sgd", "dcn-adagrad"
 const COLORS: [&str; 4] = ["#7fb2e5", "#1f5fa8", "#f0b36b", "#b8650f"];
 const PICTURE: &str = "docs/section-5.1.svg";
 
-/// Generates, prepares, compares and draws; rows, the prepared set and what was measured stay in `dir`, where a second run finds them.
+/// Generates, prepares, compares and draws; rows, the prepared set and what was measured stay in `dir`, where
+/// a second run finds them.
 pub fn run(dir: &str, rows: &str) -> Result<(), String> {
     let (clicks, prepared) = (format!("{dir}/clicks"), format!("{dir}/prepared"));
     let recipe = |name: &str| format!("recipes/section-5.1/{name}.toml");
@@ -82,8 +83,9 @@ fn command(args: &[&str]) -> Result<(), String> {
 /// Name and, by thousands of steps, the value of each panel.
 type Curve<'a> = (&'a str, Vec<(f64, [f64; 3])>);
 
-const STYLE: &str = "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}.title{font-size:16px;font-weight:600}\
-.soft{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}.axis{stroke:#b8c2cc;stroke-width:1}.best{stroke:#52606d;stroke-dasharray:5 4}";
+const STYLE: &str = "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}\
+.title{font-size:16px;font-weight:600}.soft{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}\
+.axis{stroke:#b8c2cc;stroke-width:1}.best{stroke:#52606d;stroke-dasharray:5 4}";
 const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 240.0;
 const LEFT: f64 = 60.0;
@@ -91,15 +93,18 @@ const RIGHT: f64 = 20.0;
 
 fn draw(curves: &[Curve<'_>], rows: &str, best: f64) -> String {
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 990\" width=\"{WIDTH}\" height=\"990\"><style>{STYLE}</style>"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} 990\" width=\"{WIDTH}\" \
+         height=\"990\"><style>{STYLE}</style>"
     );
     svg += &format!(
-        "<text class=\"title\" x=\"20\" y=\"28\">DLRM and Deep &amp; Cross, {rows} generated rows, one epoch, batches of 128</text>"
+        "<text class=\"title\" x=\"20\" y=\"28\">\
+         DLRM and Deep &amp; Cross, {rows} generated rows, one epoch, batches of 128</text>"
     );
     for (i, ((name, _), color)) in curves.iter().zip(COLORS).enumerate() {
         let x = LEFT + 160.0 * i as f64;
         svg += &format!(
-            "<rect x=\"{x}\" y=\"42\" width=\"22\" height=\"4\" fill=\"{color}\"/><text x=\"{}\" y=\"50\">{name}</text>",
+            "<rect x=\"{x}\" y=\"42\" width=\"22\" height=\"4\" fill=\"{color}\"/>\
+             <text x=\"{}\" y=\"50\">{name}</text>",
             x + 28.0
         );
     }

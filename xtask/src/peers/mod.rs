@@ -7,11 +7,9 @@ use crate::run::words;
 use environment::Environment;
 use std::fs;
 use std::num::NonZeroUsize;
-use table::{Measured, Results};
+use table::{Measured, OURS, Results};
 
-/// The name of our side in the tables.
-const OURS: &str = "dlrm";
-/// The same with training steps that multiply in bf16.
+/// The name of our side where its training steps multiply in bf16.
 const OURS_BF16: &str = "dlrm, bf16";
 /// Peers of training and what benches/peers/train.py calls them.
 const TRAINERS: [(&str, &str); 6] = [

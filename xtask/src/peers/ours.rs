@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn output_of_dlrm_bench() {
-        let printed = br#"{"machine": {}, "workloads": [{"workload": {"name": "k"}, "batch": 128, "rows_per_second": {"median": 5.5}}]}"#;
+        let printed = br#"{"machine": {}, "workloads": [{"workload": {"name": "k"}, "batch": 128,
+            "rows_per_second": {"median": 5.5}}]}"#;
         let rows: Vec<(u64, f64)> =
             samples(printed).expect("samples").iter().map(|s| (s.case.batch, s.rows_per_s)).collect();
         assert_eq!(rows, [(128, 5.5)]);

@@ -1,8 +1,10 @@
 //! Measurements of all sides, and the Markdown tables of them.
-use super::OURS;
 use crate::run::{grouped, median};
 use serde_json::Value;
 use std::fmt;
+
+/// The name of our side in the tables.
+pub const OURS: &str = "dlrm";
 
 /// What was measured.
 #[derive(Clone, PartialEq)]
@@ -118,7 +120,8 @@ impl fmt::Display for Results {
         if !rates.is_empty() {
             writeln!(
                 f,
-                "| task | workload | batch | peer | rows/s | min … max | dlrm / peer |\n|---|---|---|---|---|---|---|"
+                "| task | workload | batch | peer | rows/s | min … max | dlrm / peer |\n\
+                 |---|---|---|---|---|---|---|"
             )?;
         }
         for row in rates.into_iter().flatten() {
@@ -138,7 +141,8 @@ impl fmt::Display for Results {
         if !latencies.is_empty() {
             writeln!(
                 f,
-                "\n| one row of | peer | p50, µs | min … max | p99, µs | peer / dlrm |\n|---|---|---|---|---|---|"
+                "\n| one row of | peer | p50, µs | min … max | p99, µs | peer / dlrm |\n\
+                 |---|---|---|---|---|---|"
             )?;
         }
         for row in latencies.into_iter().flatten() {
@@ -173,7 +177,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_measurement_are_skipped() {
-        let printed = "a warning\n{\"task\": \"train\"}\n{\"task\": \"train\", \"workload\": \"k\", \"batch\": 128, \"rows_per_s\": 5.0}\n";
+        let printed = "a warning\n{\"task\": \"train\"}\n\
+             {\"task\": \"train\", \"workload\": \"k\", \"batch\": 128, \"rows_per_s\": 5.0}\n";
         let samples = parse(printed).expect("samples");
         assert_eq!((samples.len(), samples[0].case.batch, samples[0].rows_per_s), (1, 128, 5.0));
         assert!(parse("a warning\n").is_none());
@@ -186,7 +191,8 @@ mod tests {
         };
         let infer = |p50: f64| {
             format!(
-                r#"{{"task": "infer", "workload": "k", "batch": 1, "rows_per_s": 1.0, "p50_us": {p50}, "p99_us": 90.0}}"#
+                "{{\"task\": \"infer\", \"workload\": \"k\", \"batch\": 1, \"rows_per_s\": 1.0, \
+                 \"p50_us\": {p50}, \"p99_us\": 90.0}}"
             )
         };
         let mut results = Results::default();

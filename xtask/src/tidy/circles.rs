@@ -1,8 +1,8 @@
 //! No circle of files inside a crate, except between a module and those below it.
 //!
-//! A file uses the file that defines what it names, whoever re-exports it. A re-export alone uses nothing: the module that
-//! makes it is a front door. A module may use what is below it and be used from there; a circle that also takes another step,
-//! from one branch of the tree to another, is a fault.
+//! A file uses the file that defines what it names, whoever re-exports it. A re-export alone uses nothing:
+//! the module that makes it is a front door. A module may use what is below it and be used from there; a
+//! circle that also takes another step, from one branch of the tree to another, is a fault.
 use super::fault::Fault;
 use super::mentions::Mentions;
 use super::modules::{Modules, Place};

@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn reasons_and_use() {
-        let manifest = "[workspace]\n[workspace.dependencies]\nours = { path = \"ours\" }\na = \"1\" # reason\nb = \"1\"\nc = \"1\" # idle\n[profile]\nd = 1\n";
+        let manifest = "[workspace]\n[workspace.dependencies]\nours = { path = \"ours\" }\na = \"1\" # reason\n\
+                        b = \"1\"\nc = \"1\" # idle\n[profile]\nd = 1\n";
         let dependencies = ["ours", "a", "b"].map(|name| (name.to_owned(), Kind::Normal)).to_vec();
         let package = Package { name: "x".into(), folder: "crates/x".into(), dependencies };
         let found: Vec<_> = list(manifest, &[package]).into_iter().map(|f| (f.line, f.message)).collect();
@@ -63,7 +64,8 @@ mod tests {
 
     #[test]
     fn through_the_workspace() {
-        let manifest = "[dependencies]\na.workspace = true\nb = { workspace = true, optional = true }\nc = \"1\"\n[features]\nd = []\n";
+        let manifest = "[dependencies]\na.workspace = true\nb = { workspace = true, optional = true }\n\
+                        c = \"1\"\n[features]\nd = []\n";
         let named: Vec<usize> = shared(
             Path::new("Cargo.toml"),
             &manifest.replace("a.workspace = true", "a = { workspace = true }"),

@@ -1,4 +1,5 @@
-//! The graph of the crates is the picture: ARCHITECTURE.md says on which floor a crate stands, and it imports lower floors only.
+//! The graph of the crates is the picture: ARCHITECTURE.md says on which floor a crate stands, and it imports
+//! lower floors only.
 use super::fault::Fault;
 use super::workspace::{Kind, Package};
 use std::collections::BTreeMap;
@@ -64,8 +65,10 @@ fn imports(package: &Package, floor: Option<u32>, packages: &[Package], floors: 
 mod tests {
     use super::*;
 
-    const HOUSE: &str = "# House\n\n| floor | crate | what |\n|---|---|---|\n| 2 | `dlrm` (root) | all |\n| 1 | `crates/b` | b |\n\
-                         | 1 | `crates/c` | c |\n| 0 | `crates/a` | a |\n| – | `xtask` | chores |\n\n| floor | crate |\n|---|---|\n| 9 | `z` |\n";
+    const HOUSE: &str = "# House\n\n| floor | crate | what |\n|---|---|---|\n| 2 | `dlrm` (root) | all |\n\
+                         | 1 | `crates/b` | b |\n\
+                         | 1 | `crates/c` | c |\n| 0 | `crates/a` | a |\n| – | `xtask` | chores |\n\n\
+                         | floor | crate |\n|---|---|\n| 9 | `z` |\n";
 
     fn package(name: &str, dependencies: &[(&str, Kind)]) -> Package {
         let folder = match name {

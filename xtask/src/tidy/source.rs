@@ -32,7 +32,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Parses a file. Whole files of tests are known by their folder; [`read`] finds those that `#[cfg(test)]` declares.
+    /// Parses a file. Whole files of tests are known by their folder; [`read`] finds those that
+    /// `#[cfg(test)]` declares.
     pub fn parse(path: &Path, text: String) -> Result<Self, String> {
         let fail =
             |e: &dyn std::fmt::Display, at: Span| format!("{}:{}: {e}", path.display(), at.start().line);

@@ -61,7 +61,8 @@ mod tests {
     fn reads_metadata() {
         let metadata = serde_json::json!({"workspace_root": "/w", "packages": [
             {"name": "dlrm", "manifest_path": "/w/Cargo.toml", "dependencies": [{"name": "clap", "kind": null}]},
-            {"name": "dlrm-nn", "manifest_path": "/w/crates/nn/Cargo.toml", "dependencies": [{"name": "tempfile", "kind": "dev"}]}
+            {"name": "dlrm-nn", "manifest_path": "/w/crates/nn/Cargo.toml",
+             "dependencies": [{"name": "tempfile", "kind": "dev"}]}
         ]});
         let found = parse(&metadata).unwrap();
         assert_eq!(found[0].folder, Path::new(""));
