@@ -1,7 +1,7 @@
 //! `dlrm bench`.
 use super::args::BenchArgs;
 use super::failure::{Failure, io};
-use super::{Session, output, train};
+use super::{Session, memory, output};
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload,
 };
@@ -42,7 +42,7 @@ pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         shape: TrainConfig::default().shape(),
         windows,
     };
-    let memory = train::free_memory();
+    let memory = memory::free();
     for workload in &workloads {
         plan(session, &bench, workload, &args.batch, memory)?;
     }

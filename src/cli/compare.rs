@@ -1,57 +1,30 @@
 //! `dlrm compare`.
-use super::args::{self, CompareArgs, TrainArgs};
+use super::args::CompareArgs;
 use super::failure::{Failure, io};
-use super::{Session, output, train};
-use dlrm::data::dataset::Sources;
-use dlrm::data::prepared::Prepared;
+use super::{Session, memory, output, requests};
 use dlrm::data::rows::OpenRows;
-use dlrm::data::source::DataSource;
-use dlrm::engine::RunConfig;
-use dlrm::engine::compare::{Compare, CompareObserver, Compared, Diverged, Entry, Measured, SeedRun};
+use dlrm::engine::RunRequest;
+use dlrm::engine::compare::{CompareObserver, CompareRequest, Compared, Diverged, Measured, SeedRun};
 use dlrm::engine::plan::bytes;
 use dlrm::engine::trainer::Observer;
 use dlrm::metrics::Metric;
-use dlrm::report::compare_page;
+use dlrm::report::{compare_page, comparison};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
-    let (base, notes, entries) = entries(args)?;
+    let (compare, notes) = request(session, args)?.resolve()?;
     if !session.quiet {
         notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
     }
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
     std::fs::create_dir_all(&out).map_err(io("create", &out))?;
-    let memory_limit = match &args.memory_limit {
-        Some(text) => Some(args::size(text)?),
-        None => train::free_memory(),
-    };
-    let compare = Compare {
-        base,
-        entries,
-        seeds: args.seeds,
-        threads: session.threads,
-        isa: session.isa,
-        memory_limit,
-    };
-    let data = &compare.base.data;
-    let (validation, test) = (compare.base.input_of(&data.validation), compare.base.input_of(&data.test));
-    let sources = Sources {
-        main: &compare.base.input,
-        validation: validation.as_ref().map(|i| i as &dyn OpenRows),
-        test: test.as_ref().map(|i| i as &dyn OpenRows),
-        split: &data.split,
-        max_bad_rows: data.max_bad_rows,
-        threads: session.threads,
-    };
     let runs = compare.entries.len() as u64 * args.seeds;
     let mut progress = Progress { quiet: session.quiet, stop: session.stop.clone(), runs, begun: 0 };
-    let prepared = data.prepared.as_deref().map(Prepared::open).transpose()?;
-    let source = prepared.as_ref().map_or(DataSource::Raw(&sources), DataSource::Prepared);
-    let compared = compare.run(source, &mut progress)?;
+    let compared = compare.execute(&mut progress)?;
     let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
     let command: Vec<String> = std::env::args().collect();
     let json = serde_json::to_string_pretty(&compared).expect("a comparison is plain data");
@@ -63,59 +36,23 @@ pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     output::print(&text(&compared, &out))
 }
 
+fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Failure> {
+    let common = RunRequest {
+        epochs: args.epochs,
+        resources: requests::resources(session, args.memory_limit.as_deref())?,
+        ..requests::source(&args.source)
+    };
+    Ok(CompareRequest {
+        common,
+        configs: args.config.clone(),
+        models: args.models.clone(),
+        seeds: args.seeds,
+    })
+}
+
 fn save(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
     let path = out.join(name);
     std::fs::write(&path, text).map_err(io("write", &path))
-}
-
-/// The common configuration, what was noticed while it was made, and the models.
-fn entries(args: &CompareArgs) -> Result<(RunConfig, Vec<String>, Vec<Entry>), Failure> {
-    let configure = |config: Option<&PathBuf>| {
-        train::fresh(&TrainArgs {
-            source: args.source.clone(),
-            config: config.cloned(),
-            epochs: args.epochs,
-            ..TrainArgs::default()
-        })
-    };
-    let (base, notes) = configure(args.config.first())?;
-    let mut entries = Vec::new();
-    for path in &args.config {
-        let (own, _) = configure(Some(path))?;
-        let same = own.input == base.input && own.data == base.data && own.schema == base.schema;
-        if !same {
-            return Err(Failure::usage(
-                format!(
-                    "{}: expected the input, data and schema of {}, found others",
-                    path.display(),
-                    args.config[0].display()
-                ),
-                "let both files extend a common one (extends = \"data.toml\")",
-            ));
-        }
-        // A single configuration with --models is the base of those.
-        if args.models.is_empty() || args.config.len() > 1 {
-            let name = path
-                .file_stem()
-                .map_or_else(|| own.model.kind().to_owned(), |stem| stem.to_string_lossy().into_owned());
-            entries.push(Entry { name, model: own.model, train: own.train });
-        }
-    }
-    for kind in &args.models {
-        let model = if kind == base.model.kind() && args.config.len() == 1 {
-            base.model.clone()
-        } else {
-            train::model_of_kind(kind, "--models")?
-        };
-        entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
-    }
-    if entries.is_empty() {
-        return Err(Failure::usage(
-            "nothing to compare",
-            "name models with --models lr,fm,dlrm or recipes with --config",
-        ));
-    }
-    Ok((base, notes, entries))
 }
 
 /// A line per run on standard error.
@@ -135,14 +72,14 @@ impl Observer for Progress {
 impl CompareObserver for Progress {
     fn run(&mut self, _: usize, name: &str, seed: u64) {
         self.begun += 1;
-        forget_peak();
+        memory::forget_peak();
         if !self.quiet {
             output::tell(&format!("[{}/{}] {name}, seed {seed} …", self.begun, self.runs));
         }
     }
 
     fn peak_bytes(&mut self) -> Option<u64> {
-        peak()
+        memory::peak()
     }
 
     fn diverged(&mut self, run: &Diverged) {
@@ -169,18 +106,6 @@ impl CompareObserver for Progress {
             run.seconds
         ));
     }
-}
-
-/// Lets the process's peak of memory start anew (Linux; elsewhere, or where it is forbidden, the peak stays that of the whole).
-fn forget_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// The most memory that the process has held in bytes.
-fn peak() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }
 
 /// Mean ± deviation.
@@ -250,7 +175,7 @@ fn text(compared: &Compared, out: &Path) -> String {
     );
     text.push_str(&output::table(&header, &rows));
     text.push('\n');
-    compared.verdict().iter().for_each(|sentence| text.push_str(&format!("{sentence}\n")));
+    comparison::verdict(compared).iter().for_each(|sentence| text.push_str(&format!("{sentence}\n")));
     text.push_str(&format!("\nreport: {}\n", out.join("compare.html").display()));
     text
 }

@@ -4,13 +4,12 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::{Session, output, train};
 use dlrm::data::RowSource;
-use dlrm::data::dataset::Sources;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;
-use dlrm::data::source::DataSource;
 use dlrm::data::split::Split;
 use dlrm::engine::RunConfig;
-use dlrm::engine::job::{Job, Start};
+use dlrm::engine::rows::GivenRows;
+use dlrm::engine::{Resources, Run, Start};
 use dlrm::metrics::Metric;
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::report::summary::{self, Context};
@@ -18,14 +17,15 @@ use dlrm::report::{InputCard, Optimum, Report};
 use dlrm::synth::{Bayes, ClickConfig, ClickSimulator};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A range of simulated rows.
-struct Simulated<'a> {
-    simulator: &'a ClickSimulator,
+struct Simulated {
+    simulator: Arc<ClickSimulator>,
     range: Range<u64>,
 }
 
-impl OpenRows for Simulated<'_> {
+impl OpenRows for Simulated {
     fn open_rows(&self) -> dlrm::data::Result<Box<dyn RowSource>> {
         Ok(Box::new(self.simulator.rows(self.range.clone())))
     }
@@ -56,39 +56,37 @@ fn config(args: &DemoArgs) -> RunConfig {
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
-    let simulator =
-        ClickSimulator::new(ClickConfig { rows: args.rows, seed: args.seed, ..ClickConfig::default() });
+    let simulator = Arc::new(ClickSimulator::new(ClickConfig {
+        rows: args.rows,
+        seed: args.seed,
+        ..ClickConfig::default()
+    }));
     let (validation, test) = (args.rows * 8 / 10, args.rows * 9 / 10);
-    let part = |range| Simulated { simulator: &simulator, range };
-    let (main, validation, test_rows) = (part(0..validation), part(validation..test), part(test..args.rows));
+    let part = |range| Arc::new(Simulated { simulator: simulator.clone(), range });
+    let rows = GivenRows {
+        main: part(0..validation),
+        validation: Some(part(validation..test)),
+        test: Some(part(test..args.rows)),
+    };
     // Its own directory holds nothing that cannot be made again; any other might.
     let (output, start) = match &args.output {
         Some(output) => (output.clone(), Start::Fresh),
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
-    let job = Job {
+    let run = Run {
         config: config(args),
+        rows: Some(rows),
         out: Some(output.clone()),
         start,
-        threads: session.threads,
-        isa: session.isa,
-        memory_limit: None,
+        resources: Resources { threads: session.threads, isa: session.isa, memory_limit: None },
     };
-    let sources = Sources {
-        main: &main,
-        validation: Some(&validation),
-        test: Some(&test_rows),
-        split: &job.config.data.split,
-        max_bad_rows: 0,
-        threads: session.threads,
-    };
-    let mut progress = Progress::new(session, job.config.train.epochs, job.config.train.batch_size);
+    let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
     progress.line(&format!(
         "{} simulated rows, seed {}: the true click probability of each is known",
         output::count(args.rows),
         args.seed
     ));
-    let mut trained = job.run(DataSource::Raw(&sources), &mut progress)?;
+    let mut outcome = run.execute(&mut progress)?;
     drop(progress);
     let truth: Vec<f64> = (test..args.rows).map(|r| simulator.probability(r)).collect();
     let best = Bayes::of(&truth);
@@ -104,9 +102,9 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         optimum: Some(Optimum { log_loss: best.log_loss, auc: best.auc }),
         notes: Vec::new(),
     };
-    let report = summary::report(&trained, &job.config, context)?;
-    train::save_report(&output, &report, trained.fitted.encoder.schema())?;
-    trained.finish()?;
+    let report = summary::report(&outcome, &run.config, context)?;
+    train::save_report(&output, &report)?;
+    outcome.finish()?;
     let sample = output.join("sample.csv");
     let mut file = std::fs::File::create(&sample).map_err(super::failure::io("create", &sample))?;
     simulator

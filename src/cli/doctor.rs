@@ -1,14 +1,14 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::{Session, inputs, output, train};
+use super::{Session, memory, output};
 use dlrm::bench::{Pace, Pacing};
 use dlrm::data::dataset::Sources;
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
-use dlrm::engine::RunConfig;
 use dlrm::engine::plan::{Expected, Plan, bytes};
+use dlrm::engine::{RunConfig, request};
 use dlrm::inspect::findings::{Diagnosis, Finding, FindingKind, RowSample, Severity};
 use dlrm::inspect::profile::Profile;
 use serde_json::Value;
@@ -37,10 +37,10 @@ pub fn examine(
     (profile, sample): (&Profile, &RowSample),
 ) -> Result<Examined, Failure> {
     let split = match &args.parts.split {
-        Some(kind) => inputs::split(kind, 0)?,
-        None => inputs::usual_split(input),
+        Some(kind) => request::split_of(kind, 0)?,
+        None => request::usual_split(input),
     };
-    inputs::check_time(&split, schema)?;
+    request::check_time(&split, schema)?;
     let of =
         |paths: &[PathBuf]| (!paths.is_empty()).then(|| Input { paths: paths.to_vec(), ..input.clone() });
     let (validation, test) = (of(&args.parts.validation), of(&args.parts.test));
@@ -61,7 +61,7 @@ pub fn examine(
         Expected { layout: &diagnosis.layout, rows: diagnosis.rows, encoded_bytes: diagnosis.encoded_bytes };
     let (plan, objection) = match Plan::of(&config, expected) {
         Ok(plan) => {
-            let objection = plan.check(train::free_memory()).err();
+            let objection = plan.check(memory::free()).err();
             (Some(plan), objection)
         }
         Err(error) => (None, Some(error)),

@@ -1,7 +1,7 @@
 //! `dlrm evaluate`.
 use super::args::EvaluateArgs;
 use super::failure::Failure;
-use super::{Session, inputs, output};
+use super::{Session, output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::parse::Labels;
 use dlrm::engine::{Predictor, learner};
@@ -18,7 +18,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let schema = predictor.encoder().schema();
     // The time is read for splits only.
     let needed: Vec<&str> = schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect();
-    let input = inputs::for_model(&args.input, &args.paths, &predictor.config().input, &needed)?;
+    let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
     let mut rows = predictor.open(&input, Labels::Required, args.input.max_bad_rows.unwrap_or(0))?;
     let (mut logits, mut labels, mut counts) = (Vec::new(), Vec::new(), predictor.encoder().counts());
     let mut weights: Option<Vec<f32>> = schema.weight.is_some().then(Vec::new);

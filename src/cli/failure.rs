@@ -1,4 +1,5 @@
 //! How the command ends when it cannot do what was asked: a message, a hint, an exit code by kind.
+use super::flags;
 use super::output::tell;
 use dlrm::engine::Error;
 
@@ -70,9 +71,16 @@ impl From<Error> for Failure {
                 format!("after step {step}; saved in {}", path.display())
             }
             Error::Interrupted { step, checkpoint: None } => format!("after step {step}; nothing was saved"),
+            Error::Config { what, expected, found, .. } => {
+                format!("{}: expected {expected}, found {found}", flags::of_key(what))
+            }
             other => other.to_string(),
         };
-        Failure { code, message, hint: error.hint() }
+        Failure {
+            code,
+            message: flags::in_text(&message),
+            hint: error.hint().map(|hint| flags::in_text(&hint)),
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 use super::args::InspectArgs;
 use super::doctor::{self, Examined};
 use super::failure::{Failure, io};
-use super::{Session, inputs, output};
+use super::{Session, output, requests};
 use dlrm::data::readers::{Format, Input, default_schema};
+use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
+use dlrm::engine::request;
 use dlrm::inspect::findings::SampledRows;
 use dlrm::inspect::profile::Profile;
 
@@ -13,16 +15,17 @@ const WIDTH: usize = 120;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
-    let input = inputs::apply(&args.input, &args.paths, Input::default())?.resolve()?;
+    let input = requests::input(&args.input, &args.paths).apply(Input::default())?.resolve()?;
     let mut source = input.open()?;
-    let given = args.schema.as_deref().map(inputs::read_schema).transpose()?;
+    let given = args.schema.as_deref().map(request::read_schema).transpose()?;
     let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
-    let mut options = inputs::profile_options(&args.label)?;
+    let label = requests::label(&args.label);
+    let mut options = label.profile_options()?;
     if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
         options.label = Some(schema.label.column.clone());
     }
     let mut sampled = SampledRows::new(&mut *source);
-    let profile = inputs::profile(&input, &mut sampled, &options)?;
+    let profile = request::profile(&mut sampled, &input.name(), &options)?;
     let sample = sampled.into_sample();
     output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
     if let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) {
@@ -41,10 +44,11 @@ pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
             {
                 schema.label = label.to_schema()?;
             }
-            inputs::apply_label(&mut schema, &args.label).map(|()| schema)
+            label.apply(&mut schema).map(|()| schema)
         }
-        None => inputs::inferred(&profile, &args.label),
+        None => request::inferred(&profile, &label),
     };
+    let schema = schema.map_err(Failure::from);
     let examined = schema
         .as_ref()
         .ok()

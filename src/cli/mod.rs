@@ -9,14 +9,16 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod failure;
+mod flags;
 mod generate;
-mod inputs;
 mod inspect;
+mod memory;
 mod models;
 mod output;
 mod predict;
 mod prepare;
 mod progress;
+mod requests;
 mod show;
 mod train;
 

@@ -1,7 +1,7 @@
 //! `dlrm predict`: one line per row, in order; a skipped malformed row leaves its line empty.
 use super::args::PredictArgs;
 use super::failure::{Failure, io};
-use super::{Session, inputs, output};
+use super::{Session, output, requests};
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
 use dlrm::engine::{Predictor, learner};
@@ -22,7 +22,7 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
         .map(|c| c.name.as_str())
         .chain(schema.categorical.iter().map(|c| c.name.as_str()))
         .collect();
-    let input = inputs::for_model(&args.input, &args.paths, &predictor.config().input, &needed)?;
+    let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
     let mut rows = predictor.open(&input, Labels::Ignored, args.input.max_bad_rows.unwrap_or(0))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let header = if predictor.task() == Task::Binary { "probability" } else { "rating" };

@@ -1,14 +1,14 @@
 //! `dlrm prepare`.
-use super::args::{self, PrepareArgs, TrainArgs};
+use super::args::{self, PrepareArgs};
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
-use super::{Session, inputs, output, train};
-use dlrm::data::dataset::Sources;
+use super::{Session, memory, output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
-use dlrm::data::rows::OpenRows;
 use dlrm::data::split::Part;
+use dlrm::engine::RunRequest;
 use dlrm::engine::plan::bytes;
+use dlrm::engine::rows::with_raw_rows;
 use std::time::Instant;
 
 impl PrepareObserver for Counter {
@@ -37,12 +37,10 @@ pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let (config, notes) = train::fresh(&TrainArgs {
-        source: args.source.clone(),
-        config: args.config.clone(),
-        seed: args.seed,
-        ..TrainArgs::default()
-    })?;
+    let request =
+        RunRequest { config: args.config.clone(), seed: args.seed, ..requests::source(&args.source) };
+    let mut notes = Vec::new();
+    let config = request.configuration(&mut notes)?;
     if let Some(dir) = &config.data.prepared {
         let message = format!("expected raw files, found the prepared data set {}", dir.display());
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
@@ -51,40 +49,26 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
     }
     let data = &config.data;
-    let (validation, test) = (config.input_of(&data.validation), config.input_of(&data.test));
-    let sources = Sources {
-        main: &config.input,
-        validation: validation.as_ref().map(|i| i as &dyn OpenRows),
-        test: test.as_ref().map(|i| i as &dyn OpenRows),
-        split: &data.split,
+    let settings = Settings {
+        input: config.input.clone(),
+        validation: data.validation.clone(),
+        test: data.test.clone(),
+        split: data.split.clone(),
         max_bad_rows: data.max_bad_rows,
-        threads: session.threads,
     };
-    let preparation = Preparation {
-        sources: &sources,
-        schema: config.schema.as_ref().expect("a complete configuration"),
-        settings: Settings {
-            input: config.input.clone(),
-            validation: data.validation.clone(),
-            test: data.test.clone(),
-            split: data.split.clone(),
-            max_bad_rows: data.max_bad_rows,
-        },
-        limits: Limits::of_memory(match &args.memory_limit {
-            Some(text) => Some(args::size(text)?),
-            None => train::free_memory().filter(|&free| free > prepared::LEAST_MEMORY),
-        })?,
-        start: if args.overwrite { Start::Overwrite } else { Start::Fresh },
-    };
-    let made = preparation
-        .run(&args.output, &mut Counter::new(session))
-        .map_err(|e| failure(e, Failed::Preparing))?;
-    let read = [Some(&config.input), validation.as_ref(), test.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter_map(|i| i.byte_len().ok())
-        .sum();
-    Ok((made, read))
+    let limits = Limits::of_memory(match &args.memory_limit {
+        Some(text) => Some(args::size(text)?),
+        None => memory::free().filter(|&free| free > prepared::LEAST_MEMORY),
+    })?;
+    let made = with_raw_rows(&config, None, session.threads, |sources| {
+        let schema = config.schema.as_ref().expect("a complete configuration has a schema");
+        let start = if args.overwrite { Start::Overwrite } else { Start::Fresh };
+        let preparation = Preparation { sources, schema, settings, limits, start };
+        preparation.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Preparing))
+    })?;
+    let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));
+    let inputs = std::iter::once(&config.input).chain(more.iter().flatten());
+    Ok((made, inputs.filter_map(|input| input.byte_len().ok()).sum()))
 }
 
 fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared, u64), Failure> {
@@ -97,7 +81,8 @@ fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared
     let old = Prepared::open(&args.output)?;
     let settings = &old.manifest().settings;
     // The same format, but the paths are others.
-    let input = inputs::apply(&args.source.input, &args.source.paths, settings.input.clone())?.resolve()?;
+    let input =
+        requests::input(&args.source.input, &args.source.paths).apply(settings.input.clone())?.resolve()?;
     let most = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
     let made =
         prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))

@@ -1,8 +1,8 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::Session;
 use super::output::{count, tell};
-use dlrm::engine::job::JobObserver;
 use dlrm::engine::plan::{Plan, bytes};
+use dlrm::engine::run::RunObserver;
 use dlrm::engine::trainer::{Observer, Point, State};
 use dlrm::metrics::Metric;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -135,7 +135,7 @@ impl Observer for Progress {
     }
 }
 
-impl JobObserver for Progress {
+impl RunObserver for Progress {
     fn stage(&mut self, name: &str) {
         if name == "training" {
             let style = "{spinner} {pos}/{len} steps [{bar:30}] eta {eta}  {msg}";

@@ -110,6 +110,14 @@ impl Default for DataConfig {
 }
 
 impl RunConfig {
+    /// The schema of a complete configuration.
+    ///
+    /// # Errors
+    /// If it has none yet.
+    pub(crate) fn complete_schema(&self) -> Result<&Schema> {
+        self.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))
+    }
+
     /// As TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration is plain data")
@@ -140,7 +148,7 @@ impl RunConfig {
         if !(rate > 0.0 && rate <= 1.0) {
             return Err(Error::config(
                 "data.negative_downsampling_rate",
-                "a rate above 0, at most 1",
+                "a share above 0, at most 1",
                 rate.to_string(),
             ));
         }
@@ -164,9 +172,9 @@ impl RunConfig {
         if self.data.loading == Loading::Stream {
             let error =
                 Error::config("data.negatives", "training rows in memory", "data.loading = \"stream\"");
-            return Err(error.with_hint(
-                "what a user took is looked up in all training rows: set data.loading to \"memory\"",
-            ));
+            return Err(
+                error.with_hint("what a user took is looked up in all training rows: leave out data.loading")
+            );
         }
         Ok(())
     }

@@ -8,7 +8,8 @@
 use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::job::Start;
+use crate::note::Note;
+use crate::start::Start;
 use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -139,14 +140,14 @@ fn put(path: &Path, contents: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// If there is none.
-pub fn stored_config(out: &Path) -> Result<RunConfig> {
+pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
     let path = out.join(CHECKPOINTS).join(CONFIG);
     if !path.exists() {
         return Err(Error::saved(out, "expected an unfinished run to resume, found none")
             .with_hint("train without --resume"));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    RunConfig::load(&text, &path.display().to_string(), &[], &mut Vec::new())
+    RunConfig::load(&text, &path.display().to_string(), &[], notes)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The plain facts of a report: data, training, embedding tables, run.
-use dlrm_engine::job::Stage;
+use dlrm_engine::run::Stage;
 use dlrm_metrics::Metric;
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -19,6 +19,7 @@
 
 mod cards;
 mod chart;
+pub mod comparison;
 mod format;
 mod graph;
 pub(crate) mod markup;

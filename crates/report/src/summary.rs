@@ -8,7 +8,7 @@ use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
 use dlrm_data::split::{Part, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
-use dlrm_engine::job::{Scoring, Trained};
+use dlrm_engine::run::{Outcome, Scoring};
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
 
@@ -41,15 +41,15 @@ pub fn part_name(part: Part) -> &'static str {
 ///
 /// # Errors
 /// If rows cannot be scored.
-pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result<Report> {
-    let schema = trained.fitted.encoder.schema();
+pub fn report(outcome: &Outcome, config: &RunConfig, context: Context) -> Result<Report> {
+    let schema = outcome.fitted.encoder.schema();
     let (task, bootstrap) = (schema.label.task, Bootstrap::default());
     let candidates: Vec<Candidate> =
-        trained.scorings.iter().map(|s| candidate(s, trained, task, &bootstrap)).collect::<Result<_>>()?;
+        outcome.scorings.iter().map(|s| candidate(s, outcome, task, &bootstrap)).collect::<Result<_>>()?;
     let mut candidates = candidates.into_iter();
     let model = candidates.next().expect("the model is scored");
     let mut run = context.run;
-    run.stages = trained.stages.clone();
+    run.stages = outcome.stages.clone();
     run.config_toml = config.to_toml();
     run.seed = config.train.seed;
     let mut notes = context.notes;
@@ -59,8 +59,8 @@ pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result
             config.data.shuffle_window
         ));
     }
-    if trained.verdict_part != Part::Test {
-        let note = match trained.verdict_part {
+    if outcome.verdict_part != Part::Test {
+        let note = match outcome.verdict_part {
             Part::Validation => {
                 "There are no test rows: the figures are those of the rows that chose when to stop, and therefore optimistic."
             }
@@ -74,16 +74,16 @@ pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result
         version: VERSION,
         title: context.title,
         task,
-        verdict_split: part_name(trained.verdict_part).into(),
-        data: data_card(trained, config, context.inputs),
+        verdict_split: part_name(outcome.verdict_part).into(),
+        data: data_card(outcome, config, context.inputs),
         model,
         baselines: candidates.collect(),
-        comparisons: comparisons(trained, task, &bootstrap)?,
+        comparisons: comparisons(outcome, task, &bootstrap)?,
         optimum: context.optimum,
         notes,
-        training: training_card(trained, config, task),
-        slices: slices(trained, task)?,
-        tables: table_health(trained),
+        training: training_card(outcome, config, task),
+        slices: slices(outcome, task)?,
+        tables: table_health(outcome),
         run,
     })
 }
@@ -91,24 +91,24 @@ pub fn report(trained: &Trained, config: &RunConfig, context: Context) -> Result
 /// Scored rows of a part; `None` if it has none.
 fn scored<'a>(
     scoring: &'a Scoring,
-    trained: &'a Trained,
+    outcome: &'a Outcome,
     part: Part,
     task: Task,
 ) -> Result<Option<Scored<'a>>> {
-    let rows = &trained.parts[part as usize];
+    let rows = &outcome.parts[part as usize];
     if rows.is_empty() || part == Part::Train {
         return Ok(None);
     }
     Ok(Some(Scored::of_batch(task, &scoring.logits[part as usize - 1], rows)?))
 }
 
-fn candidate(scoring: &Scoring, trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<Candidate> {
+fn candidate(scoring: &Scoring, outcome: &Outcome, task: Task, bootstrap: &Bootstrap) -> Result<Candidate> {
     let (mut splits, mut pictures) = (Vec::new(), None);
     for part in [Part::Validation, Part::Test] {
-        if let Some(rows) = scored(scoring, trained, part, task)? {
+        if let Some(rows) = scored(scoring, outcome, part, task)? {
             let ranking = Ranking::new(&rows);
             splits.push(SplitMetrics::of(part_name(part), &rows, &ranking, bootstrap));
-            if part == trained.verdict_part {
+            if part == outcome.verdict_part {
                 pictures = Some(Pictures::of(&rows, &ranking));
             }
         }
@@ -116,13 +116,13 @@ fn candidate(scoring: &Scoring, trained: &Trained, task: Task, bootstrap: &Boots
     Ok(Candidate { name: scoring.name.clone(), parameters: scoring.parameters, splits, pictures })
 }
 
-fn comparisons(trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<Vec<Comparison>> {
-    let part = trained.verdict_part;
-    let Some(model) = scored(&trained.scorings[0], trained, part, task)? else { return Ok(Vec::new()) };
+fn comparisons(outcome: &Outcome, task: Task, bootstrap: &Bootstrap) -> Result<Vec<Comparison>> {
+    let part = outcome.verdict_part;
+    let Some(model) = scored(&outcome.scorings[0], outcome, part, task)? else { return Ok(Vec::new()) };
     let ranking = Ranking::new(&model);
     let mut all = Vec::new();
-    for other in &trained.scorings[1..] {
-        if let Some(rows) = scored(other, trained, part, task)? {
+    for other in &outcome.scorings[1..] {
+        if let Some(rows) = scored(other, outcome, part, task)? {
             all.extend(Comparison::all(
                 &other.name,
                 part_name(part),
@@ -135,13 +135,13 @@ fn comparisons(trained: &Trained, task: Task, bootstrap: &Bootstrap) -> Result<V
     Ok(all)
 }
 
-fn slices(trained: &Trained, task: Task) -> Result<Vec<dlrm_metrics::slices::Slice>> {
-    let Some(rows) = scored(&trained.scorings[0], trained, trained.verdict_part, task)? else {
+fn slices(outcome: &Outcome, task: Task) -> Result<Vec<dlrm_metrics::slices::Slice>> {
+    let Some(rows) = scored(&outcome.scorings[0], outcome, outcome.verdict_part, task)? else {
         return Ok(Vec::new());
     };
-    let encoder = &trained.fitted.encoder;
+    let encoder = &outcome.fitted.encoder;
     let layout = encoder.layout();
-    let batch = &trained.parts[trained.verdict_part as usize];
+    let batch = &outcome.parts[outcome.verdict_part as usize];
     let texts: Vec<_> = layout
         .features
         .iter()
@@ -159,23 +159,23 @@ fn slices(trained: &Trained, task: Task) -> Result<Vec<dlrm_metrics::slices::Sli
     Ok(worst_slices(&rows, &columns, SLICES)?)
 }
 
-fn data_card(trained: &Trained, config: &RunConfig, inputs: Vec<InputCard>) -> DataCard {
-    let schema = trained.fitted.encoder.schema();
+fn data_card(outcome: &Outcome, config: &RunConfig, inputs: Vec<InputCard>) -> DataCard {
+    let schema = outcome.fitted.encoder.schema();
     let splits = [Part::Train, Part::Validation, Part::Test]
         .into_iter()
-        .filter(|&p| trained.fitted.rows[p as usize] > 0)
+        .filter(|&p| outcome.fitted.rows[p as usize] > 0)
         .map(|part| {
-            let stats = &trained.stats[part as usize];
+            let stats = &outcome.stats[part as usize];
             let mean_label = stats.mean_label();
-            SplitCard { name: part_name(part).into(), rows: trained.fitted.rows[part as usize], mean_label }
+            SplitCard { name: part_name(part).into(), rows: outcome.fitted.rows[part as usize], mean_label }
         });
     DataCard {
         inputs,
         label: schema.label.rule.clone().unwrap_or_else(|| schema.label.column.clone()),
-        split_by: split_text(config, trained.fitted.rows),
+        split_by: split_text(config, outcome.fitted.rows),
         splits: splits.collect(),
-        columns: columns(trained, schema),
-        skipped_rows: trained.fitted.skipped,
+        columns: columns(outcome, schema),
+        skipped_rows: outcome.fitted.skipped,
     }
 }
 
@@ -209,9 +209,9 @@ fn split_text(config: &RunConfig, rows: [u64; 3]) -> String {
     }
 }
 
-fn columns(trained: &Trained, schema: &Schema) -> Vec<ColumnCard> {
-    let layout = trained.fitted.encoder.layout();
-    let dense = schema.dense.iter().zip(trained.fitted.encoder.dense()).map(|(column, scale)| {
+fn columns(outcome: &Outcome, schema: &Schema) -> Vec<ColumnCard> {
+    let layout = outcome.fitted.encoder.layout();
+    let dense = schema.dense.iter().zip(outcome.fitted.encoder.dense()).map(|(column, scale)| {
         let mut encoding = match column.transform {
             Transform::None => "as it is".to_owned(),
             Transform::Standardize => "standardize".to_owned(),
@@ -235,7 +235,7 @@ fn columns(trained: &Trained, schema: &Schema) -> Vec<ColumnCard> {
     });
     let categorical =
         schema.categorical.iter().zip(&layout.features).enumerate().map(|(c, (column, feature))| {
-            let counts = trained.stats[trained.verdict_part as usize].counts[c];
+            let counts = outcome.stats[outcome.verdict_part as usize].counts[c];
             let table = &layout.tables[feature.table];
             ColumnCard {
                 name: column.name.clone(),
@@ -269,8 +269,8 @@ fn range_text(range: Option<u32>) -> String {
     range.map_or_else(String::new, |range| format!(", hexadecimal modulo {range}"))
 }
 
-fn training_card(trained: &Trained, config: &RunConfig, task: Task) -> TrainingCard {
-    let (state, monitor) = (&trained.state, config.train.monitor.unwrap_or(Metric::LogLoss));
+fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingCard {
+    let (state, monitor) = (&outcome.state, config.train.monitor.unwrap_or(Metric::LogLoss));
     let loss = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
     let point =
         |p: &dlrm_engine::trainer::Point, value: f64| CurvePoint { step: p.step, epoch: p.epoch, value };
@@ -310,14 +310,14 @@ fn training_card(trained: &Trained, config: &RunConfig, task: Task) -> TrainingC
             monitor.title()
         )
     } else {
-        format!("All {} epochs were trained.", config.train.epochs)
+        format!("All {} epochs were outcome.", config.train.epochs)
     };
     TrainingCard { curves, best, ended }
 }
 
-fn table_health(trained: &Trained) -> Vec<TableHealth> {
-    let weights = trained.network.weights();
-    let counts = &trained.stats[trained.verdict_part as usize].counts;
+fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
+    let weights = outcome.network.weights();
+    let counts = &outcome.stats[outcome.verdict_part as usize].counts;
     weights
         .tables()
         .iter()
@@ -340,7 +340,7 @@ fn table_health(trained: &Trained) -> Vec<TableHealth> {
                 name: table.name.clone(),
                 rows: table.rows as u64,
                 dim: table.dim as u64,
-                untouched: trained.untouched[index],
+                untouched: outcome.untouched[index],
                 mean_norm: sum / table.rows.max(1) as f64,
                 max_norm: max,
                 unseen: used.unseen_rate(),

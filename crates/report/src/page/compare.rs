@@ -2,6 +2,7 @@
 use super::table::{Cells, Table};
 use super::{Section, note, paragraph, section};
 use crate::chart::{Axis, Dot, Plot, Scale, Series, Shape, Unit};
+use crate::comparison;
 use crate::format::{bytes, count, duration};
 use crate::markup::{Markup, element, short, tag, tagged, text};
 use dlrm_engine::compare::{Compared, Measured};
@@ -14,7 +15,7 @@ pub(crate) fn page(compared: &Compared, title: &str, command: &str) -> String {
         Section { anchor: "curves", heading: "Learning curves", body: curves(compared) },
         Section { anchor: "run", heading: "Run", body: tag("pre", &text(command)) },
     ];
-    let verdict: Markup = compared.verdict().iter().map(|sentence| paragraph(sentence)).collect();
+    let verdict: Markup = comparison::verdict(compared).iter().map(|sentence| paragraph(sentence)).collect();
     let [train, validation, test] = compared.rows.map(count);
     let rows = format!(
         "{train} training, {validation} validation, {test} test rows; {} seeds per model.",

@@ -4,7 +4,7 @@ use super::table::{Cells, Table};
 use crate::Report;
 use crate::format::{NONE, count, duration, plain};
 use crate::markup::{Markup, element, short, tag, tagged, text};
-use dlrm_engine::job::Stage;
+use dlrm_engine::run::Stage;
 
 /// Longest configuration shown, in characters; the page has to stay small.
 const LONGEST_CONFIG: usize = 60_000;

@@ -1,7 +1,7 @@
 //! Reports over simulated rows, as the trainer would fill them.
 use dlrm_data::batch::Bags;
 use dlrm_data::schema::Task;
-use dlrm_engine::job::Stage;
+use dlrm_engine::run::Stage;
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Metrics, Ranking, Scored};
 use dlrm_report::{

@@ -1,0 +1,36 @@
+//! The clock of one run of a comparison.
+use super::CompareObserver;
+use crate::trainer::{Observer, Point, State};
+use std::time::Instant;
+
+/// Clocks a run.
+pub(super) struct Watch<'a> {
+    pub(super) inner: &'a mut dyn CompareObserver,
+    pub(super) start: Instant,
+    /// Seconds of evaluations.
+    pub(super) evaluating: f64,
+    /// When the last step ended.
+    pub(super) last_step: f64,
+    /// When the best weights were found.
+    pub(super) best: f64,
+}
+
+impl Observer for Watch<'_> {
+    fn step(&mut self, state: &State, loss: f64) {
+        self.last_step = self.start.elapsed().as_secs_f64();
+        self.inner.step(state, loss);
+    }
+
+    fn evaluated(&mut self, point: &Point, is_best: bool) {
+        let now = self.start.elapsed().as_secs_f64();
+        self.evaluating += now - self.last_step;
+        if is_best {
+            self.best = now;
+        }
+        self.inner.evaluated(point, is_best);
+    }
+
+    fn should_stop(&mut self) -> bool {
+        self.inner.should_stop()
+    }
+}

@@ -1,0 +1,271 @@
+//! What a person said about a run, and how it becomes a complete one.
+//!
+//! Command line, Python and server fill in a [`RunRequest`], let it [`resolve`](RunRequest::resolve) and execute the
+//! [`Run`] that comes of it. None of the three steps prints, exits or reads the environment.
+mod input;
+mod label;
+mod parts;
+mod schema;
+
+pub use input::InputRequest;
+pub use label::LabelRequest;
+pub use parts::{PartsRequest, check_time, split_of, usual_split};
+pub use schema::{inferred, profile, read_schema, schema_of, schema_of_rows};
+
+use crate::config::{Baseline, DataConfig, Loading, RunConfig};
+use crate::error::{Error, Result};
+use crate::note::Note;
+use crate::rows::GivenRows;
+use crate::run::{Resources, Run};
+use crate::run_dir;
+use crate::start::Start;
+use dlrm_data::error::nearest;
+use dlrm_data::prepared::{Prepared, Settings};
+use dlrm_data::schema::{Cross, Schema};
+use dlrm_data::split::Split;
+use dlrm_models::ModelConfig;
+use std::path::{Path, PathBuf};
+
+/// What a person said about a run; what is absent is decided by [`RunRequest::resolve`].
+#[derive(Clone, Default)]
+pub struct RunRequest {
+    /// Configuration file (TOML) that all else is put on top of.
+    pub config: Option<PathBuf>,
+    /// Settings `key=value` on top of it.
+    pub settings: Vec<String>,
+    /// Directory that relative paths of the configuration start from.
+    pub data_dir: Option<PathBuf>,
+    /// Files and how they are read.
+    pub input: InputRequest,
+    /// Rows of another program, instead of files.
+    pub rows: Option<GivenRows>,
+    /// Schema file (TOML).
+    pub schema: Option<PathBuf>,
+    /// What is predicted.
+    pub label: LabelRequest,
+    /// Which rows train, validate and test.
+    pub parts: PartsRequest,
+    /// Malformed rows that may be skipped.
+    pub max_bad_rows: Option<u64>,
+    /// Conjunctions of columns for the linear part, each as its columns.
+    pub crosses: Vec<Vec<String>>,
+    /// See [`DataConfig::max_ind_range`].
+    pub max_ind_range: Option<u32>,
+    /// See [`DataConfig::reference_compat`].
+    pub reference_compat: Option<bool>,
+    /// Kind of model, with default settings.
+    pub model: Option<String>,
+    /// Passes over the training rows, at most.
+    pub epochs: Option<u64>,
+    /// Rows per step.
+    pub batch_size: Option<usize>,
+    /// Seed of initial weights, shuffling and random splits.
+    pub seed: Option<u64>,
+    /// Where training rows live.
+    pub loading: Option<Loading>,
+    /// What the model is compared with.
+    pub baseline: Option<Baseline>,
+    /// Run directory, if results are to be kept.
+    pub out: Option<PathBuf>,
+    /// Where the run starts.
+    pub start: Start,
+    /// What may be used.
+    pub resources: Resources,
+}
+
+impl RunRequest {
+    /// The complete run, checked, and what was noticed on the way.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or what contradicts itself or the rows; the error names the configuration key, what was
+    /// expected and what was found.
+    pub fn resolve(&self) -> Result<(Run, Vec<Note>)> {
+        let mut notes = Vec::new();
+        let config = match (self.start, &self.out) {
+            (Start::Resume, Some(out)) => self.resumed(out, &mut notes)?,
+            _ => self.configuration(&mut notes)?,
+        };
+        let run = Run {
+            config,
+            rows: self.rows.clone(),
+            out: self.out.clone(),
+            start: self.start,
+            resources: self.resources,
+        };
+        Ok((run, notes))
+    }
+
+    /// The complete configuration of a new run: file, then settings, then values, then what these leave open.
+    ///
+    /// # Errors
+    /// As [`RunRequest::resolve`].
+    pub fn configuration(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
+        let mut config = self.stated(notes)?;
+        if self.rows.is_none()
+            && let Some(dir) = self.prepared_set(&config)
+        {
+            return self.on_prepared(config, &dir);
+        }
+        if self.rows.is_none() {
+            config.input = self.input.apply(config.input)?.resolve()?;
+            if self.parts.split.is_none() && config.data.split == Split::default() {
+                config.data.split = usual_split(&config.input);
+            }
+        }
+        let mut schema = self.described(&mut config, notes)?;
+        self.complete(&mut schema, &config.data, notes)?;
+        config.train.resolve(schema.label.task);
+        config.schema = Some(schema);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The configuration file with settings and values on top.
+    fn stated(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
+        let mut config = match &self.config {
+            Some(path) => RunConfig::read(path, &self.settings, notes)?,
+            None => RunConfig::load("", "the configuration", &self.settings, notes)?,
+        };
+        if let Some(dir) = &self.data_dir {
+            let lists = [&mut config.input.paths, &mut config.data.validation, &mut config.data.test];
+            lists.into_iter().flatten().for_each(|path| *path = dir.join(&*path));
+        }
+        if let Some(kind) = &self.parts.split {
+            config.data.split = split_of(kind, self.seed.unwrap_or(0))?;
+        } else if let (Split::Random { seed, .. }, Some(given)) = (&mut config.data.split, self.seed) {
+            *seed = given;
+        }
+        if let Some(kind) = &self.model
+            && kind != config.model.kind()
+        {
+            config.model = model_of_kind(kind, "model.kind")?;
+        }
+        let train = &mut config.train;
+        train.epochs = self.epochs.unwrap_or(train.epochs);
+        train.batch_size = self.batch_size.unwrap_or(train.batch_size);
+        train.seed = self.seed.unwrap_or(train.seed);
+        self.put_on_data(&mut config.data);
+        Ok(config)
+    }
+
+    fn put_on_data(&self, data: &mut DataConfig) {
+        data.max_bad_rows = self.max_bad_rows.unwrap_or(data.max_bad_rows);
+        data.loading = self.loading.unwrap_or(data.loading);
+        data.baseline = self.baseline.unwrap_or(data.baseline);
+        data.max_ind_range = self.max_ind_range.or(data.max_ind_range);
+        data.reference_compat = self.reference_compat.unwrap_or(data.reference_compat);
+        if !self.parts.test.is_empty() {
+            data.test.clone_from(&self.parts.test);
+        }
+        if !self.parts.validation.is_empty() {
+            data.validation.clone_from(&self.parts.validation);
+        }
+    }
+
+    /// The prepared data set that the run is asked to train on, if it is one.
+    fn prepared_set(&self, config: &RunConfig) -> Option<PathBuf> {
+        let paths = if self.input.paths.is_empty() { &config.input.paths } else { &self.input.paths };
+        match &paths[..] {
+            [dir] if Prepared::is_in(dir) => Some(dir.clone()),
+            _ => None,
+        }
+    }
+
+    /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and split.
+    fn on_prepared(&self, mut config: RunConfig, dir: &Path) -> Result<RunConfig> {
+        let given = [
+            ("schema", self.schema.is_some()),
+            ("data.split", self.parts.split.is_some()),
+            ("data.test", !self.parts.test.is_empty()),
+            ("data.validation", !self.parts.validation.is_empty()),
+            ("schema.crosses", !self.crosses.is_empty()),
+            ("data.max_ind_range", self.max_ind_range.is_some()),
+            ("data.reference_compat", self.reference_compat == Some(true)),
+            ("schema.label", !self.label.is_empty()),
+        ];
+        if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
+            let found = format!("the prepared data set {}, where this is decided", dir.display());
+            return Err(Error::config(key, "raw files", found)
+                .with_hint("leave it out, or prepare the data set anew with it"));
+        }
+        let set = Prepared::open(dir)?;
+        let Settings { input, validation, test, split, max_bad_rows } = set.manifest().settings.clone();
+        config.input = input;
+        config.data = DataConfig {
+            validation,
+            test,
+            split,
+            max_bad_rows,
+            prepared: Some(dir.to_owned()),
+            ..config.data
+        };
+        let schema = set.encoder().schema().clone();
+        config.train.resolve(schema.label.task);
+        config.schema = Some(schema);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The schema that was given, or else one that is inferred.
+    fn described(&self, config: &mut RunConfig, notes: &mut Vec<Note>) -> Result<Schema> {
+        let mut schema = match (&self.schema, config.schema.take()) {
+            (Some(path), _) => read_schema(path)?,
+            (None, Some(schema)) => schema,
+            (None, None) => {
+                let inferred = match &self.rows {
+                    Some(rows) => schema_of_rows(&*rows.main, &self.label, notes)?,
+                    None => schema_of(&config.input, &self.label, notes)?,
+                };
+                schema::without_fold(inferred, &config.data.split)?
+            }
+        };
+        self.label.apply(&mut schema)?;
+        Ok(schema)
+    }
+
+    /// What the rest of the configuration means for the schema.
+    fn complete(&self, schema: &mut Schema, data: &DataConfig, notes: &mut Vec<Note>) -> Result<()> {
+        if let Some(range) = data.max_ind_range {
+            schema.limit_indices(range)?;
+        }
+        if data.reference_compat {
+            schema.follow_reference()?;
+            notes.push(Note::new(
+                "the dictionary knows the rows to validate and to test, as the reference's does: their results are not those of new rows",
+            ));
+        }
+        schema.crosses.extend(self.crosses.iter().cloned().map(Cross::of));
+        check_time(&data.split, schema)?;
+        if !matches!(data.split, Split::Time { .. }) {
+            // Only a split by time reads it, and a missing time is then no reason to refuse a row.
+            schema.time = None;
+        }
+        Ok(())
+    }
+
+    /// The configuration of the run being resumed; its paths may have moved.
+    fn resumed(&self, out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
+        let mut config = run_dir::stored_config(out, notes)?;
+        match (&self.input.paths[..], &mut config.data.prepared) {
+            ([], _) => {}
+            ([dir, ..], Some(prepared)) => prepared.clone_from(dir),
+            (paths, None) => config.input.paths = paths.to_vec(),
+        }
+        Ok(config)
+    }
+}
+
+/// The model of that kind with default settings.
+///
+/// # Errors
+/// If there is none; the error names `key` and the nearest kind.
+pub fn model_of_kind(kind: &str, key: &str) -> Result<ModelConfig> {
+    ModelConfig::of_kind(kind).ok_or_else(|| {
+        let known: Vec<&str> = ModelConfig::ABOUT.iter().map(|about| about.kind).collect();
+        let hint = match nearest(kind, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"? `dlrm models` describes them"),
+            None => "`dlrm models` describes them".into(),
+        };
+        Error::config(key, format!("one of {}", known.join(", ")), format!("\"{kind}\"")).with_hint(hint)
+    })
+}

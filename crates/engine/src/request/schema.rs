@@ -1,0 +1,93 @@
+//! The schema of a run: given, that of a known format, or inferred from a pass over the rows.
+use super::label::LabelRequest;
+use crate::error::{Error, Result};
+use crate::note::Note;
+use dlrm_data::readers::{Format, Input, default_schema};
+use dlrm_data::row::RowSource;
+use dlrm_data::rows::OpenRows;
+use dlrm_data::schema::Schema;
+use dlrm_data::split::Split;
+use dlrm_inspect::profile::{LabelProfile, Profile, ProfileOptions};
+use std::path::Path;
+
+/// Reads a schema (TOML).
+///
+/// # Errors
+/// If the file cannot be read or is no schema.
+pub fn read_schema(path: &Path) -> Result<Schema> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    Ok(Schema::from_toml(&text, &path.display().to_string())?)
+}
+
+/// The schema of an input: that of its format where there is one, else inferred from a pass over the rows. Notes say what
+/// was odd about it.
+///
+/// # Errors
+/// If the rows cannot be read, or nothing says what the label is.
+pub fn schema_of(input: &Input, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
+    let mut source = input.open()?;
+    if let Some(mut schema) = default_schema(input.format, source.columns()) {
+        let own_label = label.rule.is_none() && label.positive.is_empty();
+        if matches!(input.format, Format::Libsvm | Format::Libffm) && own_label {
+            schema.label = LabelProfile::of(&mut *source, &schema.label.column)?.to_schema()?;
+        }
+        label.apply(&mut schema)?;
+        return Ok(schema);
+    }
+    if input.format == Format::Criteo {
+        return Err(Error::config("input.paths", "Criteo rows with labels", "rows without")
+            .with_hint("train on the labelled file (train.txt)"));
+    }
+    infer(&mut *source, &input.name(), label, notes)
+}
+
+/// The schema of rows that are given by another program.
+///
+/// # Errors
+/// As [`schema_of`].
+pub fn schema_of_rows(rows: &dyn OpenRows, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
+    infer(&mut *rows.open_rows()?, &rows.name(), label, notes)
+}
+
+fn infer(
+    source: &mut dyn RowSource,
+    name: &str,
+    label: &LabelRequest,
+    notes: &mut Vec<Note>,
+) -> Result<Schema> {
+    let profile = profile(source, name, &label.profile_options()?)?;
+    let own = profile
+        .columns
+        .iter()
+        .flat_map(|c| c.warnings.iter().map(move |warning| format!("column \"{}\": {warning}", c.name)));
+    notes.extend(profile.warnings.iter().cloned().chain(own).map(Note::new));
+    inferred(&profile, label)
+}
+
+/// One pass over `source`, the rows of the input `name`.
+///
+/// # Errors
+/// If the rows cannot be read.
+pub fn profile(source: &mut dyn RowSource, name: &str, options: &ProfileOptions) -> Result<Profile> {
+    Ok(Profile::of(source, options).map_err(|e| e.within(name))?)
+}
+
+/// The schema of a profile, for the label that was asked for.
+///
+/// # Errors
+/// If nothing says what the label is.
+pub fn inferred(profile: &Profile, label: &LabelRequest) -> Result<Schema> {
+    let mut schema = profile.schema()?;
+    label.apply(&mut schema)?;
+    Ok(schema)
+}
+
+/// An inferred schema does not take the given folds for an input.
+pub(super) fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema> {
+    if let Split::Column { column, .. } = split {
+        schema.dense.retain(|c| c.name != *column);
+        schema.categorical.retain(|c| c.name != *column);
+        schema.check("inferred schema")?;
+    }
+    Ok(schema)
+}

@@ -1,0 +1,53 @@
+//! The rows that a configuration speaks of, opened.
+use crate::config::RunConfig;
+use crate::error::Result;
+use dlrm_data::dataset::Sources;
+use dlrm_data::prepared::Prepared;
+use dlrm_data::rows::OpenRows;
+use dlrm_data::source::DataSource;
+use std::sync::Arc;
+
+/// Rows of another program (a data frame, a simulator) in the place of files.
+#[derive(Clone)]
+pub struct GivenRows {
+    /// Split as the configuration says, unless further rows are given.
+    pub main: Arc<dyn OpenRows>,
+    /// Validation rows.
+    pub validation: Option<Arc<dyn OpenRows>>,
+    /// Test rows.
+    pub test: Option<Arc<dyn OpenRows>>,
+}
+
+/// Does `work` on the raw rows of a configuration: those given, else its files.
+pub fn with_raw_rows<R>(
+    config: &RunConfig,
+    given: Option<&GivenRows>,
+    threads: usize,
+    work: impl FnOnce(&Sources<'_>) -> R,
+) -> R {
+    let data = &config.data;
+    let files = [&data.validation, &data.test].map(|paths| config.input_of(paths));
+    let file = |index: usize| files[index].as_ref().map(|input| input as &dyn OpenRows);
+    let (main, validation, test) = match given {
+        Some(GivenRows { main, validation, test }) => (&**main, validation.as_deref(), test.as_deref()),
+        None => (&config.input as &dyn OpenRows, file(0), file(1)),
+    };
+    let (split, max_bad_rows) = (&data.split, data.max_bad_rows);
+    work(&Sources { main, validation, test, split, max_bad_rows, threads })
+}
+
+/// Does `work` on the rows of a configuration: its prepared data set, else as [`with_raw_rows`].
+///
+/// # Errors
+/// If the prepared data set cannot be opened, or as `work`.
+pub fn with_rows<R>(
+    config: &RunConfig,
+    given: Option<&GivenRows>,
+    threads: usize,
+    work: impl FnOnce(DataSource<'_>) -> Result<R>,
+) -> Result<R> {
+    match config.data.prepared.as_deref().map(Prepared::open).transpose()? {
+        Some(prepared) => work(DataSource::Prepared(&prepared)),
+        None => with_raw_rows(config, given, threads, |sources| work(DataSource::Raw(sources))),
+    }
+}

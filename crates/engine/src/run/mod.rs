@@ -1,0 +1,330 @@
+//! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
+mod baseline;
+mod clock;
+mod outcome;
+mod rows;
+mod scoring;
+
+pub use clock::Stage;
+pub use outcome::{Outcome, Scoring};
+pub(crate) use rows::EncodedParts;
+
+use crate::checkpoint::Checkpoints;
+use crate::config::{Baseline, Loading, RunConfig};
+use crate::error::{Error, Result};
+use crate::learner::{self, Learner};
+use crate::model_dir::{self, Golden, StoredMetrics};
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::rows::{GivenRows, with_rows};
+use crate::run_dir::RunDir;
+use crate::start::Start;
+use crate::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
+use clock::Clock;
+use dlrm_data::batch::Layout;
+use dlrm_data::dataset::Fitted;
+use dlrm_data::prepared::Cache;
+use dlrm_data::schema::Schema;
+use dlrm_data::source::DataSource;
+use dlrm_data::split::Part;
+use dlrm_models::ModelConfig;
+use dlrm_nn::{Isa, LINEAR};
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
+
+/// What a run may use. No result depends on the threads and the memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Resources {
+    /// Worker threads.
+    pub threads: usize,
+    /// Instruction set.
+    pub isa: Isa,
+    /// Bytes of memory; without a limit a run takes what it needs.
+    pub memory_limit: Option<u64>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Resources { threads: 1, isa: Isa::detect(), memory_limit: None }
+    }
+}
+
+/// A complete run, to be executed.
+#[derive(Clone)]
+pub struct Run {
+    /// Complete configuration: resolved input, schema, loss, monitor.
+    pub config: RunConfig,
+    /// Rows in the place of the files of the configuration.
+    pub rows: Option<GivenRows>,
+    /// Run directory, if results are to be kept.
+    pub out: Option<PathBuf>,
+    /// Where it starts.
+    pub start: Start,
+    /// What it may use.
+    pub resources: Resources,
+}
+
+/// What a run tells while it goes.
+pub trait RunObserver: Observer {
+    /// A new part of the work begins.
+    fn stage(&mut self, _name: &str) {}
+    /// The plan is known; training has not started.
+    fn planned(&mut self, _plan: &Plan) {}
+}
+
+impl RunObserver for Unobserved {}
+
+/// Rows whose scores are stored with the model.
+const GOLDEN_ROWS: usize = 8;
+
+/// What resuming must find again.
+struct Place {
+    dir: Option<RunDir>,
+    checkpoints: Option<Checkpoints>,
+    /// The fitted encoder as JSON.
+    encoder: Vec<u8>,
+}
+
+impl Run {
+    /// Does the run.
+    ///
+    /// # Errors
+    /// If rows cannot be read, the configuration contradicts them, memory or the disk does not suffice, training diverges or
+    /// the observer asks to stop; what was saved until then stays, and the run can be resumed.
+    pub fn execute(&self, observer: &mut dyn RunObserver) -> Result<Outcome> {
+        self.config.check()?;
+        with_rows(&self.config, self.rows.as_ref(), self.resources.threads, |source| {
+            self.on(source, observer)
+        })
+    }
+
+    fn on(&self, source: DataSource<'_>, observer: &mut dyn RunObserver) -> Result<Outcome> {
+        let schema = self.config.complete_schema()?;
+        let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
+        let mut clock = Clock::new();
+        observer.stage("fitting the encoder");
+        let fitted = source.fit(schema)?;
+        clock.lap("fit the encoder", Some(fitted.rows.iter().sum()));
+        stop_if_asked(observer)?;
+        let plan = self.plan(&fitted, schema, observer)?;
+        let place = self.place(dir, &fitted)?;
+
+        observer.stage("encoding");
+        let mut rows = EncodedParts::encode(source, &fitted, &self.config, self.config.data.loading)?;
+        clock.lap("encode", Some(fitted.rows.iter().sum()));
+        stop_if_asked(observer)?;
+        self.settle(&mut rows, source, &fitted, &place)?;
+
+        observer.stage("training");
+        let (learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
+        clock.lap("train", Some(state.rows));
+        let scorings = self.measure(&learner, &rows, (&state, &place), &mut clock, observer)?;
+        let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
+        let untouched = scoring::untouched(&learner, &rows)?;
+        let network = learner.into_network();
+        if let Some(out) = &self.out {
+            observer.stage("saving");
+            let golden = self.golden(&network, source, &fitted, state.step)?;
+            self.save(out, &network, &fitted, (&metrics, &golden))?;
+            clock.lap("save", None);
+        }
+        let EncodedParts { parts, stats, .. } = rows;
+        let measured = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
+        let (verdict_part, stages) = (measured.unwrap_or(Part::Train), clock.stages);
+        let checkpoints = place.checkpoints;
+        Ok(Outcome {
+            network,
+            fitted,
+            plan,
+            state,
+            scorings,
+            parts,
+            stats,
+            untouched,
+            metrics,
+            stages,
+            verdict_part,
+            checkpoints,
+        })
+    }
+
+    /// What the run needs, refused where there is not so much.
+    fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
+        let plan = Plan::new(&self.config, fitted)?;
+        observer.planned(&plan);
+        self.check_linear(&plan, schema)?;
+        plan.check(self.resources.memory_limit)?;
+        Ok(plan)
+    }
+
+    /// Settings of a linear part need one.
+    fn check_linear(&self, plan: &Plan, schema: &Schema) -> Result<()> {
+        let kind = self.config.model.kind();
+        let unused =
+            |name: String| plan.tables.iter().all(|(table, ..)| table.strip_prefix(LINEAR) != Some(&name));
+        let asked = [
+            ("train.linear_optimizer", self.config.train.linear_optimizer.is_some() && !plan.linear),
+            ("crosses", schema.crosses.iter().any(|cross| unused(cross.name()))),
+        ];
+        match asked.into_iter().find(|(_, vain)| *vain) {
+            Some((what, _)) => Err(Error::config(what, "a model with a linear part", kind)
+                .with_hint(format!("leave {what} out, or take lr, fm, ffm, wide_deep, deepfm or xdeepfm"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Readies the run directory.
+    fn place(&self, dir: Option<RunDir>, fitted: &Fitted) -> Result<Place> {
+        let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
+        let checkpoints = dir.as_ref().map(|dir| dir.prepare(&encoder, &self.config)).transpose()?;
+        Ok(Place { dir, checkpoints, encoder })
+    }
+
+    /// Notes which rows the run is on, and where those of a stream are kept encoded.
+    fn settle(
+        &self,
+        rows: &mut EncodedParts<'_>,
+        source: DataSource<'_>,
+        fitted: &Fitted,
+        place: &Place,
+    ) -> Result<()> {
+        let Some(dir) = &place.dir else { return Ok(()) };
+        let fingerprint = rows.fingerprint();
+        dir.check_rows(&fingerprint)?;
+        let data = &self.config.data;
+        // One pass would write what nothing reads.
+        let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
+        let raw = matches!(source, DataSource::Raw(_));
+        if raw && data.loading == Loading::Stream && data.cache && again {
+            let mut key = Xxh3::new();
+            key.update(env!("CARGO_PKG_VERSION").as_bytes());
+            key.update(&place.encoder);
+            key.update(fingerprint.as_bytes());
+            let key = format!("{:032x}", key.digest128());
+            rows.keep_in(Some(Cache::new(dir.kept_rows(), key, &fitted.encoder)));
+        }
+        Ok(())
+    }
+
+    /// Trains the model, from a checkpoint where asked.
+    fn train(
+        &self,
+        rows: &EncodedParts<'_>,
+        checkpoints: Option<&Checkpoints>,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(Learner, State)> {
+        let config = &self.config.train;
+        let task = self.config.complete_schema()?.label.task;
+        let mut learner = self.learner(&self.config.model, config, &rows.layout)?;
+        let state = match checkpoints.filter(|_| self.start == Start::Resume) {
+            Some(checkpoints) => checkpoints.load(&checkpoints.newest()?, &mut learner)?,
+            None => State::default(),
+        };
+        let trainer = Trainer { config, task, validation: rows.validation(), checkpoints };
+        let mut feed = rows.feed(config.batch_size, config.seed);
+        let state = trainer.run(&mut learner, &mut *feed, state, observer)?;
+        // Without validation rows nothing else would notice.
+        let tensors = learner.network().weights().tensors();
+        let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
+        match broken {
+            Some(broken) => Err(Error::Diverged { step: state.step, loss: f64::from(broken) }),
+            None => Ok((learner, state)),
+        }
+    }
+
+    fn learner(&self, model: &ModelConfig, config: &TrainConfig, layout: &Layout) -> Result<Learner> {
+        let rate = self.config.data.negative_downsampling_rate;
+        new_learner(model, config, layout, rate, self.resources)
+    }
+
+    /// What the model and its baselines score.
+    fn measure(
+        &self,
+        learner: &Learner,
+        rows: &EncodedParts<'_>,
+        (state, place): (&State, &Place),
+        clock: &mut Clock,
+        observer: &mut dyn RunObserver,
+    ) -> Result<Vec<Scoring>> {
+        observer.stage("measuring");
+        let task = self.config.complete_schema()?.label.task;
+        let mut scorings =
+            vec![scoring::scoring(learner, self.config.model.kind().to_uppercase(), &rows.parts)];
+        scorings.push(scoring::label_mean(rows.mean_label(), task, &rows.parts));
+        clock.lap("score", Some(rows.stats[1].rows + rows.stats[2].rows));
+        if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
+            observer.stage("training the baseline");
+            let baseline = self.baseline(rows, task, observer).map_err(|error| match error {
+                // What the model learned is saved, whatever becomes of the baseline.
+                Error::Interrupted { .. } => Error::Interrupted {
+                    step: state.step,
+                    checkpoint: place.checkpoints.as_ref().and_then(|c| c.newest().ok()),
+                },
+                other => other,
+            })?;
+            scorings.insert(1, baseline);
+            clock.lap("train and score the baseline", None);
+        }
+        Ok(scorings)
+    }
+
+    /// A few rows as text with their scores.
+    fn golden(
+        &self,
+        network: &Network,
+        source: DataSource<'_>,
+        fitted: &Fitted,
+        step: u64,
+    ) -> Result<Golden> {
+        let part =
+            [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
+        let schema = fitted.encoder.schema();
+        let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
+        let names = schema.dense.iter().map(|c| &c.name).chain(schema.categorical.iter().map(|c| &c.name));
+        let places: Vec<usize> =
+            names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
+        let pick =
+            |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
+        let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
+        let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
+        if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
+            // Finite weights can be too large to compute with.
+            return Err(Error::Diverged { step, loss: f64::from(*broken) });
+        }
+        let isa = self.resources.isa.level().name().to_owned();
+        Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|l| l.to_bits()).collect() })
+    }
+
+    /// Writes the model directory and what stands beside it.
+    fn save(
+        &self,
+        out: &Path,
+        network: &Network,
+        fitted: &Fitted,
+        (metrics, golden): (&StoredMetrics, &Golden),
+    ) -> Result<()> {
+        model_dir::save(&out.join("model"), network, &fitted.encoder, &self.config, metrics, golden)?;
+        outcome::write_beside_model(out, fitted)
+    }
+}
+
+/// A network at its start, ready to be trained.
+pub(crate) fn new_learner(
+    model: &ModelConfig,
+    config: &TrainConfig,
+    layout: &Layout,
+    negative_downsampling_rate: f64,
+    resources: Resources,
+) -> Result<Learner> {
+    let Resources { threads, isa, .. } = resources;
+    let pool = learner::pool(threads)?;
+    let made = || Network::with_tables(model, layout, config.table_precision, config.seed, isa);
+    let network = pool.install(made)?.with_precision(config.precision);
+    let network = network.with_negative_downsampling(negative_downsampling_rate);
+    let optimizer = config.optimizer_of(network.weights());
+    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads)
+}
+
+fn stop_if_asked(observer: &mut dyn RunObserver) -> Result<()> {
+    if observer.should_stop() { Err(Error::Interrupted { step: 0, checkpoint: None }) } else { Ok(()) }
+}

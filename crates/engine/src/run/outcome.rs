@@ -1,0 +1,79 @@
+//! What comes of a run.
+use super::clock::Stage;
+use crate::checkpoint::Checkpoints;
+use crate::error::{Error, Result};
+use crate::model_dir::StoredMetrics;
+use crate::network::Network;
+use crate::plan::Plan;
+use crate::trainer::State;
+use dlrm_data::Batch;
+use dlrm_data::dataset::{Fitted, PartStats};
+use dlrm_data::split::Part;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Logits of one candidate on the parts it is measured on.
+pub struct Scoring {
+    /// Name in running text.
+    pub name: String,
+    /// Number of parameters.
+    pub parameters: Option<u64>,
+    /// Logits of (validation, test).
+    pub logits: [Vec<f32>; 2],
+}
+
+/// A finished run: numbers, and what is needed to say what they are worth.
+pub struct Outcome {
+    /// The model with its best weights.
+    pub network: Network,
+    /// The encoder and what fitting saw.
+    pub fitted: Fitted,
+    /// What it needed.
+    pub plan: Plan,
+    /// How training went.
+    pub state: State,
+    /// Model first, then baselines.
+    pub scorings: Vec<Scoring>,
+    /// Encoded rows of (train, validation, test); train is empty when streaming.
+    pub parts: [Arc<Batch>; 3],
+    /// How they looked.
+    pub stats: [PartStats; 3],
+    /// Share of each model table's rows that no training row touched.
+    pub untouched: Vec<f64>,
+    /// Metrics of the model by part.
+    pub metrics: StoredMetrics,
+    /// What took how long.
+    pub stages: Vec<Stage>,
+    /// The part that results are quoted on: test, or what there is.
+    pub verdict_part: Part,
+    pub(super) checkpoints: Option<Checkpoints>,
+}
+
+impl Outcome {
+    /// Removes the checkpoints, once everything made of the run is written.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn finish(&mut self) -> Result<()> {
+        self.checkpoints.take().map_or(Ok(()), Checkpoints::remove)
+    }
+}
+
+/// Lists skipped rows beside the model, and the schema.
+pub(super) fn write_beside_model(out: &Path, fitted: &Fitted) -> Result<()> {
+    let path = out.join("schema.toml");
+    std::fs::write(&path, fitted.encoder.schema().to_toml()).map_err(Error::io("write", &path))?;
+    let path = out.join("bad_rows.txt");
+    if fitted.skipped == 0 {
+        // An earlier run's list must not stand beside this model.
+        return match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
+            _ => Ok(()),
+        };
+    }
+    let mut text = format!("{} malformed rows were skipped\n", fitted.skipped);
+    for bad in &fitted.bad_rows {
+        text.push_str(&format!("{bad}\n    {}\n", bad.text.escape_debug().to_string().replace("\\\"", "\"")));
+    }
+    std::fs::write(&path, text).map_err(Error::io("write", &path))
+}

@@ -1,0 +1,70 @@
+//! What a run's model and its baselines score on the parts they are measured on.
+use super::outcome::Scoring;
+use super::rows::EncodedParts;
+use crate::error::Result;
+use crate::learner::Learner;
+use crate::model_dir::StoredMetrics;
+use dlrm_data::Batch;
+use dlrm_data::schema::Task;
+use dlrm_metrics::{Metrics, Ranking, Scored};
+use std::sync::Arc;
+
+/// Rows of a pass that looks at ids alone.
+const ROWS_AT_ONCE: usize = 4096;
+
+pub(super) fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
+    let (dense, tables) = learner.network().weights().count();
+    let logits = [1, 2].map(|p| learner.logits(&parts[p]));
+    Scoring { name, parameters: Some((dense + tables) as u64), logits }
+}
+
+/// Predicts the mean label of the training rows for every row.
+pub(super) fn label_mean(mean: f64, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
+    let constant = match task {
+        Task::Binary => {
+            // A column of one class has no finite logit.
+            let p = mean.clamp(1e-6, 1.0 - 1e-6);
+            (p / (1.0 - p)).ln()
+        }
+        Task::Rating => mean,
+    };
+    let logits = [1, 2].map(|p| vec![constant as f32; parts[p].len()]);
+    Scoring { name: "label mean".into(), parameters: Some(1), logits }
+}
+
+pub(super) fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Result<StoredMetrics> {
+    let mut metrics = StoredMetrics::new();
+    for (name, part, logits) in [("validation", 1, &model.logits[0]), ("test", 2, &model.logits[1])] {
+        if !parts[part].is_empty() {
+            let scored = Scored::of_batch(task, logits, &parts[part])?;
+            metrics.insert(name.into(), Metrics::of(&scored, &Ranking::new(&scored)));
+        }
+    }
+    Ok(metrics)
+}
+
+/// Share of the rows of each table that no training row touched.
+pub(super) fn untouched(learner: &Learner, rows: &EncodedParts<'_>) -> Result<Vec<f64>> {
+    let weights = learner.network().weights();
+    let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
+    let mut mark = |batch: &Batch| {
+        for slot in weights.slots() {
+            for part in slot.parts() {
+                let ids = &batch.bags[slot.feature].ids;
+                ids.iter().for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
+            }
+        }
+    };
+    match rows.stream()? {
+        None => mark(&rows.train),
+        Some(mut stream) => {
+            let mut batch = Batch::new(&rows.layout);
+            while stream.append_rows(&mut batch, ROWS_AT_ONCE)? > 0 {
+                mark(&batch);
+                batch.clear();
+            }
+        }
+    }
+    let share = |rows: &Vec<bool>| rows.iter().filter(|&&t| !t).count() as f64 / rows.len().max(1) as f64;
+    Ok(touched.iter().map(share).collect())
+}

@@ -1,0 +1,13 @@
+//! Where a run starts.
+
+/// Where a run starts, and what its directory may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// At the beginning, in a directory that holds no other run.
+    #[default]
+    Fresh,
+    /// At the beginning, replacing what the directory holds.
+    Overwrite,
+    /// At the newest checkpoint.
+    Resume,
+}

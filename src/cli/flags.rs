@@ -1,0 +1,69 @@
+//! The flags that stand for configuration keys. The library speaks of keys; people at a terminal gave flags.
+
+/// Keys with the flag that sets them.
+const FLAGS: [(&str, &str); 22] = [
+    ("input.format", "--format"),
+    ("input.delimiter", "--delimiter"),
+    ("input.header", "--header"),
+    ("input.quote", "--quote"),
+    ("input.trim", "--trim"),
+    ("input.columns", "--columns"),
+    ("data.max_bad_rows", "--max-bad-rows"),
+    ("data.split", "--split"),
+    ("data.validation", "--validation"),
+    ("data.test", "--test"),
+    ("data.loading", "--stream"),
+    ("data.max_ind_range", "--max-ind-range"),
+    ("data.reference_compat", "--reference-compat"),
+    ("schema", "--schema"),
+    ("schema.label", "--label, --label-rule or --positive"),
+    ("schema.label.column", "--label"),
+    ("schema.label.rule", "--label-rule"),
+    ("schema.label.positive", "--positive"),
+    ("schema.crosses", "--cross"),
+    ("model.kind", "--model"),
+    ("models", "--models"),
+    ("out", "-o"),
+];
+
+/// The flag of a key, else the key.
+pub fn of_key(key: &str) -> &str {
+    FLAGS.iter().find(|(known, _)| *known == key).map_or(key, |(_, flag)| flag)
+}
+
+/// `text` with the flags of those keys of two words or more that stand in it.
+pub fn in_text(text: &str) -> String {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_key) {
+        let (before, from) = rest.split_at(start);
+        let word = &from[..from.find(|c| !is_key(c)).unwrap_or(from.len())];
+        let key = word.trim_end_matches('.');
+        shown.push_str(before);
+        // A setting `key = value` is written as such; a single word is an ordinary one.
+        let set = from[key.len()..].trim_start().starts_with('=');
+        shown.push_str(if key.contains('.') && !set { of_key(key) } else { key });
+        rest = &from[key.len()..];
+        if key.is_empty() {
+            shown.push_str(word);
+            rest = &from[word.len()..];
+        }
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_flags_and_nothing_else_does() {
+        assert_eq!((of_key("schema"), of_key("train.lr")), ("--schema", "train.lr"));
+        let text = "raise data.max_bad_rows, or set data.split.kind; see data.test.";
+        assert_eq!(in_text(text), "raise --max-bad-rows, or set data.split.kind; see --test.");
+        for plain in ["out of schema models", "a ... b", "x.csv:3:2", "set data.split = 3", "", "…é."] {
+            assert_eq!(in_text(plain), plain);
+        }
+    }
+}

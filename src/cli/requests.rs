@@ -1,0 +1,80 @@
+//! From flags to requests of the engine: what was said, and nothing else.
+use super::args::{self, InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
+use super::failure::Failure;
+use super::{Session, memory};
+use dlrm::engine::config::{Baseline, Loading};
+use dlrm::engine::request::{InputRequest, LabelRequest, PartsRequest};
+use dlrm::engine::{Resources, RunRequest, Start};
+use std::path::{Path, PathBuf};
+
+/// How files are read.
+pub fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
+    InputRequest {
+        paths: paths.to_vec(),
+        format: args.format.clone(),
+        delimiter: args.delimiter.clone(),
+        header: args.header.clone(),
+        quote: args.quote.clone(),
+        trim: args.trim.clone(),
+        columns: args.columns.clone(),
+    }
+}
+
+/// What is predicted.
+pub fn label(args: &LabelArgs) -> LabelRequest {
+    let (column, rule, positive) = (args.label.clone(), args.label_rule.clone(), args.positive.clone());
+    LabelRequest { column, rule, positive }
+}
+
+/// Which rows validate and test.
+pub fn parts(args: &PartArgs) -> PartsRequest {
+    PartsRequest { validation: args.validation.clone(), test: args.test.clone(), split: args.split.clone() }
+}
+
+/// Rows, columns and split.
+pub fn source(args: &SourceArgs) -> RunRequest {
+    let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
+    RunRequest {
+        settings: args.set.clone(),
+        data_dir: args.data_dir.clone(),
+        input: input(&args.input, &args.paths),
+        schema: args.schema.clone(),
+        label: label(&args.label),
+        parts: parts(&args.parts),
+        max_bad_rows: args.input.max_bad_rows,
+        crosses: args.cross.iter().map(columns).collect(),
+        max_ind_range: args.max_ind_range,
+        reference_compat: args.reference_compat.then_some(true),
+        ..RunRequest::default()
+    }
+}
+
+/// A run of training in `out`.
+pub fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRequest, Failure> {
+    Ok(RunRequest {
+        config: args.config.clone(),
+        model: args.model.clone(),
+        epochs: args.epochs,
+        batch_size: args.batch_size,
+        seed: args.seed,
+        loading: args.stream.then_some(Loading::Stream),
+        baseline: args.no_baseline.then_some(Baseline::Mean),
+        out: Some(out.to_owned()),
+        start: match (args.resume, args.overwrite) {
+            (true, _) => Start::Resume,
+            (_, true) => Start::Overwrite,
+            _ => Start::Fresh,
+        },
+        resources: resources(session, args.memory_limit.as_deref())?,
+        ..source(&args.source)
+    })
+}
+
+/// Threads, instruction set and memory; without a limit that was said, what the system could give.
+pub fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
+    let memory_limit = match memory_limit {
+        Some(text) => Some(args::size(text)?),
+        None => memory::free(),
+    };
+    Ok(Resources { threads: session.threads, isa: session.isa, memory_limit })
+}
