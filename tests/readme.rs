@@ -242,7 +242,7 @@ fn every_configuration_of_a_page_is_valid() {
         for block in blocks(&read(&page)) {
             // Those with a name are read by the commands that follow.
             if block.language == "toml" && block.file().is_none() {
-                dlrm::engine::RunConfig::load(&block.text, &page, &[])
+                dlrm::engine::RunConfig::load(&block.text, &page, &[], &mut Vec::new())
                     .unwrap_or_else(|e| panic!("{page}: {e}\n{}", block.text));
                 checked += 1;
             }
