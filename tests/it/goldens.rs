@@ -1,12 +1,11 @@
 //! The model and every optimiser against PyTorch (`tests/goldens/make_goldens.py`).
-mod golden;
+use crate::golden::{batch, close, flat, list, read};
 use dlrm::data::batch::{Batch, Feature, Layout, Table};
 use dlrm::data::schema::Pooling;
 use dlrm::engine::{Learner, Network, Schedule};
 use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
 use dlrm::nn::optimizer::Rates;
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
-use golden::{batch, close, flat, list, read};
 use serde_json::Value;
 
 fn usizes(v: &Value) -> Vec<usize> {

@@ -1,6 +1,5 @@
 //! Implicit feedback: negatives drawn afresh in each epoch, candidates ranked within groups.
-mod common;
-use common::{command, data, dlrm, works};
+use crate::common::{command, data, dlrm, works};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};

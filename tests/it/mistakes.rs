@@ -1,7 +1,6 @@
 //! Mistakes that people make: each gets an exit code by kind, a message that names the input and what was
 //! expected and found, and a hint; none panics, and nothing saved is lost.
-mod common;
-use common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, fails, works};
+use crate::common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, fails, works};
 use std::fs;
 
 const USAGE: i32 = 2;

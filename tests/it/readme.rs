@@ -1,7 +1,6 @@
 //! The README and the pages of the book: every command runs, every configuration is valid, every link leads
 //! somewhere.
-mod common;
-use common::{copy, data, dlrm};
+use crate::common::{copy, data, dlrm};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};

@@ -1,6 +1,5 @@
 //! The linear part of models: crosses of columns, and an optimiser of its own.
-mod common;
-use common::{dlrm, works};
+use crate::common::{dlrm, works};
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::learner::Learner;
 use dlrm::engine::network::Network;

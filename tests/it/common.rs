@@ -1,5 +1,4 @@
 //! Running the `dlrm` command in tests.
-#![allow(dead_code)]
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;

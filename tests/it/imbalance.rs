@@ -1,7 +1,6 @@
 //! Training on a share of the negative rows: probabilities stay those of all rows.
-mod common;
 
-use common::{dlrm, works};
+use crate::common::{dlrm, works};
 use serde_json::Value;
 use std::fs;
 

@@ -1,6 +1,5 @@
 //! The commands do what they say, end to end.
-mod common;
-use common::{CLICKS_SCHEMA, clicks, command, data, demo, demo_copy, dlrm, finished, works};
+use crate::common::{CLICKS_SCHEMA, clicks, command, data, demo, demo_copy, dlrm, finished, works};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,8 +1,7 @@
 //! `dlrm prepare`: whatever rows are trained from, and whatever happens on the way, the result is the same
 //! bytes.
-mod common;
 
-use common::{dlrm, works};
+use crate::common::{dlrm, works};
 use dlrm::data::dataset::Sources;
 use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Settings, Start};
 use dlrm::data::readers::Input;

@@ -1,11 +1,10 @@
 //! Every model of the family against PyTorch (`tests/goldens/make_model_goldens.py`), its published number of
 //! parameters, and the traps that such models fall into.
-mod golden;
+use crate::golden::{batch, close, flat, list, read};
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::{Learner, Network};
 use dlrm::models::ModelConfig;
 use dlrm::nn::{DenseOptimizer, Isa, L2Rows, Loss, Optimizer, Shape, TableOptimizer};
-use golden::{batch, close, flat, list, read};
 use serde_json::{Value, json};
 
 fn feature(name: &str, table: usize, weighted: bool) -> Feature {

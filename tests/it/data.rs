@@ -1,9 +1,8 @@
 //! `dlrm data`: public data sets from a server or a file, verified, unpacked, and trained on as the command
 //! says. The rows are made up; only their number and form are those of the data sets.
-mod common;
-#[path = "../crates/fetch/tests/server/mod.rs"]
+#[path = "../../crates/fetch/tests/server/mod.rs"]
 mod server;
-use common::{Ran, command, data, finished, works};
+use crate::common::{Ran, command, data, finished, works};
 use serde_json::Value;
 use server::{Act, Server};
 use std::fmt::Write as _;

@@ -1,7 +1,6 @@
 //! `dlrm generate`: what it makes can be trained on, and is the same for the same seed.
-mod common;
 
-use common::{dlrm, works};
+use crate::common::{dlrm, works};
 use std::fs;
 
 #[test]

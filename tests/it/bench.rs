@@ -1,6 +1,5 @@
 //! `dlrm bench`: what it measures, shows and refuses.
-mod common;
-use common::{Ran, dlrm, works};
+use crate::common::{Ran, dlrm, works};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

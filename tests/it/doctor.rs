@@ -1,6 +1,5 @@
 //! `dlrm inspect` as a doctor of data: what it says of faults that were planted, and of real data sets.
-mod common;
-use common::{clicks, data, demo, dlrm, works};
+use crate::common::{clicks, data, demo, dlrm, works};
 use dlrm::data::Schema;
 use serde_json::Value;
 use std::fs;

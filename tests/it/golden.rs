@@ -1,5 +1,4 @@
 //! Reading the fixtures of `tests/goldens` and comparing with them.
-#![allow(dead_code)] // each test file uses its part
 use dlrm::data::batch::{Bags, Batch};
 use serde_json::Value;
 

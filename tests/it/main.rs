@@ -1,0 +1,20 @@
+//! Tests of the library and the command as a whole: one binary, linked once.
+mod bench;
+mod commands;
+mod common;
+mod data;
+mod doctor;
+mod generate;
+mod golden;
+mod goldens;
+mod imbalance;
+mod known_answer;
+mod linear;
+mod mistakes;
+mod models;
+mod prepare;
+mod prepared_sets;
+mod ranking;
+mod readme;
+mod reproducible;
+mod streaming;
