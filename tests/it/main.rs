@@ -1,5 +1,6 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
 mod bench;
+mod bytes;
 mod commands;
 mod common;
 mod data;
