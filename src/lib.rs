@@ -7,6 +7,7 @@
 pub use dlrm_bench as bench;
 pub use dlrm_data as data;
 pub use dlrm_engine as engine;
+#[cfg(feature = "fetch")]
 pub use dlrm_fetch as fetch;
 pub use dlrm_inspect as inspect;
 pub use dlrm_kernels as kernels;

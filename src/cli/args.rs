@@ -33,6 +33,7 @@ pub struct Cli {
 pub enum Command {
     /// Train on simulated clicks whose best possible result is known; needs no data
     Demo(DemoArgs),
+    #[cfg(feature = "fetch")]
     /// Fetch a public data set from its publisher, verified and unpacked; without a name, list them
     Data(DataArgs),
     /// Report what is wrong with data (leaks, repeated rows, drift) and what training on it will take; infer a schema
@@ -80,6 +81,7 @@ pub struct DemoArgs {
     pub table_precision: Storage,
 }
 
+#[cfg(feature = "fetch")]
 #[derive(Debug, Args)]
 pub struct DataArgs {
     /// Name of the data set

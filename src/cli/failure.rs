@@ -96,6 +96,7 @@ impl From<dlrm::metrics::Error> for Failure {
     }
 }
 
+#[cfg(feature = "fetch")]
 impl From<dlrm::fetch::Error> for Failure {
     fn from(error: dlrm::fetch::Error) -> Self {
         use dlrm::fetch::Error as Fetch;

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod compare;
 mod counter;
+#[cfg(feature = "fetch")]
 mod data;
 mod demo;
 mod doctor;
@@ -98,6 +99,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     }
     match cli.command {
         Command::Demo(args) => demo::run(&session, &args),
+        #[cfg(feature = "fetch")]
         Command::Data(args) => data::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),

@@ -13,6 +13,10 @@ pub mod bayes;
 pub mod clicks;
 pub mod criteo;
 pub mod law;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet_rows.rs"]
 mod parquet_rows;
 pub mod random;
 pub mod trace;

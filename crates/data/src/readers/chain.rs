@@ -5,7 +5,6 @@ use super::input::Header;
 use super::lines::into_final;
 use super::movielens::Movielens;
 use super::ncf::Ncf;
-use super::parquet::Parquet;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
 use crate::error::{Error, Result};
@@ -35,9 +34,21 @@ impl Plan {
             Plan::Ncf => Box::new(Ncf::open(path)?),
             Plan::Libsvm => Box::new(Libsvm::open(path)?),
             Plan::Libffm { columns } => Box::new(Libffm::open(path, columns)?),
-            Plan::Parquet { columns } => Box::new(Parquet::open(path, columns.as_deref())?),
+            Plan::Parquet { columns } => open_parquet(path, columns.as_deref())?,
         })
     }
+}
+
+#[cfg(feature = "parquet")]
+fn open_parquet(path: &Path, columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
+    Ok(Box::new(super::parquet::Parquet::open(path, columns)?))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn open_parquet(path: &Path, _columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
+    let error =
+        Error::input(path.display().to_string(), "a file other than Parquet in this build", "Parquet");
+    Err(error.with_hint("build dlrm with its default features, of which `parquet` was left out"))
 }
 
 /// Files with the same columns, one after another.

@@ -22,7 +22,9 @@ mod input;
 mod lines;
 mod movielens;
 mod ncf;
+#[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
 mod parquet_text;
 mod record;
 mod side_tables;
