@@ -1,7 +1,8 @@
 //! `dlrm bench`.
 use super::args::BenchArgs;
 use super::failure::{Failure, io};
-use super::{Session, memory, output};
+use super::session::Session;
+use super::{memory, output};
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload,
 };

@@ -1,7 +1,8 @@
 //! `dlrm compare`.
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
-use super::{Session, memory, output, requests};
+use super::session::Session;
+use super::{memory, output, requests};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Compared, Diverged, Measured, SeedRun};

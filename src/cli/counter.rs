@@ -1,6 +1,6 @@
 //! Rows that have gone by, on standard error: a line in place on a terminal, one every few seconds elsewhere.
-use super::Session;
 use super::output::{count, tell};
+use super::session::Session;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! `dlrm data`.
-use super::Session;
 use super::args::DataArgs;
 use super::failure::Failure;
 use super::output::{self, count, tell};
+use super::session::Session;
 use dlrm::fetch::catalogue::{self, Source};
 use dlrm::fetch::error::size;
 use dlrm::fetch::place::{Record, TERMS, whole};

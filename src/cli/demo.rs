@@ -2,7 +2,8 @@
 use super::args::DemoArgs;
 use super::failure::Failure;
 use super::progress::Progress;
-use super::{Session, output, train};
+use super::session::Session;
+use super::{output, train};
 use dlrm::data::RowSource;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;

@@ -1,7 +1,8 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::{Session, memory, output};
+use super::session::Session;
+use super::{memory, output};
 use dlrm::bench::{Pace, Pacing};
 use dlrm::data::dataset::Sources;
 use dlrm::data::readers::Input;

@@ -1,7 +1,8 @@
 //! `dlrm evaluate`.
 use super::args::EvaluateArgs;
 use super::failure::Failure;
-use super::{Session, output, requests};
+use super::session::Session;
+use super::{output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::parse::Labels;
 use dlrm::engine::{Predictor, learner};

@@ -2,7 +2,8 @@
 use super::args::InspectArgs;
 use super::doctor::{self, Examined};
 use super::failure::{Failure, io};
-use super::{Session, output, requests};
+use super::session::Session;
+use super::{output, requests};
 use dlrm::data::readers::{Format, Input, default_schema};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;

@@ -20,43 +20,17 @@ mod predict;
 mod prepare;
 mod progress;
 mod requests;
+mod session;
 mod show;
 mod train;
 
 use args::{Cli, Command};
 use clap::Parser;
 use failure::Failure;
+use session::Session;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// What every subcommand needs.
-pub struct Session {
-    /// Worker threads.
-    pub threads: usize,
-    /// Instruction set.
-    pub isa: dlrm::nn::Isa,
-    /// Machine-readable output.
-    pub json: bool,
-    /// No progress on standard error.
-    pub quiet: bool,
-    /// Set by Ctrl-C or SIGTERM.
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Session {
-    /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
-    pub fn stop_by_signal(&self) {
-        let stop = self.stop.clone();
-        let handler = move || {
-            if stop.swap(true, Ordering::SeqCst) {
-                // The second time the user means it.
-                std::process::exit(i32::from(failure::INTERRUPTED));
-            }
-        };
-        let _ = ctrlc::set_handler(handler);
-    }
-}
+use std::sync::atomic::AtomicBool;
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {

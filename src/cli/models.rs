@@ -1,6 +1,7 @@
 //! `dlrm models`.
 use super::failure::Failure;
-use super::{Session, output};
+use super::output;
+use super::session::Session;
 use dlrm::models::ModelConfig;
 
 /// Runs the subcommand.

@@ -63,7 +63,7 @@ pub fn count(n: u64) -> String {
 const SHOWN: usize = 10;
 
 /// Says on standard error which malformed rows were skipped.
-pub fn bad_rows<T: std::fmt::Display>(session: &super::Session, bad: &[T], all: u64) {
+pub fn bad_rows<T: std::fmt::Display>(session: &super::session::Session, bad: &[T], all: u64) {
     if all == 0 || session.quiet {
         return;
     }

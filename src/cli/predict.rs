@@ -1,7 +1,8 @@
 //! `dlrm predict`: one line per row, in order; a skipped malformed row leaves its line empty.
 use super::args::PredictArgs;
 use super::failure::{Failure, io};
-use super::{Session, output, requests};
+use super::session::Session;
+use super::{output, requests};
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
 use dlrm::engine::{Predictor, learner};

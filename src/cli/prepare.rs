@@ -2,7 +2,8 @@
 use super::args::{self, PrepareArgs};
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
-use super::{Session, memory, output, requests};
+use super::session::Session;
+use super::{memory, output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::split::Part;

@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
-use super::Session;
 use super::output::{count, tell};
+use super::session::Session;
 use dlrm::engine::plan::{Plan, bytes};
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::trainer::{Observer, Point, State};

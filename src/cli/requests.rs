@@ -1,7 +1,8 @@
 //! From flags to requests of the engine: what was said, and nothing else.
 use super::args::{self, InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
 use super::failure::Failure;
-use super::{Session, memory};
+use super::memory;
+use super::session::Session;
 use dlrm::engine::config::{Baseline, Loading};
 use dlrm::engine::request::{InputRequest, LabelRequest, PartsRequest};
 use dlrm::engine::{Resources, RunRequest, Start};

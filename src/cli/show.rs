@@ -1,7 +1,8 @@
 //! `dlrm show`.
 use super::args::ShowArgs;
 use super::failure::{Failure, io};
-use super::{Session, output};
+use super::output;
+use super::session::Session;
 use dlrm::data::Batch;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::{Predictor, model_dir};

@@ -2,7 +2,8 @@
 use super::args::TrainArgs;
 use super::failure::{Failure, io};
 use super::progress::Progress;
-use super::{Session, output, requests};
+use super::session::Session;
+use super::{output, requests};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::Note;

@@ -5,7 +5,8 @@ mod trace;
 
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED, io};
-use super::{Session, output};
+use super::output;
+use super::session::Session;
 use clap::Subcommand;
 use dlrm::synth::law::ClickLaw;
 use dlrm::synth::writer::{self, Files, Form, PROBABILITIES};

@@ -1,0 +1,32 @@
+//! What was said to the command as a whole, and the wish to stop.
+use super::failure::INTERRUPTED;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What every subcommand needs.
+pub struct Session {
+    /// Worker threads.
+    pub threads: usize,
+    /// Instruction set.
+    pub isa: dlrm::nn::Isa,
+    /// Machine-readable output.
+    pub json: bool,
+    /// No progress on standard error.
+    pub quiet: bool,
+    /// Set by Ctrl-C or SIGTERM.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
+    pub fn stop_by_signal(&self) {
+        let stop = self.stop.clone();
+        let handler = move || {
+            if stop.swap(true, Ordering::SeqCst) {
+                // The second time the user means it.
+                std::process::exit(i32::from(INTERRUPTED));
+            }
+        };
+        let _ = ctrlc::set_handler(handler);
+    }
+}
