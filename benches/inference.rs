@@ -47,7 +47,12 @@ fn main() {
         took.sort_by(f64::total_cmp);
         let percentile = |p: usize| 1e6 * took[(took.len() - 1) * p / 100];
         println!(
-            r#"{{"task": "infer", "workload": "k", "batch": {rows}, "rows_per_s": {rate:.1}, "p50_us": {:.1}, "p99_us": {:.1}}}"#,
+            concat!(
+                r#"{{"task": "infer", "workload": "k", "batch": {}, "#,
+                r#""rows_per_s": {:.1}, "p50_us": {:.1}, "p99_us": {:.1}}}"#
+            ),
+            rows,
+            rate,
             percentile(50),
             percentile(99)
         );

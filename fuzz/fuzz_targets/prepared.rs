@@ -1,4 +1,5 @@
-//! Prepared data sets whose files were changed together with their checksums, so that nothing but the parsers stands in the way.
+//! Prepared data sets whose files were changed together with their checksums, so that nothing but the parsers
+//! stands in the way.
 #![no_main]
 use dlrm_data::Schema;
 use dlrm_data::dataset::Sources;
@@ -12,7 +13,8 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 const SCHEMA: &str = "weight = \"w\"\ngroup = \"g\"\nlabel = { column = \"y\" }\ndense = [{ name = \"x\" }]\n\
-    categorical = [{ name = \"g\" }, { name = \"t\", multi = { separator = \"|\", weight_separator = \":\" } }]\n";
+    categorical = [{ name = \"g\" }, { name = \"t\", \
+    multi = { separator = \"|\", weight_separator = \":\" } }]\n";
 
 struct Silent;
 
@@ -30,14 +32,25 @@ static WHOLE: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
     let path = dir.path().join("rows.csv");
     let rows: String = (0..20).map(|i| format!("{},1,{i},u{},a:{i}|b\n", i % 2, i % 3)).collect();
     fs::write(&path, format!("y,w,x,g,t\n{rows}")).expect("written");
-    let (input, split) = (Input::new([&path]).resolve().expect("an input"), Split::Order { validation: 0.0, test: 0.0 });
-    let sources = Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 1 };
+    let (input, split) =
+        (Input::new([&path]).resolve().expect("an input"), Split::Order { validation: 0.0, test: 0.0 });
+    let sources =
+        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 1 };
     let schema = Schema::from_toml(SCHEMA, "schema").expect("a schema");
     let (settings, limits) = (Settings::default(), Limits::default());
-    let preparation = Preparation { sources: &sources, schema: &schema, settings, limits, start: Start::Fresh };
+    let preparation =
+        Preparation { sources: &sources, schema: &schema, settings, limits, start: Start::Fresh };
     preparation.run(&dir.path().join("out"), &mut Silent).expect("prepared");
-    let files = fs::read_dir(dir.path().join("out")).expect("listed").map(|entry| entry.expect("an entry").path());
-    files.map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"))).collect()
+    let files =
+        fs::read_dir(dir.path().join("out")).expect("listed").map(|entry| entry.expect("an entry").path());
+    files
+        .map(|path| {
+            (
+                path.file_name().expect("a name").to_string_lossy().into_owned(),
+                fs::read(&path).expect("a file"),
+            )
+        })
+        .collect()
 });
 
 /// Overwrites bytes: each three of `changes` are a place and what is there then.
@@ -61,7 +74,8 @@ fuzz_target!(|bytes: &[u8]| {
     let name = files.keys().nth(usize::from(which) % files.len()).expect("a file").clone();
     change(files.get_mut(&name).expect("a file"), changes);
     if name != "manifest.json" {
-        let mut manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).expect("a manifest");
+        let mut manifest: serde_json::Value =
+            serde_json::from_slice(&files["manifest.json"]).expect("a manifest");
         let sum = serde_json::to_value(FileSum::of(&files[&name])).expect("plain data");
         if name == "encoder.json" {
             manifest["encoder"] = sum;

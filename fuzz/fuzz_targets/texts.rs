@@ -1,7 +1,7 @@
 //! What people write or other programs hand over as text: schemas, encoders, traces and their profiles.
 #![no_main]
-use dlrm_synth::trace::{Profile, parse_trace};
 use dlrm_data::{Encoder, Schema};
+use dlrm_synth::trace::{Profile, parse_trace};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

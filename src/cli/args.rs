@@ -1,22 +1,23 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
-use super::failure::Failure;
 use super::generate::GenerateCommand;
+use super::values;
 use clap::{Args, Parser, Subcommand};
-use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, Storage};
 use std::path::PathBuf;
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or checkpoint, 5 memory, disk, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or \
+    checkpoint, 5 memory, disk, \
 files or network, 6 training diverged, 130 interrupted";
 
 /// From raw click logs to a trained, evaluated, explained recommendation model.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(version, about, propagate_version = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Worker threads; results do not depend on them (default: all cores)
-    #[arg(long, global = true, value_name = "N", value_parser = threads)]
+    #[arg(long, global = true, value_name = "N", value_parser = values::threads)]
     pub threads: Option<usize>,
     /// Print results as JSON on standard output
     #[arg(long, global = true)]
@@ -36,7 +37,8 @@ pub enum Command {
     #[cfg(feature = "fetch")]
     /// Fetch a public data set from its publisher, verified and unpacked; without a name, list them
     Data(DataArgs),
-    /// Report what is wrong with data (leaks, repeated rows, drift) and what training on it will take; infer a schema
+    /// Report what is wrong with data (leaks, repeated rows, drift) and what training on it will take; infer
+    /// a schema
     Inspect(InspectArgs),
     /// Encode raw files once, in bounded memory, into a data set that training maps
     Prepare(Box<PrepareArgs>),
@@ -74,10 +76,10 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1000..100_000_000))]
     pub rows: u64,
     /// Number format of the matrix products in training steps: f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
     pub precision: Precision,
     /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::storage)]
     pub table_precision: Storage,
 }
 
@@ -171,7 +173,8 @@ pub struct PartArgs {
     /// File of validation rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub validation: Vec<PathBuf>,
-    /// Split: random, order (rows are in time order), time (by the schema's time column) or last-day (one file per day)
+    /// Split: random, order (rows are in time order), time (by the schema's time column) or last-day (one
+    /// file per day)
     #[arg(long, value_name = "KIND")]
     pub split: Option<String>,
 }
@@ -200,8 +203,8 @@ pub struct SourceArgs {
     /// Take Criteo's categorical values, which are hexadecimal integers, modulo N
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_ind_range: Option<u32>,
-    /// Encode Criteo's rows as the reference implementation does, so that its checkpoints line up (its dictionary also sees
-    /// the validation and test rows)
+    /// Encode Criteo's rows as the reference implementation does, so that its checkpoints line up (its
+    /// dictionary also sees the validation and test rows)
     #[arg(long)]
     pub reference_compat: bool,
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
@@ -228,10 +231,11 @@ pub struct PrepareArgs {
     /// Replace the data set that the directory holds
     #[arg(long)]
     pub overwrite: bool,
-    /// Add the files to the data set in the directory as rows of this part (train, validation or test), encoded as its other rows
+    /// Add the files to the data set in the directory as rows of this part (train, validation or test),
+    /// encoded as its other rows
     #[arg(long, value_name = "PART", conflicts_with_all = [
-        "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross", "label", "label_rule", "positive",
-        "max_ind_range", "reference_compat",
+        "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross",
+        "label", "label_rule", "positive", "max_ind_range", "reference_compat",
     ])]
     pub extend: Option<String>,
 }
@@ -255,8 +259,8 @@ pub struct TrainArgs {
     /// Seed of initial weights, shuffling and random splits
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Read the rows from the files instead of keeping them in memory; later epochs read an encoded copy beside the
-    /// checkpoints (--set data.cache=false: they read the files again)
+    /// Read the rows from the files instead of keeping them in memory; later epochs read an encoded copy
+    /// beside the checkpoints (--set data.cache=false: they read the files again)
     #[arg(long)]
     pub stream: bool,
     /// Do not train the logistic regression beside the model
@@ -270,8 +274,9 @@ pub struct TrainArgs {
     pub output: Option<PathBuf>,
     /// Resume the interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
-        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim", "columns", "max_bad_rows", "label", "label_rule",
-        "positive", "test", "validation", "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
+        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim",
+        "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation", "split", "cross",
+        "max_ind_range", "reference_compat", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds
@@ -287,7 +292,8 @@ pub struct CompareArgs {
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     pub models: Vec<String>,
     /// Seeds per model
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
     pub seeds: u64,
     /// Configuration or recipe (TOML); several give one model each, on the same input, split and schema
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -336,26 +342,28 @@ pub struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default: k)
+    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default:
+    /// k)
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
     /// Rows per step; several sizes comma-separated
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2048", value_parser = batch)]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2048")]
+    #[arg(value_parser = values::batch)]
     pub batch: Vec<usize>,
     /// Minimum length of a measuring window, in seconds
-    #[arg(long, value_name = "S", default_value_t = 1.5, value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value_t = 1.5, value_parser = values::seconds)]
     pub seconds: f64,
     /// Number of measuring windows, whose median is reported; one more warms up
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = windows)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::windows)]
     pub windows: usize,
     /// Number format of the matrix products in training steps: f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
     pub precision: Precision,
     /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = storage)]
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::storage)]
     pub table_precision: Storage,
     /// Divide the rows of all tables by N
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = scale)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::scale)]
     pub scale: usize,
     /// Small tables and a moment each: shows that everything runs, measures nothing
     #[arg(long)]
@@ -363,89 +371,4 @@ pub struct BenchArgs {
     /// Where to draw the time of a step by operator (SVG)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-}
-
-fn precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "bf16" => Ok(Precision::Bf16),
-        _ => Err("expected f32 or bf16".into()),
-    }
-}
-
-fn storage(text: &str) -> Result<Storage, String> {
-    match text {
-        "f32" => Ok(Storage::F32),
-        "bf16" => Ok(Storage::Bf16),
-        "f16" => Ok(Storage::F16),
-        _ => Err("expected f32, bf16 or f16".into()),
-    }
-}
-
-fn batch(text: &str) -> Result<usize, String> {
-    whole(text, 1 << 24)
-}
-
-fn windows(text: &str) -> Result<usize, String> {
-    whole(text, 1000)
-}
-
-fn scale(text: &str) -> Result<usize, String> {
-    whole(text, 1 << 24)
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
-        _ => Err("expected a number of seconds, at most 3600".into()),
-    }
-}
-
-fn threads(text: &str) -> Result<usize, String> {
-    whole(text, 1024)
-}
-
-/// A number from 1 to `most`.
-fn whole(text: &str, most: usize) -> Result<usize, String> {
-    match text.parse() {
-        Ok(n) if (1..=most).contains(&n) => Ok(n),
-        _ => Err(format!("expected a number from 1 to {most}")),
-    }
-}
-
-/// The instruction set of that name.
-pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Isa::detect()) };
-    let known = Level::ALL.map(Level::name).join(", ");
-    let level = Level::ALL.into_iter().find(|level| level.name() == name);
-    let level = level.ok_or_else(|| {
-        Failure::usage(
-            format!("--isa: expected one of {known}, found \"{name}\""),
-            "leave it out for the best one",
-        )
-    })?;
-    Isa::of(level).ok_or_else(|| {
-        Failure::usage(format!("--isa: this CPU has no {name}"), "leave it out for the best one")
-    })
-}
-
-/// Bytes of a size such as `512MB` or `8GB`.
-pub fn size(text: &str) -> Result<u64, Failure> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-        "" => 1e0,
-        "k" => 1e3,
-        "m" => 1e6,
-        "g" => 1e9,
-        "t" => 1e12,
-        _ => f64::NAN,
-    };
-    let bytes = digits.trim().parse::<f64>().map_or(f64::NAN, |n| n * factor);
-    if bytes >= 1.0 && bytes.is_finite() {
-        return Ok(bytes as u64);
-    }
-    Err(Failure::usage(
-        format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
-        "give a number with kB, MB or GB",
-    ))
 }

@@ -192,7 +192,8 @@ fn text(m: &Measured) -> String {
         ms(m.step_seconds),
     );
     let floor = format!(
-        "  {:.1} GFLOP/s; {} ids and {} different rows per step, {:.2} GB/s of table rows\n  at the machine's peaks {} ms: {} multiply-adds \
+        "  {:.1} GFLOP/s; {} ids and {} different rows per step, {:.2} GB/s of table rows\n  at the \
+            machine's peaks {} ms: {} multiply-adds \
          + {} rows read + {} rows updated; the step reaches {:.0} % of that\n\n",
         m.flops / 1e9,
         output::count(m.ids as u64),

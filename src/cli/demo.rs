@@ -1,6 +1,6 @@
 //! `dlrm demo`: simulated clicks, a DLRM and a logistic regression, and the best that any model could do.
 use super::args::DemoArgs;
-use super::failure::Failure;
+use super::failure::{Failure, io};
 use super::progress::Progress;
 use super::session::Session;
 use super::{output, train};
@@ -17,7 +17,7 @@ use dlrm::report::summary::{self, Context};
 use dlrm::report::{InputCard, Optimum, Report};
 use dlrm::synth::{Bayes, ClickConfig, ClickSimulator};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A range of simulated rows.
@@ -55,32 +55,61 @@ fn config(args: &DemoArgs) -> RunConfig {
     config
 }
 
+/// Rows of the sample that is written beside the model.
+const SAMPLE: u64 = 1000;
+
+/// The simulated log, the last two tenths of which validate and test.
+struct Log {
+    simulator: Arc<ClickSimulator>,
+    rows: u64,
+}
+
+impl Log {
+    fn new(args: &DemoArgs) -> Self {
+        let config = ClickConfig { rows: args.rows, seed: args.seed, ..ClickConfig::default() };
+        Log { simulator: Arc::new(ClickSimulator::new(config)), rows: args.rows }
+    }
+
+    fn test(&self) -> Range<u64> {
+        self.rows * 9 / 10..self.rows
+    }
+
+    fn given(&self) -> GivenRows {
+        let part = |range| Arc::new(Simulated { simulator: self.simulator.clone(), range });
+        let validation = self.rows * 8 / 10;
+        GivenRows {
+            main: part(0..validation),
+            validation: Some(part(validation..self.test().start)),
+            test: Some(part(self.test())),
+        }
+    }
+
+    /// The best result that is possible on the test rows.
+    fn best(&self) -> Bayes {
+        let truth: Vec<f64> = self.test().map(|row| self.simulator.probability(row)).collect();
+        Bayes::of(&truth)
+    }
+
+    /// Writes the first test rows.
+    fn write_sample(&self, path: &Path) -> Result<(), Failure> {
+        let mut file = std::fs::File::create(path).map_err(io("create", path))?;
+        let Range { start, end } = self.test();
+        self.simulator.write_csv(start..(start + SAMPLE).min(end), &mut file).map_err(io("write", path))?;
+        Ok(())
+    }
+}
+
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
-    let simulator = Arc::new(ClickSimulator::new(ClickConfig {
-        rows: args.rows,
-        seed: args.seed,
-        ..ClickConfig::default()
-    }));
-    let (validation, test) = (args.rows * 8 / 10, args.rows * 9 / 10);
-    let part = |range| Arc::new(Simulated { simulator: simulator.clone(), range });
-    let rows = GivenRows {
-        main: part(0..validation),
-        validation: Some(part(validation..test)),
-        test: Some(part(test..args.rows)),
-    };
+    let log = Log::new(args);
     // Its own directory holds nothing that cannot be made again; any other might.
     let (output, start) = match &args.output {
         Some(output) => (output.clone(), Start::Fresh),
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
-    let run = Run {
-        config: config(args),
-        rows: Some(rows),
-        out: Some(output.clone()),
-        start,
-        resources: Resources { threads: session.threads, isa: session.isa, memory_limit: None },
-    };
+    let resources = Resources { threads: session.threads, isa: session.isa, memory_limit: None };
+    let run =
+        Run { config: config(args), rows: Some(log.given()), out: Some(output.clone()), start, resources };
     let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
     progress.line(&format!(
         "{} simulated rows, seed {}: the true click probability of each is known",
@@ -89,46 +118,57 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     ));
     let mut outcome = run.execute(&mut progress)?;
     drop(progress);
-    let truth: Vec<f64> = (test..args.rows).map(|r| simulator.probability(r)).collect();
-    let best = Bayes::of(&truth);
-    let context = Context {
-        title: "DLRM on simulated clicks".into(),
-        inputs: vec![InputCard {
-            name: "simulated clicks".into(),
-            format: "generated".into(),
-            rows: Some(args.rows),
-            bytes: None,
-        }],
-        run: train::run_card(session),
-        optimum: Some(Optimum { log_loss: best.log_loss, auc: best.auc }),
-        notes: Vec::new(),
-    };
-    let report = summary::report(&outcome, &run.config, context)?;
+    let best = log.best();
+    let report = summary::report(&outcome, &run.config, context(session, args, &best))?;
     train::save_report(&output, &report)?;
     outcome.finish()?;
     let sample = output.join("sample.csv");
-    let mut file = std::fs::File::create(&sample).map_err(super::failure::io("create", &sample))?;
-    simulator
-        .write_csv(test..(test + 1000).min(args.rows), &mut file)
-        .map_err(super::failure::io("write", &sample))?;
-    let closed = gap_closed(&report, best.log_loss);
-    if session.json {
-        let mut value = train::json_summary(&report, &output);
-        value["label_entropy"] = best.label_entropy.into();
-        value["gap_closed"] = closed.into();
-        return output::print(&format!("{value}\n"));
+    log.write_sample(&sample)?;
+    output::print(&shown(session, &report, &best, (&output, &sample)))
+}
+
+/// What the report says beside the numbers of the run.
+fn context(session: &Session, args: &DemoArgs, best: &Bayes) -> Context {
+    let (name, format) = ("simulated clicks".to_owned(), "generated".to_owned());
+    Context {
+        title: "DLRM on simulated clicks".into(),
+        inputs: vec![InputCard { name, format, rows: Some(args.rows), bytes: None }],
+        run: train::run_card(session),
+        optimum: Some(Optimum { log_loss: best.log_loss, auc: best.auc }),
+        notes: Vec::new(),
     }
-    let mut text = train::text_summary(&report, &output);
-    let entropy = format!(
+}
+
+/// The result, for people or for machines.
+fn shown(session: &Session, report: &Report, best: &Bayes, (out, sample): (&Path, &Path)) -> String {
+    if session.json {
+        let mut value = train::json_summary(report, out);
+        value["label_entropy"] = best.label_entropy.into();
+        value["gap_closed"] = gap_closed(report, best.log_loss).into();
+        return format!("{value}\n");
+    }
+    let mut text = train::text_summary(report, out);
+    text.push_str(&format!(
         "label entropy {:.5} (knowing the click rate alone), best possible {:.5}\n",
         best.label_entropy, best.log_loss
-    );
-    text.push_str(&entropy);
-    let (out, sample) = (output.display(), sample.display());
-    text.push_str(&format!(
-        "next:   dlrm show {out}\n        dlrm evaluate {out} {sample}\n        dlrm predict {out} {sample} > scores.csv\n        dlrm inspect {sample}\n        dlrm train {sample} --label click -o runs/mine\n"
     ));
-    output::print(&text)
+    let (out, sample) = (out.display(), sample.display());
+    let next = [
+        format!("show {out}"),
+        format!("evaluate {out} {sample}"),
+        format!("predict {out} {sample} > scores.csv"),
+        format!("inspect {sample}"),
+        format!("train {sample} --label click -o runs/mine"),
+    ];
+    let mark = |(i, command): (usize, &String)| {
+        format!(
+            "{} dlrm \
+        {command}\n",
+            if i == 0 { "next:  " } else { "       " }
+        )
+    };
+    text.extend(next.iter().enumerate().map(mark));
+    text
 }
 
 /// Share of the log loss between logistic regression and the optimum that the model recovers.

@@ -1,6 +1,5 @@
 //! How the command ends when it cannot do what was asked: a message, a hint, an exit code by kind.
 use super::flags;
-use super::output::tell;
 use dlrm::engine::Error;
 
 /// Flags or configuration.
@@ -36,20 +35,6 @@ impl Failure {
     /// Of bad data.
     pub fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure { code: DATA, message: message.into(), hint: Some(hint.into()) }
-    }
-
-    /// Prints it to standard error.
-    pub fn print(&self, json: bool) {
-        if json {
-            let value = serde_json::json!({"error": self.message, "hint": self.hint, "exit_code": self.code});
-            tell(&value.to_string());
-            return;
-        }
-        let label = if self.code == INTERRUPTED { "stopped" } else { "error" };
-        tell(&format!("{label}: {}", self.message));
-        if let Some(hint) = &self.hint {
-            tell(&format!("  hint: {hint}"));
-        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The command line: one file per subcommand. Only here does dlrm print, read the environment or the clock for
-//! behaviour, or exit. Results go to standard output, everything else to standard error.
+//! The command line: one file per subcommand. Only here does dlrm print, read the environment or the clock
+//! for behaviour, or exit. Results go to standard output, everything else to standard error.
 mod args;
 mod bench;
 mod compare;
@@ -23,6 +23,7 @@ mod requests;
 mod session;
 mod show;
 mod train;
+mod values;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -46,7 +47,7 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print(json);
+            output::failure(&failure, json);
             ExitCode::from(failure.code)
         }
     }
@@ -55,12 +56,13 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Failure> {
     let session = Session {
         threads: cli.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
-        isa: args::isa(cli.isa.as_deref())?,
+        isa: values::isa(cli.isa.as_deref())?,
         json: cli.json,
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    // These have something to save or to clear away; the others end at once. Fetching asks for it when it starts.
+    // These have something to save or to clear away; the others end at once. Fetching asks for it when it
+    // starts.
     if matches!(
         cli.command,
         Command::Demo(_)

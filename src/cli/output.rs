@@ -1,5 +1,5 @@
 //! Text for people on standard output.
-use super::failure::{Failure, io};
+use super::failure::{Failure, INTERRUPTED, io};
 use std::io::Write;
 use std::path::Path;
 
@@ -15,6 +15,19 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.
 pub fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Says on standard error why the command ends, as text or as JSON.
+pub fn failure(failure: &Failure, json: bool) {
+    let Failure { code, message, hint } = failure;
+    if json {
+        tell(&serde_json::json!({"error": message, "hint": hint, "exit_code": code}).to_string());
+        return;
+    }
+    tell(&format!("{}: {message}", if *code == INTERRUPTED { "stopped" } else { "error" }));
+    if let Some(hint) = hint {
+        tell(&format!("  hint: {hint}"));
+    }
 }
 
 /// Columns aligned: the first to the left, others to the right.

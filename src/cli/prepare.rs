@@ -1,9 +1,9 @@
 //! `dlrm prepare`.
-use super::args::{self, PrepareArgs};
+use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{memory, output, requests};
+use super::{memory, output, requests, values};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::split::Part;
@@ -31,7 +31,12 @@ pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
     };
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
-        let value = serde_json::json!({"directory": made.dir(), "manifest": made.manifest(), "bytes_read": read, "seconds": seconds});
+        let value = serde_json::json!({
+            "directory": made.dir(),
+            "manifest": made.manifest(),
+            "bytes_read": read,
+            "seconds": seconds,
+        });
         return output::print(&format!("{value}\n"));
     }
     output::print(&text(&made, read, seconds))
@@ -58,7 +63,7 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         max_bad_rows: data.max_bad_rows,
     };
     let limits = Limits::of_memory(match &args.memory_limit {
-        Some(text) => Some(args::size(text)?),
+        Some(text) => Some(values::size(text)?),
         None => memory::free().filter(|&free| free > prepared::LEAST_MEMORY),
     })?;
     let made = with_raw_rows(&config, None, session.threads, |sources| {

@@ -1,8 +1,8 @@
 //! From flags to requests of the engine: what was said, and nothing else.
-use super::args::{self, InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
+use super::args::{InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
 use super::failure::Failure;
-use super::memory;
 use super::session::Session;
+use super::{memory, values};
 use dlrm::engine::config::{Baseline, Loading};
 use dlrm::engine::request::{InputRequest, LabelRequest, PartsRequest};
 use dlrm::engine::{Resources, RunRequest, Start};
@@ -74,7 +74,7 @@ pub fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRe
 /// Threads, instruction set and memory; without a limit that was said, what the system could give.
 pub fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
     let memory_limit = match memory_limit {
-        Some(text) => Some(args::size(text)?),
+        Some(text) => Some(values::size(text)?),
         None => memory::free(),
     };
     Ok(Resources { threads: session.threads, isa: session.isa, memory_limit })

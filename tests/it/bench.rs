@@ -4,7 +4,8 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-const OWN: &str = "tables = [5000, 300, 7]\nembedding_dim = 8\ndense = 4\nbottom = [16]\ntop = [16, 8]\nids_per_row = 3\nexponent = 0.5\n";
+const OWN: &str = "tables = [5000, 300, 7]\nembedding_dim = 8\ndense = 4\nbottom = [16]\ntop = [16, \
+    8]\nids_per_row = 3\nexponent = 0.5\n";
 
 fn scratch() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

@@ -139,7 +139,8 @@ fn ratings_are_predicted_as_numbers() {
     let rows: String =
         (0..2000).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + (i % 37 + i % 11) % 5)).collect();
     fs::write(dir.path().join("ratings.csv"), format!("user,item,rating\n{rows}")).unwrap();
-    let schema = "label = { column = \"rating\", task = \"rating\" }\ncategorical = [{ name = \"user\" }, { name = \"item\" }]\n";
+    let schema = "label = { column = \"rating\", task = \"rating\" }\ncategorical = [{ name = \"user\" }, { \
+        name = \"item\" }]\n";
     fs::write(dir.path().join("schema.toml"), schema).unwrap();
     let report = json(dir.path(), &["train", "ratings.csv", "--schema", "schema.toml", "-o", "out"]);
     assert!(metric(&report, 0, "test", "rmse") < metric(&report, 2, "test", "rmse"), "better than the mean");
@@ -153,7 +154,8 @@ fn rows_with_labels_to_leave_out() {
     let dir = tempfile::tempdir().unwrap();
     let rows: String = (0..500).map(|i| format!("u{},i{},{}\n", i % 37, i % 11, 1 + i % 5)).collect();
     fs::write(dir.path().join("ratings.csv"), format!("user,item,rating\n{rows}")).unwrap();
-    let schema = "label = { column = \"rating\", rule = \"rating >= 4\", leave_out = [\"3\"] }\ncategorical = [{ name = \"user\" }, { name = \"item\" }]\n";
+    let schema = "label = { column = \"rating\", rule = \"rating >= 4\", leave_out = [\"3\"] }\ncategorical \
+        = [{ name = \"user\" }, { name = \"item\" }]\n";
     fs::write(dir.path().join("schema.toml"), schema).unwrap();
     works(dir.path(), &["train", "ratings.csv", "--schema", "schema.toml", "-q", "-o", "out"]);
     let found = json(dir.path(), &["evaluate", "out", "ratings.csv", "--json"]);

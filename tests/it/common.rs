@@ -1,4 +1,5 @@
 //! Running the `dlrm` command in tests.
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -120,3 +121,11 @@ categorical = [
   { name = "tags", multi = { separator = "|" }, pooling = "mean" },
 ]
 "#;
+
+/// A scratch directory with `clicks.csv` and `schema.toml`.
+pub fn scratch(rows: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
+    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
+    dir
+}

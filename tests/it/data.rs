@@ -65,7 +65,8 @@ fn adult() -> Vec<u8> {
             let (age, hours) = (17 + i % 60, 20 + i % 41);
             let label = if (age + hours) % 4 == 0 { ">50K" } else { "<=50K" };
             format!(
-                "{age}, Private, {}, Bachelors, {}, Never-married, Sales, Husband, White, Male, 0, 0, {hours}, ?, {label}{stop}\n",
+                "{age}, Private, {}, Bachelors, {}, Never-married, Sales, Husband, White, Male, 0, 0, \
+                    {hours}, ?, {label}{stop}\n",
                 1000 + i,
                 1 + i % 16
             )
@@ -160,7 +161,8 @@ fn from_a_server_to_a_trained_model() {
     let line = goes_on(dir.path(), &again.out);
     assert_eq!(
         line,
-        "dlrm train data/movielens-latest-small --format movielens --label-rule \"rating >= 4\" -o runs/movielens-latest-small"
+        "dlrm train data/movielens-latest-small --format movielens --label-rule \"rating >= 4\" -o \
+            runs/movielens-latest-small"
     );
     // Torn afterwards.
     fs::write(place.join("movies.csv"), "movieId,title,genres\n").unwrap();

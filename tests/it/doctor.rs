@@ -237,7 +237,8 @@ fn known_faults_of_known_data_sets() {
 fn a_given_schema_is_what_the_data_are_looked_at_by() {
     let dir = scratch();
     let schema = "time = \"event_time\"\nlabel = { column = \"click\" }\n\
-        categorical = [{ name = \"user\", encoding = { kind = \"hash\", buckets = 40 } }, { name = \"price\" }]\n";
+        categorical = [{ name = \"user\", encoding = { kind = \"hash\", buckets = 40 } }, { name = \"price\" \
+        }]\n";
     fs::write(dir.path().join("own.toml"), schema).unwrap();
     let report = json(dir.path(), &["train.csv", "--schema", "own.toml", "--split", "time", "--no-estimate"]);
     let tables: Vec<(&str, u64)> = report["doctor"]["tables"]

@@ -112,7 +112,8 @@ fn logits_loss_and_every_gradient() {
         for case in list(&goldens["cases"]) {
             let name = format!("{} ({})", case["name"], isa.level().name());
             let (config, batch) = (&case["config"], batch(&case["batch"]));
-            let sgd = serde_json::json!({"dense_optimizer": {"kind": "sgd", "lr": 0.1}, "table_optimizer": {"kind": "sgd", "lr": 0.1}});
+            let sgd = serde_json::json!({"kind": "sgd", "lr": 0.1});
+            let sgd = serde_json::json!({"dense_optimizer": sgd, "table_optimizer": sgd});
             let mut learner = learner(config, &sgd, &case["initial"], isa);
             close(&format!("{name} logits"), &learner.logits(&batch), &flat(&case["logits"]));
             let loss = learner.forward_backward(&batch);

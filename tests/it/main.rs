@@ -11,6 +11,7 @@ mod goldens;
 mod imbalance;
 mod known_answer;
 mod linear;
+mod mistaken_settings;
 mod mistakes;
 mod models;
 mod prepare;

@@ -1,6 +1,6 @@
 //! Mistakes that people make: each gets an exit code by kind, a message that names the input and what was
 //! expected and found, and a hint; none panics, and nothing saved is lost.
-use crate::common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, fails, works};
+use crate::common::{CLICKS_SCHEMA, clicks, demo_copy, dlrm, fails, scratch, works};
 use std::fs;
 
 const USAGE: i32 = 2;
@@ -8,14 +8,6 @@ const DATA: i32 = 3;
 const SAVED: i32 = 4;
 const RESOURCES: i32 = 5;
 const DIVERGED: i32 = 6;
-
-/// A scratch directory with `clicks.csv` and `schema.toml`.
-fn scratch(rows: usize) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
-    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
-    dir
-}
 
 /// Trains on `clicks.csv` after `change` has been made to its text.
 fn spoiled(change: impl Fn(String) -> String, code: i32, parts: &[&str]) {
@@ -178,32 +170,6 @@ fn not_a_model() {
 }
 
 #[test]
-fn a_mistyped_key() {
-    let dir = scratch(60);
-    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "model.embeding_dim=32"];
-    fails(dir.path(), &args, USAGE, &["embeding_dim", "did you mean \"embedding_dim\"?"]);
-}
-
-#[test]
-fn tables_compressed_in_no_way_or_in_two() {
-    let dir = scratch(60);
-    let base = ["train", "clicks.csv", "--schema", "schema.toml", "--set"];
-    let one = [&base[..], &["model.quotient_remainder.collisions=1"]].concat();
-    fails(dir.path(), &one, USAGE, &["model.quotient_remainder.collisions", "at least 2", "found 1"]);
-    let both =
-        [&base[..], &["model.quotient_remainder.collisions=4", "--set", "model.mixed_dims.temperature=0.3"]]
-            .concat();
-    fails(dir.path(), &both, USAGE, &["one of", "model.quotient_remainder", "model.mixed_dims", "both"]);
-}
-
-#[test]
-fn a_value_of_the_wrong_type() {
-    let dir = scratch(60);
-    let args = ["train", "clicks.csv", "--schema", "schema.toml", "--set", "train.epochs=many"];
-    fails(dir.path(), &args, USAGE, &["many"]);
-}
-
-#[test]
 fn a_mistyped_flag_and_a_mistyped_command() {
     let dir = scratch(1);
     fails(dir.path(), &["train", "clicks.csv", "--lable", "click"], USAGE, &["--lable", "--label"]);
@@ -228,20 +194,10 @@ fn an_unknown_format_model_and_split() {
 }
 
 #[test]
-fn a_malformed_label_rule() {
-    let dir = scratch(60);
-    fails(
-        dir.path(),
-        &["train", "clicks.csv", "--schema", "schema.toml", "--label-rule", "age = 30"],
-        DATA,
-        &["label rule", "rating >= 4"],
-    );
-}
-
-#[test]
 fn an_id_beyond_the_bound() {
     let dir = scratch(60);
-    let schema = "label = { column = \"click\" }\ncategorical = [{ name = \"n\", encoding = { kind = \"identity\", bound = 500 } }]\n";
+    let schema = "label = { column = \"click\" }\ncategorical = [{ name = \"n\", encoding = { kind = \
+        \"identity\", bound = 500 } }]\n";
     fs::write(dir.path().join("ids.toml"), schema).unwrap();
     fs::write(dir.path().join("ids.csv"), "click,n\n1,499\n0,500\n").unwrap();
     fails(
@@ -258,72 +214,6 @@ fn too_little_memory() {
     let args = ["train", "clicks.csv", "--schema", "schema.toml", "-o", "out", "--memory-limit", "10kB"];
     fails(dir.path(), &args, RESOURCES, &["memory", "needs", "available 10.0 kB", "hint:"]);
     fails(dir.path(), &[&args[..7], &["plenty"]].concat(), USAGE, &["plenty", "8GB"]);
-}
-
-#[test]
-fn a_schema_that_contradicts_itself() {
-    let dir = scratch(60);
-    for (text, part) in [
-        ("label = { column = \"click\" }", "at least one"),
-        ("label = { column = \"click\" }\ndense = [{ name = \"click\" }]", "label"),
-        (
-            "label = { column = \"click\" }\ndense = [{ name = \"age\", transfrom = \"log1p\" }]",
-            "did you mean \"transform\"?",
-        ),
-        (
-            "label = { column = \"click\" }\ndense = [{ name = \"age\", clip_quantiles = [0.9, 0.1] }]",
-            "quantiles",
-        ),
-        (
-            "label = { column = \"click\", task = \"rating\", positive = [\"5\"] }\ndense = [{ name = \"age\" }]",
-            "rating task",
-        ),
-        (
-            "weight = \"click\"\nlabel = { column = \"click\" }\ndense = [{ name = \"age\" }]",
-            "weight column other than the label",
-        ),
-        (
-            "label = { column = \"click\" }\ncategorical = [{ name = \"tags\", pooling = \"mean\", \
-             multi = { separator = \"|\", weight_separator = \":\" } }]",
-            "found pooling = \"mean\"",
-        ),
-        (
-            "label = { column = \"click\" }\ncategorical = [{ name = \"tags\", multi = { separator = \"|\", weight_separator = \"|\" } }]",
-            "a weight_separator other than the separator",
-        ),
-        ("label = ", "schema.toml"),
-    ] {
-        fs::write(dir.path().join("schema.toml"), text).unwrap();
-        fails(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml"], DATA, &[part]);
-    }
-}
-
-#[test]
-fn settings_that_cannot_be() {
-    let dir = scratch(60);
-    let base = ["train", "clicks.csv", "--schema", "schema.toml"];
-    for (setting, part) in [
-        ("train.batch_size=0", "batch_size"),
-        ("train.loss.kind=mse", "train.loss"),
-        ("train.monitor=rmse", "train.monitor"),
-        ("train.clip_norm=-1.0", "clip_norm"),
-        ("model.embedding_dim=0", "embedding_dim"),
-        ("model.top=[0]", "top.0"),
-        ("data.split.validation=0.7", "split"),
-    ] {
-        let extra: &[&str] = if setting.starts_with("data.split") {
-            &["--set", "data.split.kind=random", "--set", "data.split.test=0.6"]
-        } else {
-            &[]
-        };
-        let ran = dlrm(dir.path(), &[&base[..], &["--set", setting], extra].concat());
-        assert!(
-            ran.code == USAGE && ran.err.contains(part) && !ran.err.contains("panicked"),
-            "{setting}: {} {}",
-            ran.code,
-            ran.err
-        );
-    }
 }
 
 #[test]
@@ -448,7 +338,8 @@ fn a_model_that_diverges_does_not_spoil_a_comparison() {
             "[model]\nkind = \"fm\"\n[train]\nepochs = 2\noptimizer = {{ kind = \"sgd\", lr = {rate} }}\n"
         );
         let tables = format!(
-            "table_optimizer = {{ kind = \"sgd\", lr = {rate} }}\nlinear_optimizer = {{ kind = \"sgd\", lr = {rate} }}\n"
+            "table_optimizer = {{ kind = \"sgd\", lr = {rate} }}\nlinear_optimizer = {{ kind = \"sgd\", lr = \
+                {rate} }}\n"
         );
         fs::write(dir.path().join(format!("{name}.toml")), config + &tables).unwrap();
     }
@@ -492,30 +383,6 @@ fn a_model_of_nan_is_not_saved() {
 fn flags_that_resuming_would_ignore() {
     let dir = scratch(60);
     fails(dir.path(), &["train", "--resume", "--epochs", "3", "-o", "out"], USAGE, &["--resume", "--epochs"]);
-}
-
-#[test]
-fn optimizer_settings_that_cannot_be() {
-    let dir = scratch(60);
-    for (setting, key) in [
-        ("train.optimizer.beta1=1.5", "train.optimizer.beta1"),
-        ("train.optimizer.lr=-1", "train.optimizer.lr"),
-        ("train.table_optimizer.lr=inf", "train.table_optimizer.lr"),
-        ("train.table_optimizer.l2=-1", "train.table_optimizer.l2"),
-        ("train.epochs=0", "train.epochs"),
-        ("train.loss={kind=\"bce\", positive_weight=-2}", "positive_weight"),
-        (
-            "train.schedule={kind=\"warmup_decay\", warmup_steps=9, decay_start_step=3, decay_steps=5}",
-            "decay_start_step",
-        ),
-    ] {
-        fails(
-            dir.path(),
-            &["train", "clicks.csv", "--schema", "schema.toml", "--set", setting, "-o", "out"],
-            USAGE,
-            &[key],
-        );
-    }
 }
 
 #[test]

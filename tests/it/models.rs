@@ -174,7 +174,10 @@ fn numbers_of_parameters_are_the_published_ones() {
         (with("xdeepfm", json!({"cin": [64]})), 429_809),
         (with("xdeepfm", json!({"cin": [64, 64, 64], "hidden": []})), 147_984),
         (
-            json!({"kind": "dlrm", "embedding_dim": 10, "interaction": "cat", "top": [400, 400, 400], "norm": "batch"}),
+            json!({
+                "kind": "dlrm", "embedding_dim": 10, "interaction": "cat",
+                "top": [400, 400, 400], "norm": "batch",
+            }),
             417_891,
         ),
     ];

@@ -142,7 +142,8 @@ fn mistakes() {
     ] {
         fs::write(
             dir.path().join("plain.toml"),
-            "label = { column = \"rating\", rule = \"rating > 0\" }\ncategorical = [{ name = \"user_id\" }, { name = \"item_id\" }]\n",
+            "label = { column = \"rating\", rule = \"rating > 0\" }\ncategorical = [{ name = \"user_id\" }, \
+                { name = \"item_id\" }]\n",
         )
         .unwrap();
         let ran = dlrm(dir.path(), &[&["train", "--config", "mf.toml", "-q", "-o", "bad"], more].concat());

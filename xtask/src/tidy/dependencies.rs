@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn reasons_and_use() {
-        let manifest = "[workspace]\n[workspace.dependencies]\nours = { path = \"ours\" }\na = \"1\" # reason\n\
+        let manifest = "[workspace]\n[workspace.dependencies]\nours = { path = \"ours\" }\na = \"1\" # \
+            reason\n\
                         b = \"1\"\nc = \"1\" # idle\n[profile]\nd = 1\n";
         let dependencies = ["ours", "a", "b"].map(|name| (name.to_owned(), Kind::Normal)).to_vec();
         let package = Package { name: "x".into(), folder: "crates/x".into(), dependencies };

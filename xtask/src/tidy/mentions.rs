@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn paths_in_code_and_macros() {
-        let text = "use a::b;\nfn f() -> a::B<c::D> { e!(\"{}\", self::g(h.i)); }\nmod inner { fn f() { super::j::<K>() } }\n\
+        let text = "use a::b;\nfn f() -> a::B<c::D> { e!(\"{}\", self::g(h.i)); }\nmod inner { fn f() { \
+            super::j::<K>() } }\n\
                     #[cfg(test)] mod tests { fn t() { l::m() } }\n";
         let sources = [Source::parse(Path::new("src/lib.rs"), text.to_owned()).unwrap()];
         let modules = Modules::of(&sources, 0);

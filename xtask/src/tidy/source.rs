@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn lines_of_tests() {
-        let text = "fn a() {}\n#[cfg(test)]\nimpl A {\n}\nimpl B {\n    #[cfg(test)]\n    fn b() {\n    }\n}\n\
+        let text = "fn a() {}\n#[cfg(test)]\nimpl A {\n}\nimpl B {\n    #[cfg(test)]\n    fn b() {\n    \
+            }\n}\n\
                     #[cfg(not(test))]\nfn c() {}\n#[cfg(all(test, unix))]\nmod tests {\n}\n";
         let source = Source::parse(Path::new("crates/a/src/lib.rs"), text.to_owned()).unwrap();
         let found: Vec<usize> = (1..=14).filter(|&line| source.in_tests(line)).collect();

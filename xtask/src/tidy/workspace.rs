@@ -60,7 +60,8 @@ mod tests {
     #[test]
     fn reads_metadata() {
         let metadata = serde_json::json!({"workspace_root": "/w", "packages": [
-            {"name": "dlrm", "manifest_path": "/w/Cargo.toml", "dependencies": [{"name": "clap", "kind": null}]},
+            {"name": "dlrm", "manifest_path": "/w/Cargo.toml",
+             "dependencies": [{"name": "clap", "kind": null}]},
             {"name": "dlrm-nn", "manifest_path": "/w/crates/nn/Cargo.toml",
              "dependencies": [{"name": "tempfile", "kind": "dev"}]}
         ]});

@@ -1,0 +1,89 @@
+//! Values of flags that clap does not know.
+use super::failure::Failure;
+use dlrm::kernels::isa::{Isa, Level};
+use dlrm::nn::{Precision, Storage};
+
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("expected f32 or bf16".into()),
+    }
+}
+
+pub fn storage(text: &str) -> Result<Storage, String> {
+    match text {
+        "f32" => Ok(Storage::F32),
+        "bf16" => Ok(Storage::Bf16),
+        "f16" => Ok(Storage::F16),
+        _ => Err("expected f32, bf16 or f16".into()),
+    }
+}
+
+pub fn batch(text: &str) -> Result<usize, String> {
+    whole(text, 1 << 24)
+}
+
+pub fn windows(text: &str) -> Result<usize, String> {
+    whole(text, 1000)
+}
+
+pub fn scale(text: &str) -> Result<usize, String> {
+    whole(text, 1 << 24)
+}
+
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
+        _ => Err("expected a number of seconds, at most 3600".into()),
+    }
+}
+
+pub fn threads(text: &str) -> Result<usize, String> {
+    whole(text, 1024)
+}
+
+/// A number from 1 to `most`.
+fn whole(text: &str, most: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=most).contains(&n) => Ok(n),
+        _ => Err(format!("expected a number from 1 to {most}")),
+    }
+}
+
+/// The instruction set of that name.
+pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Isa::detect()) };
+    let known = Level::ALL.map(Level::name).join(", ");
+    let level = Level::ALL.into_iter().find(|level| level.name() == name);
+    let level = level.ok_or_else(|| {
+        Failure::usage(
+            format!("--isa: expected one of {known}, found \"{name}\""),
+            "leave it out for the best one",
+        )
+    })?;
+    Isa::of(level).ok_or_else(|| {
+        Failure::usage(format!("--isa: this CPU has no {name}"), "leave it out for the best one")
+    })
+}
+
+/// Bytes of a size such as `512MB` or `8GB`.
+pub fn size(text: &str) -> Result<u64, Failure> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 1e0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => f64::NAN,
+    };
+    let bytes = digits.trim().parse::<f64>().map_or(f64::NAN, |n| n * factor);
+    if bytes >= 1.0 && bytes.is_finite() {
+        return Ok(bytes as u64);
+    }
+    Err(Failure::usage(
+        format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
+        "give a number with kB, MB or GB",
+    ))
+}
