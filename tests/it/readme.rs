@@ -241,8 +241,10 @@ fn every_configuration_of_a_page_is_valid() {
         for block in blocks(&read(&page)) {
             // Those with a name are read by the commands that follow.
             if block.language == "toml" && block.file().is_none() {
-                dlrm::engine::RunConfig::load(&block.text, &page, &[], &mut Vec::new())
+                let mut notes = Vec::new();
+                dlrm::engine::RunConfig::load(&block.text, &page, &[], &mut notes)
                     .unwrap_or_else(|e| panic!("{page}: {e}\n{}", block.text));
+                assert!(notes.is_empty(), "{page}: {notes:?}");
                 checked += 1;
             }
         }
@@ -259,8 +261,10 @@ fn every_recipe_is_a_valid_configuration() {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                dlrm::engine::RunConfig::read(&path, &[], &mut Vec::new())
+                let mut notes = Vec::new();
+                dlrm::engine::RunConfig::read(&path, &[], &mut notes)
                     .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+                assert!(notes.is_empty(), "{}: {notes:?}", path.display());
             }
         }
     }
