@@ -95,7 +95,9 @@ impl From<dlrm::fetch::Error> for Failure {
             Fetch::Data(_) => DATA,
             Fetch::Interrupted { .. } => INTERRUPTED,
         };
-        Failure { code, message: error.to_string(), hint: error.hint() }
+        let [message, hint] =
+            [Some(error.to_string()), error.hint()].map(|text| text.map(|text| flags::in_text(&text)));
+        Failure { code, message: message.unwrap_or_default(), hint }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The flags that stand for configuration keys. The library speaks of keys; people at a terminal gave flags.
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 22] = [
+const FLAGS: [(&str, &str); 23] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -23,7 +23,8 @@ const FLAGS: [(&str, &str); 22] = [
     ("schema.crosses", "--cross"),
     ("model.kind", "--model"),
     ("models", "--models"),
-    ("out", "-o"),
+    ("fetch.from", "--from"),
+    ("fetch.url", "--url"),
 ];
 
 /// The flag of a key, else the key.

@@ -19,7 +19,7 @@ pub struct DataSet {
     /// What the publisher hands out.
     pub archive: Archive,
     /// Files of rows.
-    pub tables: &'static [Table],
+    pub tables: &'static [TableFile],
     /// Other files that the readers need.
     pub needed: &'static [&'static str],
     /// Other files that come along where they are there.
@@ -75,7 +75,8 @@ pub enum Checksum {
         /// Who says so.
         by: &'static str,
     },
-    /// None is published. Others found this length and SHA-256, which may have changed since: rows and format decide.
+    /// None is published. Others found this length and SHA-256, which may have changed since: rows and format
+    /// decide.
     Noted {
         /// Length.
         bytes: u64,
@@ -102,7 +103,7 @@ impl Checksum {
 
 /// A file of rows.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct TableFile {
     /// Its name.
     pub file: &'static str,
     /// How many rows it must have.
@@ -115,9 +116,9 @@ pub struct Table {
     pub columns: &'static [&'static str],
 }
 
-impl Table {
+impl TableFile {
     const fn new(file: &'static str, rows: u64, format: Format) -> Self {
-        Table { file, rows, bad_rows: 0, format, columns: &[] }
+        TableFile { file, rows, bad_rows: 0, format, columns: &[] }
     }
 
     /// How our readers read it in `directory`.
@@ -154,16 +155,23 @@ pub fn near(name: &str) -> Option<&'static str> {
 }
 
 const GROUPLENS: &str = "\
-Research use only. Acknowledge the data set in publications: F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens
-Datasets: History and Context. ACM Transactions on Interactive Intelligent Systems 5, 4, Article 19. Do not redistribute it
-without separate permission. No commercial use without permission of GroupLens. Do not imply an endorsement by the University
+Research use only. Acknowledge the data set in publications: F. Maxwell Harper and Joseph A. Konstan. 2015. \
+The MovieLens
+Datasets: History and Context. ACM Transactions on Interactive Intelligent Systems 5, 4, Article 19. Do not \
+redistribute it
+without separate permission. No commercial use without permission of GroupLens. Do not imply an endorsement \
+by the University
 of Minnesota or GroupLens. The README of the archive holds the terms in full.
 ";
 const GROUPLENS_LATER: &str = "\
-Any use under the conditions of the README of the archive: acknowledge the data set in publications (F. Maxwell Harper and
-Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. ACM Transactions on Interactive Intelligent Systems 5, 4,
-Article 19), imply no endorsement by the University of Minnesota or GroupLens, redistribute it (also transformed) only under
-these same conditions, and use it for nothing commercial without permission of GroupLens. It is a development set that changes
+Any use under the conditions of the README of the archive: acknowledge the data set in publications (F. \
+Maxwell Harper and
+Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. ACM Transactions on Interactive \
+Intelligent Systems 5, 4,
+Article 19), imply no endorsement by the University of Minnesota or GroupLens, redistribute it (also \
+transformed) only under
+these same conditions, and use it for nothing commercial without permission of GroupLens. It is a \
+development set that changes
 over time, and not meant for results that are to be shared.
 ";
 
@@ -178,9 +186,13 @@ pub const CATALOGUE: &[DataSet] = &[
         archive: Archive {
             file: "ml-100k.zip",
             packing: Packing::Zip("ml-100k"),
-            checksum: Checksum::Md5 { bytes: 4_924_029, md5: "0e33842e24a9c977be4e0107933c0723", by: "GroupLens" },
+            checksum: Checksum::Md5 {
+                bytes: 4_924_029,
+                md5: "0e33842e24a9c977be4e0107933c0723",
+                by: "GroupLens",
+            },
         },
-        tables: &[Table::new("u.data", 100_000, Format::Movielens)],
+        tables: &[TableFile::new("u.data", 100_000, Format::Movielens)],
         needed: &["u.item", "u.user", "u.genre"],
         extras: &[
             "README",
@@ -214,9 +226,13 @@ pub const CATALOGUE: &[DataSet] = &[
         archive: Archive {
             file: "ml-1m.zip",
             packing: Packing::Zip("ml-1m"),
-            checksum: Checksum::Md5 { bytes: 5_917_549, md5: "c4d9eecfca2ab87c1945afe126590906", by: "GroupLens" },
+            checksum: Checksum::Md5 {
+                bytes: 5_917_549,
+                md5: "c4d9eecfca2ab87c1945afe126590906",
+                by: "GroupLens",
+            },
         },
-        tables: &[Table::new("ratings.dat", 1_000_209, Format::Movielens)],
+        tables: &[TableFile::new("ratings.dat", 1_000_209, Format::Movielens)],
         needed: &["movies.dat", "users.dat"],
         extras: &["README"],
         unpacked: 25_000_000,
@@ -232,9 +248,12 @@ pub const CATALOGUE: &[DataSet] = &[
         archive: Archive {
             file: "ml-latest-small.zip",
             packing: Packing::Zip("ml-latest-small"),
-            checksum: Checksum::Noted { bytes: 978_202, sha256: "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436" },
+            checksum: Checksum::Noted {
+                bytes: 978_202,
+                sha256: "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
+            },
         },
-        tables: &[Table::new("ratings.csv", 100_836, Format::Movielens)],
+        tables: &[TableFile::new("ratings.csv", 100_836, Format::Movielens)],
         needed: &["movies.csv"],
         extras: &["README.txt", "links.csv", "tags.csv"],
         unpacked: 3_300_000,
@@ -250,19 +269,27 @@ pub const CATALOGUE: &[DataSet] = &[
         archive: Archive {
             file: "adult.zip",
             packing: Packing::Zip("adult"),
-            checksum: Checksum::Noted { bytes: 620_237, sha256: "7537312dd56c2b98035880805ce99e68183a30ee468aa5329d6df0fbb3cc21bb" },
+            checksum: Checksum::Noted {
+                bytes: 620_237,
+                sha256: "7537312dd56c2b98035880805ce99e68183a30ee468aa5329d6df0fbb3cc21bb",
+            },
         },
         tables: &[
-            Table { columns: &ADULT_COLUMNS, ..Table::new("adult.data", 32_561, Format::Csv) },
+            TableFile { columns: &ADULT_COLUMNS, ..TableFile::new("adult.data", 32_561, Format::Csv) },
             // Its first line is a comment.
-            Table { columns: &ADULT_COLUMNS, bad_rows: 1, ..Table::new("adult.test", 16_281, Format::Csv) },
+            TableFile {
+                columns: &ADULT_COLUMNS,
+                bad_rows: 1,
+                ..TableFile::new("adult.test", 16_281, Format::Csv)
+            },
         ],
         needed: &[],
         extras: &["adult.names", "old.adult.names", "Index"],
         unpacked: 6_000_000,
         terms: "CC BY 4.0",
         terms_text: "\
-Creative Commons Attribution 4.0 International (https://creativecommons.org/licenses/by/4.0/). Cite: Becker, B. and Kohavi, R.
+Creative Commons Attribution 4.0 International (https://creativecommons.org/licenses/by/4.0/). Cite: Becker, \
+B. and Kohavi, R.
 (1996). Adult. UCI Machine Learning Repository. https://doi.org/10.24432/C5XW20
 ",
     },
@@ -271,20 +298,31 @@ Creative Commons Attribution 4.0 International (https://creativecommons.org/lice
         title: "Criteo Kaggle display advertising",
         publisher: "Criteo",
         page: "https://ailab.criteo.com/ressources/",
-        source: Source::Url("https://go.criteo.net/criteo-research-kaggle-display-advertising-challenge-dataset.tar.gz"),
+        source: Source::Url(
+            "https://go.criteo.net/criteo-research-kaggle-display-advertising-challenge-dataset.tar.gz",
+        ),
         archive: Archive {
             file: "criteo-research-kaggle-display-advertising-challenge-dataset.tar.gz",
             packing: Packing::TarGz,
-            checksum: Checksum::Md5 { bytes: 4_576_820_670, md5: "df9b1b3766d9ff91d5ca3eb3d23bed27", by: "figshare, article 5732310" },
+            checksum: Checksum::Md5 {
+                bytes: 4_576_820_670,
+                md5: "df9b1b3766d9ff91d5ca3eb3d23bed27",
+                by: "figshare, article 5732310",
+            },
         },
-        tables: &[Table::new("train.txt", 45_840_617, Format::Criteo), Table::new("test.txt", 6_042_135, Format::Criteo)],
+        tables: &[
+            TableFile::new("train.txt", 45_840_617, Format::Criteo),
+            TableFile::new("test.txt", 6_042_135, Format::Criteo),
+        ],
         needed: &[],
         extras: &["readme.txt", "license.txt"],
         unpacked: 12_700_000_000,
         terms: "nothing commercial, no redistribution",
         terms_text: "\
-Criteo Labs data terms of use: non-commercial use and analysis only. Publications may hold results, not the data, and name
-Criteo. Do not distribute the data in any manner, and do not reverse-engineer it. The publisher's page holds the terms in force.
+Criteo Labs data terms of use: non-commercial use and analysis only. Publications may hold results, not the \
+data, and name
+Criteo. Do not distribute the data in any manner, and do not reverse-engineer it. The publisher's page holds \
+the terms in force.
 ",
     },
     DataSet {
@@ -293,14 +331,19 @@ Criteo. Do not distribute the data in any manner, and do not reverse-engineer it
         publisher: "Avazu, on Kaggle",
         page: "https://www.kaggle.com/c/avazu-ctr-prediction/data",
         source: Source::Login("log in at Kaggle, accept the rules of the competition and download train.gz"),
-        archive: Archive { file: "train.gz", packing: Packing::Plain, checksum: Checksum::Unknown { bytes: 1_120_000_000 } },
-        tables: &[Table::new("train.gz", 40_428_967, Format::Csv)],
+        archive: Archive {
+            file: "train.gz",
+            packing: Packing::Plain,
+            checksum: Checksum::Unknown { bytes: 1_120_000_000 },
+        },
+        tables: &[TableFile::new("train.gz", 40_428_967, Format::Csv)],
         needed: &[],
         extras: &[],
         unpacked: 1_120_000_000,
         terms: "rules of the competition",
         terms_text: "\
-The rules of the Kaggle competition, which you accept there: https://www.kaggle.com/c/avazu-ctr-prediction/rules
+The rules of the Kaggle competition, which you accept there: \
+https://www.kaggle.com/c/avazu-ctr-prediction/rules
 ",
     },
 ];

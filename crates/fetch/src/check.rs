@@ -1,7 +1,7 @@
 //! Whether files are the rows they should be, by the readers that will train on them.
-use crate::catalogue::{DataSet, Table};
+use crate::catalogue::{DataSet, TableFile};
 use crate::error::{Error, Result};
-use crate::fetch::Observer;
+use crate::observer::Observer;
 use dlrm_data::RawRow;
 use dlrm_data::format::count;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub fn rows(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Res
     set.tables.iter().try_for_each(|table| table_rows(table, directory, observer))
 }
 
-fn table_rows(table: &Table, directory: &Path, observer: &mut dyn Observer) -> Result<()> {
+fn table_rows(table: &TableFile, directory: &Path, observer: &mut dyn Observer) -> Result<()> {
     let mut source = table.input(directory).open()?;
     let (mut row, mut rows, mut bad) = (RawRow::default(), 0, 0);
     loop {

@@ -1,6 +1,6 @@
 //! Checksums of files.
 use crate::error::{Error, Result};
-use crate::fetch::Observer;
+use crate::observer::Observer;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;

@@ -90,7 +90,7 @@ impl Error {
         Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
     }
 
-    /// The same error with a hint, where it has room for one.
+    /// Adds what to do, where the error has room for it.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
         if let Error::Input { hint, .. } = &mut self {
@@ -101,7 +101,8 @@ impl Error {
 
     /// What the user can do, where something can be said.
     pub fn hint(&self) -> Option<String> {
-        const AGAIN: &str = "free some space, or choose another disk with -o; what has arrived stays, and the same command goes on with it";
+        const AGAIN: &str = "free some space, or choose another disk with -o; what has arrived stays, and \
+            the same command goes on with it";
         match self {
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some(AGAIN.into())

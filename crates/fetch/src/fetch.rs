@@ -3,6 +3,7 @@ use crate::catalogue::{Checksum, DataSet, Packing, Source};
 use crate::check;
 use crate::digest::Digests;
 use crate::error::{Error, Result};
+use crate::observer::Observer;
 use crate::place::{RECORD, Record, TERMS, Work};
 use crate::transfer::{Patience, Transfer};
 use crate::unpack::unpack;
@@ -10,23 +11,6 @@ use dlrm_data::format::count;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// Who is told how it goes. Nothing here decides what is fetched.
-pub trait Observer {
-    /// Something begins.
-    fn stage(&mut self, _what: &str) {}
-    /// So many bytes are done, of so many.
-    fn progress(&mut self, _done: u64, _all: Option<u64>) {}
-    /// Something went wrong and will be tried again, or is worth knowing.
-    fn warned(&mut self, _warning: &str) {}
-    /// Whether to stop; what has arrived stays.
-    fn should_stop(&mut self) -> bool {
-        false
-    }
-}
-
-/// Wants to know nothing.
-impl Observer for () {}
 
 /// What to fetch it from and where to.
 #[derive(Debug, Clone)]
@@ -113,7 +97,7 @@ fn download(
                 "a file of yours: its publisher hands it out only to those who log in",
                 "none",
             );
-            return Err(error.with_hint(format!("{how} ({}), and give it with --from FILE", set.page)));
+            return Err(error.with_hint(format!("{how} ({}), and give it as fetch.from", set.page)));
         }
     };
     let path = work.archive(set.archive.file);

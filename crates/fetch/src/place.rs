@@ -1,10 +1,10 @@
-//! A data set's directory is whole or absent. What is not whole yet lies beside it, in `DIR.partial`, and stays there to
-//! be gone on with; the last step is a rename. `SOURCE.json` says what the directory holds, down to the checksum of
-//! each file, so that a torn or foreign file has a name.
+//! A data set's directory is whole or absent. What is not whole yet lies beside it, in `DIR.partial`, and
+//! stays there to be gone on with; the last step is a rename. `SOURCE.json` says what the directory holds,
+//! down to the checksum of each file, so that a torn or foreign file has a name.
 use crate::catalogue::DataSet;
 use crate::digest::Digests;
 use crate::error::{Error, Result};
-use crate::fetch::Observer;
+use crate::observer::Observer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -60,7 +60,10 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
         let more = if names.len() > 3 { ", …" } else { "" };
         let (expected, found) =
             ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
-        let hint = format!("choose another with -o; if this is the data set: --from {show} -o OTHER");
+        let hint = format!(
+            "choose another directory; if {show} is the data set, give it as fetch.from with \
+            another directory"
+        );
         return Err(Error::Taken { path: directory.to_owned(), expected, found, hint });
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;

@@ -1,10 +1,11 @@
-//! One file by HTTP. What has arrived stays on disk, and the next attempt, or the next run, asks for the rest.
+//! One file by HTTP. What has arrived stays on disk, and the next attempt, or the next run, asks for the
+//! rest.
 //!
-//! The rest is asked for with `Range` and `If-Range`: a server whose file has changed since (by ETag or date) sends
-//! the whole of it, and so does one that knows no ranges; both mean starting again. Without a strong validator nothing
-//! is gone on with.
+//! The rest is asked for with `Range` and `If-Range`: a server whose file has changed since (by ETag or date)
+//! sends the whole of it, and so does one that knows no ranges; both mean starting again. Without a strong
+//! validator nothing is gone on with.
 use crate::error::{Error, Result, size};
-use crate::fetch::Observer;
+use crate::observer::Observer;
 use dlrm_data::format::count;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -80,7 +81,8 @@ impl Transfer<'_> {
     /// Fetches until the file is whole.
     ///
     /// # Errors
-    /// If the server refuses, cannot be reached or breaks off too often; as the file system; if the observer wishes to stop.
+    /// If the server refuses, cannot be reached or breaks off too often; as the file system; if the observer
+    /// wishes to stop.
     pub fn run(&self, observer: &mut dyn Observer) -> Result<()> {
         let agent = self.agent()?;
         let (mut failures, mut longest, mut pause, mut was_reached) =
@@ -282,7 +284,7 @@ impl Transfer<'_> {
             have => format!("; {} have arrived and stay: the same command goes on with them", size(have)),
         };
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let hint = format!("without a network, fetch {file} elsewhere and give it with --from FILE{kept}");
+        let hint = format!("without a network, fetch {file} elsewhere and give it as fetch.from{kept}");
         Error::Network { url: self.url.to_owned(), what, hint }
     }
 
@@ -292,14 +294,15 @@ impl Transfer<'_> {
             (&mut error, self.bytes, self.url.strip_prefix("https://"))
         {
             hint.push_str(&format!(
-                "; the published checksum guards this file, so --url http://{rest} is as good"
+                "; the published checksum guards this file, so fetch.url = http://{rest} is as good"
             ));
         }
         error
     }
 
     fn refused(&self, status: StatusCode) -> Error {
-        let hint = "look at the publisher's page for where it has gone, and give the address with --url or the file with --from";
+        let hint = "look at the publisher's page for where it has gone, and give the address as fetch.url or \
+            the file as fetch.from";
         Error::Network {
             url: self.url.to_owned(),
             what: format!("{} answered {status}", self.host()),

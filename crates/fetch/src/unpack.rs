@@ -1,7 +1,8 @@
-//! Archives into a directory. No entry leaves it, none is a link, and all together stay within a number of bytes.
+//! Archives into a directory. No entry leaves it, none is a link, and all together stay within a number of
+//! bytes.
 use crate::catalogue::Packing;
 use crate::error::{Error, Result, size};
-use crate::fetch::Observer;
+use crate::observer::Observer;
 use flate2::read::GzDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 pub enum Act {
     /// Sends the file, or the range that is asked for if it is of this file.
     Serve,
-    /// The same, but the connection is closed after so many bytes.
+    /// Serves the file, and closes the connection after so many bytes.
     Cut(usize),
     /// Knows no ranges and has no validator; closes after so many bytes.
     Plain(usize),
