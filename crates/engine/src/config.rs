@@ -47,20 +47,22 @@ pub struct DataConfig {
     pub loading: Loading,
     /// Rows of a shuffled window when streaming.
     pub shuffle_window: usize,
-    /// Whether streamed rows are kept encoded beside the checkpoints, from the first epoch to the end of the run, so that later
-    /// epochs parse nothing. No result depends on it.
+    /// Whether streamed rows are kept encoded beside the checkpoints, from the first epoch to the end of the
+    /// run, so that later epochs parse nothing. No result depends on it.
     pub cache: bool,
     /// What the model is compared with.
     pub baseline: Baseline,
-    /// The negative downsampling rate w (He et al. 2014): the share of the negative training rows that are trained on. Scores
-    /// are corrected for it, so probabilities stay those of all rows.
+    /// The negative downsampling rate w (He et al. 2014): the share of the negative training rows that are
+    /// trained on. Scores are corrected for it, so probabilities stay those of all rows.
     pub negative_downsampling_rate: f64,
-    /// Values of vocabularies are hexadecimal integers, as Criteo's are, and taken modulo this (the reference's
+    /// Values of vocabularies are hexadecimal integers, as Criteo's are, and taken modulo this (the
+    /// reference's
     /// `--max-ind-range`): tables have that many values at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ind_range: Option<u32>,
-    /// Ids and numbers as the reference implementation's preprocessing of Criteo's files makes them, so that its checkpoints line
-    /// up. Its dictionary knows the rows to validate and to test, so results are not those of new rows.
+    /// Ids and numbers as the reference implementation's preprocessing of Criteo's files makes them, so that
+    /// its checkpoints line up. Its dictionary knows the rows to validate and to test, so results are not
+    /// those of new rows.
     pub reference_compat: bool,
     /// Negatives drawn beside every positive training row, for implicit feedback.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,7 +76,8 @@ pub enum Loading {
     /// Encoded in memory; every epoch has a full new order.
     #[default]
     Memory,
-    /// Read and encoded in the first epoch, and again in every other one that finds no cache; shuffled within windows.
+    /// Read and encoded in the first epoch, and again in every other one that finds no cache; shuffled within
+    /// windows.
     Stream,
 }
 

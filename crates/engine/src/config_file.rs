@@ -8,8 +8,8 @@ use std::path::Path;
 use toml::{Table, Value};
 
 impl RunConfig {
-    /// Reads a configuration (TOML) and applies `key=value` settings on top. Keys of earlier versions are taken under their
-    /// new names, and a note says so.
+    /// Reads a configuration (TOML) and applies `key=value` settings on top. Keys of earlier versions are
+    /// taken under their new names, and a note says so.
     ///
     /// # Errors
     /// Malformed text, an unknown key (with the nearest known one), a value of the wrong type.
@@ -19,7 +19,8 @@ impl RunConfig {
         Self::of_table(table, name, settings, notes)
     }
 
-    /// Reads a configuration file. Its `extends = "other.toml"` names a file beside it whose keys it starts from.
+    /// Reads a configuration file. Its `extends = "other.toml"` names a file beside it whose keys it starts
+    /// from.
     ///
     /// # Errors
     /// As [`RunConfig::load`], or if a file cannot be read or extends itself.
@@ -99,7 +100,8 @@ fn read_table(path: &Path, left: usize) -> Result<Table> {
     Ok(whole)
 }
 
-/// Puts `over` on top: tables are merged, other values replaced. A table of another `kind` is another thing and replaced too.
+/// Puts `over` on top: tables are merged, other values replaced. A table of another `kind` is another thing
+/// and replaced too.
 fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
@@ -116,8 +118,8 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 /// Applies one `a.b.c=value`; the value is TOML, or else a string.
-/// A table that is not there yet starts as the default one, so that one key of it can be changed; another `kind` keeps of it
-/// only the learning rate, since the rest may mean nothing there.
+/// A table that is not there yet starts as the default one, so that one key of it can be changed; another
+/// `kind` keeps of it only the learning rate, since the rest may mean nothing there.
 fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
     let malformed =
         || Error::config("--set", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
@@ -200,11 +202,13 @@ mod tests {
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
         write(
             "base.toml",
-            "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \"lr\"\n",
+            "[train]\nepochs = 3\nbatch_size = 7\noptimizer = { kind = \"sgd\", lr = 0.1 }\n[model]\nkind = \
+                \"lr\"\n",
         );
         write(
             "more.toml",
-            "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n",
+            "extends = \"base.toml\"\n[train]\nepochs = 5\noptimizer = { kind = \"adam\", lr = 0.2 \
+                }\n[model]\nkind = \"fm\"\nembedding_dim = 4\n",
         );
         let config =
             RunConfig::read(&dir.path().join("more.toml"), &["train.seed=9".into()], &mut Vec::new())

@@ -113,7 +113,7 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    /// The same error with a hint.
+    /// Adds what to do.
     #[must_use]
     pub fn with_hint(mut self, text: impl Into<String>) -> Self {
         if let Error::Config { hint, .. } | Error::Saved { hint, .. } = &mut self {

@@ -1,10 +1,10 @@
-//! Floor 3 of dlrm: training, evaluation, checkpoints, model directories, reports.
+//! Floor 4 of dlrm: from what a person said to a trained, measured and saved model.
 //!
+//! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides its result.
+//! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
 //! * [`network`]: a model with its weights and its one forward pass.
 //! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
-//! * [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
-//! * [`mod@bench`]: synthetic workloads beside the limits of the machine.
-//! * [`metrics`]: log loss, exact AUC, calibration and their confidence intervals.
+//! * [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

@@ -116,7 +116,8 @@ impl Plan {
         } else if self.training_bytes > self.weight_bytes {
             (
                 "the optimiser's state",
-                "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the tables",
+                "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the \
+                    tables",
             )
         } else {
             (

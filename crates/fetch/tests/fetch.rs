@@ -1,7 +1,7 @@
 //! A whole data set, from an archive to a directory: what is verified, what is refused, and what then stays.
 mod server;
 use dlrm_data::readers::Format;
-use dlrm_fetch::catalogue::{Archive, Checksum, DataSet, Packing, Source, Table};
+use dlrm_fetch::catalogue::{Archive, Checksum, DataSet, Packing, Source, TableFile};
 use dlrm_fetch::place::{RECORD, Record, TERMS, whole};
 use dlrm_fetch::transfer::Patience;
 use dlrm_fetch::{Error, Observer, Request, fetch};
@@ -17,8 +17,8 @@ const ITEMS: &str = "10::A (1995)::Drama\n11::B (1996)::Comedy\n";
 
 /// A tiny data set in the form of MovieLens 1M.
 fn tiny(packing: Packing, checksum: Checksum) -> DataSet {
-    const TABLES: &[Table] =
-        &[Table { file: "ratings.dat", rows: 3, bad_rows: 0, format: Format::Movielens, columns: &[] }];
+    const TABLES: &[TableFile] =
+        &[TableFile { file: "ratings.dat", rows: 3, bad_rows: 0, format: Format::Movielens, columns: &[] }];
     DataSet {
         name: "tiny",
         title: "Tiny",

@@ -1,8 +1,7 @@
 //! What a comparison measures of each model.
-use super::{Entry, statistics};
+use super::entry::Entry;
 use crate::plan::Plan;
 use crate::trainer::Point;
-use dlrm_data::schema::Task;
 use dlrm_metrics::{Interval, Metric, Metrics};
 use dlrm_models::ModelConfig;
 use serde::Serialize;
@@ -24,7 +23,8 @@ pub struct SeedRun {
     pub best_epoch: f64,
     /// Passes over the training rows.
     pub epochs: f64,
-    /// The most memory that the process held in training and scoring, the rows that all models share included.
+    /// The most memory that the process held in training and scoring, the rows that all models share
+    /// included.
     pub peak_bytes: Option<u64>,
     /// Training rows per second, without evaluations.
     pub rows_per_second: f64,
@@ -78,7 +78,8 @@ pub struct Measured {
     pub inference_rows_per_second: f64,
     /// Its runs.
     pub runs: Vec<SeedRun>,
-    /// Main metric (AUC, or RMSE for ratings) minus that of the best, with its interval; none for the best itself.
+    /// Main metric (AUC, or RMSE for ratings) minus that of the best, with its interval; none for the best
+    /// itself.
     pub against_best: Option<Interval>,
 }
 
@@ -129,37 +130,4 @@ pub struct Diverged {
     pub seed: u64,
     /// The step whose loss was not finite.
     pub step: u64,
-}
-
-/// A finished comparison.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Compared {
-    /// Rows of (train, validation, test).
-    pub rows: [u64; 3],
-    /// Task of the labels.
-    pub task: Task,
-    /// The metric that models are ranked by.
-    pub metric: Metric,
-    /// Number of seeds.
-    pub seeds: u64,
-    /// Best first.
-    pub models: Vec<Measured>,
-    /// Models that are left out, for one of their runs diverged.
-    pub diverged: Vec<Diverged>,
-}
-
-impl Compared {
-    /// What tables show: the metric that models are ranked by, and the other that matters.
-    pub fn metrics(&self) -> [Metric; 2] {
-        match self.metric {
-            Metric::NdcgAt10 => [Metric::NdcgAt10, Metric::HitRateAt10],
-            Metric::Rmse => [Metric::Rmse, Metric::Mae],
-            _ => [Metric::Auc, Metric::LogLoss],
-        }
-    }
-
-    /// The model that the validation rows choose.
-    pub fn best(&self) -> &Measured {
-        &self.models[statistics::best(&self.models, self.metric)]
-    }
 }

@@ -1,11 +1,15 @@
-//! Several models on the same rows: one encoder, one split, one loader, the same seeds for all; what each is worth and what it
-//! costs.
+//! Several models on the same rows: one encoder, one split, one loader, the same seeds for all; what each is
+//! worth and what it costs.
+mod compared;
+mod entry;
 mod measured;
 mod request;
 mod statistics;
 mod watch;
 
-pub use measured::{Compared, Diverged, Measured, OverSeeds, SeedRun};
+pub use compared::Compared;
+pub use entry::Entry;
+pub use measured::{Diverged, Measured, OverSeeds, SeedRun};
 pub use request::CompareRequest;
 
 use crate::config::{Loading, RunConfig};
@@ -19,20 +23,8 @@ use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
-use dlrm_models::ModelConfig;
 use std::time::Instant;
 use watch::Watch;
-
-/// A model to be compared.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Entry {
-    /// How tables call it.
-    pub name: String,
-    /// The model.
-    pub model: ModelConfig,
-    /// How it is trained.
-    pub train: TrainConfig,
-}
 
 /// A comparison to be made.
 pub struct Compare {
@@ -66,8 +58,8 @@ impl Compare {
     /// Makes the comparison.
     ///
     /// # Errors
-    /// If rows cannot be read or there are none to test, the configuration contradicts them, memory does not suffice, the
-    /// observer asks to stop, or no model can be trained.
+    /// If rows cannot be read or there are none to test, the configuration contradicts them, memory does not
+    /// suffice, the observer asks to stop, or no model can be trained.
     pub fn execute(&self, observer: &mut dyn CompareObserver) -> Result<Compared> {
         with_rows(&self.base, self.rows.as_ref(), self.resources.threads, |source| self.on(source, observer))
     }

@@ -1,5 +1,6 @@
 //! What a person said about a comparison.
-use super::{Compare, Entry};
+use super::Compare;
+use super::entry::Entry;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::note::Note;
@@ -23,7 +24,8 @@ impl CompareRequest {
     /// The complete comparison, checked, and what was noticed on the way.
     ///
     /// # Errors
-    /// As [`RunRequest::resolve`], or if there is nothing to compare, or the configurations speak of different rows.
+    /// As [`RunRequest::resolve`], or if there is nothing to compare, or the configurations speak of
+    /// different rows.
     pub fn resolve(&self) -> Result<(Compare, Vec<Note>)> {
         let (mut notes, mut entries) = (Vec::new(), Vec::new());
         let base = self.configuration(self.configs.first(), &mut notes)?;

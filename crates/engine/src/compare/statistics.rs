@@ -1,7 +1,7 @@
 //! Which model is best, and by how much the others differ from it.
 //!
-//! A difference between two models has two sources of chance: which rows were tested (DeLong's variance, or the bootstrap's)
-//! and which seeds were drawn (the variance over seeds). Both are in the intervals here.
+//! A difference between two models has two sources of chance: which rows were tested (DeLong's variance, or
+//! the bootstrap's) and which seeds were drawn (the variance over seeds). Both are in the intervals here.
 use super::measured::{Measured, OverSeeds};
 use crate::error::Result;
 use dlrm_data::Batch;
@@ -17,8 +17,8 @@ pub(super) fn rank(models: &mut [Measured], metric: Metric) {
     models.sort_by(|a, b| key(b).total_cmp(&key(a)));
 }
 
-/// The best is the one that the validation rows choose, so that its own luck on the test rows does not flatter it; without
-/// validation rows the first.
+/// The best is the one that the validation rows choose, so that its own luck on the test rows does not
+/// flatter it; without validation rows the first.
 pub(super) fn best(models: &[Measured], metric: Metric) -> usize {
     let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
     let key = |m: &Measured| {
@@ -28,8 +28,8 @@ pub(super) fn best(models: &[Measured], metric: Metric) -> usize {
     (0..models.len()).rev().max_by(|&a, &b| key(&models[a]).total_cmp(&key(&models[b]))).unwrap_or(0)
 }
 
-/// The mean difference to the best over the seeds; its variance is that of the rows, which all seeds share, plus that of the
-/// seeds over their number.
+/// The mean difference to the best over the seeds; its variance is that of the rows, which all seeds share,
+/// plus that of the seeds over their number.
 pub(super) fn against_best(models: &mut [Measured], metric: Metric, task: Task, test: &Batch) -> Result<()> {
     let (best, bootstrap) = (best(models, metric), Bootstrap::default());
     let found: Vec<Option<Interval>> = (0..models.len())

@@ -1,10 +1,12 @@
-//! How the rows of a run are read: what was said of files, put on top of what a configuration or a stored model says.
+//! How the rows of a run are read: what was said of files, put on top of what a configuration or a stored
+//! model says.
 use crate::error::{Error, Result};
 use dlrm_data::error::nearest;
 use dlrm_data::readers::{Format, Header, Input, Quote, Trim};
 use std::path::PathBuf;
 
-/// What was said of the files of a run. Values are texts, as people write them; what is absent is left as it was.
+/// What was said of the files of a run. Values are texts, as people write them; what is absent is left as it
+/// was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InputRequest {
     /// Files, directories, patterns of file names, or a prepared data set.
@@ -68,8 +70,9 @@ impl InputRequest {
         Ok(input)
     }
 
-    /// The input that a stored model should read. Text is read as in training, for what detection makes of a few rows may
-    /// be something else (a stray quote, a value that looks like a name); it is detected anew only where that finds no
+    /// The input that a stored model should read. Text is read as in training, for what detection makes of a
+    /// few rows may be something else (a stray quote, a value that looks like a name); it is detected anew
+    /// only where that finds no
     /// `needed` column. What was said counts more than either.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a person said about a run, and how it becomes a complete one.
 //!
-//! Command line, Python and server fill in a [`RunRequest`], let it [`resolve`](RunRequest::resolve) and execute the
+//! Command line, Python and server fill in a [`RunRequest`], let it [`resolve`](RunRequest::resolve) and
+//! execute the
 //! [`Run`] that comes of it. None of the three steps prints, exits or reads the environment.
 mod input;
 mod label;
@@ -77,8 +78,8 @@ impl RunRequest {
     /// The complete run, checked, and what was noticed on the way.
     ///
     /// # Errors
-    /// A file that cannot be read, or what contradicts itself or the rows; the error names the configuration key, what was
-    /// expected and what was found.
+    /// A file that cannot be read, or what contradicts itself or the rows; the error names the configuration
+    /// key, what was expected and what was found.
     pub fn resolve(&self) -> Result<(Run, Vec<Note>)> {
         let mut notes = Vec::new();
         let config = match (self.start, &self.out) {
@@ -171,7 +172,8 @@ impl RunRequest {
         }
     }
 
-    /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and split.
+    /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and
+    /// split.
     fn on_prepared(&self, mut config: RunConfig, dir: &Path) -> Result<RunConfig> {
         let given = [
             ("schema", self.schema.is_some()),
@@ -231,7 +233,8 @@ impl RunRequest {
         if data.reference_compat {
             schema.follow_reference()?;
             notes.push(Note::new(
-                "the dictionary knows the rows to validate and to test, as the reference's does: their results are not those of new rows",
+                "the dictionary knows the rows to validate and to test, as the reference's does: their \
+                    results are not those of new rows",
             ));
         }
         schema.crosses.extend(self.crosses.iter().cloned().map(Cross::of));

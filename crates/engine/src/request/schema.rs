@@ -19,8 +19,8 @@ pub fn read_schema(path: &Path) -> Result<Schema> {
     Ok(Schema::from_toml(&text, &path.display().to_string())?)
 }
 
-/// The schema of an input: that of its format where there is one, else inferred from a pass over the rows. Notes say what
-/// was odd about it.
+/// The schema of an input: that of its format where there is one, else inferred from a pass over the rows.
+/// Notes say what was odd about it.
 ///
 /// # Errors
 /// If the rows cannot be read, or nothing says what the label is.

@@ -89,8 +89,9 @@ impl Run {
     /// Does the run.
     ///
     /// # Errors
-    /// If rows cannot be read, the configuration contradicts them, memory or the disk does not suffice, training diverges or
-    /// the observer asks to stop; what was saved until then stays, and the run can be resumed.
+    /// If rows cannot be read, the configuration contradicts them, memory or the disk does not suffice,
+    /// training diverges or the observer asks to stop; what was saved until then stays, and the run can be
+    /// resumed.
     pub fn execute(&self, observer: &mut dyn RunObserver) -> Result<Outcome> {
         self.config.check()?;
         with_rows(&self.config, self.rows.as_ref(), self.resources.threads, |source| {

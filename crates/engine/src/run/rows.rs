@@ -26,7 +26,8 @@ pub(crate) struct EncodedParts<'a> {
     pub(crate) parts: [Arc<Batch>; 3],
     /// How they looked.
     pub(crate) stats: [PartStats; 3],
-    /// The rows in memory that are trained on: those of the part, or the share of them that downsampling keeps.
+    /// The rows in memory that are trained on: those of the part, or the share of them that downsampling
+    /// keeps.
     pub(crate) train: Arc<Batch>,
     thinning: Option<Thinning>,
     sampler: Option<Arc<Sampler>>,
