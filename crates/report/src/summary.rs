@@ -310,7 +310,7 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
             monitor.title()
         )
     } else {
-        format!("All {} epochs were outcome.", config.train.epochs)
+        format!("All {} epochs were trained.", config.train.epochs)
     };
     TrainingCard { curves, best, ended }
 }
