@@ -23,8 +23,8 @@ use dlrm::engine::trainer::TrainingRows;
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
-use dlrm::synth::criteo::{CriteoConfig, CriteoLaw, Teacher};
-use dlrm::synth::law::ClickLaw;
+use dlrm::synth::criteo::{CriteoConfig, CriteoProcess, Teacher};
+use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{Files, Form, write_log};
 use std::path::Path;
 use std::sync::Arc;
@@ -142,12 +142,12 @@ fn main() {
     let rows: u64 = args.next().and_then(|n| n.parse().ok()).unwrap_or(if quick { 10_000 } else { 500_000 });
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let config = CriteoConfig { rows, teacher: Teacher::Lr, days: 8, seed: 7, ..CriteoConfig::default() };
-    let law = CriteoLaw::new(config).expect("a law");
-    let schema = law.schema();
+    let process = CriteoProcess::new(config).expect("a law");
+    let schema = process.schema();
     let write = |form, files| {
         let dir = scratch.path().join(format!("{form:?}"));
         std::fs::create_dir(&dir).expect("a directory");
-        let written = write_log(&law, form, files, &dir, THREADS, &mut |_| true)
+        let written = write_log(&process, form, files, &dir, THREADS, &mut |_| true)
             .expect("a written log")
             .expect("all rows");
         let paths: Vec<_> = written.files.iter().map(|file| dir.join(&file.name)).collect();

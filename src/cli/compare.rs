@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{memory, output, requests};
+use super::{flags, memory, output, requests};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Compared, Diverged, Measured, SeedRun};
@@ -18,7 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     let (compare, notes) = request(session, args)?.resolve()?;
     if !session.quiet {
-        notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
+        notes.iter().for_each(|note| {
+            output::tell(&format!(
+                "warning: \
+            {}",
+                flags::in_text(&note.to_string())
+            ))
+        });
     }
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
@@ -171,7 +177,8 @@ fn text(compared: &Compared, out: &Path) -> String {
         .collect();
     let [train, validation, test] = compared.rows.map(output::count);
     let mut text = format!(
-        "\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± deviation over seeds\n\n",
+        "\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± \
+            deviation over seeds\n\n",
         compared.seeds
     );
     text.push_str(&output::table(&header, &rows));

@@ -60,8 +60,9 @@ fn list(session: &Session) -> Result<(), Failure> {
                 Source::Login(how) => (None, Some(how)),
             };
             serde_json::json!({
-                "name": set.name, "title": set.title, "publisher": set.publisher, "page": set.page, "url": url, "login": login,
-                "bytes": set.archive.checksum.bytes(), "unpacked_bytes": set.unpacked, "rows": set.rows(), "terms": set.terms,
+                "name": set.name, "title": set.title, "publisher": set.publisher, "page": set.page,
+                "url": url, "login": login, "bytes": set.archive.checksum.bytes(),
+                "unpacked_bytes": set.unpacked, "rows": set.rows(), "terms": set.terms,
                 "directory": format!("data/{}", set.name),
             })
         };
@@ -85,8 +86,10 @@ fn list(session: &Session) -> Result<(), Failure> {
     };
     let rows: Vec<Vec<String>> = CATALOGUE.iter().map(row).collect();
     output::print(&format!(
-        "{}\nFetch one with `dlrm data NAME`. What lies behind a login, or where there is no network, is fetched by hand and given\n\
-         with --from. The day files of Criteo Terabyte (https://huggingface.co/datasets/criteo/CriteoClickLogs, behind a login)\n\
+        "{}\nFetch one with `dlrm data NAME`. What lies behind a login, or where there is no network, is \
+            fetched by hand and given\n\
+         with --from. The day files of Criteo Terabyte \
+         (https://huggingface.co/datasets/criteo/CriteoClickLogs, behind a login)\n\
          need no unpacking: --format criteo reads them where they are.\n",
         output::table(&["name", "publisher", "download", "unpacked", "rows", "directory", "terms"], &rows)
     ))

@@ -7,7 +7,6 @@ mod counter;
 #[cfg(feature = "fetch")]
 mod data;
 mod demo;
-mod doctor;
 mod evaluate;
 mod failure;
 mod flags;

@@ -3,7 +3,7 @@ use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{memory, output, requests, values};
+use super::{flags, memory, output, requests, values};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::split::Part;
@@ -52,7 +52,13 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
     }
     if !session.quiet {
-        notes.iter().for_each(|note| output::tell(&format!("warning: {note}")));
+        notes.iter().for_each(|note| {
+            output::tell(&format!(
+                "warning: \
+            {}",
+                flags::in_text(&note.to_string())
+            ))
+        });
     }
     let data = &config.data;
     let settings = Settings {

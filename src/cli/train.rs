@@ -3,7 +3,7 @@ use super::args::TrainArgs;
 use super::failure::{Failure, io};
 use super::progress::Progress;
 use super::session::Session;
-use super::{output, requests};
+use super::{flags, output, requests};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::Note;
@@ -18,7 +18,7 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
     let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
-    notes.iter().for_each(|note| progress.line(&format!("warning: {note}")));
+    notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
     let mut outcome = run.execute(&mut progress)?;
     drop(progress);
     let (config, data) = (&run.config, &run.config.data);

@@ -4,11 +4,12 @@ mod bytes;
 mod commands;
 mod common;
 mod data;
-mod doctor;
+
 mod generate;
 mod golden;
 mod goldens;
 mod imbalance;
+mod inspect;
 mod known_answer;
 mod linear;
 mod mistaken_settings;

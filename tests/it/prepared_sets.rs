@@ -9,8 +9,8 @@ use dlrm::data::source::DataSource;
 use dlrm::data::split::Part;
 use dlrm::data::split::Split;
 use dlrm::data::{Batch, Error, Result};
-use dlrm::synth::criteo::{CriteoConfig, CriteoLaw};
-use dlrm::synth::law::ClickLaw;
+use dlrm::synth::criteo::{CriteoConfig, CriteoProcess};
+use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{self, Files, Form as FileForm};
 use dlrm::synth::{ClickConfig, ClickSimulator};
 use std::collections::BTreeMap;
@@ -41,17 +41,17 @@ struct Log {
 }
 
 impl Log {
-    fn new(law: &dyn ClickLaw, form: FileForm, files: Files) -> Self {
+    fn new(process: &dyn DataGeneratingProcess, form: FileForm, files: Files) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        writer::write_log(law, form, files, dir.path(), 2, &mut |_| true)
+        writer::write_log(process, form, files, dir.path(), 2, &mut |_| true)
             .expect("written")
             .expect("finished");
-        Log { schema: law.schema(), split: Split::Random { validation: 0.2, test: 0.1, seed: 3 }, dir }
+        Log { schema: process.schema(), split: Split::Random { validation: 0.2, test: 0.1, seed: 3 }, dir }
     }
 
     fn criteo(rows: u64) -> Self {
         Log::new(
-            &CriteoLaw::new(CriteoConfig { rows, ..CriteoConfig::default() }).expect("a law"),
+            &CriteoProcess::new(CriteoConfig { rows, ..CriteoConfig::default() }).expect("a law"),
             FileForm::Criteo,
             Files::One,
         )
@@ -149,12 +149,13 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
 
 #[test]
 fn neither_files_nor_memory_decide_a_byte() {
-    let law = CriteoLaw::new(CriteoConfig { rows: 6000, days: 5, ..CriteoConfig::default() }).expect("a law");
-    let expected = whole(&Log::new(&law, FileForm::Criteo, Files::One), SMALL);
-    assert_eq!(expected, whole(&Log::new(&law, FileForm::Criteo, Files::PerDay), SMALL));
-    assert_eq!(expected, whole(&Log::new(&law, FileForm::Parquet, Files::One), SMALL));
+    let process =
+        CriteoProcess::new(CriteoConfig { rows: 6000, days: 5, ..CriteoConfig::default() }).expect("a law");
+    let expected = whole(&Log::new(&process, FileForm::Criteo, Files::One), SMALL);
+    assert_eq!(expected, whole(&Log::new(&process, FileForm::Criteo, Files::PerDay), SMALL));
+    assert_eq!(expected, whole(&Log::new(&process, FileForm::Parquet, Files::One), SMALL));
     let (log, mut reference) =
-        (Log::new(&law, FileForm::Csv, Files::One), Log::new(&law, FileForm::Criteo, Files::PerDay));
+        (Log::new(&process, FileForm::Csv, Files::One), Log::new(&process, FileForm::Criteo, Files::PerDay));
     reference.schema.follow_reference().expect("Criteo's columns");
     let in_order = whole(&reference, SMALL);
     for (counts, vocabularies) in [(Some(1 << 20), None), (Some(100_000), Some(300_000)), (Some(0), Some(0))]
@@ -194,9 +195,10 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
 
 #[test]
 fn each_attempt_goes_on_where_the_one_before_stood() {
-    let law = CriteoLaw::new(CriteoConfig { rows: 8000, days: 5, ..CriteoConfig::default() }).expect("a law");
+    let process =
+        CriteoProcess::new(CriteoConfig { rows: 8000, days: 5, ..CriteoConfig::default() }).expect("a law");
     let (log, mut reference) =
-        (Log::new(&law, FileForm::Criteo, Files::PerDay), Log::new(&law, FileForm::Csv, Files::One));
+        (Log::new(&process, FileForm::Criteo, Files::PerDay), Log::new(&process, FileForm::Csv, Files::One));
     reference.schema.follow_reference().expect("Criteo's columns");
     for (log, limits) in [
         (&log, SMALL),

@@ -1,10 +1,10 @@
-//! `Diagnosis` on made data whose faults are known, and on clean data.
+//! `Inspection` on made data whose faults are known, and on clean data.
 use dlrm_data::dataset::Sources;
 use dlrm_data::rng::Rng;
 use dlrm_data::rows::OpenRows;
 use dlrm_data::split::Split;
 use dlrm_data::{RawRow, Result, RowSource};
-use dlrm_inspect::findings::{Diagnosis, Finding, FindingKind, SampledRows, Severity};
+use dlrm_inspect::findings::{Finding, FindingKind, Inspection, SampledRows, Severity};
 use dlrm_inspect::profile::{Profile, ProfileOptions};
 use dlrm_synth::{ClickConfig, ClickRows, ClickSimulator};
 use std::ops::Range;
@@ -71,7 +71,7 @@ impl OpenRows for Simulated {
     }
 }
 
-fn diagnose(main: &dyn OpenRows, test: Option<&dyn OpenRows>, split: &Split) -> Diagnosis {
+fn diagnose(main: &dyn OpenRows, test: Option<&dyn OpenRows>, split: &Split) -> Inspection {
     let mut source = main.open_rows().unwrap();
     let mut sampled = SampledRows::new(&mut *source);
     let profile = Profile::of(
@@ -80,11 +80,11 @@ fn diagnose(main: &dyn OpenRows, test: Option<&dyn OpenRows>, split: &Split) -> 
     )
     .unwrap();
     let sources = Sources { main, validation: None, test, split, max_bad_rows: 0, threads: 2 };
-    Diagnosis::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap()
+    Inspection::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap()
 }
 
-fn of_kind(diagnosis: &Diagnosis, kind: FindingKind) -> Vec<&Finding> {
-    diagnosis.findings.iter().filter(|finding| finding.kind == kind).collect()
+fn of_kind(inspection: &Inspection, kind: FindingKind) -> Vec<&Finding> {
+    inspection.findings.iter().filter(|finding| finding.kind == kind).collect()
 }
 
 /// Columns that know nothing of one another: a click, a group, a number and a moment.
@@ -233,7 +233,7 @@ fn planted_drift_names_column_and_value() {
         diagnose(&main, Some(&test), &RANDOM)
     };
     let columns =
-        |found: &Diagnosis, kind| of_kind(found, kind).iter().map(|f| f.column.clone()).collect::<Vec<_>>();
+        |found: &Inspection, kind| of_kind(found, kind).iter().map(|f| f.column.clone()).collect::<Vec<_>>();
     assert!(moved(&|_, _| ()).findings.is_empty());
     let dense = moved(&|i, row| row[2] = format!("{}.5", 1 + i % 3));
     assert_eq!(columns(&dense, FindingKind::Drift), [Some("price".to_owned())]);
@@ -304,6 +304,6 @@ fn an_input_that_lacks_a_column_is_refused() {
         threads: 2,
     };
     let error =
-        Diagnosis::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap_err();
+        Inspection::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap_err();
     assert!(error.to_string().contains("expected a column \"price\""), "{error}");
 }

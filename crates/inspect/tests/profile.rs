@@ -263,13 +263,22 @@ fn field() -> impl Strategy<Value = String> {
     ]
 }
 
+fn column_name() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z_]{0,6}", any::<String>(), Just("click".to_owned())]
+}
+
+/// One row in twenty is malformed.
+fn maybe_row() -> impl Strategy<Value = Option<Vec<String>>> {
+    prop::option::weighted(0.95, prop::collection::vec(field(), 0..6))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn no_input_panics(
-        columns in prop::collection::vec(prop_oneof!["[a-z_]{0,6}", any::<String>(), Just("click".to_owned())], 0..5),
-        rows in prop::collection::vec(prop::option::weighted(0.95, prop::collection::vec(field(), 0..6)), 0..40),
+        columns in prop::collection::vec(column_name(), 0..5),
+        rows in prop::collection::vec(maybe_row(), 0..40),
         width in 0usize..200,
     ) {
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();

@@ -63,7 +63,8 @@ fn kind(profile: &Profile, name: &str) -> Kind {
 
 #[test]
 fn adult() {
-    let columns = "age workclass fnlwgt education education_num marital_status occupation relationship race sex capital_gain \
+    let columns = "age workclass fnlwgt education education_num marital_status occupation relationship race \
+        sex capital_gain \
                    capital_loss hours_per_week native_country income";
     let columns = columns.split_whitespace().map(str::to_owned).collect();
     let Some(profile) = profile("adult-census/adult.data", ", ", Some(columns), None) else { return };

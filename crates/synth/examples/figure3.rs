@@ -10,8 +10,11 @@ const ACCESSES: usize = 100_000;
 const IDS: usize = 100;
 const SIZES: [usize; 5] = [1, 10, 25, 50, 75];
 
-const STYLE: &str = "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}.title{font-size:16px;font-weight:600}\
-.soft{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}.bar{fill:#1f5fa8}.axis{stroke:#52606d;stroke-width:1}.even{stroke:#d98a29;stroke-width:1.5;stroke-dasharray:5 4}";
+const STYLE: &str = "svg{background:#fff;font:13px \
+    system-ui,sans-serif}text{fill:#16202a}.title{font-size:16px;font-weight:600}\
+.soft{fill:#52606d}.end{text-anchor:end}.mid{text-anchor:middle}.bar{fill:#1f5fa8}\
+.axis{stroke:#52606d;stroke-width:1}\
+.even{stroke:#d98a29;stroke-width:1.5;stroke-dasharray:5 4}";
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 20.0;
@@ -35,11 +38,14 @@ fn main() -> Result<(), String> {
         ("adjusted (with padding)", made(Padding::NewIds, 3)),
     ];
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {h}\" width=\"{WIDTH}\" height=\"{h}\"><style>{STYLE}</style>",
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {h}\" width=\"{WIDTH}\" \
+            height=\"{h}\"><style>{STYLE}</style>",
         h = TOP + 3.0 * PANEL
     );
-    svg += "<text class=\"title\" x=\"20\" y=\"28\">Probability of each id: random.uniform(1, 100), 100,000 accesses</text>";
-    svg += "<text class=\"soft\" x=\"20\" y=\"48\">bars: share of the accesses; dashed: all ids as frequent (1/99)</text>";
+    svg += "<text class=\"title\" x=\"20\" y=\"28\">Probability of each id: random.uniform(1, 100), 100,000 \
+        accesses</text>";
+    svg += "<text class=\"soft\" x=\"20\" y=\"48\">bars: share of the accesses; dashed: all ids as frequent \
+        (1/99)</text>";
     for (i, (name, trace)) in traces.iter().enumerate() {
         panel(&mut svg, TOP + i as f64 * PANEL, name, trace);
     }

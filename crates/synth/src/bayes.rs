@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 pub struct Bayes {
     /// Mean of -p ln p - (1 - p) ln(1 - p): no model has a lower expected log loss.
     pub log_loss: f64,
-    /// Expected concordance `Σ p_i (1 - p_j) [p_i > p_j] / Σ p_i (1 - p_j)` over pairs i ≠ j, ties counting one half.
+    /// Expected concordance `Σ p_i (1 - p_j) [p_i > p_j] / Σ p_i (1 - p_j)` over pairs i ≠ j, ties counting
+    /// one half.
     pub auc: f64,
     /// Log loss of always predicting the click rate.
     pub label_entropy: f64,
@@ -77,7 +78,9 @@ mod tests {
                 }
             }
             let auc = Bayes::of(&p).auc;
-            prop_assert!(if pairs == 0.0 { auc.is_nan() } else { (auc - concordant / pairs).abs() < 1e-12 }, "{auc}");
+            let expected = concordant / pairs;
+            let equal = if pairs == 0.0 { auc.is_nan() } else { (auc - expected).abs() < 1e-12 };
+            prop_assert!(equal, "{auc}");
         }
     }
 }

@@ -1,11 +1,12 @@
-//! A click log drawn from a known law: power-law ids, skewed and missing numbers, a multi-valued field and true
-//! interactions. Row r depends on (configuration, r) alone, so any range of rows can be made by itself.
-use super::law::{ClickLaw, FieldKind};
+//! A click log drawn from a known data-generating process: power-law ids, skewed and missing numbers, a
+//! multi-valued field and true interactions. Row r depends on (configuration, r) alone, so any range of rows
+//! can be made by itself.
+use super::click_config::ClickConfig;
+use super::process::{DataGeneratingProcess, FieldKind};
 use super::truth::{Features, Truth};
 use dlrm_data::error::Result;
 use dlrm_data::row::{RawRow, RowSource};
 use dlrm_data::schema::{CategoricalColumn, DenseColumn, Label, MultiValued, Pooling, Schema, Transform};
-use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::io::Write;
 use std::ops::Range;
@@ -15,38 +16,7 @@ use std::sync::Arc;
 pub const COLUMNS: [&str; 10] =
     ["click", "hour", "price", "age", "user_id", "item_id", "category", "device", "country", "interests"];
 
-/// What to simulate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClickConfig {
-    /// Number of rows of the whole log; [`ClickSimulator::rows`] gives any part of it.
-    pub rows: u64,
-    /// Seed of the law and of the rows.
-    pub seed: u64,
-    /// Number of users (at least 1).
-    pub users: usize,
-    /// Number of items (at least 1).
-    pub items: usize,
-    /// Mean probability of a click, in 0..1.
-    pub click_rate: f64,
-    /// Standard deviation that the interactions give to the logit.
-    pub interaction_strength: f64,
-}
-
-impl Default for ClickConfig {
-    fn default() -> Self {
-        ClickConfig {
-            rows: 500_000,
-            seed: 1,
-            users: 300,
-            items: 200,
-            click_rate: 0.25,
-            interaction_strength: 1.6,
-        }
-    }
-}
-
-/// The law of one configuration. Cheap to clone.
+/// The data-generating process of one configuration. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ClickSimulator {
     config: ClickConfig,
@@ -54,7 +24,7 @@ pub struct ClickSimulator {
 }
 
 impl ClickSimulator {
-    /// Draws the law of `config`.
+    /// Draws the data-generating process of `config`.
     pub fn new(config: ClickConfig) -> Self {
         ClickSimulator { truth: Arc::new(Truth::new(&config)), config }
     }
@@ -137,7 +107,7 @@ impl ClickSimulator {
     }
 }
 
-impl ClickLaw for ClickSimulator {
+impl DataGeneratingProcess for ClickSimulator {
     fn columns(&self) -> Vec<String> {
         COLUMNS.map(str::to_owned).into()
     }

@@ -1,5 +1,5 @@
 //! In the place of the writer of Parquet files, in builds without it.
-use super::law::ClickLaw;
+use super::process::DataGeneratingProcess;
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::Path;
 pub(super) struct ParquetRows;
 
 impl ParquetRows {
-    pub fn new(_law: &dyn ClickLaw) -> Self {
+    pub fn new(_law: &dyn DataGeneratingProcess) -> Self {
         ParquetRows
     }
 
@@ -20,7 +20,7 @@ impl ParquetRows {
 pub(super) enum Writer {}
 
 impl Writer {
-    pub fn new(_law: &dyn ClickLaw, aside: &Path) -> Result<Self> {
+    pub fn new(_law: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
         let error =
             Error::input(aside.display().to_string(), "a form other than Parquet in this build", "Parquet");
         Err(error.with_hint("build dlrm with its default features, of which `parquet` was left out"))

@@ -1,5 +1,5 @@
 //! Simulated rows as Parquet: integers, numbers and texts, empty fields as nulls, zstd.
-use super::law::{ClickLaw, FieldKind};
+use super::process::{DataGeneratingProcess, FieldKind};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
@@ -21,13 +21,13 @@ enum Column {
 }
 
 impl ParquetRows {
-    pub fn new(law: &dyn ClickLaw) -> Self {
-        let column = |i| match law.kind(i) {
+    pub fn new(process: &dyn DataGeneratingProcess) -> Self {
+        let column = |i| match process.kind(i) {
             FieldKind::Integer => Column::Integers(Vec::new(), Vec::new()),
             FieldKind::Number => Column::Numbers(Vec::new(), Vec::new()),
             FieldKind::Text => Column::Texts(Vec::new(), Vec::new()),
         };
-        ParquetRows((0..law.columns().len()).map(column).collect())
+        ParquetRows((0..process.columns().len()).map(column).collect())
     }
 
     pub fn push(&mut self, row: &RawRow) {
@@ -56,9 +56,9 @@ impl ParquetRows {
 pub(super) struct Writer(SerializedFileWriter<File>);
 
 impl Writer {
-    pub fn new(law: &dyn ClickLaw, aside: &Path) -> Result<Self> {
+    pub fn new(process: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
         let field = |(i, name): (usize, String)| {
-            let (physical, logical) = match law.kind(i) {
+            let (physical, logical) = match process.kind(i) {
                 FieldKind::Integer => (Physical::INT64, None),
                 FieldKind::Number => (Physical::DOUBLE, None),
                 FieldKind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
@@ -68,7 +68,7 @@ impl Writer {
                 .with_logical_type(logical);
             Arc::new(field.build().expect("a plain column"))
         };
-        let fields = law.columns().into_iter().enumerate().map(field).collect();
+        let fields = process.columns().into_iter().enumerate().map(field).collect();
         let schema = Type::group_type_builder("clicks").with_fields(fields).build().expect("plain columns");
         let properties =
             WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();

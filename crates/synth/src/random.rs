@@ -1,7 +1,8 @@
-//! Rows without any law: labels, dense values and ids drawn independently, to load a system with.
+//! Rows without any data-generating process: labels, dense values and ids drawn independently, to load a
+//! system with.
 //!
 //! The same choices as the random data of the reference implementation of DLRM.
-use super::law::{ClickLaw, FieldKind};
+use super::process::{DataGeneratingProcess, FieldKind};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::rng::Rng;
 use dlrm_data::row::RawRow;
@@ -128,7 +129,7 @@ impl RandomRows {
     }
 }
 
-impl ClickLaw for RandomRows {
+impl DataGeneratingProcess for RandomRows {
     fn columns(&self) -> Vec<String> {
         let dense = (1..=self.config.dense).map(|i| format!("dense_{i}"));
         let tables = (1..=self.config.tables.len()).map(|i| format!("ids_{i}"));

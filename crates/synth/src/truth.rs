@@ -1,11 +1,11 @@
-//! The law that simulated clicks follow.
+//! The data-generating process that simulated clicks follow.
 //!
 //! logit p = bias + Σ effect(id) + hour(h) + price(x) + age(a)
 //!         + <user, item> + mean_i <interest_i, category> + <device, (sin h, cos h)>
 //!
 //! The second line is what logistic regression cannot represent. Users and items come in clusters with nearby
 //! latent vectors, so that rows of one id also teach something about its neighbours.
-use super::clicks::ClickConfig;
+use super::click_config::ClickConfig;
 use dlrm_data::rng::Rng;
 use std::f64::consts::TAU;
 
@@ -162,7 +162,8 @@ impl Truth {
         (terms.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / terms.len() as f64).sqrt()
     }
 
-    /// The bias at which the mean probability of `sample` is `rate`, by bisection: the mean rises with the bias.
+    /// The bias at which the mean probability of `sample` is `rate`, by bisection: the mean rises with the
+    /// bias.
     fn fitted_bias(&self, sample: &[Features], rate: f64) -> f64 {
         let logits: Vec<f64> = sample.iter().map(|f| self.logit(f)).collect();
         let mean = |bias: f64| logits.iter().map(|l| sigmoid(l + bias)).sum::<f64>() / logits.len() as f64;

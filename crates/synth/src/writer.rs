@@ -1,9 +1,10 @@
 //! A simulated click log as files, with the true probability of every row beside.
 //!
-//! Rows are made in parallel, chunk by chunk, and written in order: neither the number of threads nor chance decides a byte.
+//! Rows are made in parallel, chunk by chunk, and written in order: neither the number of threads nor chance
+//! decides a byte.
 use super::bayes::Bayes;
-use super::law::ClickLaw;
 use super::parquet_rows::ParquetRows;
+use super::process::DataGeneratingProcess;
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ pub struct Written {
     pub files: Vec<WrittenFile>,
     /// Best possible scores over all rows.
     pub all: Bayes,
-    /// The same over the rows of the last day.
+    /// Log loss and AUC of the true probabilities over the rows of the last day.
     pub last_day: Bayes,
 }
 
@@ -60,7 +61,8 @@ pub struct WrittenFile {
 const CHUNK: u64 = 1 << 13;
 const GROUP: u64 = 1 << 16;
 
-/// The file of true probabilities, a column of numbers with a header; in a directory of its own, for it is no input.
+/// The file of true probabilities, a column of numbers with a header; in a directory of its own, for it is no
+/// input.
 pub const PROBABILITIES: &str = "truth/probabilities.csv";
 const TRUTH: &str = "truth";
 
@@ -75,20 +77,20 @@ enum Rows {
     Columns(ParquetRows),
 }
 
-/// Writes the whole log into the directory `dir`, which exists. `go_on` is told the number of rows after each chunk and may
-/// refuse the next one.
+/// Writes the whole log into the directory `dir`, which exists. `go_on` is told the number of rows after each
+/// chunk and may refuse the next one.
 ///
 /// # Errors
 /// As the file system; `None` if `go_on` refused. What is not finished is removed.
 pub fn write_log(
-    law: &dyn ClickLaw,
+    process: &dyn DataGeneratingProcess,
     form: Form,
     files: Files,
     dir: &Path,
     threads: usize,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Written>> {
-    let parts = parts(law, form, files);
+    let parts = parts(process, form, files);
     let mut aside = Aside(Vec::new());
     let mut truth = Vec::new();
     fs::create_dir_all(dir.join(TRUTH)).map_err(Error::io("create", &dir.join(TRUTH)))?;
@@ -99,8 +101,8 @@ pub fn write_log(
     for (name, range) in parts {
         let path = at(&name);
         let rows = range.end - range.start;
-        let mut out = Out::new(law, form, aside.add(path.clone()))?;
-        let finished = chunks(law, form, range, threads, &mut |chunk| {
+        let mut out = Out::new(process, form, aside.add(path.clone()))?;
+        let finished = chunks(process, form, range, threads, &mut |chunk| {
             out.push(&chunk.rows, &path)?;
             for &p in &chunk.probabilities {
                 writeln!(probabilities, "{}", p as f32).map_err(Error::io("write", &at(PROBABILITIES)))?;
@@ -117,8 +119,8 @@ pub fn write_log(
     probabilities.flush().map_err(Error::io("write", &at(PROBABILITIES)))?;
     drop(probabilities);
     aside.put_in_place()?;
-    let last_day = law.day(law.rows().saturating_sub(1));
-    let last = (0..law.rows()).rev().take_while(|&r| law.day(r) == last_day).count();
+    let last_day = process.day(process.rows().saturating_sub(1));
+    let last = (0..process.rows()).rev().take_while(|&r| process.day(r) == last_day).count();
     Ok(Some(Written {
         files: written,
         all: Bayes::of(&truth),
@@ -127,7 +129,7 @@ pub fn write_log(
 }
 
 /// Names of the files and their rows.
-fn parts(law: &dyn ClickLaw, form: Form, files: Files) -> Vec<(String, Range<u64>)> {
+fn parts(process: &dyn DataGeneratingProcess, form: Form, files: Files) -> Vec<(String, Range<u64>)> {
     let extension = match form {
         Form::Criteo => "tsv",
         Form::Csv => "csv",
@@ -135,15 +137,15 @@ fn parts(law: &dyn ClickLaw, form: Form, files: Files) -> Vec<(String, Range<u64
     };
     let mut parts: Vec<(String, Range<u64>)> = Vec::new();
     match files {
-        Files::One => parts.push((format!("clicks.{extension}"), 0..law.rows())),
+        Files::One => parts.push((format!("clicks.{extension}"), 0..process.rows())),
         Files::PerDay => {
             let mut start = 0;
-            while start < law.rows() {
+            while start < process.rows() {
                 // Days never fall, so the end of this one is found by bisection.
-                let (day, mut low, mut high) = (law.day(start), start, law.rows());
+                let (day, mut low, mut high) = (process.day(start), start, process.rows());
                 while low + 1 < high {
                     let middle = low + (high - low) / 2;
-                    if law.day(middle) == day { low = middle } else { high = middle }
+                    if process.day(middle) == day { low = middle } else { high = middle }
                 }
                 parts.push((format!("day_{day:02}.{extension}"), start..high));
                 start = high;
@@ -155,7 +157,7 @@ fn parts(law: &dyn ClickLaw, form: Form, files: Files) -> Vec<(String, Range<u64
 
 /// Makes the rows of `range` on `threads` threads and hands them over in order, until `each` says `false`.
 fn chunks(
-    law: &dyn ClickLaw,
+    process: &dyn DataGeneratingProcess,
     form: Form,
     range: Range<u64>,
     threads: usize,
@@ -174,7 +176,7 @@ fn chunks(
                 scope.spawn(move || {
                     for c in (t..count).step_by(threads) {
                         // Nobody listens after a failure.
-                        if send.send(make(law, form, of(c))).is_err() {
+                        if send.send(make(process, form, of(c))).is_err() {
                             return;
                         }
                     }
@@ -192,17 +194,17 @@ fn chunks(
     })
 }
 
-fn make(law: &dyn ClickLaw, form: Form, range: Range<u64>) -> Chunk {
+fn make(process: &dyn DataGeneratingProcess, form: Form, range: Range<u64>) -> Chunk {
     let separator = if form == Form::Criteo { b'\t' } else { b',' };
     let mut rows = match form {
-        Form::Parquet => Rows::Columns(ParquetRows::new(law)),
+        Form::Parquet => Rows::Columns(ParquetRows::new(process)),
         _ => Rows::Text(Vec::with_capacity(CHUNK as usize * 256)),
     };
     let (mut row, mut probabilities) =
         (RawRow::default(), Vec::with_capacity((range.end - range.start) as usize));
     for r in range {
         row.clear();
-        probabilities.push(law.row(r, &mut row));
+        probabilities.push(process.row(r, &mut row));
         match &mut rows {
             Rows::Columns(columns) => columns.push(&row),
             Rows::Text(text) => {
@@ -226,13 +228,13 @@ enum Out {
 }
 
 impl Out {
-    fn new(law: &dyn ClickLaw, form: Form, aside: &Path) -> Result<Self> {
+    fn new(process: &dyn DataGeneratingProcess, form: Form, aside: &Path) -> Result<Self> {
         Ok(match form {
-            Form::Parquet => Out::Parquet(super::parquet_rows::Writer::new(law, aside)?),
+            Form::Parquet => Out::Parquet(super::parquet_rows::Writer::new(process, aside)?),
             Form::Criteo => Out::Text(create(aside)?),
             Form::Csv => {
                 let mut out = create(aside)?;
-                writeln!(out, "{}", law.columns().join(",")).map_err(Error::io("write", aside))?;
+                writeln!(out, "{}", process.columns().join(",")).map_err(Error::io("write", aside))?;
                 Out::Text(out)
             }
         })
@@ -291,15 +293,18 @@ impl Drop for Aside {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::criteo::{CriteoConfig, CriteoLaw};
+    use crate::criteo::{CriteoConfig, CriteoProcess};
     use dlrm_data::readers::Input;
     use std::collections::BTreeMap;
 
     fn files(form: Form, files: Files, threads: usize) -> (Written, BTreeMap<String, Vec<u8>>) {
         let dir = tempfile::tempdir().expect("a directory");
-        let law =
-            CriteoLaw::new(CriteoConfig { rows: 20_000, days: 3, ..CriteoConfig::default() }).expect("a law");
-        let written = write_log(&law, form, files, dir.path(), threads, &mut |_| true)
+        let process = CriteoProcess::new(CriteoConfig { rows: 20_000, days: 3, ..CriteoConfig::default() })
+            .expect(
+                "a \
+                law",
+            );
+        let written = write_log(&process, form, files, dir.path(), threads, &mut |_| true)
             .expect("written")
             .expect("finished");
         let names = written.files.iter().map(|file| file.name.clone()).chain([PROBABILITIES.to_owned()]);
@@ -329,9 +334,12 @@ mod tests {
     #[test]
     fn forms_hold_the_same_rows() {
         let dir = tempfile::tempdir().expect("a directory");
-        let law = CriteoLaw::new(CriteoConfig { rows: 70_000, ..CriteoConfig::default() }).expect("a law");
+        let process = CriteoProcess::new(CriteoConfig { rows: 70_000, ..CriteoConfig::default() }).expect(
+            "a \
+            law",
+        );
         let read = |form, name: &str| {
-            write_log(&law, form, Files::One, dir.path(), 2, &mut |_| true)
+            write_log(&process, form, Files::One, dir.path(), 2, &mut |_| true)
                 .expect("written")
                 .expect("finished");
             let mut source = Input::new([dir.path().join(name)]).open().expect("opened");
@@ -351,8 +359,11 @@ mod tests {
     #[test]
     fn what_is_stopped_leaves_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let law = CriteoLaw::new(CriteoConfig { rows: 50_000, ..CriteoConfig::default() }).expect("a law");
-        let stopped = write_log(&law, Form::Csv, Files::One, dir.path(), 2, &mut |rows| rows < 20_000)
+        let process = CriteoProcess::new(CriteoConfig { rows: 50_000, ..CriteoConfig::default() }).expect(
+            "a \
+            law",
+        );
+        let stopped = write_log(&process, Form::Csv, Files::One, dir.path(), 2, &mut |rows| rows < 20_000)
             .expect("no failure");
         assert_eq!(stopped, None);
         let files = |dir: &Path| {

@@ -2,8 +2,8 @@
 use crate::cli::Session;
 use crate::cli::failure::Failure;
 use clap::{Args, ValueEnum};
-use dlrm::synth::criteo::{CriteoConfig, CriteoLaw, Shape, Teacher};
-use dlrm::synth::law::ClickLaw;
+use dlrm::synth::criteo::{CriteoConfig, CriteoProcess, Shape, Teacher};
+use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{Files, Form};
 use dlrm::synth::{ClickConfig, ClickSimulator};
 use std::path::PathBuf;
@@ -14,9 +14,11 @@ pub struct ClicksArgs {
     #[arg(long, value_enum, default_value_t = Like::CriteoKaggle)]
     like: Like,
     /// Number of rows
-    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..100_000_000_000))]
+    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..100_000_000_000))]
     rows: u64,
-    /// What clicks depend on: effects of values (lr), also pairs of vectors (fm), also a hidden layer over them (dlrm)
+    /// What clicks depend on: effects of values (lr), also pairs of vectors (fm), also a hidden layer over
+    /// them (dlrm)
     #[arg(long, value_enum, default_value_t = TeacherName::Dlrm)]
     teacher: TeacherName,
     /// Seed of the data-generating process and of the rows
@@ -74,14 +76,14 @@ enum FormName {
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
-    let (law, config) = law(args)?;
+    let (process, config) = process(args)?;
     let form = form(args)?;
     let files = if args.file_per_day { Files::PerDay } else { Files::One };
-    super::write(session, &*law, &config, form, files, &args.output)
+    super::write(session, &*process, &config, form, files, &args.output)
 }
 
-/// The law that the flags ask for, and its configuration for the manifest.
-fn law(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Failure> {
+/// The data-generating process that the flags ask for, and its configuration for the manifest.
+fn process(args: &ClicksArgs) -> Result<(Box<dyn DataGeneratingProcess>, serde_json::Value), Failure> {
     let shape = match args.like {
         Like::CriteoKaggle => Shape::Kaggle,
         Like::CriteoTerabyte => Shape::Terabyte,
@@ -104,13 +106,13 @@ fn law(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Fail
         position_bias: args.position_bias,
     };
     let value = serde_json::to_value(&config).expect("a configuration is plain data");
-    let law = CriteoLaw::new(config)
+    let process = CriteoProcess::new(config)
         .map_err(|e| Failure::usage(e.to_string(), "see `dlrm generate clicks --help`"))?;
-    Ok((Box::new(law), value))
+    Ok((Box::new(process), value))
 }
 
-/// The law of `dlrm demo`, which has no days and no noise.
-fn demo(args: &ClicksArgs) -> Result<(Box<dyn ClickLaw>, serde_json::Value), Failure> {
+/// The data-generating process of `dlrm demo`, which has no days and no noise.
+fn demo(args: &ClicksArgs) -> Result<(Box<dyn DataGeneratingProcess>, serde_json::Value), Failure> {
     let unfit = [
         ("--drift", args.drift),
         ("--new-ids", args.new_ids),

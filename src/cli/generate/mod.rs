@@ -8,7 +8,7 @@ use super::failure::{Failure, INTERRUPTED, io};
 use super::output;
 use super::session::Session;
 use clap::Subcommand;
-use dlrm::synth::law::ClickLaw;
+use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{self, Files, Form, PROBABILITIES};
 use std::fs;
 use std::path::Path;
@@ -37,10 +37,11 @@ pub fn run(session: &Session, command: &GenerateCommand) -> Result<(), Failure> 
     }
 }
 
-/// Writes the rows of `law` with schema and manifest into the directory `dir`. `config` is what the law was made of.
+/// Writes the rows of `data-generating process` with schema and manifest into the directory `dir`. `config`
+/// is what the data-generating process was made of.
 fn write(
     session: &Session,
-    law: &dyn ClickLaw,
+    process: &dyn DataGeneratingProcess,
     config: &serde_json::Value,
     form: Form,
     files: Files,
@@ -57,14 +58,20 @@ fn write(
     fs::create_dir_all(dir).map_err(io("create", dir))?;
     let mut counter = Counter::new(session);
     counter.stage("generating");
-    let written = writer::write_log(law, form, files, dir, session.threads, &mut |rows| counter.rows(rows))?;
+    let written =
+        writer::write_log(process, form, files, dir, session.threads, &mut |rows| counter.rows(rows))?;
     drop(counter);
     let Some(written) = written else {
         return Err(Failure { code: INTERRUPTED, message: "nothing was kept".into(), hint: None });
     };
     let schema = dir.join("schema.toml");
-    fs::write(&schema, law.schema().to_toml()).map_err(io("write", &schema))?;
-    let facts = serde_json::json!({"law": config, "written": written, "probabilities": PROBABILITIES, "dlrm": env!("CARGO_PKG_VERSION")});
+    fs::write(&schema, process.schema().to_toml()).map_err(io("write", &schema))?;
+    let facts = serde_json::json!({
+        "law": config,
+        "written": written,
+        "probabilities": PROBABILITIES,
+        "dlrm": env!("CARGO_PKG_VERSION"),
+    });
     let text = serde_json::to_string_pretty(&facts).expect("a manifest is plain data");
     fs::write(&manifest, text).map_err(io("write", &manifest))?;
     if session.json {
@@ -73,9 +80,10 @@ fn write(
     let bytes: u64 = written.files.iter().map(|file| file.bytes).sum();
     let (count, first) = (written.files.len(), dir.join(&written.files[0].name));
     output::print(&format!(
-        "{} rows in {count} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); click rate {:.4}\n\
+        "{} rows in {count} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); \
+            click rate {:.4}\n\
          true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
-        output::count(law.rows()),
+        output::count(process.rows()),
         if count == 1 { "" } else { "s" },
         dlrm::engine::plan::bytes(bytes),
         written.all.log_loss,

@@ -26,7 +26,8 @@ pub enum TraceCommand {
         /// Profile, as `profile` or the reference implementation writes it
         profile: PathBuf,
         /// Number of accesses
-        #[arg(long, short = 'n', default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..10_000_000_000))]
+        #[arg(long, short = 'n', default_value_t = 100_000)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..10_000_000_000))]
         accesses: u64,
         /// Unique ids at most (default: all of the profile)
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -102,7 +103,8 @@ fn compare(session: &Session, traces: &[PathBuf], sizes: &[usize]) -> Result<(),
     let names: Vec<String> = traces.iter().map(|path| path.display().to_string()).collect();
     if session.json {
         let of = |(name, rates): (&String, &Vec<f64>)| serde_json::json!({"trace": name, "hit_rates": rates});
-        let value = serde_json::json!({"sizes": sizes, "traces": names.iter().zip(&rates).map(of).collect::<Vec<_>>()});
+        let traces: Vec<_> = names.iter().zip(&rates).map(of).collect();
+        let value = serde_json::json!({"sizes": sizes, "traces": traces});
         return output::print(&format!("{value}\n"));
     }
     let header: Vec<&str> =

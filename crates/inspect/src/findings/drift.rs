@@ -1,9 +1,11 @@
 //! Whether columns are distributed in validation and test as they are in training.
 //!
-//! The population stability index of two distributions p and q over the same cells is Σ (p − q) ln(p / q). By custom more than
-//! [`MODERATE`] is a moderate change and more than [`LARGE`] a large one. Of few rows chance alone gives as much: were both parts
-//! drawn alike, n m / (n + m) times the index would follow a χ² of one degree of freedom less than there are cells, so what chance
-//! explains (but for three times in a million) is subtracted before anything is said.
+//! The population stability index of two distributions p and q over the same cells is Σ (p − q) ln(p / q). By
+//! custom more than
+//! [`MODERATE`] is a moderate change and more than [`LARGE`] a large one. Of few rows chance alone gives as
+//! much: were both parts drawn alike, n m / (n + m) times the index would follow a χ² of one degree of
+//! freedom less than there are cells, so what chance explains (but for three times in a million) is
+//! subtracted before anything is said.
 use super::finding::{Finding, FindingKind, Severity};
 use super::labels::SURE;
 use dlrm_data::format::percent;
@@ -55,7 +57,8 @@ pub struct Change {
 pub struct Unseen {
     /// Their share of the part's values.
     pub share: f64,
-    /// The share expected if the part were drawn as training was: that of values that occur once there (Good 1953).
+    /// The share expected if the part were drawn as training was: that of values that occur once there (Good
+    /// 1953).
     pub expected: f64,
     /// Standard error of the difference.
     pub error: f64,
@@ -98,7 +101,8 @@ impl Cells {
     }
 }
 
-/// The index and the shares of the cell that gives most of it. Half a row is added to each cell, so that none is empty.
+/// The index and the shares of the cell that gives most of it. Half a row is added to each cell, so that none
+/// is empty.
 fn index<'n>(cells: &[(&'n str, [f64; 2])]) -> (f64, Option<(&'n str, [f64; 2])>) {
     let totals = [0, 1].map(|i| cells.iter().map(|(_, pair)| pair[i] + 0.5).sum::<f64>());
     let mut total = 0.0;
@@ -143,9 +147,11 @@ impl Drift {
             let severity = if self.psi > LARGE { Severity::Warning } else { Severity::Note };
             let found = format!("distributed otherwise in {part} (PSI {:.2}, {size}){most}", self.psi);
             let why = format!(
-                "what was learned of training values says less about {part} (PSI above {MODERATE} is moderate, above {LARGE} large)"
+                "what was learned of training values says less about {part} (PSI above {MODERATE} is \
+                    moderate, above {LARGE} large)"
             );
-            let fix = "train on rows nearer to those to be scored, or leave the column out if it only tells the time";
+            let fix = "train on rows nearer to those to be scored, or leave the column out if it only tells \
+                the time";
             out.push(
                 Finding::new(severity, FindingKind::Drift, found)
                     .because(why, fix)

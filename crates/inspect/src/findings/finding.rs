@@ -82,19 +82,19 @@ impl Finding {
         Finding { severity, kind, column: None, found: found.into(), why, fix, size: 0.0 }
     }
 
-    /// The same about one column.
+    /// Names the column that the finding is about.
     #[must_use]
     pub fn about(self, column: &str) -> Self {
         Finding { column: Some(column.to_owned()), ..self }
     }
 
-    /// The same with a reason and a remedy.
+    /// Says why it matters and what to do.
     #[must_use]
     pub fn because(self, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Finding { why: why.into(), fix: fix.into(), ..self }
     }
 
-    /// The same with a size.
+    /// Says how large it is, by which findings of one severity are ordered.
     #[must_use]
     pub fn sized(self, size: f64) -> Self {
         Finding { size, ..self }

@@ -1,6 +1,7 @@
 //! What the profile of single columns says, as findings: leaks first.
 use super::finding::{Finding, FindingKind, Severity};
-use crate::profile::advice::{self, LEAK};
+use crate::profile::advice::LEAK;
+use crate::profile::left_out;
 use crate::profile::{ColumnProfile, Leak, Profile};
 use dlrm_data::schema::Schema;
 
@@ -23,7 +24,8 @@ pub(super) fn leaks(profile: &Profile, schema: &Schema) -> Vec<Finding> {
         } else {
             (Severity::Note, ", but it is no input")
         };
-        let why = "a column that knows the label comes from after the event; the model would be perfect here and useless in use";
+        let why = "a column that knows the label comes from after the event; the model would be perfect here \
+            and useless in use";
         let fix = "leave it out of the schema, unless it is known when a row is to be scored";
         let found = match column.leak {
             Some(Leak::EqualsLabel) => "equal to the label in every row".to_owned(),
@@ -53,7 +55,8 @@ fn suspicious(column: &ColumnProfile, next: Option<f64>, rows: u64) -> Option<Fi
         "alone it predicts the label with an AUC of {auc:.4}; the next best column reaches {next:.4}"
     );
     let why = "so far ahead, it may know something of the label that is not known when a row is to be scored";
-    let fix = "ask where and when its values are written; negatives that were drawn at random do this to the ids of items";
+    let fix = "ask where and when its values are written; negatives that were drawn at random do this to the \
+        ids of items";
     let finding = Finding::new(Severity::Warning, FindingKind::Suspicious, found).because(why, fix);
     Some(finding.about(&column.name).sized(auc))
 }
@@ -74,7 +77,7 @@ pub(super) fn columns(profile: &Profile, schema: &Schema) -> Vec<Finding> {
         .collect();
     let mut left_out = Vec::new();
     for column in &profile.columns {
-        let own = advice::left_out(column);
+        let own = left_out::left_out(column);
         if let (Some(reason), false) = (&own, schema.columns().any(|name| name == column.name)) {
             left_out.push(format!("{} ({})", column.name, reason.trim_end_matches(": left out")));
         }

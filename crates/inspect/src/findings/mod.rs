@@ -1,8 +1,10 @@
-//! What is wrong with a data set: leaks, rows in the wrong part, repetitions, drift; and what it will take to train on it.
+//! What is wrong with a data set: leaks, rows in the wrong part, repetitions, drift; and what it will take to
+//! train on it.
 //!
-//! Two passes: [`crate::profile::Profile`] over a [`SampledRows`] says what the columns are, [`Diagnosis::of`] reads the rows of
-//! all parts as training will. Memory is bounded whatever the number of rows: what is counted per value or per row is kept by
-//! hash, and beyond a limit for a uniform sample of the hashes (`sketch`); the diagnosis says which share that was.
+//! Two passes: [`crate::profile::Profile`] over a [`SampledRows`] says what the columns are,
+//! [`Inspection::of`] reads the rows of all parts as training will. Memory is bounded whatever the number of
+//! rows: what is counted per value or per row is kept by hash, and beyond a limit for a uniform sample of the
+//! hashes (`sketch`); the inspection says which share that was.
 //!
 //! | file | noun |
 //! |---|---|
@@ -49,7 +51,7 @@ use std::collections::HashSet;
 
 /// What was found in a data set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Diagnosis {
+pub struct Inspection {
     /// The most important first.
     pub findings: Vec<Finding>,
     /// Good rows of (train, validation, test).
@@ -73,9 +75,9 @@ pub struct Diagnosis {
     pub layout: Layout,
 }
 
-impl Diagnosis {
-    /// Reads every row of `sources` once, as training would by this schema; `profile` and `sample` come from a pass over the main
-    /// input.
+impl Inspection {
+    /// Reads every row of `sources` once, as training would by this schema; `profile` and `sample` come from
+    /// a pass over the main input.
     ///
     /// # Errors
     /// If reading fails, an input lacks a column, or no row is left to train on.
@@ -94,7 +96,7 @@ impl Diagnosis {
         let rows = seen.labels.map(|sums| sums.rows);
         let ids: u64 = seen.values.iter().map(values::Values::ids).sum();
         let weighted = layout.features.iter().any(|feature| feature.weighted);
-        let mut diagnosis = Diagnosis {
+        let mut inspection = Inspection {
             findings: seen.malformed_findings(profile),
             rows,
             labels: parts,
@@ -110,8 +112,8 @@ impl Diagnosis {
                 + ids * if weighted { 8 } else { 4 },
             layout,
         };
-        diagnosis.find(sources, schema, profile, &seen);
-        Ok(diagnosis)
+        inspection.find(sources, schema, profile, &seen);
+        Ok(inspection)
     }
 
     fn find(&mut self, sources: &Sources<'_>, schema: &Schema, profile: &Profile, seen: &pass::Pass) {
@@ -121,8 +123,9 @@ impl Diagnosis {
         let mut findings = std::mem::take(&mut self.findings);
         findings.extend(leaks::leaks(profile, schema));
         findings.extend(leaks::columns(profile, schema));
-        let explicit = sources.test.is_some() || sources.validation.is_some();
-        findings.extend(self.time.iter().flat_map(|time| time.findings(sources.split, explicit)));
+        let own_files = sources.test.is_some() || sources.validation.is_some();
+        let test_rows = if own_files { times::TestRows::OwnFiles } else { times::TestRows::Split };
+        findings.extend(self.time.iter().flat_map(|time| time.findings(sources.split, test_rows)));
         findings.extend(self.duplicates.findings());
         let mut told = Vec::new();
         for (part, name) in [(Part::Test, "test"), (Part::Validation, "validation")] {

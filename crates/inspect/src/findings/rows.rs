@@ -1,10 +1,11 @@
 //! Rows that repeat others, within the data and across its parts, and whether their labels agree.
 //!
-//! A row is known by a 64-bit hash of its fields, the label and identifiers left out. Up to [`MOST`] distinct rows are all
-//! looked at; beyond, a uniform sample of the distinct rows is, each with all its repetitions.
+//! A row is known by a 64-bit hash of its fields, the label and identifiers left out. Up to [`MOST`] distinct
+//! rows are all looked at; beyond, a uniform sample of the distinct rows is, each with all its repetitions.
 //!
-//! Rows of few columns with few values are often equal without being copies. Were columns independent, two rows would agree with
-//! the product of the probabilities that they agree in each; what that explains, with some allowance, is not worth a word.
+//! Rows of few columns with few values are often equal without being copies. Were columns independent, two
+//! rows would agree with the product of the probabilities that they agree in each; what that explains, with
+//! some allowance, is not worth a word.
 use super::finding::{Finding, FindingKind, Severity};
 use super::sketch::Thinned;
 use dlrm_data::format::{count, percent};
@@ -55,7 +56,8 @@ pub struct Duplicates {
     pub contradicting: u64,
     /// Their share of all rows that have an equal one.
     pub contradicting_share: f64,
-    /// Rows of (validation, test) that training has too, as a share of those looked at; `None` without such rows.
+    /// Rows of (validation, test) that training has too, as a share of those looked at; `None` without such
+    /// rows.
     pub shared_with_train: [Option<f64>; 2],
     /// The share that would be shared by chance if columns were independent.
     pub shared_by_chance: f64,
@@ -241,7 +243,8 @@ mod tests {
     #[test]
     fn planted_repetitions_are_counted() {
         let mut rows = RowHashes::new(100_000);
-        // 1000 training rows of which 100 come twice, 200 test rows of which 50 are from training, 10 with the other label.
+        // 1000 training rows of which 100 come twice, 200 test rows of which 50 are from training, 10 with
+        // the other label.
         (0..1000).for_each(|r| rows.add(mix(r), Part::Train, 0.0));
         (0..100).for_each(|r| rows.add(mix(r), Part::Train, 0.0));
         (950..1000).for_each(|r| rows.add(mix(r), Part::Test, if r < 960 { 1.0 } else { 0.0 }));

@@ -1,8 +1,9 @@
 //! Maps of hashes in bounded memory: all keys while there are few, then a uniform sample of them.
 use crate::profile::counts::HashOf;
 
-/// Entries by 64-bit hash. Beyond a limit only keys below 2^(64 - level) are kept, and the level rises as often as needed.
-/// Which keys are kept depends on their hashes alone, so entries that are kept have seen every row of their key.
+/// Entries by 64-bit hash. Beyond a limit only keys below 2^(64 - level) are kept, and the level rises as
+/// often as needed. Which keys are kept depends on their hashes alone, so entries that are kept have seen
+/// every row of their key.
 #[derive(Debug, Clone)]
 pub(super) struct Thinned<V> {
     entries: HashOf<V>,

@@ -18,9 +18,10 @@ pub struct ColumnForecast {
     pub table_rows: u64,
     /// Distinct values of the training rows.
     pub distinct: u64,
-    /// Relative standard error of `table_rows`, where not all values were looked at; 0 where they were counted.
+    /// Relative standard error of `table_rows`, where not all values were looked at; 0 where they were
+    /// counted.
     pub error: f64,
-    /// The same of `distinct`.
+    /// Relative standard error of `distinct`, likewise.
     pub distinct_error: f64,
     /// Shares of the training values that are the one, the ten, the hundred most frequent.
     pub top: [f64; 3],
@@ -119,7 +120,8 @@ mod tests {
     #[test]
     fn shared_tables_add_up_and_indicators_are_inputs() {
         let text = "label = { column = \"y\" }\ndense = [{ name = \"x\", missing_indicator = true }]\n\
-            categorical = [{ name = \"a\", table = \"t\" }, { name = \"b\", table = \"t\" }, { name = \"c\", encoding = { kind = \"hash\", buckets = 8 } }]\n";
+            categorical = [{ name = \"a\", table = \"t\" }, { name = \"b\", table = \"t\" }, { name = \"c\", \
+            encoding = { kind = \"hash\", buckets = 8 } }]\n";
         let schema = Schema::from_toml(text, "x").unwrap();
         let forecast = |column: &str, table_rows| ColumnForecast {
             column: column.into(),

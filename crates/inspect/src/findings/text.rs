@@ -1,5 +1,5 @@
-//! The diagnosis for a terminal: what to fix first, then the parts and the tables.
-use super::{ColumnForecast, Diagnosis, Finding};
+//! The inspection for a terminal: what to fix first, then the parts and the tables.
+use super::{ColumnForecast, Finding, Inspection};
 use crate::profile::table::push_wrapped;
 use dlrm_data::format::{clip, count, number, percent};
 use dlrm_data::schema::{Encoding, Task};
@@ -8,11 +8,13 @@ use dlrm_data::schema::{Encoding, Task};
 const SHOWN: usize = 5;
 const LONGEST_NAME: usize = 28;
 
-impl Diagnosis {
+impl Inspection {
     /// The findings, numbered.
     pub fn findings_text(&self, width: usize) -> String {
         if self.findings.is_empty() {
-            return "\nFindings: none. Looked for leaks, disorder in time, repeated and shared rows, drift and unseen values.\n".to_owned();
+            return "\nFindings: none. Looked for leaks, disorder in time, repeated and shared rows, drift \
+                and unseen values.\n"
+                .to_owned();
         }
         let mut out = "\nFindings, what to fix first\n".to_owned();
         let mut number = 0;
@@ -83,7 +85,8 @@ impl Diagnosis {
             String::new()
         };
         format!(
-            "\n{}once: share of the training values that occur no second time; top: of the most frequent ones\n{sampled}",
+            "\n{}once: share of the training values that occur no second time; top: of the most frequent \
+                ones\n{sampled}",
             aligned(&rows)
         )
     }

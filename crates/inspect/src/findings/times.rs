@@ -13,6 +13,19 @@ const EARLIER: f64 = 0.01;
 /// Share of rows out of order from which on it is worth saying.
 const OUT_OF_ORDER: f64 = 0.001;
 
+/// Why test rows before training rows matter.
+const FUTURE_KNOWN: &str =
+    "the model is tested on a past that it learned the future of; in use it will not know the future";
+
+/// Where the test rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TestRows {
+    /// They are split off the main input.
+    Split,
+    /// Files of their own.
+    OwnFiles,
+}
+
 /// The order of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimeOrder {
@@ -26,8 +39,8 @@ pub struct TimeOrder {
     pub first: Option<String>,
     /// Whether nearly every row is earlier than the one before.
     pub is_reversed: bool,
-    /// Share of the pairs of a training row and a (validation, test) row where the latter is the earlier one, by a sample of
-    /// the rows; about a half where rows are split at random.
+    /// Share of the pairs of a training row and a (validation, test) row where the latter is the earlier one,
+    /// by a sample of the rows; about a half where rows are split at random.
     pub earlier: [Option<f64>; 2],
 }
 
@@ -125,67 +138,68 @@ impl Clock {
 }
 
 impl TimeOrder {
-    /// What is worth saying, for rows split so. `explicit`: whether the test rows are files of their own.
-    pub(super) fn findings(&self, split: &Split, explicit: bool) -> Vec<Finding> {
-        let earlier = self.earlier[1].or(self.earlier[0]).unwrap_or(0.0);
-        let finding = |severity, found: String, why: &str, fix: &str, size| {
-            vec![
-                Finding::new(severity, FindingKind::TimeOrder, found)
-                    .because(why, fix)
-                    .about(&self.column)
-                    .sized(size),
-            ]
+    /// What is worth saying, for rows split so. `test_files`: where the test rows come from.
+    pub(super) fn findings(&self, split: &Split, test_files: TestRows) -> Vec<Finding> {
+        let earlier = self.earlier();
+        let found = match (test_files, split) {
+            (TestRows::OwnFiles, _) => self.in_own_files(earlier),
+            (TestRows::Split, Split::Order { .. }) => self.in_order(earlier),
+            (TestRows::Split, Split::Random { .. }) if earlier > EARLIER => Some(self.finding(
+                Severity::Note,
+                "rows have a time, and are split at random".to_owned(),
+                "test rows then lie between training rows; scores on later rows may be worse than measured",
+                "if the model is to score later rows, split by time (data.split time)",
+            )),
+            _ => None,
         };
-        let pairs = format!("in {} of the pairs a test row is earlier than a training row", percent(earlier));
-        let why =
-            "the model is tested on a past that it learned the future of; in use it will not know the future";
-        if explicit && earlier > EARLIER {
-            let fix = "if the model is to score later rows than it has seen, cut training and test files at one time";
-            return finding(Severity::Warning, pairs, why, fix, earlier);
+        found.into_iter().collect()
+    }
+
+    /// Share of the pairs in which a test row is earlier than a training row.
+    fn earlier(&self) -> f64 {
+        self.earlier[1].or(self.earlier[0]).unwrap_or(0.0)
+    }
+
+    fn pairs(&self, earlier: f64) -> String {
+        format!("in {} of the pairs a test row is earlier than a training row", percent(earlier))
+    }
+
+    fn finding(&self, severity: Severity, found: String, why: &str, fix: &str) -> Finding {
+        let finding = Finding::new(severity, FindingKind::TimeOrder, found).because(why, fix);
+        finding.about(&self.column).sized(self.earlier())
+    }
+
+    /// Test rows of files of their own.
+    fn in_own_files(&self, earlier: f64) -> Option<Finding> {
+        let fix =
+            "if the model is to score later rows than it has seen, cut training and test files at one time";
+        let finding = || self.finding(Severity::Warning, self.pairs(earlier), FUTURE_KNOWN, fix);
+        (earlier > EARLIER).then(finding)
+    }
+
+    /// Rows that are split by their order.
+    fn in_order(&self, earlier: f64) -> Option<Finding> {
+        let pairs = self.pairs(earlier);
+        if self.is_reversed {
+            let found = format!(
+                "the rows stand in the reverse order of time: a split by order trains on the latest ones; \
+                    {pairs}"
+            );
+            let fix = "split by time (data.split time), or sort the file";
+            return Some(self.finding(Severity::Critical, found, FUTURE_KNOWN, fix));
         }
-        match split {
-            _ if explicit => Vec::new(),
-            Split::Order { .. } if self.is_reversed => {
-                let found = format!(
-                    "the rows stand in the reverse order of time: a split by order trains on the latest ones; {pairs}"
-                );
-                finding(
-                    Severity::Critical,
-                    found,
-                    why,
-                    "split by time (--split time), or sort the file",
-                    earlier,
-                )
-            }
-            Split::Order { .. } if earlier > EARLIER || self.share > OUT_OF_ORDER => {
-                let first =
-                    self.first.as_deref().map_or(String::new(), |first| format!(", the first {first}"));
-                let (n, share) = (count(self.out_of_order), percent(self.share));
-                let found = format!(
-                    "a split by order is asked, but {n} rows ({share}) are earlier than one before them{first}; {pairs}"
-                );
-                let severity = if earlier > EARLIER { Severity::Critical } else { Severity::Note };
-                finding(
-                    severity,
-                    found,
-                    why,
-                    "split by time (--split time), or sort the file by this column",
-                    earlier,
-                )
-            }
-            Split::Random { .. } if earlier > EARLIER => {
-                let found = "rows have a time, and are split at random".to_owned();
-                let why = "test rows then lie between training rows; scores on later rows may be worse than measured";
-                finding(
-                    Severity::Note,
-                    found,
-                    why,
-                    "if the model is to score later rows, split by time (--split time)",
-                    earlier,
-                )
-            }
-            _ => Vec::new(),
+        if earlier <= EARLIER && self.share <= OUT_OF_ORDER {
+            return None;
         }
+        let first = self.first.as_deref().map_or(String::new(), |first| format!(", the first {first}"));
+        let (n, share) = (count(self.out_of_order), percent(self.share));
+        let found = format!(
+            "a split by order is asked, but {n} rows ({share}) are earlier than one before them{first}; \
+                {pairs}"
+        );
+        let severity = if earlier > EARLIER { Severity::Critical } else { Severity::Note };
+        let fix = "split by time (data.split time), or sort the file by this column";
+        Some(self.finding(severity, found, FUTURE_KNOWN, fix))
     }
 }
 
@@ -212,7 +226,10 @@ mod tests {
         let sorted: Vec<f64> = (0..50_000).map(|i| f64::from(i / 3)).collect();
         let found = order(&sorted, 40_000);
         assert_eq!((found.out_of_order, found.earlier[1]), (0, Some(0.0)));
-        assert!(found.findings(&ORDER, false).is_empty() && found.findings(&RANDOM, false).is_empty());
+        assert!(
+            found.findings(&ORDER, TestRows::Split).is_empty()
+                && found.findings(&RANDOM, TestRows::Split).is_empty()
+        );
         let mut shuffled = sorted.clone();
         Rng::new(1, 1).shuffle(&mut shuffled);
         let found = order(&shuffled, 40_000);
@@ -220,13 +237,13 @@ mod tests {
             (found.earlier[1].unwrap() - 0.5).abs() < 0.05 && found.first.as_deref() == Some(":2"),
             "{found:?}"
         );
-        assert_eq!(found.findings(&ORDER, false)[0].severity, Severity::Critical);
-        assert_eq!(found.findings(&RANDOM, false)[0].severity, Severity::Note);
-        assert_eq!(found.findings(&RANDOM, true)[0].severity, Severity::Warning);
+        assert_eq!(found.findings(&ORDER, TestRows::Split)[0].severity, Severity::Critical);
+        assert_eq!(found.findings(&RANDOM, TestRows::Split)[0].severity, Severity::Note);
+        assert_eq!(found.findings(&RANDOM, TestRows::OwnFiles)[0].severity, Severity::Warning);
         let reversed: Vec<f64> = sorted.into_iter().rev().collect();
         let found = order(&reversed, 40_000);
         assert!(found.is_reversed && found.earlier[1] == Some(1.0));
-        assert!(found.findings(&ORDER, false)[0].found.contains("reverse"));
+        assert!(found.findings(&ORDER, TestRows::Split)[0].found.contains("reverse"));
     }
 
     #[test]
@@ -235,6 +252,6 @@ mod tests {
         let times: Vec<f64> = (0..50_000).map(|i| f64::from(i) + rng.uniform() * 5.0).collect();
         let found = order(&times, 40_000);
         assert!(found.share > 0.1 && found.earlier[1].unwrap() < 1e-3);
-        assert_eq!(found.findings(&ORDER, false)[0].severity, Severity::Note);
+        assert_eq!(found.findings(&ORDER, TestRows::Split)[0].severity, Severity::Note);
     }
 }

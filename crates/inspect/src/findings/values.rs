@@ -1,7 +1,8 @@
-//! A categorical column in each part: how many values, how often the frequent ones come, which ones training does not have.
+//! A categorical column in each part: how many values, how often the frequent ones come, which ones training
+//! does not have.
 //!
-//! The most frequent values of a sample of rows are counted exactly; of the others all are, up to [`MOST`], and beyond it a
-//! uniform sample of them, each with all its rows.
+//! The most frequent values of a sample of rows are counted exactly; of the others all are, up to [`MOST`],
+//! and beyond it a uniform sample of them, each with all its rows.
 use super::drift::{Cells, Unseen};
 use super::sketch::Thinned;
 use dlrm_data::error::quoted;
@@ -37,7 +38,8 @@ pub(super) struct Spread {
 }
 
 impl Values {
-    /// For a column that holds these values so often in a sample of rows; at most `most` values more are kept.
+    /// For a column that holds these values so often in a sample of rows; at most `most` values more are
+    /// kept.
     pub fn new(sample: &HashMap<String, u64>, most: usize) -> Self {
         let mut counts: Vec<(u64, &str)> =
             sample.iter().map(|(value, &count)| (count, value.as_str())).collect();
@@ -152,7 +154,8 @@ impl Values {
                 0 => {
                     let rows = f64::from(counts[part as usize]);
                     unseen += weight * rows;
-                    // Rows of one value come together; were the parts alike, a value that training lacks would be rare here too.
+                    // Rows of one value come together; were the parts alike, a value that training lacks
+                    // would be rare here too.
                     variance += (weight * rows.min(rare) / m).powi(2);
                 }
                 1 => {

@@ -1,9 +1,8 @@
 //! Suggestions and warnings in plain words.
 use super::column::ColumnProfile;
-use super::counts::EXACT_DISTINCT;
 use super::kind::Kind;
 use super::leak::Leak;
-use super::schema;
+use super::suggested;
 use dlrm_data::error::quoted;
 use dlrm_data::format::{count, percent};
 use dlrm_data::schema::{Encoding, Transform};
@@ -11,7 +10,7 @@ use dlrm_data::schema::{Encoding, Transform};
 /// What one could do with a column.
 pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec<String> {
     let mut out = Vec::new();
-    let unusual: Vec<String> = schema::unusual_missing(column).map(quoted).collect();
+    let unusual: Vec<String> = suggested::unusual_missing(column).map(quoted).collect();
     if !unusual.is_empty() && column.kind != Kind::Empty {
         out.push(format!("{} taken as missing", unusual.join(" and ")));
     }
@@ -28,11 +27,11 @@ pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec
 }
 
 fn dense(column: &ColumnProfile, out: &mut Vec<String>) {
-    let dense = schema::dense(column);
+    let dense = suggested::dense(column);
     let skew = column.numbers.map_or(0.0, |n| n.skewness);
     if dense.transform == Transform::Log1p {
         out.push(format!("log1p: skew {skew:.1}"));
-    } else if skew.abs() > schema::SKEWED {
+    } else if skew.abs() > suggested::SKEWED {
         out.push(format!(
             "skew {skew:.1} with values where log1p cannot help: consider clip_quantiles = [0.01, 0.99]"
         ));
@@ -67,7 +66,7 @@ fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<Str
             count(distinct)
         ));
     }
-    match schema::encoding(column) {
+    match suggested::encoding(column) {
         Encoding::Hash { buckets, .. } => out.push(format!(
             "hash into {} buckets: about {} distinct values",
             count(buckets.into()),
@@ -87,25 +86,6 @@ fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<Str
     if column.head_share > 0.99 && column.distinct > 1 {
         out.push(format!("{} of the rows hold the same value", percent(column.head_share)));
     }
-}
-
-/// Why a column is left out of the inferred schema, if it is.
-pub(crate) fn left_out(column: &ColumnProfile) -> Option<String> {
-    match column.kind {
-        Kind::Constant => Some(format!(
-            "constant ({}): left out",
-            quoted(column.examples.first().map_or("", String::as_str))
-        )),
-        Kind::Empty => Some("empty: left out".to_owned()),
-        Kind::Identifier => Some(format!("identifier, {} distinct values: left out", about(column))),
-        Kind::Text => Some("free text: left out".to_owned()),
-        _ => None,
-    }
-}
-
-fn about(column: &ColumnProfile) -> String {
-    let about = if column.distinct > EXACT_DISTINCT as u64 { "about " } else { "" };
-    format!("{about}{}", count(column.distinct))
 }
 
 /// How warnings of leaks begin.

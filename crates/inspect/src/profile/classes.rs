@@ -1,9 +1,9 @@
 //! The values of a label: which two classes they are, or that they are numbers.
 //!
-//! One odd value among thousands does not make a click a rating: if 99 % of the rows hold 0 or 1 (or one of two
-//! texts), the rest are mistakes, which training reports with their places.
-use super::column::number;
-use super::label::{LabelOrigin, LabelProfile};
+//! One odd value among thousands does not make a click a rating: if 99 % of the rows hold 0 or 1 (or one of
+//! two texts), the rest are mistakes, which training reports with their places.
+use super::evidence::number;
+use super::label_profile::{LabelOrigin, LabelProfile};
 use dlrm_data::label::{LabelReader, plain};
 use dlrm_data::row::RawRow;
 use dlrm_data::schema::is_missing;

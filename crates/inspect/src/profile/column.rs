@@ -1,5 +1,6 @@
 //! Everything that is gathered of one column, row by row.
 use super::counts::{Precision, ValueCounts};
+use super::evidence::{Evidence, are_strays, number};
 use super::kind::{self, Kind};
 use super::leak::Leak;
 use super::moments::{Moments, Numbers};
@@ -21,18 +22,6 @@ const EXAMPLES: usize = 3;
 const EXAMPLE_LENGTH: usize = 60;
 /// 2^53: from here on floats skip integers.
 const EXACT_INTEGERS: f64 = 9_007_199_254_740_992.0;
-
-/// The finite number in a trimmed field.
-pub(super) fn number(trimmed: &str) -> Option<f64> {
-    let first = *trimmed.as_bytes().first()?;
-    let numeric = first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.');
-    if numeric { trimmed.parse::<f64>().ok().filter(|x| x.is_finite()) } else { None }
-}
-
-/// Whether so few of so many fields are mistakes rather than what the column holds.
-pub(super) fn are_strays(few: u64, all: u64) -> bool {
-    few * 100 <= all
-}
 
 /// Facts and advice about one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +54,8 @@ pub struct ColumnProfile {
     pub tokens: Option<Tokens>,
     /// The first different values.
     pub examples: Vec<String>,
-    /// AUC of this column alone for a binary label (of ratings: for whether they are above the median), judged on other rows than it was learned on.
+    /// AUC of this column alone for a binary label (of ratings: for whether they are above the median),
+    /// judged on other rows than it was learned on.
     pub auc: Option<f64>,
     /// How it gives the label away, if it does.
     pub leak: Option<Leak>,
@@ -95,25 +85,6 @@ pub(super) struct ColumnStats {
     /// First different texts that are no numbers.
     texts: Vec<(u64, String)>,
     fingerprint: u64,
-}
-
-/// What the kind of a column is judged by.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Evidence {
-    pub hint: Hint,
-    /// Non-missing fields.
-    pub present: u64,
-    pub missing: u64,
-    pub distinct: u64,
-    pub precision: Precision,
-    /// Summary if every field is a number, a few strays aside.
-    pub numbers: Option<Numbers>,
-    pub leading_zeros: u64,
-    /// Integers that a float cannot tell from their neighbours.
-    pub huge: u64,
-    pub iso: u64,
-    pub compact: u64,
-    pub mean_words: f64,
 }
 
 impl ColumnStats {
@@ -179,7 +150,8 @@ impl ColumnStats {
         self.counts.total() - self.moments.count()
     }
 
-    /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of them say.
+    /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of
+    /// them say.
     pub fn stray_warning(&self, kind: Kind) -> Option<String> {
         let (what, strays) = match kind {
             Kind::Dense => ("no number", self.no_numbers()),
@@ -192,7 +164,8 @@ impl ColumnStats {
         let shown = if kind == Kind::Dense { format!(" ({})", texts.join(", ")) } else { String::new() };
         (strays > 0).then(|| {
             format!(
-                "{what} in {} fields{shown}: such rows are malformed for training; mend them, skip them with --max-bad-rows, or list \
+                "{what} in {} fields{shown}: such rows are malformed for training; mend them, skip them with \
+                    data.max_bad_rows, or list \
                  the text under `missing`",
                 count(strays)
             )

@@ -1,8 +1,9 @@
 //! How many distinct values a column has, and how often the frequent ones come, in bounded memory.
 //!
-//! Values enter as 64-bit hashes. Up to [`EXACT_COUNTS`] distinct values everything is exact. Beyond, the distinct
-//! count stays exact to [`EXACT_DISTINCT`] values and is then a HyperLogLog estimate, frequent values come from
-//! Misra-Gries, and the share of values that occur once from a uniform sample of the distinct values.
+//! Values enter as 64-bit hashes. Up to [`EXACT_COUNTS`] distinct values everything is exact. Beyond, the
+//! distinct count stays exact to [`EXACT_DISTINCT`] values and is then a HyperLogLog estimate, frequent
+//! values come from Misra-Gries, and the share of values that occur once from a uniform sample of the
+//! distinct values.
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -228,7 +229,8 @@ impl ValueCounts {
         }
     }
 
-    /// Shares of the rows that hold the most frequent value, one of the ten, and one of the hundred most frequent.
+    /// Shares of the rows that hold the most frequent value, one of the ten, and one of the hundred most
+    /// frequent.
     pub fn head_shares(&self) -> [f64; 3] {
         let counts = self.many.as_deref().map_or(&self.counts, |many| &many.heavy.counts);
         let mut top: Vec<u64> = counts.values().copied().collect();

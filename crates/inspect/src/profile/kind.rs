@@ -1,6 +1,6 @@
 //! From the evidence to the kind of a column, as a practitioner would judge.
-use super::column::{Evidence, are_strays};
 use super::counts::Precision;
+use super::evidence::{Evidence, are_strays};
 use super::moments::Numbers;
 use super::names::Hint;
 use super::times::{self, TimeFormat};
@@ -27,7 +27,7 @@ pub enum Kind {
         /// How it is written.
         format: TimeFormat,
     },
-    /// The same value in every row.
+    /// One value in every row.
     Constant,
     /// Missing in every row.
     Empty,

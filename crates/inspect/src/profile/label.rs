@@ -1,48 +1,11 @@
 //! Which column is the label, and what its values mean.
 use super::classes::Tally;
+use super::label_profile::{LabelOrigin, LabelProfile};
 use super::names;
 use dlrm_data::error::{Error, Result, nearest, quoted};
 use dlrm_data::format::count;
 use dlrm_data::row::{RawRow, RowSource};
 use dlrm_data::schema::{Label, Task};
-use serde::{Deserialize, Serialize};
-
-/// How the label was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LabelOrigin {
-    /// The user named it.
-    Given,
-    /// Guessed by its name.
-    Name,
-    /// Guessed by its place (first or last column) and its two values.
-    Place,
-}
-
-/// The label.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LabelProfile {
-    /// Column.
-    pub column: String,
-    /// How it was found.
-    pub origin: LabelOrigin,
-    /// What can be predicted of it as it is; `None` if it needs a rule or a list of positive values.
-    pub task: Option<Task>,
-    /// The rule that was given.
-    pub rule: Option<String>,
-    /// Positive values to be named in a schema; empty if 0 and 1 (or false and true) speak for themselves.
-    pub positive: Vec<String>,
-    /// The other value, where the positive one was found and not given.
-    pub negative: Vec<String>,
-    /// Share of positive rows of a binary label.
-    pub positive_share: Option<f64>,
-    /// Rows with a missing label.
-    pub missing: u64,
-    /// Rows with a label that fits neither class (or, among ratings, is no number): malformed for training.
-    pub strays: u64,
-    /// The first different texts of these rows; of a label without a task, of all rows.
-    pub stray_texts: Vec<String>,
-}
 
 impl LabelProfile {
     /// Reads the label column alone, in one pass over all rows. Malformed ones are skipped.
@@ -75,7 +38,10 @@ impl LabelProfile {
                 "two different values, or numbers",
                 found,
             );
-            return Err(error.with_hint("say what counts as a click: a label rule (== one of its values) or a list of positive values"));
+            return Err(error.with_hint(
+                "say what counts as a click: a label rule (== one of its values) or a \
+                list of positive values",
+            ));
         };
         let (positive, negative) = (self.positive.clone(), self.negative.clone());
         Ok(Label {
@@ -108,8 +74,9 @@ impl LabelProfile {
         } else if self.strays > 0 {
             let what = if self.task == Some(Task::Rating) { "no number" } else { "something else" };
             warnings.push(format!(
-                "label \"{name}\" holds {what} in {} rows ({}), which are malformed for training: mend them, skip them with \
-                 --max-bad-rows, or give a label rule",
+                "label \"{name}\" holds {what} in {} rows ({}), which are malformed for training: mend them, \
+                    skip them with \
+                 data.max_bad_rows, or give a label rule",
                 count(self.strays),
                 texts.join(", ")
             ));

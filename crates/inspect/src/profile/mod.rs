@@ -2,19 +2,23 @@
 //!
 //! `rows → ColumnStats per column → ColumnProfile → Schema, table, TOML`
 //!
-//! Memory is bounded whatever the length of the input: about 5 MB per column with many distinct values, about 200 MB for
-//! exact numbers of them (beyond, the largest are estimated), and the first rows, from which the label is guessed and numeric
-//! columns are cut into bins.
+//! Memory is bounded whatever the length of the input: about 5 MB per column with many distinct values, about
+//! 200 MB for exact numbers of them (beyond, the largest are estimated), and the first rows, from which the
+//! label is guessed and numeric columns are cut into bins.
 pub(crate) mod advice;
 mod classes;
 mod column;
 pub(crate) mod counts;
+mod evidence;
 mod kind;
 mod label;
+mod label_profile;
 mod leak;
+pub(crate) mod left_out;
 mod moments;
 mod names;
 mod schema;
+mod suggested;
 pub(crate) mod table;
 mod times;
 mod tokens;
@@ -22,7 +26,7 @@ mod tokens;
 pub use column::ColumnProfile;
 pub use counts::Precision;
 pub use kind::Kind;
-pub use label::{LabelOrigin, LabelProfile};
+pub use label_profile::{LabelOrigin, LabelProfile};
 pub use leak::Leak;
 pub use moments::Numbers;
 pub use times::TimeFormat;
@@ -44,7 +48,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const HEAD_ROWS: usize = 10_000;
 const HEAD_BYTES: usize = 16 << 20;
 
-/// Hashes that all columns together may keep to count distinct values, and rows after which that is looked at.
+/// Hashes that all columns together may keep to count distinct values, and rows after which that is looked
+/// at.
 const MOST_KEPT: usize = 10_000_000;
 const LOOK_EVERY: u64 = 1 << 16;
 
@@ -189,8 +194,8 @@ impl Pass {
         let numbers = |index: usize| {
             let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
             let (numbers, texts): (Vec<_>, Vec<_>) =
-                fields.filter(|f| !is_missing(f)).map(column::number).partition(Option::is_some);
-            if column::are_strays(texts.len() as u64, (numbers.len() + texts.len()) as u64) {
+                fields.filter(|f| !is_missing(f)).map(evidence::number).partition(Option::is_some);
+            if evidence::are_strays(texts.len() as u64, (numbers.len() + texts.len()) as u64) {
                 numbers.into_iter().flatten().collect()
             } else {
                 Vec::new()
@@ -232,7 +237,7 @@ impl Pass {
             let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
             if !is_label {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
-                column.warnings.extend(advice::left_out(&column));
+                column.warnings.extend(left_out::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
@@ -251,7 +256,8 @@ impl Pass {
     }
 }
 
-/// Lets the columns with the most distinct values estimate them until all together keep at most `most` hashes.
+/// Lets the columns with the most distinct values estimate them until all together keep at most `most`
+/// hashes.
 fn bound(columns: &mut [ColumnStats], most: usize) {
     let mut kept: usize = columns.iter().map(ColumnStats::kept).sum();
     while kept > most {

@@ -120,7 +120,8 @@ fn numbered(name: &str) -> Option<(&str, &str)> {
     (letters.len() < name.len()).then(|| name.split_at(letters.len()))
 }
 
-/// The hints of all columns. Names that only number the columns (`c1`, `c2`, … of a file without header) say nothing.
+/// The hints of all columns. Names that only number the columns (`c1`, `c2`, … of a file without header) say
+/// nothing.
 pub(super) fn hints(names: &[String]) -> Vec<Hint> {
     let prefix = |name: &String| numbered(name).map(|(letters, _)| letters.to_owned());
     let first = names.first().and_then(prefix);

@@ -1,76 +1,12 @@
-//! The schema that the facts suggest, and the same as TOML with the facts as comments.
+//! The schema that the facts suggest, as data and as TOML with the facts as comments.
 use super::column::ColumnProfile;
-use super::counts::EXACT_DISTINCT;
 use super::kind::Kind;
-use super::{LabelOrigin, LabelProfile, Profile, advice};
+use super::left_out::left_out;
+use super::suggested::{USUAL, categorical, dense, unusual_missing};
+use super::{LabelOrigin, LabelProfile, Profile};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::format::{clip, count, number, percent};
-use dlrm_data::schema::{
-    CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Schema, Task, Transform,
-};
-
-/// Skewness from which on a non-negative column is taken by its logarithm.
-pub(super) const SKEWED: f64 = 3.0;
-/// Share of missing values from which on they get an input of their own.
-const OFTEN_MISSING: f64 = 0.01;
-/// Values that log1p would cut to 0 are tolerated up to this size: -1 and the like stand for "none".
-const TINY_NEGATIVE: f64 = -3.0;
-/// Vocabularies up to this size keep every value.
-const SMALL_VOCABULARY: u64 = 100;
-
-/// Texts that every schema takes as missing.
-const USUAL: [&str; 5] = ["NA", "N/A", "NULL", "null", "\\N"];
-
-/// Texts of missing fields that a schema must name.
-pub(super) fn unusual_missing(column: &ColumnProfile) -> impl Iterator<Item = &str> {
-    column.missing_texts.iter().map(String::as_str).filter(|text| !USUAL.contains(text))
-}
-
-/// The dense column that the facts suggest.
-pub(super) fn dense(column: &ColumnProfile) -> DenseColumn {
-    let skewed =
-        column.numbers.is_some_and(|n| n.skewness > SKEWED && n.min >= TINY_NEGATIVE && n.max > 10.0);
-    let transform = if skewed { Transform::Log1p } else { Transform::Standardize };
-    DenseColumn {
-        missing_indicator: column.missing_share > OFTEN_MISSING,
-        ..DenseColumn::new(&column.name, transform)
-    }
-}
-
-/// The encoding that the facts suggest.
-pub(super) fn encoding(column: &ColumnProfile) -> Encoding {
-    let (distinct, singletons) =
-        column.tokens.map_or((column.distinct, column.singleton_share), |t| (t.distinct, t.singleton_share));
-    if distinct > EXACT_DISTINCT as u64 {
-        // A quarter as many buckets as values, but no table that a plain machine would feel.
-        let buckets = (distinct / 4).next_power_of_two().clamp(1 << 18, 1 << 22);
-        return Encoding::Hash { buckets: buckets as u32, seed: 0 };
-    }
-    let min_count = match singletons {
-        _ if distinct <= SMALL_VOCABULARY => 1,
-        s if s > 0.8 => 3,
-        s if s > 0.5 => 2,
-        _ => 1,
-    };
-    Encoding::vocabulary(min_count)
-}
-
-fn categorical(column: &ColumnProfile) -> CategoricalColumn {
-    let multi = match column.kind {
-        Kind::MultiValued { separator, weight_separator } => {
-            Some(MultiValued { separator, weight_separator })
-        }
-        _ => None,
-    };
-    CategoricalColumn {
-        name: column.name.clone(),
-        encoding: encoding(column),
-        multi,
-        table: None,
-        embedding_dim: None,
-        pooling: None,
-    }
-}
+use dlrm_data::schema::{Label, Schema, Task};
 
 impl Profile {
     /// The schema that the facts suggest.
@@ -85,12 +21,12 @@ impl Profile {
                 "a column to predict",
                 format!("none that looks like one among {}", names()),
             )
-            .with_hint("name the label column, e.g. --label click")
+            .with_hint("name the label column, e.g. schema.label.column click")
         })?;
         self.schema_for(label.to_schema()?)
     }
 
-    /// The same for another label, e.g. one with a rule.
+    /// The schema for a label that is given, such as one with a rule.
     ///
     /// # Errors
     /// If no column is of use.
@@ -139,7 +75,8 @@ impl Profile {
         self.annotate_with(schema, &[])
     }
 
-    /// The same with further comments about columns (or, without a column, about the whole).
+    /// A schema (TOML) with what is known of its columns as comments, and further ones about columns or,
+    /// without a column, about the whole.
     pub fn annotate_with(&self, schema: &Schema, more: &[(Option<String>, String)]) -> String {
         let plain = schema.to_toml();
         let mut out = self.preamble(more);
@@ -211,7 +148,7 @@ impl Profile {
         }
         let label = self.label.as_ref().map(|l| l.column.as_str());
         for column in self.columns.iter().filter(|c| Some(c.name.as_str()) != label) {
-            if let Some(reason) = advice::left_out(column) {
+            if let Some(reason) = left_out(column) {
                 push_comment(&mut out, &format!("{}: {reason}", column.name));
             } else if matches!(column.kind, Kind::Timestamp { .. }) {
                 push_comment(&mut out, &format!("{}: {}", column.name, column.suggestions.join("; ")));

@@ -1,6 +1,6 @@
 //! Whether the fields of a column hold several values each, and by which separator.
-use super::column::{are_strays, number};
 use super::counts::{Precision, ValueCounts};
+use super::evidence::{are_strays, number};
 use dlrm_data::schema::MultiValued;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -173,7 +173,8 @@ impl TokenStats {
         SEPARATORS.iter().position(|&s| s == separator).map_or(0, |at| self.candidates[at].unweightable)
     }
 
-    /// The separator of a multi-valued column with `distinct` different fields, and the facts about its values.
+    /// The separator of a multi-valued column with `distinct` different fields, and the facts about its
+    /// values.
     pub fn verdict(&self, distinct: u64) -> Option<(MultiValued, Tokens)> {
         let at = self.decided.unwrap_or_else(|| self.convincing(distinct))?;
         let (separator, found) = (SEPARATORS[at], &self.candidates[at]);

@@ -2,8 +2,8 @@
 //!
 //! logit = bias + a · Σ effects + b · interactions
 //!
-//! An id's effect and vector are those of its cluster and a little of its own, so that a rare id can be learned from its
-//! row's others but never known for sure. The interactions are
+//! An id's effect and vector are those of its cluster and a little of its own, so that a rare id can be
+//! learned from its row's others but never known for sure. The interactions are
 //!   fm:   Σ_{i<j} <v_i, v_j>
 //!   dlrm: Σ_h u_h max(0, Σ_p w_hp <v_i, v_j>_p), with one vector tanh(W x) made of the integers x.
 use super::{CATEGORIES, Features, INTEGERS, Teacher};
@@ -75,7 +75,8 @@ impl Hidden {
         }
     }
 
-    /// Scales both parts to their deviations over `sample`, then fits the bias to the mean probability `rate`.
+    /// Scales both parts to their deviations over `sample`, then fits the bias to the mean probability
+    /// `rate`.
     pub fn calibrate(&mut self, sample: &[Features], rate: f64) {
         let parts: Vec<[f64; 2]> = sample.iter().map(|features| self.parts(features, 0.0)).collect();
         let deviation = |p: usize| {

@@ -1,12 +1,13 @@
-//! A click log with the shape of Criteo's: a label, 13 integers, 26 columns of hexadecimal categories over the published
-//! cardinalities, empty fields; clicks drawn from a [teacher](Teacher) whose probabilities are known.
+//! A click log with the shape of Criteo's: a label, 13 integers, 26 columns of hexadecimal categories over
+//! the published cardinalities, empty fields; clicks drawn from a [teacher](Teacher) whose probabilities are
+//! known.
 //!
-//! Row r depends on (configuration, r) alone. Ids follow a bounded power law; a category's 8 digits are a bijection of its
-//! number, so that no two become one.
+//! Row r depends on (configuration, r) alone. Ids follow a bounded power law; a category's 8 digits are a
+//! bijection of its number, so that no two become one.
 mod hidden;
 mod shape;
 
-use super::law::{ClickLaw, FieldKind};
+use super::process::{DataGeneratingProcess, FieldKind};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::rng::{Rng, mix};
 use dlrm_data::row::RawRow;
@@ -31,7 +32,8 @@ pub enum Teacher {
     Lr,
     /// Effects and dot products of all pairs of vectors (factorization machine).
     Fm,
-    /// Effects, and a hidden layer over the dot products of all pairs of vectors, one of them made of the integers.
+    /// Effects, and a hidden layer over the dot products of all pairs of vectors, one of them made of the
+    /// integers.
     #[default]
     Dlrm,
 }
@@ -42,7 +44,7 @@ pub enum Teacher {
 pub struct CriteoConfig {
     /// Number of rows.
     pub rows: u64,
-    /// Seed of the law and of the rows.
+    /// Seed of the data-generating process and of the rows.
     pub seed: u64,
     /// Cardinalities.
     pub shape: Shape,
@@ -50,15 +52,17 @@ pub struct CriteoConfig {
     pub teacher: Teacher,
     /// Mean probability of a click before noise, in 0..1.
     pub click_rate: f64,
-    /// Equal parts of the rows, within which the law is constant.
+    /// Equal parts of the rows, within which the data-generating process is constant.
     pub days: u64,
     /// Radians by which effects turn towards others from the first to the last day.
     pub drift: f64,
-    /// Share of the values of large columns on the last day whose ids the first day did not have; an id that has come stays.
+    /// Share of the values of large columns on the last day whose ids the first day did not have; an id that
+    /// has come stays.
     pub new_ids: f64,
     /// Probability that a label is the wrong one.
     pub label_noise: f64,
-    /// Exponent η of the chance position^-η that an advertisement is seen at all; above 0, rows have a column `position`.
+    /// Exponent η of the chance position^-η that an advertisement is seen at all; above 0, rows have a column
+    /// `position`.
     pub position_bias: f64,
 }
 
@@ -124,9 +128,9 @@ struct Features {
     day: u64,
 }
 
-/// The law of one configuration.
+/// The data-generating process of one configuration.
 #[derive(Debug)]
-pub struct CriteoLaw {
+pub struct CriteoProcess {
     config: CriteoConfig,
     stream: u64,
     fields: [shape::Field; CATEGORIES],
@@ -137,8 +141,8 @@ pub struct CriteoLaw {
 /// Streams of the seed.
 const ROWS: u64 = 3;
 
-impl CriteoLaw {
-    /// Draws the law of `config`.
+impl CriteoProcess {
+    /// Draws the data-generating process of `config`.
     ///
     /// # Errors
     /// As [`CriteoConfig::check`].
@@ -146,12 +150,18 @@ impl CriteoLaw {
         config.check()?;
         let stream = Rng::new(config.seed, ROWS).next_u64();
         let (fields, integers) = (config.shape.fields(), shape::integers());
-        let mut law =
-            CriteoLaw { stream, fields, integers, hidden: Hidden::draw(config.seed, config.teacher), config };
-        let sample: Vec<Features> =
-            (0..hidden::CALIBRATION_ROWS).map(|r| law.draw(&mut Rng::new(mix(law.stream), r), 0)).collect();
-        law.hidden.calibrate(&sample, law.config.click_rate);
-        Ok(law)
+        let mut process = CriteoProcess {
+            stream,
+            fields,
+            integers,
+            hidden: Hidden::draw(config.seed, config.teacher),
+            config,
+        };
+        let sample: Vec<Features> = (0..hidden::CALIBRATION_ROWS)
+            .map(|r| process.draw(&mut Rng::new(mix(process.stream), r), 0))
+            .collect();
+        process.hidden.calibrate(&sample, process.config.click_rate);
+        Ok(process)
     }
 
     /// The configuration.
@@ -192,7 +202,7 @@ impl CriteoLaw {
     }
 }
 
-impl ClickLaw for CriteoLaw {
+impl DataGeneratingProcess for CriteoProcess {
     fn columns(&self) -> Vec<String> {
         let integers = (1..=INTEGERS).map(|i| format!("I{i}"));
         let categories = (1..=CATEGORIES).map(|i| format!("C{i}"));

@@ -19,7 +19,7 @@ const KAGGLE: [u32; CATEGORIES] = [
     5_461_306, 10, 5652, 2173, 4, 7_046_547, 18, 15, 286_181, 105, 142_572,
 ];
 
-/// The same for the Terabyte data set (MLPerf Training, DLRM: 40 million at most).
+/// Distinct values of the Terabyte data set (MLPerf Training, DLRM: 40 million at most).
 const TERABYTE: [u32; CATEGORIES] = [
     39_884_406, 39_043, 17_289, 7420, 20_263, 3, 7120, 1543, 63, 38_532_951, 2_953_546, 403_346, 10, 2208,
     11_938, 155, 4, 976, 14, 39_979_771, 25_641_295, 39_664_984, 585_935, 12_972, 108, 36,
@@ -96,7 +96,8 @@ pub(super) fn integers() -> [Integer; INTEGERS] {
 }
 
 impl Field {
-    /// Id at quantile `u` of a density falling as x^-exponent; with `came` above 0 one that came with this day.
+    /// Id at quantile `u` of a density falling as x^-exponent; with `came` above 0 one that came with this
+    /// day.
     pub fn id(&self, u: f64, came: u64) -> u32 {
         let x = (1.0 + u * self.reach).powf(1.0 / (1.0 - EXPONENT));
         let id = (x as u32).clamp(1, self.ids) - 1;

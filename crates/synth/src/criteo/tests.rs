@@ -2,24 +2,24 @@ use super::*;
 use crate::Bayes;
 use std::collections::HashSet;
 
-fn law(config: CriteoConfig) -> CriteoLaw {
-    CriteoLaw::new(config).expect("a law")
+fn process(config: CriteoConfig) -> CriteoProcess {
+    CriteoProcess::new(config).expect("a law")
 }
 
-fn text(law: &CriteoLaw, r: u64) -> (String, f64) {
+fn text(process: &CriteoProcess, r: u64) -> (String, f64) {
     let mut row = RawRow::default();
-    let probability = law.row(r, &mut row);
+    let probability = process.row(r, &mut row);
     (row.fields().collect::<Vec<_>>().join("\t"), probability)
 }
 
 #[test]
 fn a_row_depends_on_the_configuration_and_its_number() {
     let config = CriteoConfig { rows: 1000, ..CriteoConfig::default() };
-    let (one, again) = (law(config.clone()), law(config.clone()));
+    let (one, again) = (process(config.clone()), process(config.clone()));
     for r in [999, 0, 500] {
         assert_eq!(text(&one, r), text(&again, r));
     }
-    assert_ne!(text(&one, 0).0, text(&law(CriteoConfig { seed: 2, ..config }), 0).0);
+    assert_ne!(text(&one, 0).0, text(&process(CriteoConfig { seed: 2, ..config }), 0).0);
     assert_eq!(text(&one, 3).0.matches('\t').count(), INTEGERS + CATEGORIES);
 }
 
@@ -28,7 +28,7 @@ fn labels_are_drawn_with_their_probabilities() {
     for (teacher, noise, bias) in
         [(Teacher::Lr, 0.0, 0.0), (Teacher::Fm, 0.05, 0.0), (Teacher::Dlrm, 0.0, 0.7)]
     {
-        let law = law(CriteoConfig {
+        let process = process(CriteoConfig {
             rows: 20_000,
             teacher,
             label_noise: noise,
@@ -39,7 +39,7 @@ fn labels_are_drawn_with_their_probabilities() {
             (RawRow::default(), 0.0, 0.0, 0.0, Vec::new());
         for r in 0..20_000 {
             row.clear();
-            let p = law.row(r, &mut row);
+            let p = process.row(r, &mut row);
             clicks += f64::from(u8::from(row.field(0) == "1"));
             expected += p;
             variance += p * (1.0 - p);
@@ -69,11 +69,11 @@ fn days_are_equal_and_in_order() {
 #[test]
 fn new_ids_come_with_the_days_and_drift_turns_the_effects() {
     let ids = |new_ids| {
-        let law = law(CriteoConfig { rows: 8000, days: 8, new_ids, ..CriteoConfig::default() });
+        let process = process(CriteoConfig { rows: 8000, days: 8, new_ids, ..CriteoConfig::default() });
         let mut seen: [HashSet<String>; 2] = Default::default();
         for r in 0..8000 {
             let (part, mut row) = (usize::from(r >= 7000), RawRow::default());
-            law.row(r, &mut row);
+            process.row(r, &mut row);
             // C20 is small, C10 large.
             if let Some(set) = seen.get_mut(part) {
                 set.insert(row.field(INTEGERS + 10).to_owned());
@@ -83,11 +83,11 @@ fn new_ids_come_with_the_days_and_drift_turns_the_effects() {
     };
     assert!(ids(0.6) > ids(0.0) + 0.08, "{} {}", ids(0.6), ids(0.0));
     let correlation = |drift| {
-        let law = law(CriteoConfig { drift, teacher: Teacher::Lr, ..CriteoConfig::default() });
-        let logit = |features: &Features, angle| law.hidden.logit(features, angle);
+        let process = process(CriteoConfig { drift, teacher: Teacher::Lr, ..CriteoConfig::default() });
+        let logit = |features: &Features, angle| process.hidden.logit(features, angle);
         let pairs: Vec<[f64; 2]> = (0..500)
-            .map(|r| law.draw(&mut Rng::new(9, r), 0))
-            .map(|features| [logit(&features, 0.0), logit(&features, law.config.drift)])
+            .map(|r| process.draw(&mut Rng::new(9, r), 0))
+            .map(|features| [logit(&features, 0.0), logit(&features, process.config.drift)])
             .collect();
         let mean = [0, 1].map(|i| pairs.iter().map(|p| p[i]).sum::<f64>() / 500.0);
         let product =
@@ -105,7 +105,7 @@ fn values_out_of_range_are_named() {
         (CriteoConfig { days: 0, ..CriteoConfig::default() }, "days"),
         (CriteoConfig { rows: 3, days: 7, ..CriteoConfig::default() }, "days"),
     ] {
-        let error = CriteoLaw::new(config).map(|_| ()).expect_err(what);
+        let error = CriteoProcess::new(config).map(|_| ()).expect_err(what);
         assert!(error.to_string().contains(what), "{error}");
     }
 }

@@ -1,16 +1,19 @@
 //! Traces of ids: profiled into stack distances, synthesised from a profile, compared under caches.
 //!
-//! Naumov et al. 2019 (arXiv:1906.00091), section 4: the *stack distance* of an access is its depth in a stack of the ids ordered
-//! by last use, 1 for the id used last, 0 for an id that comes for the first time. A trace drawn from the distribution of
-//! distances has the locality of the original. A least-recently-used cache of C ids hits just where the distance is 1 to C
-//! (Mattson et al. 1970), so one pass tells the hit rates of all sizes.
+//! Naumov et al. 2019 (arXiv:1906.00091), section 4: the *stack distance* of an access is its depth in a
+//! stack of the ids ordered by last use, 1 for the id used last, 0 for an id that comes for the first time. A
+//! trace drawn from the distribution of distances has the locality of the original. A least-recently-used
+//! cache of C ids hits just where the distance is 1 to C (Mattson et al. 1970), so one pass tells the hit
+//! rates of all sizes.
+mod padding;
 mod profile;
 mod stack;
 mod synthesis;
 
+pub use padding::Padding;
 pub use profile::Profile;
 pub use stack::distances;
-pub use synthesis::{Padding, synthesize};
+pub use synthesis::synthesize;
 
 use dlrm_data::error::{Error, Position, Result, quoted};
 
@@ -34,7 +37,8 @@ pub fn parse_trace(text: &str, name: &str) -> Result<Vec<u64>> {
     if ids.is_empty() { Err(Error::input(name, "at least one id", "none")) } else { Ok(ids) }
 }
 
-/// Share of the accesses of `trace` that a least-recently-used cache of each of these sizes (in ids) would hit.
+/// Share of the accesses of `trace` that a least-recently-used cache of each of these sizes (in ids) would
+/// hit.
 pub fn hit_rates(trace: &[u64], sizes: &[usize]) -> Vec<f64> {
     let distances = distances(trace);
     let mut hits = vec![0u64; distances.iter().copied().max().unwrap_or(0) + 1];
@@ -86,7 +90,11 @@ mod tests {
         }
 
         #[test]
-        fn a_synthesised_trace_stays_within_the_ids(trace in prop::collection::vec(0u64..30, 1..200), unique in 1usize..40, seed in 0u64..9) {
+        fn a_synthesised_trace_stays_within_the_ids(
+            trace in prop::collection::vec(0u64..30, 1..200),
+            unique in 1usize..40,
+            seed in 0u64..9,
+        ) {
             let profile = Profile::of(&trace, Padding::None).bounded(unique);
             let made = synthesize(&profile, 500, Padding::None, &mut Rng::new(seed, 0));
             prop_assert_eq!(made.len(), 500);
@@ -102,7 +110,8 @@ mod tests {
         let trace: Vec<u64> = (0..60_000).map(|_| (1000.0 * rng.uniform().powi(3)) as u64).collect();
         let sizes = [1, 10, 50, 200, 500];
         let original = hit_rates(&trace, &sizes);
-        // Until all ids have come, longer distances are cut off, so the beginning of a trace is more local than the original.
+        // Until all ids have come, longer distances are cut off, so the beginning of a trace is more local
+        // than the original.
         let made =
             synthesize(&Profile::of(&trace, Padding::None), 600_000, Padding::None, &mut Rng::new(2, 0));
         for (size, (a, b)) in sizes.iter().zip(original.iter().zip(hit_rates(&made, &sizes))) {

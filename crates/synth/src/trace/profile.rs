@@ -1,7 +1,7 @@
-//! A trace's unique ids and the distribution of its stack distances; in three lines of text, as the reference implementation
-//! of DLRM writes it.
+//! A trace's unique ids and the distribution of its stack distances; in three lines of text, as the reference
+//! implementation of DLRM writes it.
+use super::padding::Padding;
 use super::stack::distances;
-use super::synthesis::Padding;
 use dlrm_data::error::{Error, Position, Result, quoted};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::{Display, Write};
@@ -19,8 +19,8 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Of `trace`, which holds an id. With padding, new ids count as if they came once more for each access that an id has on
-    /// average, so that a long trace of few ids finds them all soon.
+    /// Of `trace`, which holds an id. With padding, new ids count as if they came once more for each access
+    /// that an id has on average, so that a long trace of few ids finds them all soon.
     ///
     /// # Panics
     /// If the trace is empty.
@@ -47,7 +47,7 @@ impl Profile {
         Profile { cumulative: cumulative.collect(), unique, distances: counts.into_keys().collect() }
     }
 
-    /// The same over the first `most` ids alone; longer distances are left out.
+    /// The profile of the first `most` ids alone; longer distances are left out.
     #[must_use]
     pub fn bounded(mut self, most: usize) -> Self {
         self.unique.truncate(most.max(1));

@@ -61,8 +61,8 @@ impl Taken {
     }
 }
 
-/// Stack distance of each access of `trace`, in O(N log N): 0 for the first access of an id, else the number of different ids
-/// since its last one, itself included.
+/// Stack distance of each access of `trace`, in O(N log N): 0 for the first access of an id, else the number
+/// of different ids since its last one, itself included.
 pub fn distances(trace: &[u64]) -> Vec<usize> {
     let mut last = HashMap::new();
     // The time of each id's last access.

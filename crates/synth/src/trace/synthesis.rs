@@ -1,22 +1,15 @@
 //! A trace drawn from a profile (Naumov et al. 2019, algorithm 1 of section 4).
+use super::padding::Padding;
 use super::profile::Profile;
 use super::stack::Taken;
 use dlrm_data::rng::Rng;
 
-/// Whether new ids are favoured until all have come, and held back afterwards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Padding {
-    /// As they are in the trace.
-    None,
-    /// The paper's adjusted distribution.
-    NewIds,
-}
-
 /// `length` accesses, in O(log n) each for n unique ids.
 ///
-/// A distance that reaches beyond the ids that have come so far cannot be: until all have come, the distribution is cut there.
-/// (So the beginning of a trace is more local than the original, and a trace of the original's length has higher hit rates.)
-/// When all have come, a new id is the one that was used longest ago; with padding there is none any more.
+/// A distance that reaches beyond the ids that have come so far cannot be: until all have come, the
+/// distribution is cut there. (So the beginning of a trace is more local than the original, and a trace of
+/// the original's length has higher hit rates.) When all have come, a new id is the one that was used longest
+/// ago; with padding there is none any more.
 pub fn synthesize(profile: &Profile, length: usize, padding: Padding, rng: &mut Rng) -> Vec<u64> {
     let longest = profile.distances.last().copied().unwrap_or(0);
     let mut ids = Stack::new(&profile.unique);

@@ -1,4 +1,4 @@
-//! A law that simulated clicks follow: what every generator of click logs offers.
+//! A data-generating process that simulated clicks follow: what every generator of click logs offers.
 use dlrm_data::row::RawRow;
 use dlrm_data::schema::Schema;
 
@@ -13,8 +13,8 @@ pub enum FieldKind {
     Text,
 }
 
-/// A click log whose true probabilities are known. Row r depends on the law and r alone.
-pub trait ClickLaw: Sync {
+/// A click log whose true probabilities are known. Row r depends on the data-generating process and r alone.
+pub trait DataGeneratingProcess: Sync {
     /// Names of the fields, the label first.
     fn columns(&self) -> Vec<String>;
 
@@ -30,7 +30,7 @@ pub trait ClickLaw: Sync {
     /// Day of row `r`, from 0, never falling with r.
     fn day(&self, r: u64) -> u64;
 
-    /// Appends the fields of row `r` to `out`; the probability that its label was drawn with, which is the best possible
-    /// prediction for it.
+    /// Appends the fields of row `r` to `out`; the probability that its label was drawn with, which is the
+    /// best possible prediction for it.
     fn row(&self, r: u64, out: &mut RawRow) -> f64;
 }

@@ -1,0 +1,69 @@
+//! The columns of a schema that the facts suggest.
+use super::column::ColumnProfile;
+use super::counts::EXACT_DISTINCT;
+use super::kind::Kind;
+use dlrm_data::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, Transform};
+
+/// Skewness from which on a non-negative column is taken by its logarithm.
+pub(super) const SKEWED: f64 = 3.0;
+/// Share of missing values from which on they get an input of their own.
+const OFTEN_MISSING: f64 = 0.01;
+/// Values that log1p would cut to 0 are tolerated up to this size: -1 and the like stand for "none".
+const TINY_NEGATIVE: f64 = -3.0;
+/// Vocabularies up to this size keep every value.
+const SMALL_VOCABULARY: u64 = 100;
+
+/// Texts that every schema takes as missing.
+pub(super) const USUAL: [&str; 5] = ["NA", "N/A", "NULL", "null", "\\N"];
+
+/// Texts of missing fields that a schema must name.
+pub(super) fn unusual_missing(column: &ColumnProfile) -> impl Iterator<Item = &str> {
+    column.missing_texts.iter().map(String::as_str).filter(|text| !USUAL.contains(text))
+}
+
+/// The dense column that the facts suggest.
+pub(super) fn dense(column: &ColumnProfile) -> DenseColumn {
+    let skewed =
+        column.numbers.is_some_and(|n| n.skewness > SKEWED && n.min >= TINY_NEGATIVE && n.max > 10.0);
+    let transform = if skewed { Transform::Log1p } else { Transform::Standardize };
+    DenseColumn {
+        missing_indicator: column.missing_share > OFTEN_MISSING,
+        ..DenseColumn::new(&column.name, transform)
+    }
+}
+
+/// The encoding that the facts suggest.
+pub(super) fn encoding(column: &ColumnProfile) -> Encoding {
+    let (distinct, singletons) =
+        column.tokens.map_or((column.distinct, column.singleton_share), |t| (t.distinct, t.singleton_share));
+    if distinct > EXACT_DISTINCT as u64 {
+        // A quarter as many buckets as values, but no table that a plain machine would feel.
+        let buckets = (distinct / 4).next_power_of_two().clamp(1 << 18, 1 << 22);
+        return Encoding::Hash { buckets: buckets as u32, seed: 0 };
+    }
+    let min_count = match singletons {
+        _ if distinct <= SMALL_VOCABULARY => 1,
+        s if s > 0.8 => 3,
+        s if s > 0.5 => 2,
+        _ => 1,
+    };
+    Encoding::vocabulary(min_count)
+}
+
+/// The categorical column that the facts suggest.
+pub(super) fn categorical(column: &ColumnProfile) -> CategoricalColumn {
+    let multi = match column.kind {
+        Kind::MultiValued { separator, weight_separator } => {
+            Some(MultiValued { separator, weight_separator })
+        }
+        _ => None,
+    };
+    CategoricalColumn {
+        name: column.name.clone(),
+        encoding: encoding(column),
+        multi,
+        table: None,
+        embedding_dim: None,
+        pooling: None,
+    }
+}

@@ -1,0 +1,152 @@
+//! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
+use super::super::args::InspectArgs;
+use super::super::failure::Failure;
+use super::super::session::Session;
+use super::super::{flags, memory, output};
+use dlrm::bench::{Pace, Pacing};
+use dlrm::data::readers::Input;
+use dlrm::data::schema::Schema;
+use dlrm::engine::config::DataConfig;
+use dlrm::engine::plan::{Expected, Plan, bytes};
+use dlrm::engine::rows::with_raw_rows;
+use dlrm::engine::{RunConfig, request};
+use dlrm::inspect::findings::{Finding, FindingKind, Inspection, RowSample, Severity};
+use dlrm::inspect::profile::Profile;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// What is spent on telling the time of an epoch.
+const ESTIMATE: Duration = Duration::from_millis(1200);
+
+/// What training on the rows will take.
+pub struct Forecast {
+    /// Rows to train on.
+    rows: u64,
+    plan: Option<Plan>,
+    pace: Option<Pace>,
+    /// Seconds of the pass, which reads the rows as training does.
+    seconds: f64,
+}
+
+/// Reads all parts of the data by the schema.
+pub fn look(
+    session: &Session,
+    args: &InspectArgs,
+    (input, schema): (&Input, &Schema),
+    (profile, sample): (&Profile, &RowSample),
+) -> Result<(Inspection, Forecast), Failure> {
+    let split = match &args.parts.split {
+        Some(kind) => request::split_of(kind, 0)?,
+        None => request::usual_split(input),
+    };
+    request::check_time(&split, schema)?;
+    let (validation, test) = (args.parts.validation.clone(), args.parts.test.clone());
+    let data = DataConfig { validation, test, split, max_bad_rows: u64::MAX, ..DataConfig::default() };
+    let mut config = RunConfig { input: input.clone(), data, ..RunConfig::default() };
+    config.train.resolve(schema.label.task);
+    let start = Instant::now();
+    let inspected = with_raw_rows(&config, None, session.threads, |sources| {
+        Inspection::of(sources, schema, profile, sample)
+    });
+    let mut inspection = inspected?;
+    let seconds = start.elapsed().as_secs_f64();
+    inspection.findings.iter_mut().for_each(|finding| finding.fix = flags::in_text(&finding.fix));
+    let plan = plan(&config, &mut inspection);
+    // An estimate is not worth failing for.
+    let measured = plan.is_some() && !args.no_estimate;
+    let pace = measured.then(|| pace(session, &config, &inspection).ok()).flatten();
+    let forecast = Forecast { rows: inspection.rows[0], plan, pace, seconds };
+    Ok((inspection, forecast))
+}
+
+/// What the default model needs; a finding where it does not fit.
+fn plan(config: &RunConfig, inspection: &mut Inspection) -> Option<Plan> {
+    let Inspection { layout, rows, encoded_bytes, .. } = &*inspection;
+    let expected = Expected { layout, rows: *rows, encoded_bytes: *encoded_bytes };
+    let (plan, objection) = match Plan::of(config, expected) {
+        Ok(plan) => {
+            let objection = plan.check(memory::free()).err();
+            (Some(plan), objection)
+        }
+        Err(error) => (None, Some(error)),
+    };
+    if let Some(error) = objection {
+        let found = format!("the default model does not fit: {error}");
+        let finding = Finding::new(Severity::Warning, FindingKind::Model, found);
+        let fix = Failure::from(error).hint.unwrap_or_else(|| {
+            "choose another one: `dlrm models` lists \
+            them"
+                .into()
+        });
+        inspection.push(finding.because("training without settings will refuse this data", fix));
+    }
+    plan
+}
+
+/// Trains for a moment to tell the time of an epoch.
+fn pace(session: &Session, config: &RunConfig, inspection: &Inspection) -> Result<Pace, dlrm::engine::Error> {
+    let pacing = Pacing { isa: session.isa, threads: session.threads, length: ESTIMATE };
+    let ids: Vec<f64> = inspection.tables.iter().map(|table| table.ids_per_row).collect();
+    Pace::measure(config, &inspection.layout, &ids, pacing)
+}
+
+impl Forecast {
+    /// Seconds of an epoch.
+    fn epoch(&self) -> Option<f64> {
+        self.pace.map(|pace| self.rows as f64 / pace.rows_per_second)
+    }
+
+    /// What training will take, for machines.
+    pub fn json(&self) -> Value {
+        serde_json::json!({
+            "plan": self.plan,
+            "memory_bytes": self.plan.as_ref().map(Plan::memory_bytes),
+            "pace": self.pace,
+            "seconds_per_epoch": self.epoch(),
+            "seconds_per_pass": self.seconds,
+        })
+    }
+
+    /// What training will take, for people.
+    pub fn text(&self) -> String {
+        let Some(plan) = &self.plan else { return String::new() };
+        let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
+        let parameters = output::count((plan.dense_parameters + plan.table_parameters) as u64);
+        let mut text = format!(
+            "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} weights, {} \
+                training\n",
+            bytes(plan.memory_bytes()),
+            parts[0],
+            parts[1],
+            parts[2],
+        );
+        if let (Some(pace), Some(epoch)) = (&self.pace, self.epoch()) {
+            let threads = if pace.threads == 1 { "thread" } else { "threads" };
+            let rate = output::count(rounded(pace.rows_per_second));
+            text.push_str(&format!(
+                "training: {} per epoch on this machine, {} {threads} ({rate} rows/s on random rows of this \
+                    shape)\nreading the rows once: {}\n",
+                duration(epoch),
+                pace.threads,
+                duration(self.seconds),
+            ));
+        }
+        text
+    }
+}
+
+/// Two digits are known, if that.
+fn rounded(x: f64) -> u64 {
+    let unit = 10f64.powi((x.max(1.0).log10().floor() as i32 - 1).max(0));
+    ((x / unit).round() * unit) as u64
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 0.1 => "less than 0.1 s".into(),
+        s if s < 10.0 => format!("about {s:.1} s"),
+        s if s < 120.0 => format!("about {s:.0} s"),
+        s if s < 7200.0 => format!("about {:.0} min", s / 60.0),
+        s => format!("about {:.1} h", s / 3600.0),
+    }
+}

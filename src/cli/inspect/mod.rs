@@ -1,0 +1,133 @@
+//! `dlrm inspect`: a first pass over the main input says what the columns are, a second one over all parts
+//! what is wrong.
+mod forecast;
+
+use super::args::InspectArgs;
+use super::failure::{Failure, io};
+use super::session::Session;
+use super::{flags, output, requests};
+use dlrm::data::readers::{Format, Input, default_schema};
+use dlrm::data::rows::OpenRows;
+use dlrm::data::schema::Schema;
+use dlrm::engine::request;
+use dlrm::inspect::findings::{Inspection, RowSample, SampledRows};
+use dlrm::inspect::profile::Profile;
+use forecast::Forecast;
+
+/// Width of the table where standard output is no terminal that says its own.
+const WIDTH: usize = 120;
+
+/// What a first pass over the main input says.
+struct FirstPass {
+    profile: Profile,
+    sample: RowSample,
+    /// By which the rows are looked at; without a label there is none.
+    schema: Result<Schema, Failure>,
+    /// Whether the schema was given, and not inferred.
+    given: bool,
+}
+
+impl FirstPass {
+    fn over(session: &Session, args: &InspectArgs, input: &Input) -> Result<Self, Failure> {
+        let mut source = input.open()?;
+        let given = args.schema.as_deref().map(request::read_schema).transpose()?;
+        let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
+        let label = requests::label(&args.label);
+        let mut options = label.profile_options()?;
+        if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
+            options.label = Some(schema.label.column.clone());
+        }
+        let mut sampled = SampledRows::new(&mut *source);
+        let mut profile = request::profile(&mut sampled, &input.name(), &options)?;
+        let sample = sampled.into_sample();
+        output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
+        check_bad_rows(args, input, &profile)?;
+        let columns = profile.columns.iter_mut().flat_map(|column| &mut column.warnings);
+        columns.chain(&mut profile.warnings).for_each(|warning| *warning = flags::in_text(warning));
+        // A given schema counts, then that of a known format; otherwise it is inferred.
+        let schema = match known {
+            Some(mut schema) => {
+                let unnamed = matches!(input.format, Format::Libsvm | Format::Libffm) && given.is_none();
+                if let Some(label) = profile.label.as_ref().filter(|_| unnamed) {
+                    schema.label = label.to_schema()?;
+                }
+                label.apply(&mut schema).map(|()| schema)
+            }
+            None => request::inferred(&profile, &label),
+        };
+        Ok(FirstPass { profile, sample, schema: schema.map_err(Failure::from), given: given.is_some() })
+    }
+}
+
+fn check_bad_rows(args: &InspectArgs, input: &Input, profile: &Profile) -> Result<(), Failure> {
+    let Some(most) = args.input.max_bad_rows.filter(|&most| profile.bad_rows > most) else { return Ok(()) };
+    let (input, bad) = (input.paths[0].display(), profile.bad_rows);
+    let found = format!("{input}: expected at most {most} malformed rows, found {bad}");
+    Err(Failure::data(found, "raise --max-bad-rows, or leave it out to count them all"))
+}
+
+/// Runs the subcommand.
+pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
+    let input = requests::input(&args.input, &args.paths).apply(Input::default())?.resolve()?;
+    let first = FirstPass::over(session, args, &input)?;
+    let FirstPass { profile, sample, schema, given } = &first;
+    let second =
+        schema.as_ref().ok().map(|schema| forecast::look(session, args, (&input, schema), (profile, sample)));
+    let second = second.transpose()?;
+    if let Some(path) = &args.output {
+        let schema = schema.as_ref().map_err(Failure::clone)?;
+        let comments = second.as_ref().map_or_else(Vec::new, |(inspection, _)| inspection.comments());
+        std::fs::write(path, profile.annotate_with(schema, &comments)).map_err(io("write", path))?;
+    }
+    if session.json {
+        return output::print(&format!("{}\n", json(profile, schema.as_ref().ok(), second.as_ref())));
+    }
+    let mut text = match (schema, &second) {
+        (Ok(schema), Some(second)) => report(profile, schema, second),
+        _ => profile.table(WIDTH),
+    };
+    text.push_str(&next(args, schema.is_ok(), *given));
+    output::print(&text)
+}
+
+/// What to do with the schema.
+fn next(args: &InspectArgs, has_schema: bool, given: bool) -> String {
+    match &args.output {
+        Some(path) => {
+            let path = path.display();
+            format!("\nschema written to {path}; edit it and train with --schema {path}\n")
+        }
+        None if given => String::new(),
+        None if has_schema => "\nwrite the inferred schema with -o schema.toml\n".to_owned(),
+        None => "\nno schema yet: name the label with --label (and --label-rule or --positive)\n".to_owned(),
+    }
+}
+
+/// For people, the most important first.
+fn report(profile: &Profile, schema: &Schema, (inspection, forecast): &(Inspection, Forecast)) -> String {
+    [
+        profile.headline(),
+        inspection.findings_text(WIDTH),
+        "\n".to_owned(),
+        profile.facts(WIDTH),
+        inspection.parts_text(schema.label.task),
+        inspection.tables_text(),
+        forecast.text(),
+        profile.suggestions(WIDTH),
+    ]
+    .concat()
+}
+
+/// For machines. Keys stay what they are.
+fn json(
+    profile: &Profile,
+    schema: Option<&Schema>,
+    second: Option<&(Inspection, Forecast)>,
+) -> serde_json::Value {
+    serde_json::json!({
+        "profile": profile,
+        "schema": schema,
+        "doctor": second.map(|(inspection, _)| inspection),
+        "forecast": second.map(|(_, forecast)| forecast.json()),
+    })
+}
