@@ -2,10 +2,10 @@
 use dlrm_data::rng::Rng;
 use dlrm_engine::error::Result;
 use dlrm_engine::learner::pool;
-use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::embedding::{self, BagsView, Pool, TableView};
 use dlrm_kernels::half::Numbers;
-use dlrm_kernels::peak::{self, Bf16};
-use dlrm_kernels::{Buffer, Isa};
+use dlrm_kernels::peak;
+use dlrm_kernels::{Buffer, Isa, Strided};
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::{Barrier, Mutex, PoisonError};
@@ -156,7 +156,7 @@ fn peaks(isa: Isa, threads: usize, table: &mut [f32], window: Duration) -> Resul
     };
     Ok(Peaks {
         fma_flops: fastest(&|_| multiply_adds(isa)),
-        bf16_flops: Bf16::of(isa).map(|proof| fastest(&|_| pairs_of_bf16(proof))),
+        bf16_flops: isa.has_bf16().then(|| fastest(&|_| pairs_of_bf16(isa))),
         read_bytes: fastest(&|worker| {
             black_box(peak::sum(isa, worker.part));
             4.0 * worker.part.len() as f64
@@ -182,15 +182,8 @@ fn peaks(isa: Isa, threads: usize, table: &mut [f32], window: Duration) -> Resul
                 let (ids, part) = worker.next(width);
                 let mut pooled = [0.0; CALL / BAG * DIMS[1]];
                 let bags = BagsView { ids, offsets: &offsets };
-                embedding::forward(
-                    isa,
-                    &mut pooled[..CALL / BAG * dim],
-                    dim,
-                    Numbers::F32(part),
-                    dim,
-                    bags,
-                    Pool::Sum,
-                );
+                let y = Strided::new(&mut pooled[..CALL / BAG * dim], dim);
+                embedding::forward(isa, y, TableView { values: Numbers::F32(part), dim }, bags, Pool::Sum);
                 black_box(pooled);
                 CALL as f64
             });
@@ -214,9 +207,9 @@ fn multiply_adds(isa: Isa) -> f64 {
     (2 * acc.len() * MULTIPLY_ROUNDS) as f64
 }
 
-fn pairs_of_bf16(proof: Bf16) -> f64 {
-    let mut acc = [1.0; Bf16::LEN];
-    peak::bf16_dot(proof, &mut acc, MULTIPLY_ROUNDS, black_box([0.5, 0.25]), black_box([0.5, 0.25]));
+fn pairs_of_bf16(isa: Isa) -> f64 {
+    let mut acc = [1.0; peak::BF16_DOT_LEN];
+    peak::bf16_dot(isa, &mut acc, MULTIPLY_ROUNDS, black_box([0.5, 0.25]), black_box([0.5, 0.25]));
     black_box(&acc);
     (4 * acc.len() * MULTIPLY_ROUNDS) as f64
 }

@@ -1,16 +1,16 @@
 //! Speed of the kernels on one core, per instruction set, at the shapes of a DLRM (Criteo-Kaggle).
 //!
-//! `cargo bench -p dlrm-kernels` prints a table; `-- --quick` runs each for a moment, to see that all still run.
-//! "best" is what the core can do, "median" what it did beside whatever else the machine was doing.
+//! `cargo bench -p dlrm-kernels` prints a table; `-- --quick` runs each for a moment, to see that all still
+//! run. "best" is what the core can do, "median" what it did beside whatever else the machine was doing.
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
-use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::embedding::{self, BagsView, Pool, TableView};
 use dlrm_kernels::half::Numbers;
 use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, RowsBf16, View, matmul, matmul_bf16};
-use dlrm_kernels::optimizer::{self, Adam};
-use dlrm_kernels::{Buffer, Isa};
+use dlrm_kernels::optimizer::{self, Adagrad, Adam};
+use dlrm_kernels::{Buffer, Isa, Strided};
 
 /// How long each line is measured.
 #[derive(Clone, Copy)]
@@ -63,7 +63,14 @@ fn products(isa: Isa, patience: Patience) {
                 &format!("m={m} k={k} n={n}"),
                 Work::Flops(2 * m * n * k),
                 || {
-                    matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, Epilogue::BiasRelu(&bias));
+                    matmul(
+                        isa,
+                        Strided::new(black_box(&mut c), n),
+                        m,
+                        View::of(&a, k),
+                        &packed,
+                        Epilogue::BiasRelu(&bias),
+                    );
                 },
             );
         }
@@ -83,14 +90,14 @@ fn bf16_products(isa: Isa, patience: Patience) {
         rows.pack(isa, View::of(&a, k), m, k);
         let epilogue = Epilogue::BiasRelu(&bias);
         patience.line(isa, "f32 product", &shape, work(), || {
-            matmul(isa, black_box(&mut c), n, m, View::of(&a, k), &packed, epilogue);
+            matmul(isa, Strided::new(black_box(&mut c), n), m, View::of(&a, k), &packed, epilogue);
         });
         patience.line(isa, "bf16 product", &shape, work(), || {
-            matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue)
+            matmul_bf16(isa, Strided::new(black_box(&mut c), n), &rows, &packed_bf16, epilogue)
         });
         patience.line(isa, "bf16 product, pack A", &shape, work(), || {
             rows.pack(isa, View::of(black_box(&a), k), m, k);
-            matmul_bf16(isa, black_box(&mut c), n, &rows, &packed_bf16, epilogue);
+            matmul_bf16(isa, Strided::new(black_box(&mut c), n), &rows, &packed_bf16, epilogue);
         });
         let (packing_a, packing_b) = (|| Work::Bytes(6 * m * k), || Work::Bytes(6 * k * n));
         patience.line(isa, "bf16 pack A", &shape, packing_a(), || {
@@ -123,8 +130,7 @@ fn weight_gradients(isa: Isa, patience: Patience) {
                     packed.pack(isa, View::of(&x, n), k, n);
                     matmul(
                         isa,
-                        black_box(&mut c),
-                        n,
+                        Strided::new(black_box(&mut c), n),
                         m,
                         View::of(&dy, m).transposed(),
                         &packed,
@@ -158,10 +164,10 @@ fn interactions(isa: Isa, patience: Patience) {
         // Useful work only: what the kernels compute twice or into padding does not count.
         let flops = 2 * d.rows * d.pairs() * dim;
         patience.line(isa, "interaction forward", &shape, Work::Flops(flops), || {
-            dot_interaction::forward_with(isa, black_box(&mut z), &x, d, &mut scratch);
+            dot_interaction::forward(isa, black_box(&mut z), &x, d, &mut scratch);
         });
         patience.line(isa, "interaction backward", &shape, Work::Flops(2 * flops), || {
-            dot_interaction::backward_with(isa, black_box(&mut dx), &dz, &x, d, &mut scratch);
+            dot_interaction::backward(isa, black_box(&mut dx), &dz, &x, d, &mut scratch);
         });
     }
 }
@@ -189,10 +195,8 @@ fn embeddings(isa: Isa, patience: Patience) {
                     let ids = stretches.next().expect("a cycle has no end");
                     embedding::forward(
                         isa,
-                        black_box(&mut y),
-                        dim,
-                        Numbers::F32(&table),
-                        dim,
+                        Strided::new(black_box(&mut y), dim),
+                        TableView { values: Numbers::F32(&table), dim },
                         BagsView { ids, offsets: &offsets },
                         Pool::Sum,
                     );
@@ -210,7 +214,7 @@ fn updates(isa: Isa, patience: Patience) {
         optimizer::sgd(isa, black_box(&mut w), &g, 1e-3, 0.0)
     });
     patience.line(isa, "adagrad", &format!("{n}"), Work::Bytes(20 * n), || {
-        optimizer::adagrad(isa, black_box(&mut w), &mut v, &g, 1e-3, 1e-10, 0.0);
+        optimizer::adagrad(isa, black_box(&mut w), &mut v, &g, Adagrad { lr: 1e-3, eps: 1e-10, l2: 0.0 });
     });
     patience.line(isa, "adam", &format!("{n}"), Work::Bytes(28 * n), || {
         optimizer::adam(isa, black_box(&mut w), &mut m, &mut v, &g, adam);

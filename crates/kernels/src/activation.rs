@@ -1,9 +1,11 @@
 //! Element-wise activations. ReLU lets NaN through: a broken row must stay visible in the loss.
-use crate::bind::fma;
+use crate::simd::Simd;
 
-/// An activation that is a step of its own. (Straight behind a product, ReLU is fused into it.)
+/// What happens to each element behind a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Curve {
+pub enum Activation {
+    /// x
+    Identity,
     /// max(x, 0)
     Relu,
     /// x · Φ(x), exact, as PyTorch's default (Hendrycks and Gimpel 2016).
@@ -14,11 +16,13 @@ pub enum Curve {
     Sigmoid,
     /// tanh x
     Tanh,
+    /// x where x > 0, else a·x with a learned slope a per column (He et al. 2015).
+    Prelu,
 }
 
 /// The definitions.
 pub mod reference {
-    use super::Curve;
+    use super::Activation;
     use crate::Real;
 
     /// y = max(x, 0)
@@ -36,26 +40,32 @@ pub mod reference {
         T::of(1.0) / (T::of(1.0) + (-x).exp())
     }
 
-    /// y = curve(x)
-    pub fn curve<T: Real>(curve: Curve, x: T) -> T {
-        match curve {
-            Curve::Relu => relu(x),
-            Curve::Gelu => x * normal_cdf(x),
-            Curve::Silu => x * sigmoid(x),
-            Curve::Sigmoid => sigmoid(x),
-            Curve::Tanh => x.tanh(),
+    /// f(x) of the activation f. Only [`Activation::Prelu`] has a `slope`.
+    pub fn value<T: Real>(f: Activation, x: T, slope: T) -> T {
+        match f {
+            Activation::Identity => x,
+            Activation::Relu => relu(x),
+            Activation::Gelu => x * normal_cdf(x),
+            Activation::Silu => x * sigmoid(x),
+            Activation::Sigmoid => sigmoid(x),
+            Activation::Tanh => x.tanh(),
+            Activation::Prelu => prelu(x, slope),
         }
     }
 
-    /// The derivative of the curve at x.
-    pub fn slope<T: Real>(curve: Curve, x: T) -> T {
+    /// f'(x), the derivative of the activation f at x. Only [`Activation::Prelu`] has a `slope`.
+    pub fn derivative<T: Real>(f: Activation, x: T, slope: T) -> T {
         let one = T::of(1.0);
-        match curve {
-            Curve::Relu => relu_backward(one, x),
-            Curve::Gelu => normal_cdf(x) + x * T::of(0.398_942_280_401_432_7) * (-(x * x) * T::of(0.5)).exp(),
-            Curve::Silu => sigmoid(x) * (one + x * (one - sigmoid(x))),
-            Curve::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
-            Curve::Tanh => one - x.tanh() * x.tanh(),
+        match f {
+            Activation::Identity => one,
+            Activation::Relu => relu_backward(one, x),
+            Activation::Gelu => {
+                normal_cdf(x) + x * T::of(0.398_942_280_401_432_7) * (-(x * x) * T::of(0.5)).exp()
+            }
+            Activation::Silu => sigmoid(x) * (one + x * (one - sigmoid(x))),
+            Activation::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
+            Activation::Tanh => one - x.tanh() * x.tanh(),
+            Activation::Prelu => prelu_backward(one, x, slope).0,
         }
     }
 
@@ -64,19 +74,19 @@ pub mod reference {
         T::of(0.5) * (T::of(1.0) + (x * T::of(std::f64::consts::FRAC_1_SQRT_2)).erf())
     }
 
-    /// y = x where x > 0, else a·x (He et al. 2015).
-    pub fn prelu<T: Real>(x: T, a: T) -> T {
+    /// y = x where x > 0, else a·x
+    fn prelu<T: Real>(x: T, a: T) -> T {
         if x > T::default() { x } else { a * x }
     }
 
-    /// (dx, da) of [`prelu`].
+    /// (dx, da) of y = x where x > 0, else a·x.
     pub fn prelu_backward<T: Real>(dy: T, x: T, a: T) -> (T, T) {
         if x > T::default() { (dy, T::default()) } else { (a * dy, x * dy) }
     }
 }
 
 #[inline(always)]
-fn relu_backward_body<const FMA: bool>(dy: &mut [f32], y: &[f32]) {
+fn relu_backward_body(_: impl Simd, dy: &mut [f32], y: &[f32]) {
     assert_eq!(dy.len(), y.len(), "one output per gradient");
     for (dy, &y) in dy.iter_mut().zip(y) {
         *dy = if y > 0.0 { *dy } else { 0.0 };
@@ -85,64 +95,94 @@ fn relu_backward_body<const FMA: bool>(dy: &mut [f32], y: &[f32]) {
 
 bind! {
     /// Turns the gradient of a ReLU's output into that of its input, in place: dy ← dy where y > 0, else 0.
+    ///
+    /// # Panics
+    /// If dy and y differ in length.
     pub fn relu_backward(dy: &mut [f32], y: &[f32]) = relu_backward_body
 }
 
 #[inline(always)]
-fn curve_body<const FMA: bool>(y: &mut [f32], x: &[f32], curve: Curve) {
+fn forward_body(_: impl Simd, y: &mut [f32], x: &[f32], f: Activation, slopes: &[f32]) {
     assert_eq!(y.len(), x.len(), "one output per input");
+    // A loop for each: a decision for each element would cost more than most of them.
+    match f {
+        Activation::Identity => y.copy_from_slice(x),
+        Activation::Relu => set(y, x, |x| reference::value(Activation::Relu, x, 0.0)),
+        Activation::Gelu => set(y, x, |x| reference::value(Activation::Gelu, x, 0.0)),
+        Activation::Silu => set(y, x, |x| reference::value(Activation::Silu, x, 0.0)),
+        Activation::Sigmoid => set(y, x, |x| reference::value(Activation::Sigmoid, x, 0.0)),
+        Activation::Tanh => set(y, x, |x| reference::value(Activation::Tanh, x, 0.0)),
+        Activation::Prelu => prelu(y, x, slopes),
+    }
+}
+
+#[inline(always)]
+fn set(y: &mut [f32], x: &[f32], value: impl Fn(f32) -> f32) {
     for (y, &x) in y.iter_mut().zip(x) {
-        *y = reference::curve(curve, x);
+        *y = value(x);
     }
 }
 
-bind! {
-    /// y ← curve(x)
-    pub fn curve(y: &mut [f32], x: &[f32], curve: Curve) = curve_body
-}
-
 #[inline(always)]
-fn curve_backward_body<const FMA: bool>(dx: &mut [f32], dy: &[f32], x: &[f32], curve: Curve) {
-    assert_eq!((dx.len(), dx.len()), (dy.len(), x.len()), "one gradient per input");
-    for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(x) {
-        *dx = fma::<FMA>(dy, reference::slope(curve, x), *dx);
-    }
-}
-
-bind! {
-    /// dx += dy · curve'(x)
-    pub fn curve_backward(dx: &mut [f32], dy: &[f32], x: &[f32], curve: Curve) = curve_backward_body
-}
-
-#[inline(always)]
-fn prelu_body<const FMA: bool>(y: &mut [f32], x: &[f32], slopes: &[f32]) {
-    assert_eq!(y.len(), x.len(), "one output per input");
+fn prelu(y: &mut [f32], x: &[f32], slopes: &[f32]) {
     let n = slopes.len().max(1);
     for (y, x) in y.chunks_exact_mut(n).zip(x.chunks_exact(n)) {
-        for ((y, &x), &a) in y.iter_mut().zip(x).zip(slopes) {
-            *y = reference::prelu(x, a);
+        for ((y, &x), &slope) in y.iter_mut().zip(x).zip(slopes) {
+            *y = reference::value(Activation::Prelu, x, slope);
         }
     }
 }
 
 bind! {
-    /// y ← x where x > 0, else a·x, with one learned slope per column.
-    pub fn prelu(y: &mut [f32], x: &[f32], slopes: &[f32]) = prelu_body
+    /// y ← f(x) of the activation f, x and y [S, N]. `slopes` are those of [`Activation::Prelu`], `[N]`;
+    /// other activations have none.
+    ///
+    /// # Panics
+    /// If x and y differ in length.
+    pub fn forward(y: &mut [f32], x: &[f32], f: Activation, slopes: &[f32]) = forward_body
+}
+
+/// Gradients that an activation adds to.
+#[derive(Debug)]
+pub struct ActivationGradients<'a> {
+    /// Of the input, [S, N].
+    pub dx: &'a mut [f32],
+    /// Of the slopes of [`Activation::Prelu`], `[N]`; other activations have none.
+    pub dslopes: &'a mut [f32],
 }
 
 #[inline(always)]
-fn prelu_backward_body<const FMA: bool>(
-    dx: &mut [f32],
-    dslopes: &mut [f32],
+fn backward_body(
+    simd: impl Simd,
+    into: ActivationGradients<'_>,
     dy: &[f32],
     x: &[f32],
+    f: Activation,
     slopes: &[f32],
 ) {
-    assert_eq!(
-        (dx.len(), dx.len(), dslopes.len()),
-        (dy.len(), x.len(), slopes.len()),
-        "one gradient per input"
-    );
+    let ActivationGradients { dx, dslopes } = into;
+    assert_eq!((dx.len(), dx.len()), (dy.len(), x.len()), "one gradient per input");
+    match f {
+        Activation::Identity => add(simd, dx, dy, x, |_| 1.0),
+        Activation::Relu => add(simd, dx, dy, x, |x| reference::derivative(Activation::Relu, x, 0.0)),
+        Activation::Gelu => add(simd, dx, dy, x, |x| reference::derivative(Activation::Gelu, x, 0.0)),
+        Activation::Silu => add(simd, dx, dy, x, |x| reference::derivative(Activation::Silu, x, 0.0)),
+        Activation::Sigmoid => add(simd, dx, dy, x, |x| reference::derivative(Activation::Sigmoid, x, 0.0)),
+        Activation::Tanh => add(simd, dx, dy, x, |x| reference::derivative(Activation::Tanh, x, 0.0)),
+        Activation::Prelu => prelu_backward(dx, dslopes, dy, x, slopes),
+    }
+}
+
+#[inline(always)]
+fn add(simd: impl Simd, dx: &mut [f32], dy: &[f32], x: &[f32], derivative: impl Fn(f32) -> f32) {
+    for ((dx, &dy), &x) in dx.iter_mut().zip(dy).zip(x) {
+        *dx = simd.fma(dy, derivative(x), *dx);
+    }
+}
+
+#[inline(always)]
+fn prelu_backward(dx: &mut [f32], dslopes: &mut [f32], dy: &[f32], x: &[f32], slopes: &[f32]) {
+    assert_eq!(dslopes.len(), slopes.len(), "one gradient per slope");
     let n = slopes.len().max(1);
     for ((dx, dy), x) in dx.chunks_exact_mut(n).zip(dy.chunks_exact(n)).zip(x.chunks_exact(n)) {
         for ((((dx, ds), &dy), &x), &a) in dx.iter_mut().zip(&mut *dslopes).zip(dy).zip(x).zip(slopes) {
@@ -154,8 +194,13 @@ fn prelu_backward_body<const FMA: bool>(
 }
 
 bind! {
-    /// dx += and dslopes += the gradients of [`prelu`].
-    pub fn prelu_backward(dx: &mut [f32], dslopes: &mut [f32], dy: &[f32], x: &[f32], slopes: &[f32]) = prelu_backward_body
+    /// dx += dy · f'(x), and where f is [`Activation::Prelu`], dslopes += its gradient; x and dy are [S, N],
+    /// `slopes` as in [`forward`].
+    ///
+    /// # Panics
+    /// If dx, dy and x differ in length, or dslopes and slopes do.
+    pub fn backward(into: ActivationGradients<'_>, dy: &[f32], x: &[f32], f: Activation, slopes: &[f32])
+        = backward_body
 }
 
 /// 1 / (1 + e^-x), without overflow, in f64 (a probability near 0 keeps its relative precision).

@@ -1,5 +1,6 @@
-//! bf16, the upper half of an f32: its eight bits of exponent, seven of its twenty-three bits of mantissa. Numbers are
-//! held as `u16`.
+//! bf16, the upper half of an f32: its eight bits of exponent, seven of its twenty-three bits of mantissa.
+//! Numbers are held as `u16`.
+use crate::simd::Simd;
 
 /// The definitions.
 pub mod reference {
@@ -9,29 +10,38 @@ pub mod reference {
         f32::from_bits(u32::from(x) << 16)
     }
 
-    /// The nearest bf16, of two as near the even one. What is nearer to 2^128 than to the largest number becomes infinite;
-    /// NaN stays NaN.
+    /// The nearest bf16, of two as near the even one. What is nearer to 2^128 than to the largest number
+    /// becomes infinite; NaN stays NaN.
     #[inline(always)]
-    pub fn narrow(x: f32) -> u16 {
+    pub fn nearest(x: f32) -> u16 {
         let bits = x.to_bits();
         let half = 0x7FFF + (bits >> 16 & 1);
-        // A carry into the exponent is right: the next number. NaN would carry into the sign; the bit keeps those visible whose
-        // payload is in the lower half.
+        // A carry into the exponent is right: the next number. NaN would carry into the sign; the bit keeps
+        // those visible whose payload is in the lower half.
         let rounded = if x.is_nan() { bits | 0x0040_0000 } else { bits.wrapping_add(half) };
+        (rounded >> 16) as u16
+    }
+
+    /// One of the two bf16 around `x`, the nearer the likelier, as the low 16 of random bits decide. Infinite
+    /// and NaN stay so.
+    #[inline(always)]
+    pub fn stochastic(x: f32, random: u32) -> u16 {
+        let bits = x.to_bits();
+        let rounded = if x.is_nan() { bits | 0x0040_0000 } else { bits.wrapping_add(random & 0xFFFF) };
         (rounded >> 16) as u16
     }
 }
 
 /// The nearest bf16 as an f32.
 #[inline(always)]
-pub(crate) fn nearest(x: f32) -> f32 {
-    reference::widen(reference::narrow(x))
+pub(crate) fn rounded(x: f32) -> f32 {
+    reference::widen(reference::nearest(x))
 }
 
 #[inline(always)]
-fn round_body<const FMA: bool>(x: &mut [f32]) {
+fn round_body(_: impl Simd, x: &mut [f32]) {
     for x in x {
-        *x = nearest(*x);
+        *x = rounded(*x);
     }
 }
 

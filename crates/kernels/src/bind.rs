@@ -1,21 +1,23 @@
 //! One algorithm, several instruction sets.
 
-/// Defines a kernel from a body `fn body<const FMA: bool>(…)` that is `#[inline(always)]`: the compiler
-/// vectorises the body anew inside each instruction set. `FMA` says whether a fused multiply-add is
-/// an instruction (without it `mul_add` would be a slow library call).
+/// Defines a kernel from a body `fn body(simd: impl Simd, …)` that is `#[inline(always)]`: the compiler
+/// vectorises the body anew inside each instruction set. The body gets its token ([`crate::simd`]) from a
+/// function compiled for those instructions, and only a CPU that has them ([`crate::Isa`]) enters that
+/// function.
 macro_rules! bind {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
+    ($(#[$meta:meta])*
+     $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident) => {
         $(#[$meta])*
         $vis fn $name(isa: $crate::Isa, $($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,fma,f16c")]
                 fn avx2($($arg: $ty),*) $(-> $ret)? {
-                    $body::<true>($($arg),*)
+                    $body($crate::simd::Avx2::new(), $($arg),*)
                 }
                 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c")]
                 fn avx512($($arg: $ty),*) $(-> $ret)? {
-                    $body::<true>($($arg),*)
+                    $body($crate::simd::Avx2::new(), $($arg),*)
                 }
                 match isa.level() {
                     // SAFETY: an Isa of this level exists only where the CPU has these features.
@@ -26,13 +28,7 @@ macro_rules! bind {
                 }
             }
             let _ = isa;
-            $body::<false>($($arg),*)
+            $body($crate::simd::Scalar, $($arg),*)
         }
     };
-}
-
-/// a · b + c, fused where that is one instruction.
-#[inline(always)]
-pub(crate) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    if FMA { a.mul_add(b, c) } else { a * b + c }
 }

@@ -8,7 +8,8 @@ const LINE: usize = 64;
 /// Size of a huge page on x86-64; larger buffers are aligned to it.
 const HUGE: usize = 2 << 20;
 
-/// Memory that every step uses again is worth whole huge pages from this size on, even if they are not filled.
+/// Memory that every step uses again is worth whole huge pages from this size on, even if they are not
+/// filled.
 const WORTH: usize = 256 << 10;
 
 /// Numbers for which all zero bits are a value.
@@ -33,12 +34,18 @@ pub struct Buffer<T: Number = f32> {
 
 impl<T: Number> Buffer<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If so many do not fit the address space.
     pub fn zeroed(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("length overflows");
         Buffer::of(len, bytes, if bytes >= 2 * HUGE { HUGE } else { LINE })
     }
 
     /// `len` zeros that every step reads or writes: on huge pages if they are no trifle.
+    ///
+    /// # Panics
+    /// If so many do not fit the address space.
     pub fn hot(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("length overflows");
         if bytes < WORTH { Buffer::zeroed(len) } else { Buffer::of(len, bytes.next_multiple_of(HUGE), HUGE) }
@@ -59,7 +66,8 @@ impl<T: Number> Buffer<T> {
         Buffer { data, len, layout }
     }
 
-    /// Makes it hold at least `len` numbers, keeping its contents; what is new is zero. For memory that every step uses.
+    /// Makes it hold at least `len` numbers, keeping its contents; what is new is zero. For memory that every
+    /// step uses.
     pub fn grow(&mut self, len: usize) {
         if len > self.len {
             // By half more at least, so that growing bit by bit copies little.

@@ -2,7 +2,7 @@
 //!
 //! x is [B, F, D] (a row's vectors side by side), z is [B, P] with the pairs in row-major order:
 //! (1,0), (2,0), (2,1), … and with self-interaction (0,0), (1,0), (1,1), …
-use crate::bind::fma;
+use crate::simd::Simd;
 
 /// Shape of the interaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +85,11 @@ pub mod reference {
 /// Floats per block of accumulators.
 const BLOCK: usize = 16;
 
-/// Fields whose blocks are computed together. Four independent chains hide the latency of a multiply-add;
-/// without wide registers (no `FMA`) they would not fit.
-const fn group(fma: bool) -> usize {
-    if fma { 4 } else { 1 }
-}
+/// Fields whose blocks are computed together where registers are wide. Four independent chains hide the
+/// latency of a multiply-add; in narrow registers they would not fit.
+const GROUP: usize = 4;
 
-/// Floats of scratch that [`forward_with`] and [`backward_with`] need.
+/// Floats of scratch that [`forward`] and [`backward`] need.
 pub fn scratch_len(d: Dims) -> usize {
     let width = d.fields.next_multiple_of(BLOCK);
     width * d.dim.max(d.fields)
@@ -99,7 +97,7 @@ pub fn scratch_len(d: Dims) -> usize {
 
 /// Row by row: xᵀ is laid out so that one vector holds 16 fields, then a few fields meet 16 partners at once.
 #[inline(always)]
-fn forward_body<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+fn forward_body<S: Simd>(simd: S, z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
     let width = d.fields.next_multiple_of(BLOCK);
     let transposed = &mut scratch[..width * d.dim];
     transposed.fill(0.0);
@@ -110,24 +108,24 @@ fn forward_body<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mu
             }
         }
         let z = &mut z[b * d.pairs()..];
-        if FMA {
-            pairs_of_row::<FMA, { group(true) }>(z, transposed, d)
+        if S::WIDE {
+            pairs_of_row::<GROUP>(simd, z, transposed, d)
         } else {
-            pairs_of_row::<FMA, { group(false) }>(z, transposed, d)
+            pairs_of_row::<1>(simd, z, transposed, d)
         }
     }
 }
 
-/// The pairs of one row of the batch. Blocks are stored whole, which is faster than their exact lengths: what hangs
-/// over the end of a field's pairs lies where a later field's block of the same or a smaller number goes,
-/// and that is stored later. `z` extends to the end of the batch; what hangs over that is cut off.
+/// The pairs of one row of the batch. Blocks are stored whole, which is faster than their exact lengths: what
+/// hangs over the end of a field's pairs lies where a later field's block of the same or a smaller number
+/// goes, and that is stored later. `z` extends to the end of the batch; what hangs over that is cut off.
 #[inline(always)]
-fn pairs_of_row<const FMA: bool, const R: usize>(z: &mut [f32], transposed: &[f32], d: Dims) {
+fn pairs_of_row<const R: usize>(simd: impl Simd, z: &mut [f32], transposed: &[f32], d: Dims) {
     for first in (0..d.fields).step_by(R) {
         let fields = first..(first + R).min(d.fields);
         let blocks = d.partners(fields.end - 1).div_ceil(BLOCK);
         for block in (0..blocks).rev() {
-            let acc = products::<FMA, R>(transposed, d, first, block);
+            let acc = products::<R>(simd, transposed, d, first, block);
             for (i, acc) in fields.clone().zip(&acc) {
                 if block * BLOCK < d.partners(i) {
                     let out = &mut z[Dims { fields: i, ..d }.pairs() + block * BLOCK..];
@@ -143,7 +141,8 @@ fn pairs_of_row<const FMA: bool, const R: usize>(z: &mut [f32], transposed: &[f3
 
 /// The products of fields `first..first + R` with the 16 fields of `block`.
 #[inline(always)]
-fn products<const FMA: bool, const R: usize>(
+fn products<const R: usize>(
+    simd: impl Simd,
     transposed: &[f32],
     d: Dims,
     first: usize,
@@ -155,7 +154,7 @@ fn products<const FMA: bool, const R: usize>(
         let others: &[f32; BLOCK] = values[block * BLOCK..].first_chunk().expect("a block");
         for (acc, &own) in acc.iter_mut().zip(own) {
             for (acc, &other) in acc.iter_mut().zip(others) {
-                *acc = fma::<FMA>(own, other, *acc);
+                *acc = simd.fma(own, other, *acc);
             }
         }
     }
@@ -163,35 +162,39 @@ fn products<const FMA: bool, const R: usize>(
 }
 
 bind! {
-    /// z ← pairwise dot products. `scratch` holds at least [`scratch_len`] floats.
-    pub fn forward_with(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_forward
+    /// z ← pairwise dot products: x is [B, F, D], z [B, P]. `scratch` holds at least [`scratch_len`] floats.
+    ///
+    /// # Panics
+    /// If x or z is not of its shape or `scratch` too short.
+    pub fn forward(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_forward
 }
 
 #[inline(always)]
-fn checked_forward<const FMA: bool>(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+fn checked_forward(simd: impl Simd, z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
     assert_eq!(
         (x.len(), z.len()),
         (d.rows * d.fields * d.dim, d.rows * d.pairs()),
         "shapes of the interaction"
     );
     if !z.is_empty() && d.dim > 0 {
-        forward_body::<FMA>(z, x, d, scratch);
+        forward_body(simd, z, x, d, scratch);
     }
 }
 
 /// Row by row: dz as a symmetric matrix S [F, F], then dx += S x.
 #[inline(always)]
-fn backward_body<const FMA: bool>(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+fn backward_body<S: Simd>(simd: S, dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
     let width = d.fields.next_multiple_of(BLOCK);
     let symmetric = &mut scratch[..d.fields * width];
     symmetric.fill(0.0);
     let size = d.fields * d.dim;
     for ((dx, x), dz) in dx.chunks_exact_mut(size).zip(x.chunks_exact(size)).zip(dz.chunks_exact(d.pairs())) {
         fill_symmetric(symmetric, dz, d);
-        if FMA {
-            add_weighted_rows::<FMA, { group(true) }>(dx, symmetric, x, d.dim, width);
+        let by = Weighted { s: symmetric, width, x, dim: d.dim };
+        if S::WIDE {
+            add_weighted_rows::<GROUP>(simd, dx, by);
         } else {
-            add_weighted_rows::<FMA, { group(false) }>(dx, symmetric, x, d.dim, width);
+            add_weighted_rows::<1>(simd, dx, by);
         }
     }
 }
@@ -214,61 +217,58 @@ fn fill_symmetric(symmetric: &mut [f32], dz: &[f32], d: Dims) {
     }
 }
 
-/// dx_i += Σ_j S[i, j] · x_j, for R fields at a time and, within them, 16, 4 or single columns held in registers.
-#[inline(always)]
-fn add_weighted_rows<const FMA: bool, const R: usize>(
-    dx: &mut [f32],
-    s: &[f32],
-    x: &[f32],
-    dim: usize,
+/// What the gradients of one row of the batch are made of: dx_i += Σ_j S[i, j] · x_j.
+#[derive(Clone, Copy)]
+struct Weighted<'a> {
+    /// S, F rows `width` floats apart.
+    s: &'a [f32],
     width: usize,
-) {
-    let fields = dx.len() / dim;
+    /// [F, D]
+    x: &'a [f32],
+    dim: usize,
+}
+
+/// R fields of dx at a time and, within them, 16, 4 or single columns held in registers.
+#[inline(always)]
+fn add_weighted_rows<const R: usize>(simd: impl Simd, dx: &mut [f32], by: Weighted<'_>) {
+    let fields = dx.len() / by.dim;
     let whole = fields / R * R;
     for first in (0..whole).step_by(R) {
-        add_columns::<FMA, R>(dx, s, x, dim, width, first);
+        add_columns::<R>(simd, dx, by, first);
     }
     for i in whole..fields {
-        add_columns::<FMA, 1>(dx, s, x, dim, width, i);
+        add_columns::<1>(simd, dx, by, i);
     }
 }
 
 #[inline(always)]
-fn add_columns<const FMA: bool, const R: usize>(
-    dx: &mut [f32],
-    s: &[f32],
-    x: &[f32],
-    dim: usize,
-    width: usize,
-    first: usize,
-) {
+fn add_columns<const R: usize>(simd: impl Simd, dx: &mut [f32], by: Weighted<'_>, first: usize) {
     let mut column = 0;
-    while column + BLOCK <= dim {
-        add_block::<FMA, R, BLOCK>(dx, s, x, dim, width, first, column);
+    while column + BLOCK <= by.dim {
+        add_block::<R, BLOCK>(simd, dx, by, first, column);
         column += BLOCK;
     }
-    while column + 4 <= dim {
-        add_block::<FMA, R, 4>(dx, s, x, dim, width, first, column);
+    while column + 4 <= by.dim {
+        add_block::<R, 4>(simd, dx, by, first, column);
         column += 4;
     }
-    while column < dim {
-        add_block::<FMA, R, 1>(dx, s, x, dim, width, first, column);
+    while column < by.dim {
+        add_block::<R, 1>(simd, dx, by, first, column);
         column += 1;
     }
 }
 
-/// dx of fields `first..first + R`, columns `column..column + C`. S is symmetric: its row j holds the weights of x_j
-/// in those fields side by side.
+/// dx of fields `first..first + R`, columns `column..column + C`. S is symmetric: its row j holds the weights
+/// of x_j in those fields side by side.
 #[inline(always)]
-fn add_block<const FMA: bool, const R: usize, const C: usize>(
+fn add_block<const R: usize, const C: usize>(
+    simd: impl Simd,
     dx: &mut [f32],
-    s: &[f32],
-    x: &[f32],
-    dim: usize,
-    width: usize,
+    by: Weighted<'_>,
     first: usize,
     column: usize,
 ) {
+    let Weighted { s, width, x, dim } = by;
     let mut acc = [[0.0f32; C]; R];
     for (r, acc) in acc.iter_mut().enumerate() {
         acc.copy_from_slice(&dx[(first + r) * dim + column..][..C]);
@@ -278,7 +278,7 @@ fn add_block<const FMA: bool, const R: usize, const C: usize>(
         let x: &[f32; C] = x[column..].first_chunk().expect("columns of a block");
         for (acc, &s) in acc.iter_mut().zip(s) {
             for (acc, &x) in acc.iter_mut().zip(x) {
-                *acc = fma::<FMA>(s, x, *acc);
+                *acc = simd.fma(s, x, *acc);
             }
         }
     }
@@ -288,16 +288,20 @@ fn add_block<const FMA: bool, const R: usize, const C: usize>(
 }
 
 bind! {
-    /// dx += the gradient of [`forward_with`]. `scratch` holds at least [`scratch_len`] floats.
-    pub fn backward_with(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_backward
+    /// dx += the gradient of [`forward`]: dx and x are [B, F, D], dz [B, P]. `scratch` holds at least
+    /// [`scratch_len`] floats.
+    ///
+    /// # Panics
+    /// If dx, x or dz is not of its shape or `scratch` too short.
+    pub fn backward(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_backward
 }
 
 #[inline(always)]
-fn checked_backward<const FMA: bool>(dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+fn checked_backward(simd: impl Simd, dx: &mut [f32], dz: &[f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
     let shapes = (dx.len(), x.len(), dz.len());
     let size = d.rows * d.fields * d.dim;
     assert_eq!(shapes, (size, size, d.rows * d.pairs()), "shapes of the interaction");
     if !dz.is_empty() && d.dim > 0 {
-        backward_body::<FMA>(dx, dz, x, d, scratch);
+        backward_body(simd, dx, dz, x, d, scratch);
     }
 }

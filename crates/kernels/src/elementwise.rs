@@ -1,8 +1,8 @@
 //! Sums over many arrays, and the ordered reductions of a training step.
-use crate::bind::fma;
+use crate::simd::Simd;
 
 #[inline(always)]
-fn add_body<const FMA: bool>(y: &mut [f32], x: &[f32]) {
+fn add_body(_: impl Simd, y: &mut [f32], x: &[f32]) {
     assert_eq!(y.len(), x.len(), "lengths of a sum");
     for (y, &x) in y.iter_mut().zip(x) {
         *y += x;
@@ -11,67 +11,82 @@ fn add_body<const FMA: bool>(y: &mut [f32], x: &[f32]) {
 
 bind! {
     /// y += x
+    ///
+    /// # Panics
+    /// If their lengths differ.
     pub fn add(y: &mut [f32], x: &[f32]) = add_body
 }
 
 #[inline(always)]
-fn axpy_body<const FMA: bool>(y: &mut [f32], a: f32, x: &[f32]) {
+fn axpy_body(simd: impl Simd, y: &mut [f32], a: f32, x: &[f32]) {
     assert_eq!(y.len(), x.len(), "lengths of a sum");
     for (y, &x) in y.iter_mut().zip(x) {
-        *y = fma::<FMA>(a, x, *y);
+        *y = simd.fma(a, x, *y);
     }
 }
 
 bind! {
     /// y += a · x
+    ///
+    /// # Panics
+    /// If the lengths of x and y differ.
     pub fn axpy(y: &mut [f32], a: f32, x: &[f32]) = axpy_body
 }
 
 #[inline(always)]
-fn add_product_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32]) {
+fn add_product_body(simd: impl Simd, y: &mut [f32], a: &[f32], b: &[f32]) {
     assert_eq!((y.len(), y.len()), (a.len(), b.len()), "lengths of a product");
     for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-        *y = fma::<FMA>(a, b, *y);
+        *y = simd.fma(a, b, *y);
     }
 }
 
 bind! {
-    /// y += a ⊙ b
+    /// y += a ⊙ b, element by element.
+    ///
+    /// # Panics
+    /// If their lengths differ.
     pub fn add_product(y: &mut [f32], a: &[f32], b: &[f32]) = add_product_body
 }
 
 #[inline(always)]
-fn row_dots_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32]) {
+fn row_dots_body(simd: impl Simd, y: &mut [f32], a: &[f32], b: &[f32]) {
     let n = a.len().checked_div(y.len()).unwrap_or(0);
     assert_eq!((a.len(), b.len()), (y.len() * n, y.len() * n), "rows of a product");
     for ((y, a), b) in y.iter_mut().zip(a.chunks_exact(n.max(1))).zip(b.chunks_exact(n.max(1))) {
-        *y = a.iter().zip(b).fold(*y, |sum, (&a, &b)| fma::<FMA>(a, b, sum));
+        *y = a.iter().zip(b).fold(*y, |sum, (&a, &b)| simd.fma(a, b, sum));
     }
 }
 
 bind! {
-    /// `y[s] += Σ_j a[s, j] · b[s, j]`
+    /// `y[s] += Σ_j a[s, j] · b[s, j]`: a and b are [S, N], y is `[S]`.
+    ///
+    /// # Panics
+    /// If a and b are not as long, or not S whole rows.
     pub fn row_dots(y: &mut [f32], a: &[f32], b: &[f32]) = row_dots_body
 }
 
 #[inline(always)]
-fn add_scaled_rows_body<const FMA: bool>(y: &mut [f32], x: &[f32], scales: &[f32]) {
+fn add_scaled_rows_body(simd: impl Simd, y: &mut [f32], x: &[f32], scales: &[f32]) {
     let n = x.len().checked_div(scales.len()).unwrap_or(0);
     assert_eq!((y.len(), x.len()), (x.len(), scales.len() * n), "one scale per row");
     for ((y, x), &scale) in y.chunks_exact_mut(n.max(1)).zip(x.chunks_exact(n.max(1))).zip(scales) {
         for (y, &x) in y.iter_mut().zip(x) {
-            *y = fma::<FMA>(scale, x, *y);
+            *y = simd.fma(scale, x, *y);
         }
     }
 }
 
 bind! {
-    /// `y[s, j] += scales[s] · x[s, j]`
+    /// `y[s, j] += scales[s] · x[s, j]`: x and y are [S, N], scales `[S]`.
+    ///
+    /// # Panics
+    /// If x and y differ in length, or are not S whole rows.
     pub fn add_scaled_rows(y: &mut [f32], x: &[f32], scales: &[f32]) = add_scaled_rows_body
 }
 
 #[inline(always)]
-fn column_sums_body<const FMA: bool>(sums: &mut [f32], x: &[f32]) {
+fn column_sums_body(_: impl Simd, sums: &mut [f32], x: &[f32]) {
     let n = sums.len().max(1);
     assert!(x.len().is_multiple_of(n), "x has whole rows");
     for row in x.chunks_exact(n) {
@@ -82,7 +97,10 @@ fn column_sums_body<const FMA: bool>(sums: &mut [f32], x: &[f32]) {
 }
 
 bind! {
-    /// `sums[j] += Σ_i x[i, j]`
+    /// `sums[j] += Σ_s x[s, j]`: x is [S, N], sums `[N]`.
+    ///
+    /// # Panics
+    /// If x is not a number of whole rows.
     pub fn column_sums(sums: &mut [f32], x: &[f32]) = column_sums_body
 }
 

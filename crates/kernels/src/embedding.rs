@@ -1,10 +1,12 @@
 //! Embedding bags: rows of a table, pooled.
 //!
 //! table is [R, D]; the bag of row b is `ids[offsets[b]..offsets[b + 1]]`; y is [B, D] written at a stride.
-use crate::bind::fma;
 use crate::copy::copy;
-use crate::half::{Bf16, Encoding, F16, F32, Numbers, RUN};
+use crate::half::Numbers;
+use crate::number_format::{Bf16, F16, F32, NumberFormat};
 use crate::prefetch::prefetch;
+use crate::simd::{RUN, Simd};
+use crate::strided::Strided;
 use std::ops::Range;
 
 /// How a bag becomes one vector.
@@ -20,7 +22,16 @@ pub enum Pool<'a> {
     Learned(&'a [f32]),
 }
 
-/// The ids of one feature.
+/// A table of R rows.
+#[derive(Debug, Clone, Copy)]
+pub struct TableView<'a> {
+    /// [R, D]
+    pub values: Numbers<'a>,
+    /// D
+    pub dim: usize,
+}
+
+/// The ids of one feature, bag by bag.
 #[derive(Debug, Clone, Copy)]
 pub struct BagsView<'a> {
     /// Row numbers.
@@ -78,52 +89,44 @@ pub mod reference {
 pub(crate) const AHEAD: usize = 16;
 
 #[inline(always)]
-fn forward_body<const FMA: bool>(
-    y: &mut [f32],
-    stride: usize,
-    table: Numbers<'_>,
-    dim: usize,
-    bags: BagsView<'_>,
-    pool: Pool<'_>,
-) {
-    match table {
-        Numbers::F32(table) => forward_of::<FMA, F32>(y, stride, table, dim, bags, pool),
-        Numbers::Bf16(table) => forward_of::<FMA, Bf16>(y, stride, table, dim, bags, pool),
-        Numbers::F16(table) => forward_of::<FMA, F16>(y, stride, table, dim, bags, pool),
+fn forward_body(simd: impl Simd, y: Strided<'_>, table: TableView<'_>, bags: BagsView<'_>, pool: Pool<'_>) {
+    match table.values {
+        Numbers::F32(values) => forward_of::<F32>(simd, y, (values, table.dim), bags, pool),
+        Numbers::Bf16(values) => forward_of::<Bf16>(simd, y, (values, table.dim), bags, pool),
+        Numbers::F16(values) => forward_of::<F16>(simd, y, (values, table.dim), bags, pool),
     }
 }
 
 #[inline(always)]
-fn forward_of<const FMA: bool, E: Encoding>(
-    y: &mut [f32],
-    stride: usize,
-    table: &[E::Bits],
-    dim: usize,
+fn forward_of<E: NumberFormat>(
+    simd: impl Simd,
+    mut y: Strided<'_>,
+    (table, dim): (&[E::Bits], usize),
     bags: BagsView<'_>,
     pool: Pool<'_>,
 ) {
     let row = |id: u32| &table[id as usize * dim..][..dim];
     for (b, offsets) in bags.offsets.windows(2).enumerate() {
-        let y = &mut y[b * stride..][..dim];
+        let y = y.row(b, dim);
         let (start, end) = (offsets[0] as usize, offsets[1] as usize);
         if end == start + 1 && matches!(pool, Pool::Sum | Pool::Mean) {
             // One-hot, the usual case: a copy.
             if let Some(&ahead) = bags.ids.get(start + AHEAD) {
                 prefetch(row(ahead));
             }
-            copy::<FMA, E>(y, row(bags.ids[start]));
+            copy::<E>(simd, y, row(bags.ids[start]));
             continue;
         }
         // Widths that fit the registers stay there for a whole bag.
         match dim {
-            16 => sum_rows::<FMA, E, 1>(y, table, bags.ids, start..end, pool),
-            32 => sum_rows::<FMA, E, 2>(y, table, bags.ids, start..end, pool),
-            64 => sum_rows::<FMA, E, 4>(y, table, bags.ids, start..end, pool),
+            16 => sum_rows::<E, 1>(simd, y, table, bags.ids, start..end, pool),
+            32 => sum_rows::<E, 2>(simd, y, table, bags.ids, start..end, pool),
+            64 => sum_rows::<E, 4>(simd, y, table, bags.ids, start..end, pool),
             _ => {
                 y.fill(0.0);
                 for e in start..end {
-                    let (scale, row) = scaled_row::<E>(table, dim, bags.ids, e, pool);
-                    add_row::<FMA, E>(y, scale, row);
+                    let (scale, row) = scaled_row::<E>((table, dim), bags.ids, e, pool);
+                    add_row::<E>(simd, y, scale, row);
                 }
             }
         }
@@ -136,9 +139,8 @@ fn forward_of<const FMA: bool, E: Encoding>(
 
 /// The row of id `e` and its factor; a later row is fetched meanwhile.
 #[inline(always)]
-fn scaled_row<'a, E: Encoding>(
-    table: &'a [E::Bits],
-    dim: usize,
+fn scaled_row<'a, E: NumberFormat>(
+    (table, dim): (&'a [E::Bits], usize),
     ids: &[u32],
     e: usize,
     pool: Pool<'_>,
@@ -159,7 +161,8 @@ fn scaled_row<'a, E: Encoding>(
 
 /// y = Σ scale · row of the rows of a bag, N runs wide.
 #[inline(always)]
-fn sum_rows<const FMA: bool, E: Encoding, const N: usize>(
+fn sum_rows<E: NumberFormat, const N: usize>(
+    simd: impl Simd,
     y: &mut [f32],
     table: &[E::Bits],
     ids: &[u32],
@@ -168,11 +171,11 @@ fn sum_rows<const FMA: bool, E: Encoding, const N: usize>(
 ) {
     let mut sum = [[0.0; RUN]; N];
     for e in bag {
-        let (scale, row) = scaled_row::<E>(table, N * RUN, ids, e, pool);
+        let (scale, row) = scaled_row::<E>((table, N * RUN), ids, e, pool);
         for (sum, row) in sum.iter_mut().zip(row.as_chunks().0) {
-            let x = E::widen_run::<FMA>(row);
+            let x = E::widen_run(simd, row);
             for (sum, x) in sum.iter_mut().zip(x) {
-                *sum = fma::<FMA>(scale, x, *sum);
+                *sum = simd.fma(scale, x, *sum);
             }
         }
     }
@@ -181,26 +184,26 @@ fn sum_rows<const FMA: bool, E: Encoding, const N: usize>(
 
 /// y += scale · row
 #[inline(always)]
-fn add_row<const FMA: bool, E: Encoding>(y: &mut [f32], scale: f32, row: &[E::Bits]) {
+fn add_row<E: NumberFormat>(simd: impl Simd, y: &mut [f32], scale: f32, row: &[E::Bits]) {
     let (y, y_rest) = y.as_chunks_mut::<RUN>();
     let (row, row_rest) = row.as_chunks::<RUN>();
     for (y, x) in y.iter_mut().zip(row) {
-        let x = E::widen_run::<FMA>(x);
+        let x = E::widen_run(simd, x);
         for (y, x) in y.iter_mut().zip(x) {
-            *y = fma::<FMA>(scale, x, *y);
+            *y = simd.fma(scale, x, *y);
         }
     }
     for (y, &x) in y_rest.iter_mut().zip(row_rest) {
-        *y = fma::<FMA>(scale, E::widen(x), *y);
+        *y = simd.fma(scale, E::widen(x), *y);
     }
 }
 
 bind! {
-    /// `y[b · stride ..][..dim]` ← pooled rows of bag b.
+    /// The first D floats of row b of `y` ← the pooled rows of bag b.
     ///
     /// # Panics
     /// If an id is beyond the table or `y` too short.
-    pub fn forward(y: &mut [f32], stride: usize, table: Numbers<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
+    pub fn forward(y: Strided<'_>, table: TableView<'_>, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
 }
 
 /// One place where a table row was used: the output row and the factor its gradient carries.
@@ -213,14 +216,17 @@ pub struct Use<'a> {
 }
 
 #[inline(always)]
-fn add_use_body<const FMA: bool>(sum: &mut [f32], at: Use<'_>) {
+fn add_use_body(simd: impl Simd, sum: &mut [f32], at: Use<'_>) {
     assert_eq!(sum.len(), at.dy.len(), "one gradient per column");
     for (sum, &dy) in sum.iter_mut().zip(at.dy) {
-        *sum = fma::<FMA>(at.scale, dy, *sum);
+        *sum = simd.fma(at.scale, dy, *sum);
     }
 }
 
 bind! {
-    /// sum += scale · dy
+    /// sum += scale · dy, both `[D]`.
+    ///
+    /// # Panics
+    /// If they differ in length.
     pub fn add_use(sum: &mut [f32], at: Use<'_>) = add_use_body
 }

@@ -1,15 +1,15 @@
-//! Interactions of field vectors beside the dot products of DLRM: pairwise second order (FM), field-aware (FFM),
-//! outer products (CIN) and the element-wise products of cross networks.
+//! Interactions of field vectors beside the dot products of DLRM: pairwise second order (FM), field-aware
+//! (FFM), outer products (CIN) and the element-wise products of cross networks.
 //!
 //! S rows, F fields of D columns each; a field's vectors lie side by side.
-use crate::bind::fma;
+use crate::simd::Simd;
 
 /// The definitions.
 pub mod reference {
     use crate::Real;
 
     /// y[s, d] = Σ_{i<j} x[s, i, d] · x[s, j, d] (Rendle 2010, equation 1, before the sum over d).
-    pub fn second_order<T: Real>(y: &mut [T], x: &[T], fields: usize, dim: usize) {
+    pub fn fm_interaction<T: Real>(y: &mut [T], x: &[T], fields: usize, dim: usize) {
         for (y, x) in y.chunks_exact_mut(dim).zip(x.chunks_exact(fields * dim)) {
             for (d, y) in y.iter_mut().enumerate() {
                 *y = T::default();
@@ -23,7 +23,7 @@ pub mod reference {
     }
 
     /// dx[s, i, d] += dy[s, d] · Σ_{j≠i} x[s, j, d]
-    pub fn second_order_backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], fields: usize, dim: usize) {
+    pub fn fm_interaction_backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], fields: usize, dim: usize) {
         for ((dx, dy), x) in
             dx.chunks_exact_mut(fields * dim).zip(dy.chunks_exact(dim)).zip(x.chunks_exact(fields * dim))
         {
@@ -37,8 +37,9 @@ pub mod reference {
         }
     }
 
-    /// `y[s] = Σ_{i<j} <x[s, i, j], x[s, j, i]>`, x is [S, F, F, D]: field i's vector for field j (Juan et al. 2016, equation 4).
-    pub fn field_aware<T: Real>(y: &mut [T], x: &[T], fields: usize, dim: usize) {
+    /// `y[s] = Σ_{i<j} <x[s, i, j], x[s, j, i]>`, x is [S, F, F, D]: field i's vector for field j (Juan et
+    /// al. 2016, equation 4).
+    pub fn ffm_interaction<T: Real>(y: &mut [T], x: &[T], fields: usize, dim: usize) {
         for (y, x) in y.iter_mut().zip(x.chunks_exact(fields * fields * dim)) {
             *y = T::default();
             for i in 0..fields {
@@ -51,8 +52,11 @@ pub mod reference {
         }
     }
 
-    /// dx += the gradient of [`field_aware`].
-    pub fn field_aware_backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], fields: usize, dim: usize) {
+    /// dx += the gradient of [`ffm_interaction`]: dx and x are [S, F·F·D], dy is `[S]`.
+    ///
+    /// # Panics
+    /// If dx and x differ in length, or are not F·F·D times as long as dy.
+    pub fn ffm_interaction_backward<T: Real>(dx: &mut [T], dy: &[T], x: &[T], fields: usize, dim: usize) {
         let size = fields * fields * dim;
         for ((dx, &dy), x) in dx.chunks_exact_mut(size).zip(dy).zip(x.chunks_exact(size)) {
             for i in 0..fields {
@@ -104,7 +108,7 @@ const BLOCK: usize = 16;
 
 /// In linear time: ½ ((Σ v)² − Σ v²) (Rendle 2010, lemma 3.1).
 #[inline(always)]
-fn second_order_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, dim: usize) {
+fn fm_interaction_body(simd: impl Simd, y: &mut [f32], x: &[f32], fields: usize, dim: usize) {
     assert_eq!(x.len(), y.len() * fields, "F vectors per output");
     if y.is_empty() || fields == 0 {
         return y.fill(0.0);
@@ -115,7 +119,7 @@ fn second_order_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, d
             let (mut pairs, mut sum) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
             for v in x.chunks_exact(dim) {
                 for ((pairs, sum), &v) in pairs.iter_mut().zip(&mut sum).zip(&v[block * BLOCK..][..y.len()]) {
-                    *pairs = fma::<FMA>(v, *sum, *pairs);
+                    *pairs = simd.fma(v, *sum, *pairs);
                     *sum += v;
                 }
             }
@@ -125,12 +129,17 @@ fn second_order_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, d
 }
 
 bind! {
-    /// y ← the sum of all pairwise element-wise products of the `fields` vectors of each row: [S, F·D] → [S, D].
-    pub fn second_order(y: &mut [f32], x: &[f32], fields: usize, dim: usize) = second_order_body
+    /// y ← the sum of all pairwise element-wise products of the `fields` vectors of each row: [S, F·D] → [S,
+    /// D].
+    ///
+    /// # Panics
+    /// If x is not F times as long as y.
+    pub fn fm_interaction(y: &mut [f32], x: &[f32], fields: usize, dim: usize) = fm_interaction_body
 }
 
 #[inline(always)]
-fn second_order_backward_body<const FMA: bool>(
+fn fm_interaction_backward_body(
+    simd: impl Simd,
     dx: &mut [f32],
     dy: &[f32],
     x: &[f32],
@@ -154,7 +163,7 @@ fn second_order_backward_body<const FMA: bool>(
                 for (((dx, &v), &dy), &sum) in
                     dx[columns.clone()].iter_mut().zip(&v[columns.clone()]).zip(dy).zip(&sum)
                 {
-                    *dx = fma::<FMA>(dy, sum - v, *dx);
+                    *dx = simd.fma(dy, sum - v, *dx);
                 }
             }
         }
@@ -162,12 +171,16 @@ fn second_order_backward_body<const FMA: bool>(
 }
 
 bind! {
-    /// dx += the gradient of [`second_order`].
-    pub fn second_order_backward(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize) = second_order_backward_body
+    /// dx += the gradient of [`fm_interaction`]: dx and x are [S, F·D], dy is [S, D].
+    ///
+    /// # Panics
+    /// If dx and x differ in length, or are not F times as long as dy.
+    pub fn fm_interaction_backward(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize)
+        = fm_interaction_backward_body
 }
 
 #[inline(always)]
-fn field_aware_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, dim: usize) {
+fn ffm_interaction_body(simd: impl Simd, y: &mut [f32], x: &[f32], fields: usize, dim: usize) {
     let size = fields * fields * dim;
     assert_eq!(x.len(), y.len() * size, "F · F vectors per row");
     for (y, x) in y.iter_mut().zip(x.chunks_exact(size.max(1))) {
@@ -175,7 +188,7 @@ fn field_aware_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, di
         for i in 0..fields {
             for j in 0..i {
                 let (a, b) = (&x[(i * fields + j) * dim..][..dim], &x[(j * fields + i) * dim..][..dim]);
-                *y += a.iter().zip(b).fold(0.0, |sum, (&a, &b)| fma::<FMA>(a, b, sum));
+                *y += a.iter().zip(b).fold(0.0, |sum, (&a, &b)| simd.fma(a, b, sum));
             }
         }
     }
@@ -183,11 +196,15 @@ fn field_aware_body<const FMA: bool>(y: &mut [f32], x: &[f32], fields: usize, di
 
 bind! {
     /// y ← Σ_{i<j} <v_ij, v_ji>: `[S, F·F·D]` → `[S]`.
-    pub fn field_aware(y: &mut [f32], x: &[f32], fields: usize, dim: usize) = field_aware_body
+    ///
+    /// # Panics
+    /// If x is not F·F·D times as long as y.
+    pub fn ffm_interaction(y: &mut [f32], x: &[f32], fields: usize, dim: usize) = ffm_interaction_body
 }
 
 #[inline(always)]
-fn field_aware_backward_body<const FMA: bool>(
+fn ffm_interaction_backward_body(
+    simd: impl Simd,
     dx: &mut [f32],
     dy: &[f32],
     x: &[f32],
@@ -202,7 +219,7 @@ fn field_aware_backward_body<const FMA: bool>(
                 let (own, other) =
                     (&mut dx[(i * fields + j) * dim..][..dim], &x[(j * fields + i) * dim..][..dim]);
                 for (dx, &x) in own.iter_mut().zip(other) {
-                    *dx = fma::<FMA>(dy, x, *dx);
+                    *dx = simd.fma(dy, x, *dx);
                 }
             }
         }
@@ -210,12 +227,16 @@ fn field_aware_backward_body<const FMA: bool>(
 }
 
 bind! {
-    /// dx += the gradient of [`field_aware`].
-    pub fn field_aware_backward(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize) = field_aware_backward_body
+    /// dx += the gradient of [`ffm_interaction`]: dx and x are [S, F·F·D], dy is `[S]`.
+    ///
+    /// # Panics
+    /// If dx and x differ in length, or are not F·F·D times as long as dy.
+    pub fn ffm_interaction_backward(dx: &mut [f32], dy: &[f32], x: &[f32], fields: usize, dim: usize)
+        = ffm_interaction_backward_body
 }
 
 #[inline(always)]
-fn outer_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32], shape: (usize, usize)) {
+fn outer_body(_: impl Simd, y: &mut [f32], a: &[f32], b: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((y.len() * h, y.len() * m), (a.len() * h * m, b.len() * h * m), "shapes of an outer product");
     for ((y, a), b) in
@@ -231,29 +252,35 @@ fn outer_body<const FMA: bool>(y: &mut [f32], a: &[f32], b: &[f32], shape: (usiz
 
 bind! {
     /// y ← a ⊗ b row by row; `shape` is (H, M): `[S, H]`, `[S, M]` → `[S, H·M]`.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one S.
     pub fn outer(y: &mut [f32], a: &[f32], b: &[f32], shape: (usize, usize)) = outer_body
 }
 
 #[inline(always)]
-fn outer_left_body<const FMA: bool>(da: &mut [f32], dy: &[f32], b: &[f32], shape: (usize, usize)) {
+fn outer_left_body(simd: impl Simd, da: &mut [f32], dy: &[f32], b: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((da.len() * m, b.len() * h), (dy.len(), dy.len()), "shapes of an outer product");
     for ((da, dy), b) in
         da.chunks_exact_mut(h.max(1)).zip(dy.chunks_exact((h * m).max(1))).zip(b.chunks_exact(m.max(1)))
     {
         for (da, dy) in da.iter_mut().zip(dy.chunks_exact(m)) {
-            *da = dy.iter().zip(b).fold(*da, |sum, (&dy, &b)| fma::<FMA>(dy, b, sum));
+            *da = dy.iter().zip(b).fold(*da, |sum, (&dy, &b)| simd.fma(dy, b, sum));
         }
     }
 }
 
 bind! {
-    /// da += the gradient of [`outer`] with respect to its left factor.
+    /// da += the gradient of [`outer`] with respect to its left factor; shapes as there.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one S.
     pub fn outer_backward_left(da: &mut [f32], dy: &[f32], b: &[f32], shape: (usize, usize)) = outer_left_body
 }
 
 #[inline(always)]
-fn outer_right_body<const FMA: bool>(db: &mut [f32], dy: &[f32], a: &[f32], shape: (usize, usize)) {
+fn outer_right_body(simd: impl Simd, db: &mut [f32], dy: &[f32], a: &[f32], shape: (usize, usize)) {
     let (h, m) = shape;
     assert_eq!((a.len() * m, db.len() * h), (dy.len(), dy.len()), "shapes of an outer product");
     for ((db, dy), a) in
@@ -261,13 +288,17 @@ fn outer_right_body<const FMA: bool>(db: &mut [f32], dy: &[f32], a: &[f32], shap
     {
         for (&a, dy) in a.iter().zip(dy.chunks_exact(m)) {
             for (db, &dy) in db.iter_mut().zip(dy) {
-                *db = fma::<FMA>(dy, a, *db);
+                *db = simd.fma(dy, a, *db);
             }
         }
     }
 }
 
 bind! {
-    /// db += the gradient of [`outer`] with respect to its right factor.
-    pub fn outer_backward_right(db: &mut [f32], dy: &[f32], a: &[f32], shape: (usize, usize)) = outer_right_body
+    /// db += the gradient of [`outer`] with respect to its right factor; shapes as there.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one S.
+    pub fn outer_backward_right(db: &mut [f32], dy: &[f32], a: &[f32], shape: (usize, usize))
+        = outer_right_body
 }

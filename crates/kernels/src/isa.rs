@@ -25,8 +25,8 @@ impl Level {
     }
 }
 
-/// Proof that this CPU has the instructions of a [`Level`], and perhaps those of bf16 products. Kernels take it by
-/// value and rely on it.
+/// Proof that this CPU has the instructions of a [`Level`], and perhaps those of bf16 products. Kernels take
+/// it by value and rely on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Isa {
     level: Level,
@@ -54,12 +54,13 @@ impl Isa {
         self.level
     }
 
-    /// Whether there are instructions that multiply pairs of bf16 numbers (AVX-512 BF16, on top of [`Level::Avx512`]).
+    /// Whether there are instructions that multiply pairs of bf16 numbers (AVX-512 BF16, on top of
+    /// [`Level::Avx512`]).
     pub fn has_bf16(self) -> bool {
         self.bf16
     }
 
-    /// The same level on a CPU without instructions for bf16.
+    /// This level without instructions for bf16, as CPUs have it that lack them.
     pub fn without_bf16(self) -> Self {
         Isa { bf16: false, ..self }
     }

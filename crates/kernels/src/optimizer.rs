@@ -3,78 +3,114 @@
 //! Each function is written once, element by element; the instruction sets only vectorise it.
 //! Formulas are those of PyTorch 2 (`SGD`, `Adagrad`, `Adam`, `AdamW`, `SparseAdam`) and, for the row-wise
 //! Adagrad, of the reference DLRM.
-use crate::bind::fma;
 use crate::half::Numbers;
+use crate::simd::Simd;
 
 /// What a slice of the wrong length is told: updating only what fits would go unnoticed.
 const LENGTHS: &str = "one gradient and one state per weight";
 
 #[inline(always)]
-fn sgd_body<const FMA: bool>(w: &mut [f32], g: &[f32], lr: f32, l2: f32) {
+fn sgd_body(simd: impl Simd, w: &mut [f32], g: &[f32], lr: f32, l2: f32) {
     assert_eq!(w.len(), g.len(), "{LENGTHS}");
     for (w, &g) in w.iter_mut().zip(g) {
-        *w = fma::<FMA>(-lr, fma::<FMA>(l2, *w, g), *w);
+        *w = simd.fma(-lr, simd.fma(l2, *w, g), *w);
     }
 }
 
 bind! {
-    /// w ← w - lr (g + l2·w)
+    /// Gradient descent: w ← w - lr (g + l2·w).
+    ///
+    /// # Panics
+    /// If the slices differ in length.
     pub fn sgd(w: &mut [f32], g: &[f32], lr: f32, l2: f32) = sgd_body
 }
 
+/// Settings of a step of stochastic gradient descent with momentum.
+#[derive(Debug, Clone, Copy)]
+pub struct Momentum {
+    /// Learning rate.
+    pub lr: f32,
+    /// Share of the last step that the next one keeps.
+    pub momentum: f32,
+    /// L2 term added to the gradient.
+    pub l2: f32,
+}
+
 #[inline(always)]
-fn momentum_body<const FMA: bool>(w: &mut [f32], v: &mut [f32], g: &[f32], lr: f32, momentum: f32, l2: f32) {
+fn momentum_body(simd: impl Simd, w: &mut [f32], v: &mut [f32], g: &[f32], a: Momentum) {
     assert_eq!((w.len(), w.len()), (v.len(), g.len()), "{LENGTHS}");
     for ((w, v), &g) in w.iter_mut().zip(v).zip(g) {
-        *v = fma::<FMA>(momentum, *v, fma::<FMA>(l2, *w, g));
-        *w = fma::<FMA>(-lr, *v, *w);
+        *v = simd.fma(a.momentum, *v, simd.fma(a.l2, *w, g));
+        *w = simd.fma(-a.lr, *v, *w);
     }
 }
 
 bind! {
-    /// v ← momentum·v + (g + l2·w); w ← w - lr·v. (v starts at zero, which equals PyTorch's first step.)
-    pub fn momentum(w: &mut [f32], v: &mut [f32], g: &[f32], lr: f32, momentum: f32, l2: f32) = momentum_body
+    /// Momentum: v ← momentum·v + (g + l2·w); w ← w - lr·v. (v starts at zero, which equals PyTorch's first
+    /// step.)
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn momentum(w: &mut [f32], v: &mut [f32], g: &[f32], a: Momentum) = momentum_body
+}
+
+/// Settings of an Adagrad step.
+#[derive(Debug, Clone, Copy)]
+pub struct Adagrad {
+    /// Learning rate.
+    pub lr: f32,
+    /// Added to the root.
+    pub eps: f32,
+    /// L2 term added to the gradient.
+    pub l2: f32,
 }
 
 #[inline(always)]
-fn adagrad_body<const FMA: bool>(w: &mut [f32], s: &mut [f32], g: &[f32], lr: f32, eps: f32, l2: f32) {
+fn adagrad_body(simd: impl Simd, w: &mut [f32], s: &mut [f32], g: &[f32], a: Adagrad) {
     assert_eq!((w.len(), w.len()), (s.len(), g.len()), "{LENGTHS}");
     for ((w, s), &g) in w.iter_mut().zip(s).zip(g) {
-        let g = fma::<FMA>(l2, *w, g);
-        *s = fma::<FMA>(g, g, *s);
-        *w -= lr * g / (s.sqrt() + eps);
+        let g = simd.fma(a.l2, *w, g);
+        *s = simd.fma(g, g, *s);
+        *w -= a.lr * g / (s.sqrt() + a.eps);
     }
 }
 
 bind! {
-    /// s ← s + g²; w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
-    pub fn adagrad(w: &mut [f32], s: &mut [f32], g: &[f32], lr: f32, eps: f32, l2: f32) = adagrad_body
+    /// Adagrad: s ← s + g²; w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn adagrad(w: &mut [f32], s: &mut [f32], g: &[f32], a: Adagrad) = adagrad_body
 }
 
 #[inline(always)]
-fn rowwise_adagrad_body<const FMA: bool>(w: &mut [f32], s: &mut f32, g: &[f32], lr: f32, eps: f32, l2: f32) {
+fn rowwise_adagrad_body(simd: impl Simd, w: &mut [f32], s: &mut f32, g: &[f32], a: Adagrad) {
     assert_eq!(w.len(), g.len(), "{LENGTHS}");
     // Eight partial sums, so that the order is fixed and vectors can be used.
     let mut partial = [0.0f32; 8];
     for (w, g) in w.chunks(8).zip(g.chunks(8)) {
         for ((partial, &w), &g) in partial.iter_mut().zip(w).zip(g) {
-            let g = fma::<FMA>(l2, w, g);
-            *partial = fma::<FMA>(g, g, *partial);
+            let g = simd.fma(a.l2, w, g);
+            *partial = simd.fma(g, g, *partial);
         }
     }
     *s += partial.iter().sum::<f32>() / w.len() as f32;
-    let step = lr / (s.sqrt() + eps);
+    let step = a.lr / (s.sqrt() + a.eps);
     for (w, &g) in w.iter_mut().zip(g) {
-        *w = fma::<FMA>(-step, fma::<FMA>(l2, *w, g), *w);
+        *w = simd.fma(-step, simd.fma(a.l2, *w, g), *w);
     }
 }
 
 bind! {
-    /// One row: s ← s + mean(g²); w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
-    pub fn rowwise_adagrad(w: &mut [f32], s: &mut f32, g: &[f32], lr: f32, eps: f32, l2: f32) = rowwise_adagrad_body
+    /// Adagrad with one state per row: s ← s + mean(g²); w ← w - lr·g / (√s + eps), with g ← g + l2·w first.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn rowwise_adagrad(w: &mut [f32], s: &mut f32, g: &[f32], a: Adagrad) = rowwise_adagrad_body
 }
 
-/// What an Adam step needs besides the slices: fill in `lr`, `eps`, `l2` and `decay`, then call [`Adam::at_step`].
+/// What an Adam step needs besides the slices: fill in `lr`, `eps`, `l2` and `decay`, then call
+/// [`Adam::at_step`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Adam {
     /// Learning rate of this step.
@@ -116,31 +152,34 @@ impl Adam {
 }
 
 #[inline(always)]
-fn adam_body<const FMA: bool>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
+fn adam_body(simd: impl Simd, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
     assert_eq!((w.len(), w.len(), w.len()), (m.len(), v.len(), g.len()), "{LENGTHS}");
     let step = a.lr / a.correction1;
     for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
-        let g = fma::<FMA>(a.l2, *w, g);
+        let g = simd.fma(a.l2, *w, g);
         let decayed = *w * (1.0 - a.lr * a.decay);
-        *m = fma::<FMA>(a.beta1, *m, a.gain1 * g);
-        *v = fma::<FMA>(a.beta2, *v, a.gain2 * g * g);
+        *m = simd.fma(a.beta1, *m, a.gain1 * g);
+        *v = simd.fma(a.beta2, *v, a.gain2 * g * g);
         *w = decayed - step * *m / (v.sqrt() / a.root_correction2 + a.eps);
     }
 }
 
 bind! {
     /// Adam or AdamW: m, v moments; w ← w - lr/c1 · m / (√v/√c2 + eps).
+    ///
+    /// # Panics
+    /// If the slices differ in length.
     pub fn adam(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) = adam_body
 }
 
 #[inline(always)]
-fn adam_lazy_body<const FMA: bool>(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
+fn adam_lazy_body(simd: impl Simd, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) {
     assert_eq!((w.len(), w.len(), w.len()), (m.len(), v.len(), g.len()), "{LENGTHS}");
     let step = a.lr * a.root_correction2 / a.correction1;
     for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
-        let g = fma::<FMA>(a.l2, *w, g);
-        *m = fma::<FMA>(a.beta1, *m, a.gain1 * g);
-        *v = fma::<FMA>(a.beta2, *v, a.gain2 * g * g);
+        let g = simd.fma(a.l2, *w, g);
+        *m = simd.fma(a.beta1, *m, a.gain1 * g);
+        *v = simd.fma(a.beta2, *v, a.gain2 * g * g);
         *w -= step * *m / (v.sqrt() + a.eps);
     }
 }
@@ -148,6 +187,9 @@ fn adam_lazy_body<const FMA: bool>(w: &mut [f32], m: &mut [f32], v: &mut [f32], 
 bind! {
     /// PyTorch's `SparseAdam` on a touched row: as [`adam`], with eps inside the correction:
     /// w ← w - lr·√c2/c1 · m / (√v + eps).
+    ///
+    /// # Panics
+    /// If the slices differ in length.
     pub fn adam_lazy(w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32], a: Adam) = adam_lazy_body
 }
 
@@ -165,16 +207,16 @@ pub struct Ftrl {
 }
 
 #[inline(always)]
-fn ftrl_body<const FMA: bool>(w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[f32], a: Ftrl) {
+fn ftrl_body(simd: impl Simd, w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[f32], a: Ftrl) {
     assert_eq!((w.len(), w.len(), w.len()), (z.len(), n.len(), g.len()), "{LENGTHS}");
     if a.lr == 0.0 {
         return; // A schedule may end at a rate of zero, which moves nothing.
     }
     for (((w, z), n), &g) in w.iter_mut().zip(z).zip(n).zip(g) {
-        let squares = fma::<FMA>(g, g, *n);
+        let squares = simd.fma(g, g, *n);
         let root = squares.sqrt();
         let sigma = (root - n.sqrt()) / a.lr;
-        *z = fma::<FMA>(-sigma, *w, *z + g);
+        *z = simd.fma(-sigma, *w, *z + g);
         *n = squares;
         let shrunk = z.signum() * a.l1 - *z;
         *w = if z.abs() <= a.l1 { 0.0 } else { shrunk / ((a.beta + root) / a.lr + a.l2) };
@@ -184,10 +226,14 @@ fn ftrl_body<const FMA: bool>(w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[
 bind! {
     /// FTRL-Proximal (McMahan et al. 2013, algorithm 1), z and n its two sums: σ = (√(n + g²) - √n) / α;
     /// z ← z + g - σw; n ← n + g²; w ← 0 where |z| ≤ λ1, else -(z - sign(z) λ1) / ((β + √n) / α + λ2).
+    ///
+    /// # Panics
+    /// If the slices differ in length.
     pub fn ftrl(w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[f32], a: Ftrl) = ftrl_body
 }
 
-/// The z for which FTRL's weights are `w` before the first step, n being `n`: without it the first step would forget them.
+/// The z for which FTRL's weights are `w` before the first step, n being `n`: without it the first step would
+/// forget them. What one of both has more than the other stays.
 pub fn ftrl_start(z: &mut [f32], w: Numbers<'_>, n: f32, a: Ftrl) {
     for (z, w) in z.iter_mut().zip(w.iter()) {
         *z = if w == 0.0 { 0.0 } else { -w * ((a.beta + n.sqrt()) / a.lr + a.l2) - w.signum() * a.l1 };
@@ -225,18 +271,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_isa_equals_the_definition(w in prop::collection::vec(-2.0f32..2.0, 1..40), lr in 0.01f32..0.5, l2 in 0.0f32..0.1) {
+        fn every_isa_equals_the_definition(
+            w in prop::collection::vec(-2.0f32..2.0, 1..40), lr in 0.01f32..0.5, l2 in 0.0f32..0.1
+        ) {
             let g: Vec<f32> = w.iter().rev().map(|x| x * 0.7 + 0.1).collect();
             for isa in Isa::available() {
                 let mut plain = w.clone();
                 sgd(isa, &mut plain, &g, lr, l2);
                 let (mut ada, mut s) = (w.clone(), vec![0.1; w.len()]);
-                adagrad(isa, &mut ada, &mut s, &g, lr, 1e-10, l2);
+                adagrad(isa, &mut ada, &mut s, &g, Adagrad { lr, eps: 1e-10, l2 });
                 for i in 0..w.len() {
                     let (w, g, lr, l2) = (f64::from(w[i]), f64::from(g[i]), f64::from(lr), f64::from(l2));
                     prop_assert!((f64::from(plain[i]) - reference::sgd(w, g, lr, l2)).abs() < 1e-6);
                     let (want, want_s) = reference::adagrad(w, f64::from(0.1f32), g, (lr, 1e-10, l2));
-                    prop_assert!((f64::from(ada[i]) - want).abs() < 1e-6 && (f64::from(s[i]) - want_s).abs() < 1e-5);
+                    prop_assert!((f64::from(ada[i]) - want).abs() < 1e-6);
+                    prop_assert!((f64::from(s[i]) - want_s).abs() < 1e-5);
                 }
             }
         }

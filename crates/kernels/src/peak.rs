@@ -1,8 +1,9 @@
-//! What a core can do at most: loops that do nothing but multiply and add, read memory, or visit random rows of a table.
-//! Benchmarks measure them on the machine that they run on, to say how near a real step comes.
+//! What a core can do at most: loops that do nothing but multiply and add, read memory, or visit random rows
+//! of a table. Benchmarks measure them on the machine that they run on, to say how near a real step comes.
 use crate::isa::{Isa, Level};
-use crate::matmul::{Portable, Vector};
 use crate::prefetch::prefetch;
+use crate::simd::{Scalar, Simd};
+use crate::vector::Vector;
 
 /// The definition.
 pub mod reference {
@@ -52,11 +53,11 @@ pub mod reference {
 /// Independent chains: more than a core can have multiply-adds under way, few enough for sixteen registers.
 const CHAINS: usize = 12;
 
-/// Length of the accumulators of [`fma`].
+/// Number of accumulators of [`fma`] on a CPU of this level.
 pub fn fma_len(isa: Isa) -> usize {
     CHAINS
         * match isa.level() {
-            Level::Scalar => Portable::LANES,
+            Level::Scalar => Scalar::LANES,
             Level::Avx2 => 8,
             Level::Avx512 => 16,
         }
@@ -67,79 +68,73 @@ pub fn fma_len(isa: Isa) -> usize {
 /// # Panics
 /// If `acc` is not [`fma_len`] long.
 pub fn fma(isa: Isa, acc: &mut [f32], rounds: usize, x: f32, y: f32) {
-    assert_eq!(acc.len(), fma_len(isa), "one register for each chain");
-    // SAFETY: the length was asserted; an Isa of a level exists only where the CPU has it.
-    unsafe {
-        match isa.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => x86::fma_avx512(acc, rounds, x, y),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => x86::fma_avx2(acc, rounds, x, y),
-            _ => chains::<Portable>(acc, rounds, x, y),
-        }
-    }
-}
-
-/// # Safety
-/// The CPU has the instructions of `V` and `acc` holds [`CHAINS`] vectors.
-#[inline(always)]
-unsafe fn chains<V: Vector>(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let (x, y) = (V::splat(x), V::splat(y));
-        let mut chains: [V; CHAINS] = std::array::from_fn(|i| V::load(acc.as_ptr().add(i * V::LANES)));
-        for _ in 0..rounds {
-            for chain in &mut chains {
-                *chain = chain.fma(x, y);
-            }
-        }
-        for (i, chain) in chains.into_iter().enumerate() {
-            chain.store(acc.as_mut_ptr().add(i * V::LANES));
-        }
-    }
-}
-
-/// Proof that this CPU multiplies pairs of bf16 numbers (AVX-512 BF16).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bf16(());
-
-impl Bf16 {
-    /// Length of the accumulators of [`bf16_dot`].
-    pub const LEN: usize = CHAINS * 16;
-
-    /// If the CPU has the instructions and `isa` allows them.
-    pub fn of(isa: Isa) -> Option<Self> {
+    match isa.level() {
         #[cfg(target_arch = "x86_64")]
-        if isa.level() == Level::Avx512 && std::arch::is_x86_feature_detected!("avx512bf16") {
-            return Some(Bf16(()));
-        }
-        let _ = isa;
-        None
+        // SAFETY: an Isa of this level exists only where the CPU has it.
+        Level::Avx512 => unsafe { x86::fma_avx512(acc, rounds, x, y) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Level::Avx2 => unsafe { x86::fma_avx2(acc, rounds, x, y) },
+        _ => fma_chains(Scalar, acc, rounds, x, y),
     }
 }
+
+#[inline(always)]
+fn fma_chains<V: Vector>(simd: V, acc: &mut [f32], rounds: usize, x: f32, y: f32) {
+    let (x, y) = (simd.splat(x), simd.splat(y));
+    let mut chains = load(simd, acc);
+    for _ in 0..rounds {
+        for chain in &mut chains {
+            *chain = simd.fma(*chain, x, y);
+        }
+    }
+    store(simd, acc, chains);
+}
+
+/// # Panics
+/// If `acc` does not hold [`CHAINS`] registers.
+#[inline(always)]
+fn load<V: Vector>(simd: V, acc: &[f32]) -> [V::Register; CHAINS] {
+    assert_eq!(acc.len(), CHAINS * V::LANES, "one register for each chain");
+    // SAFETY: the length was asserted.
+    std::array::from_fn(|i| unsafe { simd.load(acc.as_ptr().add(i * V::LANES)) })
+}
+
+/// # Panics
+/// If `acc` does not hold [`CHAINS`] registers.
+#[inline(always)]
+fn store<V: Vector>(simd: V, acc: &mut [f32], chains: [V::Register; CHAINS]) {
+    assert_eq!(acc.len(), CHAINS * V::LANES, "one register for each chain");
+    for (i, chain) in chains.into_iter().enumerate() {
+        // SAFETY: the length was asserted.
+        unsafe { simd.store(acc.as_mut_ptr().add(i * V::LANES), chain) };
+    }
+}
+
+/// Number of accumulators of [`bf16_dot`].
+pub const BF16_DOT_LEN: usize = CHAINS * 16;
 
 /// `acc[i]` += <x, y>, `rounds` times, in registers; x and y are cut to bf16.
 ///
 /// # Panics
-/// If `acc` is not [`Bf16::LEN`] long.
-pub fn bf16_dot(proof: Bf16, acc: &mut [f32], rounds: usize, x: [f32; 2], y: [f32; 2]) {
-    assert_eq!(acc.len(), Bf16::LEN, "one register for each chain");
-    let pair = |[low, high]: [f32; 2]| (low.to_bits() >> 16) | (high.to_bits() & 0xffff_0000);
-    let _ = proof;
+/// If `acc` is not [`BF16_DOT_LEN`] long or there are no instructions for it ([`Isa::has_bf16`]).
+pub fn bf16_dot(isa: Isa, acc: &mut [f32], rounds: usize, x: [f32; 2], y: [f32; 2]) {
+    assert!(isa.has_bf16(), "instructions that multiply pairs of bf16 numbers");
+    let pair = |[low, high]: [f32; 2]| f32::from_bits((low.to_bits() >> 16) | (high.to_bits() & 0xffff_0000));
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the length was asserted; the proof exists only where the CPU has the instructions.
+    // SAFETY: an Isa says so only where the CPU has the instructions.
     unsafe {
         x86::bf16_dot(acc, rounds, pair(x), pair(y));
     }
     #[cfg(not(target_arch = "x86_64"))]
-    unreachable!("no proof without the instructions: {:?}", (rounds, pair(x), pair(y)));
+    unreachable!("no Isa says so here: {:?}", (acc, rounds, pair(x), pair(y)));
 }
 
 /// Partial sums of [`sum`]: enough vectors that adding never waits.
 const PARTS: usize = 128;
 
 #[inline(always)]
-fn sum_body<const FMA: bool>(x: &[f32]) -> f32 {
+fn sum_body(_: impl Simd, x: &[f32]) -> f32 {
     let mut parts = [0.0; PARTS];
     let (blocks, rest) = x.as_chunks::<PARTS>();
     for block in blocks {
@@ -156,7 +151,7 @@ bind! {
 }
 
 #[inline(always)]
-fn gather_body<const FMA: bool>(sum: &mut [f32], table: &[f32], ids: &[u32], ahead: usize) {
+fn gather_body(_: impl Simd, sum: &mut [f32], table: &[f32], ids: &[u32], ahead: usize) {
     match sum.len() {
         16 => gather_rows::<16>(sum, table, ids, ahead),
         64 => gather_rows::<64>(sum, table, ids, ahead),
@@ -179,7 +174,8 @@ fn gather_rows<const D: usize>(sum: &mut [f32], table: &[f32], ids: &[u32], ahea
 }
 
 bind! {
-    /// sum += Σ of the rows `ids` of a table of rows as wide as `sum`; rows are fetched `ahead` ids before they are used.
+    /// sum += Σ of the rows `ids` of a table of rows as wide as `sum`; rows are fetched `ahead` ids before
+    /// they are used.
     ///
     /// # Panics
     /// If rows are not 16 or 64 floats wide or an id is beyond the table.
@@ -187,7 +183,7 @@ bind! {
 }
 
 #[inline(always)]
-fn update_body<const FMA: bool>(table: &mut [f32], dim: usize, ids: &[u32], ahead: usize, delta: f32) {
+fn update_body(_: impl Simd, table: &mut [f32], dim: usize, ids: &[u32], ahead: usize, delta: f32) {
     match dim {
         16 => update_rows::<16>(table, ids, ahead, delta),
         64 => update_rows::<64>(table, ids, ahead, delta),
@@ -206,7 +202,8 @@ fn update_rows<const D: usize>(table: &mut [f32], ids: &[u32], ahead: usize, del
 }
 
 bind! {
-    /// Adds `delta` to every element of the rows `ids`, as often as an id occurs; rows are fetched `ahead` ids before.
+    /// Adds `delta` to every element of the rows `ids`, as often as an id occurs; rows are fetched `ahead`
+    /// ids before.
     ///
     /// # Panics
     /// If rows are not 16 or 64 floats wide or an id is beyond the table.
@@ -215,44 +212,30 @@ bind! {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{CHAINS, chains};
-    use std::arch::x86_64::*;
+    use super::{fma_chains, load, store};
+    use crate::simd::{Avx2, Avx512, Avx512Bf16};
+    use crate::vector::Vector;
 
-    /// # Safety
-    /// As [`chains`].
-    #[target_feature(enable = "avx2,fma")]
-    pub unsafe fn fma_avx2(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
-        // SAFETY: the caller's promise.
-        unsafe { chains::<__m256>(acc, rounds, x, y) }
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) fn fma_avx2(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
+        fma_chains(Avx2::new(), acc, rounds, x, y);
     }
 
-    /// # Safety
-    /// As [`chains`].
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-    pub unsafe fn fma_avx512(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
-        // SAFETY: the caller's promise.
-        unsafe { chains::<__m512>(acc, rounds, x, y) }
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c")]
+    pub(super) fn fma_avx512(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
+        fma_chains(Avx512::new(), acc, rounds, x, y);
     }
 
-    /// # Safety
-    /// The CPU has AVX-512 BF16 and `acc` holds [`CHAINS`] vectors.
-    #[target_feature(enable = "avx512bf16,avx512f")]
-    pub unsafe fn bf16_dot(acc: &mut [f32], rounds: usize, x: u32, y: u32) {
-        // SAFETY: both types are 512 bits, all of which have a meaning.
-        let pairs =
-            |x: u32| unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(x.cast_signed())) };
-        let (x, y) = (pairs(x), pairs(y));
-        // SAFETY: the caller's promise of the length.
-        let mut chains: [__m512; CHAINS] =
-            std::array::from_fn(|i| unsafe { _mm512_loadu_ps(acc.as_ptr().add(i * 16)) });
+    #[target_feature(enable = "avx512bf16,avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,f16c")]
+    pub(super) fn bf16_dot(acc: &mut [f32], rounds: usize, x: f32, y: f32) {
+        let simd = Avx512Bf16::new();
+        let (x, y) = (simd.splat(x), simd.splat(y));
+        let mut chains = load(simd, acc);
         for _ in 0..rounds {
             for chain in &mut chains {
-                *chain = _mm512_dpbf16_ps(*chain, x, y);
+                *chain = simd.fma(x, y, *chain);
             }
         }
-        for (i, chain) in chains.into_iter().enumerate() {
-            // SAFETY: as above.
-            unsafe { _mm512_storeu_ps(acc.as_mut_ptr().add(i * 16), chain) };
-        }
+        store(simd, acc, chains);
     }
 }

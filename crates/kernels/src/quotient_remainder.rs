@@ -1,12 +1,13 @@
-//! Compositional embeddings (Shi et al. 2019, arXiv:1909.02107, section 4): the vector of an id is combined from row id / c
-//! of one table and row id % c of a second one with c rows, so R ids need ⌈R / c⌉ + c rows.
+//! Compositional embeddings (Shi et al. 2019, arXiv:1909.02107, section 4): the vector of an id is combined
+//! from row id / c of one table and row id % c of a second one with c rows, so R ids need ⌈R / c⌉ + c rows.
 //!
-//! quotient is [⌈R / c⌉, L], remainder [c, M]; L = M = D, or L + M = D where the parts are concatenated. Ids are combined
-//! first and pooled then. (The reference DLRM pools both tables and combines the sums, which for products and bags of
-//! several ids is another model.)
-use crate::bind::fma;
+//! quotient is [⌈R / c⌉, L], remainder [c, M]; L = M = D, or L + M = D where the parts are concatenated. Ids
+//! are combined first and pooled then. (The reference DLRM pools both tables and combines the sums, which for
+//! products and bags of several ids is another model.)
 use crate::embedding::{AHEAD, BagsView, Pool, Use};
 use crate::prefetch::prefetch;
+use crate::simd::Simd;
+use crate::strided::Strided;
 
 /// How the two rows of an id become its vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Combine {
 }
 
 impl Combine {
-    /// Widths (L, M) of the rows of both tables for vectors of width `dim`.
+    /// Widths (L, M) of the rows of the tables of quotients and of remainders for vectors of width `dim`.
     pub fn widths(self, dim: usize) -> (usize, usize) {
         match self {
             Combine::Multiply | Combine::Add => (dim, dim),
@@ -31,7 +32,7 @@ impl Combine {
 
 /// The two tables of a feature.
 #[derive(Debug, Clone, Copy)]
-pub struct Pair<'a, T = f32> {
+pub struct TablePair<'a, T = f32> {
     /// [⌈R / c⌉, L]
     pub quotient: &'a [T],
     /// [c, M]
@@ -42,7 +43,7 @@ pub struct Pair<'a, T = f32> {
     pub combine: Combine,
 }
 
-impl<'a, T> Pair<'a, T> {
+impl<'a, T> TablePair<'a, T> {
     /// The two rows of an id whose vector is `dim` wide.
     #[inline(always)]
     fn rows(&self, id: u32, dim: usize) -> (&'a [T], &'a [T]) {
@@ -54,7 +55,7 @@ impl<'a, T> Pair<'a, T> {
 
 /// The definition.
 pub mod reference {
-    use super::{BagsView, Combine, Pair, Pool};
+    use super::{BagsView, Combine, Pool, TablePair};
     use crate::Real;
 
     /// Factor of use `e` in a bag of `len` ids.
@@ -68,7 +69,13 @@ pub mod reference {
     }
 
     /// `y[b]` = pooled vectors of bag b.
-    pub fn forward<T: Real>(y: &mut [T], pair: Pair<'_, T>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) {
+    pub fn forward<T: Real>(
+        y: &mut [T],
+        pair: TablePair<'_, T>,
+        dim: usize,
+        bags: BagsView<'_>,
+        pool: Pool<'_>,
+    ) {
         for (b, y) in y.chunks_exact_mut(dim).enumerate() {
             y.fill(T::default());
             let range = bags.offsets[b] as usize..bags.offsets[b + 1] as usize;
@@ -92,7 +99,7 @@ pub mod reference {
     pub fn backward<T: Real>(
         (dq, dr): (&mut [T], &mut [T]),
         dy: &[T],
-        pair: Pair<'_, T>,
+        pair: TablePair<'_, T>,
         dim: usize,
         (bags, pool): (BagsView<'_>, Pool<'_>),
     ) {
@@ -125,42 +132,42 @@ pub mod reference {
 
 /// y += scale · vector
 #[inline(always)]
-fn add_vector<const FMA: bool>(y: &mut [f32], scale: f32, (q, r): (&[f32], &[f32]), combine: Combine) {
+fn add_vector(simd: impl Simd, y: &mut [f32], scale: f32, (q, r): (&[f32], &[f32]), combine: Combine) {
     match combine {
         Combine::Multiply => {
             for ((y, &q), &r) in y.iter_mut().zip(q).zip(r) {
-                *y = fma::<FMA>(scale * q, r, *y);
+                *y = simd.fma(scale * q, r, *y);
             }
         }
         Combine::Add => {
             for ((y, &q), &r) in y.iter_mut().zip(q).zip(r) {
-                *y = fma::<FMA>(scale, q + r, *y);
+                *y = simd.fma(scale, q + r, *y);
             }
         }
         Combine::Concat => {
             let (left, right) = y.split_at_mut(q.len());
             for (y, &x) in left.iter_mut().zip(q) {
-                *y = fma::<FMA>(scale, x, *y);
+                *y = simd.fma(scale, x, *y);
             }
             for (y, &x) in right.iter_mut().zip(r) {
-                *y = fma::<FMA>(scale, x, *y);
+                *y = simd.fma(scale, x, *y);
             }
         }
     }
 }
 
 #[inline(always)]
-fn forward_body<const FMA: bool>(
-    y: &mut [f32],
-    stride: usize,
-    pair: Pair<'_>,
+fn forward_body(
+    simd: impl Simd,
+    mut y: Strided<'_>,
+    pair: TablePair<'_>,
     dim: usize,
     bags: BagsView<'_>,
     pool: Pool<'_>,
 ) {
     assert!(!matches!(pool, Pool::Learned(_)), "a combined row has no weight of its own");
     for (b, offsets) in bags.offsets.windows(2).enumerate() {
-        let y = &mut y[b * stride..][..dim];
+        let y = y.row(b, dim);
         let (start, end) = (offsets[0] as usize, offsets[1] as usize);
         y.fill(0.0);
         for e in start..end {
@@ -169,7 +176,7 @@ fn forward_body<const FMA: bool>(
                 prefetch(pair.rows(ahead, dim).0);
             }
             let scale = if let Pool::Weighted(weights) = pool { weights[e] } else { 1.0 };
-            add_vector::<FMA>(y, scale, pair.rows(bags.ids[e], dim), pair.combine);
+            add_vector(simd, y, scale, pair.rows(bags.ids[e], dim), pair.combine);
         }
         if pool == Pool::Mean && end > start {
             let scale = 1.0 / (end - start) as f32;
@@ -179,22 +186,26 @@ fn forward_body<const FMA: bool>(
 }
 
 bind! {
-    /// `y[b · stride ..][..dim]` ← pooled vectors of bag b.
+    /// The first D floats of row b of `y` ← the pooled vectors of bag b; D is `dim`.
     ///
     /// # Panics
     /// If an id is beyond the tables, `y` too short or the pooling learned.
-    pub fn forward(y: &mut [f32], stride: usize, pair: Pair<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>) = forward_body
+    pub fn forward(y: Strided<'_>, pair: TablePair<'_>, dim: usize, bags: BagsView<'_>, pool: Pool<'_>)
+        = forward_body
 }
 
 #[inline(always)]
-fn add_product_body<const FMA: bool>(sum: &mut [f32], at: Use<'_>, factor: &[f32]) {
+fn add_product_body(simd: impl Simd, sum: &mut [f32], at: Use<'_>, factor: &[f32]) {
     assert_eq!((sum.len(), sum.len()), (at.dy.len(), factor.len()), "one gradient and one factor per column");
     for ((sum, &dy), &factor) in sum.iter_mut().zip(at.dy).zip(factor) {
-        *sum = fma::<FMA>(at.scale * dy, factor, *sum);
+        *sum = simd.fma(at.scale * dy, factor, *sum);
     }
 }
 
 bind! {
-    /// sum += scale · dy ⊙ factor: one use of a row that was multiplied by `factor`.
+    /// sum += scale · dy ⊙ factor, all `[D]`: one use of a row that was multiplied by `factor`.
+    ///
+    /// # Panics
+    /// If they differ in length.
     pub fn add_product(sum: &mut [f32], at: Use<'_>, factor: &[f32]) = add_product_body
 }

@@ -22,15 +22,23 @@ fn neighbours(x: f32) -> [u16; 2] {
 
 proptest! {
     #[test]
-    fn narrow_takes_the_nearest(x in any_f32()) {
-        let got = def::narrow(x);
+    fn nearest_takes_the_nearest(x in any_f32()) {
+        let got = def::nearest(x);
         if x.is_nan() {
-            prop_assert!(def::widen(got).is_nan() && def::widen(got).is_sign_negative() == x.is_sign_negative());
+            prop_assert!(
+                def::widen(got).is_nan() && def::widen(got).is_sign_negative() == x.is_sign_negative()
+            );
         } else if x.is_infinite() {
             prop_assert_eq!(def::widen(got), x);
         } else {
             // Behind the largest number stands 2^128, which an f32 calls infinite and a f64 does not.
-            let value = |y: u16| if y & 0x7FFF == 0x7F80 { 2f64.powi(128).copysign(f64::from(x)) } else { f64::from(def::widen(y)) };
+            let value = |y: u16| {
+                if y & 0x7FFF == 0x7F80 {
+                    2f64.powi(128).copysign(f64::from(x))
+                } else {
+                    f64::from(def::widen(y))
+                }
+            };
             let distance = |y: u16| (value(y) - f64::from(x)).abs();
             let [down, up] = neighbours(x);
             let even = if down % 2 == 0 { down } else { up };
@@ -47,9 +55,9 @@ proptest! {
     fn what_bf16_represents_stays(bits: u16) {
         let x = def::widen(bits);
         if x.is_nan() {
-            prop_assert!(def::widen(def::narrow(x)).is_nan());
+            prop_assert!(def::widen(def::nearest(x)).is_nan());
         } else {
-            prop_assert_eq!(def::narrow(x), bits);
+            prop_assert_eq!(def::nearest(x), bits);
         }
     }
 }
@@ -57,13 +65,13 @@ proptest! {
 #[test]
 fn edges_of_the_range() {
     let tie = f32::from_bits(0x7F7F_8000);
-    assert_eq!(def::narrow(f32::MAX), 0x7F80);
-    assert_eq!(def::narrow(-tie), 0xFF80);
-    assert_eq!(def::narrow(f32::from_bits(0x7F7F_7FFF)), 0x7F7F);
-    assert_eq!(def::narrow(f32::from_bits(0x8000)), 0, "half of the smallest subnormal number ties to zero");
-    assert_eq!(def::narrow(f32::from_bits(0x8001)), 1);
-    assert_eq!(def::narrow(f32::from_bits(0x7F80_0001)), 0x7FC0, "a NaN of the lower half");
-    assert_eq!(def::narrow(-0.0), 0x8000);
+    assert_eq!(def::nearest(f32::MAX), 0x7F80);
+    assert_eq!(def::nearest(-tie), 0xFF80);
+    assert_eq!(def::nearest(f32::from_bits(0x7F7F_7FFF)), 0x7F7F);
+    assert_eq!(def::nearest(f32::from_bits(0x8000)), 0, "half of the smallest subnormal number ties to zero");
+    assert_eq!(def::nearest(f32::from_bits(0x8001)), 1);
+    assert_eq!(def::nearest(f32::from_bits(0x7F80_0001)), 0x7FC0, "a NaN of the lower half");
+    assert_eq!(def::nearest(-0.0), 0x8000);
 }
 
 fn rounding_agrees(isa: Isa) {
@@ -73,7 +81,7 @@ fn rounding_agrees(isa: Isa) {
             let mut rounded = x.clone();
             bf16::round(isa, &mut rounded);
             for (i, (&x, rounded)) in x.iter().zip(rounded).enumerate() {
-                assert_eq!(rounded.to_bits(), u32::from(def::narrow(x)) << 16, "{x} at {i}");
+                assert_eq!(rounded.to_bits(), u32::from(def::nearest(x)) << 16, "{x} at {i}");
             }
             Ok(())
         })

@@ -3,7 +3,7 @@ mod common;
 
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
 use dlrm_kernels::Isa;
-use dlrm_kernels::dot_interaction::{Dims, Pairs, backward_with, forward_with, reference, scratch_len};
+use dlrm_kernels::dot_interaction::{Dims, Pairs, backward, forward, reference, scratch_len};
 use proptest::prelude::*;
 
 const KINDS: [Pairs; 2] = [Pairs::Distinct, Pairs::WithSelf];
@@ -50,7 +50,7 @@ fn forward_agrees(isa: Isa) {
     proptest!(|(d in dims(), seed: u64)| {
         let x = numbers(d.rows * d.fields * d.dim, seed);
         let mut z = vec![f32::NAN; d.rows * d.pairs()];
-        forward_with(isa, &mut z, &x, d, &mut scratch(d));
+        forward(isa, &mut z, &x, d, &mut scratch(d));
         let (mut want, mut size) = (vec![0.0; z.len()], vec![0.0; z.len()]);
         reference::forward(&mut want, &wide(&x), d);
         reference::forward(&mut size, &sizes(&x), d);
@@ -63,7 +63,7 @@ fn backward_agrees_and_adds(isa: Isa) {
         let (x, dz) = (numbers(d.rows * d.fields * d.dim, seed), numbers(d.rows * d.pairs(), seed ^ 1));
         let before = numbers(x.len(), seed ^ 2);
         let mut dx = before.clone();
-        backward_with(isa, &mut dx, &dz, &x, d, &mut scratch(d));
+        backward(isa, &mut dx, &dz, &x, d, &mut scratch(d));
         let (mut want, mut size) = (wide(&before), sizes(&before));
         reference::backward(&mut want, &wide(&dz), &wide(&x), d);
         reference::backward(&mut size, &sizes(&dz), &sizes(&x), d);
@@ -76,14 +76,14 @@ fn a_row_has_the_same_bits_alone(isa: Isa) {
         let size = d.fields * d.dim;
         let (x, dz) = (numbers(d.rows * size, seed), numbers(d.rows * d.pairs(), seed ^ 1));
         let (mut z, mut dx) = (vec![0.0; dz.len()], vec![0.5; x.len()]);
-        forward_with(isa, &mut z, &x, d, &mut scratch(d));
-        backward_with(isa, &mut dx, &dz, &x, d, &mut scratch(d));
+        forward(isa, &mut z, &x, d, &mut scratch(d));
+        backward(isa, &mut dx, &dz, &x, d, &mut scratch(d));
         let one = Dims { rows: 1, ..d };
         for b in 0..d.rows {
             let (row, pairs) = (b * size..(b + 1) * size, b * d.pairs()..(b + 1) * d.pairs());
             let (mut z_alone, mut dx_alone) = (vec![0.0; d.pairs()], vec![0.5; size]);
-            forward_with(isa, &mut z_alone, &x[row.clone()], one, &mut scratch(one));
-            backward_with(isa, &mut dx_alone, &dz[pairs.clone()], &x[row.clone()], one, &mut scratch(one));
+            forward(isa, &mut z_alone, &x[row.clone()], one, &mut scratch(one));
+            backward(isa, &mut dx_alone, &dz[pairs.clone()], &x[row.clone()], one, &mut scratch(one));
             same_bits("z", &z_alone, &z[pairs]);
             same_bits("dx", &dx_alone, &dx[row]);
         }
@@ -95,7 +95,7 @@ fn nan_reaches_exactly_its_pairs(isa: Isa) {
     let mut x = numbers(d.rows * d.fields * d.dim, 9);
     x[(d.fields + 17) * d.dim + 2] = f32::NAN; // row 1, field 17
     let mut z = vec![0.0; d.rows * d.pairs()];
-    forward_with(isa, &mut z, &x, d, &mut scratch(d));
+    forward(isa, &mut z, &x, d, &mut scratch(d));
     let mut p = 0;
     for b in 0..d.rows {
         for i in 0..d.fields {
@@ -109,14 +109,17 @@ fn nan_reaches_exactly_its_pairs(isa: Isa) {
 
 per_isa! {
     forward_agrees: dot_interaction_scalar, dot_interaction_avx2, dot_interaction_avx512;
-    backward_agrees_and_adds: dot_interaction_backward_scalar, dot_interaction_backward_avx2, dot_interaction_backward_avx512;
-    a_row_has_the_same_bits_alone: dot_interaction_bits_scalar, dot_interaction_bits_avx2, dot_interaction_bits_avx512;
-    nan_reaches_exactly_its_pairs: dot_interaction_nan_scalar, dot_interaction_nan_avx2, dot_interaction_nan_avx512;
+    backward_agrees_and_adds:
+        dot_interaction_backward_scalar, dot_interaction_backward_avx2, dot_interaction_backward_avx512;
+    a_row_has_the_same_bits_alone:
+        dot_interaction_bits_scalar, dot_interaction_bits_avx2, dot_interaction_bits_avx512;
+    nan_reaches_exactly_its_pairs:
+        dot_interaction_nan_scalar, dot_interaction_nan_avx2, dot_interaction_nan_avx512;
 }
 
 #[test]
 #[should_panic(expected = "shapes of the interaction")]
 fn wrong_shapes_are_refused() {
     let d = Dims { rows: 2, fields: 3, dim: 4, pairs: Pairs::Distinct };
-    forward_with(Isa::detect(), &mut [0.0; 5], &[0.0; 24], d, &mut scratch(d));
+    forward(Isa::detect(), &mut [0.0; 5], &[0.0; 24], d, &mut scratch(d));
 }

@@ -2,9 +2,9 @@
 mod common;
 
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
-use dlrm_kernels::Isa;
-use dlrm_kernels::embedding::{BagsView, Pool, Use, add_use, forward, reference};
+use dlrm_kernels::embedding::{BagsView, Pool, TableView, Use, add_use, forward, reference};
 use dlrm_kernels::half::Numbers;
+use dlrm_kernels::{Isa, Strided};
 use proptest::prelude::*;
 
 /// Bags over a table of a few rows (so that ids repeat within and across bags), some of them empty.
@@ -37,6 +37,10 @@ impl Case {
             weights: numbers(count, seed ^ 1),
             row_weights: numbers(rows, seed ^ 2),
         }
+    }
+
+    fn view(&self) -> TableView<'_> {
+        TableView { values: Numbers::F32(&self.table), dim: self.dim }
     }
 
     fn bags(&self) -> BagsView<'_> {
@@ -101,11 +105,18 @@ fn forward_agrees(isa: Isa) {
     proptest!(|(case in cases())| {
         for pool in case.pools() {
             let mut y = vec![7.0; case.count() * case.stride];
-            forward(isa, &mut y, case.stride, Numbers::F32(&case.table), case.dim, case.bags(), pool);
+            forward(isa, Strided::new(&mut y, case.stride), case.view(), case.bags(), pool);
             let weights = absolute_weights(pool);
-            let (mut want, mut size) = (vec![0.0; case.count() * case.dim], vec![0.0; case.count() * case.dim]);
+            let (mut want, mut size) =
+                (vec![0.0; case.count() * case.dim], vec![0.0; case.count() * case.dim]);
             reference::forward(&mut want, &wide(&case.table), case.dim, case.bags(), pool);
-            reference::forward(&mut size, &sizes(&case.table), case.dim, case.bags(), absolute(pool, &weights));
+            reference::forward(
+                &mut size,
+                &sizes(&case.table),
+                case.dim,
+                case.bags(),
+                absolute(pool, &weights),
+            );
             for (b, y) in y.chunks_exact(case.stride).enumerate() {
                 let row = b * case.dim..(b + 1) * case.dim;
                 close(&format!("{pool:?} bag {b}"), &y[..case.dim], &want[row.clone()], &size[row]);
@@ -147,14 +158,18 @@ fn a_bag_has_the_same_bits_alone(isa: Isa) {
     proptest!(|(case in cases())| {
         for pool in case.pools() {
             let mut y = vec![0.0; case.count() * case.stride];
-            forward(isa, &mut y, case.stride, Numbers::F32(&case.table), case.dim, case.bags(), pool);
+            forward(isa, Strided::new(&mut y, case.stride), case.view(), case.bags(), pool);
             for (b, y) in y.chunks_exact(case.stride).enumerate() {
                 let range = case.offsets[b] as usize..case.offsets[b + 1] as usize;
                 let offsets = [0, range.len() as u32];
-                let pool = if let Pool::Weighted(weights) = pool { Pool::Weighted(&weights[range.clone()]) } else { pool };
+                let pool = if let Pool::Weighted(weights) = pool {
+                    Pool::Weighted(&weights[range.clone()])
+                } else {
+                    pool
+                };
                 let mut alone = vec![0.0; case.dim];
                 let bag = BagsView { ids: &case.ids[range], offsets: &offsets };
-                forward(isa, &mut alone, case.dim, Numbers::F32(&case.table), case.dim, bag, pool);
+                forward(isa, Strided::new(&mut alone, case.dim), case.view(), bag, pool);
                 same_bits("y", &alone, &y[..case.dim]);
             }
         }
@@ -165,7 +180,13 @@ fn many_ids_with_prefetch(isa: Isa) {
     // Longer than the prefetch distance, so that both its middle and its end are met.
     let case = Case::new(997, 16, 0, &[1; 300], 6);
     let mut y = vec![0.0; 300 * 16];
-    forward(isa, &mut y, 16, Numbers::F32(&case.table), 16, case.bags(), Pool::Mean);
+    forward(
+        isa,
+        Strided::new(&mut y, 16),
+        TableView { values: Numbers::F32(&case.table), dim: 16 },
+        case.bags(),
+        Pool::Mean,
+    );
     for (y, &id) in y.chunks_exact(16).zip(&case.ids) {
         same_bits("one-hot copies its row", y, &case.table[id as usize * 16..][..16]);
     }
@@ -182,5 +203,11 @@ per_isa! {
 #[should_panic(expected = "out of range")]
 fn an_id_beyond_the_table_is_refused() {
     let bags = BagsView { ids: &[3], offsets: &[0, 1] };
-    forward(Isa::detect(), &mut [0.0; 2], 2, Numbers::F32(&[0.0; 6]), 2, bags, Pool::Sum);
+    forward(
+        Isa::detect(),
+        Strided::new(&mut [0.0; 2], 2),
+        TableView { values: Numbers::F32(&[0.0; 6]), dim: 2 },
+        bags,
+        Pool::Sum,
+    );
 }

@@ -2,15 +2,24 @@
 mod common;
 
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
-use dlrm_kernels::activation::{self, Curve, reference as act};
+use dlrm_kernels::activation::{self, Activation, ActivationGradients, reference as act};
 use dlrm_kernels::interaction::{self, reference as inter};
-use dlrm_kernels::norm::{self, Columns, Dropout, Into};
+use dlrm_kernels::norm::{self, Columns, Dropout, NormGradients};
 use dlrm_kernels::{Isa, elementwise};
 use proptest::prelude::*;
 
-const CURVES: [Curve; 5] = [Curve::Relu, Curve::Gelu, Curve::Silu, Curve::Sigmoid, Curve::Tanh];
+/// All but the one that is learned.
+const FIXED: [Activation; 6] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::Gelu,
+    Activation::Silu,
+    Activation::Sigmoid,
+    Activation::Tanh,
+];
 
-/// As [`check_gradient`], for functions that are no polynomials: differences of fourth order, errors near 1e-11.
+/// As [`check_gradient`], for functions that are no polynomials: differences of fourth order, errors near
+/// 1e-11.
 fn check_smooth(what: &str, x: &[f64], gradient: &[f64], tolerance: f64, loss: impl Fn(&[f64]) -> f64) {
     let h = 1e-3;
     for i in 0..x.len() {
@@ -31,15 +40,16 @@ fn check_smooth(what: &str, x: &[f64], gradient: &[f64], tolerance: f64, loss: i
 #[test]
 fn slopes_are_derivatives() {
     let x = wide(&numbers(33, 1)).iter().map(|x| 4.0 * x).collect::<Vec<_>>();
-    for curve in CURVES {
-        let slopes: Vec<f64> = x.iter().map(|&x| act::slope(curve, x)).collect();
-        check_smooth(&format!("{curve:?}"), &x, &slopes, 1e-9, |x| {
-            x.iter().map(|&x| act::curve(curve, x)).sum()
+    for f in FIXED {
+        let slopes: Vec<f64> = x.iter().map(|&x| act::derivative(f, x, 0.0)).collect();
+        check_smooth(&format!("{f:?}"), &x, &slopes, 1e-9, |x| {
+            x.iter().map(|&x| act::value(f, x, 0.0)).sum()
         });
     }
     for (x, a) in [(0.7, 0.3), (-0.7, 0.3)] {
         let (dx, da) = act::prelu_backward(1.0, x, a);
-        check_gradient("prelu", &[x, a], &[dx, da], |v| act::prelu(v[0], v[1]));
+        assert_eq!(dx, act::derivative(Activation::Prelu, x, a));
+        check_gradient("prelu", &[x, a], &[dx, da], |v| act::value(Activation::Prelu, v[0], v[1]));
     }
 }
 
@@ -49,19 +59,19 @@ fn reference_gradients_of_interactions_are_derivatives() {
         let x = wide(&numbers(rows * fields * dim, 1));
         let dy = wide(&numbers(rows * dim, 2));
         let mut dx = vec![0.0; x.len()];
-        inter::second_order_backward(&mut dx, &dy, &x, fields, dim);
+        inter::fm_interaction_backward(&mut dx, &dy, &x, fields, dim);
         check_gradient("second order", &x, &dx, |x| {
             let mut y = vec![0.0; dy.len()];
-            inter::second_order(&mut y, x, fields, dim);
+            inter::fm_interaction(&mut y, x, fields, dim);
             dot(&y, &dy)
         });
         let x = wide(&numbers(rows * fields * fields * dim, 3));
         let dy = wide(&numbers(rows, 4));
         let mut dx = vec![0.0; x.len()];
-        inter::field_aware_backward(&mut dx, &dy, &x, fields, dim);
+        inter::ffm_interaction_backward(&mut dx, &dy, &x, fields, dim);
         check_gradient("field aware", &x, &dx, |x| {
             let mut y = vec![0.0; dy.len()];
-            inter::field_aware(&mut y, x, fields, dim);
+            inter::ffm_interaction(&mut y, x, fields, dim);
             dot(&y, &dy)
         });
         let shape = (fields, dim);
@@ -83,29 +93,31 @@ fn reference_gradients_of_interactions_are_derivatives() {
     }
 }
 
-fn curves_agree(isa: Isa) {
+fn activations_agree(isa: Isa) {
     let (x, dy) = (numbers(67, 1).iter().map(|x| 9.0 * x).collect::<Vec<_>>(), numbers(67, 2));
-    for curve in CURVES {
+    for f in FIXED {
         let mut y = vec![f32::NAN; x.len()];
-        activation::curve(isa, &mut y, &x, curve);
-        let want: Vec<f64> = x.iter().map(|&x| act::curve(curve, f64::from(x))).collect();
+        activation::forward(isa, &mut y, &x, f, &[]);
+        let want: Vec<f64> = x.iter().map(|&x| act::value(f, f64::from(x), 0.0)).collect();
         close("y", &y, &want, &want.iter().map(|y| y.abs() + 0.01).collect::<Vec<_>>());
         let mut dx = vec![1.0; x.len()];
-        activation::curve_backward(isa, &mut dx, &dy, &x, curve);
+        let into = ActivationGradients { dx: &mut dx, dslopes: &mut [] };
+        activation::backward(isa, into, &dy, &x, f, &[]);
         let want: Vec<f64> = x
             .iter()
             .zip(&dy)
-            .map(|(&x, &dy)| 1.0 + f64::from(dy) * act::slope(curve, f64::from(x)))
+            .map(|(&x, &dy)| 1.0 + f64::from(dy) * act::derivative(f, f64::from(x), 0.0))
             .collect();
         close("dx", &dx, &want, &vec![2.0; x.len()]);
     }
     let (slopes, x, dy) = (numbers(7, 3), numbers(35, 4), numbers(35, 5));
     let (mut y, mut dx, mut ds) = (vec![0.0; 35], vec![0.0; 35], vec![0.0; 7]);
-    activation::prelu(isa, &mut y, &x, &slopes);
-    activation::prelu_backward(isa, &mut dx, &mut ds, &dy, &x, &slopes);
+    activation::forward(isa, &mut y, &x, Activation::Prelu, &slopes);
+    let into = ActivationGradients { dx: &mut dx, dslopes: &mut ds };
+    activation::backward(isa, into, &dy, &x, Activation::Prelu, &slopes);
     let mut want = vec![0.0f32; 7];
     for i in 0..35 {
-        assert_eq!(y[i], act::prelu(x[i], slopes[i % 7]));
+        assert_eq!(y[i], act::value(Activation::Prelu, x[i], slopes[i % 7]));
         let (own, slope) = act::prelu_backward(dy[i], x[i], slopes[i % 7]);
         assert_eq!(dx[i], own);
         want[i % 7] += slope;
@@ -117,31 +129,31 @@ fn interactions_agree(isa: Isa) {
     proptest!(|(rows in 0usize..4, fields in 1usize..=9, dim in 1usize..=37, seed: u64)| {
         let (x, dy) = (numbers(rows * fields * dim, seed), numbers(rows * dim, seed ^ 1));
         let mut y = vec![f32::NAN; rows * dim];
-        interaction::second_order(isa, &mut y, &x, fields, dim);
+        interaction::fm_interaction(isa, &mut y, &x, fields, dim);
         let (mut want, mut size) = (vec![0.0; y.len()], vec![0.0; y.len()]);
-        inter::second_order(&mut want, &wide(&x), fields, dim);
-        inter::second_order(&mut size, &sizes(&x), fields, dim);
+        inter::fm_interaction(&mut want, &wide(&x), fields, dim);
+        inter::fm_interaction(&mut size, &sizes(&x), fields, dim);
         close("second order", &y, &want, &size.iter().map(|s| s + 0.1).collect::<Vec<_>>());
         let before = numbers(x.len(), seed ^ 2);
         let (mut dx, mut want, mut size) = (before.clone(), wide(&before), sizes(&before));
-        interaction::second_order_backward(isa, &mut dx, &dy, &x, fields, dim);
-        inter::second_order_backward(&mut want, &wide(&dy), &wide(&x), fields, dim);
-        inter::second_order_backward(&mut size, &sizes(&dy), &sizes(&x), fields, dim);
+        interaction::fm_interaction_backward(isa, &mut dx, &dy, &x, fields, dim);
+        inter::fm_interaction_backward(&mut want, &wide(&dy), &wide(&x), fields, dim);
+        inter::fm_interaction_backward(&mut size, &sizes(&dy), &sizes(&x), fields, dim);
         // The sum of all less the own vector rounds as the sum of all.
         close("second order dx", &dx, &want, &size.iter().map(|s| s + 1.0).collect::<Vec<_>>());
 
         let (x, dy) = (numbers(rows * fields * fields * dim, seed), numbers(rows, seed ^ 1));
         let mut y = vec![f32::NAN; rows];
-        interaction::field_aware(isa, &mut y, &x, fields, dim);
+        interaction::ffm_interaction(isa, &mut y, &x, fields, dim);
         let (mut want, mut size) = (vec![0.0; rows], vec![0.0; rows]);
-        inter::field_aware(&mut want, &wide(&x), fields, dim);
-        inter::field_aware(&mut size, &sizes(&x), fields, dim);
+        inter::ffm_interaction(&mut want, &wide(&x), fields, dim);
+        inter::ffm_interaction(&mut size, &sizes(&x), fields, dim);
         close("field aware", &y, &want, &size);
         let mut dx = vec![0.0; x.len()];
         let (mut want, mut size) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-        interaction::field_aware_backward(isa, &mut dx, &dy, &x, fields, dim);
-        inter::field_aware_backward(&mut want, &wide(&dy), &wide(&x), fields, dim);
-        inter::field_aware_backward(&mut size, &sizes(&dy), &sizes(&x), fields, dim);
+        interaction::ffm_interaction_backward(isa, &mut dx, &dy, &x, fields, dim);
+        inter::ffm_interaction_backward(&mut want, &wide(&dy), &wide(&x), fields, dim);
+        inter::ffm_interaction_backward(&mut size, &sizes(&dy), &sizes(&x), fields, dim);
         close("field aware dx", &dx, &want, &size);
     });
 }
@@ -149,7 +161,8 @@ fn interactions_agree(isa: Isa) {
 fn products_agree(isa: Isa) {
     proptest!(|(rows in 1usize..5, h in 1usize..=9, m in 1usize..=37, seed: u64)| {
         let shape = (h, m);
-        let (a, b, dy) = (numbers(rows * h, seed), numbers(rows * m, seed ^ 1), numbers(rows * h * m, seed ^ 2));
+        let (a, b, dy) =
+            (numbers(rows * h, seed), numbers(rows * m, seed ^ 1), numbers(rows * h * m, seed ^ 2));
         let mut y = vec![f32::NAN; dy.len()];
         interaction::outer(isa, &mut y, &a, &b, shape);
         let mut exact = vec![0.0; dy.len()];
@@ -158,7 +171,8 @@ fn products_agree(isa: Isa) {
         let (mut da, mut db) = (vec![0.0; a.len()], vec![0.0; b.len()]);
         interaction::outer_backward_left(isa, &mut da, &dy, &b, shape);
         interaction::outer_backward_right(isa, &mut db, &dy, &a, shape);
-        let (mut want_a, mut size_a, mut want_b, mut size_b) = (vec![0.0; a.len()], vec![0.0; a.len()], vec![0.0; b.len()], vec![0.0; b.len()]);
+        let (mut want_a, mut size_a, mut want_b, mut size_b) =
+            (vec![0.0; a.len()], vec![0.0; a.len()], vec![0.0; b.len()], vec![0.0; b.len()]);
         inter::outer_backward_left(&mut want_a, &wide(&dy), &wide(&b), shape);
         inter::outer_backward_left(&mut size_a, &sizes(&dy), &sizes(&b), shape);
         inter::outer_backward_right(&mut want_b, &wide(&dy), &wide(&a), shape);
@@ -186,42 +200,42 @@ fn products_agree(isa: Isa) {
 /// Forward against the definition, backward against central differences of the definition in f64.
 fn norms_agree(isa: Isa) {
     for (rows, n) in [(1, 1), (2, 3), (5, 17), (9, 40)] {
-        let (x, gain, bias, dy) = (numbers(rows * n, 1), numbers(n, 2), numbers(n, 3), numbers(rows * n, 4));
+        let (x, gamma, beta, dy) = (numbers(rows * n, 1), numbers(n, 2), numbers(n, 3), numbers(rows * n, 4));
         let (mut mean, mut scale) = (vec![0.0; n], vec![0.0; n]);
         norm::column_moments(isa, &mut mean, &mut scale, &x);
         norm::scales(&mut scale);
-        let by = Columns { mean: &mean, scale: &scale, gain: &gain, bias: &bias };
+        let by = Columns { mean: &mean, scale: &scale, gamma: &gamma, beta: &beta };
         type Definition = fn(&mut [f64], &[f64], &[f64], &[f64]);
         let kinds: [(&str, Definition); 2] =
             [("layer", norm::reference::layer), ("batch", norm::reference::batch)];
         for (name, definition) in kinds {
-            let (mut y, mut dx, mut dgain, mut dbias) =
+            let (mut y, mut dx, mut dgamma, mut dbeta) =
                 (vec![f32::NAN; x.len()], vec![0.0; x.len()], vec![0.0; n], vec![0.0; n]);
-            let into = Into { dx: &mut dx, dgain: &mut dgain, dbias: &mut dbias };
+            let into = NormGradients { dx: &mut dx, dgamma: &mut dgamma, dbeta: &mut dbeta };
             if name == "layer" {
-                norm::layer(isa, &mut y, &x, &gain, &bias);
-                norm::layer_backward(isa, into, &dy, &x, &gain);
+                norm::layer(isa, &mut y, &x, &gamma, &beta);
+                norm::layer_backward(isa, into, &dy, &x, &gamma);
             } else {
                 norm::batch(isa, &mut y, &x, by);
                 norm::batch_backward(isa, into, &dy, &x, by, &mut vec![f32::NAN; 2 * n]);
             }
             let mut want = vec![0.0; x.len()];
-            definition(&mut want, &wide(&x), &wide(&gain), &wide(&bias));
+            definition(&mut want, &wide(&x), &wide(&gamma), &wide(&beta));
             // Two rows of nearly equal values divide a small difference by a small deviation.
             close(name, &y, &want, &vec![10.0; x.len()]);
-            let loss = |x: &[f64], gain: &[f64], bias: &[f64]| {
+            let loss = |x: &[f64], gamma: &[f64], beta: &[f64]| {
                 let mut y = vec![0.0; x.len()];
-                definition(&mut y, x, gain, bias);
+                definition(&mut y, x, gamma, beta);
                 dot(&y, &wide(&dy))
             };
             check_smooth(&format!("{name} dx"), &wide(&x), &wide(&dx), 2e-4, |x| {
-                loss(x, &wide(&gain), &wide(&bias))
+                loss(x, &wide(&gamma), &wide(&beta))
             });
-            check_smooth(&format!("{name} dgain"), &wide(&gain), &wide(&dgain), 1e-4, |gain| {
-                loss(&wide(&x), gain, &wide(&bias))
+            check_smooth(&format!("{name} dgamma"), &wide(&gamma), &wide(&dgamma), 1e-4, |gamma| {
+                loss(&wide(&x), gamma, &wide(&beta))
             });
-            check_smooth(&format!("{name} dbias"), &wide(&bias), &wide(&dbias), 1e-5, |bias| {
-                loss(&wide(&x), &wide(&gain), bias)
+            check_smooth(&format!("{name} dbeta"), &wide(&beta), &wide(&dbeta), 1e-5, |beta| {
+                loss(&wide(&x), &wide(&gamma), beta)
             });
         }
     }
@@ -253,7 +267,7 @@ fn dropout_is_a_function_of_the_place(isa: Isa) {
 }
 
 per_isa! {
-    curves_agree: curves_scalar, curves_avx2, curves_avx512;
+    activations_agree: activations_scalar, activations_avx2, activations_avx512;
     interactions_agree: interactions_scalar, interactions_avx2, interactions_avx512;
     products_agree: products_scalar, products_avx2, products_avx512;
     norms_agree: norms_scalar, norms_avx2, norms_avx512;

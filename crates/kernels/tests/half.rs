@@ -2,15 +2,19 @@
 mod common;
 
 use common::{numbers, per_isa, same_bits};
-use dlrm_kernels::Isa;
-use dlrm_kernels::embedding::{BagsView, Pool, forward};
-use dlrm_kernels::half::reference::{
-    nearest_bf16, nearest_f16, stochastic_bf16, stochastic_f16, widen_bf16, widen_f16,
+use dlrm_kernels::bf16::reference::{
+    nearest as nearest_bf16, stochastic as stochastic_bf16, widen as widen_bf16,
+};
+use dlrm_kernels::embedding::{BagsView, Pool, TableView, forward};
+use dlrm_kernels::f16::reference::{
+    nearest as nearest_f16, stochastic as stochastic_f16, widen as widen_f16,
 };
 use dlrm_kernels::half::{Numbers, NumbersMut, round, widen};
+use dlrm_kernels::{Isa, Strided};
 use proptest::prelude::*;
 
-/// An encoding: what numbers stand for, the nearest, one of both neighbours, and the number of bits that are cut off.
+/// An encoding: what numbers stand for, the nearest, one of both neighbours, and the number of bits that are
+/// cut off.
 type Encoding = (fn(u16) -> f32, fn(f32) -> u16, fn(f32, u32) -> u16, u32);
 const BF16: Encoding = (widen_bf16, nearest_bf16, stochastic_bf16, 16);
 const F16: Encoding = (widen_f16, nearest_f16, stochastic_f16, 13);
@@ -77,8 +81,17 @@ proptest! {
     fn nearest_f16_is_the_nearest_or_the_even_one(x in finite()) {
         let distance = |bits: u16| (f64::from(widen_f16(bits)) - f64::from(x)).abs();
         let near = nearest_f16(x);
-        for other in [near.wrapping_sub(1), near + 1].into_iter().filter(|bits| (bits ^ near) < 0x8000 && bits & 0x7FFF <= 0x7BFF) {
-            prop_assert!(distance(near) < distance(other) || distance(near) == distance(other) && near.is_multiple_of(2), "{} {}", near, other);
+        for other in [near.wrapping_sub(1), near + 1]
+            .into_iter()
+            .filter(|bits| (bits ^ near) < 0x8000 && bits & 0x7FFF <= 0x7BFF)
+        {
+            prop_assert!(
+                distance(near) < distance(other)
+                    || distance(near) == distance(other) && near.is_multiple_of(2),
+                "{} {}",
+                near,
+                other
+            );
         }
     }
 
@@ -92,10 +105,16 @@ proptest! {
             }
             let around = neighbours(encoding, x);
             prop_assert!(of_random.keys().all(|bits| around.contains(bits)), "{} {:?}", x, of_random);
-            let mean = of_random.iter().map(|(&bits, &n)| f64::from(widen(bits)) * f64::from(n)).sum::<f64>() / f64::from(1u32 << cut);
+            let mean = of_random.iter().map(|(&bits, &n)| f64::from(widen(bits)) * f64::from(n)).sum::<f64>()
+                / f64::from(1u32 << cut);
             // Exact but for the bits that fall below the random ones.
             let step = f64::from(widen(around[1])) - f64::from(widen(around[0]));
-            prop_assert!((mean - f64::from(x)).abs() <= step.abs() / f64::from(1u32 << cut), "{} became {} on average", x, mean);
+            prop_assert!(
+                (mean - f64::from(x)).abs() <= step.abs() / f64::from(1u32 << cut),
+                "{} became {} on average",
+                x,
+                mean
+            );
         }
     }
 }
@@ -156,8 +175,14 @@ fn bags_of_half_tables_are_those_of_their_numbers(isa: Isa) {
             let wide: Vec<f32> = table.iter().collect();
             for pool in [Pool::Sum, Pool::Mean, Pool::Weighted(&weights), Pool::Learned(&row_weights)] {
                 let (mut got, mut want) = (vec![9.0; 4 * dim], vec![9.0; 4 * dim]);
-                forward(isa, &mut got, dim, table, dim, bags, pool);
-                forward(isa, &mut want, dim, Numbers::F32(&wide), dim, bags, pool);
+                forward(isa, Strided::new(&mut got, dim), TableView { values: table, dim }, bags, pool);
+                forward(
+                    isa,
+                    Strided::new(&mut want, dim),
+                    TableView { values: Numbers::F32(&wide), dim },
+                    bags,
+                    pool,
+                );
                 same_bits("pooled rows", &got, &want);
             }
         }

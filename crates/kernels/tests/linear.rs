@@ -4,7 +4,7 @@ mod common;
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
 use dlrm_kernels::activation::{self, reference::relu};
 use dlrm_kernels::matmul::{Epilogue, Packed, View, matmul};
-use dlrm_kernels::{Isa, elementwise, linear, matmul as product};
+use dlrm_kernels::{Isa, Strided, elementwise, linear, matmul as product};
 use proptest::prelude::*;
 
 #[test]
@@ -48,7 +48,8 @@ fn layout() -> impl Strategy<Value = Layout> {
     prop::sample::select(vec![Layout::RowMajor, Layout::Gaps, Layout::Transposed])
 }
 
-/// Memory that shows the row-major matrix `x` in `layout`; NaN between the rows, which must never be read into a sum.
+/// Memory that shows the row-major matrix `x` in `layout`; NaN between the rows, which must never be read
+/// into a sum.
 fn laid_out(x: &[f32], rows: usize, columns: usize, layout: Layout) -> (Vec<f32>, usize) {
     let (lines, len) = if matches!(layout, Layout::Transposed) { (columns, rows) } else { (rows, columns) };
     let stride = if matches!(layout, Layout::Gaps) { len + 3 } else { len };
@@ -68,11 +69,14 @@ fn view((data, stride): &(Vec<f32>, usize), layout: Layout) -> View<'_> {
 }
 
 fn product_agrees(isa: Isa) {
-    proptest!(|(m in 0usize..=40, n in 1usize..=70, k in 0usize..=70, gap in 0usize..4, la in layout(), lb in layout(), seed: u64)| {
+    proptest!(|(
+        m in 0usize..=40, n in 1usize..=70, k in 0usize..=70, gap in 0usize..4, la in layout(), lb in layout(), seed: u64
+    )| {
         let (a, b, bias) = (numbers(m * k, seed), numbers(k * n, seed ^ 1), numbers(n, seed ^ 2));
         let (a_data, b_data) = (laid_out(&a, m, k, la), laid_out(&b, k, n, lb));
         let mut packed = Packed::default();
-        packed.pack(isa, View { data: &[f32::NAN], row: 0, column: 0 }, 70, 80); // nothing of an earlier, larger pack may show
+        // Nothing of an earlier, larger pack may show.
+        packed.pack(isa, View { data: &[f32::NAN], row: 0, column: 0 }, 70, 80);
         packed.pack(isa, view(&b_data, lb), k, n);
         let (mut sum, mut size) = (vec![0.0; m * n], vec![0.0; m * n]);
         product::reference::matmul(&mut sum, &wide(&a), &wide(&b), (m, n, k));
@@ -81,13 +85,15 @@ fn product_agrees(isa: Isa) {
         let before = numbers(m * stride, seed ^ 3);
         for epilogue in [Epilogue::Set, Epilogue::Add, Epilogue::Bias(&bias), Epilogue::BiasRelu(&bias)] {
             let mut c = before.clone();
-            matmul(isa, &mut c, stride, m, view(&a_data, la), &packed, epilogue);
+            matmul(isa, Strided::new(&mut c, stride), m, view(&a_data, la), &packed, epilogue);
             for (i, (c, before)) in c.chunks_exact(stride).zip(before.chunks_exact(stride)).enumerate() {
-                let added = |j: usize| f64::from(match epilogue {
-                    Epilogue::Set => 0.0,
-                    Epilogue::Add => before[j],
-                    Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) => bias[j],
-                });
+                let added = |j: usize| {
+                    f64::from(match epilogue {
+                        Epilogue::Set => 0.0,
+                        Epilogue::Add => before[j],
+                        Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) => bias[j],
+                    })
+                };
                 let finish = |x: f64| if matches!(epilogue, Epilogue::BiasRelu(_)) { x.max(0.0) } else { x };
                 let want: Vec<f64> = (0..n).map(|j| finish(sum[i * n + j] + added(j))).collect();
                 let size: Vec<f64> = (0..n).map(|j| size[i * n + j] + added(j).abs()).collect();
@@ -105,18 +111,32 @@ fn a_row_has_the_same_bits_in_any_shape(isa: Isa) {
         let mut packed = Packed::default();
         packed.pack(isa, View::of(&b, n), k, n);
         let mut c = vec![0.0; m * n];
-        matmul(isa, &mut c, n, m, view(&a_data, la), &packed, Epilogue::BiasRelu(&bias));
+        matmul(isa, Strided::new(&mut c, n), m, view(&a_data, la), &packed, Epilogue::BiasRelu(&bias));
         // One row alone, and one column alone: neither the tiling of rows nor that of columns shows.
         for i in 0..m {
             let mut alone = vec![0.0; n];
-            matmul(isa, &mut alone, n, 1, View::of(&a[i * k..(i + 1) * k], k), &packed, Epilogue::BiasRelu(&bias));
+            matmul(
+                isa,
+                Strided::new(&mut alone, n),
+                1,
+                View::of(&a[i * k..(i + 1) * k], k),
+                &packed,
+                Epilogue::BiasRelu(&bias),
+            );
             same_bits("row", &alone, &c[i * n..(i + 1) * n]);
         }
         for j in 0..n {
             let column: Vec<f32> = (0..k).map(|p| b[p * n + j]).collect();
             packed.pack(isa, View::of(&column, 1), k, 1);
             let mut alone = vec![0.0; m];
-            matmul(isa, &mut alone, 1, m, view(&a_data, la), &packed, Epilogue::BiasRelu(&bias[j..=j]));
+            matmul(
+                isa,
+                Strided::new(&mut alone, 1),
+                m,
+                view(&a_data, la),
+                &packed,
+                Epilogue::BiasRelu(&bias[j..=j]),
+            );
             let want: Vec<f32> = (0..m).map(|i| c[i * n + j]).collect();
             same_bits("column", &alone, &want);
         }
@@ -127,11 +147,16 @@ fn a_row_has_the_same_bits_in_any_shape(isa: Isa) {
 fn layer_agrees(isa: Isa) {
     proptest!(|(rows in 0usize..=20, n in 1usize..=40, k in 1usize..=40, seed: u64)| {
         let shape = (rows, n, k);
-        let (x, w, bias, dy) = (numbers(rows * k, seed), numbers(n * k, seed ^ 1), numbers(n, seed ^ 2), numbers(rows * n, seed ^ 3));
+        let (x, w, bias, dy) = (
+            numbers(rows * k, seed),
+            numbers(n * k, seed ^ 1),
+            numbers(n, seed ^ 2),
+            numbers(rows * n, seed ^ 3),
+        );
         let mut packed = Packed::default();
         packed.pack(isa, View::of(&w, k).transposed(), k, n);
         let mut y = vec![0.0; rows * n];
-        matmul(isa, &mut y, n, rows, View::of(&x, k), &packed, Epilogue::Bias(&bias));
+        matmul(isa, Strided::new(&mut y, n), rows, View::of(&x, k), &packed, Epilogue::Bias(&bias));
         let (mut want, mut size) = (vec![0.0; rows * n], vec![0.0; rows * n]);
         linear::reference::forward(&mut want, &wide(&x), &wide(&w), &wide(&bias), shape);
         linear::reference::forward(&mut size, &sizes(&x), &sizes(&w), &sizes(&bias), shape);
@@ -140,14 +165,26 @@ fn layer_agrees(isa: Isa) {
         let before = [numbers(rows * k, seed ^ 4), numbers(n * k, seed ^ 5), numbers(n, seed ^ 6)];
         let [mut dx, mut dw, mut dbias] = before.clone();
         packed.pack(isa, View::of(&w, k), n, k);
-        matmul(isa, &mut dx, k, rows, View::of(&dy, n), &packed, Epilogue::Add);
+        matmul(isa, Strided::new(&mut dx, k), rows, View::of(&dy, n), &packed, Epilogue::Add);
         packed.pack(isa, View::of(&x, k), rows, k);
-        matmul(isa, &mut dw, k, n, View::of(&dy, n).transposed(), &packed, Epilogue::Add);
+        matmul(isa, Strided::new(&mut dw, k), n, View::of(&dy, n).transposed(), &packed, Epilogue::Add);
         elementwise::column_sums(isa, &mut dbias, &dy);
         let [mut want_dx, mut want_dw, mut want_dbias] = before.clone().map(|x| wide(&x));
         let [mut size_dx, mut size_dw, mut size_dbias] = before.map(|x| sizes(&x));
-        linear::reference::backward((&mut want_dx, &mut want_dw, &mut want_dbias), &wide(&dy), &wide(&x), &wide(&w), shape);
-        linear::reference::backward((&mut size_dx, &mut size_dw, &mut size_dbias), &sizes(&dy), &sizes(&x), &sizes(&w), shape);
+        linear::reference::backward(
+            (&mut want_dx, &mut want_dw, &mut want_dbias),
+            &wide(&dy),
+            &wide(&x),
+            &wide(&w),
+            shape,
+        );
+        linear::reference::backward(
+            (&mut size_dx, &mut size_dw, &mut size_dbias),
+            &sizes(&dy),
+            &sizes(&x),
+            &sizes(&w),
+            shape,
+        );
         close("dx", &dx, &want_dx, &size_dx);
         close("dw", &dw, &want_dw, &size_dw);
         close("dbias", &dbias, &want_dbias, &size_dbias);
@@ -160,7 +197,7 @@ fn relu_lets_nan_through(isa: Isa) {
         let mut packed = Packed::default();
         packed.pack(isa, View::of(&b, n), 1, n);
         let mut c = vec![0.0; 2 * n];
-        matmul(isa, &mut c, n, 2, View::of(&a, 1), &packed, Epilogue::BiasRelu(&vec![0.0; n]));
+        matmul(isa, Strided::new(&mut c, n), 2, View::of(&a, 1), &packed, Epilogue::BiasRelu(&vec![0.0; n]));
         assert!(c[..n].iter().all(|c| c.is_nan()) && c[n..].iter().all(|&c| c == 1.0), "n = {n}: {c:?}");
     }
 }
@@ -171,7 +208,8 @@ fn relu_gradient_agrees(isa: Isa) {
         let y: Vec<f32> = x.iter().map(|&x| relu(x)).collect();
         let mut dx = dy.clone();
         activation::relu_backward(isa, &mut dx, &y);
-        let want: Vec<f32> = dy.iter().zip(&y).map(|(&dy, &y)| activation::reference::relu_backward(dy, y)).collect();
+        let want: Vec<f32> =
+            dy.iter().zip(&y).map(|(&dy, &y)| activation::reference::relu_backward(dy, y)).collect();
         same_bits("dx", &dx, &want);
     });
 }
@@ -181,7 +219,9 @@ fn sums_agree(isa: Isa) {
         let (x, before) = (numbers(rows * n, seed), numbers(n, seed ^ 1));
         let mut sums = before.clone();
         elementwise::column_sums(isa, &mut sums, &x);
-        let column = |j: usize, start: f64, f: fn(f64) -> f64| start + (0..rows).map(|i| f(f64::from(x[i * n + j]))).sum::<f64>();
+        let column = |j: usize, start: f64, f: fn(f64) -> f64| {
+            start + (0..rows).map(|i| f(f64::from(x[i * n + j]))).sum::<f64>()
+        };
         let want: Vec<f64> = (0..n).map(|j| column(j, f64::from(before[j]), |x| x)).collect();
         let size: Vec<f64> = (0..n).map(|j| column(j, f64::from(before[j].abs()), f64::abs)).collect();
         close("column sums", &sums, &want, &size);
@@ -218,19 +258,40 @@ fn packed(k: usize, n: usize) -> Packed {
 #[test]
 #[should_panic(expected = "A is smaller than 2 x 3")]
 fn a_short_a_is_refused() {
-    matmul(Isa::detect(), &mut [0.0; 8], 4, 2, View::of(&[0.0; 5], 3), &packed(3, 4), Epilogue::Set);
+    matmul(
+        Isa::detect(),
+        Strided::new(&mut [0.0; 8], 4),
+        2,
+        View::of(&[0.0; 5], 3),
+        &packed(3, 4),
+        Epilogue::Set,
+    );
 }
 
 #[test]
 #[should_panic(expected = "C is smaller than 2 x 4")]
 fn a_short_c_is_refused() {
-    matmul(Isa::detect(), &mut [0.0; 7], 4, 2, View::of(&[0.0; 6], 3), &packed(3, 4), Epilogue::Set);
+    matmul(
+        Isa::detect(),
+        Strided::new(&mut [0.0; 7], 4),
+        2,
+        View::of(&[0.0; 6], 3),
+        &packed(3, 4),
+        Epilogue::Set,
+    );
 }
 
 #[test]
 #[should_panic(expected = "C is smaller than 2 x 4")]
 fn overlapping_rows_of_c_are_refused() {
-    matmul(Isa::detect(), &mut [0.0; 8], 3, 2, View::of(&[0.0; 6], 3), &packed(3, 4), Epilogue::Set);
+    matmul(
+        Isa::detect(),
+        Strided::new(&mut [0.0; 8], 3),
+        2,
+        View::of(&[0.0; 6], 3),
+        &packed(3, 4),
+        Epilogue::Set,
+    );
 }
 
 #[test]
@@ -238,8 +299,7 @@ fn overlapping_rows_of_c_are_refused() {
 fn a_short_bias_is_refused() {
     matmul(
         Isa::detect(),
-        &mut [0.0; 8],
-        4,
+        Strided::new(&mut [0.0; 8], 4),
         2,
         View::of(&[0.0; 6], 3),
         &packed(3, 4),
@@ -252,7 +312,7 @@ fn a_short_bias_is_refused() {
 fn strides_that_overflow_are_refused() {
     // 2 · row wraps around to 0.
     let a = View { data: &[0.0], row: 1 << (usize::BITS - 1), column: 1 };
-    matmul(Isa::detect(), &mut [0.0; 3], 1, 3, a, &packed(1, 1), Epilogue::Set);
+    matmul(Isa::detect(), Strided::new(&mut [0.0; 3], 1), 3, a, &packed(1, 1), Epilogue::Set);
 }
 
 #[test]
@@ -270,5 +330,5 @@ fn a_matrix_packed_for_another_cpu_is_refused() {
     if Isa::detect() == scalar {
         panic!("skipped: packed for another instruction set (CPU has one only)");
     }
-    matmul(scalar, &mut [0.0; 1], 1, 1, View::of(&[0.0; 1], 1), &packed(1, 1), Epilogue::Set);
+    matmul(scalar, Strided::new(&mut [0.0; 1], 1), 1, View::of(&[0.0; 1], 1), &packed(1, 1), Epilogue::Set);
 }

@@ -2,8 +2,8 @@
 mod common;
 
 use common::{close, numbers, per_isa, same_bits, sizes, wide};
-use dlrm_kernels::Isa;
 use dlrm_kernels::matmul::{Epilogue, PackedBf16, RowsBf16, View, matmul_bf16, reference};
+use dlrm_kernels::{Isa, Strided};
 use proptest::prelude::*;
 
 /// The instruction set with and without instructions for bf16.
@@ -61,7 +61,7 @@ fn product_agrees(
         .enumerate()
     {
         let mut c = vec![0.5; m * stride];
-        matmul_bf16(isa, &mut c, stride, rows, packed, epilogue);
+        matmul_bf16(isa, Strided::new(&mut c, stride), rows, packed, epilogue);
         for (i, c) in c.chunks_exact(stride).enumerate() {
             let line = i * n..(i + 1) * n;
             let want = wide(&bias)
@@ -82,7 +82,7 @@ fn product_agrees(
     if !isa.has_bf16() {
         let (mut chain, mut c) = (vec![0.0f32; m * n], vec![0.0; m * n]);
         reference::matmul_bf16(&mut chain, &a, &b, (m, n, k));
-        matmul_bf16(isa, &mut c, n, rows, packed, Epilogue::Set);
+        matmul_bf16(isa, Strided::new(&mut c, n), rows, packed, Epilogue::Set);
         same_bits("products are exact, so one chain has one value", &c, &chain);
     }
 }
@@ -110,17 +110,17 @@ fn bits_depend_on_row_and_column_alone(isa: Isa) {
         let mut all = vec![0.0; m * n];
         rows.pack(isa, View::of(&a, k), m, k);
         packed.pack(isa, View::of(&b, n), k, n);
-        matmul_bf16(isa, &mut all, n, &rows, &packed, Epilogue::Set);
+        matmul_bf16(isa, Strided::new(&mut all, n), &rows, &packed, Epilogue::Set);
         let mut one = vec![0.0; m.max(n)];
         for i in 0..m {
             rows.pack(isa, View::of(&a[i * k..], k), 1, k);
-            matmul_bf16(isa, &mut one[..n], n, &rows, &packed, Epilogue::Set);
+            matmul_bf16(isa, Strided::new(&mut one[..n], n), &rows, &packed, Epilogue::Set);
             same_bits("a row alone", &one[..n], &all[i * n..(i + 1) * n]);
         }
         rows.pack(isa, View::of(&lay(&a, m, k, Order::Columns).0, m + 2).transposed(), m, k);
         for j in 0..n {
             packed.pack(isa, View { data: &b[j..], row: n, column: 1 }, k, 1);
-            matmul_bf16(isa, &mut one[..m], 1, &rows, &packed, Epilogue::Set);
+            matmul_bf16(isa, Strided::new(&mut one[..m], 1), &rows, &packed, Epilogue::Set);
             let column: Vec<f32> = all.iter().skip(j).step_by(n).copied().collect();
             same_bits("a column alone, A in another order", &one[..m], &column);
         }
@@ -138,7 +138,7 @@ fn infinity_and_nan_stay_visible(isa: Isa) {
             a[5 + 4] = broken;
             rows.pack(isa, View::of(&a, 5), 3, 5);
             packed.pack(isa, View::of(&b, 2), 5, 2);
-            matmul_bf16(isa, &mut c, 2, &rows, &packed, Epilogue::BiasRelu(&[0.0, 0.0]));
+            matmul_bf16(isa, Strided::new(&mut c, 2), &rows, &packed, Epilogue::BiasRelu(&[0.0, 0.0]));
             assert_eq!((c[..2].to_vec(), c[4..].to_vec()), (vec![5.0, 5.0], vec![5.0, 5.0]), "{isa:?}");
             assert!(
                 c[2..4].iter().all(|c| if infinite { *c == f32::INFINITY } else { c.is_nan() }),
@@ -161,5 +161,5 @@ fn operands_must_fit() {
     let (mut rows, mut packed) = (RowsBf16::default(), PackedBf16::default());
     rows.pack(isa, View::of(&[1.0; 6], 3), 2, 3);
     packed.pack(isa, View::of(&[1.0; 8], 2), 4, 2);
-    matmul_bf16(isa, &mut [0.0; 4], 2, &rows, &packed, Epilogue::Set);
+    matmul_bf16(isa, Strided::new(&mut [0.0; 4], 2), &rows, &packed, Epilogue::Set);
 }

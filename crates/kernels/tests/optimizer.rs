@@ -3,7 +3,7 @@ mod common;
 
 use common::{numbers, per_isa};
 use dlrm_kernels::Isa;
-use dlrm_kernels::optimizer::{self, Adam};
+use dlrm_kernels::optimizer::{self, Adagrad, Adam, Momentum};
 use proptest::prelude::*;
 
 /// Weights, gradients, two state arrays (the second positive) and the settings of a step.
@@ -65,7 +65,7 @@ fn sgd_agrees(isa: Isa) {
     proptest!(|(case in cases(), momentum in 0.0f32..0.99)| {
         let (mut plain, mut w, mut v) = (case.w.clone(), case.w.clone(), case.m.clone());
         optimizer::sgd(isa, &mut plain, &case.g, case.lr, case.l2);
-        optimizer::momentum(isa, &mut w, &mut v, &case.g, case.lr, momentum, case.l2);
+        optimizer::momentum(isa, &mut w, &mut v, &case.g, Momentum { lr: case.lr, momentum, l2: case.l2 });
         for i in 0..w.len() {
             let (old, lr) = (f64::from(case.w[i]), f64::from(case.lr));
             let (g, size) = with_l2(&case, i);
@@ -80,10 +80,11 @@ fn sgd_agrees(isa: Isa) {
 fn adagrad_agrees(isa: Isa) {
     proptest!(|(case in cases())| {
         let eps = 1e-8;
+        let settings = Adagrad { lr: case.lr, eps: eps as f32, l2: case.l2 };
         let (mut w, mut s) = (case.w.clone(), case.v.clone());
-        optimizer::adagrad(isa, &mut w, &mut s, &case.g, case.lr, eps as f32, case.l2);
+        optimizer::adagrad(isa, &mut w, &mut s, &case.g, settings);
         let (mut row, mut row_s) = (case.w.clone(), case.v[0]);
-        optimizer::rowwise_adagrad(isa, &mut row, &mut row_s, &case.g, case.lr, eps as f32, case.l2);
+        optimizer::rowwise_adagrad(isa, &mut row, &mut row_s, &case.g, settings);
         let n = w.len();
         let (mut mean, mut mean_size) = (0.0, 0.0);
         for i in 0..n {
@@ -97,7 +98,8 @@ fn adagrad_agrees(isa: Isa) {
             let (g, size) = with_l2(&case, i);
             let want_s = f64::from(case.v[i]) + g * g;
             kept("sum", s[i], want_s, f64::from(case.v[i]) + size * size);
-            // lr · g / √s is only as good as s is, and near g = 0 = s as good as nothing: hence the size of g over its root.
+            // lr · g / √s is only as good as s is, and near g = 0 = s as good as nothing: hence the size of g
+            // over its root.
             let step = lr / (want_s.sqrt() + eps);
             stepped("adagrad", w[i], case.w[i], old - step * g, step * size);
             let step = lr / (want_row_s.sqrt() + eps);
@@ -108,10 +110,13 @@ fn adagrad_agrees(isa: Isa) {
 
 fn adam_agrees(isa: Isa) {
     let betas = prop::sample::select(vec![(0.9, 0.999), (0.8, 0.99), (0.0, 0.9999)]);
-    proptest!(|(case in cases(), t in 1u64..3000, (beta1, beta2) in betas, decay in prop::sample::select(vec![0.0f32, 0.01]))| {
+    let decays = prop::sample::select(vec![0.0f32, 0.01]);
+    proptest!(|(case in cases(), t in 1u64..3000, (beta1, beta2) in betas, decay in decays)| {
         let eps = 1e-8;
-        let a = Adam { lr: case.lr, eps: eps as f32, l2: case.l2, decay, ..Adam::default() }.at_step(t, beta1, beta2);
-        let [(mut w, mut m, mut v), (mut lazy, mut lazy_m, mut lazy_v)] = [(); 2].map(|()| (case.w.clone(), case.m.clone(), case.v.clone()));
+        let a = Adam { lr: case.lr, eps: eps as f32, l2: case.l2, decay, ..Adam::default() }
+            .at_step(t, beta1, beta2);
+        let [(mut w, mut m, mut v), (mut lazy, mut lazy_m, mut lazy_v)] =
+            [(); 2].map(|()| (case.w.clone(), case.m.clone(), case.v.clone()));
         optimizer::adam(isa, &mut w, &mut m, &mut v, &case.g, a);
         optimizer::adam_lazy(isa, &mut lazy, &mut lazy_m, &mut lazy_v, &case.g, a);
         common::same_bits("m", &m, &lazy_m);
@@ -126,7 +131,13 @@ fn adam_agrees(isa: Isa) {
             kept("m", m[i], want_m, m_size);
             kept("v", v[i], want_v, old_v + (1.0 - beta2) * size * size);
             let step = lr / c1 / ((want_v / c2).sqrt() + eps);
-            stepped("adam", w[i], case.w[i], old * (1.0 - lr * decay) - step * want_m, step * m_size + lr * decay * old);
+            stepped(
+                "adam",
+                w[i],
+                case.w[i],
+                old * (1.0 - lr * decay) - step * want_m,
+                step * m_size + lr * decay * old,
+            );
             let step = lr * c2.sqrt() / c1 / (want_v.sqrt() + eps);
             stepped("lazy adam", lazy[i], case.w[i], old - step * want_m, step * m_size);
         }
@@ -145,8 +156,8 @@ fn first_steps_are_those_of_the_papers() {
     let isa = Isa::detect();
     // Heavy ball: v = 1, then 0.5 · 1 + 1; w = -0.1, then -0.25.
     let (mut w, mut v) = ([0.0], [0.0]);
-    optimizer::momentum(isa, &mut w, &mut v, &[1.0], 0.1, 0.5, 0.0);
-    optimizer::momentum(isa, &mut w, &mut v, &[1.0], 0.1, 0.5, 0.0);
+    optimizer::momentum(isa, &mut w, &mut v, &[1.0], Momentum { lr: 0.1, momentum: 0.5, l2: 0.0 });
+    optimizer::momentum(isa, &mut w, &mut v, &[1.0], Momentum { lr: 0.1, momentum: 0.5, l2: 0.0 });
     assert!((w[0] + 0.25f32).abs() < 1e-7 && v[0] == 1.5);
     // Adam's first step is lr · sign(g), whatever the size of g.
     for g in [1e-3, 10.0] {

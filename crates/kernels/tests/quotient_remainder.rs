@@ -2,9 +2,9 @@
 mod common;
 
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
-use dlrm_kernels::Isa;
 use dlrm_kernels::embedding::{BagsView, Pool, Use, add_use};
-use dlrm_kernels::quotient_remainder::{Combine, Pair, add_product, forward, reference};
+use dlrm_kernels::quotient_remainder::{Combine, TablePair, add_product, forward, reference};
+use dlrm_kernels::{Isa, Strided};
 use proptest::prelude::*;
 
 const ALL: [Combine; 3] = [Combine::Multiply, Combine::Add, Combine::Concat];
@@ -50,8 +50,8 @@ impl Case {
         (quotient, numbers(self.collisions as usize * right, self.seed ^ 2))
     }
 
-    fn pair<'a, T>(&self, quotient: &'a [T], remainder: &'a [T], combine: Combine) -> Pair<'a, T> {
-        Pair { quotient, remainder, collisions: self.collisions, combine }
+    fn pair<'a, T>(&self, quotient: &'a [T], remainder: &'a [T], combine: Combine) -> TablePair<'a, T> {
+        TablePair { quotient, remainder, collisions: self.collisions, combine }
     }
 
     fn bags(&self) -> BagsView<'_> {
@@ -111,14 +111,39 @@ fn forward_agrees(isa: Isa) {
         for (combine, pool) in ALL.into_iter().flat_map(|c| case.pools().map(|p| (c, p))) {
             let (q, r) = case.tables(combine);
             let mut y = vec![7.0; case.count() * case.stride];
-            forward(isa, &mut y, case.stride, case.pair(&q, &r, combine), case.dim, case.bags(), pool);
-            let (mut want, mut size) = (vec![0.0; case.count() * case.dim], vec![0.0; case.count() * case.dim]);
-            reference::forward(&mut want, case.pair(&wide(&q), &wide(&r), combine), case.dim, case.bags(), pool);
+            forward(
+                isa,
+                Strided::new(&mut y, case.stride),
+                case.pair(&q, &r, combine),
+                case.dim,
+                case.bags(),
+                pool,
+            );
+            let (mut want, mut size) =
+                (vec![0.0; case.count() * case.dim], vec![0.0; case.count() * case.dim]);
+            reference::forward(
+                &mut want,
+                case.pair(&wide(&q), &wide(&r), combine),
+                case.dim,
+                case.bags(),
+                pool,
+            );
             let terms = absolute(pool, &weights);
-            reference::forward(&mut size, case.pair(&sizes(&q), &sizes(&r), combine), case.dim, case.bags(), terms);
+            reference::forward(
+                &mut size,
+                case.pair(&sizes(&q), &sizes(&r), combine),
+                case.dim,
+                case.bags(),
+                terms,
+            );
             for (b, y) in y.chunks_exact(case.stride).enumerate() {
                 let row = b * case.dim..(b + 1) * case.dim;
-                close(&format!("{combine:?} {pool:?} bag {b}"), &y[..case.dim], &want[row.clone()], &size[row]);
+                close(
+                    &format!("{combine:?} {pool:?} bag {b}"),
+                    &y[..case.dim],
+                    &want[row.clone()],
+                    &size[row],
+                );
                 prop_assert!(y[case.dim..].iter().all(|&y| y == 7.0), "wrote between the rows");
             }
         }
@@ -129,7 +154,7 @@ fn forward_agrees(isa: Isa) {
 fn uses(
     isa: Isa,
     case: &Case,
-    (pair, pool): (Pair<'_>, Pool<'_>),
+    (pair, pool): (TablePair<'_>, Pool<'_>),
     dy: &[f32],
     (dq, dr): (&mut [f32], &mut [f32]),
 ) {
@@ -162,7 +187,8 @@ fn uses_add_up_to_the_gradient(isa: Isa) {
         for (combine, pool) in ALL.into_iter().flat_map(|c| case.pools().map(|p| (c, p))) {
             let (q, r) = case.tables(combine);
             let (mut dq, mut dr) = (numbers(q.len(), 9), numbers(r.len(), 10));
-            let (mut want_q, mut want_r, mut size_q, mut size_r) = (wide(&dq), wide(&dr), sizes(&dq), sizes(&dr));
+            let (mut want_q, mut want_r, mut size_q, mut size_r) =
+                (wide(&dq), wide(&dr), sizes(&dq), sizes(&dr));
             uses(isa, &case, (case.pair(&q, &r, combine), pool), &dy, (&mut dq, &mut dr));
             let pair = case.pair(&q, &r, combine);
             let wide_pair = (wide(pair.quotient), wide(pair.remainder));
@@ -170,7 +196,13 @@ fn uses_add_up_to_the_gradient(isa: Isa) {
             reference::backward((&mut want_q, &mut want_r), &wide(&dy), pair, case.dim, (case.bags(), pool));
             let (q, r) = (sizes(&q), sizes(&r));
             let terms = (case.bags(), absolute(pool, &weights));
-            reference::backward((&mut size_q, &mut size_r), &sizes(&dy), case.pair(&q, &r, combine), case.dim, terms);
+            reference::backward(
+                (&mut size_q, &mut size_r),
+                &sizes(&dy),
+                case.pair(&q, &r, combine),
+                case.dim,
+                terms,
+            );
             close(&format!("quotient {combine:?} {pool:?}"), &dq, &want_q, &size_q);
             close(&format!("remainder {combine:?} {pool:?}"), &dr, &want_r, &size_r);
         }
@@ -183,14 +215,18 @@ fn a_bag_has_the_same_bits_alone(isa: Isa) {
             let (q, r) = case.tables(combine);
             let pair = case.pair(&q, &r, combine);
             let mut y = vec![0.0; case.count() * case.stride];
-            forward(isa, &mut y, case.stride, pair, case.dim, case.bags(), pool);
+            forward(isa, Strided::new(&mut y, case.stride), pair, case.dim, case.bags(), pool);
             for (b, y) in y.chunks_exact(case.stride).enumerate() {
                 let range = case.offsets[b] as usize..case.offsets[b + 1] as usize;
                 let offsets = [0, range.len() as u32];
-                let pool = if let Pool::Weighted(weights) = pool { Pool::Weighted(&weights[range.clone()]) } else { pool };
+                let pool = if let Pool::Weighted(weights) = pool {
+                    Pool::Weighted(&weights[range.clone()])
+                } else {
+                    pool
+                };
                 let mut alone = vec![0.0; case.dim];
                 let bag = BagsView { ids: &case.ids[range], offsets: &offsets };
-                forward(isa, &mut alone, case.dim, pair, case.dim, bag, pool);
+                forward(isa, Strided::new(&mut alone, case.dim), pair, case.dim, bag, pool);
                 same_bits("y", &alone, &y[..case.dim]);
             }
         }

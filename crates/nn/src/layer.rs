@@ -2,7 +2,7 @@
 use crate::tape::Mode;
 use crate::weights::Param;
 use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_bf16};
-use dlrm_kernels::{Buffer, Isa};
+use dlrm_kernels::{Buffer, Isa, Strided};
 use serde::{Deserialize, Serialize};
 
 /// What the matrix products of training steps multiply. Sums, weights and all else are f32 either way, and scores are
@@ -67,7 +67,7 @@ pub(crate) struct Operands {
 impl Operands {
     fn multiply_bf16(&mut self, isa: Isa, to: Target<'_>, a: View<'_>, k: usize, b: &PackedBf16) {
         self.rows_bf16.pack(isa, a, to.rows, k);
-        matmul_bf16(isa, to.c, to.columns, &self.rows_bf16, b, to.epilogue);
+        matmul_bf16(isa, Strided::new(to.c, to.columns), &self.rows_bf16, b, to.epilogue);
     }
 
     /// dyᵀ x, the gradient of a matrix, where dy is [S, N] and x [S, K].
@@ -84,12 +84,12 @@ impl Operands {
             Precision::F32 => {
                 self.packed.pack(isa, x, rows, k);
                 let dy = moved_apart(&mut self.apart, dy, rows, to.rows);
-                matmul(isa, to.c, k, to.rows, dy.transposed(), &self.packed, to.epilogue);
+                matmul(isa, Strided::new(to.c, k), to.rows, dy.transposed(), &self.packed, to.epilogue);
             }
             Precision::Bf16 => {
                 self.packed_bf16.pack(isa, x, rows, k);
                 self.rows_bf16.pack(isa, dy.transposed(), to.rows, rows);
-                matmul_bf16(isa, to.c, k, &self.rows_bf16, &self.packed_bf16, to.epilogue);
+                matmul_bf16(isa, Strided::new(to.c, k), &self.rows_bf16, &self.packed_bf16, to.epilogue);
             }
         }
     }
@@ -160,7 +160,7 @@ impl Layer {
             Training::Bf16 { forward, .. } if mode != Mode::Inference => {
                 operands.multiply_bf16(isa, to, x, k, forward)
             }
-            _ => matmul(isa, to.c, to.columns, to.rows, x, &self.forward, to.epilogue),
+            _ => matmul(isa, Strided::new(to.c, to.columns), to.rows, x, &self.forward, to.epilogue),
         }
     }
 
@@ -173,7 +173,9 @@ impl Layer {
         operands: &mut Operands,
     ) {
         match &self.training {
-            Training::F32 { backward } => matmul(isa, to.c, to.columns, to.rows, dy, backward, to.epilogue),
+            Training::F32 { backward } => {
+                matmul(isa, Strided::new(to.c, to.columns), to.rows, dy, backward, to.epilogue)
+            }
             Training::Bf16 { backward, .. } => operands.multiply_bf16(isa, to, dy, n, backward),
         }
     }

@@ -24,7 +24,9 @@ pub mod weights;
 
 pub use builder::{Activation, Bias, Builder, Linear, Mlp};
 pub use dlrm_kernels::half::{Numbers, NumbersMut};
-pub use dlrm_kernels::{Isa, activation::Curve, dot_interaction::Pairs, quotient_remainder::Combine};
+pub use dlrm_kernels::{
+    Isa, activation::Activation as Curve, dot_interaction::Pairs, quotient_remainder::Combine,
+};
 pub use error::{Error, Result};
 pub use gradients::{Gradients, Shape};
 pub use layer::Precision;

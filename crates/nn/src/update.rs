@@ -5,7 +5,7 @@ use crate::optimizer::{DenseOptimizer, TableOptimizer, TableState, ftrl};
 use crate::row_index::RowIndex;
 use crate::weights::Table;
 use dlrm_kernels::half::{self, Numbers, NumbersMut};
-use dlrm_kernels::optimizer::{self as kernel, Adam};
+use dlrm_kernels::optimizer::{self as kernel, Adagrad, Adam, Momentum};
 use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::{Buffer, Isa, elementwise};
 use rayon::prelude::*;
@@ -47,11 +47,11 @@ impl DenseStep {
         }
         match (self.optimizer, &mut state[..]) {
             (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => {
-                kernel::momentum(isa, w, v, g, lr, momentum as f32, l2 as f32)
+                kernel::momentum(isa, w, v, g, Momentum { lr, momentum: momentum as f32, l2: l2 as f32 });
             }
             (DenseOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
             (DenseOptimizer::Adagrad { eps, l2, .. }, [s]) => {
-                kernel::adagrad(isa, w, s, g, lr, eps as f32, l2 as f32)
+                kernel::adagrad(isa, w, s, g, Adagrad { lr, eps: eps as f32, l2: l2 as f32 });
             }
             (DenseOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
                 kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, l2, 0.0, self.step));
@@ -281,10 +281,16 @@ impl TableStep {
         match (rule.optimizer, state) {
             (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
             (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => {
-                kernel::adagrad(isa, w, &mut s[row], g, lr, eps as f32, l2 as f32)
+                kernel::adagrad(isa, w, &mut s[row], g, Adagrad { lr, eps: eps as f32, l2: l2 as f32 });
             }
             (TableOptimizer::RowwiseAdagrad { eps, l2, .. }, [s]) => {
-                kernel::rowwise_adagrad(isa, w, &mut s[at], g, lr, eps as f32, l2 as f32);
+                kernel::rowwise_adagrad(
+                    isa,
+                    w,
+                    &mut s[at],
+                    g,
+                    Adagrad { lr, eps: eps as f32, l2: l2 as f32 },
+                );
             }
             (TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }, [m, v]) => {
                 let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);

@@ -1,19 +1,22 @@
 //! The product of operands rounded to bf16, summed in f32.
 //!
-//! With AVX-512 BF16 (`vdpbf16ps`) a step of k takes two numbers: both operands are packed as pairs (k, k + 1), a pair in the 32
-//! bits of one f32 of a [`Buffer`], and the tiles are those of the f32 product over a vector whose multiply-add takes pairs. On
-//! other CPUs widening pairs would cost more than the multiply-adds, so the rounded operands stay f32 and the f32 product takes
-//! them.
+//! With AVX-512 BF16 (`vdpbf16ps`) a step of k takes two numbers: both operands are packed as pairs (k, k +
+//! 1), a pair in the 32 bits of one f32 of a [`Buffer`], and the tiles are those of the f32 product over a
+//! vector whose multiply-add takes pairs. On other CPUs widening pairs would cost more than the
+//! multiply-adds, so the rounded operands stay f32 and the f32 product takes them.
 //!
-//! For one instruction set, the bits of an element depend on its row of A and its column of B alone. Between instruction
-//! sets: the product of two bf16 numbers is exact in f32, so without `vdpbf16ps` all give the bits of the same chain (unless a
-//! product underflows). `vdpbf16ps` adds in another order and takes subnormal numbers as zero.
+//! For one instruction set, the bits of an element depend on its row of A and its column of B alone. Between
+//! instruction sets: the product of two bf16 numbers is exact in f32, so without `vdpbf16ps` all give the
+//! bits of the same chain (unless a product underflows). `vdpbf16ps` adds in another order and takes
+//! subnormal numbers as zero.
 use super::packed::Packed;
 use super::tile::Call;
 use super::{Epilogue, View, check, run};
-use crate::bf16::{self, reference::narrow};
+use crate::bf16::{self, reference::nearest};
 use crate::buffer::Buffer;
 use crate::isa::Isa;
+use crate::simd::Simd;
+use crate::strided::Strided;
 
 /// How an operand lies in memory, in steps of k.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,13 +56,17 @@ pub struct RowsBf16 {
 
 impl RowsBf16 {
     /// Rounds `a` [m, k], reusing the memory where it suffices. Fast where rows or columns are contiguous.
+    ///
+    /// # Panics
+    /// If `a` is smaller.
     pub fn pack(&mut self, isa: Isa, a: View<'_>, m: usize, k: usize) {
         assert!(a.holds(m, k), "A is smaller than {m} x {k}");
         let form = Form::of(isa);
         let steps = form.steps(k);
         let by_columns = a.row == 1 && a.column != 1;
         let (lines, length) = if by_columns { (steps, m) } else { (m, steps) };
-        // An odd number of cache lines: at a power of two, the lines of a tile would fall into the same few sets of the cache.
+        // An odd number of cache lines: at a power of two, the lines of a tile would fall into the same few
+        // sets of the cache.
         let stride = length.next_multiple_of(16) | 16;
         let len = lines.checked_mul(stride).expect("the size of A overflows");
         if self.data.len() < len {
@@ -90,6 +97,9 @@ pub struct PackedBf16 {
 
 impl PackedBf16 {
     /// Rounds and packs `b` [k, n], reusing the memory where it suffices.
+    ///
+    /// # Panics
+    /// If `b` is smaller.
     pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
         assert!(b.holds(k, n), "B is smaller than {k} x {n}");
         let form = Form::of(isa);
@@ -107,28 +117,23 @@ impl PackedBf16 {
     }
 }
 
-/// c[m, n] ← a · b. `c` is row-major with rows `stride` apart.
+/// c[m, n] ← a[m, k] · b[k, n].
 ///
 /// # Panics
-/// If `c` is smaller than the shapes say, or `a` and `b` do not fit each other or were packed for another instruction set.
-pub fn matmul_bf16(
-    isa: Isa,
-    c: &mut [f32],
-    stride: usize,
-    a: &RowsBf16,
-    b: &PackedBf16,
-    epilogue: Epilogue<'_>,
-) {
+/// If `c` is smaller than the shapes say, or `a` and `b` do not fit each other or were packed for another
+/// instruction set.
+pub fn matmul_bf16(isa: Isa, c: Strided<'_>, a: &RowsBf16, b: &PackedBf16, epilogue: Epilogue<'_>) {
     assert_eq!(a.k, b.k, "columns of A, rows of B");
     assert_eq!(
         (a.form, b.form),
         (Form::of(isa), Form::of(isa)),
         "A or B was packed for another instruction set"
     );
-    check(isa, c, stride, a.m, &b.panels, epilogue);
+    check(isa, &c, a.m, &b.panels, epilogue);
+    let Strided { data, stride } = c;
     let (a_row, a_column) = (a.row, a.step);
     let call = Call {
-        c: c.as_mut_ptr(),
+        c: data.as_mut_ptr(),
         stride,
         m: a.m,
         a: a.data.as_ptr(),
@@ -137,8 +142,8 @@ pub fn matmul_bf16(
         b: &b.panels,
         epilogue,
     };
-    // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an Isa with bf16
-    // exists only where the CPU has its instructions.
+    // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an
+    // Isa with bf16 exists only where the CPU has its instructions.
     unsafe {
         match b.form {
             #[cfg(target_arch = "x86_64")]
@@ -151,7 +156,7 @@ pub fn matmul_bf16(
 /// Two numbers as bf16 in the bits of one f32 (which is only moved, never computed with).
 #[inline(always)]
 fn pair(first: f32, second: f32) -> f32 {
-    f32::from_bits(u32::from(narrow(first)) | u32::from(narrow(second)) << 16)
+    f32::from_bits(u32::from(nearest(first)) | u32::from(nearest(second)) << 16)
 }
 
 /// `out[j] = (first[j], second[j])`, or (first[j], 0) behind the last row of an odd k.
@@ -179,7 +184,7 @@ fn two_rows(b: View<'_>, step: usize, k: usize, first: usize, width: usize) -> (
 }
 
 #[inline(always)]
-fn pair_columns_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (m, k): (usize, usize)) {
+fn pair_columns_body(_: impl Simd, out: &mut [f32], stride: usize, a: View<'_>, (m, k): (usize, usize)) {
     for (step, out) in out.chunks_exact_mut(stride).enumerate() {
         let (first, second) = two_rows(a.transposed(), step, k, 0, m);
         join(out, first, second);
@@ -188,11 +193,12 @@ fn pair_columns_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_
 
 bind! {
     /// A line of `out` per pair of columns of A, which are contiguous.
-    pub fn pair_columns(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = pair_columns_body
+    fn pair_columns(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize))
+        = pair_columns_body
 }
 
 #[inline(always)]
-fn pair_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
+fn pair_rows_body(_: impl Simd, out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
     for (i, out) in out.chunks_exact_mut(stride).enumerate() {
         let from = &a.data[i * a.row..];
         if a.column == 1 {
@@ -214,20 +220,20 @@ fn pair_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, 
 
 bind! {
     /// A line of `out` per row of A.
-    pub fn pair_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = pair_rows_body
+    fn pair_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = pair_rows_body
 }
 
 #[inline(always)]
-fn round_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
+fn round_rows_body(_: impl Simd, out: &mut [f32], stride: usize, a: View<'_>, (_, k): (usize, usize)) {
     for (i, out) in out.chunks_exact_mut(stride).enumerate() {
         let from = &a.data[i * a.row..];
         if a.column == 1 {
             for (out, &x) in out.iter_mut().zip(&from[..k]) {
-                *out = bf16::nearest(x);
+                *out = bf16::rounded(x);
             }
         } else {
             for (p, out) in out.iter_mut().enumerate().take(k) {
-                *out = bf16::nearest(from[p * a.column]);
+                *out = bf16::rounded(from[p * a.column]);
             }
         }
     }
@@ -235,14 +241,14 @@ fn round_rows_body<const FMA: bool>(out: &mut [f32], stride: usize, a: View<'_>,
 
 bind! {
     /// A line of `out` per row of A, each number an f32.
-    pub fn round_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = round_rows_body
+    fn round_rows(out: &mut [f32], stride: usize, a: View<'_>, shape: (usize, usize)) = round_rows_body
 }
 
 /// Columns of a panel of pairs: those of AVX-512, which all CPUs with bf16 instructions have.
 const PANEL: usize = 32;
 
 #[inline(always)]
-fn pair_panels_body<const FMA: bool>(out: &mut [f32], b: View<'_>, (k, n): (usize, usize)) {
+fn pair_panels_body(_: impl Simd, out: &mut [f32], b: View<'_>, (k, n): (usize, usize)) {
     for (p, out) in out.chunks_exact_mut((PANEL * k.div_ceil(2)).max(1)).enumerate() {
         let first = p * PANEL;
         let width = PANEL.min(n - first);
@@ -260,7 +266,7 @@ fn pair_panels_body<const FMA: bool>(out: &mut [f32], b: View<'_>, (k, n): (usiz
 
 bind! {
     /// All panels of B.
-    pub fn pair_panels(out: &mut [f32], b: View<'_>, shape: (usize, usize)) = pair_panels_body
+    fn pair_panels(out: &mut [f32], b: View<'_>, shape: (usize, usize)) = pair_panels_body
 }
 
 /// Fills a panel from columns that are each (nearly) contiguous: two cache lines of a column at a time.

@@ -11,15 +11,17 @@ mod packed;
 mod tile;
 
 use crate::isa::{Isa, Level};
+use crate::simd::Scalar;
+use crate::strided::Strided;
+use crate::vector::Vector;
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
 pub use packed::{Packed, Panel};
 use tile::{Call, tiles};
-pub(crate) use tile::{Portable, Vector};
 
 /// The definitions.
 pub mod reference {
     use crate::Real;
-    use crate::bf16::nearest;
+    use crate::bf16::rounded;
 
     /// c[i, j] += Σ_k a[i, k] · b[k, j]; all row-major.
     pub fn matmul<T: Real>(c: &mut [T], a: &[T], b: &[T], (m, n, k): (usize, usize, usize)) {
@@ -34,8 +36,8 @@ pub mod reference {
 
     /// `c[i, j] += Σ_k bf16(a[i, k]) · bf16(b[k, j])`, the sum in `T`; all row-major.
     pub fn matmul_bf16<T: Real>(c: &mut [T], a: &[f32], b: &[f32], shape: (usize, usize, usize)) {
-        let rounded = |x: &[f32]| x.iter().map(|&x| T::of(f64::from(nearest(x)))).collect::<Vec<_>>();
-        matmul(c, &rounded(a), &rounded(b), shape);
+        let all_rounded = |x: &[f32]| x.iter().map(|&x| T::of(f64::from(rounded(x)))).collect::<Vec<_>>();
+        matmul(c, &all_rounded(a), &all_rounded(b), shape);
     }
 }
 
@@ -81,23 +83,16 @@ pub enum Epilogue<'a> {
     BiasRelu(&'a [f32]),
 }
 
-/// c[m, n] ← a[m, k] · b. `c` is row-major with rows `stride` apart.
+/// c[m, n] ← a[m, k] · b.
 ///
 /// # Panics
 /// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
-pub fn matmul(
-    isa: Isa,
-    c: &mut [f32],
-    stride: usize,
-    m: usize,
-    a: View<'_>,
-    b: &Packed,
-    epilogue: Epilogue<'_>,
-) {
+pub fn matmul(isa: Isa, c: Strided<'_>, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
     assert!(a.holds(m, b.k), "A is smaller than {m} x {}", b.k);
-    check(isa, c, stride, m, b, epilogue);
+    check(isa, &c, m, b, epilogue);
+    let Strided { data, stride } = c;
     let call = Call {
-        c: c.as_mut_ptr(),
+        c: data.as_mut_ptr(),
         stride,
         m,
         a: a.data.as_ptr(),
@@ -111,9 +106,9 @@ pub fn matmul(
 }
 
 /// Asserts what a call promises of C, B and the bias.
-fn check(isa: Isa, c: &[f32], stride: usize, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
+fn check(isa: Isa, c: &Strided<'_>, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
     assert!(
-        View::of(c, stride).holds(m, b.n) && (b.n <= stride || m <= 1),
+        View::of(c.data, c.stride).holds(m, b.n) && (b.n <= c.stride || m <= 1),
         "C is smaller than {m} x {}",
         b.n
     );
@@ -133,14 +128,14 @@ unsafe fn run(isa: Isa, call: Call<'_>) {
             Level::Avx512 => tile::x86::avx512(call),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => tile::x86::avx2(call),
-            _ => tiles::<Portable>(call),
+            _ => tiles(Scalar, call),
         }
     }
 }
 
 fn panel_width(level: Level) -> usize {
     match level {
-        Level::Scalar => 2 * Portable::LANES,
+        Level::Scalar => 2 * Scalar::LANES,
         Level::Avx2 => 16,
         Level::Avx512 => 32,
     }
@@ -172,7 +167,7 @@ mod tests {
             .enumerate()
         {
             let mut c = vec![0.5; m * n];
-            matmul(isa, &mut c, n, m, view, &packed, epilogue);
+            matmul(isa, Strided::new(&mut c, n), m, view, &packed, epilogue);
             for (e, (&c, &product)) in c.iter().zip(&expected).enumerate() {
                 let want = [product, product + 0.5, product + bias[e % n], relu(product + bias[e % n])][i];
                 assert!(
@@ -185,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_isa_equals_the_reference(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
+        fn every_isa_agrees(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
             for isa in Isa::available() {
                 agrees(isa, m, n, k, transpose);
             }
@@ -200,10 +195,17 @@ mod tests {
             let mut packed = Packed::default();
             packed.pack(isa, View::of(&b, n), k, n);
             let mut all = vec![0.0; m * n];
-            matmul(isa, &mut all, n, m, View::of(&a, k), &packed, Epilogue::Set);
+            matmul(isa, Strided::new(&mut all, n), m, View::of(&a, k), &packed, Epilogue::Set);
             for i in 0..m {
                 let mut one = vec![0.0; n];
-                matmul(isa, &mut one, n, 1, View::of(&a[i * k..(i + 1) * k], k), &packed, Epilogue::Set);
+                matmul(
+                    isa,
+                    Strided::new(&mut one, n),
+                    1,
+                    View::of(&a[i * k..(i + 1) * k], k),
+                    &packed,
+                    Epilogue::Set,
+                );
                 assert_eq!(one, all[i * n..(i + 1) * n], "{isa:?} row {i}");
             }
         }

@@ -2,8 +2,9 @@
 use super::{View, panel_width};
 use crate::buffer::Buffer;
 use crate::copy::copy;
-use crate::half::F32;
 use crate::isa::Isa;
+use crate::number_format::F32;
+use crate::simd::{RUN, Simd};
 
 /// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
 #[derive(Debug, Clone, Default)]
@@ -16,11 +17,18 @@ pub struct Packed {
 
 impl Packed {
     /// Packs `b` [k, n], reusing the memory where it suffices.
+    ///
+    /// # Panics
+    /// If `b` is smaller.
     pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
         self.panels(isa, b, k, n).for_each(|panel| panel.pack());
     }
 
-    /// The same panel by panel, for several threads; every one is to be packed.
+    /// The panels of `b` [k, n] for several threads to pack, every one of them; memory is reused where it
+    /// suffices.
+    ///
+    /// # Panics
+    /// If `b` is smaller.
     pub fn panels<'a>(
         &'a mut self,
         isa: Isa,
@@ -93,25 +101,23 @@ bind! {
 }
 
 bind! {
-    /// The same for any strides, faster where B's columns are contiguous.
+    /// Fills a panel of rows of `width` from the first `columns` of B of any strides, faster where its
+    /// columns are contiguous.
     fn pack_columns(out: &mut [f32], width: usize, b: View<'_>, columns: usize) = pack_columns_body
 }
 
-/// Floats that are moved at once.
-const RUN: usize = 16;
-
 #[inline(always)]
-fn pack_rows_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+fn pack_rows_body(simd: impl Simd, out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
     for (row, out) in out.chunks_exact_mut(width).enumerate() {
-        copy::<FMA, F32>(&mut out[..columns], &b.data[row * b.row..][..columns]);
+        copy::<F32>(simd, &mut out[..columns], &b.data[row * b.row..][..columns]);
         out[columns..].fill(0.0);
     }
 }
 
-/// 16 rows at a time, so that every cache line of a column is read once and whole; in blocks that are transposed in
-/// registers.
+/// 16 rows at a time, so that every cache line of a column is read once and whole; in blocks that are
+/// transposed in registers.
 #[inline(always)]
-fn pack_columns_body<const FMA: bool>(out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
+fn pack_columns_body(_: impl Simd, out: &mut [f32], width: usize, b: View<'_>, columns: usize) {
     const N: usize = 4;
     for (block, out) in out.chunks_mut(RUN * width).enumerate() {
         let (first, rows) = (block * RUN, out.len() / width);

@@ -60,9 +60,9 @@ pub fn sizes(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x).abs()).collect()
 }
 
-/// Asserts |got - want| ≤ 1e-5 · size, where `size` is the same definition applied to absolute values, Σ|terms|.
-/// That is the scale rounding errors live on: a chain of n ≤ 70 f32 operations errs by at most n · 2⁻²⁴ · size = 4e-6 · size,
-/// while one missing, doubled or misplaced term of average size errs by size / 70.
+/// Asserts |got - want| ≤ 1e-5 · size, where `size` is the same definition applied to absolute values,
+/// Σ|terms|. That is the scale rounding errors live on: a chain of n ≤ 70 f32 operations errs by at most n ·
+/// 2⁻²⁴ · size = 4e-6 · size, while one missing, doubled or misplaced term of average size errs by size / 70.
 #[track_caller]
 pub fn close(what: &str, got: &[f32], want: &[f64], size: &[f64]) {
     assert_eq!((got.len(), want.len()), (want.len(), size.len()), "{what}: lengths");
@@ -84,8 +84,8 @@ pub fn same_bits(what: &str, a: &[f32], b: &[f32]) {
     }
 }
 
-/// Asserts that `gradient` is that of `loss` at `x`, by central differences. The losses used are polynomials of low
-/// degree (or linear near x), for which these are exact but for rounding, about 1e-16 · |loss| / h.
+/// Asserts that `gradient` is that of `loss` at `x`, by central differences. The losses used are polynomials
+/// of low degree (or linear near x), for which these are exact but for rounding, about 1e-16 · |loss| / h.
 #[track_caller]
 pub fn check_gradient(what: &str, x: &[f64], gradient: &[f64], loss: impl Fn(&[f64]) -> f64) {
     assert_eq!(x.len(), gradient.len(), "{what}: lengths");

@@ -2,10 +2,10 @@
 use super::{Back, Inputs, Mode, Op, Tape, Var, gradient_of, gradient_to_write, grown, value};
 use crate::layer::{Operands, Target};
 use crate::weights::{BatchNorm, ParamId, Weights};
-use dlrm_kernels::activation::Curve;
+use dlrm_kernels::activation::{self, Activation, ActivationGradients};
+use dlrm_kernels::elementwise;
 use dlrm_kernels::matmul::{Epilogue, View};
-use dlrm_kernels::norm::{self, Columns, Into};
-use dlrm_kernels::{activation, elementwise};
+use dlrm_kernels::norm::{self, Columns, NormGradients};
 use std::ops::Range;
 
 impl Tape<'_> {
@@ -62,10 +62,10 @@ impl Tape<'_> {
     }
 
     /// curve(x), element by element.
-    pub fn curve(&mut self, x: Var, curve: Curve) -> Var {
+    pub fn curve(&mut self, x: Var, curve: Activation) -> Var {
         let (isa, width) = (self.isa, self.width(x));
         self.push(Op::Curve { x, curve }, width, |y, inputs| {
-            activation::curve(isa, y, inputs.value(x), curve)
+            activation::forward(isa, y, inputs.value(x), curve, &[])
         })
     }
 
@@ -73,7 +73,7 @@ impl Tape<'_> {
     pub fn prelu(&mut self, x: Var, slopes: ParamId) -> Var {
         let (isa, width, slope_values) = (self.isa, self.width(x), self.weights.values(slopes));
         self.push(Op::Prelu { x, slopes }, width, |y, inputs| {
-            activation::prelu(isa, y, inputs.value(x), slope_values)
+            activation::forward(isa, y, inputs.value(x), Activation::Prelu, slope_values);
         })
     }
 
@@ -95,7 +95,7 @@ impl Tape<'_> {
         self.push(Op::BatchNorm { x, norm: index, saved }, width, |y, inputs| {
             let Inputs { nodes, values, dense, rows, scratch, saved: kept, .. } = inputs;
             let x = value(nodes, values, dense, rows, x);
-            let (gain, bias) = (weights.values(gain), weights.values(bias));
+            let (gamma, beta) = (weights.values(gain), weights.values(bias));
             let moments = match saved {
                 Some(at) => {
                     // [mean, variance, scale] of the shard, kept for the way back.
@@ -105,13 +105,13 @@ impl Tape<'_> {
                     norm::column_moments(isa, mean, variance, x);
                     scale.copy_from_slice(variance);
                     norm::scales(scale);
-                    Columns { mean, scale, gain, bias }
+                    Columns { mean, scale, gamma, beta }
                 }
                 None => {
                     let scale = grown(scratch, width);
                     scale.copy_from_slice(weights.values(variance));
                     norm::scales(scale);
-                    Columns { mean: weights.values(mean), scale, gain, bias }
+                    Columns { mean: weights.values(mean), scale, gamma, beta }
                 }
             };
             norm::batch(isa, y, x, moments);
@@ -229,10 +229,11 @@ impl Back<'_> {
         }
     }
 
-    pub(super) fn curve(&mut self, dy: &[f32], x: Var, curve: Curve) {
+    pub(super) fn curve(&mut self, dy: &[f32], x: Var, curve: Activation) {
         let x_value = self.value(x);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            activation::curve_backward(self.isa, dx, dy, x_value, curve);
+            let into = ActivationGradients { dx, dslopes: &mut [] };
+            activation::backward(self.isa, into, dy, x_value, curve, &[]);
         }
     }
 
@@ -240,15 +241,16 @@ impl Back<'_> {
         let (x_value, slope_values) = (self.value(x), self.weights.values(slopes));
         let ds = self.lane.slot(self.weights, slopes);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            activation::prelu_backward(self.isa, dx, ds, dy, x_value, slope_values);
+            let into = ActivationGradients { dx, dslopes: ds };
+            activation::backward(self.isa, into, dy, x_value, Activation::Prelu, slope_values);
         }
     }
 
     pub(super) fn layer_norm(&mut self, dy: &[f32], x: Var, gain: ParamId, bias: ParamId) {
         let (x_value, gains) = (self.value(x), self.weights.values(gain));
-        let [dgain, dbias] = self.lane.slots(self.weights, [gain, bias]);
+        let [dgamma, dbeta] = self.lane.slots(self.weights, [gain, bias]);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            norm::layer_backward(self.isa, Into { dx, dgain, dbias }, dy, x_value, gains);
+            norm::layer_backward(self.isa, NormGradients { dx, dgamma, dbeta }, dy, x_value, gains);
         }
     }
 
@@ -266,13 +268,13 @@ impl Back<'_> {
             sum[j] += n * shift;
             squares[j] += n * (variances[j] + shift * shift);
         }
-        let by = Columns { mean: means, scale, gain: weights.values(gain), bias: weights.values(bias) };
+        let by = Columns { mean: means, scale, gamma: weights.values(gain), beta: weights.values(bias) };
         let x_value = self.value(x);
-        let [dgain, dbias] = self.lane.slots(weights, [gain, bias]);
+        let [dgamma, dbeta] = self.lane.slots(weights, [gain, bias]);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
             norm::batch_backward(
                 self.isa,
-                Into { dx, dgain, dbias },
+                NormGradients { dx, dgamma, dbeta },
                 dy,
                 x_value,
                 by,

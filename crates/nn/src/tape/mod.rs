@@ -17,10 +17,10 @@ use crate::slot::{RowSource, SlotSpec};
 use crate::weights::{GroupId, Weights};
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
-use dlrm_kernels::embedding::{self, BagsView, Pool};
+use dlrm_kernels::embedding::{self, BagsView, Pool, TableView};
 use dlrm_kernels::matmul::{Epilogue, View};
-use dlrm_kernels::quotient_remainder::{self, Pair};
-use dlrm_kernels::{Buffer, Isa, activation};
+use dlrm_kernels::quotient_remainder::{self, TablePair};
+use dlrm_kernels::{Buffer, Isa, Strided, activation};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -190,21 +190,14 @@ impl<'a> Tape<'a> {
                 let y = &mut y[column..];
                 match slot.rows {
                     RowSource::Whole { table } => {
-                        embedding::forward(
-                            isa,
-                            y,
-                            width,
-                            weights.tables[table].values.view(),
-                            slot.dim,
-                            view,
-                            pool,
-                        );
+                        let table = TableView { values: weights.tables[table].values.view(), dim: slot.dim };
+                        embedding::forward(isa, Strided::new(y, width), table, view, pool);
                     }
                     RowSource::Pair { quotient, remainder, collisions, combine } => {
                         let [quotient, remainder] =
                             [quotient, remainder].map(|table| weights.tables[table].values.view().f32());
-                        let pair = Pair { quotient, remainder, collisions, combine };
-                        quotient_remainder::forward(isa, y, width, pair, slot.dim, view, pool);
+                        let pair = TablePair { quotient, remainder, collisions, combine };
+                        quotient_remainder::forward(isa, Strided::new(y, width), pair, slot.dim, view, pool);
                     }
                 }
                 column += slot.dim;

@@ -2,7 +2,7 @@
 use super::Var;
 use crate::builder::Activation;
 use crate::weights::{GroupId, ParamId};
-use dlrm_kernels::activation::Curve;
+use dlrm_kernels::activation;
 use dlrm_kernels::dot_interaction::Pairs;
 use std::ops::Range;
 
@@ -47,7 +47,7 @@ pub enum Op {
     /// Softmax over the columns.
     Softmax(Var),
     /// An element-wise curve.
-    Curve { x: Var, curve: Curve },
+    Curve { x: Var, curve: activation::Activation },
     /// x where x > 0, else slope · x.
     Prelu { x: Var, slopes: ParamId },
     /// Rows normalised.

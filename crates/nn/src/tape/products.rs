@@ -12,7 +12,7 @@ impl Tape<'_> {
         self.push(Op::DotInteraction { x, fields, pairs }, d.pairs(), |z, inputs| {
             let scratch = grown(inputs.scratch, dot_interaction::scratch_len(d));
             let x = value(inputs.nodes, inputs.values, inputs.dense, inputs.rows, x);
-            dot_interaction::forward_with(isa, z, x, d, scratch);
+            dot_interaction::forward(isa, z, x, d, scratch);
         })
     }
 
@@ -20,7 +20,7 @@ impl Tape<'_> {
     pub fn second_order(&mut self, x: Var, fields: usize) -> Var {
         let (isa, dim) = (self.isa, self.width(x) / fields.max(1));
         self.push(Op::SecondOrder { x, fields }, dim, |y, inputs| {
-            interaction::second_order(isa, y, inputs.value(x), fields, dim)
+            interaction::fm_interaction(isa, y, inputs.value(x), fields, dim)
         })
     }
 
@@ -28,7 +28,7 @@ impl Tape<'_> {
     pub fn field_aware(&mut self, x: Var, fields: usize) -> Var {
         let (isa, dim) = (self.isa, self.width(x) / (fields * fields).max(1));
         self.push(Op::FieldAware { x, fields }, 1, |y, inputs| {
-            interaction::field_aware(isa, y, inputs.value(x), fields, dim)
+            interaction::ffm_interaction(isa, y, inputs.value(x), fields, dim)
         })
     }
 
@@ -112,7 +112,7 @@ impl Back<'_> {
         let d = Dims { rows: self.rows, fields, dim: self.width_of(x) / fields.max(1), pairs };
         let x_value = self.value(x);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            dot_interaction::backward_with(
+            dot_interaction::backward(
                 self.isa,
                 dx,
                 dy,
@@ -126,14 +126,14 @@ impl Back<'_> {
     pub(super) fn second_order(&mut self, dy: &[f32], x: Var, fields: usize) {
         let (x_value, dim) = (self.value(x), self.width);
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            interaction::second_order_backward(self.isa, dx, dy, x_value, fields, dim);
+            interaction::fm_interaction_backward(self.isa, dx, dy, x_value, fields, dim);
         }
     }
 
     pub(super) fn field_aware(&mut self, dy: &[f32], x: Var, fields: usize) {
         let (x_value, dim) = (self.value(x), self.width_of(x) / (fields * fields).max(1));
         if let Some(dx) = gradient_of(self.nodes, (self.before, self.touched), self.rows, x) {
-            interaction::field_aware_backward(self.isa, dx, dy, x_value, fields, dim);
+            interaction::ffm_interaction_backward(self.isa, dx, dy, x_value, fields, dim);
         }
     }
 
