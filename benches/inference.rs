@@ -7,7 +7,7 @@ use dlrm::bench::Workload;
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
 use dlrm::engine::Network;
-use dlrm::nn::{Isa, Storage};
+use dlrm::nn::{Isa, TablePrecision};
 use std::time::{Duration, Instant};
 
 const BATCHES: usize = 64;
@@ -37,7 +37,7 @@ fn main() {
     let quick = std::env::args().any(|a| a == "--quick");
     let (scale, window) = if quick { (1000, Duration::from_millis(20)) } else { (1, Duration::from_secs(4)) };
     let workload = Workload::kaggle().scaled(scale);
-    let network = workload.network(Isa::detect(), Storage::F32).expect("a model");
+    let network = workload.network(Isa::detect(), TablePrecision::F32).expect("a model");
     let pool = dlrm::engine::learner::pool(THREADS).expect("threads");
     let mut rng = Rng::new(0, 0);
     for rows in [1, 1024] {

@@ -22,7 +22,7 @@ use dlrm::engine::feed::{MemoryFeed, StreamFeed};
 use dlrm::engine::trainer::TrainingRows;
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Sharding, TableOptimizer};
 use dlrm::synth::criteo::{CriteoConfig, CriteoProcess, Teacher};
 use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{Files, Form, write_log};
@@ -40,7 +40,7 @@ fn learner(layout: &Layout) -> Learner {
     let (dense, rows) =
         (DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 }, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 });
     let optimizer = Optimizer::new(network.weights(), dense, rows, None);
-    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 128, lanes: 8 }, THREADS)
+    Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 128, lanes: 8 }, THREADS)
         .expect("threads")
 }
 

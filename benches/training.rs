@@ -7,21 +7,21 @@ use dlrm::bench::{Windows, Workload, rows_per_second};
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
 use dlrm::engine::Learner;
-use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Precision, Sharding, TableOptimizer, TablePrecision};
 use std::time::Duration;
 
 const BATCHES: usize = 64;
 
 /// `--shard-rows N` for experiments.
-fn shape() -> Shape {
+fn shape() -> Sharding {
     let mut args = std::env::args().skip_while(|a| a != "--shard-rows").skip(1);
-    Shape { shard_rows: args.next().and_then(|n| n.parse().ok()).unwrap_or(128), lanes: 8 }
+    Sharding { shard_rows: args.next().and_then(|n| n.parse().ok()).unwrap_or(128), lanes: 8 }
 }
 
 /// Median rows per second on `threads` threads.
 fn speed(workload: &Workload, threads: usize, batches: &[Batch], windows: Windows) -> f64 {
     let mut learner = workload
-        .learner(shape(), Isa::detect(), (Precision::F32, Storage::F32), threads)
+        .learner(shape(), Isa::detect(), (Precision::F32, TablePrecision::F32), threads)
         .expect("a model and threads");
     rows_per_second(&mut learner, batches, windows).expect("a finite loss").median
 }
@@ -29,7 +29,7 @@ fn speed(workload: &Workload, threads: usize, batches: &[Batch], windows: Window
 /// Trains for a moment with lazy Adam on the tables, the largest state there is, and tells the peak of
 /// memory.
 fn print_memory_with_adam(workload: &Workload, batches: &[Batch]) {
-    let network = workload.network(Isa::detect(), Storage::F32).expect("a model");
+    let network = workload.network(Isa::detect(), TablePrecision::F32).expect("a model");
     let (lr, beta1, beta2, eps, l2) = (1e-3, 0.9, 0.999, 1e-8, 0.0);
     let dense = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
     let optimizer = Optimizer::new(

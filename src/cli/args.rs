@@ -2,7 +2,7 @@
 use super::generate::GenerateCommand;
 use super::values;
 use clap::{Args, Parser, Subcommand};
-use dlrm::nn::{Precision, Storage};
+use dlrm::nn::{Precision, TablePrecision};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or \
@@ -79,8 +79,8 @@ pub struct DemoArgs {
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
     pub precision: Precision,
     /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::storage)]
-    pub table_precision: Storage,
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::table_precision)]
+    pub table_precision: TablePrecision,
 }
 
 #[cfg(feature = "fetch")]
@@ -360,8 +360,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
     pub precision: Precision,
     /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::storage)]
-    pub table_precision: Storage,
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::table_precision)]
+    pub table_precision: TablePrecision,
     /// Divide the rows of all tables by N
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::scale)]
     pub scale: usize,

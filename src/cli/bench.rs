@@ -4,7 +4,7 @@ use super::failure::{Failure, io};
 use super::session::Session;
 use super::{memory, output};
 use dlrm::bench::{
-    BAG, Bench, Machine, MachineSize, Measured, Operator, Part, Peaks, RandomRows, Windows, Workload,
+    BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
 };
 use dlrm::engine::Error;
 use dlrm::engine::plan::bytes;
@@ -40,7 +40,7 @@ pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         threads: session.threads,
         precision: args.precision,
         table_precision: args.table_precision,
-        shape: TrainConfig::default().shape(),
+        sharding: TrainConfig::default().sharding(),
         windows,
     };
     let memory = memory::free();
@@ -86,7 +86,7 @@ fn write_svg(path: &Path, all: &[Measured]) -> Result<(), Failure> {
 fn picture(measured: &Measured) -> StepBreakdown {
     let bar = |operator: &Operator| OperatorBar {
         name: operator.part.title(),
-        idle: operator.part == Part::Waiting,
+        idle: operator.part == StepShare::Waiting,
         forward: operator.forward,
         backward: operator.backward,
         update: operator.update,
@@ -112,7 +112,7 @@ fn plan(
     free: Option<u64>,
 ) -> Result<(), Failure> {
     let largest = batches.iter().copied().max().unwrap_or(0);
-    let needed = workload.memory_bytes(largest, bench.shape, bench.table_precision)?;
+    let needed = workload.memory_bytes(largest, bench.sharding, bench.table_precision)?;
     let rows: usize = workload.tables.iter().sum();
     say(
         session,
@@ -215,7 +215,7 @@ fn operators(m: &Measured) -> String {
         |seconds: f64| if seconds > 0.0 { format!("{:.3}", 1e3 * seconds / threads) } else { "-".into() };
     let row = |o: &Operator| {
         let busy = o.forward + o.backward;
-        let speed = if o.flops > 0.0 && o.part != Part::Other {
+        let speed = if o.flops > 0.0 && o.part != StepShare::Other {
             format!("{:.1}", o.flops / busy / 1e9)
         } else {
             "-".into()

@@ -7,16 +7,16 @@ use dlrm::data::Batch;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::{Predictor, model_dir};
 use dlrm::metrics::Metric;
-use dlrm::nn::cost::Layer;
+use dlrm::nn::Graph;
 use dlrm::report::graph_svg;
 use dlrm::report::summary::encoding_text;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
-    let layers = predictor.network().layers(&Batch::placeholder(&predictor.encoder().layout()));
+    let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
-        std::fs::write(path, graph_svg(&layers)).map_err(io("write", path))?;
+        std::fs::write(path, graph_svg(&graph)).map_err(io("write", path))?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));
@@ -46,7 +46,7 @@ pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     text.push_str(&format!(
         "\n{}\n{}\n{}\nconfiguration ({})\n{}",
         inputs(&predictor),
-        layer_table(&layers),
+        operations(&graph),
         tensors(&predictor),
         dir.join("config.toml").display(),
         model_toml(&predictor)
@@ -79,29 +79,23 @@ fn inputs(predictor: &Predictor) -> String {
 }
 
 /// The operations of a forward pass and what they cost per row.
-fn layer_table(layers: &[Layer]) -> String {
+fn operations(graph: &Graph) -> String {
     let adds = |x: f64| if x > 0.0 { output::count(x as u64) } else { String::new() };
-    let mut rows: Vec<Vec<String>> = layers
+    let mut rows: Vec<Vec<String>> = graph
+        .nodes
         .iter()
-        .map(|l| {
-            let parameter = l.parameter.clone().unwrap_or_default();
+        .map(|node| {
             vec![
-                l.op.to_owned(),
-                parameter,
-                output::count(l.width as u64),
-                adds(l.cost.forward),
-                adds(l.cost.training),
+                node.operation.to_owned(),
+                node.parameter().unwrap_or_default(),
+                output::count(node.width as u64),
+                adds(node.cost.forward),
+                adds(node.cost.training),
             ]
         })
         .collect();
-    let total = |f: fn(&Layer) -> f64| adds(layers.iter().map(f).sum());
-    rows.push(vec![
-        "total".into(),
-        String::new(),
-        String::new(),
-        total(|l| l.cost.forward),
-        total(|l| l.cost.training),
-    ]);
+    let cost = graph.cost();
+    rows.push(vec!["total".into(), String::new(), String::new(), adds(cost.forward), adds(cost.training)]);
     output::table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
 }
 

@@ -1,7 +1,7 @@
 //! Values of flags that clap does not know.
 use super::failure::Failure;
 use dlrm::kernels::isa::{Isa, Level};
-use dlrm::nn::{Precision, Storage};
+use dlrm::nn::{Precision, TablePrecision};
 
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -11,11 +11,11 @@ pub fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
-pub fn storage(text: &str) -> Result<Storage, String> {
+pub fn table_precision(text: &str) -> Result<TablePrecision, String> {
     match text {
-        "f32" => Ok(Storage::F32),
-        "bf16" => Ok(Storage::Bf16),
-        "f16" => Ok(Storage::F16),
+        "f32" => Ok(TablePrecision::F32),
+        "bf16" => Ok(TablePrecision::Bf16),
+        "f16" => Ok(TablePrecision::F16),
         _ => Err("expected f32, bf16 or f16".into()),
     }
 }

@@ -5,7 +5,7 @@ use dlrm::data::schema::Pooling;
 use dlrm::engine::{Learner, Network, Schedule};
 use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
 use dlrm::nn::optimizer::Rates;
-use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Sharding, TableOptimizer};
 use serde_json::Value;
 
 fn usizes(v: &Value) -> Vec<usize> {
@@ -102,7 +102,8 @@ fn learner(config: &Value, case: &Value, initial: &Value, isa: Isa) -> Learner {
         serde_json::from_value(case["table_optimizer"].clone()).expect("table optimizer");
     let optimizer = Optimizer::new(network.weights(), dense, tables, case["clip_norm"].as_f64());
     // Odd shards, so that the reduction over lanes is exercised.
-    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 2, lanes: 3 }, 2).expect("a pool")
+    Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 2, lanes: 3 }, 2)
+        .expect("a pool")
 }
 
 #[test]

@@ -2,7 +2,7 @@
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Shape, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Sharding, TableOptimizer};
 use serde_json::Value;
 
 fn flat(v: &Value) -> Vec<f32> {
@@ -63,7 +63,7 @@ fn three_steps_as_the_reference_prints_them() {
             TableOptimizer::Sgd { lr: 0.01, l2: 0.0 },
         );
         let optimizer = Optimizer::new(network.weights(), dense, tables, None);
-        let shape = Shape { shard_rows: 1, lanes: 2 };
+        let shape = Sharding { shard_rows: 1, lanes: 2 };
         let mut learner =
             Learner::new(network, optimizer, Loss::MseOfProbability, shape, 2).expect("threads");
         let rates = learner.optimizer().base_rates();

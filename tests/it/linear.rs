@@ -5,8 +5,8 @@ use dlrm::engine::learner::Learner;
 use dlrm::engine::network::Network;
 use dlrm::engine::trainer::TrainConfig;
 use dlrm::kernels::optimizer::reference;
-use dlrm::models::{ModelConfig, wide_deep::WideDeepConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Loss, Shape, TableOptimizer};
+use dlrm::models::{ModelConfig, WideDeepConfig};
+use dlrm::nn::{DenseOptimizer, Isa, Loss, Sharding, TableOptimizer};
 use serde_json::Value;
 use std::fs;
 
@@ -131,7 +131,8 @@ fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
         ..TrainConfig::default()
     };
     let optimizer = train.optimizer_of(network.weights());
-    Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 2 }, 1).expect("a pool")
+    Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 4, lanes: 2 }, 1)
+        .expect("a pool")
 }
 
 fn batch() -> Batch {

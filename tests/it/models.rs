@@ -4,7 +4,7 @@ use crate::golden::{batch, close, flat, list, read};
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::{Learner, Network};
 use dlrm::models::ModelConfig;
-use dlrm::nn::{DenseOptimizer, Isa, L2Rows, Loss, Optimizer, Shape, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, L2Rows, Loss, Optimizer, Sharding, TableOptimizer};
 use serde_json::{Value, json};
 
 fn feature(name: &str, table: usize, weighted: bool) -> Feature {
@@ -62,7 +62,7 @@ fn learner(case: &Value, isa: Isa) -> Learner {
     // Batch normalisation measures shards; PyTorch measures the batch, so there it is one shard.
     let one_shard = case["model"]["norm"] == "batch";
     let shape =
-        if one_shard { Shape { shard_rows: 100, lanes: 1 } } else { Shape { shard_rows: 2, lanes: 3 } };
+        if one_shard { Sharding { shard_rows: 100, lanes: 1 } } else { Sharding { shard_rows: 2, lanes: 3 } };
     let loss = if case["model"]["task"] == "rating" { Loss::Mse } else { Loss::default() };
     Learner::new(network, optimizer, loss, shape, 2).expect("a pool")
 }
@@ -207,8 +207,9 @@ fn trains(config: &ModelConfig, layout: &Layout, batch: &Batch) {
     let (beta1, beta2, eps, l2) = (0.9, 0.999, 1e-8, 0.0);
     let dense = DenseOptimizer::Adam { lr: 1e-2, beta1, beta2, eps, l2 };
     let optimizer = Optimizer::new(network.weights(), dense, TableOptimizer::Sgd { lr: 0.1, l2: 0.0 }, None);
-    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 2 }, 1)
-        .expect("a pool");
+    let mut learner =
+        Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 4, lanes: 2 }, 1)
+            .expect("a pool");
     let rates = learner.optimizer().base_rates();
     for _ in 0..3 {
         learner.step(batch, rates).unwrap_or_else(|e| panic!("{}: {e}", config.kind()));
@@ -250,8 +251,9 @@ fn hidden_traps() {
         TableOptimizer::Sgd { lr: 1.0, l2: 0.0 },
         None,
     );
-    let mut learner = Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 4, lanes: 1 }, 1)
-        .expect("a pool");
+    let mut learner =
+        Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 4, lanes: 1 }, 1)
+            .expect("a pool");
     let id = (1 << 24) + 1;
     let rows = batch(vec![one_hot(vec![id]), one_hot(vec![0])], vec![1.0]);
     learner.step(&rows, learner.optimizer().base_rates()).expect("a finite loss");
@@ -303,7 +305,7 @@ fn keeps_bits(config: &Value) {
             Some(1.0),
         );
         let mut learner =
-            Learner::new(network, optimizer, Loss::default(), Shape { shard_rows: 8, lanes: 4 }, threads)
+            Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 8, lanes: 4 }, threads)
                 .expect("a pool");
         let rates = learner.optimizer().base_rates();
         let losses: Vec<f64> = (0..4).map(|_| learner.step(&batch, rates).expect("a finite loss")).collect();
@@ -357,7 +359,7 @@ fn a_width_of_the_schema_goes_before_compression() {
     let tables = |config: Value| {
         let mut builder = dlrm::nn::Builder::new(&layout);
         model(&config).build(&mut builder).expect("a model");
-        builder.tables().take(3).map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect::<Vec<_>>()
+        builder.tables().iter().take(3).map(|t| (t.name.clone(), t.rows, t.dim)).collect::<Vec<_>>()
     };
     let expected = [("tables.t0.quotient", 240, 16), ("tables.t0.remainder", 4, 16), ("tables.t1", 4083, 3)];
     assert_eq!(

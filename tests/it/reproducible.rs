@@ -8,7 +8,7 @@ use dlrm::engine::feed::MemoryFeed;
 use dlrm::engine::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
 use dlrm::engine::{Error, Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
-use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, Storage, TableOptimizer};
+use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, TableOptimizer, TablePrecision};
 use std::sync::Arc;
 
 const ROWS: usize = 230;
@@ -104,7 +104,7 @@ fn learner(config: &TrainConfig, threads: usize) -> Learner {
     let network = network.with_precision(config.precision);
     let optimizer =
         Optimizer::new(network.weights(), config.optimizer, config.table_optimizer, config.clip_norm);
-    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads).unwrap()
+    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.sharding(), threads).unwrap()
 }
 
 fn bits(learner: &Learner) -> Vec<(String, Vec<u32>)> {
@@ -203,7 +203,7 @@ fn products_in_bf16_are_reproducible_and_near_those_in_f32() {
 #[test]
 fn tables_of_16_bits_are_reproducible() {
     for pair in optimizers() {
-        for table_precision in [Storage::Bf16, Storage::F16] {
+        for table_precision in [TablePrecision::Bf16, TablePrecision::F16] {
             let config = TrainConfig { table_precision, ..config(pair) };
             let (one, state) = train(&config, 1, &[]);
             assert_eq!(train(&config, 3, &[]), (one.clone(), state.clone()), "{pair:?}");
@@ -223,7 +223,7 @@ fn tables_of_16_bits_learn_what_steps_too_small_for_them_teach() {
     };
     // What f32 tables learn in these steps, each of which moves a weight by a fraction of the distance to the
     // next bf16.
-    let moved = |table_precision: Storage| {
+    let moved = |table_precision: TablePrecision| {
         let mut learner = learner(&TrainConfig { table_precision, ..config(sgd) }, 2);
         let (start, rates, batch) = (table(&learner), learner.optimizer().base_rates(), rows(3));
         for _ in 0..800 {
@@ -231,8 +231,8 @@ fn tables_of_16_bits_learn_what_steps_too_small_for_them_teach() {
         }
         start.into_iter().zip(table(&learner)).map(|(a, b)| f64::from(b) - f64::from(a)).collect::<Vec<_>>()
     };
-    let exact = moved(Storage::F32);
-    for (storage, tolerance) in [(Storage::Bf16, 0.2), (Storage::F16, 0.05)] {
+    let exact = moved(TablePrecision::F32);
+    for (storage, tolerance) in [(TablePrecision::Bf16, 0.2), (TablePrecision::F16, 0.05)] {
         let along: f64 = moved(storage).iter().zip(&exact).map(|(a, b)| a * b).sum();
         let share = along / exact.iter().map(|b| b * b).sum::<f64>();
         assert!((share - 1.0).abs() < tolerance, "{storage:?} tables moved {share} times as far");

@@ -1,14 +1,13 @@
 //! Thread time of a step by operator, as in figure 6 of the DLRM paper.
 use dlrm_engine::learner::StepTimes;
-use dlrm_nn::Phase;
-use dlrm_nn::cost::Layer;
+use dlrm_nn::{EMBEDDINGS, Graph, GraphNode, Phase};
 use serde::Serialize;
 use std::time::Duration;
 
 /// What the time was spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
+pub enum StepShare {
     /// Rows of tables read and pooled; gradients handed on.
     Embedding,
     /// MLP of the dense inputs.
@@ -37,62 +36,62 @@ pub enum Part {
     Waiting,
 }
 
-impl Part {
+impl StepShare {
     /// All parts, in the order of a step.
-    pub const ALL: [Part; 13] = [
-        Part::Embedding,
-        Part::BottomMlp,
-        Part::Interaction,
-        Part::TopMlp,
-        Part::Concat,
-        Part::Loss,
-        Part::Other,
-        Part::SortIds,
-        Part::Clip,
-        Part::DenseUpdate,
-        Part::Pack,
-        Part::TableUpdate,
-        Part::Waiting,
+    pub const ALL: [StepShare; 13] = [
+        StepShare::Embedding,
+        StepShare::BottomMlp,
+        StepShare::Interaction,
+        StepShare::TopMlp,
+        StepShare::Concat,
+        StepShare::Loss,
+        StepShare::Other,
+        StepShare::SortIds,
+        StepShare::Clip,
+        StepShare::DenseUpdate,
+        StepShare::Pack,
+        StepShare::TableUpdate,
+        StepShare::Waiting,
     ];
 
     /// For people.
     pub fn title(self) -> &'static str {
         match self {
-            Part::Embedding => "embedding",
-            Part::BottomMlp => "bottom MLP",
-            Part::Interaction => "interaction",
-            Part::TopMlp => "top MLP",
-            Part::Concat => "concat",
-            Part::Loss => "loss",
-            Part::Other => "other layers",
-            Part::SortIds => "sort ids",
-            Part::Clip => "clip",
-            Part::DenseUpdate => "dense update",
-            Part::Pack => "pack weights",
-            Part::TableUpdate => "table update",
-            Part::Waiting => "waiting, rest",
+            StepShare::Embedding => "embedding",
+            StepShare::BottomMlp => "bottom MLP",
+            StepShare::Interaction => "interaction",
+            StepShare::TopMlp => "top MLP",
+            StepShare::Concat => "concat",
+            StepShare::Loss => "loss",
+            StepShare::Other => "other layers",
+            StepShare::SortIds => "sort ids",
+            StepShare::Clip => "clip",
+            StepShare::DenseUpdate => "dense update",
+            StepShare::Pack => "pack weights",
+            StepShare::TableUpdate => "table update",
+            StepShare::Waiting => "waiting, rest",
         }
     }
 
-    fn of_layer(layer: &Layer) -> Self {
-        let begins = |prefix| layer.parameter.as_deref().is_some_and(|name| name.starts_with(prefix));
-        match layer.op {
-            "embeddings" => Part::Embedding,
-            "concat" => Part::Concat,
-            "dot interaction" => Part::Interaction,
-            _ if begins("bottom.") => Part::BottomMlp,
-            _ if begins("top.") => Part::TopMlp,
-            _ => Part::Other,
+    fn of_node(node: &GraphNode) -> Self {
+        let begins = |prefix| node.parameters.first().is_some_and(|name| name.starts_with(prefix));
+        match node.operation {
+            EMBEDDINGS => StepShare::Embedding,
+            "concat" => StepShare::Concat,
+            "dot interaction" => StepShare::Interaction,
+            _ if begins("bottom.") => StepShare::BottomMlp,
+            _ if begins("top.") => StepShare::TopMlp,
+            _ => StepShare::Other,
         }
     }
 
     fn of_phase(phase: Phase) -> Self {
         match phase {
-            Phase::SortIds => Part::SortIds,
-            Phase::Clip => Part::Clip,
-            Phase::DenseUpdate => Part::DenseUpdate,
-            Phase::TableUpdate => Part::TableUpdate,
-            Phase::Pack => Part::Pack,
+            Phase::SortIds => StepShare::SortIds,
+            Phase::Clip => StepShare::Clip,
+            Phase::DenseUpdate => StepShare::DenseUpdate,
+            Phase::TableUpdate => StepShare::TableUpdate,
+            Phase::Pack => StepShare::Pack,
         }
     }
 }
@@ -101,7 +100,7 @@ impl Part {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Operator {
     /// What.
-    pub part: Part,
+    pub part: StepShare,
     /// Forward (of the loss: with its gradient).
     pub forward: f64,
     /// Backward.
@@ -139,9 +138,9 @@ pub(super) struct Timed {
 const LEAST_SHARE: f64 = 5e-4;
 
 /// The parts that took time, in the order of a step.
-pub(super) fn operators(timed: &Timed, layers: &[Layer]) -> Vec<Operator> {
+pub(super) fn operators(timed: &Timed, graph: &Graph) -> Vec<Operator> {
     let (steps, threads) = (timed.steps as f64, timed.threads as f64);
-    let mut all = Part::ALL.map(|part| Operator {
+    let mut all = StepShare::ALL.map(|part| Operator {
         part,
         forward: 0.0,
         backward: 0.0,
@@ -151,27 +150,28 @@ pub(super) fn operators(timed: &Timed, layers: &[Layer]) -> Vec<Operator> {
     });
     let of = |times: &[Duration], node: usize| times.get(node).map_or(0.0, |time| time.as_secs_f64() / steps);
     let tape = &timed.times.tape;
-    for (node, layer) in layers.iter().enumerate() {
-        let operator = &mut all[Part::of_layer(layer) as usize];
-        operator.forward += of(&tape.forward, node);
-        operator.backward += of(&tape.backward, node);
-        operator.flops += flops(layer) * timed.rows as f64;
+    for (number, node) in graph.nodes.iter().enumerate() {
+        let operator = &mut all[StepShare::of_node(node) as usize];
+        operator.forward += of(&tape.forward, number);
+        operator.backward += of(&tape.backward, number);
+        operator.flops += flops(node) * timed.rows as f64;
     }
-    all[Part::Loss as usize].forward = tape.loss.as_secs_f64() / steps;
+    all[StepShare::Loss as usize].forward = tape.loss.as_secs_f64() / steps;
     for phase in Phase::ALL {
-        all[Part::of_phase(phase) as usize].update +=
+        all[StepShare::of_phase(phase) as usize].update +=
             timed.times.phases.of(phase).as_secs_f64() * threads / steps;
     }
     let total = timed.wall.as_secs_f64() * threads / steps;
     let passes = timed.times.forward_backward.as_secs_f64() * threads / steps;
     let in_passes = (passes - all.iter().map(|o| o.forward + o.backward).sum::<f64>()).max(0.0);
-    all[Part::Waiting as usize].forward = in_passes;
-    all[Part::Waiting as usize].update = (total - all.iter().map(Operator::seconds).sum::<f64>()).max(0.0);
+    all[StepShare::Waiting as usize].forward = in_passes;
+    all[StepShare::Waiting as usize].update =
+        (total - all.iter().map(Operator::seconds).sum::<f64>()).max(0.0);
     all.iter_mut().for_each(|operator| operator.share = operator.seconds() / total);
     all.into_iter().filter(|operator| operator.share > 0.0).collect()
 }
 
 /// Floating-point operations per row in training; embeddings cost memory, not arithmetic.
-pub(super) fn flops(layer: &Layer) -> f64 {
-    if Part::of_layer(layer) == Part::Embedding { 0.0 } else { 2.0 * layer.cost.training }
+pub(super) fn flops(node: &GraphNode) -> f64 {
+    if StepShare::of_node(node) == StepShare::Embedding { 0.0 } else { 2.0 * node.cost.training }
 }

@@ -15,7 +15,7 @@ mod measure;
 mod pace;
 mod workload;
 
-pub use breakdown::{Operator, Part};
+pub use breakdown::{Operator, StepShare};
 pub use machine::{BAG, Machine, MachineSize, Peaks, RandomRows};
 pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
 pub use pace::{Pace, Pacing};

@@ -5,7 +5,7 @@ use dlrm_data::Batch;
 use dlrm_data::rng::Rng;
 use dlrm_engine::error::Result;
 use dlrm_engine::learner::Learner;
-use dlrm_nn::{Isa, Precision, Shape, Storage, Timing};
+use dlrm_nn::{Isa, Precision, Sharding, TablePrecision, Timing};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -39,9 +39,9 @@ pub struct Bench {
     /// What the products of steps multiply.
     pub precision: Precision,
     /// How tables are kept.
-    pub table_precision: Storage,
+    pub table_precision: TablePrecision,
     /// How batches are cut.
-    pub shape: Shape,
+    pub sharding: Sharding,
     /// How long is measured.
     pub windows: Windows,
 }
@@ -77,7 +77,7 @@ pub struct Measured {
     /// What the products multiplied.
     pub precision: Precision,
     /// How tables were kept.
-    pub table_precision: Storage,
+    pub table_precision: TablePrecision,
     /// Rows trained per second.
     pub rows_per_second: Rate,
     /// Seconds of a step, median.
@@ -104,9 +104,9 @@ impl Measured {
         let threads = if self.threads == 1 { "thread" } else { "threads" };
         let precision = if self.precision == Precision::Bf16 { ", bf16" } else { "" };
         let tables = match self.table_precision {
-            Storage::F32 => "",
-            Storage::Bf16 => ", bf16 tables",
-            Storage::F16 => ", f16 tables",
+            TablePrecision::F32 => "",
+            TablePrecision::Bf16 => ", bf16 tables",
+            TablePrecision::F16 => ", f16 tables",
         };
         format!("{}, batch {}, {} {threads}{precision}{tables}", self.workload.name, self.batch, self.threads)
     }
@@ -123,8 +123,12 @@ impl Bench {
         batch_sizes: &[usize],
         machine: &Machine,
     ) -> Result<Vec<Measured>> {
-        let mut learner =
-            workload.learner(self.shape, self.isa, (self.precision, self.table_precision), self.threads)?;
+        let mut learner = workload.learner(
+            self.sharding,
+            self.isa,
+            (self.precision, self.table_precision),
+            self.threads,
+        )?;
         batch_sizes.iter().map(|&rows| self.measure(workload, &mut learner, rows, &machine.all)).collect()
     }
 
@@ -139,9 +143,9 @@ impl Bench {
         let batches: Vec<Batch> =
             (0..workload.batch_count(rows)).map(|_| workload.batch(rows, &mut rng)).collect();
         let rate = rows_per_second(learner, &batches, self.windows)?;
-        let layers = learner.network().layers(&batches[0]);
+        let graph = learner.network().graph(&batches[0]);
         let timed = self.timed(learner, &batches)?;
-        let flops = layers.iter().map(breakdown::flops).sum::<f64>() * rows as f64;
+        let flops = graph.nodes.iter().map(breakdown::flops).sum::<f64>() * rows as f64;
         let (row_bytes, distinct_rows) =
             (self.table_precision.bytes() * workload.embedding_dim, distinct_rows(&batches));
         let floor = Floor {
@@ -164,7 +168,7 @@ impl Bench {
             embedding_bytes: (ids as f64 + 2.0 * distinct_rows) * row_bytes as f64 / step_seconds,
             floor,
             share_of_peak: floor.seconds() / step_seconds,
-            operators: breakdown::operators(&timed, &layers),
+            operators: breakdown::operators(&timed, &graph),
         })
     }
 
@@ -223,15 +227,15 @@ fn distinct_rows(batches: &[Batch]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MachineSize, Part};
+    use crate::{MachineSize, StepShare};
 
     #[test]
     fn taking_times_changes_no_bit_and_explains_the_step() {
         let workload = Workload { bottom: vec![32], top: vec![32], ..Workload::kaggle() }.scaled(10_000);
-        let shape = Shape { shard_rows: 16, lanes: 4 };
+        let sharding = Sharding { shard_rows: 16, lanes: 4 };
         let train = |timing: Timing| {
             let mut learner =
-                workload.learner(shape, Isa::detect(), (Precision::F32, Storage::F32), 2).unwrap();
+                workload.learner(sharding, Isa::detect(), (Precision::F32, TablePrecision::F32), 2).unwrap();
             learner.time(timing);
             let mut rng = Rng::new(1, 0);
             for _ in 0..5 {
@@ -259,9 +263,9 @@ mod tests {
         let bench = Bench {
             isa: Isa::detect(),
             precision: Precision::Bf16,
-            table_precision: Storage::F16,
+            table_precision: TablePrecision::F16,
             threads: 2,
-            shape: Shape { shard_rows: 16, lanes: 4 },
+            sharding: Sharding { shard_rows: 16, lanes: 4 },
             windows: Windows { count: 2, length: Duration::from_millis(2) },
         };
         let size = MachineSize { table_bytes: 1 << 20, window: Duration::from_micros(100) };
@@ -272,13 +276,13 @@ mod tests {
             let total: f64 = m.operators.iter().map(|o| o.share).sum();
             assert!((total - 1.0).abs() < 0.01, "{total}");
             for part in [
-                Part::Embedding,
-                Part::BottomMlp,
-                Part::Interaction,
-                Part::TopMlp,
-                Part::Loss,
-                Part::SortIds,
-                Part::TableUpdate,
+                StepShare::Embedding,
+                StepShare::BottomMlp,
+                StepShare::Interaction,
+                StepShare::TopMlp,
+                StepShare::Loss,
+                StepShare::SortIds,
+                StepShare::TableUpdate,
             ] {
                 assert!(m.operators.iter().any(|o| o.part == part), "{part:?}");
             }

@@ -53,8 +53,13 @@ impl Pace {
         let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, pacing.isa)?
             .with_precision(train.precision);
         let optimizer = train.optimizer_of(network.weights());
-        let mut learner =
-            Learner::new(network, optimizer, train.loss.unwrap_or_default(), train.shape(), pacing.threads)?;
+        let mut learner = Learner::new(
+            network,
+            optimizer,
+            train.loss.unwrap_or_default(),
+            train.sharding(),
+            pacing.threads,
+        )?;
         let mut rng = Rng::new(0, 0);
         let batches: Vec<Batch> =
             (0..BATCHES).map(|_| batch(&layout, ids_per_row, train.batch_size, &mut rng)).collect();

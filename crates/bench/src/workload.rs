@@ -8,7 +8,9 @@ use dlrm_engine::error::{Error, Result};
 use dlrm_engine::learner::Learner;
 use dlrm_engine::network::Network;
 use dlrm_models::{DlrmConfig, Interaction, ModelConfig};
-use dlrm_nn::{Builder, DenseOptimizer, Isa, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer};
+use dlrm_nn::{
+    Builder, DenseOptimizer, Isa, Loss, Optimizer, Precision, Sharding, TableOptimizer, TablePrecision,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -169,7 +171,7 @@ impl Workload {
     ///
     /// # Errors
     /// If the shape cannot be built.
-    pub fn network(&self, isa: Isa, storage: Storage) -> Result<Network> {
+    pub fn network(&self, isa: Isa, storage: TablePrecision) -> Result<Network> {
         Network::with_tables(&self.config(), &self.layout(), storage, 0, isa)
     }
 
@@ -179,9 +181,9 @@ impl Workload {
     /// If the shape cannot be built or the threads cannot be started.
     pub fn learner(
         &self,
-        shape: Shape,
+        sharding: Sharding,
         isa: Isa,
-        (precision, storage): (Precision, Storage),
+        (precision, storage): (Precision, TablePrecision),
         threads: usize,
     ) -> Result<Learner> {
         let network = self.network(isa, storage)?.with_precision(precision);
@@ -190,7 +192,7 @@ impl Workload {
             TableOptimizer::Sgd { lr: 0.1, l2: 0.0 },
         );
         let optimizer = Optimizer::new(network.weights(), dense, tables, None);
-        Learner::new(network, optimizer, Loss::default(), shape, threads)
+        Learner::new(network, optimizer, Loss::default(), sharding, threads)
     }
 
     /// Ids of one batch.
@@ -224,13 +226,13 @@ impl Workload {
     ///
     /// # Errors
     /// If the shape cannot be built.
-    pub fn memory_bytes(&self, rows: usize, shape: Shape, storage: Storage) -> Result<u64> {
+    pub fn memory_bytes(&self, rows: usize, sharding: Sharding, storage: TablePrecision) -> Result<u64> {
         let layout = self.layout();
         let mut builder = Builder::new(&layout);
         self.config().build(&mut builder)?;
         let (dense, tables) = (builder.count().0, builder.table_bytes(storage));
         // Weights, up to three packed forms of them, and the partial sums of their gradients.
-        let parameters = 4 * dense * (4 + shape.lanes) + tables;
+        let parameters = 4 * dense * (4 + sharding.lanes) + tables;
         let batches = self.batch_count(rows) * 4 * (self.ids(rows) + rows * (self.dense + self.tables.len()));
         // Sorted keys and places of the ids, twice, and the gradients of the vectors.
         let step = 32 * self.ids(rows) + 4 * rows * self.tables.len() * self.embedding_dim;

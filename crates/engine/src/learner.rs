@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Gradients, Loss, Mode, Optimizer, PhaseTimes, Shape, Tape, TapeTimes, Timing};
+use dlrm_nn::{Gradients, Loss, Mode, Optimizer, PhaseTimes, Sharding, Tape, TapeTimes, Timing};
 use rayon::prelude::*;
 use std::time::Duration;
 
@@ -42,11 +42,11 @@ impl Learner {
         network: Network,
         optimizer: Optimizer,
         loss: Loss,
-        shape: Shape,
+        sharding: Sharding,
         threads: usize,
     ) -> Result<Self> {
         let pool = pool(threads)?;
-        let gradients = Gradients::new(network.weights(), shape);
+        let gradients = Gradients::new(network.weights(), sharding);
         Ok(Learner {
             network,
             optimizer,
@@ -156,13 +156,13 @@ fn differentiate(
     loss: &Loss,
     batch: &Batch,
 ) -> (f64, f64) {
-    let (rows, shape) = (batch.len(), gradients.shape);
+    let (rows, sharding) = (batch.len(), gradients.sharding);
     let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
-    let shard_rows = shape.rows_per_shard(rows);
+    let shard_rows = sharding.rows_per_shard(rows);
     gradients.resize(rows);
-    let used = shape.lanes_of(rows);
+    let used = sharding.lanes_of(rows);
     let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
-    for (index, shard) in gradients.shards[..shape.shards(rows)].iter_mut().enumerate() {
+    for (index, shard) in gradients.shards[..sharding.shards(rows)].iter_mut().enumerate() {
         shards[index % used].push((index, shard, 0.0, 0.0));
     }
     let lanes = gradients.lanes[..used].par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
@@ -191,7 +191,7 @@ fn differentiate(
         lane.settle(network.weights());
     });
     // Shard sums in the order of the rows, whatever lane they were in.
-    let sums = (0..shape.shards(rows)).map(|index| &shards[index % used][index / used]);
+    let sums = (0..sharding.shards(rows)).map(|index| &shards[index % used][index / used]);
     sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.2, right + shard.3))
 }
 

@@ -4,8 +4,7 @@ use crate::error::Result;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
-use dlrm_nn::cost::Layer;
-use dlrm_nn::{Arena, Builder, Isa, Precision, Storage, Tape, TapeTimes, Timing, Weights};
+use dlrm_nn::{Arena, Builder, Graph, Isa, Precision, TablePrecision, Tape, TapeTimes, Timing, Weights};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 
@@ -29,7 +28,7 @@ impl Network {
     /// # Errors
     /// If the model does not fit the layout.
     pub fn new(config: &ModelConfig, layout: &Layout, seed: u64, isa: Isa) -> Result<Self> {
-        Network::with_tables(config, layout, Storage::F32, seed, isa)
+        Network::with_tables(config, layout, TablePrecision::F32, seed, isa)
     }
 
     /// The same with tables kept in another form.
@@ -39,7 +38,7 @@ impl Network {
     pub fn with_tables(
         config: &ModelConfig,
         layout: &Layout,
-        storage: Storage,
+        storage: TablePrecision,
         seed: u64,
         isa: Isa,
     ) -> Result<Self> {
@@ -82,11 +81,11 @@ impl Network {
     }
 
     /// The operations of one row with their cost, recorded over `batch`.
-    pub fn layers(&self, batch: &Batch) -> Vec<Layer> {
+    pub fn graph(&self, batch: &Batch) -> Graph {
         let mut arena = Arena::default();
         let mut tape = Tape::new(&self.weights, batch, 0..batch.len().min(1), &mut arena);
         self.model.forward(&mut tape);
-        tape.layers()
+        tape.graph()
     }
 
     /// Does `work` with the memory of a tape, which is kept for the next.

@@ -3,7 +3,7 @@ use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
-use dlrm_nn::{Builder, DenseOptimizer, LINEAR};
+use dlrm_nn::{Builder, DenseOptimizer, Role, TableSpec};
 use serde::Serialize;
 
 /// Rows, parameters and bytes of a run.
@@ -15,6 +15,9 @@ pub struct Plan {
     pub epoch_rows: u64,
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
+    /// Names of the features that the model embeds.
+    #[serde(skip)]
+    pub features: Vec<String>,
     /// Whether the model has a linear part.
     pub linear: bool,
     /// Parameters outside tables.
@@ -42,6 +45,12 @@ pub struct Expected<'a> {
     pub encoded_bytes: u64,
 }
 
+/// Names of the features that a model embeds.
+fn embedded(builder: &Builder<'_>) -> Vec<String> {
+    let features = builder.layout().features.iter().enumerate();
+    features.filter(|(index, _)| builder.embeds(*index)).map(|(_, feature)| feature.name.clone()).collect()
+}
+
 impl Plan {
     /// The plan of a run whose encoder is fitted.
     ///
@@ -66,8 +75,8 @@ impl Plan {
         let (dense, in_tables) = builder.count();
         let table_bytes = builder.table_bytes(config.train.table_precision);
         let linear = config.train.linear_optimizer.unwrap_or(config.train.table_optimizer);
-        let of = |name: &str| if name.starts_with(LINEAR) { linear } else { config.train.table_optimizer };
-        let state: usize = builder.tables().map(|(name, rows, dim)| of(name).state_len(rows, dim)).sum();
+        let of = |t: &TableSpec| if t.role == Role::Linear { linear } else { config.train.table_optimizer };
+        let state: usize = builder.tables().iter().map(|t| of(t).state_len(t.rows, t.dim)).sum();
         let dense_state = match config.train.optimizer {
             DenseOptimizer::Sgd { momentum: 0.0, .. } => 0,
             DenseOptimizer::Sgd { .. } | DenseOptimizer::Adagrad { .. } => dense,
@@ -89,7 +98,8 @@ impl Plan {
             rows,
             epoch_rows,
             linear: builder.has_linear_part(),
-            tables: builder.tables().map(|(name, rows, dim)| (name.to_owned(), rows, dim)).collect(),
+            tables: builder.tables().iter().map(|t| (t.name.clone(), t.rows, t.dim)).collect(),
+            features: embedded(&builder),
             dense_parameters: dense,
             table_parameters: in_tables,
             data_bytes: (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes,

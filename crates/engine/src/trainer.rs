@@ -10,7 +10,9 @@ use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Shape, Storage, TableOptimizer, Weights};
+use dlrm_nn::{
+    DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Sharding, TableOptimizer, TablePrecision, Weights,
+};
 use serde::{Deserialize, Serialize};
 
 /// Settings of training.
@@ -57,7 +59,7 @@ pub struct TrainConfig {
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
     pub precision: Precision,
     /// How embedding tables are kept, while training and in the saved model: f32, or bf16 or f16 with stochastic rounding.
-    pub table_precision: Storage,
+    pub table_precision: TablePrecision,
     /// Rows of a shard. Changes the last bits of results, as any order of summation does.
     pub shard_rows: usize,
     /// Partial sums of the gradients, and the most threads that can share a step. Changes the last bits.
@@ -114,7 +116,7 @@ impl Default for TrainConfig {
             checkpoint_every: None,
             seed: 0,
             precision: Precision::F32,
-            table_precision: Storage::F32,
+            table_precision: TablePrecision::F32,
             shard_rows: 128,
             lanes: 8,
         }
@@ -213,8 +215,8 @@ impl TrainConfig {
     }
 
     /// How batches are cut.
-    pub fn shape(&self) -> Shape {
-        Shape { shard_rows: self.shard_rows, lanes: self.lanes }
+    pub fn sharding(&self) -> Sharding {
+        Sharding { shard_rows: self.shard_rows, lanes: self.lanes }
     }
 }
 

@@ -1,42 +1,44 @@
-//! Smaller tables for a DLRM, where tables are large: quotient-remainder embeddings (Shi et al. 2019, arXiv:1909.02107) and
-//! mixed dimensions (Ginart et al. 2019, arXiv:1909.11810).
+//! Smaller tables for a DLRM, where tables are large: quotient-remainder embeddings (Shi et al. 2019,
+//! arXiv:1909.02107) and mixed dimensions (Ginart et al. 2019, arXiv:1909.11810).
 //!
-//! Tables up to a threshold stay as they are, and so does a table of whose features one has its own `embedding_dim`.
+//! Tables up to a threshold stay as they are, and so does a table of whose features one has its own
+//! `embedding_dim`.
 use dlrm_data::batch::Layout;
 use dlrm_nn::{Combine, Error, QuotientRemainder, Result};
 use serde::{Deserialize, Serialize};
 
-/// Each table of R rows becomes two, of ⌈R / c⌉ and of c rows; the vector of an id is made of its quotient's row and of its
-/// remainder's, and vectors are pooled then. The reference's `--qr-flag`, `--qr-operation`, `--qr-collisions` and
-/// `--qr-threshold`. Deviations: the reference combines pooled vectors; with `mult` the remainder's rows start at 1, so that
-/// products start as the quotient's rows (of two small factors, as in the reference, they start near zero and learn slowly).
+/// Each table of R rows becomes two, of ⌈R / c⌉ and of c rows; the vector of an id is made of its quotient's
+/// row and of its remainder's, and vectors are pooled then. The reference's `--qr-flag`, `--qr-operation`,
+/// `--qr-collisions` and
+/// `--qr-threshold`. Deviations: the reference combines pooled vectors; with `mult` the remainder's rows
+/// start at 1, so that products start as the quotient's rows (of two small factors, as in the reference, they
+/// start near zero and learn slowly).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuotientRemainderConfig {
     /// How rows are combined: mult, add, concat.
-    pub operation: Operation,
+    #[serde(with = "CombineName")]
+    pub operation: Combine,
     /// c, the number of ids that share a row of the quotient's table; at least 2.
     pub collisions: u32,
     /// Tables with more rows are compressed.
     pub threshold: usize,
 }
 
-/// How the rows of quotient and remainder become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Operation {
-    /// q ⊙ r
-    #[default]
-    Mult,
-    /// q + r
+/// The names of combinations in configurations.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Combine", rename_all = "snake_case")]
+enum CombineName {
+    #[serde(rename = "mult")]
+    Multiply,
     Add,
-    /// Side by side: D - ⌊D / 2⌋ columns of the quotient, then ⌊D / 2⌋ of the remainder.
+    /// D - ⌊D / 2⌋ columns of the quotient, then ⌊D / 2⌋ of the remainder.
     Concat,
 }
 
 impl Default for QuotientRemainderConfig {
     fn default() -> Self {
-        QuotientRemainderConfig { operation: Operation::Mult, collisions: 4, threshold: 200 }
+        QuotientRemainderConfig { operation: Combine::Multiply, collisions: 4, threshold: 200 }
     }
 }
 
@@ -49,18 +51,15 @@ impl QuotientRemainderConfig {
                 self.collisions.to_string(),
             ));
         }
-        let combine = match self.operation {
-            Operation::Mult => Combine::Multiply,
-            Operation::Add => Combine::Add,
-            Operation::Concat => Combine::Concat,
-        };
-        Ok(QuotientRemainder { combine, collisions: self.collisions })
+        Ok(QuotientRemainder { combine: self.operation, collisions: self.collisions })
     }
 }
 
-/// A table's width falls with its number of rows n as D · (n₀ / n)^temperature, where n₀ are the rows of the smallest table,
-/// which keeps D; narrower vectors are projected to D. The reference's `--md-flag`, `--md-temperature`, `--md-threshold` and
-/// `--md-round-dims`. Deviation: a width is never above D (where D is no power of two, rounding could take it there).
+/// A table's width falls with its number of rows n as D · (n₀ / n)^temperature, where n₀ are the rows of the
+/// smallest table, which keeps D; narrower vectors are projected to D. The reference's `--md-flag`,
+/// `--md-temperature`, `--md-threshold` and
+/// `--md-round-dims`. Deviation: a width is never above D (where D is no power of two, rounding could take it
+/// there).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MixedDimsConfig {
@@ -79,8 +78,8 @@ impl Default for MixedDimsConfig {
 }
 
 impl MixedDimsConfig {
-    /// Width of a table of `rows` rows where the smallest has `smallest`: `alpha_power_rule` and `pow_2_round` of the
-    /// reference, whose rounding is to even too.
+    /// Width of a table of `rows` rows where the smallest has `smallest`: `alpha_power_rule` and
+    /// `pow_2_round` of the reference, whose rounding is to even too.
     fn width(&self, dim: usize, rows: usize, smallest: usize) -> usize {
         if rows <= self.threshold.max(smallest) {
             return dim;

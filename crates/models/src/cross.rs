@@ -1,11 +1,10 @@
 //! Cross layers: x_{l+1} = x_0 ⊙ f(x_l) + b_l + x_l raises the order of interaction by one each.
 //!
-//! `Vector` is DCN's (Wang et al. 2017, equation 3), f(x) = <w, x>; the others are DCN-V2's (Wang et al. 2020): `Full`
-//! f(x) = W x (equation 1), `LowRank` f(x) = U V x (equation 2), `Mixture` a gated sum of tanh experts (equation 4).
-//! In DCN-V2 the bias is inside the product: x_0 ⊙ (f(x_l) + b_l) + x_l.
-use crate::common::xavier;
+//! `Vector` is DCN's (Wang et al. 2017, equation 3), f(x) = <w, x>; the others are DCN-V2's (Wang et al.
+//! 2020): `Full` f(x) = W x (equation 1), `LowRank` f(x) = U V x (equation 2), `Mixture` a gated sum of tanh
+//! experts (equation 4). In DCN-V2 the bias is inside the product: x_0 ⊙ (f(x_l) + b_l) + x_l.
 use dlrm_nn::init::Init;
-use dlrm_nn::{Activation, Bias, Builder, Curve, Error, Linear, ParamId, Result, Tape, Var};
+use dlrm_nn::{Activation, Bias, Builder, Error, Linear, ParamId, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
 
 /// The matrix of a DCN-V2 cross layer.
@@ -24,11 +23,11 @@ pub enum CrossKind {
 /// Built cross layers.
 #[derive(Debug)]
 pub struct Cross {
-    layers: Vec<Layer>,
+    layers: Vec<CrossLayer>,
 }
 
 #[derive(Debug)]
-enum Layer {
+enum CrossLayer {
     Vector { weight: Linear, bias: ParamId },
     Full(Linear),
     LowRank { v: Linear, u: Linear, bias: ParamId },
@@ -55,8 +54,8 @@ impl Cross {
     /// If the width is zero.
     pub fn vector(b: &mut Builder<'_>, width: usize, layers: usize) -> Result<Self> {
         let layer = |l: usize| {
-            let weight = xavier(b, &format!("cross.{l}"), (width, 1), Activation::Identity, Bias::Without)?;
-            Ok(Layer::Vector { weight, bias: b.param(&format!("cross.{l}.bias"), &[width], Init::Zero) })
+            let weight = b.linear(&format!("cross.{l}"), width, 1, Activation::Identity, Bias::Without)?;
+            Ok(CrossLayer::Vector { weight, bias: b.param(&format!("cross.{l}.bias"), &[width], Init::Zero) })
         };
         Ok(Cross { layers: (0..layers).map(layer).collect::<Result<_>>()? })
     }
@@ -77,15 +76,15 @@ impl Cross {
         for l in 0..layers {
             let name = |part: &str| format!("cross.{l}{part}");
             let mut thin = |part: &str, inputs, outputs| {
-                xavier(b, &name(part), (inputs, outputs), Activation::Identity, Bias::Without)
+                b.linear(&name(part), inputs, outputs, Activation::Identity, Bias::Without)
             };
             built.push(match kind {
                 CrossKind::Full => {
-                    Layer::Full(xavier(b, &name(""), (width, width), Activation::Identity, Bias::With)?)
+                    CrossLayer::Full(b.linear(&name(""), width, width, Activation::Identity, Bias::Zero)?)
                 }
                 CrossKind::LowRank => {
                     let (v, u) = (thin(".v", width, rank)?, thin(".u", rank, width)?);
-                    Layer::LowRank { v, u, bias: b.param(&name(".bias"), &[width], Init::Zero) }
+                    CrossLayer::LowRank { v, u, bias: b.param(&name(".bias"), &[width], Init::Zero) }
                 }
                 CrossKind::Mixture => {
                     let gate = thin(".gate", width, experts)?;
@@ -94,7 +93,7 @@ impl Cross {
                         Ok([part("v", width, rank)?, part("c", rank, rank)?, part("u", rank, width)?])
                     };
                     let experts = (0..experts).map(&mut expert).collect::<Result<_>>()?;
-                    Layer::Mixture { gate, experts, bias: b.param(&name(".bias"), &[width], Init::Zero) }
+                    CrossLayer::Mixture { gate, experts, bias: b.param(&name(".bias"), &[width], Init::Zero) }
                 }
             });
         }
@@ -105,22 +104,22 @@ impl Cross {
     pub fn forward(&self, t: &mut Tape<'_>, x0: Var) -> Var {
         self.layers.iter().fold(x0, |x, layer| {
             let crossed = match layer {
-                Layer::Vector { weight, bias } => {
+                CrossLayer::Vector { weight, bias } => {
                     let s = weight.forward(t, x); // [S, 1]
                     let crossed = t.scale_rows(x0, s); // [S, X]
                     t.add_bias(crossed, *bias)
                 }
-                Layer::Full(matrix) => {
+                CrossLayer::Full(matrix) => {
                     let f = matrix.forward(t, x); // [S, X]
                     t.mul(x0, f)
                 }
-                Layer::LowRank { v, u, bias } => {
+                CrossLayer::LowRank { v, u, bias } => {
                     let low = v.forward(t, x); // [S, r]
                     let f = u.forward(t, low); // [S, X]
                     let f = t.add_bias(f, *bias);
                     t.mul(x0, f)
                 }
-                Layer::Mixture { gate, experts, bias } => {
+                CrossLayer::Mixture { gate, experts, bias } => {
                     let f = mixture(t, x, gate, experts); // [S, X]
                     // The gates sum to one, so one bias serves all experts.
                     let f = t.add_bias(f, *bias);
@@ -138,9 +137,9 @@ fn mixture(t: &mut Tape<'_>, x: Var, gate: &Linear, experts: &[[Linear; 3]]) -> 
     let gates = t.softmax(gates);
     let outputs = experts.iter().enumerate().map(|(e, [v, c, u])| {
         let h = v.forward(t, x); // [S, r]
-        let h = t.curve(h, Curve::Tanh);
+        let h = t.activation(h, Activation::Tanh);
         let h = c.forward(t, h); // [S, r]
-        let h = t.curve(h, Curve::Tanh);
+        let h = t.activation(h, Activation::Tanh);
         let y = u.forward(t, h); // [S, X]
         let own = t.slice(gates, e..e + 1); // [S, 1]
         t.scale_rows(y, own)

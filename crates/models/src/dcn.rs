@@ -1,9 +1,21 @@
-//! Deep & Cross (Wang et al. 2017, arXiv:1708.05123): vector cross layers and a deep network side by side, joined by the
-//! output layer. Without hidden layers it is the cross network alone.
-use crate::common::{Row, Tower, deep_config, output};
-use crate::config::Model;
+//! Deep & Cross (Wang et al. 2017, arXiv:1708.05123): vector cross layers and a deep network side by side,
+//! joined by the output layer. Without hidden layers it is the cross network alone.
 use crate::cross::Cross;
-use dlrm_nn::{Builder, Linear, Result, Tape, Var};
+use crate::deep_config::deep_config;
+use crate::joined_input::JoinedInput;
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
+use dlrm_nn::{Activation, Bias, Builder, Linear, Result, Tape, Var};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "dcn",
+    title: "Deep & Cross",
+    paper: "Wang et al. 2017",
+    idea: "vector cross layers beside an MLP",
+    order: "layers + 1",
+    unit: "bit",
+};
 
 deep_config! {
     /// Settings of Deep & Cross.
@@ -15,9 +27,9 @@ deep_config! {
 
 /// A built Deep & Cross.
 pub struct Dcn {
-    row: Row,
+    row: JoinedInput,
     cross: Cross,
-    deep: Option<Tower>,
+    deep: Option<Mlp>,
     output: Linear,
 }
 
@@ -27,13 +39,13 @@ impl Dcn {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &DcnConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
+        let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let cross = Cross::vector(b, row.width, config.layers)?;
         let deep = (!config.hidden.is_empty())
-            .then(|| Tower::build(b, "deep", row.width, config.deep()))
+            .then(|| Mlp::build(b, "deep", row.width, config.mlp(MlpHead::None)))
             .transpose()?;
         let width = row.width + deep.as_ref().map_or(0, |deep| deep.width);
-        Ok(Dcn { row, cross, deep, output: output(b, "output", width)? })
+        Ok(Dcn { row, cross, deep, output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)? })
     }
 }
 

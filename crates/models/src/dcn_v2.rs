@@ -1,10 +1,22 @@
-//! DCN-V2 (Wang et al. 2020, arXiv:2008.13535): matrix cross layers, full, of low rank or mixtures of experts, beside the
-//! deep network or under it.
-use crate::common::{Row, Tower, deep_config, output};
-use crate::config::Model;
+//! DCN-V2 (Wang et al. 2020, arXiv:2008.13535): matrix cross layers, full, of low rank or mixtures of
+//! experts, beside the deep network or under it.
 use crate::cross::{Cross, CrossKind, CrossShape};
-use dlrm_nn::{Builder, Linear, Result, Tape, Var};
+use crate::deep_config::deep_config;
+use crate::joined_input::JoinedInput;
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
+use dlrm_nn::{Activation, Bias, Builder, Linear, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "dcn_v2",
+    title: "DCN-V2",
+    paper: "Wang et al. 2020",
+    idea: "matrix cross layers beside or under an MLP",
+    order: "layers + 1",
+    unit: "bit",
+};
 
 /// How cross layers and deep network are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,9 +47,9 @@ deep_config! {
 
 /// A built DCN-V2.
 pub struct DcnV2 {
-    row: Row,
+    row: JoinedInput,
     cross: Cross,
-    deep: Option<Tower>,
+    deep: Option<Mlp>,
     structure: Structure,
     output: Linear,
 }
@@ -48,7 +60,7 @@ impl DcnV2 {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &DcnV2Config, b: &mut Builder<'_>) -> Result<Self> {
-        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
+        let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let shape = CrossShape {
             layers: config.layers,
             kind: config.cross,
@@ -57,14 +69,20 @@ impl DcnV2 {
         };
         let cross = Cross::matrix(b, row.width, shape)?;
         let deep = (!config.hidden.is_empty())
-            .then(|| Tower::build(b, "deep", row.width, config.deep()))
+            .then(|| Mlp::build(b, "deep", row.width, config.mlp(MlpHead::None)))
             .transpose()?;
         let width = match (&deep, config.structure) {
             (Some(deep), Structure::Parallel) => row.width + deep.width,
             (Some(deep), Structure::Stacked) => deep.width,
             (None, _) => row.width,
         };
-        Ok(DcnV2 { row, cross, deep, structure: config.structure, output: output(b, "output", width)? })
+        Ok(DcnV2 {
+            row,
+            cross,
+            deep,
+            structure: config.structure,
+            output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)?,
+        })
     }
 }
 

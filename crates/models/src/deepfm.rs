@@ -1,7 +1,21 @@
-//! DeepFM (Guo et al. 2017, arXiv:1703.04247): a factorization machine and a deep network over the same embeddings, summed.
-use crate::common::{InputVectors, LinearPart, Scorer, deep_config, with_crosses};
-use crate::config::Model;
-use dlrm_nn::{Bias, Builder, Result, Tape, Var};
+//! DeepFM (Guo et al. 2017, arXiv:1703.04247): a factorization machine and a deep network over the same
+//! embeddings, summed.
+use crate::deep_config::deep_config;
+use crate::input_vectors::InputVectors;
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
+use dlrm_nn::{Builder, Result, Tape, Var};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "deepfm",
+    title: "DeepFM",
+    paper: "Guo et al. 2017",
+    idea: "factorization machine + MLP on shared embeddings",
+    order: "2 + implicit",
+    unit: "vector + bit",
+};
 
 deep_config! {
     /// Settings of DeepFM.
@@ -12,7 +26,7 @@ deep_config! {
 pub struct DeepFm {
     linear: LinearPart,
     vectors: InputVectors,
-    deep: Scorer,
+    deep: Mlp,
 }
 
 impl DeepFm {
@@ -21,9 +35,9 @@ impl DeepFm {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &DeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
+        let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
-        let deep = Scorer::build(b, "deep", vectors.width(), config.deep())?;
+        let deep = Mlp::build(b, "deep", vectors.width(), config.mlp(MlpHead::Logit))?;
         Ok(DeepFm { linear, vectors, deep })
     }
 }
@@ -32,7 +46,7 @@ impl Model for DeepFm {
     fn forward(&self, t: &mut Tape<'_>) -> Var {
         let linear = self.linear.forward(t); // [S, 1]
         let vectors = self.vectors.forward(t); // [S, m·D]
-        let pairs = t.second_order(vectors, self.vectors.fields); // [S, D]
+        let pairs = t.fm_interaction(vectors, self.vectors.fields); // [S, D]
         let pairs = t.sum_columns(pairs); // [S, 1]
         let fm = t.add(linear, pairs);
         let deep = self.deep.forward(t, vectors); // [S, 1]

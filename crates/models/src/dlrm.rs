@@ -1,17 +1,30 @@
 //! DLRM (Naumov et al. 2019, arXiv:1906.00091, section 2).
 //!
-//! Dense inputs [S, n] go through the bottom MLP to v_0 [S, D]; every categorical feature is an embedding
-//! bag v_1 … v_F; vectors interact pairwise by dot product; v_0 and the products go through the top MLP to
-//! the logit. Large tables may be compressed (see `compression`). Deviations from the reference: without dense inputs
-//! there is no v_0; a feature may have its own width d and is then projected to D (as the reference's mixed dimensions do).
-use crate::common::{Biases, Deep, FieldVectors, HiddenActivation, Norm, Scorer, all_features};
+//! Dense inputs [S, n] go through the bottom MLP to v_0 [S, D]; every categorical feature is an embedding bag
+//! v_1 … v_F; vectors interact pairwise by dot product; v_0 and the products go through the top MLP to the
+//! logit. Large tables may be compressed (see `compression`). Deviations from the reference: without dense
+//! inputs there is no v_0; a feature may have its own width d and is then projected to D (as the reference's
+//! mixed dimensions do).
 use crate::compression::{self, MixedDimsConfig, QuotientRemainderConfig};
-use crate::config::Model;
 use crate::cross::{Cross, CrossKind, CrossShape};
+use crate::features::uncrossed;
+use crate::field_vectors::{FieldVectors, VectorOptions};
+use crate::mlp::{Mlp, MlpHead, MlpOptions, Norm};
+use crate::model::{About, Model};
 use dlrm_data::schema::Pooling;
 use dlrm_nn::init::Init;
-use dlrm_nn::{Activation, Builder, Error, Mlp, Pairs, Result, Tape, Var};
+use dlrm_nn::{Activation, Bias, Builder, Error, Pairs, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "dlrm",
+    title: "DLRM",
+    paper: "Naumov et al. 2019",
+    idea: "dot products of all pairs of vectors, then an MLP",
+    order: "2 + implicit",
+    unit: "vector",
+};
 
 /// Settings of a DLRM.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +38,8 @@ pub struct DlrmConfig {
     pub top: Vec<usize>,
     /// How vectors meet.
     pub interaction: Interaction,
-    /// Standard deviation of the initial embeddings; by default they are uniform in ±√(1/rows), as in the reference.
+    /// Standard deviation of the initial embeddings; by default they are uniform in ±√(1/rows), as in the
+    /// reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedding_std: Option<f64>,
     /// Pooling of bags of features whose schema does not say.
@@ -52,11 +66,12 @@ pub struct DlrmConfig {
 pub enum Interaction {
     /// Dot products of all distinct pairs.
     Dot,
-    /// The same and each vector with itself.
+    /// Dot products of all distinct pairs and of each vector with itself.
     DotSelf,
     /// No products: the vectors side by side.
     Cat,
-    /// Cross layers of low rank over the vectors side by side (DCN-V2; the model of MLPerf's second DLRM benchmark).
+    /// Cross layers of low rank over the vectors side by side (DCN-V2; the model of MLPerf's second DLRM
+    /// benchmark).
     Dcn,
 }
 
@@ -84,7 +99,7 @@ pub struct Dlrm {
     bottom: Option<Mlp>,
     embeddings: FieldVectors,
     cross: Option<Cross>,
-    top: Scorer,
+    top: Mlp,
     interaction: Interaction,
     vectors: usize,
 }
@@ -95,16 +110,17 @@ impl Dlrm {
     /// # Errors
     /// If a width is zero, nothing can interact or tables cannot be compressed as asked.
     pub fn build(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let (layout, features, dim) = (b.layout(), all_features(b.layout()), config.embedding_dim);
+        let (layout, features, dim) = (b.layout(), uncrossed(b.layout()), config.embedding_dim);
         if dim == 0 {
             return Err(Error::new("model.embedding_dim", "at least 1", "0"));
         }
         let n = layout.dense.len();
         let bottom_widths = [&config.bottom[..], &[dim]].concat();
-        let bottom = (n > 0).then(|| b.mlp("bottom", n, &bottom_widths, Activation::Relu)).transpose()?;
+        let bottom = (n > 0).then(|| Mlp::build(b, "bottom", n, plain(&bottom_widths))).transpose()?;
         let init = config.embedding_std.map(Init::Normal);
         let forms = compression::forms(layout, dim, (config.quotient_remainder, config.mixed_dims))?;
-        let embeddings = FieldVectors::build_as(b, "tables", &features, (dim, config.pooling, init), &forms)?;
+        let vectors = VectorOptions { dim, pooling: config.pooling, init };
+        let embeddings = FieldVectors::build_as(b, "tables", &features, vectors, &forms)?;
         let vectors = features.len() + usize::from(n > 0);
         let pairs = match config.interaction {
             Interaction::Dot => vectors * vectors.saturating_sub(1) / 2,
@@ -116,7 +132,7 @@ impl Dlrm {
             let found = format!("{vectors} (inputs: {n} dense, {} categorical)", features.len());
             return Err(Error::new(
                 "model.interaction",
-                "at least two vectors to interact (\"cat\" needs one: --set model.interaction=cat)",
+                "at least two vectors to interact (\"cat\" needs one)",
                 found,
             ));
         }
@@ -128,14 +144,26 @@ impl Dlrm {
         };
         let cross =
             (config.interaction == Interaction::Dcn).then(|| Cross::matrix(b, width, shape)).transpose()?;
-        let (hidden, activation, biases) = (&config.top[..], HiddenActivation::Relu, Biases::Reference);
-        let top = Scorer::build(
-            b,
-            "top",
-            width,
-            Deep { hidden, norm: config.norm, activation, dropout: config.dropout, biases },
-        )?;
+        let options = MlpOptions {
+            norm: config.norm,
+            dropout: config.dropout,
+            head: MlpHead::Logit,
+            ..plain(&config.top)
+        };
+        let top = Mlp::build(b, "top", width, options)?;
         Ok(Dlrm { bottom, embeddings, cross, top, interaction: config.interaction, vectors })
+    }
+}
+
+/// Hidden layers as in the reference.
+fn plain(hidden: &[usize]) -> MlpOptions<'_> {
+    MlpOptions {
+        hidden,
+        norm: Norm::None,
+        activation: Activation::Relu,
+        dropout: 0.0,
+        biases: Bias::Reference,
+        head: MlpHead::None,
     }
 }
 

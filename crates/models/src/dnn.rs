@@ -1,7 +1,19 @@
 //! Embeddings and a multi-layer perceptron (the ranking network of Covington et al. 2016).
-use crate::common::{Row, Scorer, deep_config};
-use crate::config::Model;
+use crate::deep_config::deep_config;
+use crate::joined_input::JoinedInput;
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
 use dlrm_nn::{Builder, Result, Tape, Var};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "dnn",
+    title: "Deep network",
+    paper: "Covington et al. 2016",
+    idea: "embeddings side by side, MLP",
+    order: "implicit",
+    unit: "bit",
+};
 
 deep_config! {
     /// Settings of a deep network.
@@ -10,8 +22,8 @@ deep_config! {
 
 /// A built deep network.
 pub struct Dnn {
-    row: Row,
-    deep: Scorer,
+    row: JoinedInput,
+    deep: Mlp,
 }
 
 impl Dnn {
@@ -20,8 +32,8 @@ impl Dnn {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &DnnConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
-        let deep = Scorer::build(b, "deep", row.width, config.deep())?;
+        let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
+        let deep = Mlp::build(b, "deep", row.width, config.mlp(MlpHead::Logit))?;
         Ok(Dnn { row, deep })
     }
 }

@@ -1,11 +1,21 @@
 //! Field-aware factorization machine (Juan et al. 2016): every value has a vector for each field it may meet;
 //! linear part + Σ_{i<j} <v_ij, v_ji>. Dense inputs enter the linear part only.
-use crate::common::{FieldVectors, LinearPart, all_features, joined, with_crosses};
-use crate::config::Model;
-use dlrm_data::schema::Pooling;
-use dlrm_nn::init::Init;
-use dlrm_nn::{Bias, Builder, Error, Result, Tape, Var};
+use crate::features::uncrossed;
+use crate::field_vectors::{FieldVectors, VectorOptions};
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::model::{About, Model};
+use dlrm_nn::{Builder, Error, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "ffm",
+    title: "Field-aware FM",
+    paper: "Juan et al. 2016",
+    idea: "a vector per value and field it meets",
+    order: "2",
+    unit: "vector",
+};
 
 /// Settings of a field-aware factorization machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +45,7 @@ impl Ffm {
     /// # Errors
     /// If there is no feature, D is zero, or a feature has its own width.
     pub fn build(config: &FfmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let features = all_features(b.layout());
+        let features = uncrossed(b.layout());
         if features.is_empty() {
             return Err(Error::new("inputs", "at least one categorical column", "none"));
         }
@@ -46,19 +56,17 @@ impl Ffm {
                 "its own",
             ));
         }
-        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)?;
-        let init = Some(Init::Normal(config.embedding_std));
-        let width = config.embedding_dim * features.len();
-        Ok(Ffm { linear, vectors: FieldVectors::build(b, "tables", &features, (width, Pooling::Sum, init))? })
+        let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Own)?;
+        let options = VectorOptions::normal(config.embedding_dim * features.len(), config.embedding_std);
+        Ok(Ffm { linear, vectors: FieldVectors::build(b, "tables", &features, options)? })
     }
 }
 
 impl Model for Ffm {
     fn forward(&self, t: &mut Tape<'_>) -> Var {
         let linear = self.linear.forward(t); // [S, 1]
-        let parts = self.vectors.parts(t);
-        let vectors = joined(t, &parts); // [S, F·F·D]
-        let pairs = t.field_aware(vectors, self.vectors.fields); // [S, 1]
+        let vectors = self.vectors.forward(t); // [S, F·F·D]
+        let pairs = t.ffm_interaction(vectors, self.vectors.fields); // [S, 1]
         t.add(linear, pairs)
     }
 }

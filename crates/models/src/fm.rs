@@ -1,8 +1,20 @@
-//! Factorization machine of second order (Rendle 2010): linear part + Σ_{i<j} <v_i, v_j> x_i x_j, in linear time.
-use crate::common::{InputVectors, LinearPart, with_crosses};
-use crate::config::Model;
-use dlrm_nn::{Bias, Builder, Result, Tape, Var};
+//! Factorization machine of second order (Rendle 2010): linear part + Σ_{i<j} <v_i, v_j> x_i x_j, in linear
+//! time.
+use crate::input_vectors::InputVectors;
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::model::{About, Model};
+use dlrm_nn::{Builder, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "fm",
+    title: "Factorization machine",
+    paper: "Rendle 2010",
+    idea: "dot products of all pairs of inputs, summed",
+    order: "2",
+    unit: "vector",
+};
 
 /// Settings of a factorization machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +44,7 @@ impl Fm {
     /// # Errors
     /// If there is no input or D is zero.
     pub fn build(config: &FmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)?;
+        let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Own)?;
         Ok(Fm { linear, vectors: InputVectors::build(b, config.embedding_dim, config.embedding_std)? })
     }
 }
@@ -41,7 +53,7 @@ impl Model for Fm {
     fn forward(&self, t: &mut Tape<'_>) -> Var {
         let linear = self.linear.forward(t); // [S, 1]
         let vectors = self.vectors.forward(t); // [S, m·D]
-        let pairs = t.second_order(vectors, self.vectors.fields); // [S, D]
+        let pairs = t.fm_interaction(vectors, self.vectors.fields); // [S, D]
         let pairs = t.sum_columns(pairs); // [S, 1]
         t.add(linear, pairs)
     }

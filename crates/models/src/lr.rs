@@ -1,8 +1,18 @@
 //! Logistic regression (linear regression for ratings): a weight per dense input, one per table row, a bias.
-use crate::common::{LinearPart, with_crosses};
-use crate::config::Model;
-use dlrm_nn::{Bias, Builder, Result, Tape, Var};
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::model::{About, Model};
+use dlrm_nn::{Builder, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "lr",
+    title: "Logistic regression",
+    paper: "-",
+    idea: "a weight per value",
+    order: "1",
+    unit: "-",
+};
 
 /// Settings of a logistic regression: none yet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,7 +30,7 @@ impl Lr {
     /// # Errors
     /// If there is no input.
     pub fn build(_: &LrConfig, b: &mut Builder<'_>) -> Result<Self> {
-        Ok(Lr { linear: LinearPart::build(b, &with_crosses(b.layout()), true, Bias::With)? })
+        Ok(Lr { linear: LinearPart::build(b, LinearInputs::All, LinearBias::Own)? })
     }
 }
 

@@ -1,13 +1,21 @@
-//! Neural collaborative filtering (He et al. 2017): GMF (element-wise product), MLP (of the two vectors side by side),
-//! NeuMF (both). Other inputs than user and item are not used.
-use crate::common::{
-    Biases, Deep, FieldVectors, HiddenActivation, Norm, Tower, joined, output, user_and_item,
-};
-use crate::config::Model;
-use dlrm_data::schema::Pooling;
-use dlrm_nn::init::Init;
-use dlrm_nn::{Builder, Linear, Result, Tape, Var};
+//! Neural collaborative filtering (He et al. 2017): GMF (element-wise product), MLP (of the two vectors side
+//! by side), NeuMF (both). Other inputs than user and item are not used.
+use crate::features::user_and_item;
+use crate::field_vectors::{FieldVectors, VectorOptions, joined};
+use crate::mlp::{Mlp, MlpHead, MlpOptions, Norm};
+use crate::model::{About, Model};
+use dlrm_nn::{Activation, Bias, Builder, Linear, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "ncf",
+    title: "Neural collaborative filtering",
+    paper: "He et al. 2017",
+    idea: "user and item: element-wise product and MLP",
+    order: "2 + implicit",
+    unit: "bit",
+};
 
 /// Which of the three models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,7 +73,7 @@ impl Default for NcfConfig {
 /// A built model.
 pub struct Ncf {
     gmf: Option<FieldVectors>,
-    mlp: Option<(FieldVectors, Tower)>,
+    mlp: Option<(FieldVectors, Mlp)>,
     output: Linear,
 }
 
@@ -76,21 +84,27 @@ impl Ncf {
     /// If there are no two features, or a width is zero.
     pub fn build(config: &NcfConfig, b: &mut Builder<'_>) -> Result<Self> {
         let pair = user_and_item(b.layout(), config.user.as_deref(), config.item.as_deref())?;
-        let init = Some(Init::Normal(config.embedding_std));
-        let gmf = (config.variant != Variant::Mlp)
-            .then(|| FieldVectors::build(b, "gmf", &pair, (config.dim, Pooling::Sum, init)))
-            .transpose()?;
-        let (norm, activation, dropout) = (Norm::None, HiddenActivation::Relu, config.dropout);
-        let deep = Deep { hidden: &config.hidden, norm, activation, dropout, biases: Biases::Zero };
+        let vectors = |b: &mut Builder<'_>, prefix: &str, dim: usize| {
+            FieldVectors::build(b, prefix, &pair, VectorOptions::normal(dim, config.embedding_std))
+        };
+        let gmf = (config.variant != Variant::Mlp).then(|| vectors(b, "gmf", config.dim)).transpose()?;
+        let options = MlpOptions {
+            hidden: &config.hidden,
+            norm: Norm::None,
+            activation: Activation::Relu,
+            dropout: config.dropout,
+            biases: Bias::Zero,
+            head: MlpHead::None,
+        };
         let mlp = (config.variant != Variant::Gmf)
             .then(|| {
-                let vectors = FieldVectors::build(b, "mlp", &pair, (config.mlp_dim, Pooling::Sum, init))?;
-                let tower = Tower::build(b, "deep", vectors.width(), deep)?;
-                Ok((vectors, tower))
+                let vectors = vectors(b, "mlp", config.mlp_dim)?;
+                let mlp = Mlp::build(b, "deep", vectors.width(), options)?;
+                Ok((vectors, mlp))
             })
             .transpose()?;
-        let width = gmf.as_ref().map_or(0, |v| v.dim) + mlp.as_ref().map_or(0, |(_, tower)| tower.width);
-        Ok(Ncf { gmf, mlp, output: output(b, "output", width)? })
+        let width = gmf.as_ref().map_or(0, |v| v.dim) + mlp.as_ref().map_or(0, |(_, mlp)| mlp.width);
+        Ok(Ncf { gmf, mlp, output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)? })
     }
 }
 
@@ -98,14 +112,12 @@ impl Model for Ncf {
     fn forward(&self, t: &mut Tape<'_>) -> Var {
         let mut parts = Vec::with_capacity(2);
         if let Some(vectors) = &self.gmf {
-            let both = vectors.parts(t);
-            let both = joined(t, &both); // [S, 2·D]
-            parts.push(t.second_order(both, 2)); // [S, D], the element-wise product of the two
+            let both = vectors.forward(t); // [S, 2·D]
+            parts.push(t.fm_interaction(both, 2)); // [S, D], the element-wise product of the two
         }
-        if let Some((vectors, tower)) = &self.mlp {
-            let both = vectors.parts(t);
-            let both = joined(t, &both); // [S, 2·D']
-            parts.push(tower.forward(t, both)); // [S, H]
+        if let Some((vectors, mlp)) = &self.mlp {
+            let both = vectors.forward(t); // [S, 2·D']
+            parts.push(mlp.forward(t, both)); // [S, H]
         }
         let all = joined(t, &parts);
         self.output.forward(t, all) // [S, 1]

@@ -1,7 +1,21 @@
-//! Wide & Deep (Cheng et al. 2016, arXiv:1606.07792): a linear model of the features and a deep network, summed.
-use crate::common::{LinearPart, Row, Scorer, deep_config, with_crosses};
-use crate::config::Model;
-use dlrm_nn::{Bias, Builder, Result, Tape, Var};
+//! Wide & Deep (Cheng et al. 2016, arXiv:1606.07792): a linear model of the features and a deep network,
+//! summed.
+use crate::deep_config::deep_config;
+use crate::joined_input::JoinedInput;
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
+use dlrm_nn::{Builder, Result, Tape, Var};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "wide_deep",
+    title: "Wide & Deep",
+    paper: "Cheng et al. 2016",
+    idea: "linear model + MLP",
+    order: "1 + implicit",
+    unit: "bit",
+};
 
 deep_config! {
     /// Settings of Wide & Deep.
@@ -11,8 +25,8 @@ deep_config! {
 /// A built Wide & Deep.
 pub struct WideDeep {
     wide: LinearPart,
-    row: Row,
-    deep: Scorer,
+    row: JoinedInput,
+    deep: Mlp,
 }
 
 impl WideDeep {
@@ -21,9 +35,9 @@ impl WideDeep {
     /// # Errors
     /// If there is no input or a width is zero.
     pub fn build(config: &WideDeepConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let wide = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
-        let row = Row::build(b, config.embedding_dim, config.embedding_std)?;
-        let deep = Scorer::build(b, "deep", row.width, config.deep())?;
+        let wide = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
+        let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
+        let deep = Mlp::build(b, "deep", row.width, config.mlp(MlpHead::Logit))?;
         Ok(WideDeep { wide, row, deep })
     }
 }

@@ -1,10 +1,25 @@
-//! xDeepFM (Lian et al. 2018, arXiv:1803.05170): linear part, compressed interaction network (CIN) and deep network, summed.
+//! xDeepFM (Lian et al. 2018, arXiv:1803.05170): linear part, compressed interaction network (CIN) and deep
+//! network, summed.
 //!
-//! CIN, equation 6: map h of layer k is X^k_h = Σ_ij W^k_hij (X^{k-1}_i ∘ X^0_j), pooled over D. With `split_half` (the authors'
-//! code) ReLU follows and half of a layer's maps go on while the other half is pooled; without (FuxiCTR, BARS) all do both.
-use crate::common::{InputVectors, LinearPart, Scorer, deep_config, output, with_crosses, xavier};
-use crate::config::Model;
+//! CIN, equation 6: map h of layer k is X^k_h = Σ_ij W^k_hij (X^{k-1}_i ∘ X^0_j), pooled over D. With
+//! `split_half` (the authors' code) ReLU follows and half of a layer's maps go on while the other half is
+//! pooled; without (FuxiCTR, BARS) all do both.
+use crate::deep_config::deep_config;
+use crate::input_vectors::InputVectors;
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
+use crate::mlp::{Mlp, MlpHead};
+use crate::model::{About, Model};
 use dlrm_nn::{Activation, Bias, Builder, Error, Linear, Result, Tape, Var};
+
+/// What it is.
+pub(crate) const ABOUT: About = About {
+    kind: "xdeepfm",
+    title: "xDeepFM",
+    paper: "Lian et al. 2018",
+    idea: "compressed interaction network + linear model + MLP",
+    order: "layers + 1",
+    unit: "vector + bit",
+};
 
 deep_config! {
     /// Settings of xDeepFM.
@@ -22,7 +37,7 @@ pub struct XDeepFm {
     vectors: InputVectors,
     cin: Vec<CinLayer>,
     cin_output: Linear,
-    deep: Option<Scorer>,
+    deep: Option<Mlp>,
 }
 
 struct CinLayer {
@@ -39,10 +54,10 @@ impl XDeepFm {
     /// # Errors
     /// If there is no input, a width is zero, or a layer that is split has an odd number of maps.
     pub fn build(config: &XDeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
-        let linear = LinearPart::build(b, &with_crosses(b.layout()), true, Bias::Without)?;
+        let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = (!config.hidden.is_empty())
-            .then(|| Scorer::build(b, "deep", vectors.width(), config.deep()))
+            .then(|| Mlp::build(b, "deep", vectors.width(), config.mlp(MlpHead::Logit)))
             .transpose()?;
         let (mut cin, mut maps, mut pooled) = (Vec::new(), vectors.fields, 0);
         for (k, &size) in config.cin.iter().enumerate() {
@@ -56,7 +71,7 @@ impl XDeepFm {
             }
             let activation = if config.split_half { Activation::Relu } else { Activation::Identity };
             let compress =
-                xavier(b, &format!("cin.{k}"), (maps * vectors.fields, size), activation, Bias::With)?;
+                b.linear(&format!("cin.{k}"), maps * vectors.fields, size, activation, Bias::Zero)?;
             let (on, pooled_from) = if split { (size / 2, size / 2) } else { (size, 0) };
             pooled += size - pooled_from;
             maps = on;
@@ -65,10 +80,17 @@ impl XDeepFm {
         if cin.is_empty() {
             return Err(Error::new("model.cin", "at least one layer", "none"));
         }
-        Ok(XDeepFm { linear, vectors, cin, cin_output: output(b, "cin.output", pooled)?, deep })
+        Ok(XDeepFm {
+            linear,
+            vectors,
+            cin,
+            cin_output: b.linear("cin.output", pooled, 1, Activation::Identity, Bias::Zero)?,
+            deep,
+        })
     }
 
-    /// The CIN over [S, m·D]; inside, vectors are turned to [S, D, m], so that a layer is one product shared by all D columns.
+    /// The CIN over [S, m·D]; inside, vectors are turned to [S, D, m], so that a layer is one product shared
+    /// by all D columns.
     fn compressed(&self, t: &mut Tape<'_>, vectors: Var) -> Var {
         let dim = self.vectors.dim;
         let x0 = t.transpose(vectors, self.vectors.fields); // [S, D·m]

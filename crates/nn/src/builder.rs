@@ -2,79 +2,32 @@
 //! looked at and refused; [`Builder::finish`] then allocates and initialises.
 use crate::error::{Error, Result};
 use crate::init::Init;
-use crate::slot::{QuotientRemainder, RowMap, RowSource, Slot, SlotSpec};
-use crate::storage::{Storage, Values};
-use crate::tape::{Tape, Var};
-use crate::weights::{BatchNorm, GroupId, LINEAR, Param, ParamId, Table, Weights};
+use crate::local_tables::LocalTables;
+use crate::param::{BatchNormParams, Param, ParamId, Role};
+use crate::slot::{QuotientRemainder, RowMap, Slot, SlotRows, SlotSpec};
+use crate::slots::{GroupId, Slots};
+use crate::table::Table;
+use crate::table_values::{TablePrecision, Values};
+use crate::tape::Linear;
+use crate::weights::{DenseParams, Weights};
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Pooling;
+use dlrm_kernels::activation::Activation;
 use dlrm_kernels::quotient_remainder::Combine;
 use dlrm_kernels::{Buffer, Isa};
-use std::ops::Range;
 
 /// Parameters start on multiples of this many floats (a cache line).
 const ALIGN: usize = 16;
 
-/// Activation after a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// y = x
-    Identity,
-    /// y = max(x, 0)
-    Relu,
-}
-
-/// Whether a layer has a bias.
+/// Whether a layer has a bias, and how it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bias {
-    /// y = x Wᵀ + b
-    With,
     /// y = x Wᵀ
     Without,
-}
-
-/// Handle of a fully connected layer.
-#[derive(Debug, Clone, Copy)]
-pub struct Linear {
-    /// [N, K]
-    pub weight: ParamId,
-    /// `[N]`
-    pub bias: Option<ParamId>,
-    /// K
-    pub inputs: usize,
-    /// N
-    pub outputs: usize,
-    /// Applied to the result.
-    pub activation: Activation,
-}
-
-impl Linear {
-    /// [S, K] → [S, N]
-    pub fn forward(&self, t: &mut Tape<'_>, x: Var) -> Var {
-        t.linear(x, *self)
-    }
-}
-
-/// Layers one after another.
-#[derive(Debug, Clone)]
-pub struct Mlp {
-    /// In order.
-    pub layers: Vec<Linear>,
-}
-
-impl Mlp {
-    /// [S, inputs] → [S, outputs]
-    pub fn forward(&self, t: &mut Tape<'_>, x: Var) -> Var {
-        self.layers.iter().fold(x, |x, layer| layer.forward(t, x))
-    }
-}
-
-/// Whether the optimiser moves a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Trained,
-    /// A running statistic.
-    Statistic,
+    /// y = x Wᵀ + b, where b starts at zero (Glorot and Bengio 2010).
+    Zero,
+    /// y = x Wᵀ + b, where b starts normal with variance 1 / outputs, as in the reference DLRM.
+    Reference,
 }
 
 struct ParamSpec {
@@ -90,21 +43,42 @@ impl ParamSpec {
     }
 }
 
-struct TableSpec {
-    name: String,
+/// A declared table.
+pub struct TableSpec {
+    /// Dotted name; also its key in checkpoints.
+    pub name: String,
+    /// [`Role::Table`] or [`Role::Linear`].
+    pub role: Role,
+    /// R
+    pub rows: usize,
+    /// D
+    pub dim: usize,
     /// The table of the layout whose ids it has rows for, and how an id finds its row.
     ids: (usize, RowMap),
-    rows: usize,
-    dim: usize,
+    /// Whether rows have learned pooling weights.
     learned: bool,
     init: Init,
 }
 
 impl TableSpec {
+    /// The table with its initial values.
+    fn allocated(self, seed: u64, precision: TablePrecision) -> Table {
+        let mut values = Values::zeroed(self.precision(precision), self.rows * self.dim);
+        values.fill(self.init, seed, &self.name);
+        // Learned pooling starts as the plain sum.
+        let row_weights = self.learned.then(|| {
+            let mut ones = Buffer::zeroed(self.rows);
+            ones.fill(1.0);
+            ones
+        });
+        let TableSpec { name, role, rows, dim, .. } = self;
+        Table { name, role, rows, dim, values, row_weights }
+    }
+
     /// How it is kept where others are kept like this.
-    fn storage(&self, others: Storage) -> Storage {
+    fn precision(&self, others: TablePrecision) -> TablePrecision {
         // The two tables of a compressed feature are small, and their rows factors of each other's gradients.
-        if self.ids.1 == RowMap::Whole { others } else { Storage::F32 }
+        if self.ids.1 == RowMap::Whole { others } else { TablePrecision::F32 }
     }
 }
 
@@ -117,11 +91,18 @@ fn default_init(rows: usize) -> Init {
 pub struct Builder<'a> {
     layout: &'a Layout,
     params: Vec<ParamSpec>,
-    norms: Vec<BatchNorm>,
+    norms: Vec<BatchNormParams>,
     matrices: Vec<ParamId>,
     tables: Vec<TableSpec>,
-    slots: Vec<SlotSpec>,
-    groups: Vec<Range<usize>>,
+    slots: Slots,
+    part: Part,
+}
+
+/// What is being declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Common,
+    Linear,
 }
 
 impl<'a> Builder<'a> {
@@ -133,8 +114,8 @@ impl<'a> Builder<'a> {
             norms: Vec::new(),
             matrices: Vec::new(),
             tables: Vec::new(),
-            slots: Vec::new(),
-            groups: Vec::new(),
+            slots: Slots::default(),
+            part: Part::Common,
         }
     }
 
@@ -143,9 +124,18 @@ impl<'a> Builder<'a> {
         self.layout
     }
 
+    /// Whatever `declare` declares belongs to the model's linear part ([`Role::Linear`]).
+    pub fn linear_part<R>(&mut self, declare: impl FnOnce(&mut Self) -> R) -> R {
+        let part = std::mem::replace(&mut self.part, Part::Linear);
+        let declared = declare(self);
+        self.part = part;
+        declared
+    }
+
     /// A dense parameter.
     pub fn param(&mut self, name: &str, shape: &[usize], init: Init) -> ParamId {
-        self.declare(name, shape, init, Role::Trained)
+        let role = if self.part == Part::Linear { Role::Linear } else { Role::Dense };
+        self.declare(name, shape, init, role)
     }
 
     fn declare(&mut self, name: &str, shape: &[usize], init: Init, role: Role) -> ParamId {
@@ -154,14 +144,14 @@ impl<'a> Builder<'a> {
     }
 
     /// A batch normalisation of `width` columns: `name.weight`, `name.bias` and the running `name.mean`,
-    /// `name.variance`. The index is for [`Tape::batch_norm`].
+    /// `name.variance`. The index is for [`crate::Tape::batch_norm`].
     pub fn batch_norm(&mut self, name: &str, width: usize) -> usize {
         let mut of = |part, value, role| {
             self.declare(&format!("{name}.{part}"), &[width], Init::Constant(value), role)
         };
-        let norm = BatchNorm {
-            gain: of("weight", 1.0, Role::Trained),
-            bias: of("bias", 0.0, Role::Trained),
+        let norm = BatchNormParams {
+            gamma: of("weight", 1.0, Role::Dense),
+            beta: of("bias", 0.0, Role::Dense),
             mean: of("mean", 0.0, Role::Statistic),
             variance: of("variance", 1.0, Role::Statistic),
         };
@@ -169,11 +159,11 @@ impl<'a> Builder<'a> {
         self.norms.len() - 1
     }
 
-    /// A fully connected layer `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]`; initialised as in the
-    /// reference: weights normal with variance 2 / (inputs + outputs), biases normal with variance 1 / outputs.
+    /// A fully connected layer `name.weight` `[outputs, inputs]`, `name.bias` `[outputs]`. Weights start
+    /// normal with variance 2 / (inputs + outputs), as in the reference DLRM and by Glorot and Bengio (2010).
     ///
     /// # Errors
-    /// If a width is zero.
+    /// If a width is zero, or the activation has parameters of its own, which a layer has not.
     pub fn linear(
         &mut self,
         name: &str,
@@ -183,86 +173,69 @@ impl<'a> Builder<'a> {
         bias: Bias,
     ) -> Result<Linear> {
         let scale = (2.0 / (inputs + outputs) as f64).sqrt();
-        let bias_init = Init::Normal((1.0 / outputs as f64).sqrt());
-        self.linear_with(name, (inputs, outputs), activation, bias, (Init::Normal(scale), bias_init))
+        self.linear_from(name, (inputs, outputs), activation, bias, Init::Normal(scale))
     }
 
-    /// The same with given initialisations of weight and bias.
+    /// A fully connected layer as of [`Builder::linear`], from `inputs` to `outputs` columns, whose weights
+    /// start as `weight` says.
     ///
     /// # Errors
-    /// If a width is zero.
-    pub fn linear_with(
+    /// If a width is zero, or the activation has parameters of its own, which a layer has not.
+    pub fn linear_from(
         &mut self,
         name: &str,
         (inputs, outputs): (usize, usize),
         activation: Activation,
         bias: Bias,
-        (weight_init, bias_init): (Init, Init),
+        weight: Init,
     ) -> Result<Linear> {
+        let refused = |expected: &str, found: String| Error::new(format!("layer {name}"), expected, found);
         if inputs == 0 || outputs == 0 {
-            return Err(Error::new(
-                format!("layer {name}"),
-                "at least one input and one output",
-                format!("{inputs} to {outputs}"),
-            ));
+            return Err(refused("at least one input and one output", format!("{inputs} to {outputs}")));
         }
-        let weight = self.param(&format!("{name}.weight"), &[outputs, inputs], weight_init);
+        if activation == Activation::Prelu {
+            return Err(refused("an activation without parameters of its own", "prelu".into()));
+        }
+        let weight = self.param(&format!("{name}.weight"), &[outputs, inputs], weight);
         self.matrices.push(weight);
-        let bias = (bias == Bias::With).then(|| self.param(&format!("{name}.bias"), &[outputs], bias_init));
+        let bias = match bias {
+            Bias::Without => None,
+            Bias::Zero => Some(Init::Zero),
+            Bias::Reference => Some(Init::Normal((1.0 / outputs as f64).sqrt())),
+        };
+        let bias = bias.map(|init| self.param(&format!("{name}.bias"), &[outputs], init));
         Ok(Linear { weight, bias, inputs, outputs, activation })
     }
 
-    /// Layers `name.0`, `name.1`, … with ReLU between them and `last` after the last.
-    ///
-    /// # Errors
-    /// If a width is zero.
-    pub fn mlp(&mut self, name: &str, inputs: usize, widths: &[usize], last: Activation) -> Result<Mlp> {
-        let mut layers = Vec::with_capacity(widths.len());
-        let mut width = inputs;
-        for (i, &outputs) in widths.iter().enumerate() {
-            let activation = if i + 1 == widths.len() { last } else { Activation::Relu };
-            layers.push(self.linear(&format!("{name}.{i}"), width, outputs, activation, Bias::With)?);
-            width = outputs;
-        }
-        Ok(Mlp { layers })
-    }
-
-    /// Features embedded together, their vectors side by side. Tables are called `prefix.<name>` (or, of a compressed
-    /// feature, `prefix.<name>.quotient` and `prefix.<name>.remainder`) and are shared by features that share ids.
-    /// The default initialisation of the reference is uniform in ±√(1/rows).
+    /// Features embedded together, their vectors side by side. Tables are called `prefix.<name>` (or, of a
+    /// compressed feature, `prefix.<name>.quotient` and `prefix.<name>.remainder`) and are shared by features
+    /// that share ids. The default initialisation of the reference is uniform in ±√(1/rows).
     ///
     /// # Errors
     /// If two features share a table but want other widths, or a compression cannot be.
     pub fn embed(&mut self, prefix: &str, slots: &[Slot], init: Option<Init>) -> Result<GroupId> {
-        let first = self.slots.len();
+        let mut group = Vec::with_capacity(slots.len());
         for slot in slots {
             let rows = match slot.compression {
                 None => self.whole(prefix, slot, init)?,
                 Some(compression) => self.pair(prefix, slot, compression, init)?,
             };
-            let column = self.slots.last().map_or(0, |s| s.column + s.dim);
-            self.slots.push(SlotSpec {
-                feature: slot.feature,
-                rows,
-                pooling: slot.pooling,
-                dim: slot.dim,
-                column,
-            });
+            let Slot { feature, pooling, dim, .. } = *slot;
+            group.push(SlotSpec { feature, rows, pooling, dim, column: 0 });
         }
-        self.groups.push(first..self.slots.len());
-        Ok(GroupId(self.groups.len() as u32 - 1))
+        Ok(self.slots.push(group))
     }
 
     /// One table with a row for each id.
-    fn whole(&mut self, prefix: &str, slot: &Slot, init: Option<Init>) -> Result<RowSource> {
+    fn whole(&mut self, prefix: &str, slot: &Slot, init: Option<Init>) -> Result<SlotRows> {
         let own = self.layout.features[slot.feature].table;
         let rows = self.layout.tables[own].rows;
         let (name, learned) =
             (format!("{prefix}.{}", self.layout.tables[own].name), slot.pooling == Pooling::Learned);
         let init = init.unwrap_or(default_init(rows));
-        let table = self
-            .table(slot, TableSpec { name, ids: (own, RowMap::Whole), rows, dim: slot.dim, learned, init })?;
-        Ok(RowSource::Whole { table })
+        let (role, ids) = (self.table_role(), (own, RowMap::Whole));
+        let table = self.table(slot, TableSpec { name, role, rows, dim: slot.dim, ids, learned, init })?;
+        Ok(SlotRows::Whole { table })
     }
 
     /// Two small tables whose rows are combined.
@@ -272,7 +245,7 @@ impl<'a> Builder<'a> {
         slot: &Slot,
         compression: QuotientRemainder,
         init: Option<Init>,
-    ) -> Result<RowSource> {
+    ) -> Result<SlotRows> {
         let QuotientRemainder { combine, collisions } = compression;
         let feature = &self.layout.features[slot.feature];
         let table = &self.layout.tables[feature.table];
@@ -297,21 +270,27 @@ impl<'a> Builder<'a> {
                 slot.dim.to_string(),
             ));
         }
+        let role = self.table_role();
         let mut part = |part: &str, map, rows, dim, init| {
-            let name = format!("{prefix}.{}.{part}", table.name);
-            self.table(slot, TableSpec { name, ids: (feature.table, map), rows, dim, learned: false, init })
+            let (name, ids) = (format!("{prefix}.{}.{part}", table.name), (feature.table, map));
+            self.table(slot, TableSpec { name, role, rows, dim, ids, learned: false, init })
         };
         let rows = (table.rows.div_ceil(collisions as usize), collisions as usize);
         let of_quotient = init.unwrap_or(default_init(rows.0));
         let quotient = part("quotient", RowMap::Quotient(collisions), rows.0, widths.0, of_quotient)?;
-        // Products start as the quotient's rows: of two small factors they would start near zero and learn slowly.
+        // Products start as the quotient's rows: of two small factors they would start near zero and learn
+        // slowly.
         let of_remainder = if combine == Combine::Multiply {
             Init::Constant(1.0)
         } else {
             init.unwrap_or(default_init(rows.1))
         };
         let remainder = part("remainder", RowMap::Remainder(collisions), rows.1, widths.1, of_remainder)?;
-        Ok(RowSource::Pair { quotient, remainder, collisions, combine })
+        Ok(SlotRows::Pair { quotient, remainder, collisions, combine })
+    }
+
+    fn table_role(&self) -> Role {
+        if self.part == Part::Linear { Role::Linear } else { Role::Table }
     }
 
     /// The index of the table that a slot reads: a declared one, or a new one.
@@ -325,11 +304,11 @@ impl<'a> Builder<'a> {
             return Ok(self.tables.len() - 1);
         };
         let known = &mut self.tables[index];
-        if known.ids != spec.ids {
+        if (known.ids, known.role) != (spec.ids, spec.role) {
             return Err(Error::new(
                 format!("table {}", spec.name),
                 "one meaning of this name",
-                "tables of different ids",
+                "tables of different ids or roles",
             ));
         }
         if known.dim != spec.dim {
@@ -342,75 +321,66 @@ impl<'a> Builder<'a> {
 
     /// Number of trained parameters declared: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
-        let dense = self.params.iter().filter(|p| p.role == Role::Trained).map(ParamSpec::len).sum();
+        let dense = self.params.iter().filter(|p| p.role != Role::Statistic).map(ParamSpec::len).sum();
         let tables = self.tables.iter().map(|t| t.rows * (t.dim + usize::from(t.learned))).sum();
         (dense, tables)
     }
 
     /// Whether anything of a linear part is declared.
     pub fn has_linear_part(&self) -> bool {
-        let names = self.params.iter().map(|p| &p.name).chain(self.tables.iter().map(|t| &t.name));
-        names.into_iter().any(|name| name.starts_with(LINEAR))
+        let mut roles = self.params.iter().map(|p| p.role).chain(self.tables.iter().map(|t| t.role));
+        roles.any(|role| role == Role::Linear)
     }
 
-    /// Declared tables as (name, rows, dim).
-    pub fn tables(&self) -> impl Iterator<Item = (&str, usize, usize)> {
-        self.tables.iter().map(|t| (t.name.as_str(), t.rows, t.dim))
+    /// Whether a feature of the layout, by index, is embedded.
+    pub fn embeds(&self, feature: usize) -> bool {
+        self.slots.all().iter().any(|slot| slot.feature == feature)
     }
 
-    /// Bytes of the tables, kept as `storage` says, and of learned pooling weights.
-    pub fn table_bytes(&self, storage: Storage) -> usize {
+    /// Declared tables.
+    pub fn tables(&self) -> &[TableSpec] {
+        &self.tables
+    }
+
+    /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
+    pub fn table_bytes(&self, precision: TablePrecision) -> usize {
         self.tables
             .iter()
             .map(|spec| {
-                spec.storage(storage).bytes() * spec.rows * spec.dim
+                spec.precision(precision).bytes() * spec.rows * spec.dim
                     + 4 * spec.rows * usize::from(spec.learned)
             })
             .sum()
     }
 
-    /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables are kept as
-    /// `storage` says, but for those of compressed features.
-    pub fn finish(self, seed: u64, isa: Isa, storage: Storage) -> Weights {
-        let mut params: Vec<Param> = self
-            .params
-            .iter()
-            .map(|p| Param { name: p.name.clone(), shape: p.shape.clone(), range: 0..0 })
-            .collect();
-        let mut end = 0;
-        // Ends of the trained parameters outside the linear part, in it, and of the statistics.
-        let ends = [(Role::Trained, false), (Role::Trained, true), (Role::Statistic, false)].map(
-            |(role, linear)| {
-                let fits = |spec: &ParamSpec| spec.role == role && spec.name.starts_with(LINEAR) == linear;
-                for (param, spec) in params.iter_mut().zip(&self.params).filter(|(_, spec)| fits(spec)) {
-                    param.range = end..end + spec.len();
-                    end = param.range.end.next_multiple_of(ALIGN);
-                }
-                end
-            },
-        );
-        let mut dense = Buffer::hot(end);
+    /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables
+    /// are kept as
+    /// `precision` says, but for those of compressed features.
+    pub fn finish(self, seed: u64, isa: Isa, precision: TablePrecision) -> Weights {
+        let (params, [linear_start, trained, end]) = laid_out(&self.params);
+        let mut values = Buffer::hot(end);
         for (param, spec) in params.iter().zip(&self.params) {
-            spec.init.fill(&mut dense[param.range.clone()], seed, &param.name);
+            spec.init.fill(&mut values[param.range.clone()], seed, &param.name);
         }
-        let tables = self.tables.into_iter().map(|spec| {
-            let mut values = Values::zeroed(spec.storage(storage), spec.rows * spec.dim);
-            values.fill(spec.init, seed, &spec.name);
-            // Learned pooling starts as the plain sum.
-            let row_weights = spec.learned.then(|| {
-                let mut ones = Buffer::zeroed(spec.rows);
-                ones.fill(1.0);
-                ones
-            });
-            Table { name: spec.name, rows: spec.rows, dim: spec.dim, values, row_weights }
-        });
-        let tables = tables.collect();
-        Weights::new(
-            (isa, seed),
-            (params, dense, [ends[0], ends[1]], self.norms),
-            tables,
-            (self.slots, self.groups),
-            &self.matrices,
-        )
+        let tables = self.tables.into_iter().map(|spec| spec.allocated(seed, precision)).collect();
+        let dense = DenseParams { params, values, linear_start, trained, norms: self.norms };
+        Weights::new(dense, LocalTables { isa, slots: self.slots, tables }, &self.matrices, seed)
     }
+}
+
+/// The places of dense parameters in one flat buffer: those outside the linear part, those in it, the running
+/// statistics; and where each of the three ends.
+fn laid_out(specs: &[ParamSpec]) -> (Vec<Param>, [usize; 3]) {
+    let undecided =
+        |p: &ParamSpec| Param { name: p.name.clone(), shape: p.shape.clone(), role: p.role, range: 0..0 };
+    let mut params: Vec<Param> = specs.iter().map(undecided).collect();
+    let mut end = 0;
+    let ends = [Role::Dense, Role::Linear, Role::Statistic].map(|role| {
+        for (param, spec) in params.iter_mut().zip(specs).filter(|(_, spec)| spec.role == role) {
+            param.range = end..end + spec.len();
+            end = param.range.end.next_multiple_of(ALIGN);
+        }
+        end
+    });
+    (params, ends)
 }

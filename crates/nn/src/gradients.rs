@@ -1,102 +1,14 @@
 //! Gradients of one training step, in a form that cannot express a dense gradient of a table.
+use crate::embedding_gradients::{EmbeddingGradients, ShardGradients};
+use crate::lane::Lane;
 use crate::row_index::RowIndex;
-use crate::weights::{GroupId, ParamId, Table, Weights};
+use crate::sharding::Sharding;
+use crate::table::Table;
+use crate::weights::Weights;
 use dlrm_data::Batch;
-use dlrm_kernels::{Buffer, Isa, elementwise};
+use dlrm_kernels::{Isa, elementwise};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Rows of a shard below which another thread's help costs more than it brings: each shard goes over the gradient of
-/// every dense weight.
-const SMALL_SHARD: usize = 64;
-
-/// How a batch is cut. Part of the numerics (sums are ordered by it), so it belongs to the configuration
-/// and never depends on the number of threads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Most rows of a shard, S.
-    pub shard_rows: usize,
-    /// Number of partial sums of the dense gradients; also the most threads that can share a step.
-    pub lanes: usize,
-}
-
-impl Shape {
-    /// Number of shards of `rows` rows: small batches are cut finer, so that lanes (and threads) share them.
-    pub fn shards(&self, rows: usize) -> usize {
-        rows.div_ceil(self.shard_rows).max(self.lanes.min(rows / SMALL_SHARD))
-    }
-
-    /// Number of lanes that a batch of `rows` rows uses.
-    pub fn lanes_of(&self, rows: usize) -> usize {
-        self.shards(rows).clamp(1, self.lanes)
-    }
-
-    /// Rows of each shard of `rows` rows (the last may have fewer): as even as can be, so that no shard is too
-    /// small for its statistics.
-    pub fn rows_per_shard(&self, rows: usize) -> usize {
-        rows.div_ceil(self.shards(rows).max(1)).max(1)
-    }
-
-    /// The shards of a lane, in the order in which it sums them.
-    pub fn shards_of(&self, lane: usize, rows: usize) -> impl Iterator<Item = usize> + use<> {
-        (lane..self.shards(rows)).step_by(self.lanes)
-    }
-}
-
-/// One partial sum of the dense gradients. A parameter's first contribution overwrites, so lanes need no
-/// clearing between steps.
-#[derive(Debug)]
-pub struct Lane {
-    pub(crate) dense: Buffer,
-    fresh: Vec<bool>,
-}
-
-impl Lane {
-    fn new(weights: &Weights) -> Self {
-        Lane { dense: Buffer::hot(weights.dense.len()), fresh: vec![true; weights.params.len()] }
-    }
-
-    /// Forgets the last step.
-    pub fn restart(&mut self) {
-        self.fresh.fill(true);
-    }
-
-    /// Whether this is the parameter's first contribution in this step.
-    pub(crate) fn take_fresh(&mut self, param: usize) -> bool {
-        std::mem::replace(&mut self.fresh[param], false)
-    }
-
-    /// The sum of a parameter's gradient so far in this step.
-    pub(crate) fn slot(&mut self, weights: &Weights, param: ParamId) -> &mut [f32] {
-        let [slot] = self.slots(weights, [param]);
-        slot
-    }
-
-    /// The same for several different parameters at once.
-    pub(crate) fn slots<const N: usize>(
-        &mut self,
-        weights: &Weights,
-        params: [ParamId; N],
-    ) -> [&mut [f32]; N] {
-        let ranges = params.map(|param| {
-            let range = weights.params[param.0 as usize].range.clone();
-            if self.take_fresh(param.0 as usize) {
-                self.dense[range.clone()].fill(0.0);
-            }
-            range
-        });
-        self.dense.get_disjoint_mut(ranges).expect("parameters lie apart")
-    }
-
-    /// Zeroes what no shard touched; the end of the lane's part of a step.
-    pub fn settle(&mut self, weights: &Weights) {
-        for (param, fresh) in weights.params.iter().zip(&self.fresh) {
-            if *fresh {
-                self.dense[param.range.clone()].fill(0.0);
-            }
-        }
-    }
-}
 
 /// Gradients of a table: the touched rows only.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,66 +23,11 @@ pub struct RowGradients {
     pub row_weights: Vec<f32>,
 }
 
-/// Gradients of the embedding outputs of one shard: [S, sum of slot widths].
-#[derive(Debug, Default)]
-pub struct ShardGradients {
-    pub(crate) dy: Vec<f32>,
-    /// Groups whose columns hold nothing of this step yet.
-    fresh: Vec<bool>,
-}
-
-impl ShardGradients {
-    /// Forgets the last step; room for `rows` rows.
-    pub(crate) fn start(&mut self, weights: &Weights, rows: usize) {
-        self.dy.resize(rows * weights.embedding_width(), 0.0);
-        self.fresh.clear();
-        self.fresh.resize(weights.groups.len(), true);
-    }
-
-    /// Adds the gradient of a group's pooled vectors, dy [S, width]. The first one overwrites.
-    pub(crate) fn add(&mut self, weights: &Weights, group: GroupId, dy: &[f32]) {
-        let columns = columns_of(weights, group.0 as usize);
-        if columns.is_empty() {
-            return;
-        }
-        let fresh = std::mem::replace(&mut self.fresh[group.0 as usize], false);
-        let rows = self.dy.chunks_exact_mut(weights.embedding_width()).zip(dy.chunks_exact(columns.len()));
-        if fresh {
-            rows.for_each(|(into, dy)| into[columns.clone()].copy_from_slice(dy));
-        } else {
-            rows.for_each(|(into, dy)| {
-                into[columns.clone()].iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy)
-            });
-        }
-    }
-
-    /// Zeroes what the output does not depend on.
-    pub(crate) fn settle(&mut self, weights: &Weights) {
-        for group in (0..self.fresh.len()).filter(|&group| self.fresh[group]) {
-            let columns = columns_of(weights, group);
-            if !columns.is_empty() {
-                self.dy
-                    .chunks_exact_mut(weights.embedding_width())
-                    .for_each(|dy| dy[columns.clone()].fill(0.0));
-            }
-        }
-    }
-}
-
-/// The columns of a group in a row of embedding gradients: its slots are neighbours.
-fn columns_of(weights: &Weights, group: usize) -> Range<usize> {
-    match &weights.slots[weights.groups[group].clone()] {
-        [] => 0..0,
-        [only] => only.column..only.column + only.dim,
-        [first, .., last] => first.column..last.column + last.dim,
-    }
-}
-
 /// Gradients of one step.
 #[derive(Debug)]
 pub struct Gradients {
     /// How the batch was cut.
-    pub shape: Shape,
+    pub sharding: Sharding,
     /// Partial sums of the dense gradients.
     pub lanes: Vec<Lane>,
     /// Embedding gradients by shard.
@@ -183,11 +40,14 @@ pub struct Gradients {
 
 impl Gradients {
     /// For a model's weights.
-    pub fn new(weights: &Weights, shape: Shape) -> Self {
-        assert!(shape.shard_rows > 0 && shape.lanes > 0, "a batch is cut into shards of at least one row");
+    pub fn new(weights: &Weights, sharding: Sharding) -> Self {
+        assert!(
+            sharding.shard_rows > 0 && sharding.lanes > 0,
+            "a batch is cut into shards of at least one row"
+        );
         Gradients {
-            shape,
-            lanes: (0..shape.lanes).map(|_| Lane::new(weights)).collect(),
+            sharding,
+            lanes: (0..sharding.lanes).map(|_| Lane::new(weights)).collect(),
             shards: Vec::new(),
             rows_per_shard: 1,
             parts: 1,
@@ -196,9 +56,9 @@ impl Gradients {
 
     /// Makes room for a batch of `rows` rows.
     pub fn resize(&mut self, rows: usize) {
-        let shards = self.shape.shards(rows);
-        self.rows_per_shard = self.shape.rows_per_shard(rows);
-        self.parts = self.shape.lanes_of(rows);
+        let shards = self.sharding.shards(rows);
+        self.rows_per_shard = self.sharding.rows_per_shard(rows);
+        self.parts = self.sharding.lanes_of(rows);
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
@@ -215,8 +75,8 @@ impl Gradients {
         self.parts = 1;
     }
 
-    /// The dense gradient of a range of parameters, chunk by chunk, summed into lane 0 when its turn comes: who needs it
-    /// next finds it in the cache.
+    /// The dense gradient of a range of parameters, chunk by chunk, summed into lane 0 when its turn comes:
+    /// who needs it next finds it in the cache.
     pub(crate) fn sums(
         &mut self,
         isa: Isa,
@@ -240,10 +100,11 @@ impl Gradients {
     /// each row on the fly instead).
     pub fn rows_of(&self, weights: &Weights, table: usize, batch: &Batch) -> RowGradients {
         let mut index = RowIndex::default();
-        index.build(&weights.slots, (table, weights.tables[table].rows), batch);
-        let dy = self.embedding(weights.embedding_width());
-        index.multiply(weights, dy);
-        let Table { dim, values, row_weights, .. } = &weights.tables[table];
+        let (slots, tables) = (weights.slots(), weights.tables());
+        index.build(slots.all(), (table, tables[table].rows), batch);
+        let dy = self.embedding(slots.width());
+        index.multiply(weights.isa(), tables, dy);
+        let Table { dim, values, row_weights, .. } = &tables[table];
         let mut all = RowGradients {
             dim: *dim,
             rows: index.rows().to_vec(),
@@ -264,7 +125,7 @@ impl Gradients {
     }
 
     pub(crate) fn embedding(&self, width: usize) -> EmbeddingGradients<'_> {
-        EmbeddingGradients { shards: &self.shards, shard_rows: self.rows_per_shard, width }
+        EmbeddingGradients::new(&self.shards, self.rows_per_shard, width)
     }
 }
 
@@ -281,21 +142,5 @@ fn sum_parts(isa: Isa, parts: &mut [&mut [f32]]) {
             }
         }
         width *= 2;
-    }
-}
-
-/// Read access to the embedding gradients of the whole batch.
-#[derive(Clone, Copy)]
-pub(crate) struct EmbeddingGradients<'a> {
-    shards: &'a [ShardGradients],
-    shard_rows: usize,
-    width: usize,
-}
-
-impl<'a> EmbeddingGradients<'a> {
-    /// Gradient of the pooled vector of batch row `b` at `column`.
-    pub(crate) fn row(&self, b: usize, column: usize, dim: usize) -> &'a [f32] {
-        let start = (b % self.shard_rows) * self.width + column;
-        &self.shards[b / self.shard_rows].dy[start..start + dim]
     }
 }

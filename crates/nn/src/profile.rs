@@ -63,7 +63,8 @@ fn at(times: &mut Vec<Duration>, node: usize) -> &mut Duration {
     &mut times[node]
 }
 
-/// A phase of [`crate::Optimizer::step`]; while times are taken, a barrier of the worker threads stands between two.
+/// A phase of [`crate::Optimizer::step`]; while times are taken, a barrier of the worker threads stands
+/// between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Ids of the batch sorted, table by table.

@@ -1,8 +1,8 @@
 //! Which rows of a table a batch uses, and where: the ids sorted, so that each touched row is summed and
 //! updated once. The cost depends on the ids of the batch, never on the size of the table.
-use crate::gradients::EmbeddingGradients;
-use crate::slot::{Part, RowMap, SlotSpec};
-use crate::weights::Weights;
+use crate::embedding_gradients::EmbeddingGradients;
+use crate::slot::{RowMap, SlotSpec, SlotTable};
+use crate::table::Table;
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::Isa;
@@ -18,16 +18,16 @@ pub struct RowIndex {
     rows: Vec<u32>,
     /// Uses of row i: `starts[i]..starts[i + 1]`.
     starts: Vec<u32>,
-    /// Per use: batch row × number of parts + part.
+    /// Per use: batch row × number of slots + slot.
     places: Vec<u32>,
     /// Per use: factor of the pooling. Empty if all are 1.
     scales: Vec<f32>,
     /// Per use: row of the table that multiplies this one's. Empty if there is none.
     factors: Vec<u32>,
-    /// [rows, D] summed gradients, where other tables' values are part of them: those must be the values before the step,
-    /// which updates all tables at once. Else empty.
+    /// [rows, D] summed gradients, where other tables' values are part of them: those must be the values
+    /// before the step, which updates all tables at once. Else empty.
     sums: Vec<f32>,
-    parts: Vec<Part>,
+    slots: Vec<SlotTable>,
     keys: Vec<u64>,
     spare: Vec<u64>,
     unsorted: Unsorted,
@@ -54,8 +54,8 @@ impl RowIndex {
 
     /// Indexes the ids of a table (its number and its rows) in `batch`, which `slots` use.
     pub fn build(&mut self, slots: &[SlotSpec], (table, rows): (usize, usize), batch: &Batch) {
-        self.parts.clear();
-        self.parts.extend(slots.iter().flat_map(|s| s.parts()).filter(|p| p.table == table));
+        self.slots.clear();
+        self.slots.extend(slots.iter().flat_map(|s| s.tables()).filter(|p| p.table == table));
         self.sums.clear();
         self.collect(batch);
         sort_by_id(&mut self.keys, &mut self.spare, (rows as u64).saturating_sub(1));
@@ -70,17 +70,17 @@ impl RowIndex {
         scales.clear();
         factors.clear();
         let scaled =
-            self.parts.iter().any(|p| p.pooling == Pooling::Mean || batch.bags[p.feature].weights.is_some());
-        let multiplied = self.parts.iter().any(|p| p.factor.is_some());
-        for (ordinal, part) in self.parts.iter().enumerate() {
-            let bags = &batch.bags[part.feature];
+            self.slots.iter().any(|p| p.pooling == Pooling::Mean || batch.bags[p.feature].weights.is_some());
+        let multiplied = self.slots.iter().any(|p| p.factor.is_some());
+        for (ordinal, slot) in self.slots.iter().enumerate() {
+            let bags = &batch.bags[slot.feature];
             for (b, offsets) in bags.offsets.windows(2).enumerate() {
                 let range = offsets[0] as usize..offsets[1] as usize;
                 for e in range.clone() {
-                    self.keys.push((u64::from(part.rows.row(bags.ids[e])) << 32) | places.len() as u64);
-                    places.push((b * self.parts.len() + ordinal) as u32);
+                    self.keys.push((u64::from(slot.rows.row(bags.ids[e])) << 32) | places.len() as u64);
+                    places.push((b * self.slots.len() + ordinal) as u32);
                     if scaled {
-                        scales.push(match (part.pooling, &bags.weights) {
+                        scales.push(match (slot.pooling, &bags.weights) {
                             (Pooling::Mean, _) => 1.0 / range.len() as f32,
                             (Pooling::Sum, Some(weights)) => weights[e],
                             _ => 1.0,
@@ -89,7 +89,7 @@ impl RowIndex {
                 }
             }
             if multiplied {
-                let rows = part.factor.map_or(RowMap::Whole, |(_, rows)| rows);
+                let rows = slot.factor.map_or(RowMap::Whole, |(_, rows)| rows);
                 factors.extend(bags.ids.iter().map(|&id| rows.row(id)));
             }
         }
@@ -121,10 +121,13 @@ impl RowIndex {
     }
 
     /// Sums the gradients of all touched rows, if they depend on the values of other tables. Must follow
-    /// [`RowIndex::build`] before any table changes.
-    pub(crate) fn multiply(&mut self, weights: &Weights, dy: EmbeddingGradients<'_>) {
+    /// [`RowIndex::build`] before any table changes; done once only.
+    pub(crate) fn multiply(&mut self, isa: Isa, tables: &[Table], dy: EmbeddingGradients<'_>) {
+        if !self.sums.is_empty() {
+            return;
+        }
         let Some(dim) =
-            self.parts.first().map(|p| p.dim).filter(|_| self.parts.iter().any(|p| p.factor.is_some()))
+            self.slots.first().map(|p| p.dim).filter(|_| self.slots.iter().any(|p| p.factor.is_some()))
         else {
             return;
         };
@@ -133,35 +136,41 @@ impl RowIndex {
         sums.par_chunks_mut(dim)
             .with_min_len(ROWS)
             .enumerate()
-            .for_each(|(i, sum)| self.sum_products(weights, i, dy, sum));
+            .for_each(|(i, sum)| self.sum_products((isa, tables), i, dy, sum));
         self.sums = sums;
     }
 
     /// The gradient of touched row `i`, in batch order: Σ scale · dy ⊙ factor.
-    fn sum_products(&self, weights: &Weights, i: usize, dy: EmbeddingGradients<'_>, sum: &mut [f32]) {
+    fn sum_products(
+        &self,
+        (isa, tables): (Isa, &[Table]),
+        i: usize,
+        dy: EmbeddingGradients<'_>,
+        sum: &mut [f32],
+    ) {
         for e in self.starts[i] as usize..self.starts[i + 1] as usize {
-            let (part, at) = self.at(e, dy);
-            match part.factor {
-                None => add_use(weights.isa(), sum, at),
+            let (slot, at) = self.at(e, dy);
+            match slot.factor {
+                None => add_use(isa, sum, at),
                 Some((table, _)) => {
-                    let factor = &weights.tables[table].values.view().f32()
-                        [self.factors[e] as usize * part.dim..][..part.dim];
-                    add_product(weights.isa(), sum, at, factor);
+                    let factor =
+                        &tables[table].values.view().f32()[self.factors[e] as usize * slot.dim..][..slot.dim];
+                    add_product(isa, sum, at, factor);
                 }
             }
         }
     }
 
     /// Use `e`.
-    fn at<'a>(&self, e: usize, dy: EmbeddingGradients<'a>) -> (&Part, Use<'a>) {
+    fn at<'a>(&self, e: usize, dy: EmbeddingGradients<'a>) -> (&SlotTable, Use<'a>) {
         let place = self.places[e] as usize;
-        let (b, part) = match &self.parts[..] {
+        let (b, slot) = match &self.slots[..] {
             [only] => (place, only),
             many => (place / many.len(), &many[place % many.len()]),
         };
         (
-            part,
-            Use { dy: dy.row(b, part.column, part.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) },
+            slot,
+            Use { dy: dy.row(b, slot.column, slot.dim), scale: self.scales.get(e).copied().unwrap_or(1.0) },
         )
     }
 
@@ -186,8 +195,8 @@ impl RowIndex {
             if e + USES_AHEAD < self.places.len() {
                 prefetch(self.at(e + USES_AHEAD, dy).1.dy);
             }
-            let (part, at) = self.at(e, dy);
-            if part.pooling == Pooling::Learned {
+            let (slot, at) = self.at(e, dy);
+            if slot.pooling == Pooling::Learned {
                 any_learned = true;
                 add_use(isa, learned, at);
             } else {
@@ -204,8 +213,8 @@ const USES_AHEAD: usize = 8;
 /// Rows that one task sums at least.
 const ROWS: usize = 256;
 
-/// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort over the digits
-/// that ids can have, in larger digits where there are many keys.
+/// Sorts keys by their upper half (at most `largest`), keeping the order of equal ones: a radix sort over the
+/// digits that ids can have, in larger digits where there are many keys.
 fn sort_by_id(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
     if keys.len() < 1 << 14 {
         sort_by_digits::<8, 256>(keys, spare, largest)
@@ -214,7 +223,7 @@ fn sort_by_id(keys: &mut Vec<u64>, spare: &mut Vec<u64>, largest: u64) {
     }
 }
 
-/// The same in digits of `BITS` bits, which have `VALUES` values.
+/// Sorts keys by their upper half in digits of `BITS` bits, which have `VALUES` values.
 fn sort_by_digits<const BITS: u32, const VALUES: usize>(
     keys: &mut Vec<u64>,
     spare: &mut Vec<u64>,

@@ -2,7 +2,8 @@
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::quotient_remainder::Combine;
 
-/// A table of R rows kept as two of ⌈R / c⌉ and c rows (Shi et al. 2019, see [`dlrm_kernels::quotient_remainder`]).
+/// A table of R rows kept as two of ⌈R / c⌉ and c rows (Shi et al. 2019, see
+/// [`dlrm_kernels::quotient_remainder`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotientRemainder {
     /// What is done with the two rows of an id.
@@ -26,7 +27,7 @@ pub struct Slot {
 
 /// The tables of a slot, by index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RowSource {
+pub enum SlotRows {
     /// A row for each id.
     Whole {
         /// Which.
@@ -73,7 +74,7 @@ pub struct SlotSpec {
     /// Which bags of the batch.
     pub feature: usize,
     /// Which tables.
-    pub rows: RowSource,
+    pub rows: SlotRows,
     /// How pooled.
     pub pooling: Pooling,
     /// Width.
@@ -84,7 +85,7 @@ pub struct SlotSpec {
 
 /// What one table contributes to a slot.
 #[derive(Debug, Clone, Copy)]
-pub struct Part {
+pub struct SlotTable {
     /// Which table.
     pub table: usize,
     /// How ids find its rows.
@@ -103,29 +104,30 @@ pub struct Part {
 
 impl SlotSpec {
     /// The tables that it reads: one or two.
-    pub fn parts(&self) -> impl Iterator<Item = Part> + use<> {
+    pub fn tables(&self) -> impl Iterator<Item = SlotTable> + use<> {
         let SlotSpec { feature, rows, pooling, dim, column } = *self;
-        let part = |table, rows| Part { table, rows, feature, pooling, dim, column, factor: None };
-        let parts = match rows {
-            RowSource::Whole { table } => [Some(part(table, RowMap::Whole)), None],
-            RowSource::Pair { quotient, remainder, collisions, combine } => {
+        let own = |table, rows| SlotTable { table, rows, feature, pooling, dim, column, factor: None };
+        let tables = match rows {
+            SlotRows::Whole { table } => [Some(own(table, RowMap::Whole)), None],
+            SlotRows::Pair { quotient, remainder, collisions, combine } => {
                 let (q, r) = (
-                    part(quotient, RowMap::Quotient(collisions)),
-                    part(remainder, RowMap::Remainder(collisions)),
+                    own(quotient, RowMap::Quotient(collisions)),
+                    own(remainder, RowMap::Remainder(collisions)),
                 );
                 let (left, right) = combine.widths(dim);
                 match combine {
                     Combine::Multiply => [
-                        Some(Part { factor: Some((r.table, r.rows)), ..q }),
-                        Some(Part { factor: Some((q.table, q.rows)), ..r }),
+                        Some(SlotTable { factor: Some((r.table, r.rows)), ..q }),
+                        Some(SlotTable { factor: Some((q.table, q.rows)), ..r }),
                     ],
                     Combine::Add => [Some(q), Some(r)],
-                    Combine::Concat => {
-                        [Some(Part { dim: left, ..q }), Some(Part { dim: right, column: column + left, ..r })]
-                    }
+                    Combine::Concat => [
+                        Some(SlotTable { dim: left, ..q }),
+                        Some(SlotTable { dim: right, column: column + left, ..r }),
+                    ],
                 }
             }
         };
-        parts.into_iter().flatten()
+        tables.into_iter().flatten()
     }
 }

@@ -1,77 +1,24 @@
 //! All parameters of a model. Dense parameters lie in one flat buffer (so that reduction and update are
 //! single passes); tables each have their own, row-aligned memory.
 use crate::error::{Error, Result};
-use crate::layer::{Layer, Packing, Precision};
+use crate::local_tables::LocalTables;
+use crate::packed_matrix::{PackedMatrix, Packing, Precision};
+use crate::param::{BatchNormParams, Param, ParamId};
 use crate::slot::SlotSpec;
-use crate::storage::Values;
+use crate::slots::{GroupId, Slots};
+use crate::table::Table;
+use crate::table_store::TableStore;
 use dlrm_kernels::half::{Numbers, NumbersMut};
 use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
-use std::ops::Range;
 
-/// A dense parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParamId(pub(crate) u32);
-/// An embedding table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TableId(pub(crate) u32);
-/// Features embedded together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupId(pub(crate) u32);
-
-/// Description of a dense parameter.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Param {
-    /// Dotted name; also its key in checkpoints.
-    pub name: String,
-    /// Shape, outermost first.
-    pub shape: Vec<usize>,
-    /// Place in the flat buffer.
-    pub range: Range<usize>,
-}
-
-/// Rows of an embedding.
-#[derive(Debug, Clone)]
-pub struct Table {
-    /// Dotted name; also its key in checkpoints.
-    pub name: String,
-    /// R
-    pub rows: usize,
-    /// D
-    pub dim: usize,
-    /// [R, D]
-    pub values: Values,
-    /// `[R]` learned pooling weights, checkpoint key [`Table::row_weights_name`].
-    pub row_weights: Option<Buffer>,
-}
-
-/// What the names of a linear part's parameters begin with.
-pub const LINEAR: &str = "linear.";
-
-impl Table {
-    /// Whether it belongs to a model's linear part.
-    pub(crate) fn is_linear(&self) -> bool {
-        self.name.starts_with(LINEAR)
-    }
-
-    /// Checkpoint key of the learned pooling weights: `tables.x` has `row_weights.x`.
-    pub fn row_weights_name(&self) -> String {
-        let own = self.name.split_once('.').map_or(self.name.as_str(), |(_, own)| own);
-        format!("row_weights.{own}")
-    }
-}
-
-/// The parameters and running statistics of a batch normalisation, each `[N]`.
-#[derive(Debug, Clone, Copy)]
-pub struct BatchNorm {
-    /// Learned scale.
-    pub gain: ParamId,
-    /// Learned shift.
-    pub bias: ParamId,
-    /// Running mean of the inputs.
-    pub mean: ParamId,
-    /// Running variance of the inputs.
-    pub variance: ParamId,
+/// Dense parameters, laid out: the trained ones, those of the linear part last, and the running statistics.
+pub(crate) struct DenseParams {
+    pub(crate) params: Vec<Param>,
+    pub(crate) values: Buffer,
+    pub(crate) linear_start: usize,
+    pub(crate) trained: usize,
+    pub(crate) norms: Vec<BatchNormParams>,
 }
 
 /// All parameters of a model.
@@ -83,45 +30,36 @@ pub struct Weights {
     pub(crate) linear_start: usize,
     /// Floats of `dense` that are trained; running statistics lie behind them.
     pub(crate) trained: usize,
-    pub(crate) norms: Vec<BatchNorm>,
-    pub(crate) tables: Vec<Table>,
-    pub(crate) slots: Vec<SlotSpec>,
-    pub(crate) groups: Vec<Range<usize>>,
-    layers: Vec<Layer>,
-    layer_of: Vec<Option<u32>>,
+    pub(crate) norms: Vec<BatchNormParams>,
+    pub(crate) tables: LocalTables,
+    matrices: Vec<PackedMatrix>,
+    matrix_of: Vec<Option<u32>>,
     precision: Precision,
     isa: Isa,
     seed: u64,
 }
 
 impl Weights {
-    pub(crate) fn new(
-        (isa, seed): (Isa, u64),
-        (params, dense, [linear_start, trained], norms): (Vec<Param>, Buffer, [usize; 2], Vec<BatchNorm>),
-        tables: Vec<Table>,
-        (slots, groups): (Vec<SlotSpec>, Vec<Range<usize>>),
-        matrices: &[ParamId],
-    ) -> Self {
-        let mut layer_of = vec![None; params.len()];
-        let mut layers = Vec::new();
+    /// Dense parameters and tables whose packed forms are to be made; `matrices` are the weights of layers.
+    pub(crate) fn new(dense: DenseParams, tables: LocalTables, matrices: &[ParamId], seed: u64) -> Self {
+        let DenseParams { params, values, linear_start, trained, norms } = dense;
+        let mut matrix_of = vec![None; params.len()];
+        let mut packed = Vec::with_capacity(matrices.len());
         for id in matrices {
-            layer_of[id.0 as usize] = Some(layers.len() as u32);
-            layers.push(Layer::new(id.0 as usize, Precision::F32));
+            matrix_of[id.0 as usize] = Some(packed.len() as u32);
+            packed.push(PackedMatrix::new(id.0 as usize, Precision::F32));
         }
-        let precision = Precision::F32;
         let mut weights = Weights {
             params,
-            dense,
+            dense: values,
             linear_start,
             trained,
             norms,
+            isa: tables.isa,
             tables,
-            slots,
-            groups,
-            layers,
-            layer_of,
-            precision,
-            isa,
+            matrices: packed,
+            matrix_of,
+            precision: Precision::F32,
             seed,
         };
         weights.repack();
@@ -133,19 +71,34 @@ impl Weights {
         &self.params
     }
 
+    /// Description of a dense parameter.
+    pub(crate) fn param(&self, id: ParamId) -> &Param {
+        &self.params[id.0 as usize]
+    }
+
     /// Values of a dense parameter.
     pub fn values(&self, id: ParamId) -> &[f32] {
-        &self.dense[self.params[id.0 as usize].range.clone()]
+        &self.dense[self.param(id).range.clone()]
     }
 
     /// The tables.
     pub fn tables(&self) -> &[Table] {
+        &self.tables.tables
+    }
+
+    /// Where pooled embeddings come from.
+    pub fn store(&self) -> &dyn TableStore {
         &self.tables
     }
 
-    /// Uses of tables (or pairs of them) by features, in the order in which models embed them.
-    pub fn slots(&self) -> &[SlotSpec] {
-        &self.slots
+    /// Uses of tables (or pairs of them) by features.
+    pub fn slots(&self) -> &Slots {
+        &self.tables.slots
+    }
+
+    /// Uses of tables by the features of a group.
+    pub(crate) fn slots_of(&self, group: GroupId) -> &[SlotSpec] {
+        self.tables.slots.of(group)
     }
 
     /// The instruction set that these weights are packed for.
@@ -158,11 +111,12 @@ impl Weights {
         self.precision
     }
 
-    /// The same for training steps in another precision.
+    /// These weights for training steps in another precision.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
-        self.layers = self.layers.iter().map(|layer| Layer::new(layer.param, precision)).collect();
+        self.matrices =
+            self.matrices.iter().map(|matrix| PackedMatrix::new(matrix.param, precision)).collect();
         self.repack();
         self
     }
@@ -172,16 +126,11 @@ impl Weights {
         self.seed
     }
 
-    /// Width of a row of embedding gradients: the sum of all slots' widths.
-    pub fn embedding_width(&self) -> usize {
-        self.slots.last().map_or(0, |slot| slot.column + slot.dim)
-    }
-
     /// Number of trained parameters: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
         let dense = self.params.iter().filter(|p| p.range.end <= self.trained).map(|p| p.range.len()).sum();
         let tables = self
-            .tables
+            .tables()
             .iter()
             .map(|t| t.values.view().len() + t.row_weights.as_ref().map_or(0, |w| w.len()))
             .sum();
@@ -192,7 +141,7 @@ impl Weights {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, Numbers<'_>)> {
         let dense = |p: &Param| (p.name.clone(), p.shape.clone(), Numbers::F32(&self.dense[p.range.clone()]));
         let mut all: Vec<_> = self.params.iter().map(dense).collect();
-        for table in &self.tables {
+        for table in self.tables() {
             all.push((table.name.clone(), vec![table.rows, table.dim], table.values.view()));
             if let Some(weights) = &table.row_weights {
                 all.push((table.row_weights_name(), vec![table.rows], Numbers::F32(weights)));
@@ -201,7 +150,7 @@ impl Weights {
         all
     }
 
-    /// The same for writing. Call [`Weights::repack`] afterwards.
+    /// The tensors of [`Weights::tensors`] for writing. Call [`Weights::repack`] afterwards.
     pub fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, NumbersMut<'_>)> {
         let mut all: Vec<(String, Vec<usize>, NumbersMut<'_>)> = Vec::new();
         // Statistics lie behind the trained parameters, so the order in memory is not that of declaration.
@@ -220,7 +169,7 @@ impl Weights {
         all.extend(cut.into_iter().map(|(p, values)| {
             (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))
         }));
-        for table in &mut self.tables {
+        for table in &mut self.tables.tables {
             let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
             all.push((table.name.clone(), shape, table.values.view_mut()));
             if let Some(weights) = &mut table.row_weights {
@@ -261,16 +210,35 @@ impl Weights {
         self.packing().1.into_par_iter().for_each(Packing::run);
     }
 
-    /// The tables, and beside them what renews the packed matrices: in small parts, for layers differ too much in size
-    /// to be shared evenly among threads.
-    pub(crate) fn packing(&mut self) -> (&mut [Table], Vec<Packing<'_>>) {
-        let Weights { params, dense, layers, tables, isa, .. } = self;
-        (tables, layers.iter_mut().flat_map(|layer| layer.packing(*isa, params, dense)).collect())
+    /// The tables, and beside them what renews the packed matrices: in small parts, for layers differ too
+    /// much in size to be shared evenly among threads.
+    pub(crate) fn packing(&mut self) -> (&mut LocalTables, Vec<Packing<'_>>) {
+        let Weights { params, dense, matrices, tables, isa, .. } = self;
+        (tables, matrices.iter_mut().flat_map(|matrix| matrix.packing(*isa, params, dense)).collect())
     }
 
     /// The packed forms of a matrix.
-    pub(crate) fn layer(&self, id: ParamId) -> &Layer {
-        let layer = self.layer_of[id.0 as usize].expect("only matrices of layers are multiplied with");
-        &self.layers[layer as usize]
+    pub(crate) fn matrix(&self, id: ParamId) -> &PackedMatrix {
+        let matrix = self.matrix_of[id.0 as usize].expect("only matrices of layers are multiplied with");
+        &self.matrices[matrix as usize]
+    }
+
+    /// Moves the running statistics by a tenth towards those of the whole batch, as PyTorch does (its
+    /// variance being over n - 1). `lane` is the reduced gradient, `rows` the batch.
+    pub(crate) fn update_statistics(&mut self, lane: &[f32], rows: usize) {
+        const MOMENTUM: f32 = 0.1;
+        let n = rows as f32;
+        for index in 0..self.norms.len() {
+            let BatchNormParams { mean, variance, .. } = self.norms[index];
+            let [mean, variance] = [mean, variance].map(|p| self.param(p).range.clone());
+            for (m, v) in mean.zip(variance) {
+                let shift = lane[m] / n;
+                self.dense[m] += MOMENTUM * shift;
+                if rows > 1 {
+                    let unbiased = (lane[v] / n - shift * shift).max(0.0) * n / (n - 1.0);
+                    self.dense[v] += MOMENTUM * (unbiased - self.dense[v]);
+                }
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! A model's operations as a picture: inputs at the top, the logit at the bottom, each box with its width and its cost.
 use super::format::count;
 use super::markup::{Markup, element, tag, text};
-use dlrm_nn::cost::Layer;
+use dlrm_nn::{Graph, GraphNode};
 
 const BOX: (f64, f64) = (210.0, 46.0);
 const GAP: (f64, f64) = (18.0, 34.0);
 const MARGIN: f64 = 16.0;
 
 /// The graph of recorded operations as a standalone SVG.
-pub fn graph_svg(layers: &[Layer]) -> String {
-    let places = places(layers);
+pub fn graph_svg(graph: &Graph) -> String {
+    let places = places(&graph.nodes);
     let columns = places.iter().map(|p| p.1).max().map_or(0, |c| c + 1) as f64;
     let rows = places.iter().map(|p| p.0).max().map_or(0, |r| r + 1) as f64;
     let (width, height) =
@@ -25,9 +25,9 @@ pub fn graph_svg(layers: &[Layer]) -> String {
             "@media(prefers-color-scheme:dark){rect{fill:#1d2731;stroke:#8a97a4}text{fill:#e8eef4}.soft{fill:#a9b6c2}}",
         )),
     );
-    for (layer, &place) in layers.iter().zip(&places) {
+    for (node, &place) in graph.nodes.iter().zip(&places) {
         let (x, y) = corner(place);
-        for &input in &layer.inputs {
+        for &input in &node.inputs {
             let (fx, fy) = corner(places[input]);
             let (from, to) = ((fx + BOX.0 / 2.0, fy + BOX.1), (x + BOX.0 / 2.0, y));
             let bend = (from.1 + to.1) / 2.0;
@@ -38,7 +38,7 @@ pub fn graph_svg(layers: &[Layer]) -> String {
             all.push(&element("path", &[("d", &path)], &Markup::default()));
         }
     }
-    for (layer, &place) in layers.iter().zip(&places) {
+    for (node, &place) in graph.nodes.iter().zip(&places) {
         let (x, y) = corner(place);
         let at = |value: f64| format!("{value:.0}");
         let frame =
@@ -52,16 +52,15 @@ pub fn graph_svg(layers: &[Layer]) -> String {
                 &text(content),
             )
         };
-        let parameter =
-            layer.parameter.as_deref().map(|p| format!(" {}", shortened(p.trim_end_matches(".weight"))));
-        let name = format!("{}{}", layer.op, parameter.unwrap_or_default());
+        let parameter = node.parameter().map(|p| format!(" {}", shortened(p.trim_end_matches(".weight"))));
+        let name = format!("{}{}", node.operation, parameter.unwrap_or_default());
         all.push(&words("", 19.0, &name));
-        let cost = if layer.cost.forward > 0.0 {
-            format!(", {} multiply-adds", count(layer.cost.forward as u64))
+        let cost = if node.cost.forward > 0.0 {
+            format!(", {} multiply-adds", count(node.cost.forward as u64))
         } else {
             String::new()
         };
-        all.push(&words("soft", 36.0, &format!("{} columns{cost}", count(layer.width as u64))));
+        all.push(&words("soft", 36.0, &format!("{} columns{cost}", count(node.width as u64))));
     }
     let view = format!("0 0 {width:.0} {height:.0}");
     let attributes = [
@@ -85,13 +84,13 @@ fn shortened(name: &str) -> String {
 
 /// (row, column) of every node: a row below all of its inputs; what has no input stands right above what reads it. Columns in
 /// the order of recording.
-fn places(layers: &[Layer]) -> Vec<(usize, usize)> {
-    let mut rows: Vec<usize> = Vec::with_capacity(layers.len());
-    for layer in layers {
-        rows.push(layer.inputs.iter().map(|&i| rows[i] + 1).max().unwrap_or(0));
+fn places(nodes: &[GraphNode]) -> Vec<(usize, usize)> {
+    let mut rows: Vec<usize> = Vec::with_capacity(nodes.len());
+    for node in nodes {
+        rows.push(node.inputs.iter().map(|&i| rows[i] + 1).max().unwrap_or(0));
     }
-    for source in (0..layers.len()).filter(|&i| layers[i].inputs.is_empty()) {
-        let readers = layers.iter().zip(&rows).filter(|(layer, _)| layer.inputs.contains(&source));
+    for source in (0..nodes.len()).filter(|&i| nodes[i].inputs.is_empty()) {
+        let readers = nodes.iter().zip(&rows).filter(|(node, _)| node.inputs.contains(&source));
         rows[source] = readers.map(|(_, &row)| row).min().map_or(0, |row| row - 1);
     }
     let mut used = vec![0; rows.iter().max().map_or(0, |row| row + 1)];
@@ -109,21 +108,20 @@ mod tests {
 
     #[test]
     fn nodes_stand_below_their_inputs() {
-        let layer = |op, inputs: &[usize]| Layer {
-            op,
-            parameter: None,
+        let node = |operation, inputs: &[usize]| GraphNode {
+            operation,
             inputs: inputs.to_vec(),
             width: 3,
-            cost: Default::default(),
+            ..GraphNode::default()
         };
-        let layers = [
-            layer("dense inputs", &[]),
-            layer("embeddings", &[]),
-            layer("concat", &[0, 1]),
-            layer("linear", &[2]),
+        let nodes = vec![
+            node("dense inputs", &[]),
+            node("embeddings", &[]),
+            node("concat", &[0, 1]),
+            node("linear", &[2]),
         ];
-        assert_eq!(places(&layers), [(0, 0), (0, 1), (1, 0), (2, 0)]);
-        let svg = graph_svg(&layers);
+        assert_eq!(places(&nodes), [(0, 0), (0, 1), (1, 0), (2, 0)]);
+        let svg = graph_svg(&Graph { nodes });
         assert!(svg.contains(">concat</text>"), "{svg}");
         assert!(
             svg.starts_with("<svg") && svg.matches("<rect").count() == 4 && svg.matches("<path").count() == 3

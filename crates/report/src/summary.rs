@@ -332,8 +332,9 @@ fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
             }
             let used = weights
                 .slots()
+                .all()
                 .iter()
-                .filter(|s| s.parts().any(|p| p.table == index))
+                .filter(|s| s.tables().any(|p| p.table == index))
                 .map(|s| counts[s.feature]);
             let used = used.fold(ValueCounts::default(), ValueCounts::plus);
             TableHealth {

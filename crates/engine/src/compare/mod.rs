@@ -144,9 +144,9 @@ impl Compare {
         let (test, rate) = (&rows.parts[Part::Test as usize], self.base.data.negative_downsampling_rate);
         let config = TrainConfig { seed, ..entry.train.clone() };
         let mut learner = new_learner(&entry.model, &config, &rows.layout, rate, self.resources)?;
-        let layers = learner.network().layers(test);
-        measured.forward_multiply_adds = layers.iter().map(|l| l.cost.forward).sum();
-        measured.training_multiply_adds = layers.iter().map(|l| l.cost.training).sum();
+        let cost = learner.network().graph(test).cost();
+        measured.forward_multiply_adds = cost.forward;
+        measured.training_multiply_adds = cost.training;
         let mut feed = rows.feed(config.batch_size, seed);
         let trainer = Trainer { config: &config, task, validation: rows.validation(), checkpoints: None };
         let start = Instant::now();

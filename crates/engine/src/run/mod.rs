@@ -28,7 +28,7 @@ use dlrm_data::schema::Schema;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::ModelConfig;
-use dlrm_nn::{Isa, LINEAR};
+use dlrm_nn::Isa;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -161,8 +161,7 @@ impl Run {
     /// Settings of a linear part need one.
     fn check_linear(&self, plan: &Plan, schema: &Schema) -> Result<()> {
         let kind = self.config.model.kind();
-        let unused =
-            |name: String| plan.tables.iter().all(|(table, ..)| table.strip_prefix(LINEAR) != Some(&name));
+        let unused = |name: String| !plan.features.contains(&name);
         let asked = [
             ("train.linear_optimizer", self.config.train.linear_optimizer.is_some() && !plan.linear),
             ("crosses", schema.crosses.iter().any(|cross| unused(cross.name()))),
@@ -323,7 +322,7 @@ pub(crate) fn new_learner(
     let network = pool.install(made)?.with_precision(config.precision);
     let network = network.with_negative_downsampling(negative_downsampling_rate);
     let optimizer = config.optimizer_of(network.weights());
-    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.shape(), threads)
+    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.sharding(), threads)
 }
 
 fn stop_if_asked(observer: &mut dyn RunObserver) -> Result<()> {

@@ -48,8 +48,8 @@ pub(super) fn untouched(learner: &Learner, rows: &EncodedParts<'_>) -> Result<Ve
     let weights = learner.network().weights();
     let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
     let mut mark = |batch: &Batch| {
-        for slot in weights.slots() {
-            for part in slot.parts() {
+        for slot in weights.slots().all() {
+            for part in slot.tables() {
                 let ids = &batch.bags[slot.feature].ids;
                 ids.iter().for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
             }

@@ -4,17 +4,21 @@
 //! by parameter and row ranges, each element being computed the same way whoever does it, so the bits do
 //! not depend on the number of threads. Table state exists for rows; only [`TableOptimizer::Adam`] (exact)
 //! visits rows that the batch did not touch.
-mod settings;
+pub(crate) mod settings;
 
-pub(crate) use settings::ftrl;
 pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 
+use crate::dense_step::DenseStep;
 use crate::gradients::Gradients;
-use crate::layer::Packing;
+use crate::packed_matrix::Packing;
+use crate::param::Role;
 use crate::profile::{Phase, PhaseTimes, Timing};
 use crate::row_index::RowIndex;
-use crate::update;
-use crate::weights::{Table, Weights};
+use crate::table::Table;
+use crate::table_memory::{TableMemory, TableState};
+use crate::table_step::{Rule, TableStep};
+use crate::table_store::TableStore;
+use crate::weights::Weights;
 use dlrm_data::Batch;
 use dlrm_kernels::half::Numbers;
 use dlrm_kernels::{Buffer, Isa, elementwise};
@@ -28,13 +32,6 @@ fn filled(len: usize, value: f32) -> Buffer {
         buffer.fill(value);
     }
     buffer
-}
-
-/// State arrays of one table (or of its learned pooling weights, a table of width 1).
-#[derive(Debug, Default)]
-pub(crate) struct TableState {
-    pub(crate) values: Vec<Buffer>,
-    pub(crate) row_weights: Vec<Buffer>,
 }
 
 /// Learning rates of one step.
@@ -53,7 +50,7 @@ pub struct Rates {
 pub struct Optimizer {
     dense: DenseOptimizer,
     tables: TableOptimizer,
-    /// For everything called `linear.…`, where that is not to move like the rest.
+    /// For everything of the role [`Role::Linear`], where that is not to move like the rest.
     linear: Option<TableOptimizer>,
     /// Bound of the global norm of all gradients, if any.
     clip_norm: Option<f64>,
@@ -61,8 +58,7 @@ pub struct Optimizer {
     step: u64,
     dense_state: Vec<Buffer>,
     linear_state: Vec<Buffer>,
-    table_state: Vec<TableState>,
-    indices: Vec<RowIndex>,
+    table_memory: TableMemory,
     times: PhaseTimes,
 }
 
@@ -74,28 +70,23 @@ impl Optimizer {
         tables: TableOptimizer,
         clip_norm: Option<f64>,
     ) -> Self {
-        let (l2_rows, linear) = (L2Rows::default(), None);
-        let indices = weights.tables.iter().map(|_| RowIndex::default()).collect();
-        let (dense_state, table_state) = (Vec::new(), Vec::new());
-        let (linear_state, times) = (Vec::new(), PhaseTimes::default());
         Optimizer {
             dense,
             tables,
-            linear,
+            linear: None,
             clip_norm,
-            l2_rows,
+            l2_rows: L2Rows::default(),
             step: 0,
-            dense_state,
-            linear_state,
-            table_state,
-            indices,
-            times,
+            dense_state: Vec::new(),
+            linear_state: Vec::new(),
+            table_memory: TableMemory::default(),
+            times: PhaseTimes::default(),
         }
         .started(weights)
     }
 
-    /// The same with an optimiser of its own for the linear part (`linear.…`), tables and dense weights alike, as Wide & Deep
-    /// has it. The state is fresh.
+    /// With an optimiser of its own for the linear part ([`Role::Linear`]), tables and dense weights alike,
+    /// as Wide & Deep has it. The state is fresh.
     #[must_use]
     pub fn with_linear(self, weights: &Weights, linear: Option<TableOptimizer>) -> Self {
         Optimizer { linear, ..self }.started(weights)
@@ -124,22 +115,27 @@ impl Optimizer {
                 .as_ref()
                 .map_or_else(Vec::new, |weights| table(self.of_table(t), (t.rows, 1), Numbers::F32(weights))),
         };
-        self.table_state = weights.tables.iter().map(of_table).collect();
+        let tables = weights.tables();
+        self.table_memory = TableMemory {
+            states: tables.iter().map(of_table).collect(),
+            indices: tables.iter().map(|_| RowIndex::default()).collect(),
+        };
         self
     }
 
     /// The optimiser of a table.
     fn of_table(&self, table: &Table) -> TableOptimizer {
-        self.linear.filter(|_| table.is_linear()).unwrap_or(self.tables)
+        self.linear.filter(|_| table.role == Role::Linear).unwrap_or(self.tables)
     }
 
-    /// The dense weights of the linear part, where they have an optimiser of their own; all before them have the common one.
+    /// The dense weights of the linear part, where they have an optimiser of their own; all before them have
+    /// the common one.
     fn linear_range(&self, weights: &Weights) -> Range<usize> {
         let start = if self.linear.is_some() { weights.linear_start } else { weights.trained };
         start..weights.trained
     }
 
-    /// The same with another reach of the tables' `l2`.
+    /// With another reach of the tables' `l2`.
     #[must_use]
     pub fn with_l2_rows(self, l2_rows: L2Rows) -> Self {
         Optimizer { l2_rows, ..self }
@@ -179,7 +175,7 @@ impl Optimizer {
         for ((kind, _), values) in linear.into_iter().zip(&self.linear_state) {
             all.push((format!("dense.linear.{kind}"), &values[..]));
         }
-        for (table, state) in weights.tables.iter().zip(&self.table_state) {
+        for (table, state) in weights.tables().iter().zip(&self.table_memory.states) {
             let kinds = self.of_table(table).state(table.rows, table.dim);
             for ((kind, ..), values) in kinds.iter().zip(&state.values) {
                 all.push((format!("{}.{kind}", table.name), &values[..]));
@@ -191,10 +187,10 @@ impl Optimizer {
         all
     }
 
-    /// The same for writing, in the same order.
+    /// The arrays of [`Optimizer::tensors`] for writing, in the same order.
     pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
-        let tables =
-            self.table_state.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
+        let states = &mut self.table_memory.states;
+        let tables = states.iter_mut().flat_map(|s| s.values.iter_mut().chain(s.row_weights.iter_mut()));
         self.dense_state.iter_mut().chain(&mut self.linear_state).chain(tables).map(|b| &mut b[..]).collect()
     }
 
@@ -209,64 +205,66 @@ impl Optimizer {
     ) -> Option<f64> {
         self.step += 1;
         let mut times = std::mem::take(&mut self.times);
+        let mut memory = std::mem::take(&mut self.table_memory);
         times.start();
-        let isa = weights.isa();
-        let mut indices = std::mem::take(&mut self.indices);
-        let linear = self.linear_range(weights);
-        let Weights { slots, tables, dense, .. } = &mut *weights;
-        let build =
-            |(table, index): (usize, &mut RowIndex)| index.build(slots, (table, tables[table].rows), batch);
+        let (linear, isa) = (self.linear_range(weights), weights.isa());
+        let Weights { tables: store, dense, .. } = &mut *weights;
         // Nothing of the dense parameters depends on the ids, except through the norm.
-        let clip = self.clip_norm.is_some();
-        let phases = [Phase::SortIds, if clip { Phase::Clip } else { Phase::DenseUpdate }];
         both(
-            (&mut times, phases),
-            || indices.par_iter_mut().enumerate().for_each(build),
-            || {
-                if clip {
-                    gradients.reduce(isa)
-                } else {
-                    self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates)
-                }
+            (
+                &mut times,
+                [Phase::SortIds, if self.clip_norm.is_some() { Phase::Clip } else { Phase::DenseUpdate }],
+            ),
+            || store.index(batch, &mut memory),
+            || match self.clip_norm {
+                Some(_) => gradients.reduce(isa),
+                None => self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates),
             },
         );
-        let dy = gradients.embedding(weights.embedding_width());
-        indices.par_iter_mut().for_each(|index| index.multiply(weights, dy));
-        self.indices = indices;
-        let norm = self.clip_norm.map(|_| self.norm(weights, gradients));
-        let scale = match (self.clip_norm, norm) {
-            // As PyTorch's clip_grad_norm_.
-            (Some(clip), Some(norm)) if norm > clip => (clip / (norm + 1e-6)) as f32,
-            _ => 1.0,
-        };
+        let norm = self.clip_norm.map(|_| norm(weights, gradients, &mut memory));
+        let scale = self.clip_factor(norm);
         times.end(Phase::Clip);
         if norm.is_some() {
             self.dense_step((isa, scale), &mut weights.dense, linear, gradients, rates);
         }
         weights.update_statistics(gradients.dense(), batch.len());
         times.end(Phase::DenseUpdate);
-        let dy = gradients.embedding(weights.embedding_width());
-        let (common, linear) =
-            (self.rule(self.tables, rates.tables), self.linear.map(|linear| self.rule(linear, rates.linear)));
-        let tables = update::TableStep {
-            common,
-            linear: linear.unwrap_or(common),
-            step: self.step,
-            seed: weights.seed(),
-            scale,
-            isa,
-        };
-        let (values, packing) = weights.packing();
+        let dy = gradients.embedding(weights.slots().width());
+        let step = self.table_step(weights, scale, rates);
+        let (store, packing) = weights.packing();
         both(
             (&mut times, [Phase::TableUpdate, Phase::Pack]),
-            || tables.run(values, &mut self.table_state, &self.indices, dy),
+            || store.apply(dy, &mut memory, &step),
             || packing.into_par_iter().for_each(Packing::run),
         );
         self.times = times;
+        self.table_memory = memory;
         norm
     }
 
-    /// Sums the lanes and updates the dense parameters, chunk by chunk; those of the linear part, `linear`, by their own rule.
+    /// The factor on gradients of this norm, as PyTorch's `clip_grad_norm_` has it.
+    fn clip_factor(&self, norm: Option<f64>) -> f32 {
+        match (self.clip_norm, norm) {
+            (Some(clip), Some(norm)) if norm > clip => (clip / (norm + 1e-6)) as f32,
+            _ => 1.0,
+        }
+    }
+
+    /// How the tables move in this step.
+    fn table_step(&self, weights: &Weights, scale: f32, rates: Rates) -> TableStep {
+        let common = self.rule(self.tables, rates.tables);
+        TableStep {
+            common,
+            linear: self.linear.map_or(common, |linear| self.rule(linear, rates.linear)),
+            step: self.step,
+            seed: weights.seed(),
+            scale,
+            isa: weights.isa(),
+        }
+    }
+
+    /// Sums the lanes and updates the dense parameters, chunk by chunk; those of the linear part, `linear`,
+    /// by their own rule.
     fn dense_step(
         &mut self,
         (isa, scale): (Isa, f32),
@@ -275,11 +273,10 @@ impl Optimizer {
         gradients: &mut Gradients,
         rates: Rates,
     ) {
-        let common =
-            update::DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
+        let common = DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
         common.run(&mut w[..linear.start], &mut self.dense_state, gradients.sums(isa, 0..linear.start));
         if let Some(optimizer) = self.linear {
-            let own = update::DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };
+            let own = DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };
             own.run(&mut w[linear.clone()], &mut self.linear_state, gradients.sums(isa, linear.clone()));
         }
         // Behind them lie the statistics of batch normalisation, which only want to be summed.
@@ -287,26 +284,22 @@ impl Optimizer {
     }
 
     /// How tables with this optimiser are updated.
-    fn rule(&self, optimizer: TableOptimizer, lr: f64) -> update::Rule {
-        let all_rows = match optimizer {
-            TableOptimizer::Adam { .. } => true,
+    fn rule(&self, optimizer: TableOptimizer, lr: f64) -> Rule {
+        let rows = match optimizer {
+            TableOptimizer::Adam { .. } => L2Rows::All,
             // Its λ2 is in the weights that a row has had since it was touched.
-            TableOptimizer::Ftrl { .. } => false,
-            _ => self.l2_rows == L2Rows::All,
+            TableOptimizer::Ftrl { .. } => L2Rows::Touched,
+            _ => self.l2_rows,
         };
-        update::Rule { optimizer, lr, all_rows }
+        Rule { optimizer, lr, rows }
     }
+}
 
-    /// Global norm over dense gradients and summed row gradients.
-    fn norm(&self, weights: &Weights, gradients: &Gradients) -> f64 {
-        let dy = gradients.embedding(weights.embedding_width());
-        let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
-        let tables: Vec<f64> = (0..weights.tables.len())
-            .into_par_iter()
-            .map(|t| update::squared_norm(weights.isa(), &weights.tables[t], &self.indices[t], dy))
-            .collect();
-        (dense + tables.iter().sum::<f64>()).sqrt()
-    }
+/// Global norm over dense gradients and summed row gradients.
+fn norm(weights: &Weights, gradients: &Gradients, memory: &mut TableMemory) -> f64 {
+    let dy = gradients.embedding(weights.slots().width());
+    let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
+    (dense + weights.store().squared_norm(dy, memory)).sqrt()
 }
 
 /// Both at once; one after the other where times are taken, so that each has its own.

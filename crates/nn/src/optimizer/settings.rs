@@ -70,7 +70,8 @@ pub enum L2Rows {
     /// Those that the batch touched: a step costs what the batch costs. (Exact Adam always visits all.)
     #[default]
     Touched,
-    /// All, as if ½·l2·‖W‖² were part of the loss (FuxiCTR's regularisation). A step costs the size of the table.
+    /// All, as if ½·l2·‖W‖² were part of the loss (FuxiCTR's regularisation). A step costs the size of the
+    /// table.
     All,
 }
 
@@ -165,7 +166,21 @@ type Bound = (&'static str, f64);
 const NOT_NEGATIVE: Bound = ("a finite number, at least 0", f64::INFINITY);
 const BELOW_ONE: Bound = ("at least 0 and below 1", 1.0);
 
-/// Settings of a step at the rate `lr`.
+/// Settings of Adam's step number `step` at the rate `lr`.
+pub(crate) fn adam(
+    lr: f32,
+    (beta1, beta2): (f64, f64),
+    eps: f64,
+    l2: f64,
+    decay: f64,
+    step: u64,
+) -> kernel::Adam {
+    let settings =
+        kernel::Adam { lr, eps: eps as f32, l2: l2 as f32, decay: decay as f32, ..kernel::Adam::default() };
+    settings.at_step(step, beta1, beta2)
+}
+
+/// Settings of a step of FTRL at the rate `lr`.
 pub(crate) fn ftrl(lr: f64, beta: f64, l1: f64, l2: f64) -> kernel::Ftrl {
     kernel::Ftrl { lr: lr as f32, beta: beta as f32, l1: l1 as f32, l2: l2 as f32 }
 }
@@ -197,10 +212,10 @@ impl DenseOptimizer {
         }
     }
 
-    /// Settings that cannot be.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// The first one found.
+    /// The first setting that is out of its range, by name, with what it may be.
     pub fn check(&self) -> Result<()> {
         match *self {
             Self::Sgd { momentum, l2, .. } => {
@@ -254,10 +269,10 @@ impl TableOptimizer {
         }
     }
 
-    /// Settings that cannot be.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// The first one found.
+    /// The first setting that is out of its range, by name, with what it may be.
     pub fn check(&self) -> Result<()> {
         match *self {
             Self::Sgd { l2, .. } => all(&[("l2", l2, NOT_NEGATIVE)]),
@@ -279,7 +294,7 @@ impl TableOptimizer {
         }
     }
 
-    /// The same for the dense weights of a linear part, whose rows have one column.
+    /// Its like for the dense weights of a linear part, whose rows have one column.
     pub(super) fn for_dense(&self) -> DenseOptimizer {
         match *self {
             Self::Sgd { lr, l2 } => DenseOptimizer::Sgd { lr, momentum: 0.0, l2 },

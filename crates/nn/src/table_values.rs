@@ -5,11 +5,11 @@ use dlrm_kernels::half::{Numbers, NumbersMut};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How the numbers of embedding tables are kept. Their optimiser's state is f32 either way; so is everything of a compressed
-/// feature's two tables, which are small, and the weights of learned pooling.
+/// How the numbers of embedding tables are kept. Their optimiser's state is f32 either way; so is everything
+/// of a compressed feature's two tables, which are small, and the weights of learned pooling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Storage {
+pub enum TablePrecision {
     /// In 32 bits.
     #[default]
     F32,
@@ -19,12 +19,12 @@ pub enum Storage {
     F16,
 }
 
-impl Storage {
+impl TablePrecision {
     /// Bytes of a number.
     pub fn bytes(self) -> usize {
         match self {
-            Storage::F32 => 4,
-            Storage::Bf16 | Storage::F16 => 2,
+            TablePrecision::F32 => 4,
+            TablePrecision::Bf16 | TablePrecision::F16 => 2,
         }
     }
 }
@@ -42,11 +42,11 @@ pub enum Values {
 
 impl Values {
     /// `len` zeros.
-    pub(crate) fn zeroed(storage: Storage, len: usize) -> Self {
-        match storage {
-            Storage::F32 => Values::F32(Buffer::zeroed(len)),
-            Storage::Bf16 => Values::Bf16(Buffer::zeroed(len)),
-            Storage::F16 => Values::F16(Buffer::zeroed(len)),
+    pub(crate) fn zeroed(precision: TablePrecision, len: usize) -> Self {
+        match precision {
+            TablePrecision::F32 => Values::F32(Buffer::zeroed(len)),
+            TablePrecision::Bf16 => Values::Bf16(Buffer::zeroed(len)),
+            TablePrecision::F16 => Values::F16(Buffer::zeroed(len)),
         }
     }
 

@@ -1,84 +1,24 @@
-//! Applies one step's gradients to ranges of parameters, in parallel.
-use crate::gradients::{CHUNK, EmbeddingGradients};
+//! Moves the touched rows of tables, in parallel.
+use crate::embedding_gradients::EmbeddingGradients;
 use crate::init::Init;
-use crate::optimizer::{DenseOptimizer, TableOptimizer, TableState, ftrl};
+use crate::optimizer::settings::{L2Rows, TableOptimizer, adam, ftrl};
+use crate::param::Role;
 use crate::row_index::RowIndex;
-use crate::weights::Table;
+use crate::table::Table;
+use crate::table_memory::{TableMemory, TableState};
 use dlrm_kernels::half::{self, Numbers, NumbersMut};
-use dlrm_kernels::optimizer::{self as kernel, Adagrad, Adam, Momentum};
+use dlrm_kernels::optimizer::{self as kernel, Adagrad};
 use dlrm_kernels::prefetch::prefetch;
-use dlrm_kernels::{Buffer, Isa, elementwise};
+use dlrm_kernels::{Isa, elementwise};
 use rayon::prelude::*;
 
-/// A step of the dense parameters.
-#[derive(Clone, Copy)]
-pub(crate) struct DenseStep {
-    pub optimizer: DenseOptimizer,
-    pub lr: f64,
-    pub step: u64,
-    /// Factor on every gradient (clipping).
-    pub scale: f32,
-    pub isa: Isa,
-}
-
-impl DenseStep {
-    /// Updates `w` by the chunks of its gradient.
-    pub(crate) fn run<'g>(
-        &self,
-        w: &mut [f32],
-        state: &mut [Buffer],
-        g: impl IndexedParallelIterator<Item = &'g mut [f32]>,
-    ) {
-        let chunks = w.par_chunks_mut(CHUNK).zip(g);
-        match state {
-            [] => chunks.for_each(|(w, g)| self.apply(w, [], g)),
-            [s] => chunks.zip(s.par_chunks_mut(CHUNK)).for_each(|((w, g), s)| self.apply(w, [s], g)),
-            [m, v, ..] => {
-                let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-                chunks.zip(state).for_each(|((w, g), (m, v))| self.apply(w, [m, v], g));
-            }
-        }
-    }
-
-    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &mut [f32]) {
-        let (isa, lr) = (self.isa, self.lr as f32);
-        if self.scale != 1.0 {
-            g.iter_mut().for_each(|g| *g *= self.scale);
-        }
-        match (self.optimizer, &mut state[..]) {
-            (DenseOptimizer::Sgd { momentum, l2, .. }, [v]) => {
-                kernel::momentum(isa, w, v, g, Momentum { lr, momentum: momentum as f32, l2: l2 as f32 });
-            }
-            (DenseOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
-            (DenseOptimizer::Adagrad { eps, l2, .. }, [s]) => {
-                kernel::adagrad(isa, w, s, g, Adagrad { lr, eps: eps as f32, l2: l2 as f32 });
-            }
-            (DenseOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
-                kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, l2, 0.0, self.step));
-            }
-            (DenseOptimizer::Adamw { beta1, beta2, eps, weight_decay, .. }, [m, v]) => {
-                kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, 0.0, weight_decay, self.step));
-            }
-            (DenseOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
-                kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, beta, l1, l2))
-            }
-            _ => unreachable!("the optimiser made its own state"),
-        }
-    }
-}
-
-fn adam(lr: f32, (beta1, beta2): (f64, f64), eps: f64, l2: f64, decay: f64, step: u64) -> Adam {
-    let settings = Adam { lr, eps: eps as f32, l2: l2 as f32, decay: decay as f32, ..Adam::default() };
-    settings.at_step(step, beta1, beta2)
-}
-
 /// How a table is updated.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Rule {
     pub optimizer: TableOptimizer,
     pub lr: f64,
     /// Whether rows that the batch did not touch are updated too, with a zero gradient.
-    pub all_rows: bool,
+    pub rows: L2Rows,
 }
 
 impl Rule {
@@ -89,16 +29,17 @@ impl Rule {
 }
 
 /// A step of the tables.
-pub(crate) struct TableStep {
-    pub common: Rule,
+#[derive(Debug)]
+pub struct TableStep {
+    pub(crate) common: Rule,
     /// Of the tables of the linear part.
-    pub linear: Rule,
-    pub step: u64,
+    pub(crate) linear: Rule,
+    pub(crate) step: u64,
     /// Of the random bits that round the rows of 16-bit numbers, with the step.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Factor on every gradient (clipping).
-    pub scale: f32,
-    pub isa: Isa,
+    pub(crate) scale: f32,
+    pub(crate) isa: Isa,
 }
 
 /// Touched rows `touched` of one table with exactly the memory they need: a run of rows starting at `first`.
@@ -137,13 +78,8 @@ const ROWS_AHEAD: usize = 8;
 const USES: usize = 8192;
 
 impl TableStep {
-    pub(crate) fn run(
-        &self,
-        tables: &mut [Table],
-        states: &mut [TableState],
-        indices: &[RowIndex],
-        dy: EmbeddingGradients<'_>,
-    ) {
+    pub(crate) fn run(&self, tables: &mut [Table], memory: &mut TableMemory, dy: EmbeddingGradients<'_>) {
+        let TableMemory { states, indices } = memory;
         let mut tasks = Vec::with_capacity(2 * tables.len());
         for ((table, state), index) in tables.iter_mut().zip(states).zip(indices) {
             self.split(table, state, index, &mut tasks);
@@ -159,7 +95,7 @@ impl TableStep {
         index: &'a RowIndex,
         tasks: &mut Vec<Task<'a>>,
     ) {
-        let (rows, rule) = (index.rows(), if table.is_linear() { self.linear } else { self.common });
+        let (rows, rule) = (index.rows(), if table.role == Role::Linear { self.linear } else { self.common });
         let (dim, table_rows) = (table.dim, table.rows);
         let key =
             Init::key(self.seed.wrapping_add(self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15)), &table.name);
@@ -208,7 +144,7 @@ impl TableStep {
 
     fn update(&self, mut task: Task<'_>, dy: EmbeddingGradients<'_>, scratch: &mut Scratch) {
         let dim = task.dim;
-        let exact = task.rule.all_rows;
+        let exact = task.rule.rows == L2Rows::All;
         scratch.resize(dim);
         let Scratch { plain, learned, zero, row } = scratch;
         let mut untouched_from = task.first;
@@ -245,7 +181,8 @@ impl TableStep {
         }
     }
 
-    /// Row `id` of the table and, where it has a gradient, its learned pooling weight. `wide` has room for a row.
+    /// Row `id` of the table and, where it has a gradient, its learned pooling weight. `wide` has room for a
+    /// row.
     fn update_row(
         &self,
         task: &mut Task<'_>,
@@ -284,13 +221,8 @@ impl TableStep {
                 kernel::adagrad(isa, w, &mut s[row], g, Adagrad { lr, eps: eps as f32, l2: l2 as f32 });
             }
             (TableOptimizer::RowwiseAdagrad { eps, l2, .. }, [s]) => {
-                kernel::rowwise_adagrad(
-                    isa,
-                    w,
-                    &mut s[at],
-                    g,
-                    Adagrad { lr, eps: eps as f32, l2: l2 as f32 },
-                );
+                let settings = Adagrad { lr, eps: eps as f32, l2: l2 as f32 };
+                kernel::rowwise_adagrad(isa, w, &mut s[at], g, settings);
             }
             (TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }, [m, v]) => {
                 let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);

@@ -1,12 +1,12 @@
 //! The weight matrices of layers, packed for the products of training and scoring.
-use crate::tape::Mode;
-use crate::weights::Param;
+use crate::mode::Mode;
+use crate::param::Param;
 use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_bf16};
 use dlrm_kernels::{Buffer, Isa, Strided};
 use serde::{Deserialize, Serialize};
 
-/// What the matrix products of training steps multiply. Sums, weights and all else are f32 either way, and scores are
-/// always computed in f32.
+/// What the matrix products of training steps multiply. Sums, weights and all else are f32 either way, and
+/// scores are always computed in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -19,7 +19,7 @@ pub enum Precision {
 
 /// A weight matrix W [N, K] in the forms that the products need.
 #[derive(Debug, Clone)]
-pub(crate) struct Layer {
+pub(crate) struct PackedMatrix {
     pub(crate) param: usize,
     forward: Packed,
     training: Training,
@@ -95,10 +95,12 @@ impl Operands {
     }
 }
 
-/// Distances of rows, in floats, at which a column of 128 of them does not fit the first-level cache: its lines fall into a few sets.
+/// Distances of rows, in floats, at which a column of 128 of them does not fit the first-level cache: its
+/// lines fall into a few sets.
 const CROWDED: usize = 128;
 
-/// `x` [rows, columns], copied to where its columns can be read one after the other if they cannot where it is.
+/// `x` [rows, columns], copied to where its columns can be read one after the other if they cannot where it
+/// is.
 fn moved_apart<'a>(memory: &'a mut Buffer, x: View<'a>, rows: usize, columns: usize) -> View<'a> {
     if x.column != 1 || x.row < CROWDED || !x.row.is_multiple_of(CROWDED) {
         return x;
@@ -114,7 +116,7 @@ fn moved_apart<'a>(memory: &'a mut Buffer, x: View<'a>, rows: usize, columns: us
     View { data: memory, row, column: 1 }
 }
 
-impl Layer {
+impl PackedMatrix {
     /// Of parameter `param`; to be packed.
     pub(crate) fn new(param: usize, precision: Precision) -> Self {
         let training = match precision {
@@ -123,7 +125,7 @@ impl Layer {
                 Training::Bf16 { forward: PackedBf16::default(), backward: PackedBf16::default() }
             }
         };
-        Layer { param, forward: Packed::default(), training }
+        PackedMatrix { param, forward: Packed::default(), training }
     }
 
     /// What renews all forms.

@@ -1,0 +1,59 @@
+//! Partial sums of the dense gradients.
+use crate::param::ParamId;
+use crate::weights::Weights;
+use dlrm_kernels::Buffer;
+
+/// One partial sum of the dense gradients. A parameter's first contribution overwrites, so lanes need no
+/// clearing between steps.
+#[derive(Debug)]
+pub struct Lane {
+    pub(crate) dense: Buffer,
+    fresh: Vec<bool>,
+}
+
+impl Lane {
+    pub(crate) fn new(weights: &Weights) -> Self {
+        Lane { dense: Buffer::hot(weights.dense.len()), fresh: vec![true; weights.params.len()] }
+    }
+
+    /// Forgets the last step.
+    pub fn restart(&mut self) {
+        self.fresh.fill(true);
+    }
+
+    /// Whether this is the parameter's first contribution in this step.
+    pub(crate) fn take_fresh(&mut self, param: ParamId) -> bool {
+        std::mem::replace(&mut self.fresh[param.0 as usize], false)
+    }
+
+    /// The sum of a parameter's gradient so far in this step.
+    pub(crate) fn slot(&mut self, weights: &Weights, param: ParamId) -> &mut [f32] {
+        let [slot] = self.slots(weights, [param]);
+        slot
+    }
+
+    /// The sums of the gradients of several different parameters so far in this step.
+    pub(crate) fn slots<const N: usize>(
+        &mut self,
+        weights: &Weights,
+        params: [ParamId; N],
+    ) -> [&mut [f32]; N] {
+        let ranges = params.map(|param| {
+            let range = weights.param(param).range.clone();
+            if self.take_fresh(param) {
+                self.dense[range.clone()].fill(0.0);
+            }
+            range
+        });
+        self.dense.get_disjoint_mut(ranges).expect("parameters lie apart")
+    }
+
+    /// Zeroes what no shard touched; the end of the lane's part of a step.
+    pub fn settle(&mut self, weights: &Weights) {
+        for (param, fresh) in weights.params.iter().zip(&self.fresh) {
+            if *fresh {
+                self.dense[param.range.clone()].fill(0.0);
+            }
+        }
+    }
+}

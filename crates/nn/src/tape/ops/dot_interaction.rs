@@ -1,0 +1,53 @@
+//! Dot products of all pairs of vectors (Naumov et al. 2019, section 2.1.3).
+use super::{Description, Operation};
+use crate::tape::Tape;
+use crate::tape::backward::Backward;
+use crate::tape::value::{Var, grown};
+use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
+
+#[derive(Debug)]
+pub(in crate::tape) struct DotInteraction {
+    x: Var,
+    fields: usize,
+    pairs: Pairs,
+}
+
+impl DotInteraction {
+    /// Of `rows` rows of `width` columns.
+    fn dims(&self, rows: usize, width: usize) -> Dims {
+        Dims { rows, fields: self.fields, dim: width / self.fields.max(1), pairs: self.pairs }
+    }
+}
+
+impl Tape<'_> {
+    /// Dot products of all pairs of the `fields` vectors of each row: [S, F·D] → [S, P].
+    pub fn dot_interaction(&mut self, x: Var, fields: usize, pairs: Pairs) -> Var {
+        let (isa, operation) = (self.isa, DotInteraction { x, fields, pairs });
+        let d = operation.dims(self.rows(), self.width(x));
+        self.push(operation, d.pairs(), |z, forward| {
+            let x = forward.value(x);
+            let scratch = grown(forward.scratch, dot_interaction::scratch_len(d));
+            dot_interaction::forward(isa, z, x, d, scratch);
+        })
+    }
+}
+
+impl Operation for DotInteraction {
+    fn backward(&self, mut back: Backward<'_>) {
+        let (x, d) = (back.value(self.x), self.dims(back.rows(), back.width_of(self.x)));
+        if let Some(dx) = back.into.to_add(self.x) {
+            let scratch = grown(back.scratch, dot_interaction::scratch_len(d));
+            dot_interaction::backward(back.isa, dx, back.dy, x, d, scratch);
+        }
+    }
+
+    fn describe(&self, tape: &Tape<'_>, _: usize) -> Description {
+        let d = self.dims(1, tape.width(self.x));
+        let forward = (d.pairs() * d.dim) as f64;
+        let pairs = if self.pairs == Pairs::WithSelf { "with self" } else { "distinct" };
+        Description::new("dot interaction", &[self.x])
+            .cost(forward, 2.0 * forward)
+            .count("fields", self.fields)
+            .name("pairs", pairs)
+    }
+}
