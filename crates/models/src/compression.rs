@@ -111,7 +111,7 @@ impl TableForm {
 ///
 /// # Errors
 /// If both options are given or one cannot be.
-pub fn forms(
+pub(crate) fn forms(
     layout: &Layout,
     dim: usize,
     (quotient_remainder, mixed_dims): (Option<QuotientRemainderConfig>, Option<MixedDimsConfig>),

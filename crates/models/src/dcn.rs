@@ -26,7 +26,7 @@ deep_config! {
 }
 
 /// A built Deep & Cross.
-pub struct Dcn {
+pub(crate) struct Dcn {
     row: JoinedInput,
     cross: Cross,
     deep: Option<Mlp>,
@@ -38,7 +38,7 @@ impl Dcn {
     ///
     /// # Errors
     /// If there is no input or a width is zero.
-    pub fn build(config: &DcnConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &DcnConfig, b: &mut Builder<'_>) -> Result<Self> {
         let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let cross = Cross::vector(b, row.width, config.layers)?;
         let deep = (!config.hidden.is_empty())

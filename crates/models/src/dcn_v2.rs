@@ -46,7 +46,7 @@ deep_config! {
 }
 
 /// A built DCN-V2.
-pub struct DcnV2 {
+pub(crate) struct DcnV2 {
     row: JoinedInput,
     cross: Cross,
     deep: Option<Mlp>,
@@ -59,7 +59,7 @@ impl DcnV2 {
     ///
     /// # Errors
     /// If there is no input or a width is zero.
-    pub fn build(config: &DcnV2Config, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &DcnV2Config, b: &mut Builder<'_>) -> Result<Self> {
         let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let shape = CrossShape {
             layers: config.layers,

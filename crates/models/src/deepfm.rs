@@ -23,7 +23,7 @@ deep_config! {
 }
 
 /// A built DeepFM.
-pub struct DeepFm {
+pub(crate) struct DeepFm {
     linear: LinearPart,
     vectors: InputVectors,
     deep: Mlp,
@@ -34,7 +34,7 @@ impl DeepFm {
     ///
     /// # Errors
     /// If there is no input or a width is zero.
-    pub fn build(config: &DeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &DeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = Mlp::build(b, "deep", vectors.width(), config.mlp(MlpHead::Logit))?;

@@ -95,7 +95,7 @@ impl Default for DlrmConfig {
 }
 
 /// A built DLRM.
-pub struct Dlrm {
+pub(crate) struct Dlrm {
     bottom: Option<Mlp>,
     embeddings: FieldVectors,
     cross: Option<Cross>,
@@ -109,7 +109,7 @@ impl Dlrm {
     ///
     /// # Errors
     /// If a width is zero, nothing can interact or tables cannot be compressed as asked.
-    pub fn build(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &DlrmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let (layout, features, dim) = (b.layout(), uncrossed(b.layout()), config.embedding_dim);
         if dim == 0 {
             return Err(Error::new("model.embedding_dim", "at least 1", "0"));

@@ -21,7 +21,7 @@ deep_config! {
 }
 
 /// A built deep network.
-pub struct Dnn {
+pub(crate) struct Dnn {
     row: JoinedInput,
     deep: Mlp,
 }
@@ -31,7 +31,7 @@ impl Dnn {
     ///
     /// # Errors
     /// If there is no input or a width is zero.
-    pub fn build(config: &DnnConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &DnnConfig, b: &mut Builder<'_>) -> Result<Self> {
         let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = Mlp::build(b, "deep", row.width, config.mlp(MlpHead::Logit))?;
         Ok(Dnn { row, deep })

@@ -34,7 +34,7 @@ impl Default for FfmConfig {
 }
 
 /// A built field-aware factorization machine.
-pub struct Ffm {
+pub(crate) struct Ffm {
     linear: LinearPart,
     vectors: FieldVectors,
 }
@@ -44,7 +44,7 @@ impl Ffm {
     ///
     /// # Errors
     /// If there is no feature, D is zero, or a feature has its own width.
-    pub fn build(config: &FfmConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &FfmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let features = uncrossed(b.layout());
         if features.is_empty() {
             return Err(Error::new("inputs", "at least one categorical column", "none"));

@@ -33,7 +33,7 @@ impl Default for FmConfig {
 }
 
 /// A built factorization machine.
-pub struct Fm {
+pub(crate) struct Fm {
     linear: LinearPart,
     vectors: InputVectors,
 }
@@ -43,7 +43,7 @@ impl Fm {
     ///
     /// # Errors
     /// If there is no input or D is zero.
-    pub fn build(config: &FmConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &FmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Own)?;
         Ok(Fm { linear, vectors: InputVectors::build(b, config.embedding_dim, config.embedding_std)? })
     }

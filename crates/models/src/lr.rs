@@ -20,7 +20,7 @@ pub(crate) const ABOUT: About = About {
 pub struct LrConfig {}
 
 /// A built logistic regression.
-pub struct Lr {
+pub(crate) struct Lr {
     linear: LinearPart,
 }
 
@@ -29,7 +29,7 @@ impl Lr {
     ///
     /// # Errors
     /// If there is no input.
-    pub fn build(_: &LrConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(_: &LrConfig, b: &mut Builder<'_>) -> Result<Self> {
         Ok(Lr { linear: LinearPart::build(b, LinearInputs::All, LinearBias::Own)? })
     }
 }

@@ -40,7 +40,7 @@ impl Default for MfConfig {
 }
 
 /// A built matrix factorization.
-pub struct Mf {
+pub(crate) struct Mf {
     linear: LinearPart,
     factors: FieldVectors,
 }
@@ -50,7 +50,7 @@ impl Mf {
     ///
     /// # Errors
     /// If there are no two features, or the number of factors is zero.
-    pub fn build(config: &MfConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &MfConfig, b: &mut Builder<'_>) -> Result<Self> {
         let pair = user_and_item(b.layout(), config.user.as_deref(), config.item.as_deref())?;
         let linear = LinearPart::build(b, LinearInputs::Features(&pair), LinearBias::Own)?;
         let options = VectorOptions::normal(config.dim, config.embedding_std);

@@ -71,7 +71,7 @@ impl Default for NcfConfig {
 }
 
 /// A built model.
-pub struct Ncf {
+pub(crate) struct Ncf {
     gmf: Option<FieldVectors>,
     mlp: Option<(FieldVectors, Mlp)>,
     output: Linear,
@@ -82,7 +82,7 @@ impl Ncf {
     ///
     /// # Errors
     /// If there are no two features, or a width is zero.
-    pub fn build(config: &NcfConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &NcfConfig, b: &mut Builder<'_>) -> Result<Self> {
         let pair = user_and_item(b.layout(), config.user.as_deref(), config.item.as_deref())?;
         let vectors = |b: &mut Builder<'_>, prefix: &str, dim: usize| {
             FieldVectors::build(b, prefix, &pair, VectorOptions::normal(dim, config.embedding_std))

@@ -23,7 +23,7 @@ deep_config! {
 }
 
 /// A built Wide & Deep.
-pub struct WideDeep {
+pub(crate) struct WideDeep {
     wide: LinearPart,
     row: JoinedInput,
     deep: Mlp,
@@ -34,7 +34,7 @@ impl WideDeep {
     ///
     /// # Errors
     /// If there is no input or a width is zero.
-    pub fn build(config: &WideDeepConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &WideDeepConfig, b: &mut Builder<'_>) -> Result<Self> {
         let wide = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
         let row = JoinedInput::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = Mlp::build(b, "deep", row.width, config.mlp(MlpHead::Logit))?;

@@ -32,7 +32,7 @@ deep_config! {
 }
 
 /// A built xDeepFM.
-pub struct XDeepFm {
+pub(crate) struct XDeepFm {
     linear: LinearPart,
     vectors: InputVectors,
     cin: Vec<CinLayer>,
@@ -53,7 +53,7 @@ impl XDeepFm {
     ///
     /// # Errors
     /// If there is no input, a width is zero, or a layer that is split has an odd number of maps.
-    pub fn build(config: &XDeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
+    pub(crate) fn build(config: &XDeepFmConfig, b: &mut Builder<'_>) -> Result<Self> {
         let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere)?;
         let vectors = InputVectors::build(b, config.embedding_dim, config.embedding_std)?;
         let deep = (!config.hidden.is_empty())

@@ -1,10 +1,11 @@
-//! Floor 1 of dlrm: a tape of layer-sized operations, weights, gradients and optimisers.
+//! Floor 2 of dlrm: a tape of layer-sized operations, weights, gradients and optimisers.
 //!
 //! A model's `forward` records operations on a [`Tape`] for one shard of a batch; [`Tape::backward`] walks
 //! them back. Weights never change in either; every update goes through [`Optimizer::step`].
 //!
 //! Shape legend: B rows of a batch, S rows of a shard, n dense inputs, F features, D embedding dim.
 #![forbid(unsafe_code)]
+#![warn(unreachable_pub)]
 
 mod builder;
 mod dense_step;

@@ -34,7 +34,7 @@ pub struct Param {
 
 /// The parameters and running statistics of a batch normalisation, each `[N]`.
 #[derive(Debug, Clone, Copy)]
-pub struct BatchNormParams {
+pub(crate) struct BatchNormParams {
     /// Learned scale.
     pub gamma: ParamId,
     /// Learned shift.
