@@ -64,7 +64,7 @@ impl From<Error> for Failure {
         Failure {
             code,
             message: flags::in_text(&message),
-            hint: error.hint().map(|hint| flags::in_text(&hint)),
+            hint: error.hint().as_ref().map(flags::of_hint),
         }
     }
 }
@@ -95,9 +95,7 @@ impl From<dlrm::fetch::Error> for Failure {
             Fetch::Data(_) => DATA,
             Fetch::Interrupted { .. } => INTERRUPTED,
         };
-        let [message, hint] =
-            [Some(error.to_string()), error.hint()].map(|text| text.map(|text| flags::in_text(&text)));
-        Failure { code, message: message.unwrap_or_default(), hint }
+        Failure { code, message: error.to_string(), hint: error.hint().as_ref().map(flags::of_hint) }
     }
 }
 

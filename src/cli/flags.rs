@@ -1,13 +1,23 @@
 //! The flags that stand for configuration keys. The library speaks of keys; people at a terminal gave flags.
+use dlrm::data::Hint;
+use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 23] = [
+const FLAGS: [(&str, &str); 32] = [
+    ("fetch.from", "--from"),
+    ("fetch.url", "--url"),
+    ("threads", "--threads"),
+    ("out", "-o"),
+    ("overwrite", "--overwrite"),
+    ("resume", "--resume"),
+    ("models", "--models"),
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
     ("input.quote", "--quote"),
     ("input.trim", "--trim"),
     ("input.columns", "--columns"),
+    ("data.prepared", "--data-dir"),
     ("data.max_bad_rows", "--max-bad-rows"),
     ("data.split", "--split"),
     ("data.validation", "--validation"),
@@ -22,10 +32,15 @@ const FLAGS: [(&str, &str); 23] = [
     ("schema.label.positive", "--positive"),
     ("schema.crosses", "--cross"),
     ("model.kind", "--model"),
-    ("models", "--models"),
-    ("fetch.from", "--from"),
-    ("fetch.url", "--url"),
+    ("train.epochs", "--epochs"),
+    ("train.batch_size", "--batch-size"),
+    ("train.seed", "--seed"),
+    ("memory_limit", "--memory-limit"),
 ];
+
+/// Flags without a value, with the value that they stand for.
+const SWITCHES: [(&str, &str); 4] =
+    [("--stream", "stream"), ("--reference-compat", "true"), ("--overwrite", "true"), ("--resume", "true")];
 
 /// The flag of a key, else the key.
 pub fn of_key(key: &str) -> &str {
@@ -54,6 +69,26 @@ pub fn in_text(text: &str) -> String {
     shown + rest
 }
 
+/// The flag that sets `key` to `value`; `--set` where the key has none.
+fn setting(key: &str, value: &str) -> String {
+    let quoted = |text: String| if text.contains(' ') { format!("\"{text}\"") } else { text };
+    match FLAGS.iter().find(|(known, _)| *known == key) {
+        Some((_, flag)) if SWITCHES.contains(&(*flag, value)) => (*flag).to_owned(),
+        Some((_, flag)) => format!("{flag} {}", quoted(value.to_owned())),
+        None => format!("--set {}", quoted(format!("{key}={value}"))),
+    }
+}
+
+/// A hint for people at a terminal.
+pub fn of_hint(hint: &Hint) -> String {
+    let text = |part: &HintPart| match part {
+        HintPart::Words(words) => in_text(words),
+        HintPart::Setting { key, value: Some(value) } => setting(key, value),
+        HintPart::Setting { key, value: None } => of_key(key).to_owned(),
+    };
+    hint.parts().iter().map(text).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +101,14 @@ mod tests {
         for plain in ["out of schema models", "a ... b", "x.csv:3:2", "set data.split = 3", "", "…é."] {
             assert_eq!(in_text(plain), plain);
         }
+    }
+    #[test]
+    fn hints_speak_of_flags() {
+        let hint = Hint::from("say so (").set("schema.label.rule", "rating >= 4").say(") or ");
+        let hint = hint.name("schema.label.positive").say(" or ").set("data.loading", "stream").say(" or ");
+        let hint = hint.set("model.interaction", "cat").say(" or ").name("overwrite");
+        let expected = "say so (--label-rule \"rating >= 4\") or --positive or --stream or \
+                        --set model.interaction=cat or --overwrite";
+        assert_eq!(of_hint(&hint), expected);
     }
 }

@@ -2,7 +2,7 @@
 use crate::batch::Batch;
 use crate::encoded::{EncodedRows, Opened};
 use crate::encoder::{Encoder, ValueCounts};
-use crate::error::{BadRow, Error, Result, quoted};
+use crate::error::{BadRow, Error, Hint, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::Labels;
 use crate::pass::{Block, PassInput, Place, pass};
@@ -420,7 +420,7 @@ impl Sources<'_> {
                         "fewer than 2^32 values of a column in memory",
                         "more",
                     )
-                    .with_hint("train with --stream"));
+                    .with_hint(Hint::from("train with ").set("data.loading", "stream")));
                 }
             }
             Ok(())

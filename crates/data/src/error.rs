@@ -1,5 +1,6 @@
 //! Errors of the data floor. Each says which input, where, what was expected, what was found and,
 //! where there is one, what to do about it.
+pub use crate::hint::{Hint, HintPart};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub struct BadRow {
     /// What stood there (shortened).
     pub found: String,
     /// What to do about it, where something can be said.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
     /// The row itself (shortened), as far as it was read.
     pub text: String,
 }
@@ -95,7 +96,7 @@ pub enum Error {
         /// What it is.
         found: String,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
 }
 
@@ -122,9 +123,9 @@ impl Error {
         }))
     }
 
-    /// The same error with a hint.
+    /// This error with a hint, where its kind has room for one.
     #[must_use]
-    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, text: impl Into<Hint>) -> Self {
         match &mut self {
             Error::Row(bad) => bad.hint = Some(text.into()),
             Error::Input { hint, .. } => *hint = Some(text.into()),
@@ -133,7 +134,7 @@ impl Error {
         self
     }
 
-    /// The same error about `input` as part of a larger one, whose name is put before.
+    /// This error about an input that is part of a larger one: the name of the whole is put before.
     #[must_use]
     pub fn within(mut self, whole: &str) -> Self {
         if let Error::Input { input, .. } = &mut self {
@@ -147,10 +148,10 @@ impl Error {
     }
 
     /// What the user can do, where something can be said.
-    pub fn hint(&self) -> Option<&str> {
+    pub fn hint(&self) -> Option<&Hint> {
         match self {
-            Error::Row(bad) => bad.hint.as_deref(),
-            Error::Input { hint, .. } => hint.as_deref(),
+            Error::Row(bad) => bad.hint.as_ref(),
+            Error::Input { hint, .. } => hint.as_ref(),
             Error::Io { .. } | Error::Interrupted => None,
         }
     }

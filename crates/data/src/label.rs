@@ -1,5 +1,5 @@
 //! From a field to a label: 0/1 texts, listed positives, or a rule such as `rating >= 4`.
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Hint, Result, quoted};
 use crate::schema::{Label, Task};
 
 /// How a label field is read.
@@ -106,7 +106,7 @@ pub struct NoLabel {
     /// What should have stood there.
     pub expected: String,
     /// What to do.
-    pub hint: Option<&'static str>,
+    pub hint: Option<Hint>,
 }
 
 impl LabelReader {
@@ -158,7 +158,7 @@ impl LabelReader {
                         let hint = "if this text counts too, list it under `positive` or `negative` of the schema's label";
                         Err(NoLabel {
                             expected: format!("one of {} as label", known.join(", ")),
-                            hint: Some(hint),
+                            hint: Some(hint.into()),
                         })
                     }
                 }
@@ -178,7 +178,11 @@ impl LabelReader {
                 _ => Err(NoLabel {
                     expected: "a label of 0 or 1".into(),
                     hint: Some(
-                        "say what counts as a click with a label rule (--label-rule \"rating >= 4\") or a list of positive values (--positive)",
+                        Hint::from("say what counts as a click with a label rule (")
+                            .set("schema.label.rule", "rating >= 4")
+                            .say(") or a list of positive values (")
+                            .name("schema.label.positive")
+                            .say(")"),
                     ),
                 }),
             },

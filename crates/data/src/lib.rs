@@ -24,6 +24,7 @@ pub mod error;
 pub mod fit;
 pub mod format;
 mod hexadecimal;
+mod hint;
 mod huge;
 mod ids;
 pub mod label;
@@ -44,6 +45,6 @@ pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};
 pub use encoder::Encoder;
-pub use error::{Error, Position, Result};
+pub use error::{Error, Hint, Position, Result};
 pub use row::{RawRow, RowSource};
 pub use schema::Schema;

@@ -1,5 +1,5 @@
 //! Good rows of an input: read, parsed, malformed ones skipped within a limit.
-use crate::error::{BadRow, Error, Result};
+use crate::error::{BadRow, Error, Hint, Result};
 use crate::parse::{Labels, ParsedRow, RowParser, TextPlace};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
@@ -134,11 +134,15 @@ impl Skipped {
     /// One too many.
     pub fn skip(&mut self, bad: BadRow) -> Result<()> {
         if self.rows >= self.most {
-            let hint = match (&bad.hint, self.most) {
-                (Some(hint), 0) => format!("{hint}; or skip such rows with --max-bad-rows N"),
-                (Some(hint), most) => format!("{hint}; more than --max-bad-rows {most} rows are malformed"),
-                (None, 0) => "skip such rows with --max-bad-rows N".to_owned(),
-                (None, most) => format!("more than --max-bad-rows {most} rows are malformed"),
+            const KEY: &str = "data.max_bad_rows";
+            let hint = match (bad.hint.clone(), self.most) {
+                (Some(hint), 0) => hint.say("; or skip such rows with ").set(KEY, "N"),
+                (None, 0) => Hint::from("skip such rows with ").set(KEY, "N"),
+                (hint, most) => hint
+                    .map_or(Hint::default(), |hint| hint.say("; "))
+                    .say("more than ")
+                    .set(KEY, most.to_string())
+                    .say(" rows are malformed"),
             };
             return Err(Error::Row(Box::new(bad)).with_hint(hint));
         }

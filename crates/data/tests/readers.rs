@@ -89,5 +89,5 @@ fn read_text(name: &str, text: &str) -> Outcome {
 fn refusal(input: &Input) -> (String, String) {
     let error = input.open().err().expect("an error");
     assert!(!matches!(error, Error::Row(_)), "an error on opening is final: {error}");
-    (error.to_string(), error.hint().unwrap_or_default().to_owned())
+    (error.to_string(), error.hint().map(ToString::to_string).unwrap_or_default())
 }

@@ -230,7 +230,11 @@ mod tests {
             ("data.split.kind=randm", "random"),
         ] {
             let error = RunConfig::load("", "x", &[setting.to_owned()], &mut Vec::new()).unwrap_err();
-            assert!(error.hint().is_some_and(|h| h.contains(hint)), "{setting}: {error} {:?}", error.hint());
+            assert!(
+                error.hint().is_some_and(|h| h.to_string().contains(hint)),
+                "{setting}: {error} {:?}",
+                error.hint()
+            );
         }
         for malformed in ["embedding_dim", "=3", "model.=3"] {
             assert!(

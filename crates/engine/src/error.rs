@@ -1,4 +1,5 @@
 //! Errors of the engine.
+use dlrm_data::Hint;
 use std::path::PathBuf;
 
 /// Result of the engine floor.
@@ -26,7 +27,7 @@ pub enum Error {
         /// What it is.
         found: String,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
     /// The loss became infinite or NaN.
     #[error("training diverged: expected a finite loss, found {loss} at step {step}")]
@@ -44,7 +45,7 @@ pub enum Error {
         /// What was expected and found.
         problem: String,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -66,7 +67,7 @@ pub enum Error {
         /// Bytes available, for people.
         available: String,
         /// Cheaper options.
-        hint: String,
+        hint: Hint,
     },
     /// Worker threads could not be started.
     #[error("cannot start {threads} threads: {reason}")]
@@ -113,9 +114,9 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    /// Adds what to do.
+    /// This error with a hint, where its kind has room for one.
     #[must_use]
-    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, text: impl Into<Hint>) -> Self {
         if let Error::Config { hint, .. } | Error::Saved { hint, .. } = &mut self {
             *hint = Some(text.into());
         }
@@ -123,17 +124,17 @@ impl Error {
     }
 
     /// What the user can do, where something can be said.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> Option<Hint> {
         match self {
-            Error::Data(e) => e.hint().map(str::to_owned),
-            Error::Metrics(e) => e.hint(),
+            Error::Data(e) => e.hint().cloned(),
+            Error::Metrics(e) => e.hint().map(Hint::from),
             Error::Config { hint, .. } | Error::Saved { hint, .. } => hint.clone(),
             Error::Memory { hint, .. } => Some(hint.clone()),
             Error::Diverged { .. } => {
                 Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into())
             }
-            Error::Threads { .. } => Some("give fewer with --threads".into()),
-            Error::Interrupted { checkpoint: Some(_), .. } => Some("go on with --resume".into()),
+            Error::Threads { .. } => Some(Hint::from("give fewer with ").name("threads")),
+            Error::Interrupted { checkpoint: Some(_), .. } => Some(Hint::from("go on with ").name("resume")),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
 //! Errors of fetching. Each says which input, what was expected, what was found and what to do about it.
+use dlrm_data::Hint;
 use std::path::{Path, PathBuf};
 
 /// Result of fetching.
@@ -35,7 +36,7 @@ pub enum Error {
         /// What happened, with the host.
         what: String,
         /// What to do.
-        hint: String,
+        hint: Hint,
     },
     /// Something is not what it should be: an archive, a checksum, a directory.
     #[error("{input}: expected {expected}, found {found}")]
@@ -47,7 +48,7 @@ pub enum Error {
         /// What it is.
         found: String,
         /// What to do.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
     /// The directory is taken by something else.
     #[error("{}: expected {expected}, found {found}", path.display())]
@@ -59,7 +60,7 @@ pub enum Error {
         /// What it is.
         found: String,
         /// What to do.
-        hint: String,
+        hint: Hint,
     },
     /// An address that cannot be fetched from.
     #[error("expected an address that begins with http:// or https://, found \"{url}\"")]
@@ -90,9 +91,9 @@ impl Error {
         Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
     }
 
-    /// Adds what to do, where the error has room for it.
+    /// This error with a hint, where its kind has room for one.
     #[must_use]
-    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, text: impl Into<Hint>) -> Self {
         if let Error::Input { hint, .. } = &mut self {
             *hint = Some(text.into());
         }
@@ -100,21 +101,21 @@ impl Error {
     }
 
     /// What the user can do, where something can be said.
-    pub fn hint(&self) -> Option<String> {
-        const AGAIN: &str = "free some space, or choose another disk with -o; what has arrived stays, and \
-            the same command goes on with it";
+    pub fn hint(&self) -> Option<Hint> {
+        let again = || {
+            let hint = Hint::from("free some space, or choose another disk with ").name("out");
+            hint.say("; what has arrived stays, and the same command goes on with it")
+        };
         match self {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Some(AGAIN.into())
-            }
-            Error::Full { .. } => Some(AGAIN.into()),
+            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(again()),
+            Error::Full { .. } => Some(again()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Some("choose a directory of your own with -o".into())
+                Some(Hint::from("choose a directory of your own with ").name("out"))
             }
             Error::Io { .. } | Error::Interrupted { .. } | Error::Address { .. } => None,
             Error::Network { hint, .. } | Error::Taken { hint, .. } => Some(hint.clone()),
             Error::Input { hint, .. } => hint.clone(),
-            Error::Data(error) => error.hint().map(str::to_owned),
+            Error::Data(error) => error.hint().cloned(),
         }
     }
 }
@@ -146,6 +147,6 @@ mod tests {
     #[test]
     fn a_full_disk_says_that_the_rest_stays() {
         let full = Error::io("write", Path::new("x"))(std::io::Error::from(std::io::ErrorKind::StorageFull));
-        assert!(full.hint().is_some_and(|hint| hint.contains("goes on")));
+        assert!(full.hint().is_some_and(|hint| hint.to_string().contains("goes on")));
     }
 }

@@ -7,6 +7,7 @@ use crate::observer::Observer;
 use crate::place::{RECORD, Record, TERMS, Work};
 use crate::transfer::{Patience, Transfer};
 use crate::unpack::unpack;
+use dlrm_data::Hint;
 use dlrm_data::format::count;
 use std::collections::BTreeMap;
 use std::fs;
@@ -97,7 +98,9 @@ fn download(
                 "a file of yours: its publisher hands it out only to those who log in",
                 "none",
             );
-            return Err(error.with_hint(format!("{how} ({}), and give it as fetch.from", set.page)));
+            return Err(error.with_hint(
+                Hint::from(format!("{how} ({}), and give it with ", set.page)).set("fetch.from", "FILE"),
+            ));
         }
     };
     let path = work.archive(set.archive.file);

@@ -5,6 +5,7 @@ use crate::catalogue::DataSet;
 use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
+use dlrm_data::Hint;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -60,20 +61,19 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
         let more = if names.len() > 3 { ", …" } else { "" };
         let (expected, found) =
             ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
-        let hint = format!(
-            "choose another directory; if {show} is the data set, give it as fetch.from with \
-            another directory"
-        );
+        let hint = Hint::from("choose another with ").name("out").say("; if this is the data set: ");
+        let hint = hint.set("fetch.from", show.to_string()).say(" ").set("out", "OTHER");
         return Err(Error::Taken { path: directory.to_owned(), expected, found, hint });
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
     let hint = format!("move {show} away and run the same command again");
     let record: Record = serde_json::from_slice(&text).map_err(|e| {
-        Error::input(path.display().to_string(), "the record of a data set", e.to_string()).with_hint(&hint)
+        Error::input(path.display().to_string(), "the record of a data set", e.to_string())
+            .with_hint(hint.clone())
     })?;
     if record.data_set != set.name {
         let (expected, hint) =
-            (format!("the data set {}", set.name), "choose another directory with -o".to_owned());
+            (format!("the data set {}", set.name), Hint::from("choose another directory with ").name("out"));
         return Err(Error::Taken { path: directory.to_owned(), expected, found: record.data_set, hint });
     }
     for (name, expected) in &record.files {
@@ -128,7 +128,7 @@ impl Work {
         match lock.try_lock() {
             Ok(()) => Ok(Work { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                let hint = "wait for it, or choose another directory with -o".to_owned();
+                let hint = Hint::from("wait for it, or choose another directory with ").name("out");
                 Err(Error::Taken {
                     path,
                     expected: "no other `dlrm data` at work here".into(),

@@ -6,6 +6,7 @@
 //! validator nothing is gone on with.
 use crate::error::{Error, Result, size};
 use crate::observer::Observer;
+use dlrm_data::Hint;
 use dlrm_data::format::count;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -284,7 +285,8 @@ impl Transfer<'_> {
             have => format!("; {} have arrived and stay: the same command goes on with them", size(have)),
         };
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let hint = format!("without a network, fetch {file} elsewhere and give it as fetch.from{kept}");
+        let hint = Hint::from(format!("without a network, fetch {file} elsewhere and give it with "));
+        let hint = hint.set("fetch.from", "FILE").say(kept);
         Error::Network { url: self.url.to_owned(), what, hint }
     }
 
@@ -293,20 +295,21 @@ impl Transfer<'_> {
         if let (Error::Network { hint, .. }, Some(_), Some(rest)) =
             (&mut error, self.bytes, self.url.strip_prefix("https://"))
         {
-            hint.push_str(&format!(
-                "; the published checksum guards this file, so fetch.url = http://{rest} is as good"
-            ));
+            *hint = std::mem::take(hint)
+                .say("; the published checksum guards this file, so ")
+                .set("fetch.url", format!("http://{rest}"))
+                .say(" is as good");
         }
         error
     }
 
     fn refused(&self, status: StatusCode) -> Error {
-        let hint = "look at the publisher's page for where it has gone, and give the address as fetch.url or \
-            the file as fetch.from";
+        let hint =
+            Hint::from("look at the publisher's page for where it has gone, and give the address with ");
         Error::Network {
             url: self.url.to_owned(),
             what: format!("{} answered {status}", self.host()),
-            hint: hint.into(),
+            hint: hint.name("fetch.url").say(" or the file with ").name("fetch.from"),
         }
     }
 

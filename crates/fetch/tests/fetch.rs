@@ -170,7 +170,7 @@ fn a_login_is_said_to_be_needed() {
         &tiny(ZIP, UNKNOWN),
         None,
         None,
-        &["tiny", "log in", "ask nobody", "https://example.org/tiny", "--from"],
+        &["tiny", "log in", "ask nobody", "https://example.org/tiny", "from = FILE"],
     );
 }
 
@@ -353,7 +353,7 @@ fn what_lies_there_is_looked_at() {
     fs::write(out.join(RECORD), "{").unwrap();
     looks(&[RECORD, "the record of a data set"]);
     fs::remove_file(out.join(RECORD)).unwrap();
-    looks(&["out", "README, TERMS.txt, mine.toml, …", "-o"]);
+    looks(&["out", "README, TERMS.txt, mine.toml, …", "choose another with out"]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_server_without_ranges_starts_again() {
 #[test]
 fn a_server_without_ranges_that_always_breaks_off_is_given_up() {
     let (_, place, server) =
-        fails(vec![Act::Plain(20_000)], &["127.0.0.1", "20,000 of 50,000 bytes", "--from"]);
+        fails(vec![Act::Plain(20_000)], &["127.0.0.1", "20,000 of 50,000 bytes", "from = FILE"]);
     assert_eq!(server.requests().len(), 4, "progress over the same bytes is none");
     assert!(place.path.exists());
 }
@@ -159,7 +159,7 @@ fn errors_of_the_server_pass_or_do_not() {
     assert_eq!(server.requests().len(), 4);
     assert!(notes.warnings[0].contains("127.0.0.1 answered 500"), "{:?}", notes.warnings);
     let (error, place, server) =
-        fails(vec![Act::Status(404)], &["/file", "127.0.0.1 answered 404", "--url", "--from"]);
+        fails(vec![Act::Status(404)], &["/file", "127.0.0.1 answered 404", "with fetch.url", "with fetch.from"]);
     assert!(matches!(error, Error::Network { .. }));
     assert_eq!(server.requests().len(), 1, "a 404 does not pass");
     assert!(!place.path.exists());
@@ -209,9 +209,9 @@ fn nobody_there() {
     let place = Place::new();
     let mut notes = Notes::default();
     let error = run(&format!("http://{free}/file"), &place.path, None, &mut notes).unwrap_err();
-    let hint = error.hint().unwrap();
+    let hint = error.hint().unwrap().to_string();
     assert!(
-        error.to_string().contains("127.0.0.1 could not be reached") && hint.contains("--from"),
+        error.to_string().contains("127.0.0.1 could not be reached") && hint.contains("from = FILE"),
         "{error} {hint}"
     );
     assert_eq!(notes.warnings.len(), 1, "one more try");
@@ -230,9 +230,9 @@ fn no_trust_without_tls() {
     });
     let place = Place::new();
     let error = run(&url, &place.path, Some(10), &mut Notes::default()).unwrap_err();
-    let hint = error.hint().unwrap();
+    let hint = error.hint().unwrap().to_string();
     assert!(
-        error.to_string().contains("no trusted connection to 127.0.0.1") && hint.contains("--url http://"),
+        error.to_string().contains("no trusted connection to 127.0.0.1") && hint.contains("url = http://"),
         "{error} {hint}"
     );
 }
@@ -253,7 +253,8 @@ fn a_full_disk_is_called_so() {
     std::os::unix::fs::symlink("/dev/full", &place.path).unwrap();
     let error = run(&server.url, &place.path, None, &mut Notes::default()).unwrap_err();
     assert!(
-        error.to_string().contains("No space left") && error.hint().unwrap().contains("free some space"),
+        error.to_string().contains("No space left")
+            && error.hint().unwrap().to_string().contains("free some space"),
         "{error}"
     );
 }

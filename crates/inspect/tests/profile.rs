@@ -179,12 +179,15 @@ fn labels_given_and_guessed() {
     let rating = profile_of(&["rating", "b", "c"], rows(["1", "2", "3"]), None).unwrap().schema().unwrap();
     assert_eq!((rating.label.column.as_str(), rating.label.task), ("rating", Task::Rating));
     let texts = profile_of(&["a", "b", "c"], rows(["x", "y", "z"]), Some("a")).unwrap();
-    assert!(texts.schema().unwrap_err().hint().unwrap().contains("rule"));
+    assert!(texts.schema().unwrap_err().hint().unwrap().to_string().contains("rule"));
     let error = profile_of(&["clicked", "b", "c"], rows(["0", "1", "1"]), Some("click")).unwrap_err();
-    assert_eq!(error.hint(), Some("did you mean \"clicked\"?"));
+    assert_eq!(error.hint(), Some(&"did you mean \"clicked\"?".into()));
     let none = profile_of(&["a", "b", "c"], (0..9).map(|r| Some(vec![format!("{r}.5"); 3])).collect(), None)
         .unwrap();
-    assert!(none.label.is_none() && none.schema().unwrap_err().hint().unwrap().contains("--label"));
+    assert!(
+        none.label.is_none()
+            && none.schema().unwrap_err().hint().unwrap().to_string().contains("label.column = click")
+    );
     let only = profile_of(
         &["click"],
         rows(["0", "1", "1"]).into_iter().map(|r| r.map(|f| f[..1].to_vec())).collect(),

@@ -9,7 +9,7 @@ use super::shard::FileSum;
 use super::shards::{Done, SavedShards, Shards};
 use super::{ENCODER, Prepared};
 use crate::dataset::{FitWatch, Fitting, Seen, Sources};
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
 use crate::fit::{EncoderFit, SavedFit, VocabularySize};
 use crate::pass::{Block, Place};
 use crate::readers::Input;
@@ -131,9 +131,9 @@ impl Preparation<'_> {
                 format!("{} in every pass", rows(fit.seen.rows)),
                 found,
             );
-            return Err(
-                error.with_hint("the files were changed meanwhile: prepare them again with --overwrite")
-            );
+            return Err(error.with_hint(
+                Hint::from("the files were changed meanwhile: prepare them again with ").name("overwrite"),
+            ));
         }
         observer.stage("saving");
         for file in &done.files {
@@ -188,9 +188,13 @@ impl Preparation<'_> {
                 found,
             );
             let hint = if ours {
-                "--overwrite to replace it, or -o another directory"
+                Hint::default()
+                    .name("overwrite")
+                    .say(" to replace it, or ")
+                    .name("out")
+                    .say(" another directory")
             } else {
-                "give another directory with -o"
+                Hint::from("give another directory with ").name("out")
             };
             return Err(error.with_hint(hint));
         }
@@ -412,7 +416,7 @@ fn lock(work: &Path) -> Result<File> {
                 "nobody at work in this directory",
                 "another preparation",
             );
-            Err(error.with_hint("wait for its end, or give another directory with -o"))
+            Err(error.with_hint(Hint::from("wait for its end, or give another directory with ").name("out")))
         }
         // A file system without locks is none that two preparations share by chance.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),

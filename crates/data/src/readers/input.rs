@@ -3,7 +3,7 @@ use super::chain::{Chain, Plan};
 use super::lines::into_final;
 use super::record::Dialect;
 use super::{detect, files, movielens, sparse};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Hint, Result, nearest};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -337,13 +337,19 @@ pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
         if name.is_empty() {
             let error =
                 Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
-            return Err(error.with_hint("name the columns yourself: --columns A,B,… --header present"));
+            return Err(error.with_hint(name_the_columns()));
         }
         if let Some(first) = names[..i].iter().position(|other| other == name) {
             let found = format!("\"{name}\" for columns {} and {}", first + 1, i + 1);
-            return Err(Error::input(input, "column names that differ", found)
-                .with_hint("name the columns yourself: --columns A,B,… --header present"));
+            return Err(Error::input(input, "column names that differ", found).with_hint(name_the_columns()));
         }
     }
     Ok(())
+}
+
+fn name_the_columns() -> Hint {
+    Hint::from("name the columns yourself: ")
+        .set("input.columns", "A,B,…")
+        .say(" ")
+        .set("input.header", "present")
 }

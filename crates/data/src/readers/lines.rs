@@ -325,7 +325,7 @@ mod tests {
             assert_eq!(all_lines(packed).expect("lines").len(), 50_000);
             let error = all_lines(&packed[..packed.len() - 20]).expect_err("truncated");
             assert!(error.to_string().contains("truncated"), "{error}");
-            assert!(error.hint().expect("a hint").contains("-t "));
+            assert!(error.hint().expect("a hint").to_string().contains("-t "));
             let mut damaged = packed.clone();
             let middle = damaged.len() / 2;
             damaged[middle..middle + 50].fill(0x5a);
@@ -341,7 +341,7 @@ mod tests {
             (b"PAR1....PAR1", "parquet"),
         ] {
             let error = all_lines(head).expect_err("not text");
-            assert!(error.hint().expect("a hint").contains(hint));
+            assert!(error.hint().expect("a hint").to_string().contains(hint));
         }
     }
 

@@ -69,12 +69,12 @@ fn a_type_that_changes_at_row_five_million_is_named() {
             .fit(&schema)
     };
     let Err(Error::Row(bad)) = fit(0) else { panic!("no malformed row") };
-    let (error, hint) = (bad.to_string(), bad.hint.clone().unwrap_or_default());
+    let (error, hint) = (bad.to_string(), bad.hint.clone().unwrap_or_default().to_string());
     assert!(
         error.contains("clicks.csv.zst:5000001:2 (column \"price\"): expected a number, found \"cheap\""),
         "{error}"
     );
-    assert!(hint.contains("make the column categorical") && hint.contains("--max-bad-rows"), "{hint}");
+    assert!(hint.contains("make the column categorical") && hint.contains("data.max_bad_rows"), "{hint}");
     let fitted = fit(1).expect("one row may be skipped");
     assert_eq!((fitted.rows.iter().sum::<u64>(), fitted.skipped), (ROWS as u64, 1));
 }

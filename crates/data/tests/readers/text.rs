@@ -136,7 +136,7 @@ fn unusable_inputs_are_refused_with_a_hint() {
 fn formats_are_parsed_with_a_hint() {
     assert_eq!("criteo".parse::<Format>().expect("known"), Format::Criteo);
     let error = "movilens".parse::<Format>().expect_err("unknown");
-    assert_eq!(error.hint(), Some("did you mean \"movielens\"?"));
+    assert_eq!(error.hint(), Some(&"did you mean \"movielens\"?".into()));
     assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 9]);
 }
 

@@ -214,7 +214,7 @@ impl Pass {
             let fix = first
                 .hint
                 .clone()
-                .unwrap_or_else(|| "mend them, or skip them with data.max_bad_rows".to_owned());
+                .unwrap_or_else(|| "mend them, or skip them with data.max_bad_rows".into());
             out.push(
                 Finding::new(severity, FindingKind::Malformed, found)
                     .because("training ends at the first of them", fix)

@@ -4,7 +4,7 @@ use super::kind::Kind;
 use super::left_out::left_out;
 use super::suggested::{USUAL, categorical, dense, unusual_missing};
 use super::{LabelOrigin, LabelProfile, Profile};
-use dlrm_data::error::{Error, Result};
+use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format::{clip, count, number, percent};
 use dlrm_data::schema::{Label, Schema, Task};
 
@@ -21,7 +21,7 @@ impl Profile {
                 "a column to predict",
                 format!("none that looks like one among {}", names()),
             )
-            .with_hint("name the label column, e.g. schema.label.column click")
+            .with_hint(Hint::from("name the label column, e.g. ").set("schema.label.column", "click"))
         })?;
         self.schema_for(label.to_schema()?)
     }
