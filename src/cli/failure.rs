@@ -61,11 +61,7 @@ impl From<Error> for Failure {
             }
             other => other.to_string(),
         };
-        Failure {
-            code,
-            message: flags::in_text(&message),
-            hint: error.hint().as_ref().map(flags::of_hint),
-        }
+        Failure { code, message: flags::in_text(&message), hint: error.hint().as_ref().map(flags::of_hint) }
     }
 }
 
