@@ -158,8 +158,10 @@ fn errors_of_the_server_pass_or_do_not() {
         fetches(&body, body.clone(), vec![Act::Status(500), Act::Status(503), Act::Status(429), Act::Serve]);
     assert_eq!(server.requests().len(), 4);
     assert!(notes.warnings[0].contains("127.0.0.1 answered 500"), "{:?}", notes.warnings);
-    let (error, place, server) =
-        fails(vec![Act::Status(404)], &["/file", "127.0.0.1 answered 404", "with fetch.url", "with fetch.from"]);
+    let (error, place, server) = fails(
+        vec![Act::Status(404)],
+        &["/file", "127.0.0.1 answered 404", "with fetch.url", "with fetch.from"],
+    );
     assert!(matches!(error, Error::Network { .. }));
     assert_eq!(server.requests().len(), 1, "a 404 does not pass");
     assert!(!place.path.exists());
