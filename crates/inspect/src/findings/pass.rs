@@ -211,10 +211,8 @@ impl Pass {
                 percent(share)
             );
             let severity = if share > 0.01 { Severity::Critical } else { Severity::Warning };
-            let fix = first
-                .hint
-                .clone()
-                .unwrap_or_else(|| "mend them, or skip them with data.max_bad_rows".into());
+            let fix =
+                first.hint.clone().unwrap_or_else(|| "mend them, or skip them with data.max_bad_rows".into());
             out.push(
                 Finding::new(severity, FindingKind::Malformed, found)
                     .because("training ends at the first of them", fix)
