@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::parse::Labels;
-use dlrm::engine::{Predictor, learner};
+use dlrm::engine::{Parallel, Predictor, Workspace, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
 use dlrm::report::SplitMetrics;
 
@@ -14,7 +14,7 @@ const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
-    let pool = learner::pool(session.threads)?;
+    let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
     // The time is read for splits only.
@@ -25,7 +25,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let mut weights: Option<Vec<f32>> = schema.weight.is_some().then(Vec::new);
     let mut groups: Option<Vec<u64>> = schema.group.is_some().then(Vec::new);
     loop {
-        let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
+        let scores = predictor.score(&mut rows, CHUNK, &mut workspace, Parallel::Pool(&pool))?;
         if scores.logits.is_empty() {
             break;
         }

@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{output, requests};
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
-use dlrm::engine::{Predictor, learner};
+use dlrm::engine::{Parallel, Predictor, Workspace, learner};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
-    let pool = learner::pool(session.threads)?;
+    let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
     let needed: Vec<&str> = schema
@@ -30,7 +30,7 @@ pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let mut write = |text: String| out.write_all(text.as_bytes());
     let mut written = if session.json { Ok(()) } else { write(format!("{header}\n")) };
     loop {
-        let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
+        let scores = predictor.score(&mut rows, CHUNK, &mut workspace, Parallel::Pool(&pool))?;
         for (i, &skipped) in scores.skipped.iter().enumerate() {
             for _ in 0..skipped {
                 written =

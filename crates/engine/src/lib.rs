@@ -2,7 +2,7 @@
 //!
 //! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
-//! * [`network`]: a model with its weights and its one forward pass.
+//! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the threads it needs.
 //! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
 //! * [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod start;
 pub mod tensors;
 pub mod thinning;
 pub mod trainer;
+pub mod workspace;
 
 pub use config::RunConfig;
 pub use error::{Error, Result};
@@ -39,3 +40,4 @@ pub use request::RunRequest;
 pub use run::{Outcome, Resources, Run};
 pub use schedule::Schedule;
 pub use start::Start;
+pub use workspace::{Parallel, Workspace};

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
+use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_data::encoder::{Encoder, ValueCounts};
 use dlrm_data::parse::{Labels, RowParser};
@@ -201,11 +202,17 @@ impl Predictor {
         Ok(GoodRows::open(input, self.encoder.schema(), labels, max_bad_rows)?)
     }
 
-    /// Scores up to `most` further rows, on the current rayon pool; fewer at the end.
+    /// Scores up to `most` further rows; fewer at the end.
     ///
     /// # Errors
     /// As reading.
-    pub fn score(&self, rows: &mut GoodRows, most: usize) -> Result<Scores> {
+    pub fn score(
+        &self,
+        rows: &mut GoodRows,
+        most: usize,
+        workspace: &mut Workspace,
+        parallel: Parallel<'_>,
+    ) -> Result<Scores> {
         let mut batch = Batch::new(&self.encoder.layout());
         let mut counts = self.encoder.counts();
         let (mut skipped, mut bad) = (Vec::new(), rows.bad_rows());
@@ -228,7 +235,8 @@ impl Predictor {
             &mut counts,
         );
         skipped.resize(batch.len() + 1, 0);
-        let logits = self.network.logits(&batch);
+        let mut logits = vec![0.0; batch.len()];
+        self.network.logits(&batch, &mut logits, workspace, parallel);
         Ok(Scores {
             logits,
             labels: batch.labels,
@@ -266,5 +274,7 @@ pub fn golden_logits(
     }
     let picks: Vec<u32> = (0..read.len() as u32).collect();
     encoder.encode(Picked { rows: &read, picks: &picks, fields: &parser.fields() }, &mut batch, &mut counts);
-    Ok(network.logits(&batch))
+    let mut logits = vec![0.0; batch.len()];
+    network.logits(&batch, &mut logits, &mut Workspace::new(), Parallel::Single);
+    Ok(logits)
 }

@@ -117,9 +117,9 @@ impl Run {
         self.settle(&mut rows, source, &fitted, &place)?;
 
         observer.stage("training");
-        let (learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
+        let (mut learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
         clock.lap("train", Some(state.rows));
-        let scorings = self.measure(&learner, &rows, (&state, &place), &mut clock, observer)?;
+        let scorings = self.measure(&mut learner, &rows, (&state, &place), &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let network = learner.into_network();
@@ -240,7 +240,7 @@ impl Run {
     /// What the model and its baselines score.
     fn measure(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         rows: &EncodedParts<'_>,
         (state, place): (&State, &Place),
         clock: &mut Clock,
