@@ -80,7 +80,7 @@ fn bits(logits: &[f32]) -> Vec<u32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn a_row_scores_the_same_alone_and_in_a_batch(rows in prop::collection::vec(row(), 1..300)) {

@@ -292,7 +292,8 @@ impl Run {
             |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
         let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
         let golden = Golden::new(&fitted.encoder, network, columns, rows)?;
-        match golden.logits().find(|logit| !logit.is_finite()) {
+        let broken = golden.logits().find(|logit| !logit.is_finite());
+        match broken {
             // Finite weights can be too large to compute with.
             Some(broken) => Err(Error::Diverged { step, loss: f64::from(broken) }),
             None => Ok(golden),
