@@ -7,7 +7,10 @@ use crate::network::Network;
 use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes, Timing};
+use dlrm_nn::{
+    Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes,
+    Timing,
+};
 use std::ops::Range;
 use std::time::Duration;
 
