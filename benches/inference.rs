@@ -6,7 +6,7 @@
 use dlrm::bench::Workload;
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;
-use dlrm::engine::Network;
+use dlrm::engine::{Network, Parallel, Workspace};
 use dlrm::nn::{Isa, TablePrecision};
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,17 @@ const BATCHES: usize = 64;
 const THREADS: usize = 2;
 
 /// Seconds of each call in a window, after one that warms up.
-fn seconds(network: &Network, batches: &[Batch], window: Duration) -> Vec<f64> {
-    let mut took = Vec::new();
+fn seconds(network: &Network, batches: &[Batch], window: Duration, parallel: Parallel<'_>) -> Vec<f64> {
+    let (mut took, mut workspace) = (Vec::new(), Workspace::new());
+    let mut scores = vec![0.0; batches[0].len()];
     for window in [window / 4, window] {
         took.clear();
         let begun = Instant::now();
         for batch in batches.iter().cycle() {
             let start = Instant::now();
-            let scores: Vec<f32> =
-                network.logits(batch).iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect();
-            std::hint::black_box(scores);
+            network.logits(batch, &mut scores, &mut workspace, parallel);
+            scores.iter_mut().for_each(|score| *score = 1.0 / (1.0 + (-*score).exp()));
+            std::hint::black_box(&mut scores);
             took.push(start.elapsed().as_secs_f64());
             if begun.elapsed() >= window {
                 break;
@@ -42,7 +43,7 @@ fn main() {
     let mut rng = Rng::new(0, 0);
     for rows in [1, 1024] {
         let batches: Vec<Batch> = (0..BATCHES).map(|_| workload.batch(rows, &mut rng)).collect();
-        let mut took = pool.install(|| seconds(&network, &batches, window));
+        let mut took = seconds(&network, &batches, window, Parallel::Pool(&pool));
         let rate = (rows * took.len()) as f64 / took.iter().sum::<f64>();
         took.sort_by(f64::total_cmp);
         let percentile = |p: usize| 1e6 * took[(took.len() - 1) * p / 100];

@@ -5,7 +5,8 @@ use super::session::Session;
 use super::{output, requests};
 use dlrm::data::encoder::ValueCounts;
 use dlrm::data::parse::Labels;
-use dlrm::engine::{Predictor, learner};
+use dlrm::data::schema::Schema;
+use dlrm::engine::{InputScorer, Parallel, Predictor, RowScorer, Workspace, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
 use dlrm::report::SplitMetrics;
 
@@ -14,37 +15,27 @@ const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
-    let pool = learner::pool(session.threads)?;
+    let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
     // The time is read for splits only.
     let needed: Vec<&str> = schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect();
     let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
-    let mut rows = predictor.open(&input, Labels::Required, args.input.max_bad_rows.unwrap_or(0))?;
-    let (mut logits, mut labels, mut counts) = (Vec::new(), Vec::new(), predictor.encoder().counts());
-    let mut weights: Option<Vec<f32>> = schema.weight.is_some().then(Vec::new);
-    let mut groups: Option<Vec<u64>> = schema.group.is_some().then(Vec::new);
+    let max_bad_rows = args.input.max_bad_rows.unwrap_or(0);
+    let mut scorer = InputScorer::open(&predictor, &input, Labels::Required, max_bad_rows)?;
+    let (mut logits, mut all) = (Vec::new(), Rows::of(schema));
     loop {
-        let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
-        if scores.logits.is_empty() {
+        scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
+        if logits.is_empty() {
             break;
         }
-        logits.extend(scores.logits);
-        labels.extend(scores.labels);
-        if let (Some(all), Some(own)) = (&mut weights, scores.weights) {
-            all.extend(own);
-        }
-        if let (Some(all), Some(own)) = (&mut groups, scores.groups) {
-            all.extend(own);
-        }
-        for (sum, own) in counts.iter_mut().zip(scores.counts) {
-            *sum = sum.plus(own);
-        }
+        all.extend(&logits, scorer.rows());
     }
-    output::bad_rows(session, rows.bad(), rows.bad_rows());
-    let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?
-        .with_groups(groups.as_deref())?;
+    output::bad_rows(session, scorer.bad(), scorer.bad_rows());
+    let scored = Scored::new(predictor.task(), &all.logits, &all.labels, all.weights.as_deref())?
+        .with_groups(all.groups.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
+    let counts = scorer.rows().counts().iter().copied();
     let columns: Vec<(&str, ValueCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
@@ -52,10 +43,37 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
             .iter()
             .map(|(name, c)| serde_json::json!({"column": name, "missing": c.missing_rate(), "unseen": c.unseen_rate()}))
             .collect();
-        let value = serde_json::json!({"metrics": found.metrics, "intervals": found.intervals, "columns": columns, "skipped_rows": rows.bad_rows()});
+        let value = serde_json::json!({"metrics": found.metrics, "intervals": found.intervals, "columns": columns, "skipped_rows": scorer.bad_rows()});
         return output::print(&format!("{value}\n"));
     }
     output::print(&text(&found, &columns))
+}
+
+/// Scores of all rows, and what they are measured against.
+struct Rows {
+    logits: Vec<f32>,
+    labels: Vec<f32>,
+    weights: Option<Vec<f32>>,
+    groups: Option<Vec<u64>>,
+}
+
+impl Rows {
+    fn of(schema: &Schema) -> Self {
+        let weights = schema.weight.is_some().then(Vec::new);
+        Rows {
+            logits: Vec::new(),
+            labels: Vec::new(),
+            weights,
+            groups: schema.group.is_some().then(Vec::new),
+        }
+    }
+
+    fn extend(&mut self, logits: &[f32], rows: &RowScorer<'_>) {
+        self.logits.extend_from_slice(logits);
+        self.labels.extend_from_slice(rows.labels());
+        self.weights.iter_mut().for_each(|all| all.extend_from_slice(rows.weights().unwrap_or_default()));
+        self.groups.iter_mut().for_each(|all| all.extend_from_slice(rows.groups().unwrap_or_default()));
+    }
 }
 
 fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {

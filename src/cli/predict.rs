@@ -4,9 +4,9 @@ use super::failure::{Failure, io};
 use super::session::Session;
 use super::{output, requests};
 use dlrm::data::parse::Labels;
-use dlrm::data::schema::Task;
-use dlrm::engine::{Predictor, learner};
-use std::io::{BufWriter, Write};
+use dlrm::data::schema::{Schema, Task};
+use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 /// Rows scored at a time.
@@ -14,50 +14,77 @@ const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
-    let pool = learner::pool(session.threads)?;
+    let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
-    let schema = predictor.encoder().schema();
-    let needed: Vec<&str> = schema
-        .dense
-        .iter()
-        .map(|c| c.name.as_str())
-        .chain(schema.categorical.iter().map(|c| c.name.as_str()))
-        .collect();
+    let needed = inputs(predictor.encoder().schema());
     let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
-    let mut rows = predictor.open(&input, Labels::Ignored, args.input.max_bad_rows.unwrap_or(0))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let header = if predictor.task() == Task::Binary { "probability" } else { "rating" };
-    let mut write = |text: String| out.write_all(text.as_bytes());
-    let mut written = if session.json { Ok(()) } else { write(format!("{header}\n")) };
-    loop {
-        let scores = pool.install(|| predictor.score(&mut rows, CHUNK))?;
-        for (i, &skipped) in scores.skipped.iter().enumerate() {
-            for _ in 0..skipped {
-                written =
-                    written.and_then(|()| write(if session.json { "null\n".into() } else { "\n".into() }));
-            }
-            if let Some(&logit) = scores.logits.get(i) {
-                let prediction = predictor.prediction(logit);
-                let line = if session.json {
-                    format!("{{\"{header}\":{prediction},\"logit\":{logit}}}\n")
-                } else {
-                    format!("{prediction}\n")
-                };
-                written = written.and_then(|()| write(line));
-            }
-        }
-        if written.is_err() || scores.logits.is_empty() {
+    let max_bad_rows = args.input.max_bad_rows.unwrap_or(0);
+    let mut scorer = InputScorer::open(&predictor, &input, Labels::Ignored, max_bad_rows)?;
+    let mut lines = Lines {
+        predictor: &predictor,
+        header: if predictor.task() == Task::Binary { "probability" } else { "rating" },
+        json: session.json,
+        out: BufWriter::new(std::io::stdout().lock()),
+    };
+    let mut written = lines.header();
+    let mut logits = Vec::new();
+    while written.is_ok() {
+        scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
+        written = lines.piece(&logits, scorer.skipped_before());
+        if logits.is_empty() {
             break;
         }
     }
-    match written.and_then(|()| out.flush()) {
+    match written.and_then(|()| lines.out.flush()) {
         // The reader of the pipe has seen enough.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
         other => other.map_err(io("write", Path::new("standard output")))?,
     }
-    output::bad_rows(session, rows.bad(), rows.bad_rows());
-    if rows.bad_rows() > 0 && !session.quiet {
+    output::bad_rows(session, scorer.bad(), scorer.bad_rows());
+    if scorer.bad_rows() > 0 && !session.quiet {
         output::tell("note: the lines of these rows are empty");
     }
     Ok(())
+}
+
+/// Columns that the model reads.
+fn inputs(schema: &Schema) -> Vec<&str> {
+    let dense = schema.dense.iter().map(|column| column.name.as_str());
+    dense.chain(schema.categorical.iter().map(|column| column.name.as_str())).collect()
+}
+
+/// The lines of the answer.
+struct Lines<'a, W> {
+    predictor: &'a Predictor,
+    header: &'static str,
+    json: bool,
+    out: W,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn header(&mut self) -> io::Result<()> {
+        if self.json { Ok(()) } else { writeln!(self.out, "{}", self.header) }
+    }
+
+    /// The lines of scored rows, and of malformed ones: so many before each, and after the last.
+    fn piece(&mut self, logits: &[f32], skipped_before: &[u64]) -> io::Result<()> {
+        for (i, &skipped) in skipped_before.iter().enumerate() {
+            for _ in 0..skipped {
+                self.out.write_all(if self.json { b"null\n" } else { b"\n" })?;
+            }
+            if let Some(&logit) = logits.get(i) {
+                self.line(logit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, logit: f32) -> io::Result<()> {
+        let (header, prediction) = (self.header, self.predictor.prediction(logit));
+        if self.json {
+            writeln!(self.out, "{{\"{header}\":{prediction},\"logit\":{logit}}}")
+        } else {
+            writeln!(self.out, "{prediction}")
+        }
+    }
 }

@@ -265,7 +265,7 @@ fn early_stopping_restores_the_best_weights() {
         .run(&mut learner, &mut MemoryFeed::new(rows, layout(), 32, 0), State::default(), &mut Unobserved)
         .unwrap();
     assert_eq!(bits(&learner), with_disk, "in memory as from disk");
-    let found = dlrm::engine::trainer::score(&learner, &validation, Task::Binary).unwrap();
+    let found = dlrm::engine::trainer::score(&mut learner, &validation, Task::Binary).unwrap();
     assert_eq!(found.log_loss, Some(best.value));
 }
 
@@ -302,7 +302,7 @@ fn untouched_rows_stay_as_they_are() {
 
 #[test]
 fn a_row_scores_the_same_alone_and_in_a_batch() {
-    let learner = learner(&config(optimizers()[0]), 2);
+    let mut learner = learner(&config(optimizers()[0]), 2);
     let all = rows(4);
     let together = learner.logits(&all);
     for (row, &expected) in together.iter().enumerate() {

@@ -36,35 +36,33 @@ impl Bags {
     pub(crate) fn close_rows(
         &mut self,
         first: usize,
-        lengths: impl Iterator<Item = usize> + Clone,
+        lengths: impl DoubleEndedIterator<Item = usize> + Clone,
         missing: u32,
     ) -> u64 {
-        let (rows, empty) = lengths
-            .clone()
-            .fold((0, 0), |(rows, empty), length| (rows + 1, empty + usize::from(length == 0)));
-        self.offsets.reserve(rows);
-        if empty == 0 {
-            let mut end = first;
-            self.offsets.extend(lengths.map(|length| {
-                end += length;
-                end as u32
-            }));
-            return 0;
-        }
-        let ids = self.ids.split_off(first);
-        let weights = self.weights.as_mut().map(|weights| weights.split_off(first));
-        let mut start = 0;
-        for length in lengths {
-            self.ids.extend_from_slice(&ids[start..start + length]);
-            if let (Some(to), Some(from)) = (&mut self.weights, &weights) {
-                to.extend_from_slice(&from[start..start + length]);
+        let mut end = first;
+        self.offsets.extend(lengths.clone().map(|length| {
+            end += length.max(1);
+            end as u32
+        }));
+        let empty = end - self.ids.len();
+        if empty > 0 {
+            // From the back, so that each id moves to a place that nothing needs any longer.
+            let mut from = self.ids.len();
+            self.ids.resize(end, missing);
+            self.weights.iter_mut().for_each(|weights| weights.resize(end, 1.0));
+            for length in lengths.rev() {
+                if from == end {
+                    break;
+                }
+                (from, end) = (from - length, end - length.max(1));
+                if length > 0 {
+                    self.ids.copy_within(from..from + length, end);
+                    self.weights.iter_mut().for_each(|w| w.copy_within(from..from + length, end));
+                } else {
+                    self.ids[end] = missing;
+                    self.weights.iter_mut().for_each(|weights| weights[end] = 1.0);
+                }
             }
-            if length == 0 {
-                self.ids.push(missing);
-                self.weights.iter_mut().for_each(|weights| weights.push(1.0));
-            }
-            start += length;
-            self.offsets.push(self.ids.len() as u32);
         }
         empty as u64
     }

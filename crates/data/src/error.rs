@@ -50,7 +50,7 @@ impl BadRow {
     const LONGEST: usize = 1024;
 
     /// Keeps the row's text, unless it is known better already.
-    pub(crate) fn keep(&mut self, text: &str) {
+    pub fn keep(&mut self, text: &str) {
         if self.text.is_empty() {
             let end = text.floor_char_boundary(Self::LONGEST);
             self.text = text[..end].to_owned();

@@ -79,7 +79,7 @@ impl RawRow {
     }
 
     /// The row as a line of comma-separated values, for people to read.
-    pub(crate) fn to_line(&self) -> String {
+    pub fn to_line(&self) -> String {
         let field = |text: &str| match text.contains([',', '"', '\n', '\r']) {
             true => format!("\"{}\"", text.replace('"', "\"\"")),
             false => text.to_owned(),

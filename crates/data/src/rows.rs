@@ -74,7 +74,7 @@ pub struct Picked<'a> {
 
 impl<'a> Picked<'a> {
     /// The rows.
-    pub fn iter(&self) -> impl Iterator<Item = &'a GoodRow> + Clone + use<'a> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'a GoodRow> + Clone + use<'a> {
         let rows = self.rows;
         self.picks.iter().map(move |&pick| &rows[pick as usize])
     }
@@ -85,11 +85,11 @@ impl<'a> Picked<'a> {
     }
 }
 
-/// Parses the raw row of `row`; `false` if it is left out by its label.
+/// Parses the raw row of `row`, which should have `columns` fields; `false` if it is left out by its label.
 ///
 /// # Errors
-/// A malformed row.
-pub(crate) fn read_row(parser: &RowParser, columns: usize, row: &mut GoodRow) -> Result<bool> {
+/// [`Error::Row`] if it is malformed: the next row can be read into the same memory.
+pub fn read_row(parser: &RowParser, columns: usize, row: &mut GoodRow) -> Result<bool> {
     let GoodRow { raw, parsed } = row;
     if raw.len() != columns {
         return Err(Error::row(raw.position(None), format!("{columns} fields"), raw.len().to_string()));
@@ -116,14 +116,14 @@ const KEPT: usize = 10_000;
 
 /// Malformed rows of an input that are skipped within a limit.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Skipped {
+pub struct Skipped {
     most: u64,
     rows: u64,
     bad: Vec<BadRow>,
 }
 
 impl Skipped {
-    /// Up to `most`.
+    /// None yet, and up to `most`.
     pub fn new(most: u64) -> Self {
         Skipped { most, rows: 0, bad: Vec::new() }
     }
@@ -151,6 +151,16 @@ impl Skipped {
             self.bad.push(bad);
         }
         Ok(())
+    }
+
+    /// Number of rows skipped so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows skipped so far (the first ten thousand).
+    pub fn bad(&self) -> &[BadRow] {
+        &self.bad
     }
 
     /// Starts anew; what was skipped, as descriptions and as a number.

@@ -4,10 +4,14 @@
 //! as a tree. None of it depends on which thread does what, so the bits are the same at any thread count.
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Gradients, Loss, Mode, Optimizer, PhaseTimes, Sharding, Tape, TapeTimes, Timing};
-use rayon::prelude::*;
+use dlrm_nn::{
+    Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes,
+    Timing,
+};
+use std::ops::Range;
 use std::time::Duration;
 
 /// A network in training.
@@ -17,6 +21,7 @@ pub struct Learner {
     gradients: Gradients,
     loss: Loss,
     pool: rayon::ThreadPool,
+    workspace: Workspace,
     timing: Timing,
     forward_backward: Duration,
     correct: f64,
@@ -53,6 +58,7 @@ impl Learner {
             gradients,
             loss,
             pool,
+            workspace: Workspace::new(),
             timing: Timing::Off,
             forward_backward: Duration::ZERO,
             correct: 0.0,
@@ -105,19 +111,19 @@ impl Learner {
         self.timing = timing;
         StepTimes {
             forward_backward: std::mem::take(&mut self.forward_backward),
-            tape: self.network.time(timing),
+            tape: self.workspace.time(timing),
             phases: self.optimizer.time(timing),
         }
     }
 
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
+        let Learner { network, optimizer, gradients, loss, pool, workspace, timing, .. } = self;
         let start = timing.start();
-        let (mean, right) =
-            pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
-        *correct = right;
-        *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
+        let pass = Pass::after(optimizer.steps(), network, loss, batch);
+        let (mean, right) = pass.run(gradients, workspace, Parallel::Pool(pool));
+        self.correct = right;
+        self.forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
         mean
     }
 
@@ -126,11 +132,23 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
+        let Learner {
+            network,
+            optimizer,
+            gradients,
+            loss,
+            pool,
+            workspace,
+            timing,
+            forward_backward,
+            correct,
+        } = self;
+        let pool = &*pool;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
         pool.install(|| {
             let start = timing.start();
-            let (loss, right) = differentiate(network, optimizer.steps(), gradients, loss, batch);
+            let pass = Pass::after(optimizer.steps(), network, loss, batch);
+            let (loss, right) = pass.run(gradients, workspace, Parallel::Pool(pool));
             *correct = right;
             *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
             if !loss.is_finite() {
@@ -142,57 +160,83 @@ impl Learner {
     }
 
     /// Logits of `batch`.
-    pub fn logits(&self, batch: &Batch) -> Vec<f32> {
-        self.pool.install(|| self.network.logits(batch))
+    pub fn logits(&mut self, batch: &Batch) -> Vec<f32> {
+        let mut logits = vec![0.0; batch.len()];
+        self.network.logits(batch, &mut logits, &mut self.workspace, Parallel::Pool(&self.pool));
+        logits
     }
 }
 
-/// Mean loss of the batch after `steps` steps, the weight of the rows it gets right, and its gradients. Uses the current rayon
-/// pool.
-fn differentiate(
-    network: &Network,
-    steps: u64,
-    gradients: &mut Gradients,
-    loss: &Loss,
-    batch: &Batch,
-) -> (f64, f64) {
-    let (rows, sharding) = (batch.len(), gradients.sharding);
-    let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
-    let shard_rows = sharding.rows_per_shard(rows);
-    gradients.resize(rows);
-    let used = sharding.lanes_of(rows);
-    let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
-    for (index, shard) in gradients.shards[..sharding.shards(rows)].iter_mut().enumerate() {
-        shards[index % used].push((index, shard, 0.0, 0.0));
+/// The forward and backward pass of a batch.
+struct Pass<'a> {
+    network: &'a Network,
+    loss: &'a Loss,
+    batch: &'a Batch,
+    mode: Mode,
+}
+
+impl<'a> Pass<'a> {
+    /// The pass of the step after `steps` steps.
+    fn after(steps: u64, network: &'a Network, loss: &'a Loss, batch: &'a Batch) -> Self {
+        let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
+        Pass { network, loss, batch, mode }
     }
-    let lanes = gradients.lanes[..used].par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
-    lanes.for_each(|(lane, shards)| {
-        lane.restart();
-        let mut gradient = Vec::new();
-        for (index, shard, sum, right) in shards {
-            let start = *index * shard_rows;
+
+    /// Mean loss of the batch, the weight of the rows it gets right, and its gradients.
+    fn run(
+        &self,
+        gradients: &mut Gradients,
+        workspace: &mut Workspace,
+        parallel: Parallel<'_>,
+    ) -> (f64, f64) {
+        let (rows, sharding) = (self.batch.len(), gradients.sharding);
+        gradients.resize(rows);
+        let (used, shard_rows) = (sharding.lanes_of(rows), sharding.rows_per_shard(rows));
+        let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
+        for (index, shard) in gradients.shards[..sharding.shards(rows)].iter_mut().enumerate() {
+            let start = index * shard_rows;
             let range = start.min(rows)..(start + shard_rows).min(rows);
-            network.with_arena(|arena| {
-                let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
-                let output = network.model().forward(&mut tape);
-                gradient.resize(range.len(), 0.0);
-                let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                let labels = &batch.labels[range];
-                (*sum, *right) = tape.time_loss(|tape| {
-                    let outputs = tape.value(output);
-                    (
-                        loss.forward_backward(&mut gradient, outputs, labels, weights, rows),
-                        correct(outputs, labels, weights),
-                    )
-                });
-                tape.backward(output, &gradient, lane, shard);
-            });
+            shards[index % used].push((range, shard, (0.0, 0.0)));
         }
-        lane.settle(network.weights());
-    });
-    // Shard sums in the order of the rows, whatever lane they were in.
-    let sums = (0..sharding.shards(rows)).map(|index| &shards[index % used][index / used]);
-    sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.2, right + shard.3))
+        let lanes = gradients.lanes[..used].iter_mut().zip(&mut shards);
+        workspace.each(parallel, lanes, |arena, (lane, shards)| {
+            lane.restart();
+            let mut gradient = Vec::new();
+            for (range, shard, sums) in shards {
+                *sums = self.shard(range.clone(), arena, &mut gradient, lane, shard);
+            }
+            lane.settle(self.network.weights());
+        });
+        // Shard sums in the order of the rows, whatever lane they were in.
+        let sums = (0..sharding.shards(rows)).map(|index| shards[index % used][index / used].2);
+        sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.0, right + shard.1))
+    }
+
+    /// One shard: its part of the mean loss, and the weight of the rows it gets right. `gradient` is memory to work in.
+    fn shard(
+        &self,
+        range: Range<usize>,
+        arena: &mut Arena,
+        gradient: &mut Vec<f32>,
+        lane: &mut Lane,
+        shard: &mut ShardGradients,
+    ) -> (f64, f64) {
+        let Pass { network, loss, batch, mode } = *self;
+        let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
+        let output = network.model().forward(&mut tape);
+        gradient.resize(range.len(), 0.0);
+        let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
+        let labels = &batch.labels[range];
+        let sums = tape.time_loss(|tape| {
+            let outputs = tape.value(output);
+            (
+                loss.forward_backward(gradient, outputs, labels, weights, batch.len()),
+                correct(outputs, labels, weights),
+            )
+        });
+        tape.backward(output, gradient, lane, shard);
+        sums
+    }
 }
 
 /// Weight of the rows whose logit has the sign of their label.

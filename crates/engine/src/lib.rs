@@ -2,8 +2,9 @@
 //!
 //! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
-//! * [`network`]: a model with its weights and its one forward pass.
+//! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the threads it needs.
 //! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
+//! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole files.
 //! * [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
 
@@ -13,12 +14,16 @@ pub mod config;
 mod config_file;
 pub mod error;
 pub mod feed;
+pub mod golden;
+pub mod input_scorer;
 pub mod learner;
 pub mod model_dir;
 pub mod network;
 pub mod note;
 pub mod plan;
+pub mod predictor;
 pub mod request;
+pub mod row_scorer;
 pub mod rows;
 pub mod run;
 pub mod run_dir;
@@ -28,14 +33,18 @@ pub mod start;
 pub mod tensors;
 pub mod thinning;
 pub mod trainer;
+pub mod workspace;
 
 pub use config::RunConfig;
 pub use error::{Error, Result};
+pub use input_scorer::InputScorer;
 pub use learner::Learner;
-pub use model_dir::Predictor;
 pub use network::Network;
 pub use note::Note;
+pub use predictor::Predictor;
 pub use request::RunRequest;
+pub use row_scorer::RowScorer;
 pub use run::{Outcome, Resources, Run};
 pub use schedule::Schedule;
 pub use start::Start;
+pub use workspace::{Parallel, Workspace};

@@ -1,12 +1,11 @@
 //! A model with its weights, and its one forward pass: training, evaluation, prediction and later the server
 //! all score through [`Network::logits`]'s tape, so a row gets the same bits everywhere.
 use crate::error::Result;
+use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
-use dlrm_nn::{Arena, Builder, Graph, Isa, Precision, TablePrecision, Tape, TapeTimes, Timing, Weights};
-use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
+use dlrm_nn::{Arena, Builder, Graph, Isa, Precision, TablePrecision, Tape, Weights};
 
 /// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
 const ROWS: usize = 128;
@@ -15,9 +14,6 @@ const ROWS: usize = 128;
 pub struct Network {
     model: Box<dyn Model>,
     weights: Weights,
-    /// Memory of tapes that are not in use: fresh memory would cost a page fault for every 4 kB, in every step.
-    arenas: Mutex<Vec<Arena>>,
-    timing: Timing,
     /// What is added to logits when rows are scored.
     shift: f32,
 }
@@ -31,10 +27,10 @@ impl Network {
         Network::with_tables(config, layout, TablePrecision::F32, seed, isa)
     }
 
-    /// The same with tables kept in another form.
+    /// A freshly initialised network whose tables are kept in this form.
     ///
     /// # Errors
-    /// As [`Network::new`].
+    /// If the model does not fit the layout.
     pub fn with_tables(
         config: &ModelConfig,
         layout: &Layout,
@@ -44,22 +40,16 @@ impl Network {
     ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network {
-            model,
-            weights: builder.finish(seed, isa, storage),
-            arenas: Mutex::default(),
-            timing: Timing::Off,
-            shift: 0.0,
-        })
+        Ok(Network { model, weights: builder.finish(seed, isa, storage), shift: 0.0 })
     }
 
-    /// The same with training steps that multiply in another precision. Scores stay the same bits.
+    /// Lets training steps multiply in this precision. Scores are the same bits in all of them.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Network { weights: self.weights.with_precision(precision), ..self }
     }
 
-    /// The same with scores for all rows where training sees this share of the negative ones.
+    /// Corrects scores for training on this share of the negative rows: they are then scores for all rows.
     #[must_use]
     pub fn with_negative_downsampling(self, rate: f64) -> Self {
         Network { shift: rate.ln() as f32, ..self }
@@ -88,52 +78,21 @@ impl Network {
         tape.graph()
     }
 
-    /// Does `work` with the memory of a tape, which is kept for the next.
-    pub fn with_arena<R>(&self, work: impl FnOnce(&mut Arena) -> R) -> R {
-        // A panic elsewhere leaves nothing here that a tape would not overwrite.
-        let arenas = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut arena = arenas().pop().unwrap_or_else(|| {
-            let mut arena = Arena::default();
-            arena.time(self.timing);
-            arena
-        });
-        let done = work(&mut arena);
-        arenas().push(arena);
-        done
-    }
-
-    /// Takes the times of tapes' operations from now on, or no longer; those so far are handed out.
-    pub fn time(&mut self, timing: Timing) -> TapeTimes {
-        self.timing = timing;
-        let mut total = TapeTimes::default();
-        self.arenas
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter_mut()
-            .for_each(|arena| total.add(&arena.time(timing)));
-        total
-    }
-
-    /// Logits of all rows of `batch`, on the current rayon pool.
-    pub fn logits(&self, batch: &Batch) -> Vec<f32> {
-        let mut logits = vec![0.0; batch.len()];
-        let score = |(chunk, out): (usize, &mut [f32])| {
+    /// Writes the logit of each row of `batch` to `out`. Up to 128 rows are scored on the calling thread, whatever
+    /// `parallel` says: another one would take longer to wake than they take.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the batch.
+    pub fn logits(&self, batch: &Batch, out: &mut [f32], workspace: &mut Workspace, parallel: Parallel<'_>) {
+        assert_eq!(out.len(), batch.len(), "one logit per row");
+        workspace.each(parallel, out.chunks_mut(ROWS).enumerate(), |arena, (chunk, out)| {
             let start = chunk * ROWS;
-            self.with_arena(|arena| {
-                let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
-                let output = self.model.forward(&mut tape);
-                out.copy_from_slice(tape.value(output));
-                if self.shift != 0.0 {
-                    out.iter_mut().for_each(|logit| *logit += self.shift);
-                }
-            });
-        };
-        if logits.len() <= ROWS {
-            // Another thread would take longer to wake than this takes.
-            logits.chunks_mut(ROWS).enumerate().for_each(score);
-        } else {
-            logits.par_chunks_mut(ROWS).enumerate().for_each(score);
-        }
-        logits
+            let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
+            let output = self.model.forward(&mut tape);
+            out.copy_from_slice(tape.value(output));
+            if self.shift != 0.0 {
+                out.iter_mut().for_each(|logit| *logit += self.shift);
+            }
+        });
     }
 }

@@ -425,7 +425,7 @@ impl Trainer<'_> {
 
     fn evaluate(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         state: &mut State,
         (kept, batches): (&mut Option<Weights>, Option<u64>),
         observer: &mut dyn Observer,
@@ -497,7 +497,7 @@ impl Trainer<'_> {
 ///
 /// # Errors
 /// If a score is not finite.
-pub fn score(learner: &Learner, batch: &Batch, task: Task) -> Result<Metrics> {
+pub fn score(learner: &mut Learner, batch: &Batch, task: Task) -> Result<Metrics> {
     let logits = learner.logits(batch);
     if let Some(&broken) = logits.iter().find(|logit| !logit.is_finite()) {
         return Err(Error::Diverged { step: learner.optimizer().steps(), loss: f64::from(broken) });

@@ -50,6 +50,6 @@ impl Run {
         let mut feed = rows.feed(own.batch_size, own.seed);
         trainer.run(&mut learner, &mut *feed, State::default(), &mut StopOnly(observer))?;
         let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
-        Ok(scoring(&learner, name.into(), &rows.parts))
+        Ok(scoring(&mut learner, name.into(), &rows.parts))
     }
 }

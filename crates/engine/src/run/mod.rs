@@ -12,8 +12,9 @@ pub(crate) use rows::EncodedParts;
 use crate::checkpoint::Checkpoints;
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::golden::Golden;
 use crate::learner::{self, Learner};
-use crate::model_dir::{self, Golden, StoredMetrics};
+use crate::model_dir::ModelContents;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::rows::{GivenRows, with_rows};
@@ -29,7 +30,7 @@ use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::ModelConfig;
 use dlrm_nn::Isa;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
 
 /// What a run may use. No result depends on the threads and the memory.
@@ -117,16 +118,20 @@ impl Run {
         self.settle(&mut rows, source, &fitted, &place)?;
 
         observer.stage("training");
-        let (learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
+        let (mut learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
         clock.lap("train", Some(state.rows));
-        let scorings = self.measure(&learner, &rows, (&state, &place), &mut clock, observer)?;
+        let scorings = self.measure(&mut learner, &rows, (&state, &place), &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
-            self.save(out, &network, &fitted, (&metrics, &golden))?;
+            let (encoder, config) = (&*fitted.encoder, &self.config);
+            let contents =
+                ModelContents { network: &network, encoder, config, metrics: &metrics, golden: &golden };
+            contents.save(&out.join("model"))?;
+            outcome::write_beside_model(out, &fitted)?;
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
@@ -240,7 +245,7 @@ impl Run {
     /// What the model and its baselines score.
     fn measure(
         &self,
-        learner: &Learner,
+        learner: &mut Learner,
         rows: &EncodedParts<'_>,
         (state, place): (&State, &Place),
         clock: &mut Clock,
@@ -286,25 +291,13 @@ impl Run {
         let pick =
             |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
         let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
-        let logits = model_dir::golden_logits(&fitted.encoder, network, &columns, &rows)?;
-        if let Some(broken) = logits.iter().find(|logit| !logit.is_finite()) {
+        let golden = Golden::new(&fitted.encoder, network, columns, rows)?;
+        let broken = golden.logits().find(|logit| !logit.is_finite());
+        match broken {
             // Finite weights can be too large to compute with.
-            return Err(Error::Diverged { step, loss: f64::from(*broken) });
+            Some(broken) => Err(Error::Diverged { step, loss: f64::from(broken) }),
+            None => Ok(golden),
         }
-        let isa = self.resources.isa.level().name().to_owned();
-        Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|l| l.to_bits()).collect() })
-    }
-
-    /// Writes the model directory and what stands beside it.
-    fn save(
-        &self,
-        out: &Path,
-        network: &Network,
-        fitted: &Fitted,
-        (metrics, golden): (&StoredMetrics, &Golden),
-    ) -> Result<()> {
-        model_dir::save(&out.join("model"), network, &fitted.encoder, &self.config, metrics, golden)?;
-        outcome::write_beside_model(out, fitted)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// Rows of a pass that looks at ids alone.
 const ROWS_AT_ONCE: usize = 4096;
 
-pub(super) fn scoring(learner: &Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
+pub(super) fn scoring(learner: &mut Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
     let (dense, tables) = learner.network().weights().count();
     let logits = [1, 2].map(|p| learner.logits(&parts[p]));
     Scoring { name, parameters: Some((dense + tables) as u64), logits }

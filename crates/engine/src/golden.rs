@@ -1,0 +1,92 @@
+//! Golden rows: a few raw rows that are stored with a model together with their scores, and are scored again whenever
+//! the model is loaded. A model that no longer gives the scores it gave when it was saved is refused.
+use crate::error::{Error, Result};
+use crate::network::Network;
+use crate::row_scorer::RowScorer;
+use crate::workspace::{Parallel, Workspace};
+use dlrm_data::Encoder;
+use dlrm_data::parse::Labels;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What messages call the rows.
+const NAME: &str = "golden.json";
+
+/// How far a score may be off on another instruction set, relative to 1 + |logit|.
+const OTHER_ISA_TOLERANCE: f32 = 1e-4;
+
+/// Rows whose scores are replayed at load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Instruction set that scored them; on another one the last bits may differ.
+    pub isa: String,
+    /// Names of the fields.
+    pub columns: Vec<String>,
+    /// Fields as text.
+    pub rows: Vec<Vec<String>>,
+    /// Logits as bits of f32.
+    pub logit_bits: Vec<u32>,
+}
+
+impl Golden {
+    /// Scores rows whose fields are `columns`.
+    ///
+    /// # Errors
+    /// If a column of the encoder is not there, or a row is malformed.
+    pub fn new(
+        encoder: &Encoder,
+        network: &Network,
+        columns: Vec<String>,
+        rows: Vec<Vec<String>>,
+    ) -> Result<Self> {
+        let isa = isa_of(network).to_owned();
+        let logits = score(encoder, network, &columns, &rows)?;
+        Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|logit| logit.to_bits()).collect() })
+    }
+
+    /// The stored logits.
+    pub fn logits(&self) -> impl Iterator<Item = f32> {
+        self.logit_bits.iter().map(|&bits| f32::from_bits(bits))
+    }
+
+    /// Scores the rows again and compares; `path` is the file that they were read from.
+    ///
+    /// # Errors
+    /// The first row whose score is another one. On the instruction set that scored them all bits must agree, on
+    /// another one all but the last.
+    pub fn replay(&self, encoder: &Encoder, network: &Network, path: &Path) -> Result<()> {
+        let logits = score(encoder, network, &self.columns, &self.rows)?;
+        if self.logit_bits.len() != logits.len() {
+            let problem = format!("expected {} scores, found {}", logits.len(), self.logit_bits.len());
+            return Err(Error::saved(path, problem));
+        }
+        let same_isa = self.isa == isa_of(network);
+        for (row, (&ours, expected)) in logits.iter().zip(self.logits()).enumerate() {
+            let near = (ours - expected).abs() <= OTHER_ISA_TOLERANCE * (1.0 + expected.abs());
+            if ours.to_bits() != expected.to_bits() && (same_isa || !near) {
+                let problem = format!("golden row {row}: expected logit {expected}, found {ours}");
+                return Err(Error::saved(path, problem).with_hint(
+                    "this program scores differently from the one that saved the model: use that version, \
+                     or train again",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn isa_of(network: &Network) -> &'static str {
+    network.weights().isa().level().name()
+}
+
+/// Logits of rows of text fields.
+fn score(encoder: &Encoder, network: &Network, columns: &[String], rows: &[Vec<String>]) -> Result<Vec<f32>> {
+    let mut scorer = RowScorer::new(encoder, network, columns, Labels::Ignored, NAME)?;
+    for row in rows {
+        scorer.push(row.iter().map(String::as_str)).map_err(dlrm_data::Error::Row)?;
+    }
+    let mut logits = Vec::new();
+    scorer.score(&mut Workspace::new(), Parallel::Single, &mut logits);
+    Ok(logits)
+}

@@ -1,0 +1,87 @@
+//! A saved model, loaded: what scores raw rows long after training.
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::model_dir::{ModelDir, StoredMetrics};
+use crate::network::Network;
+use crate::row_scorer::RowScorer;
+use crate::saved::Manifest;
+use dlrm_data::Encoder;
+use dlrm_data::parse::Labels;
+use dlrm_data::schema::Task;
+use dlrm_nn::Isa;
+use std::path::Path;
+
+/// A model that scores raw rows.
+pub struct Predictor {
+    encoder: Encoder,
+    network: Network,
+    config: RunConfig,
+    metrics: StoredMetrics,
+    manifest: Manifest,
+}
+
+impl Predictor {
+    /// Loads a run or model directory, checks every file of it and scores its golden rows.
+    ///
+    /// # Errors
+    /// If a file is missing, cut, altered or written by a newer version, if files do not fit each other, or if a
+    /// golden row gets another score than it got when the model was saved. The message names the file; restore it from
+    /// a copy, or train again.
+    pub fn load(path: &Path, isa: Isa) -> Result<Self> {
+        let dir = ModelDir::open(path)?;
+        let (encoder, config) = (dir.encoder()?, dir.config()?);
+        let tables = config.train.table_precision;
+        let network = Network::with_tables(&config.model, &encoder.layout(), tables, 0, isa)?;
+        let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
+        dir.read_weights(network.weights_mut())?;
+        let metrics = dir.metrics()?;
+        dir.replay(&encoder, &network)?;
+        Ok(Predictor { encoder, network, config, metrics, manifest: dir.into_manifest() })
+    }
+
+    /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
+    ///
+    /// # Errors
+    /// If a column that the model was trained with is not among `columns`: the message names it and the nearest one.
+    pub fn row_scorer(&self, columns: &[String]) -> Result<RowScorer<'_>> {
+        RowScorer::new(&self.encoder, &self.network, columns, Labels::Ignored, "rows")
+    }
+
+    /// The fitted encoder.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// The network.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// Metrics measured when the model was trained.
+    pub fn metrics(&self) -> &StoredMetrics {
+        &self.metrics
+    }
+
+    /// Versions and checksums.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Kind of label.
+    pub fn task(&self) -> Task {
+        self.encoder.schema().label.task
+    }
+
+    /// What the model predicts for a logit: a probability, or a rating.
+    pub fn prediction(&self, logit: f32) -> f64 {
+        match self.task() {
+            Task::Binary => dlrm_kernels::activation::sigmoid(f64::from(logit)),
+            Task::Rating => f64::from(logit),
+        }
+    }
+}
