@@ -1,7 +1,7 @@
 //! The flags that stand for configuration keys. The library speaks of keys; people at a terminal gave flags.
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 23] = [
+const FLAGS: [(&str, &str); 27] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -25,6 +25,10 @@ const FLAGS: [(&str, &str); 23] = [
     ("models", "--models"),
     ("fetch.from", "--from"),
     ("fetch.url", "--url"),
+    ("run.out", "-o"),
+    ("run.resume", "--resume"),
+    ("run.overwrite", "--overwrite"),
+    ("run.threads", "--threads"),
 ];
 
 /// The flag of a key, else the key.

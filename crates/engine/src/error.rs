@@ -132,8 +132,8 @@ impl Error {
             Error::Diverged { .. } => {
                 Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into())
             }
-            Error::Threads { .. } => Some("give fewer with --threads".into()),
-            Error::Interrupted { checkpoint: Some(_), .. } => Some("go on with --resume".into()),
+            Error::Threads { .. } => Some("give fewer run.threads".into()),
+            Error::Interrupted { checkpoint: Some(_), .. } => Some("go on with run.resume".into()),
             _ => None,
         }
     }

@@ -1,25 +1,38 @@
-//! One training step: shards forward and backward on worker threads, then the optimiser.
+//! One training step: shards forward and backward on worker threads, the exchange with other ranks, the optimiser.
 //!
 //! A batch is cut into shards; lane l sums the gradients of shards l, l + L, … in this order; lanes are summed
-//! as a tree. None of it depends on which thread does what, so the bits are the same at any thread count.
+//! as a tree. None of it depends on which thread or rank does what, so the bits are the same at any number of both.
 use crate::error::{Error, Result};
+use crate::exchange::{ShardLoss, exchange, lanes_of_rank};
 use crate::network::Network;
+use dlrm_cluster::{Communicator, Solo};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
-use dlrm_nn::{Gradients, Loss, Mode, Optimizer, PhaseTimes, Sharding, Tape, TapeTimes, Timing};
+use dlrm_nn::{
+    Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes, Timing,
+};
 use rayon::prelude::*;
+use std::ops::Range;
 use std::time::Duration;
 
-/// A network in training.
+/// A network in training, on this rank's worker threads.
 pub struct Learner {
+    replica: Replica,
+    pool: rayon::ThreadPool,
+}
+
+/// What a rank holds of a network in training: all of it, but it computes its share of the gradients only.
+struct Replica {
     network: Network,
     optimizer: Optimizer,
     gradients: Gradients,
     loss: Loss,
-    pool: rayon::ThreadPool,
+    communicator: Box<dyn Communicator>,
+    /// Of the shards of the last batch, in the order of its rows.
+    losses: Vec<ShardLoss>,
+    correct: f64,
     timing: Timing,
     forward_backward: Duration,
-    correct: f64,
 }
 
 /// Where the time of steps went.
@@ -34,10 +47,10 @@ pub struct StepTimes {
 }
 
 impl Learner {
-    /// Joins a network and its optimiser; `threads` workers.
+    /// Joins a network and its optimiser, on one rank with `threads` workers.
     ///
     /// # Errors
-    /// If the worker threads cannot be started.
+    /// If the system refuses the worker threads: take fewer.
     pub fn new(
         network: Network,
         optimizer: Optimizer,
@@ -47,52 +60,70 @@ impl Learner {
     ) -> Result<Self> {
         let pool = pool(threads)?;
         let gradients = Gradients::new(network.weights(), sharding);
-        Ok(Learner {
+        let replica = Replica {
             network,
             optimizer,
             gradients,
             loss,
-            pool,
+            communicator: Box::new(Solo::default()),
+            losses: Vec::new(),
+            correct: 0.0,
             timing: Timing::Off,
             forward_backward: Duration::ZERO,
-            correct: 0.0,
-        })
+        };
+        Ok(Learner { replica, pool })
+    }
+
+    /// Shares each step with the other ranks of `communicator`. All must hold the same weights and optimiser and step on the
+    /// same batches.
+    ///
+    /// # Errors
+    /// If there are more ranks than lanes, which are what they share.
+    pub fn with_communicator(mut self, communicator: Box<dyn Communicator>) -> Result<Self> {
+        let (ranks, lanes) = (communicator.size(), self.replica.gradients.sharding.lanes);
+        if ranks > lanes {
+            let error =
+                Error::config("train.lanes", format!("one for each of {ranks} ranks"), lanes.to_string());
+            return Err(error.with_hint("take fewer ranks; more lanes change the last bits of results"));
+        }
+        self.replica.communicator = communicator;
+        Ok(self)
     }
 
     /// The network.
     pub fn network(&self) -> &Network {
-        &self.network
+        &self.replica.network
     }
 
     /// The network, for restoring weights.
     pub fn network_mut(&mut self) -> &mut Network {
-        &mut self.network
+        &mut self.replica.network
     }
 
     /// The network, at the end of training.
     pub fn into_network(self) -> Network {
-        self.network
+        self.replica.network
     }
 
     /// The optimiser.
     pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
+        &self.replica.optimizer
     }
 
     /// The optimiser, for restoring its state.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer {
-        &mut self.optimizer
+        &mut self.replica.optimizer
     }
 
     /// The last step's gradients.
     pub fn gradients(&self) -> &Gradients {
-        &self.gradients
+        &self.replica.gradients
     }
 
     /// Weight of the rows of the last step whose label was the more probable one before the update (their number where rows
     /// carry no weights); for labels of 0 and 1.
     pub fn correct(&self) -> f64 {
-        self.correct
+        self.replica.correct
     }
 
     /// The worker threads.
@@ -102,23 +133,22 @@ impl Learner {
 
     /// Takes the times of steps from now on, or no longer; those so far are handed out.
     pub fn time(&mut self, timing: Timing) -> StepTimes {
-        self.timing = timing;
+        let replica = &mut self.replica;
+        replica.timing = timing;
         StepTimes {
-            forward_backward: std::mem::take(&mut self.forward_backward),
-            tape: self.network.time(timing),
-            phases: self.optimizer.time(timing),
+            forward_backward: std::mem::take(&mut replica.forward_backward),
+            tape: replica.network.time(timing),
+            phases: replica.optimizer.time(timing),
         }
     }
 
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
-        let start = timing.start();
-        let (mean, right) =
-            pool.install(|| differentiate(network, optimizer.steps(), gradients, loss, batch));
-        *correct = right;
-        *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
-        mean
+        let Learner { replica, pool } = self;
+        pool.install(|| {
+            replica.forward_backward(batch);
+            replica.exchange(batch)
+        })
     }
 
     /// One step on `batch`; returns its mean loss before the update.
@@ -126,73 +156,110 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let Learner { network, optimizer, gradients, loss, pool, timing, forward_backward, correct } = self;
+        let Learner { replica, pool } = self;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
         pool.install(|| {
-            let start = timing.start();
-            let (loss, right) = differentiate(network, optimizer.steps(), gradients, loss, batch);
-            *correct = right;
-            *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
-            if !loss.is_finite() {
-                return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
-            }
-            optimizer.step(network.weights_mut(), gradients, batch, rates);
+            replica.forward_backward(batch);
+            let loss = replica.exchange(batch);
+            replica.apply(loss, batch, rates)?;
             Ok(loss)
         })
     }
 
     /// Logits of `batch`.
     pub fn logits(&self, batch: &Batch) -> Vec<f32> {
-        self.pool.install(|| self.network.logits(batch))
+        let network = self.network();
+        self.pool.install(|| network.logits(batch))
     }
 }
 
-/// Mean loss of the batch after `steps` steps, the weight of the rows it gets right, and its gradients. Uses the current rayon
-/// pool.
-fn differentiate(
-    network: &Network,
-    steps: u64,
-    gradients: &mut Gradients,
-    loss: &Loss,
-    batch: &Batch,
-) -> (f64, f64) {
-    let (rows, sharding) = (batch.len(), gradients.sharding);
-    let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
-    let shard_rows = sharding.rows_per_shard(rows);
-    gradients.resize(rows);
-    let used = sharding.lanes_of(rows);
-    let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
-    for (index, shard) in gradients.shards[..sharding.shards(rows)].iter_mut().enumerate() {
-        shards[index % used].push((index, shard, 0.0, 0.0));
-    }
-    let lanes = gradients.lanes[..used].par_iter_mut().zip(shards.par_iter_mut()).with_max_len(1);
-    lanes.for_each(|(lane, shards)| {
-        lane.restart();
-        let mut gradient = Vec::new();
-        for (index, shard, sum, right) in shards {
-            let start = *index * shard_rows;
-            let range = start.min(rows)..(start + shard_rows).min(rows);
-            network.with_arena(|arena| {
-                let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
-                let output = network.model().forward(&mut tape);
-                gradient.resize(range.len(), 0.0);
-                let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
-                let labels = &batch.labels[range];
-                (*sum, *right) = tape.time_loss(|tape| {
-                    let outputs = tape.value(output);
-                    (
-                        loss.forward_backward(&mut gradient, outputs, labels, weights, rows),
-                        correct(outputs, labels, weights),
-                    )
-                });
-                tape.backward(output, &gradient, lane, shard);
-            });
+impl Replica {
+    /// Gradients and losses of this rank's shards. Uses the current rayon pool.
+    fn forward_backward(&mut self, batch: &Batch) {
+        let start = self.timing.start();
+        let (rows, sharding) = (batch.len(), self.gradients.sharding);
+        let own = lanes_of_rank(&*self.communicator, sharding, rows);
+        let Replica { network, gradients, losses, loss, .. } = self;
+        let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
+        let pass = Pass { network, loss, batch, mode };
+        gradients.resize(rows);
+        losses.clear();
+        losses.resize(sharding.shards(rows), ShardLoss::default());
+        let mut shards: Vec<Vec<_>> = own.clone().map(|_| Vec::new()).collect();
+        for (index, shard) in gradients.shards.iter_mut().zip(losses).enumerate() {
+            let lane = sharding.lane_of(index, rows);
+            if own.contains(&lane) {
+                shards[lane - own.start].push((sharding.rows_of(index, rows), shard));
+            }
         }
-        lane.settle(network.weights());
-    });
-    // Shard sums in the order of the rows, whatever lane they were in.
-    let sums = (0..sharding.shards(rows)).map(|index| &shards[index % used][index / used]);
-    sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.2, right + shard.3))
+        let lanes = gradients.lanes[own].par_iter_mut().zip(shards).with_max_len(1);
+        lanes.for_each(|(lane, shards)| {
+            lane.restart();
+            let mut gradient = Vec::new();
+            for (range, (shard, loss)) in shards {
+                *loss = pass.shard(range, &mut gradient, lane, shard);
+            }
+            lane.settle(network.weights());
+        });
+        self.forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
+    }
+
+    /// Completes gradients and losses by those of other ranks; returns the mean loss of the batch.
+    fn exchange(&mut self, batch: &Batch) -> f64 {
+        let Replica { network, gradients, communicator, losses, .. } = self;
+        exchange(&mut **communicator, network.weights().slots(), gradients, losses, batch.len());
+        // In the order of the rows, whatever lane or rank they were in.
+        let sum = |(loss, correct), shard: &ShardLoss| (loss + shard.loss, correct + shard.correct);
+        let (loss, correct) = self.losses.iter().fold((0.0, 0.0), sum);
+        self.correct = correct;
+        loss
+    }
+
+    /// Updates the weights. Uses the current rayon pool.
+    fn apply(&mut self, loss: f64, batch: &Batch, rates: Rates) -> Result<()> {
+        let Replica { network, optimizer, gradients, .. } = self;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
+        }
+        optimizer.step(network.weights_mut(), gradients, batch, rates);
+        Ok(())
+    }
+}
+
+/// What the shards of a step share.
+struct Pass<'a> {
+    network: &'a Network,
+    loss: &'a Loss,
+    batch: &'a Batch,
+    mode: Mode,
+}
+
+impl Pass<'_> {
+    /// Forward and backward over the rows of a shard: adds to its lane and overwrites its embedding gradients. `gradient` is
+    /// for use again.
+    fn shard(
+        &self,
+        range: Range<usize>,
+        gradient: &mut Vec<f32>,
+        lane: &mut Lane,
+        shard: &mut ShardGradients,
+    ) -> ShardLoss {
+        let Pass { network, loss, batch, mode } = *self;
+        network.with_arena(|arena| {
+            let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
+            let output = network.model().forward(&mut tape);
+            gradient.resize(range.len(), 0.0);
+            let weights = batch.weights.as_ref().map(|w| &w[range.clone()]);
+            let labels = &batch.labels[range];
+            let sums = tape.time_loss(|tape| {
+                let outputs = tape.value(output);
+                let loss = loss.forward_backward(gradient, outputs, labels, weights, batch.len());
+                ShardLoss { loss, correct: correct(outputs, labels, weights) }
+            });
+            tape.backward(output, gradient, lane, shard);
+            sums
+        })
+    }
 }
 
 /// Weight of the rows whose logit has the sign of their label.
@@ -214,7 +281,7 @@ fn step_key(seed: u64, steps: u64) -> u64 {
 /// A pool of `threads` workers.
 ///
 /// # Errors
-/// If the system refuses the threads.
+/// If the system refuses the threads: take fewer.
 pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let built =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("dlrm-{i}")).build();
