@@ -19,7 +19,7 @@ use dlrm::data::schema::Schema;
 use dlrm::data::source::DataSource;
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::{MemoryFeed, StreamFeed};
-use dlrm::engine::trainer::TrainingRows;
+use dlrm::engine::training_rows::TrainingRows;
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Sharding, TableOptimizer};

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub use dlrm_bench as bench;
+pub use dlrm_cluster as cluster;
 pub use dlrm_data as data;
 pub use dlrm_engine as engine;
 #[cfg(feature = "fetch")]

@@ -8,7 +8,7 @@ use dlrm::bench::{
 };
 use dlrm::engine::Error;
 use dlrm::engine::plan::bytes;
-use dlrm::engine::trainer::TrainConfig;
+use dlrm::engine::train_config::TrainConfig;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
 use std::path::Path;
 use std::time::Duration;

@@ -4,13 +4,6 @@ use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
 const FLAGS: [(&str, &str); 32] = [
-    ("fetch.from", "--from"),
-    ("fetch.url", "--url"),
-    ("threads", "--threads"),
-    ("out", "-o"),
-    ("overwrite", "--overwrite"),
-    ("resume", "--resume"),
-    ("models", "--models"),
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -32,10 +25,17 @@ const FLAGS: [(&str, &str); 32] = [
     ("schema.label.positive", "--positive"),
     ("schema.crosses", "--cross"),
     ("model.kind", "--model"),
+    ("models", "--models"),
+    ("fetch.from", "--from"),
+    ("fetch.url", "--url"),
+    ("run.out", "-o"),
+    ("run.resume", "--resume"),
+    ("run.overwrite", "--overwrite"),
+    ("run.threads", "--threads"),
+    ("run.memory_limit", "--memory-limit"),
     ("train.epochs", "--epochs"),
     ("train.batch_size", "--batch-size"),
     ("train.seed", "--seed"),
-    ("memory_limit", "--memory-limit"),
 ];
 
 /// Flags without a value, with the value that they stand for.
@@ -106,7 +106,7 @@ mod tests {
     fn hints_speak_of_flags() {
         let hint = Hint::from("say so (").set("schema.label.rule", "rating >= 4").say(") or ");
         let hint = hint.name("schema.label.positive").say(" or ").set("data.loading", "stream").say(" or ");
-        let hint = hint.set("model.interaction", "cat").say(" or ").name("overwrite");
+        let hint = hint.set("model.interaction", "cat").say(" or ").name("run.overwrite");
         let expected = "say so (--label-rule \"rating >= 4\") or --positive or --stream or \
                         --set model.interaction=cat or --overwrite";
         assert_eq!(of_hint(&hint), expected);

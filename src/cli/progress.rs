@@ -1,9 +1,10 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::output::{count, tell};
 use super::session::Session;
+use dlrm::engine::observer::{Observer, Standing};
 use dlrm::engine::plan::{Plan, bytes};
 use dlrm::engine::run::RunObserver;
-use dlrm::engine::trainer::{Observer, Point, State};
+use dlrm::engine::train_state::{Evaluation, TrainState};
 use dlrm::metrics::Metric;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -66,14 +67,14 @@ impl Progress {
         }
     }
 
-    fn rate(&self, state: &State) -> f64 {
+    fn rate(&self, state: &TrainState) -> f64 {
         let rows = state.rows - self.rows_at_start.unwrap_or(0);
         rows as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 }
 
 impl Observer for Progress {
-    fn step(&mut self, state: &State, loss: f64) {
+    fn step(&mut self, state: &TrainState, loss: f64) {
         if self.rows_at_start.is_none() {
             // A resumed run counts from where it went on.
             self.started = Instant::now();
@@ -97,14 +98,14 @@ impl Observer for Progress {
         }
     }
 
-    fn evaluated(&mut self, point: &Point, is_best: bool) {
+    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
         let mut text = format!(
             "epoch {:>3}  step {:>7}  train loss {:.5}",
-            point.epoch,
-            count(point.step),
-            point.train_loss
+            evaluation.epoch,
+            count(evaluation.step),
+            evaluation.train_loss
         );
-        if let Some(metrics) = &point.validation {
+        if let Some(metrics) = &evaluation.validation {
             for metric in [Metric::LogLoss, Metric::Auc, Metric::Rmse, Metric::HitRateAt10, Metric::NdcgAt10]
             {
                 if let Some(value) = metric.of(metrics) {
@@ -112,7 +113,7 @@ impl Observer for Progress {
                 }
             }
         }
-        if is_best {
+        if standing == Standing::Best {
             text.push_str("  best");
         }
         self.line(&text);

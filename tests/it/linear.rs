@@ -3,7 +3,7 @@ use crate::common::{dlrm, works};
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
 use dlrm::engine::learner::Learner;
 use dlrm::engine::network::Network;
-use dlrm::engine::trainer::TrainConfig;
+use dlrm::engine::train_config::TrainConfig;
 use dlrm::kernels::optimizer::reference;
 use dlrm::models::{ModelConfig, WideDeepConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Sharding, TableOptimizer};

@@ -4,8 +4,12 @@ use dlrm::data::batch::{Batch, Feature, Layout, Table};
 use dlrm::data::rng::Rng;
 use dlrm::data::schema::{Pooling, Task};
 use dlrm::engine::checkpoint::Checkpoints;
+use dlrm::engine::checkpoint_store::{CheckpointStore, InMemory};
 use dlrm::engine::feed::MemoryFeed;
-use dlrm::engine::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
+use dlrm::engine::observer::{Observer, Unobserved};
+use dlrm::engine::train_config::TrainConfig;
+use dlrm::engine::train_state::TrainState;
+use dlrm::engine::trainer::Trainer;
 use dlrm::engine::{Error, Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, TableOptimizer, TablePrecision};
@@ -116,10 +120,10 @@ fn bits(learner: &Learner) -> Vec<(String, Vec<u32>)> {
 }
 
 /// Trains to the end; interrupted after each of the steps in `stops` and resumed from disk by a new learner.
-fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, Vec<u32>)>, State) {
+fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, Vec<u32>)>, TrainState) {
     struct StopAt(u64, u64);
     impl Observer for StopAt {
-        fn step(&mut self, state: &State, _: f64) {
+        fn step(&mut self, state: &TrainState, _: f64) {
             self.1 = state.step;
         }
         fn should_stop(&mut self) -> bool {
@@ -129,18 +133,14 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
-    let trainer = Trainer {
-        config,
-        task: Task::Binary,
-        validation: Some(&validation),
-        checkpoints: Some(&checkpoints),
-    };
+    let trainer =
+        Trainer { config, task: Task::Binary, validation: Some(&validation), checkpoints: &checkpoints };
     for (i, &stop) in stops.iter().enumerate() {
         let mut learner = learner(config, threads);
         let state = if i == 0 {
-            State::default()
+            TrainState::default()
         } else {
-            checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap()
+            checkpoints.resume(&mut learner).unwrap().expect("a checkpoint")
         };
         let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
         let stopped = trainer.run(&mut learner, &mut feed, state, &mut StopAt(stop, 0));
@@ -148,9 +148,9 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     }
     let mut learner = learner(config, threads);
     let state = if stops.is_empty() {
-        State::default()
+        TrainState::default()
     } else {
-        checkpoints.load(&checkpoints.newest().unwrap(), &mut learner).unwrap()
+        checkpoints.resume(&mut learner).unwrap().expect("a checkpoint")
     };
     let mut feed = MemoryFeed::new(rows, layout(), config.batch_size, config.seed);
     let state = trainer.run(&mut learner, &mut feed, state, &mut Unobserved).unwrap();
@@ -259,10 +259,19 @@ fn early_stopping_restores_the_best_weights() {
     assert!(best.step < state.step, "it trained past the best");
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let mut learner = learner(&config, 2);
-    let trainer =
-        Trainer { config: &config, task: Task::Binary, validation: Some(&validation), checkpoints: None };
+    let trainer = Trainer {
+        config: &config,
+        task: Task::Binary,
+        validation: Some(&validation),
+        checkpoints: &InMemory::default(),
+    };
     trainer
-        .run(&mut learner, &mut MemoryFeed::new(rows, layout(), 32, 0), State::default(), &mut Unobserved)
+        .run(
+            &mut learner,
+            &mut MemoryFeed::new(rows, layout(), 32, 0),
+            TrainState::default(),
+            &mut Unobserved,
+        )
         .unwrap();
     assert_eq!(bits(&learner), with_disk, "in memory as from disk");
     let found = dlrm::engine::trainer::score(&mut learner, &validation, Task::Binary).unwrap();
@@ -345,17 +354,17 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
         config: &config,
         task: Task::Binary,
         validation: Some(&validation),
-        checkpoints: Some(&checkpoints),
+        checkpoints: &checkpoints,
     };
     let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
     let mut first = learner(&config, 1);
-    let state = trainer.run(&mut first, &mut feed, State::default(), &mut Unobserved).unwrap();
+    let state = trainer.run(&mut first, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
     let points: Vec<(u64, f64)> = state.history.iter().map(|p| (p.step, p.epoch)).collect();
     assert_eq!(points, [(4, 0.5), (8, 1.0), (12, 1.5), (16, 2.0)]);
     assert!(state.history.iter().all(|p| p.train_loss > 0.0));
     assert!(state.history.iter().all(|p| p.train_accuracy.is_some_and(|share| share > 0.0 && share < 1.0)));
     let mut again = learner(&config, 1);
-    let saved = checkpoints.load(&checkpoints.newest().unwrap(), &mut again).unwrap();
+    let saved = checkpoints.resume(&mut again).unwrap().expect("a checkpoint");
     assert_eq!(saved, state);
     let resumed = trainer.run(&mut again, &mut feed, saved, &mut Unobserved).unwrap();
     assert_eq!(

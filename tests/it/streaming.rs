@@ -10,7 +10,7 @@ use dlrm::data::schema::Schema;
 use dlrm::data::source::{DataSource, TrainRows};
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::StreamFeed;
-use dlrm::engine::trainer::TrainingRows;
+use dlrm::engine::training_rows::TrainingRows;
 use std::fs;
 use std::path::Path;
 

@@ -1,9 +1,11 @@
-//! Checkpoints of a run: `step-N-E-H` (steps, epochs, evaluations done) holds weights, optimiser and position, `best-N` the best weights so far.
+//! Checkpoints of a run as directories: `step-N-E-H` (steps, epochs, evaluations done) holds weights, optimiser and position,
+//! `best-N` the best weights so far.
+use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
-use crate::trainer::State;
+use crate::train_state::TrainState;
 use dlrm_nn::{Numbers, NumbersMut};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,45 +31,12 @@ impl Checkpoints {
         Ok(Checkpoints { dir })
     }
 
-    /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes older ones and best weights that nothing refers to any more.
+    /// The newest checkpoint, if there is one.
     ///
     /// # Errors
-    /// As the file system; older checkpoints are then untouched.
-    pub fn save(&self, learner: &Learner, state: &State) -> Result<PathBuf> {
-        let place =
-            self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));
-        if saved::verify(&place, Kind::Checkpoint).is_ok() {
-            return Ok(place);
-        }
-        let weights = learner.network().weights();
-        let mut writer = Writer::new(&place, Kind::Checkpoint)?;
-        writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
-        let optimizer = learner.optimizer().tensors(weights);
-        let optimizer: Vec<_> = optimizer
-            .into_iter()
-            .map(|(name, values)| (name, vec![values.len()], Numbers::F32(values)))
-            .collect();
-        writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
-        writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
-        writer.finish()?;
-        let best = state.best.map(|best| self.best(best.step));
-        for old in self.list("step-")?.into_iter().chain(self.list("best-")?) {
-            if old != place && Some(&old) != best.as_ref() {
-                fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
-            }
-        }
-        Ok(place)
-    }
-
-    /// The newest checkpoint.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn newest(&self) -> Result<PathBuf> {
-        self.list("step-")?.pop().ok_or_else(|| {
-            Error::saved(&self.dir, "expected a checkpoint to resume from, found none")
-                .with_hint("train without --resume: nothing was saved yet")
-        })
+    /// If the directory cannot be read.
+    pub fn newest(&self) -> Result<Option<PathBuf>> {
+        Ok(self.list("step-")?.pop())
     }
 
     /// Whether there is a checkpoint in `dir`, which need not exist.
@@ -80,7 +49,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// If it is damaged or of another model or optimiser.
-    pub fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<State> {
+    fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<TrainState> {
         saved::verify(checkpoint, Kind::Checkpoint)?;
         read_weights(&checkpoint.join(WEIGHTS), learner)?;
         let names: Vec<_> = learner
@@ -96,35 +65,26 @@ impl Checkpoints {
             .map(|(name, values)| (name, vec![values.len()], NumbersMut::F32(values)))
             .collect();
         tensors::read(&checkpoint.join(OPTIMIZER), &mut arrays)?;
-        let state: State = saved::read_json(&checkpoint.join(STATE))?;
+        let state: TrainState = saved::read_json(&checkpoint.join(STATE))?;
         learner.optimizer_mut().set_steps(state.step);
         Ok(state)
     }
 
-    /// Writes the best weights, of step `step`.
-    ///
-    /// # Errors
-    /// As the file system.
-    pub fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
-        let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
-        writer.file_with(WEIGHTS, |path| tensors::write(path, &learner.network().weights().tensors()))?;
-        writer.finish()
-    }
-
-    /// Restores the best weights.
-    ///
-    /// # Errors
-    /// If they are damaged or missing.
-    pub fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {
-        let dir = self.best(step);
-        saved::verify(&dir, Kind::Checkpoint)?;
-        read_weights(&dir.join(WEIGHTS), learner)
+    /// Removes what the position no longer refers to: checkpoints but this one, and all weights but its best.
+    fn remove_older(&self, newest: &Path, state: &TrainState) -> Result<()> {
+        let best = state.best.map(|best| self.best(best.step));
+        for old in self.list("step-")?.into_iter().chain(self.list("best-")?) {
+            if old != newest && Some(&old) != best.as_ref() {
+                fs::remove_dir_all(&old).map_err(Error::io("remove", &old))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes everything, at the end of a run.
     ///
     /// # Errors
-    /// As the file system.
+    /// If a file cannot be removed; the rest is then left too.
     pub fn remove(self) -> Result<()> {
         fs::remove_dir_all(&self.dir).map_err(Error::io("remove", &self.dir))
     }
@@ -145,6 +105,47 @@ impl Checkpoints {
         }
         found.sort();
         Ok(found)
+    }
+}
+
+impl CheckpointStore for Checkpoints {
+    /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes older ones and
+    /// best weights that nothing refers to any more.
+    fn save(&self, learner: &Learner, state: &TrainState) -> Result<Option<PathBuf>> {
+        let place =
+            self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));
+        if saved::verify(&place, Kind::Checkpoint).is_ok() {
+            return Ok(Some(place));
+        }
+        let weights = learner.network().weights();
+        let mut writer = Writer::new(&place, Kind::Checkpoint)?;
+        writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
+        let optimizer = learner.optimizer().tensors(weights);
+        let optimizer: Vec<_> = optimizer
+            .into_iter()
+            .map(|(name, values)| (name, vec![values.len()], Numbers::F32(values)))
+            .collect();
+        writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
+        writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
+        writer.finish()?;
+        self.remove_older(&place, state)?;
+        Ok(Some(place))
+    }
+
+    fn resume(&self, learner: &mut Learner) -> Result<Option<TrainState>> {
+        self.newest()?.map(|newest| self.load(&newest, learner)).transpose()
+    }
+
+    fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
+        let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
+        writer.file_with(WEIGHTS, |path| tensors::write(path, &learner.network().weights().tensors()))?;
+        writer.finish()
+    }
+
+    fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {
+        let dir = self.best(step);
+        saved::verify(&dir, Kind::Checkpoint)?;
+        read_weights(&dir.join(WEIGHTS), learner)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
 use crate::error::{Error, Result};
-use crate::trainer::TrainConfig;
+use crate::train_config::TrainConfig;
 use dlrm_data::negatives::Negatives;
 use dlrm_data::readers::Input;
 use dlrm_data::schema::{Schema, Task};

@@ -133,8 +133,10 @@ impl Error {
             Error::Diverged { .. } => {
                 Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into())
             }
-            Error::Threads { .. } => Some(Hint::from("give fewer with ").name("threads")),
-            Error::Interrupted { checkpoint: Some(_), .. } => Some(Hint::from("go on with ").name("resume")),
+            Error::Threads { .. } => Some(Hint::from("give fewer with ").name("run.threads")),
+            Error::Interrupted { checkpoint: Some(_), .. } => {
+                Some(Hint::from("go on with ").name("run.resume"))
+            }
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Training rows for the trainer: from memory or from a stream, decoded ahead.
+use crate::downsampling::NegativeDownsampling;
 use crate::error::Result;
-use crate::thinning::Thinning;
-use crate::trainer::TrainingRows;
+use crate::training_rows::TrainingRows;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::{MemoryBatches, Prefetch, StreamBatches};
 use dlrm_data::dataset::Fitted;
@@ -28,7 +28,7 @@ impl MemoryFeed {
         MemoryFeed { rows, layout, batch_size, seed, sampler: None, current: None }
     }
 
-    /// The same with negatives drawn afresh in each epoch by a sampler over the same rows.
+    /// Adds negatives, which a sampler over the same rows draws afresh in each epoch.
     #[must_use]
     pub fn with_negatives(self, sampler: Option<Arc<Sampler>>) -> Self {
         MemoryFeed { sampler, ..self }
@@ -65,7 +65,7 @@ pub struct StreamFeed<'a> {
     window: usize,
     seed: u64,
     cache: Option<Cache>,
-    thinning: Option<Thinning>,
+    downsampling: Option<NegativeDownsampling>,
     current: Option<Prefetch>,
 }
 
@@ -87,21 +87,21 @@ impl<'a> StreamFeed<'a> {
             window,
             seed,
             cache: None,
-            thinning: None,
+            downsampling: None,
             current: None,
         }
     }
 
-    /// The same rows in the same order, kept in `cache` from the first whole epoch on.
+    /// Keeps the rows in `cache` from the first whole epoch on; they and their order stay the same.
     #[must_use]
     pub fn with_cache(self, cache: Option<Cache>) -> Self {
         StreamFeed { cache, ..self }
     }
 
-    /// The rows of these that are kept.
+    /// Trains on a share of the negative rows only.
     #[must_use]
-    pub fn with_thinning(self, thinning: Option<Thinning>) -> Self {
-        StreamFeed { thinning, ..self }
+    pub fn with_negative_downsampling(self, downsampling: Option<NegativeDownsampling>) -> Self {
+        StreamFeed { downsampling, ..self }
     }
 }
 
@@ -114,8 +114,8 @@ impl TrainingRows for StreamFeed<'_> {
             Some(cache) => cache.rows(source),
             None => Box::new(source),
         };
-        let rows = match self.thinning {
-            Some(thinning) => thinning.stream(rows, &self.layout),
+        let rows = match self.downsampling {
+            Some(downsampling) => downsampling.stream(rows, &self.layout),
             None => rows,
         };
         let mut batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng);

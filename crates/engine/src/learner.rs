@@ -1,10 +1,12 @@
-//! One training step: shards forward and backward on worker threads, then the optimiser.
+//! One training step: shards forward and backward on worker threads, the exchange with other ranks, the optimiser.
 //!
 //! A batch is cut into shards; lane l sums the gradients of shards l, l + L, … in this order; lanes are summed
-//! as a tree. None of it depends on which thread does what, so the bits are the same at any thread count.
+//! as a tree. None of it depends on which thread or rank does what, so the bits are the same at any number of both.
 use crate::error::{Error, Result};
+use crate::exchange::{ShardLoss, exchange, lanes_of_rank};
 use crate::network::Network;
 use crate::workspace::{Parallel, Workspace};
+use dlrm_cluster::{Communicator, Solo};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
@@ -14,17 +16,25 @@ use dlrm_nn::{
 use std::ops::Range;
 use std::time::Duration;
 
-/// A network in training.
+/// A network in training, on this rank's worker threads.
 pub struct Learner {
+    replica: Replica,
+    pool: rayon::ThreadPool,
+}
+
+/// What a rank holds of a network in training: all of it, but it computes its share of the gradients only.
+struct Replica {
     network: Network,
     optimizer: Optimizer,
     gradients: Gradients,
     loss: Loss,
-    pool: rayon::ThreadPool,
     workspace: Workspace,
+    communicator: Box<dyn Communicator>,
+    /// Of the shards of the last batch, in the order of its rows.
+    losses: Vec<ShardLoss>,
+    correct: f64,
     timing: Timing,
     forward_backward: Duration,
-    correct: f64,
 }
 
 /// Where the time of steps went.
@@ -39,10 +49,10 @@ pub struct StepTimes {
 }
 
 impl Learner {
-    /// Joins a network and its optimiser; `threads` workers.
+    /// Joins a network and its optimiser, on one rank with `threads` workers.
     ///
     /// # Errors
-    /// If the worker threads cannot be started.
+    /// If the system refuses the worker threads: take fewer.
     pub fn new(
         network: Network,
         optimizer: Optimizer,
@@ -52,53 +62,71 @@ impl Learner {
     ) -> Result<Self> {
         let pool = pool(threads)?;
         let gradients = Gradients::new(network.weights(), sharding);
-        Ok(Learner {
+        let replica = Replica {
             network,
             optimizer,
             gradients,
             loss,
-            pool,
             workspace: Workspace::new(),
+            communicator: Box::new(Solo::default()),
+            losses: Vec::new(),
+            correct: 0.0,
             timing: Timing::Off,
             forward_backward: Duration::ZERO,
-            correct: 0.0,
-        })
+        };
+        Ok(Learner { replica, pool })
+    }
+
+    /// Shares each step with the other ranks of `communicator`. All must hold the same weights and optimiser and step on the
+    /// same batches.
+    ///
+    /// # Errors
+    /// If there are more ranks than lanes, which are what they share.
+    pub fn with_communicator(mut self, communicator: Box<dyn Communicator>) -> Result<Self> {
+        let (ranks, lanes) = (communicator.size(), self.replica.gradients.sharding.lanes);
+        if ranks > lanes {
+            let error =
+                Error::config("train.lanes", format!("one for each of {ranks} ranks"), lanes.to_string());
+            return Err(error.with_hint("take fewer ranks; more lanes change the last bits of results"));
+        }
+        self.replica.communicator = communicator;
+        Ok(self)
     }
 
     /// The network.
     pub fn network(&self) -> &Network {
-        &self.network
+        &self.replica.network
     }
 
     /// The network, for restoring weights.
     pub fn network_mut(&mut self) -> &mut Network {
-        &mut self.network
+        &mut self.replica.network
     }
 
     /// The network, at the end of training.
     pub fn into_network(self) -> Network {
-        self.network
+        self.replica.network
     }
 
     /// The optimiser.
     pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
+        &self.replica.optimizer
     }
 
     /// The optimiser, for restoring its state.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer {
-        &mut self.optimizer
+        &mut self.replica.optimizer
     }
 
     /// The last step's gradients.
     pub fn gradients(&self) -> &Gradients {
-        &self.gradients
+        &self.replica.gradients
     }
 
     /// Weight of the rows of the last step whose label was the more probable one before the update (their number where rows
     /// carry no weights); for labels of 0 and 1.
     pub fn correct(&self) -> f64 {
-        self.correct
+        self.replica.correct
     }
 
     /// The worker threads.
@@ -108,23 +136,22 @@ impl Learner {
 
     /// Takes the times of steps from now on, or no longer; those so far are handed out.
     pub fn time(&mut self, timing: Timing) -> StepTimes {
-        self.timing = timing;
+        let replica = &mut self.replica;
+        replica.timing = timing;
         StepTimes {
-            forward_backward: std::mem::take(&mut self.forward_backward),
-            tape: self.workspace.time(timing),
-            phases: self.optimizer.time(timing),
+            forward_backward: std::mem::take(&mut replica.forward_backward),
+            tape: replica.workspace.time(timing),
+            phases: replica.optimizer.time(timing),
         }
     }
 
     /// Mean loss of the batch, and its gradients (not yet applied).
     pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
-        let Learner { network, optimizer, gradients, loss, pool, workspace, timing, .. } = self;
-        let start = timing.start();
-        let pass = Pass::after(optimizer.steps(), network, loss, batch);
-        let (mean, right) = pass.run(gradients, workspace, Parallel::Pool(pool));
-        self.correct = right;
-        self.forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
-        mean
+        let Learner { replica, pool } = self;
+        pool.install(|| {
+            replica.forward_backward(batch, pool);
+            replica.exchange(batch)
+        })
     }
 
     /// One step on `batch`; returns its mean loss before the update.
@@ -132,42 +159,79 @@ impl Learner {
     /// # Errors
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
-        let Learner {
-            network,
-            optimizer,
-            gradients,
-            loss,
-            pool,
-            workspace,
-            timing,
-            forward_backward,
-            correct,
-        } = self;
-        let pool = &*pool;
+        let Learner { replica, pool } = self;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
         pool.install(|| {
-            let start = timing.start();
-            let pass = Pass::after(optimizer.steps(), network, loss, batch);
-            let (loss, right) = pass.run(gradients, workspace, Parallel::Pool(pool));
-            *correct = right;
-            *forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
-            if !loss.is_finite() {
-                return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
-            }
-            optimizer.step(network.weights_mut(), gradients, batch, rates);
+            replica.forward_backward(batch, pool);
+            let loss = replica.exchange(batch);
+            replica.apply(loss, batch, rates)?;
             Ok(loss)
         })
     }
 
     /// Logits of `batch`.
     pub fn logits(&mut self, batch: &Batch) -> Vec<f32> {
+        let Learner { replica: Replica { network, workspace, .. }, pool } = self;
         let mut logits = vec![0.0; batch.len()];
-        self.network.logits(batch, &mut logits, &mut self.workspace, Parallel::Pool(&self.pool));
+        network.logits(batch, &mut logits, workspace, Parallel::Pool(pool));
         logits
     }
 }
 
-/// The forward and backward pass of a batch.
+impl Replica {
+    /// Gradients and losses of this rank's shards. Uses the current rayon pool.
+    fn forward_backward(&mut self, batch: &Batch, pool: &rayon::ThreadPool) {
+        let start = self.timing.start();
+        let (rows, sharding) = (batch.len(), self.gradients.sharding);
+        let own = lanes_of_rank(&*self.communicator, sharding, rows);
+        let Replica { network, gradients, workspace, losses, loss, .. } = self;
+        let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
+        let pass = Pass { network, loss, batch, mode };
+        gradients.resize(rows);
+        losses.clear();
+        losses.resize(sharding.shards(rows), ShardLoss::default());
+        let mut shards: Vec<Vec<_>> = own.clone().map(|_| Vec::new()).collect();
+        for (index, shard) in gradients.shards.iter_mut().zip(losses).enumerate() {
+            let lane = sharding.lane_of(index, rows);
+            if own.contains(&lane) {
+                shards[lane - own.start].push((sharding.rows_of(index, rows), shard));
+            }
+        }
+        let lanes = gradients.lanes[own].iter_mut().zip(shards);
+        workspace.each(Parallel::Pool(pool), lanes, |arena, (lane, shards)| {
+            lane.restart();
+            let mut gradient = Vec::new();
+            for (range, (shard, loss)) in shards {
+                *loss = pass.shard(range, arena, &mut gradient, lane, shard);
+            }
+            lane.settle(network.weights());
+        });
+        self.forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
+    }
+
+    /// Completes gradients and losses by those of other ranks; returns the mean loss of the batch.
+    fn exchange(&mut self, batch: &Batch) -> f64 {
+        let Replica { network, gradients, communicator, losses, .. } = self;
+        exchange(&mut **communicator, network.weights().slots(), gradients, losses, batch.len());
+        // In the order of the rows, whatever lane or rank they were in.
+        let sum = |(loss, correct), shard: &ShardLoss| (loss + shard.loss, correct + shard.correct);
+        let (loss, correct) = self.losses.iter().fold((0.0, 0.0), sum);
+        self.correct = correct;
+        loss
+    }
+
+    /// Updates the weights. Uses the current rayon pool.
+    fn apply(&mut self, loss: f64, batch: &Batch, rates: Rates) -> Result<()> {
+        let Replica { network, optimizer, gradients, .. } = self;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
+        }
+        optimizer.step(network.weights_mut(), gradients, batch, rates);
+        Ok(())
+    }
+}
+
+/// What the shards of a step share.
 struct Pass<'a> {
     network: &'a Network,
     loss: &'a Loss,
@@ -175,44 +239,9 @@ struct Pass<'a> {
     mode: Mode,
 }
 
-impl<'a> Pass<'a> {
-    /// The pass of the step after `steps` steps.
-    fn after(steps: u64, network: &'a Network, loss: &'a Loss, batch: &'a Batch) -> Self {
-        let mode = Mode::Training { key: step_key(network.weights().seed(), steps) };
-        Pass { network, loss, batch, mode }
-    }
-
-    /// Mean loss of the batch, the weight of the rows it gets right, and its gradients.
-    fn run(
-        &self,
-        gradients: &mut Gradients,
-        workspace: &mut Workspace,
-        parallel: Parallel<'_>,
-    ) -> (f64, f64) {
-        let (rows, sharding) = (self.batch.len(), gradients.sharding);
-        gradients.resize(rows);
-        let (used, shard_rows) = (sharding.lanes_of(rows), sharding.rows_per_shard(rows));
-        let mut shards: Vec<Vec<_>> = (0..used).map(|_| Vec::new()).collect();
-        for (index, shard) in gradients.shards[..sharding.shards(rows)].iter_mut().enumerate() {
-            let start = index * shard_rows;
-            let range = start.min(rows)..(start + shard_rows).min(rows);
-            shards[index % used].push((range, shard, (0.0, 0.0)));
-        }
-        let lanes = gradients.lanes[..used].iter_mut().zip(&mut shards);
-        workspace.each(parallel, lanes, |arena, (lane, shards)| {
-            lane.restart();
-            let mut gradient = Vec::new();
-            for (range, shard, sums) in shards {
-                *sums = self.shard(range.clone(), arena, &mut gradient, lane, shard);
-            }
-            lane.settle(self.network.weights());
-        });
-        // Shard sums in the order of the rows, whatever lane they were in.
-        let sums = (0..sharding.shards(rows)).map(|index| shards[index % used][index / used].2);
-        sums.fold((0.0, 0.0), |(loss, right), shard| (loss + shard.0, right + shard.1))
-    }
-
-    /// One shard: its part of the mean loss, and the weight of the rows it gets right. `gradient` is memory to work in.
+impl Pass<'_> {
+    /// Forward and backward over the rows of a shard: adds to its lane and overwrites its embedding gradients. `gradient` is
+    /// for use again.
     fn shard(
         &self,
         range: Range<usize>,
@@ -220,7 +249,7 @@ impl<'a> Pass<'a> {
         gradient: &mut Vec<f32>,
         lane: &mut Lane,
         shard: &mut ShardGradients,
-    ) -> (f64, f64) {
+    ) -> ShardLoss {
         let Pass { network, loss, batch, mode } = *self;
         let mut tape = Tape::new(network.weights(), batch, range.clone(), arena).with_mode(mode);
         let output = network.model().forward(&mut tape);
@@ -229,10 +258,8 @@ impl<'a> Pass<'a> {
         let labels = &batch.labels[range];
         let sums = tape.time_loss(|tape| {
             let outputs = tape.value(output);
-            (
-                loss.forward_backward(gradient, outputs, labels, weights, batch.len()),
-                correct(outputs, labels, weights),
-            )
+            let loss = loss.forward_backward(gradient, outputs, labels, weights, batch.len());
+            ShardLoss { loss, correct: correct(outputs, labels, weights) }
         });
         tape.backward(output, gradient, lane, shard);
         sums
@@ -258,7 +285,7 @@ fn step_key(seed: u64, steps: u64) -> u64 {
 /// A pool of `threads` workers.
 ///
 /// # Errors
-/// If the system refuses the threads.
+/// If the system refuses the threads: take fewer.
 pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let built =
         rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("dlrm-{i}")).build();

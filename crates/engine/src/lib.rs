@@ -3,16 +3,21 @@
 //! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the threads it needs.
-//! * [`learner`]: one training step; [`trainer`]: many, with evaluation, early stopping and checkpoints.
+//! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early stopping
+//!   and checkpoints.
+//! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole files.
-//! * [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
+//! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
+pub mod checkpoint_store;
 pub mod compare;
 pub mod config;
 mod config_file;
+pub mod downsampling;
 pub mod error;
+mod exchange;
 pub mod feed;
 pub mod golden;
 pub mod input_scorer;
@@ -20,6 +25,7 @@ pub mod learner;
 pub mod model_dir;
 pub mod network;
 pub mod note;
+pub mod observer;
 pub mod plan;
 pub mod predictor;
 pub mod request;
@@ -31,8 +37,10 @@ pub mod saved;
 pub mod schedule;
 pub mod start;
 pub mod tensors;
-pub mod thinning;
+pub mod train_config;
+pub mod train_state;
 pub mod trainer;
+pub mod training_rows;
 pub mod workspace;
 
 pub use config::RunConfig;

@@ -20,7 +20,7 @@ const ENCODER: &str = "encoder.json";
 const ROWS: &str = "rows.txt";
 const KEPT: &str = "rows";
 const LOCK: &str = ".lock";
-const OTHERS: &str = "give the same files and settings, or start again with --overwrite";
+const OTHERS: &str = "give the same files and settings, or start again with run.overwrite";
 
 /// A run directory that no other run works in as long as this lives.
 pub(crate) struct RunDir {
@@ -97,18 +97,18 @@ fn check(out: &Path, start: Start) -> Result<()> {
     let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
     match (start, held) {
         (Start::Fresh, Some((name, what))) => {
-            let go_on = if name == CHECKPOINTS { "--resume to go on with it, " } else { "" };
+            let go_on = if name == CHECKPOINTS { "run.resume to go on with it, " } else { "" };
             Err(Error::config(
                 "output directory",
                 "a new or empty directory",
                 format!("{what} in {}", out.display()),
             )
-            .with_hint(format!("{go_on}--overwrite to replace it, or -o another directory")))
+            .with_hint(format!("{go_on}run.overwrite to replace it, or another run.out")))
         }
         (Start::Resume, None | Some(("model", _))) if !unfinished => {
             let found = if held.is_some() { "a finished model" } else { "none" };
             Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}"))
-                .with_hint("train without --resume"))
+                .with_hint("train without run.resume"))
         }
         _ => Ok(()),
     }
@@ -121,7 +121,7 @@ fn lock(out: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let error =
                 Error::saved(out, "expected no other run in this directory, found one that is going on");
-            Err(error.with_hint("wait for its end, or give another directory with -o"))
+            Err(error.with_hint("wait for its end, or give another run.out"))
         }
         // A file system without locks is none that two runs share by chance.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
@@ -144,7 +144,7 @@ pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
     let path = out.join(CHECKPOINTS).join(CONFIG);
     if !path.exists() {
         return Err(Error::saved(out, "expected an unfinished run to resume, found none")
-            .with_hint("train without --resume"));
+            .with_hint("train without run.resume"));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     RunConfig::load(&text, &path.display().to_string(), &[], notes)

@@ -73,7 +73,7 @@ impl Writer {
     /// Adds a file with these contents.
     ///
     /// # Errors
-    /// As the file system.
+    /// If it cannot be written, say for want of space.
     pub fn file(&mut self, name: &str, contents: &[u8]) -> Result<()> {
         self.file_with(name, |path| {
             let mut file = File::create(path).map_err(Error::io("create", path))?;
@@ -84,7 +84,7 @@ impl Writer {
     /// Adds a file that `write` makes at the given path.
     ///
     /// # Errors
-    /// As `write` and the file system.
+    /// What `write` returns, or if the file cannot be read back and synced.
     pub fn file_with(&mut self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.aside.join(name);
         write(&path)?;
@@ -96,7 +96,7 @@ impl Writer {
     /// Puts the finished directory in its place, replacing an older one.
     ///
     /// # Errors
-    /// As the file system; the older one is then still there.
+    /// If a file cannot be written or renamed; the older directory is then still there.
     pub fn finish(self) -> Result<()> {
         let path = self.aside.join(MANIFEST);
         let text = serde_json::to_vec_pretty(&self.manifest).expect("a manifest is plain data");
@@ -129,23 +129,18 @@ impl Drop for Writer {
 /// # Errors
 /// A missing, truncated, altered or newer directory, saying which file and what is wrong.
 pub fn verify(dir: &Path, kind: Kind) -> Result<Manifest> {
+    let manifest = manifest(dir, kind)?;
+    for (file, expected) in &manifest.files {
+        verify_file(dir, file, expected)?;
+    }
+    Ok(manifest)
+}
+
+/// The manifest of a directory of this kind.
+fn manifest(dir: &Path, kind: Kind) -> Result<Manifest> {
     let path = dir.join(MANIFEST);
     if !path.exists() {
-        let interrupted = sibling(dir, "old");
-        let hint = if interrupted.exists() {
-            format!(
-                "an update was interrupted: rename {} to {} to go back to the older one",
-                interrupted.display(),
-                dir.display()
-            )
-        } else {
-            "give the directory that `dlrm train -o` wrote".into()
-        };
-        return Err(Error::saved(
-            dir,
-            format!("expected a saved {} with {MANIFEST}, found none", name(kind)),
-        )
-        .with_hint(hint));
+        return Err(no_manifest(dir, kind));
     }
     let text = read(&path)?;
     let version = serde_json::from_slice::<serde_json::Value>(&text)
@@ -162,27 +157,41 @@ pub fn verify(dir: &Path, kind: Kind) -> Result<Manifest> {
             format!("expected a {}, found a {}", name(kind), name(manifest.kind)),
         ));
     }
-    for (file, expected) in &manifest.files {
-        if file.contains(['/', '\\']) || file == ".." {
-            return Err(Error::saved(
-                &path,
-                format!("expected plain file names, found {}", dlrm_data::error::quoted(file)),
-            ));
-        }
-        let path = dir.join(file);
-        let found = entry(&path)?;
-        if found.bytes != expected.bytes {
-            let problem = format!("expected {} bytes, found {}", expected.bytes, found.bytes);
-            return Err(Error::saved(path, problem)
-                .with_hint("the file was cut or changed: restore it from a copy, or train again"));
-        }
-        if found.xxh3 != expected.xxh3 {
-            let problem = format!("expected checksum {}, found {}", expected.xxh3, found.xxh3);
-            return Err(Error::saved(path, problem)
-                .with_hint("the file was changed or damaged: restore it from a copy, or train again"));
-        }
-    }
     Ok(manifest)
+}
+
+fn no_manifest(dir: &Path, kind: Kind) -> Error {
+    let interrupted = sibling(dir, "old");
+    let hint = if interrupted.exists() {
+        format!(
+            "an update was interrupted: rename {} to {} to go back to the older one",
+            interrupted.display(),
+            dir.display()
+        )
+    } else {
+        "give the directory that `dlrm train -o` wrote".into()
+    };
+    Error::saved(dir, format!("expected a saved {} with {MANIFEST}, found none", name(kind))).with_hint(hint)
+}
+
+fn verify_file(dir: &Path, file: &str, expected: &FileEntry) -> Result<()> {
+    if file.contains(['/', '\\']) || file == ".." {
+        let problem = format!("expected plain file names, found {}", dlrm_data::error::quoted(file));
+        return Err(Error::saved(dir.join(MANIFEST), problem));
+    }
+    let path = dir.join(file);
+    let found = entry(&path)?;
+    if found.bytes != expected.bytes {
+        let problem = format!("expected {} bytes, found {}", expected.bytes, found.bytes);
+        return Err(Error::saved(path, problem)
+            .with_hint("the file was cut or changed: restore it from a copy, or train again"));
+    }
+    if found.xxh3 != expected.xxh3 {
+        let problem = format!("expected checksum {}, found {}", expected.xxh3, found.xxh3);
+        return Err(Error::saved(path, problem)
+            .with_hint("the file was changed or damaged: restore it from a copy, or train again"));
+    }
+    Ok(())
 }
 
 /// Reads and parses a JSON file of a saved directory.

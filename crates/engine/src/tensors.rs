@@ -47,7 +47,7 @@ fn dtype(values: Numbers<'_>) -> Dtype {
 /// Writes `tensors` to a new file.
 ///
 /// # Errors
-/// As the file system.
+/// If the file cannot be written, say for want of space.
 pub fn write(path: &Path, tensors: &[Tensor<'_>]) -> Result<()> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") };
     let views =

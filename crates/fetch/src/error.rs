@@ -103,14 +103,14 @@ impl Error {
     /// What the user can do, where something can be said.
     pub fn hint(&self) -> Option<Hint> {
         let again = || {
-            let hint = Hint::from("free some space, or choose another disk with ").name("out");
+            let hint = Hint::from("free some space, or choose another disk with ").name("run.out");
             hint.say("; what has arrived stays, and the same command goes on with it")
         };
         match self {
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(again()),
             Error::Full { .. } => Some(again()),
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                Some(Hint::from("choose a directory of your own with ").name("out"))
+                Some(Hint::from("choose a directory of your own with ").name("run.out"))
             }
             Error::Io { .. } | Error::Interrupted { .. } | Error::Address { .. } => None,
             Error::Network { hint, .. } | Error::Taken { hint, .. } => Some(hint.clone()),

@@ -61,8 +61,8 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
         let more = if names.len() > 3 { ", …" } else { "" };
         let (expected, found) =
             ("an empty directory or one of `dlrm data`".to_owned(), format!("{found}{more}"));
-        let hint = Hint::from("choose another with ").name("out").say("; if this is the data set: ");
-        let hint = hint.set("fetch.from", show.to_string()).say(" ").set("out", "OTHER");
+        let hint = Hint::from("choose another with ").name("run.out").say("; if this is the data set: ");
+        let hint = hint.set("fetch.from", show.to_string()).say(" ").set("run.out", "OTHER");
         return Err(Error::Taken { path: directory.to_owned(), expected, found, hint });
     }
     let text = fs::read(&path).map_err(Error::io("read", &path))?;
@@ -72,8 +72,10 @@ pub fn whole(set: &DataSet, directory: &Path, observer: &mut dyn Observer) -> Re
             .with_hint(hint.clone())
     })?;
     if record.data_set != set.name {
-        let (expected, hint) =
-            (format!("the data set {}", set.name), Hint::from("choose another directory with ").name("out"));
+        let (expected, hint) = (
+            format!("the data set {}", set.name),
+            Hint::from("choose another directory with ").name("run.out"),
+        );
         return Err(Error::Taken { path: directory.to_owned(), expected, found: record.data_set, hint });
     }
     for (name, expected) in &record.files {
@@ -128,7 +130,7 @@ impl Work {
         match lock.try_lock() {
             Ok(()) => Ok(Work { path, _lock: lock }),
             Err(TryLockError::WouldBlock) => {
-                let hint = Hint::from("wait for it, or choose another directory with ").name("out");
+                let hint = Hint::from("wait for it, or choose another directory with ").name("run.out");
                 Err(Error::Taken {
                     path,
                     expected: "no other `dlrm data` at work here".into(),

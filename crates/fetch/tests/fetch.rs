@@ -353,7 +353,7 @@ fn what_lies_there_is_looked_at() {
     fs::write(out.join(RECORD), "{").unwrap();
     looks(&[RECORD, "the record of a data set"]);
     fs::remove_file(out.join(RECORD)).unwrap();
-    looks(&["out", "README, TERMS.txt, mine.toml, …", "choose another with out"]);
+    looks(&["out", "README, TERMS.txt, mine.toml, …", "choose another with run.out"]);
 }
 
 #[test]

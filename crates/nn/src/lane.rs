@@ -48,6 +48,16 @@ impl Lane {
         self.dense.get_disjoint_mut(ranges).expect("parameters lie apart")
     }
 
+    /// The sum of all dense gradients, after [`Lane::settle`].
+    pub fn values(&self) -> &[f32] {
+        &self.dense
+    }
+
+    /// The sum of all dense gradients, to be replaced by one that was computed elsewhere.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.dense
+    }
+
     /// Zeroes what no shard touched; the end of the lane's part of a step.
     pub fn settle(&mut self, weights: &Weights) {
         for (param, fresh) in weights.params.iter().zip(&self.fresh) {

@@ -1,4 +1,5 @@
 //! How a batch is cut into shards, and shards into lanes.
+use std::ops::Range;
 
 /// Rows of a shard below which another thread's help costs more than it brings: each shard goes over the
 /// gradient of every dense weight.
@@ -31,8 +32,14 @@ impl Sharding {
         rows.div_ceil(self.shards(rows).max(1)).max(1)
     }
 
-    /// The shards of a lane, in the order in which it sums them.
-    pub fn shards_of(&self, lane: usize, rows: usize) -> impl Iterator<Item = usize> + use<> {
-        (lane..self.shards(rows)).step_by(self.lanes)
+    /// The rows of shard `shard` of a batch of `rows` rows.
+    pub fn rows_of(&self, shard: usize, rows: usize) -> Range<usize> {
+        let start = shard * self.rows_per_shard(rows);
+        start.min(rows)..(start + self.rows_per_shard(rows)).min(rows)
+    }
+
+    /// The lane that sums the gradients of shard `shard`, after those of its shards before.
+    pub fn lane_of(&self, shard: usize, rows: usize) -> usize {
+        shard % self.lanes_of(rows)
     }
 }

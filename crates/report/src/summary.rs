@@ -9,6 +9,7 @@ use dlrm_data::split::{Part, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::run::{Outcome, Scoring};
+use dlrm_engine::train_state::Evaluation;
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
 
@@ -272,12 +273,9 @@ fn range_text(range: Option<u32>) -> String {
 fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingCard {
     let (state, monitor) = (&outcome.state, config.train.monitor.unwrap_or(Metric::LogLoss));
     let loss = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
-    let point =
-        |p: &dlrm_engine::trainer::Point, value: f64| CurvePoint { step: p.step, epoch: p.epoch, value };
+    let point = |e: &Evaluation, value: f64| CurvePoint { step: e.step, epoch: e.epoch, value };
     let mut curves = Vec::new();
-    let train_loss = |p: &dlrm_engine::trainer::Point| {
-        if task == Task::Binary { p.train_loss } else { p.train_loss.sqrt() }
-    };
+    let train_loss = |e: &Evaluation| if task == Task::Binary { e.train_loss } else { e.train_loss.sqrt() };
     // Other losses than these two are not in the metric's unit, so they are not drawn beside it.
     let drawn = match config.train.loss {
         Some(dlrm_nn::Loss::MseOfProbability) => false,
@@ -302,11 +300,11 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
         let at = state.history.iter().find(|p| p.step == best.step)?;
         Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
     });
-    let stopped = config.train.patience > 0 && state.stale >= config.train.patience;
+    let stopped = config.train.patience > 0 && state.evaluations_without_improvement >= config.train.patience;
     let ended = if stopped {
         format!(
             "Stopped early: {} evaluations in a row without a better validation {}.",
-            state.stale,
+            state.evaluations_without_improvement,
             monitor.title()
         )
     } else {

@@ -132,7 +132,8 @@ impl Preparation<'_> {
                 found,
             );
             return Err(error.with_hint(
-                Hint::from("the files were changed meanwhile: prepare them again with ").name("overwrite"),
+                Hint::from("the files were changed meanwhile: prepare them again with ")
+                    .name("run.overwrite"),
             ));
         }
         observer.stage("saving");
@@ -189,12 +190,12 @@ impl Preparation<'_> {
             );
             let hint = if ours {
                 Hint::default()
-                    .name("overwrite")
+                    .name("run.overwrite")
                     .say(" to replace it, or ")
-                    .name("out")
+                    .name("run.out")
                     .say(" another directory")
             } else {
-                Hint::from("give another directory with ").name("out")
+                Hint::from("give another directory with ").name("run.out")
             };
             return Err(error.with_hint(hint));
         }
@@ -416,7 +417,8 @@ fn lock(work: &Path) -> Result<File> {
                 "nobody at work in this directory",
                 "another preparation",
             );
-            Err(error.with_hint(Hint::from("wait for its end, or give another directory with ").name("out")))
+            Err(error
+                .with_hint(Hint::from("wait for its end, or give another directory with ").name("run.out")))
         }
         // A file system without locks is none that two preparations share by chance.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(file),

@@ -1,5 +1,5 @@
 //! One model of a comparison.
-use crate::trainer::TrainConfig;
+use crate::train_config::TrainConfig;
 use dlrm_models::ModelConfig;
 
 /// A model to be compared.

@@ -1,7 +1,7 @@
 //! What a comparison measures of each model.
 use super::entry::Entry;
 use crate::plan::Plan;
-use crate::trainer::Point;
+use crate::train_state::Evaluation;
 use dlrm_metrics::{Interval, Metric, Metrics};
 use dlrm_models::ModelConfig;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub struct SeedRun {
     /// Training rows per second, without evaluations.
     pub rows_per_second: f64,
     /// All evaluations.
-    pub history: Vec<Point>,
+    pub history: Vec<Evaluation>,
     /// Of the test rows.
     #[serde(skip)]
     pub(crate) logits: Vec<f32>,

@@ -1,6 +1,7 @@
 //! The clock of one run of a comparison.
 use super::CompareObserver;
-use crate::trainer::{Observer, Point, State};
+use crate::observer::{Observer, Standing};
+use crate::train_state::{Evaluation, TrainState};
 use std::time::Instant;
 
 /// Clocks a run.
@@ -16,18 +17,18 @@ pub(super) struct Watch<'a> {
 }
 
 impl Observer for Watch<'_> {
-    fn step(&mut self, state: &State, loss: f64) {
+    fn step(&mut self, state: &TrainState, loss: f64) {
         self.last_step = self.start.elapsed().as_secs_f64();
         self.inner.step(state, loss);
     }
 
-    fn evaluated(&mut self, point: &Point, is_best: bool) {
+    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
         let now = self.start.elapsed().as_secs_f64();
         self.evaluating += now - self.last_step;
-        if is_best {
+        if standing == Standing::Best {
             self.best = now;
         }
-        self.inner.evaluated(point, is_best);
+        self.inner.evaluated(evaluation, standing);
     }
 
     fn should_stop(&mut self) -> bool {

@@ -3,8 +3,12 @@ use super::outcome::Scoring;
 use super::rows::EncodedParts;
 use super::scoring::scoring;
 use super::{Run, RunObserver};
+use crate::checkpoint_store::InMemory;
 use crate::error::Result;
-use crate::trainer::{Observer, State, TrainConfig, Trainer};
+use crate::observer::Observer;
+use crate::train_config::TrainConfig;
+use crate::train_state::TrainState;
+use crate::trainer::Trainer;
 use dlrm_data::schema::Task;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, TableOptimizer};
@@ -46,9 +50,9 @@ impl Run {
             ..own.clone()
         };
         let mut learner = self.learner(&ModelConfig::Lr(LrConfig {}), &config, &rows.layout)?;
-        let trainer = Trainer { config: &config, task, validation, checkpoints: None };
+        let trainer = Trainer { config: &config, task, validation, checkpoints: &InMemory::default() };
         let mut feed = rows.feed(own.batch_size, own.seed);
-        trainer.run(&mut learner, &mut *feed, State::default(), &mut StopOnly(observer))?;
+        trainer.run(&mut learner, &mut *feed, TrainState::default(), &mut StopOnly(observer))?;
         let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
         Ok(scoring(&mut learner, name.into(), &rows.parts))
     }

@@ -10,17 +10,21 @@ pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
 use crate::checkpoint::Checkpoints;
+use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::golden::Golden;
 use crate::learner::{self, Learner};
 use crate::model_dir::ModelContents;
 use crate::network::Network;
+use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::RunDir;
 use crate::start::Start;
-use crate::trainer::{Observer, State, TrainConfig, Trainer, Unobserved};
+use crate::train_config::TrainConfig;
+use crate::train_state::TrainState;
+use crate::trainer::Trainer;
 use clock::Clock;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
@@ -217,17 +221,16 @@ impl Run {
         rows: &EncodedParts<'_>,
         checkpoints: Option<&Checkpoints>,
         observer: &mut dyn RunObserver,
-    ) -> Result<(Learner, State)> {
+    ) -> Result<(Learner, TrainState)> {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let mut learner = self.learner(&self.config.model, config, &rows.layout)?;
-        let state = match checkpoints.filter(|_| self.start == Start::Resume) {
-            Some(checkpoints) => checkpoints.load(&checkpoints.newest()?, &mut learner)?,
-            None => State::default(),
-        };
+        let in_memory = InMemory::default();
+        let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
+        let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
         let trainer = Trainer { config, task, validation: rows.validation(), checkpoints };
         let mut feed = rows.feed(config.batch_size, config.seed);
-        let state = trainer.run(&mut learner, &mut *feed, state, observer)?;
+        let state = trainer.run(&mut learner, &mut *feed, resumed.unwrap_or_default(), observer)?;
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
@@ -247,7 +250,7 @@ impl Run {
         &self,
         learner: &mut Learner,
         rows: &EncodedParts<'_>,
-        (state, place): (&State, &Place),
+        (state, place): (&TrainState, &Place),
         clock: &mut Clock,
         observer: &mut dyn RunObserver,
     ) -> Result<Vec<Scoring>> {
@@ -263,7 +266,7 @@ impl Run {
                 // What the model learned is saved, whatever becomes of the baseline.
                 Error::Interrupted { .. } => Error::Interrupted {
                     step: state.step,
-                    checkpoint: place.checkpoints.as_ref().and_then(|c| c.newest().ok()),
+                    checkpoint: place.checkpoints.as_ref().and_then(|c| c.newest().ok().flatten()),
                 },
                 other => other,
             })?;

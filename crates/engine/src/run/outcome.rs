@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::model_dir::StoredMetrics;
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::trainer::State;
+use crate::train_state::TrainState;
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Fitted, PartStats};
 use dlrm_data::split::Part;
@@ -31,7 +31,7 @@ pub struct Outcome {
     /// What it needed.
     pub plan: Plan,
     /// How training went.
-    pub state: State,
+    pub state: TrainState,
     /// Model first, then baselines.
     pub scorings: Vec<Scoring>,
     /// Encoded rows of (train, validation, test); train is empty when streaming.

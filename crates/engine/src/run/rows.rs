@@ -1,9 +1,9 @@
 //! The encoded rows of a run, and batches of those to train on.
 use crate::config::{Loading, RunConfig};
+use crate::downsampling::NegativeDownsampling;
 use crate::error::Result;
 use crate::feed::{MemoryFeed, StreamFeed};
-use crate::thinning::Thinning;
-use crate::trainer::TrainingRows;
+use crate::training_rows::TrainingRows;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::RowStream;
@@ -29,7 +29,7 @@ pub(crate) struct EncodedParts<'a> {
     /// The rows in memory that are trained on: those of the part, or the share of them that downsampling
     /// keeps.
     pub(crate) train: Arc<Batch>,
-    thinning: Option<Thinning>,
+    downsampling: Option<NegativeDownsampling>,
     sampler: Option<Arc<Sampler>>,
     cache: Option<Cache>,
 }
@@ -48,9 +48,10 @@ impl<'a> EncodedParts<'a> {
         let streaming = loading == Loading::Stream;
         let Dataset { parts, stats } = source.encode(fitted, |part| !(streaming && part == Part::Train))?;
         let (parts, layout) = (parts.map(Arc::new), fitted.encoder.layout());
-        let thinning = Thinning::new(config.data.negative_downsampling_rate, config.train.seed);
-        let train = match thinning {
-            Some(thinning) if !streaming => Arc::new(thinning.apply(&parts[0], &layout)),
+        let downsampling =
+            NegativeDownsampling::new(config.data.negative_downsampling_rate, config.train.seed);
+        let train = match downsampling {
+            Some(downsampling) if !streaming => Arc::new(downsampling.apply(&parts[0], &layout)),
             _ => parts[0].clone(),
         };
         let sampler = match &config.data.negatives {
@@ -66,7 +67,7 @@ impl<'a> EncodedParts<'a> {
             parts,
             stats,
             train,
-            thinning,
+            downsampling,
             sampler,
             cache: None,
         })
@@ -82,7 +83,7 @@ impl<'a> EncodedParts<'a> {
         if self.is_streaming() {
             let window = self.config.data.shuffle_window;
             let feed = StreamFeed::new(self.source, self.fitted, batch_size, window, seed);
-            Box::new(feed.with_cache(self.cache.clone()).with_thinning(self.thinning))
+            Box::new(feed.with_cache(self.cache.clone()).with_negative_downsampling(self.downsampling))
         } else {
             let feed = MemoryFeed::new(self.train.clone(), self.layout.clone(), batch_size, seed);
             Box::new(feed.with_negatives(self.sampler.clone()))
@@ -98,8 +99,8 @@ impl<'a> EncodedParts<'a> {
             return Ok(None);
         }
         let rows = Box::new(self.source.stream(self.fitted)?);
-        Ok(Some(match self.thinning {
-            Some(thinning) => thinning.stream(rows, &self.layout),
+        Ok(Some(match self.downsampling {
+            Some(downsampling) => downsampling.stream(rows, &self.layout),
             None => rows,
         }))
     }

@@ -9,20 +9,20 @@ use dlrm_data::rng::mix;
 
 /// Which negative rows are kept. The decision depends on the seed and on the number of the training row alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Thinning {
-    share: f64,
+pub struct NegativeDownsampling {
+    rate: f64,
     seed: u64,
 }
 
-impl Thinning {
-    /// That keeps this share, if it is not all.
-    pub fn new(share: f64, seed: u64) -> Option<Self> {
-        (share < 1.0).then_some(Thinning { share, seed })
+impl NegativeDownsampling {
+    /// Keeps this share of the negative rows; none is needed where that is all.
+    pub fn new(rate: f64, seed: u64) -> Option<Self> {
+        (rate < 1.0).then_some(NegativeDownsampling { rate, seed })
     }
 
     fn keeps(self, row: u64, label: f32) -> bool {
         let u = (mix(mix(self.seed ^ 0x7e61_5f4e).wrapping_add(row)) >> 11) as f64 / (1u64 << 53) as f64;
-        label > 0.5 || u < self.share
+        label > 0.5 || u < self.rate
     }
 
     /// The rows of `batch` that are kept.
@@ -32,36 +32,36 @@ impl Thinning {
             .filter(|&(row, &label)| self.keeps(u64::from(row), label))
             .map(|(row, _)| row)
             .collect();
-        let mut thinned = Batch::new(layout);
-        thinned.reserve(kept.len(), layout.dense.len());
-        thinned.push_rows_of(batch, &kept, &batch.arities());
-        thinned
+        let mut rows = Batch::new(layout);
+        rows.reserve(kept.len(), layout.dense.len());
+        rows.push_rows_of(batch, &kept, &batch.arities());
+        rows
     }
 
     /// The rows of a stream that are kept.
     pub fn stream(self, rows: Box<dyn RowStream>, layout: &Layout) -> Box<dyn RowStream> {
         let arities = vec![Arity::Any; layout.features.len()];
-        Box::new(Thinned { thinning: self, rows, read: Batch::new(layout), arities, number: 0 })
+        Box::new(Kept { downsampling: self, rows, read: Batch::new(layout), arities, number: 0 })
     }
 }
 
 /// The kept rows of a stream.
-struct Thinned {
-    thinning: Thinning,
+struct Kept {
+    downsampling: NegativeDownsampling,
     rows: Box<dyn RowStream>,
     read: Batch,
     arities: Vec<Arity>,
     number: u64,
 }
 
-impl RowStream for Thinned {
+impl RowStream for Kept {
     fn append_rows(&mut self, batch: &mut Batch, most: usize) -> dlrm_data::Result<usize> {
         loop {
             self.read.clear();
             let read = self.rows.append_rows(&mut self.read, most)?;
             let first = self.number;
             self.number += read as u64;
-            let keeps = |&(row, &label): &(u32, &f32)| self.thinning.keeps(first + u64::from(row), label);
+            let keeps = |&(row, &label): &(u32, &f32)| self.downsampling.keeps(first + u64::from(row), label);
             let kept: Vec<u32> = (0..).zip(&self.read.labels).filter(keeps).map(|(row, _)| row).collect();
             batch.push_rows_of(&self.read, &kept, &self.arities);
             // None may be left of some rows, which is not the end.

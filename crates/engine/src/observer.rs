@@ -1,0 +1,34 @@
+//! Who watches a run.
+use crate::train_state::{Evaluation, TrainState};
+
+/// How an evaluation compares with those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The best so far: its weights are kept.
+    Best,
+    /// Not better than one before it, or not comparable for want of validation rows.
+    NotBest,
+}
+
+/// What a run tells the outside, and asks.
+pub trait Observer {
+    /// After each step, with its mean loss.
+    fn step(&mut self, _state: &TrainState, _loss: f64) {}
+    /// After each evaluation.
+    fn evaluated(&mut self, _evaluation: &Evaluation, _standing: Standing) {}
+    /// Something went wrong that changes no result.
+    fn warned(&mut self, _warning: &str) {}
+    /// Whether to save and stop now.
+    fn should_stop(&mut self) -> bool {
+        false
+    }
+    /// Whether a checkpoint is due by the caller's clock. No result depends on it.
+    fn should_save(&mut self) -> bool {
+        false
+    }
+}
+
+/// An observer that neither looks nor stops.
+pub struct Unobserved;
+
+impl Observer for Unobserved {}

@@ -1,0 +1,200 @@
+//! Several ranks train to the bytes of one, whatever the model, its optimisers and the sizes of batches.
+use dlrm_cluster::{Communicator, Threads};
+use dlrm_data::batch::{Batch, Feature, Layout, Table};
+use dlrm_data::rng::Rng;
+use dlrm_data::schema::{Pooling, Task};
+use dlrm_engine::checkpoint_store::InMemory;
+use dlrm_engine::feed::MemoryFeed;
+use dlrm_engine::observer::Unobserved;
+use dlrm_engine::train_config::TrainConfig;
+use dlrm_engine::train_state::TrainState;
+use dlrm_engine::trainer::Trainer;
+use dlrm_engine::{Learner, Network};
+use dlrm_models::ModelConfig;
+use dlrm_nn::{Isa, Loss};
+use serde_json::json;
+use std::sync::Arc;
+
+const TABLE_ROWS: usize = 40;
+
+/// Two dense inputs; bags of one id and of several, with weights of their own, with learned ones, by mean, and two that share a
+/// table.
+fn layout() -> Layout {
+    let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
+    let feature = |(i, (weighted, pooling)): (usize, (bool, Option<Pooling>))| Feature {
+        name: format!("f{i}"),
+        table: i.min(2),
+        weighted,
+        embedding_dim: None,
+        pooling,
+        crossed: false,
+    };
+    Layout {
+        dense: vec!["a".into(), "b".into()],
+        features: kinds.into_iter().enumerate().map(feature).collect(),
+        tables: (0..3).map(|i| Table { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
+        sample_weights: true,
+        groups: false,
+    }
+}
+
+fn rows(seed: u64, number: usize) -> Batch {
+    let mut rng = Rng::new(seed, 0);
+    let mut batch = Batch::new(&layout());
+    for _ in 0..number {
+        batch.dense.extend([rng.normal() as f32, rng.normal() as f32]);
+        for (f, bags) in batch.bags.iter_mut().enumerate() {
+            for _ in 0..if f == 0 { 1 } else { rng.below(4) } {
+                bags.ids.push((rng.uniform().powi(2) * TABLE_ROWS as f64) as u32);
+                if let Some(weights) = &mut bags.weights {
+                    weights.push(rng.uniform() as f32);
+                }
+            }
+            bags.offsets.push(bags.ids.len() as u32);
+        }
+        batch.labels.push(f32::from(rng.uniform() < 0.4));
+        if let Some(weights) = &mut batch.weights {
+            weights.push(0.5 + rng.uniform() as f32);
+        }
+    }
+    batch
+}
+
+/// Models, and what they are trained with besides [`base`].
+fn cases() -> Vec<(ModelConfig, TrainConfig)> {
+    let dlrm = json!({"kind": "dlrm", "embedding_dim": 6, "bottom": [7], "top": [9, 5]});
+    let with = |mut value: serde_json::Value, more: serde_json::Value| {
+        let more = more.as_object().expect("settings").clone();
+        value.as_object_mut().expect("settings").extend(more);
+        value
+    };
+    let normed = with(dlrm.clone(), json!({"norm": "batch", "dropout": 0.2}));
+    let pairs = json!({"operation": "multiply", "collisions": 3, "threshold": 10});
+    let wide = json!({"kind": "wide_deep", "embedding_dim": 4, "hidden": [8]});
+    let adam = json!({"kind": "adam", "lr": 0.02, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "l2": 1e-4});
+    let ftrl = json!({"kind": "ftrl", "lr": 0.1, "beta": 1.0, "l1": 0.001, "l2": 0.001});
+    let cases = [
+        (dlrm.clone(), json!({})),
+        (dlrm.clone(), json!({"clip_norm": 0.05, "table_optimizer": adam, "l2_rows": "all"})),
+        (dlrm.clone(), json!({"precision": "bf16", "table_precision": "bf16"})),
+        (normed, json!({"lanes": 6, "shard_rows": 3})),
+        (with(dlrm, json!({"quotient_remainder": pairs, "pooling": "mean"})), json!({"clip_norm": 0.1})),
+        (wide, json!({"linear_optimizer": ftrl})),
+    ];
+    let read = |(model, train): (serde_json::Value, serde_json::Value)| {
+        let train = serde_json::from_value(with(base(), train)).expect("settings of training");
+        (serde_json::from_value(model).expect("a model"), train)
+    };
+    cases.map(read).into()
+}
+
+fn base() -> serde_json::Value {
+    json!({"epochs": 3, "batch_size": 32, "shard_rows": 5, "lanes": 4, "patience": 2, "evaluate_every": 3})
+}
+
+fn learner((model, config): &(ModelConfig, TrainConfig), threads: usize) -> Learner {
+    let network =
+        Network::with_tables(model, &layout(), config.table_precision, config.seed, Isa::detect()).unwrap();
+    let network = network.with_precision(config.precision);
+    let optimizer = config.optimizer_of(network.weights());
+    Learner::new(network, optimizer, Loss::default(), config.sharding(), threads).unwrap()
+}
+
+fn of_ranks<T: Send>(
+    size: usize,
+    case: &(ModelConfig, TrainConfig),
+    work: impl Fn(Learner) -> T + Sync,
+) -> Vec<T> {
+    Threads::run(size, |rank| {
+        let threads = 1 + rank.rank() % 2;
+        work(learner(case, threads).with_communicator(Box::new(rank)).unwrap())
+    })
+}
+
+fn bits(learner: &Learner) -> Vec<u32> {
+    let weights = learner.network().weights();
+    let numbers = weights.tensors().into_iter().map(|(.., values)| values);
+    let state = learner.optimizer().tensors(weights);
+    let state = state.iter().flat_map(|(_, values)| values.iter().map(|v| v.to_bits()));
+    numbers.flat_map(|values| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).chain(state).collect()
+}
+
+/// Losses and bits after each of some steps on batches of these sizes.
+fn steps(mut learner: Learner, sizes: &[usize]) -> Vec<(u64, u64, Vec<u32>)> {
+    let step = |(number, &size): (usize, &usize)| {
+        let batch = rows(number as u64, size);
+        let rates = learner.optimizer().base_rates();
+        let loss = learner.step(&batch, rates).unwrap();
+        (loss.to_bits(), learner.correct().to_bits(), bits(&learner))
+    };
+    sizes.iter().enumerate().map(step).collect()
+}
+
+/// Batches of many shards a lane, of fewer shards than lanes, of one row, and of shards that are not full.
+const SIZES: [usize; 9] = [64, 63, 1, 2, 7, 100, 130, 260, 64];
+
+#[test]
+fn steps_of_ranks_are_those_of_one() {
+    for case in cases() {
+        let one = steps(learner(&case, 2), &SIZES);
+        assert!(one.windows(2).all(|pair| pair[0].2 != pair[1].2), "each step moves something");
+        for size in [1, 2, 3, 4] {
+            for (rank, found) in of_ranks(size, &case, |learner| steps(learner, &SIZES)).iter().enumerate() {
+                for (step, (found, expected)) in found.iter().zip(&one).enumerate() {
+                    assert!(found == expected, "{case:?}: rank {rank} of {size} after step {step}");
+                }
+            }
+        }
+    }
+}
+
+/// Epochs, evaluations, early stopping and the best weights: every rank decides the same by itself.
+#[test]
+fn runs_of_ranks_are_those_of_one() {
+    for case in cases() {
+        let (training, validation) = (Arc::new(rows(1, 230)), rows(2, 90));
+        let run = |mut learner: Learner| -> (TrainState, Vec<u32>) {
+            let trainer = Trainer {
+                config: &case.1,
+                task: Task::Binary,
+                validation: Some(&validation),
+                checkpoints: &InMemory::default(),
+            };
+            let mut feed = MemoryFeed::new(training.clone(), layout(), case.1.batch_size, case.1.seed);
+            let state = trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
+            (state, bits(&learner))
+        };
+        let one = run(learner(&case, 2));
+        assert!(!one.0.history.is_empty());
+        for size in [2, 4] {
+            for (rank, found) in of_ranks(size, &case, run).into_iter().enumerate() {
+                assert!(found == one, "{case:?}: rank {rank} of {size}");
+            }
+        }
+    }
+}
+
+/// What diverges on one rank does so on all, and all keep their weights.
+#[test]
+fn ranks_diverge_together() {
+    let case = &cases()[0];
+    let ended = of_ranks(2, case, |mut learner| {
+        let (before, mut batch) = (bits(&learner), rows(1, 64));
+        // One rank has this row.
+        *batch.dense.last_mut().unwrap() = f32::INFINITY;
+        let rates = learner.optimizer().base_rates();
+        let error = learner.step(&batch, rates).unwrap_err();
+        assert!(bits(&learner) == before, "a step that diverges changes nothing");
+        error.to_string()
+    });
+    assert_eq!(ended[0], ended[1]);
+    assert!(ended[0].contains("diverged"), "{}", ended[0]);
+}
+
+#[test]
+fn more_ranks_than_lanes_are_refused() {
+    let refused = Threads::run(5, |rank| {
+        learner(&cases()[0], 1).with_communicator(Box::new(rank)).map(drop).unwrap_err().to_string()
+    });
+    assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 5 ranks, found 4"));
+}
