@@ -39,11 +39,16 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let columns: Vec<(&str, ValueCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
-        let columns: Vec<_> = columns
-            .iter()
-            .map(|(name, c)| serde_json::json!({"column": name, "missing": c.missing_rate(), "unseen": c.unseen_rate()}))
-            .collect();
-        let value = serde_json::json!({"metrics": found.metrics, "intervals": found.intervals, "columns": columns, "skipped_rows": scorer.bad_rows()});
+        let column = |(name, c): &(&str, ValueCounts)| {
+            let (missing, unseen) = (c.missing_rate(), c.unseen_rate());
+            serde_json::json!({"column": name, "missing": missing, "unseen": unseen})
+        };
+        let value = serde_json::json!({
+            "metrics": found.metrics,
+            "intervals": found.intervals,
+            "columns": columns.iter().map(column).collect::<Vec<_>>(),
+            "skipped_rows": scorer.bad_rows(),
+        });
         return output::print(&format!("{value}\n"));
     }
     output::print(&text(&found, &columns))

@@ -19,7 +19,8 @@ impl Ticket {
 
 /// One rank's end of the connections among all.
 ///
-/// All ranks start the same exchanges in the same order. They may finish them in any order, and may start others before.
+/// All ranks start the same exchanges in the same order. They may finish them in any order, and may start
+/// others before.
 ///
 /// # Panics
 /// All methods panic where another rank is gone: no rank can go on without the others.

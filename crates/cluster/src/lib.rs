@@ -3,8 +3,9 @@
 //! * [`Communicator`]: a personalised all-to-all of byte buffers, and what derives from it.
 //! * [`Solo`]: one rank; nothing leaves it. [`Threads`]: ranks as threads of one process, for tests.
 //!
-//! A communicator moves bytes and **never adds floats**: communication libraries choose the order of a sum by the size of the
-//! message, and then the result depends on the number of ranks. Whoever receives adds, in an order that all ranks share.
+//! A communicator moves bytes and **never adds floats**: communication libraries choose the order of a sum by
+//! the size of the message, and then the result depends on the number of ranks. Whoever receives adds, in an
+//! order that all ranks share.
 #![forbid(unsafe_code)]
 
 mod communicator;

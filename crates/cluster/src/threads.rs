@@ -129,7 +129,8 @@ impl Communicator for Threads {
         (0..self.size()).map(|from| self.receive(from, ticket.number())).collect()
     }
 
-    /// Ends this rank by a panic; the others panic when they next wait for it. The process is theirs too, so it stays.
+    /// Ends this rank by a panic; the others panic when they next wait for it. The process is theirs too, so
+    /// it stays.
     fn abort(&mut self, code: i32) -> ! {
         let _ = self.fallen.set((self.rank, Fall::Aborted(code)));
         panic!("rank {} aborts all with code {code}", self.rank)

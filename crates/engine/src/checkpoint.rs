@@ -1,4 +1,5 @@
-//! Checkpoints of a run as directories: `step-N-E-H` (steps, epochs, evaluations done) holds weights, optimiser and position,
+//! Checkpoints of a run as directories: `step-N-E-H` (steps, epochs, evaluations done) holds weights,
+//! optimiser and position,
 //! `best-N` the best weights so far.
 use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
@@ -109,8 +110,8 @@ impl Checkpoints {
 }
 
 impl CheckpointStore for Checkpoints {
-    /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes older ones and
-    /// best weights that nothing refers to any more.
+    /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes
+    /// older ones and best weights that nothing refers to any more.
     fn save(&self, learner: &Learner, state: &TrainState) -> Result<Option<PathBuf>> {
         let place =
             self.dir.join(format!("step-{:010}-{:06}-{:06}", state.step, state.epoch, state.history.len()));

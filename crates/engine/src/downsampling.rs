@@ -1,13 +1,14 @@
 //! Training on a share of the negative rows, with scores that are right for all of them.
 //!
-//! With a share w of the negatives kept, the odds that a model learns are the true ones divided by w, so its logits are
-//! corrected by ln w when it scores (He et al. 2014, section 6.3: p = q / (q + (1 - q) / w)).
+//! With a share w of the negatives kept, the odds that a model learns are the true ones divided by w, so its
+//! logits are corrected by ln w when it scores (He et al. 2014, section 6.3: p = q / (q + (1 - q) / w)).
 use dlrm_data::Batch;
 use dlrm_data::batch::{Arity, Layout};
 use dlrm_data::batches::RowStream;
 use dlrm_data::rng::mix;
 
-/// Which negative rows are kept. The decision depends on the seed and on the number of the training row alone.
+/// Which negative rows are kept. The decision depends on the seed and on the number of the training row
+/// alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NegativeDownsampling {
     rate: f64,

@@ -1,9 +1,10 @@
 //! What ranks tell each other in a step, so that each ends with the gradients of the whole batch.
 //!
-//! Every rank holds all weights and sees the whole batch. Rank r of R computes the shards of a contiguous run of the L lanes,
-//! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. Then each sends all others the bytes of what it has
-//! computed: losses and embedding gradients by shard, dense gradients by lane. Nothing is added up here: whoever adds, in
-//! the loss and in the optimiser, does it in the order of one process, which is fixed by shards and lanes alone.
+//! Every rank holds all weights and sees the whole batch. Rank r of R computes the shards of a contiguous run
+//! of the L lanes, r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. Then each sends all
+//! others the bytes of what it has computed: losses and embedding gradients by shard, dense gradients by
+//! lane. Nothing is added up here: whoever adds, in the loss and in the optimiser, does it in the order of
+//! one process, which is fixed by shards and lanes alone.
 use dlrm_cluster::Communicator;
 use dlrm_nn::{Gradients, Sharding, Slots};
 use std::ops::Range;
@@ -31,7 +32,8 @@ fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usi
     first(rank)..first(rank + 1)
 }
 
-/// Completes gradients and losses (by shard) of a batch of `rows` rows, of which this rank has computed its part.
+/// Completes gradients and losses (by shard) of a batch of `rows` rows, of which this rank has computed its
+/// part.
 pub(crate) fn exchange(
     communicator: &mut dyn Communicator,
     slots: &Slots,

@@ -1,5 +1,6 @@
-//! Golden rows: a few raw rows that are stored with a model together with their scores, and are scored again whenever
-//! the model is loaded. A model that no longer gives the scores it gave when it was saved is refused.
+//! Golden rows: a few raw rows that are stored with a model together with their scores, and are scored again
+//! whenever the model is loaded. A model that no longer gives the scores it gave when it was saved is
+//! refused.
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::row_scorer::RowScorer;
@@ -53,8 +54,8 @@ impl Golden {
     /// Scores the rows again and compares; `path` is the file that they were read from.
     ///
     /// # Errors
-    /// The first row whose score is another one. On the instruction set that scored them all bits must agree, on
-    /// another one all but the last.
+    /// The first row whose score is another one. On the instruction set that scored them all bits must agree,
+    /// on another one all but the last.
     pub fn replay(&self, encoder: &Encoder, network: &Network, path: &Path) -> Result<()> {
         let logits = score(encoder, network, &self.columns, &self.rows)?;
         if self.logit_bits.len() != logits.len() {

@@ -18,8 +18,8 @@ pub struct InputScorer<'a> {
 }
 
 impl<'a> InputScorer<'a> {
-    /// Starts reading `input`; up to `max_bad_rows` malformed rows are skipped. Labels, sample weights and groups are
-    /// read where `labels` says so.
+    /// Starts reading `input`; up to `max_bad_rows` malformed rows are skipped. Labels, sample weights and
+    /// groups are read where `labels` says so.
     ///
     /// # Errors
     /// If the input cannot be opened or lacks a column that the model was trained with.
@@ -78,7 +78,8 @@ impl<'a> InputScorer<'a> {
         Ok(())
     }
 
-    /// Malformed rows skipped before each row of the last piece, and one more number for those after the last row.
+    /// Malformed rows skipped before each row of the last piece, and one more number for those after the last
+    /// row.
     pub fn skipped_before(&self) -> &[u64] {
         &self.skipped_before
     }

@@ -1,7 +1,9 @@
-//! One training step: shards forward and backward on worker threads, the exchange with other ranks, the optimiser.
+//! One training step: shards forward and backward on worker threads, the exchange with other ranks, the
+//! optimiser.
 //!
-//! A batch is cut into shards; lane l sums the gradients of shards l, l + L, … in this order; lanes are summed
-//! as a tree. None of it depends on which thread or rank does what, so the bits are the same at any number of both.
+//! A batch is cut into shards; lane l sums the gradients of shards l, l + L, … in this order; lanes are
+//! summed as a tree. None of it depends on which thread or rank does what, so the bits are the same at any
+//! number of both.
 use crate::error::{Error, Result};
 use crate::exchange::{ShardLoss, exchange, lanes_of_rank};
 use crate::network::Network;
@@ -77,8 +79,8 @@ impl Learner {
         Ok(Learner { replica, pool })
     }
 
-    /// Shares each step with the other ranks of `communicator`. All must hold the same weights and optimiser and step on the
-    /// same batches.
+    /// Shares each step with the other ranks of `communicator`. All must hold the same weights and optimiser
+    /// and step on the same batches.
     ///
     /// # Errors
     /// If there are more ranks than lanes, which are what they share.
@@ -123,8 +125,8 @@ impl Learner {
         &self.replica.gradients
     }
 
-    /// Weight of the rows of the last step whose label was the more probable one before the update (their number where rows
-    /// carry no weights); for labels of 0 and 1.
+    /// Weight of the rows of the last step whose label was the more probable one before the update (their
+    /// number where rows carry no weights); for labels of 0 and 1.
     pub fn correct(&self) -> f64 {
         self.replica.correct
     }
@@ -160,7 +162,8 @@ impl Learner {
     /// If the loss is not finite (then the weights are unchanged).
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
         let Learner { replica, pool } = self;
-        // One entry into the pool for the whole step: waking its threads takes longer than some phases of a small batch.
+        // One entry into the pool for the whole step: waking its threads takes longer than some phases of a
+        // small batch.
         pool.install(|| {
             replica.forward_backward(batch, pool);
             let loss = replica.exchange(batch);
@@ -240,8 +243,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Forward and backward over the rows of a shard: adds to its lane and overwrites its embedding gradients. `gradient` is
-    /// for use again.
+    /// Forward and backward over the rows of a shard: adds to its lane and overwrites its embedding
+    /// gradients. `gradient` is for use again.
     fn shard(
         &self,
         range: Range<usize>,

@@ -1,13 +1,17 @@
 //! Floor 4 of dlrm: from what a person said to a trained, measured and saved model.
 //!
-//! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides its result.
+//! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides
+//!   its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
-//! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the threads it needs.
-//! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early stopping
-//!   and checkpoints.
+//! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
+//!   threads it needs.
+//! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
+//!   stopping and checkpoints.
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
-//! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole files.
-//! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]: directories on disk that are whole or absent.
+//! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
+//!   files.
+//! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
+//!   directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

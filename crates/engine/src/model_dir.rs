@@ -1,5 +1,5 @@
-//! The format of a finished model on disk: weights, encoder (with schema), resolved configuration, metrics and golden
-//! rows, each a file of a directory that is whole or absent.
+//! The format of a finished model on disk: weights, encoder (with schema), resolved configuration, metrics
+//! and golden rows, each a file of a directory that is whole or absent.
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
@@ -92,7 +92,8 @@ impl ModelDir {
     pub(crate) fn config(&self) -> Result<RunConfig> {
         let path = self.path.join(CONFIG);
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        // Whoever reads a saved model did not write its keys, so notes of renamed ones would tell them nothing.
+        // Whoever reads a saved model did not write its keys, so notes of renamed ones would tell them
+        // nothing.
         RunConfig::load(&text, &path.display().to_string(), &[], &mut Vec::new())
     }
 

@@ -78,7 +78,8 @@ impl Network {
         tape.graph()
     }
 
-    /// Writes the logit of each row of `batch` to `out`. Up to 128 rows are scored on the calling thread, whatever
+    /// Writes the logit of each row of `batch` to `out`. Up to 128 rows are scored on the calling thread,
+    /// whatever
     /// `parallel` says: another one would take longer to wake than they take.
     ///
     /// # Panics

@@ -24,9 +24,9 @@ impl Predictor {
     /// Loads a run or model directory, checks every file of it and scores its golden rows.
     ///
     /// # Errors
-    /// If a file is missing, cut, altered or written by a newer version, if files do not fit each other, or if a
-    /// golden row gets another score than it got when the model was saved. The message names the file; restore it from
-    /// a copy, or train again.
+    /// If a file is missing, cut, altered or written by a newer version, if files do not fit each other, or
+    /// if a golden row gets another score than it got when the model was saved. The message names the file;
+    /// restore it from a copy, or train again.
     pub fn load(path: &Path, isa: Isa) -> Result<Self> {
         let dir = ModelDir::open(path)?;
         let (encoder, config) = (dir.encoder()?, dir.config()?);
@@ -42,7 +42,8 @@ impl Predictor {
     /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
     ///
     /// # Errors
-    /// If a column that the model was trained with is not among `columns`: the message names it and the nearest one.
+    /// If a column that the model was trained with is not among `columns`: the message names it and the
+    /// nearest one.
     pub fn row_scorer(&self, columns: &[String]) -> Result<RowScorer<'_>> {
         RowScorer::new(&self.encoder, &self.network, columns, Labels::Ignored, "rows")
     }

@@ -1,6 +1,7 @@
-//! From raw rows of text fields to logits: the one way in which a model is asked. The golden rows of a saved model,
-//! `predict`, `evaluate` and programs that embed the engine all score through [`RowScorer`], so a row gets the same
-//! bits everywhere, alone or among others.
+//! From raw rows of text fields to logits: the one way in which a model is asked. The golden rows of a saved
+//! model,
+//! `predict`, `evaluate` and programs that embed the engine all score through [`RowScorer`], so a row gets
+//! the same bits everywhere, alone or among others.
 use crate::error::Result;
 use crate::network::Network;
 use crate::workspace::{Parallel, Workspace};
@@ -12,8 +13,8 @@ use dlrm_data::rows::{GoodRow, Picked, read_row};
 use dlrm_data::{Batch, Encoder, Error};
 use std::sync::Arc;
 
-/// Scores rows that are pushed one after another. Its memory is reused: once it has grown to the most rows that are
-/// scored together, pushing and encoding a row allocates nothing.
+/// Scores rows that are pushed one after another. Its memory is reused: once it has grown to the most rows
+/// that are scored together, pushing and encoding a row allocates nothing.
 ///
 /// ```text
 /// let mut scorer = predictor.row_scorer(&columns)?;
@@ -47,7 +48,8 @@ pub enum Pushed {
 }
 
 impl<'a> RowScorer<'a> {
-    /// A scorer of rows whose fields are `columns`, in this order. Labels, sample weights and groups are read where
+    /// A scorer of rows whose fields are `columns`, in this order. Labels, sample weights and groups are read
+    /// where
     /// `labels` says so. `input` is what messages call the rows.
     ///
     /// # Errors
@@ -78,8 +80,8 @@ impl<'a> RowScorer<'a> {
     /// Adds a row of text fields. A malformed row is not added, and the next one may be pushed.
     ///
     /// # Errors
-    /// The first field that is not what the schema says, or that there are more or fewer fields than columns. The
-    /// position names the row by its number since the last call of [`RowScorer::score`], from 1.
+    /// The first field that is not what the schema says, or that there are more or fewer fields than columns.
+    /// The position names the row by its number since the last call of [`RowScorer::score`], from 1.
     pub fn push<'t>(&mut self, fields: impl IntoIterator<Item = &'t str>) -> Result<Pushed, Box<BadRow>> {
         let (input, line) = (self.input.clone(), self.pushed + 1);
         let row = self.slot();

@@ -23,7 +23,8 @@ pub struct TrainConfig {
     pub optimizer: DenseOptimizer,
     /// Optimiser of the tables.
     pub table_optimizer: TableOptimizer,
-    /// Optimiser of the linear part of a model that has one (such as ftrl for Wide & Deep); by default it moves like the rest.
+    /// Optimiser of the linear part of a model that has one (such as ftrl for Wide & Deep); by default it
+    /// moves like the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linear_optimizer: Option<TableOptimizer>,
     /// Rows that the tables' `l2` reaches in a step: touched or all.
@@ -51,7 +52,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
     pub precision: Precision,
-    /// How embedding tables are kept, while training and in the saved model: f32, or bf16 or f16 with stochastic rounding.
+    /// How embedding tables are kept, while training and in the saved model: f32, or bf16 or f16 with
+    /// stochastic rounding.
     pub table_precision: TablePrecision,
     /// Rows of a shard. Changes the last bits of results, as any order of summation does.
     pub shard_rows: usize,

@@ -11,8 +11,8 @@ pub struct Evaluation {
     pub epoch: f64,
     /// Mean training loss since the last evaluation.
     pub train_loss: f64,
-    /// Share of the rows since the last evaluation whose label was the more probable one when they were trained on;
-    /// for labels of 0 and 1.
+    /// Share of the rows since the last evaluation whose label was the more probable one when they were
+    /// trained on; for labels of 0 and 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_accuracy: Option<f64>,
     /// Metrics of the validation rows.
@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn checkpoints_of_older_versions_load() {
-        let older = r#"{"step": 7, "epoch": 1, "batch": 3, "rows": 224, "loss_sum": 1.5, "loss_weight": 32.0, "history": [],
-            "best": {"step": 5, "value": 0.5}, "stale": 2, "cuts": 1}"#;
+        let older = r#"{"step": 7, "epoch": 1, "batch": 3, "rows": 224, "loss_sum": 1.5,
+            "loss_weight": 32.0, "history": [], "best": {"step": 5, "value": 0.5}, "stale": 2, "cuts": 1}"#;
         let state: TrainState = serde_json::from_str(older).unwrap();
         assert_eq!((state.evaluations_without_improvement, state.lr_reductions), (2, 1));
         let again = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();

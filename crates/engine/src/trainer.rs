@@ -1,7 +1,8 @@
 //! Many training steps: epochs, evaluation, early stopping, best weights, checkpoints.
 //!
-//! The whole position of a run is its [`TrainState`] with weights and optimiser; nothing depends on the clock or on
-//! the number of threads, so a run that was interrupted and resumed ends in the same bits as one that was not.
+//! The whole position of a run is its [`TrainState`] with weights and optimiser; nothing depends on the clock
+//! or on the number of threads, so a run that was interrupted and resumed ends in the same bits as one that
+//! was not.
 use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
@@ -30,8 +31,8 @@ impl Trainer<'_> {
     /// Trains from `state` to the end and leaves the best weights in `learner`.
     ///
     /// # Errors
-    /// If rows cannot be read, a checkpoint cannot be written or the loss diverges; [`Error::Interrupted`] if the observer
-    /// wants to stop, after a last checkpoint.
+    /// If rows cannot be read, a checkpoint cannot be written or the loss diverges; [`Error::Interrupted`] if
+    /// the observer wants to stop, after a last checkpoint.
     pub fn run(
         &self,
         learner: &mut Learner,
@@ -123,8 +124,8 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Measures the validation rows and keeps the weights if they are the best so far. `batches` make an epoch, where that is
-    /// known.
+    /// Measures the validation rows and keeps the weights if they are the best so far. `batches` make an
+    /// epoch, where that is known.
     fn evaluate(
         &self,
         learner: &mut Learner,

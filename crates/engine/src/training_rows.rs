@@ -4,7 +4,8 @@ use dlrm_data::Batch;
 
 /// Training rows, epoch after epoch.
 pub trait TrainingRows: Send {
-    /// Starts epoch `epoch` (the first is 0) after its first `skip` batches; `false` if `stop` has said so meanwhile.
+    /// Starts epoch `epoch` (the first is 0) after its first `skip` batches; `false` if `stop` has said so
+    /// meanwhile.
     ///
     /// # Errors
     /// If the data behind it cannot be read; the epoch can be started again.

@@ -1,5 +1,5 @@
-//! What computing needs besides a model: memory to work in, and threads to work on. Both are arguments, so that one
-//! model can be used by many callers at once and none waits for another.
+//! What computing needs besides a model: memory to work in, and threads to work on. Both are arguments, so
+//! that one model can be used by many callers at once and none waits for another.
 use crossbeam_deque::{Injector, Steal};
 use dlrm_nn::{Arena, TapeTimes, Timing};
 use rayon::prelude::*;
@@ -13,9 +13,9 @@ pub enum Parallel<'a> {
     Pool(&'a rayon::ThreadPool),
 }
 
-/// Memory of forward and backward passes, one arena per worker. It grows to what the largest pass needs and is then
-/// reused: fresh memory would cost a page fault for every 4 kB, in every step. A workspace belongs to one caller; any
-/// model can be computed in it.
+/// Memory of forward and backward passes, one arena per worker. It grows to what the largest pass needs and
+/// is then reused: fresh memory would cost a page fault for every 4 kB, in every step. A workspace belongs to
+/// one caller; any model can be computed in it.
 #[derive(Debug, Default)]
 pub struct Workspace {
     arenas: Vec<Arena>,
@@ -36,8 +36,8 @@ impl Workspace {
         total
     }
 
-    /// Does `work` for every task. Tasks begin in their order, each as soon as a worker is free; a single task stays on
-    /// the calling thread.
+    /// Does `work` for every task. Tasks begin in their order, each as soon as a worker is free; a single
+    /// task stays on the calling thread.
     pub(crate) fn each<T: Send>(
         &mut self,
         parallel: Parallel<'_>,

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 const TABLE_ROWS: usize = 40;
 
-/// Two dense inputs; bags of one id and of several, with weights of their own, with learned ones, by mean, and two that share a
-/// table.
+/// Two dense inputs; bags of one id and of several, with weights of their own, with learned ones, by mean,
+/// and two that share a table.
 fn layout() -> Layout {
     let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
     let feature = |(i, (weighted, pooling)): (usize, (bool, Option<Pooling>))| Feature {

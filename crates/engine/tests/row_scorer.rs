@@ -1,4 +1,5 @@
-//! A row gets the same bits alone and among others, whoever computes; and scoring it allocates nothing of its own.
+//! A row gets the same bits alone and among others, whoever computes; and scoring it allocates nothing of its
+//! own.
 use dlrm_data::Encoder;
 use dlrm_data::parse::Labels;
 use dlrm_engine::row_scorer::{Pushed, RowScorer};
@@ -87,7 +88,10 @@ proptest! {
         let encoder = encoder();
         let pools = [1, 2].map(|threads| dlrm_engine::learner::pool(threads).expect("threads"));
         for (kind, network) in networks(&encoder) {
-            let scorer = || RowScorer::new(&encoder, &network, &columns(), Labels::Ignored, "rows").expect("all columns");
+            let scorer = || {
+                let scorer = RowScorer::new(&encoder, &network, &columns(), Labels::Ignored, "rows");
+                scorer.expect("all columns")
+            };
             let (mut alone, mut workspace, mut logits) = (scorer(), Workspace::new(), Vec::new());
             let mut single = Vec::new();
             for row in &rows {

@@ -69,7 +69,7 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_map(|(rows, dim, gap, lens, seed)| Case::new(rows, dim, gap, &lens, seed))
 }
 
-/// The same pooling with absolute weights, for the size of the terms.
+/// The pooling with absolute weights, for the size of the terms.
 fn absolute<'a>(pool: Pool<'a>, weights: &'a [f32]) -> Pool<'a> {
     match pool {
         Pool::Weighted(_) => Pool::Weighted(weights),

@@ -70,7 +70,10 @@ fn view((data, stride): &(Vec<f32>, usize), layout: Layout) -> View<'_> {
 
 fn product_agrees(isa: Isa) {
     proptest!(|(
-        m in 0usize..=40, n in 1usize..=70, k in 0usize..=70, gap in 0usize..4, la in layout(), lb in layout(), seed: u64
+        (m, n, k) in (0usize..=40, 1usize..=70, 0usize..=70),
+        gap in 0usize..4,
+        (la, lb) in (layout(), layout()),
+        seed: u64
     )| {
         let (a, b, bias) = (numbers(m * k, seed), numbers(k * n, seed ^ 1), numbers(n, seed ^ 2));
         let (a_data, b_data) = (laid_out(&a, m, k, la), laid_out(&b, k, n, lb));

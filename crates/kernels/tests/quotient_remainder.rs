@@ -73,7 +73,7 @@ fn cases() -> impl Strategy<Value = Case> {
         .prop_map(|(rows, widths, lens, seed)| Case::new(rows, widths, &lens, seed))
 }
 
-/// The same pooling with absolute weights, for the size of the terms.
+/// The pooling with absolute weights, for the size of the terms.
 fn absolute<'a>(pool: Pool<'a>, weights: &'a [f32]) -> Pool<'a> {
     if let Pool::Weighted(_) = pool { Pool::Weighted(weights) } else { pool }
 }

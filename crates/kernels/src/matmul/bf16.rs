@@ -9,9 +9,10 @@
 //! instruction sets: the product of two bf16 numbers is exact in f32, so without `vdpbf16ps` all give the
 //! bits of the same chain (unless a product underflows). `vdpbf16ps` adds in another order and takes
 //! subnormal numbers as zero.
+use super::operands::{Epilogue, View};
 use super::packed::Packed;
+use super::product::{check, run};
 use super::tile::Call;
-use super::{Epilogue, View, check, run};
 use crate::bf16::{self, reference::nearest};
 use crate::buffer::Buffer;
 use crate::isa::Isa;

@@ -7,16 +7,15 @@
 //!
 //! Tiling: panels of `2 · lanes` columns of B, blocks of up to `MR` rows of A held in registers.
 mod bf16;
+mod operands;
 mod packed;
+mod product;
 mod tile;
 
-use crate::isa::{Isa, Level};
-use crate::simd::Scalar;
-use crate::strided::Strided;
-use crate::vector::Vector;
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
+pub use operands::{Epilogue, View};
 pub use packed::{Packed, Panel};
-use tile::{Call, tiles};
+pub use product::matmul;
 
 /// The definitions.
 pub mod reference {
@@ -41,110 +40,12 @@ pub mod reference {
     }
 }
 
-/// A matrix seen through strides: element (i, k) is `data[i * row + k * column]`.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
-    /// The elements.
-    pub data: &'a [f32],
-    /// Distance between rows.
-    pub row: usize,
-    /// Distance between columns.
-    pub column: usize,
-}
-
-impl<'a> View<'a> {
-    /// Row-major with `columns` columns.
-    pub fn of(data: &'a [f32], columns: usize) -> Self {
-        View { data, row: columns, column: 1 }
-    }
-
-    /// The transpose.
-    pub fn transposed(self) -> Self {
-        View { data: self.data, row: self.column, column: self.row }
-    }
-
-    fn holds(&self, rows: usize, columns: usize) -> bool {
-        // Checked, because unsafe code relies on the answer and strides may be anything.
-        let last = || (rows - 1).checked_mul(self.row)?.checked_add((columns - 1).checked_mul(self.column)?);
-        rows == 0 || columns == 0 || last().is_some_and(|last| last < self.data.len())
-    }
-}
-
-/// What happens to a finished element.
-#[derive(Debug, Clone, Copy)]
-pub enum Epilogue<'a> {
-    /// c = product
-    Set,
-    /// c += product
-    Add,
-    /// `c = product + bias[j]`
-    Bias(&'a [f32]),
-    /// `c = max(product + bias[j], 0)`
-    BiasRelu(&'a [f32]),
-}
-
-/// c[m, n] ← a[m, k] · b.
-///
-/// # Panics
-/// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
-pub fn matmul(isa: Isa, c: Strided<'_>, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
-    assert!(a.holds(m, b.k), "A is smaller than {m} x {}", b.k);
-    check(isa, &c, m, b, epilogue);
-    let Strided { data, stride } = c;
-    let call = Call {
-        c: data.as_mut_ptr(),
-        stride,
-        m,
-        a: a.data.as_ptr(),
-        a_row: a.row,
-        a_column: a.column,
-        b,
-        epilogue,
-    };
-    // SAFETY: the shapes were asserted above.
-    unsafe { run(isa, call) }
-}
-
-/// Asserts what a call promises of C, B and the bias.
-fn check(isa: Isa, c: &Strided<'_>, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
-    assert!(
-        View::of(c.data, c.stride).holds(m, b.n) && (b.n <= c.stride || m <= 1),
-        "C is smaller than {m} x {}",
-        b.n
-    );
-    assert_eq!(b.panel, panel_width(isa.level()), "B was packed for another instruction set");
-    if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
-        assert_eq!(bias.len(), b.n, "one bias per column");
-    }
-}
-
-/// # Safety
-/// The shapes in `call` hold.
-unsafe fn run(isa: Isa, call: Call<'_>) {
-    // SAFETY: the caller's promise; an Isa of a level exists only where the CPU has it.
-    unsafe {
-        match isa.level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => tile::x86::avx512(call),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => tile::x86::avx2(call),
-            _ => tiles(Scalar, call),
-        }
-    }
-}
-
-fn panel_width(level: Level) -> usize {
-    match level {
-        Level::Scalar => 2 * Scalar::LANES,
-        Level::Avx2 => 16,
-        Level::Avx512 => 32,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::activation::reference::relu;
+    use crate::isa::Isa;
+    use crate::strided::Strided;
     use proptest::prelude::*;
 
     fn numbers(len: usize, seed: u32) -> Vec<f32> {

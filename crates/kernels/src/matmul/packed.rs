@@ -1,5 +1,5 @@
 //! The right operand, packed for the tiles.
-use super::{View, panel_width};
+use super::operands::{View, panel_width};
 use crate::buffer::Buffer;
 use crate::copy::copy;
 use crate::isa::Isa;

@@ -1,5 +1,6 @@
 //! Tiles of C in registers, one algorithm for every vector type.
-use super::{Epilogue, Packed};
+use super::operands::Epilogue;
+use super::packed::Packed;
 use crate::activation::reference::relu;
 use crate::prefetch::{FIRST_LEVEL, SECOND_LEVEL, prefetch_line};
 use crate::vector::Vector;
