@@ -3,7 +3,7 @@ use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::session::Session;
 use super::{output, requests};
-use dlrm::data::encoder::ValueCounts;
+use dlrm::data::counts::EncodedCounts;
 use dlrm::data::parse::Labels;
 use dlrm::engine::{Predictor, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
@@ -45,7 +45,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let scored = Scored::new(predictor.task(), &logits, &labels, weights.as_deref())?
         .with_groups(groups.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
-    let columns: Vec<(&str, ValueCounts)> =
+    let columns: Vec<(&str, EncodedCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
         let columns: Vec<_> = columns
@@ -58,7 +58,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     output::print(&text(&found, &columns))
 }
 
-fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {
+fn text(found: &SplitMetrics, columns: &[(&str, EncodedCounts)]) -> String {
     let metrics = &found.metrics;
     let mut text = format!(
         "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",

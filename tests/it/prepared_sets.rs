@@ -140,7 +140,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
         let (mut rows, mut batch) =
             (made.stream(&found).expect("a stream"), Batch::new(&fitted.encoder.layout()));
         while rows.append_rows(&mut batch, 300).expect("rows") > 0 {}
-        assert_eq!(batch, expected.parts[0]);
+        assert_eq!(batch, expected.parts[Part::Train]);
         let sample =
             |source: DataSource<'_>, fitted: &Fitted| source.sample(fitted, Part::Test, 5).expect("a sample");
         assert_eq!(sample(raw, &fitted), sample(made, &found));
@@ -257,7 +257,10 @@ fn new_rows_are_added_without_refitting() {
     assert_eq!((new[0].len(), &old[1..]), (old[0].len() + 1000, &new[1..]));
     assert_eq!(new[0].labels[..old[0].len()], old[0].labels[..]);
     assert!(
-        after.manifest().parts[0].counts.iter().any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
+        after.manifest().parts[Part::Train]
+            .counts
+            .iter()
+            .any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
     );
 }
 

@@ -7,7 +7,8 @@ use crate::network::Network;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
 use dlrm_data::Batch;
-use dlrm_data::encoder::{Encoder, ValueCounts};
+use dlrm_data::counts::EncodedCounts;
+use dlrm_data::encoder::Encoder;
 use dlrm_data::parse::{Labels, RowParser};
 use dlrm_data::rows::{GoodRow, GoodRows, OpenRows, Picked};
 use dlrm_data::schema::Task;
@@ -63,7 +64,7 @@ pub struct Scores {
     /// Groups, if the schema has any.
     pub groups: Option<Vec<u64>>,
     /// Unseen and missing values per categorical column.
-    pub counts: Vec<ValueCounts>,
+    pub counts: Vec<EncodedCounts>,
     /// Malformed rows skipped before row i; one entry more than rows, for those after the last.
     pub skipped: Vec<u64>,
 }
