@@ -193,7 +193,7 @@ fn main() {
     let [mut from_memory, mut first, mut second, mut columnar, mut mapped] = [const { Vec::new() }; 5];
     for _ in 0..if quick { 1 } else { 3 } {
         let (mut model, mut feed) =
-            (learner(&layout), MemoryFeed::new(train[0].clone(), layout.clone(), BATCH, 0));
+            (learner(&layout), MemoryFeed::new(train[Part::Train].clone(), layout.clone(), BATCH, 0));
         // The first steps also take memory from the system.
         epoch(&mut model, &mut feed, 0, 20);
         from_memory.push(epoch(&mut model, &mut feed, 1, usize::MAX));

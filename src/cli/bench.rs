@@ -6,8 +6,8 @@ use super::{memory, output};
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
 };
+use dlrm::data::format::bytes;
 use dlrm::engine::Error;
-use dlrm::engine::plan::bytes;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
 use std::path::Path;

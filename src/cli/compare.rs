@@ -3,11 +3,11 @@ use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
 use super::{flags, memory, output, requests};
+use dlrm::data::format::bytes;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Compared, Diverged, Measured, SeedRun};
 use dlrm::engine::observer::Observer;
-use dlrm::engine::plan::bytes;
 use dlrm::metrics::Metric;
 use dlrm::report::{compare_page, comparison};
 use std::path::{Path, PathBuf};
@@ -175,7 +175,7 @@ fn text(compared: &Compared, out: &Path) -> String {
             row
         })
         .collect();
-    let [train, validation, test] = compared.rows.map(output::count);
+    let [train, validation, test]: [String; 3] = compared.rows.map(output::count).into();
     let mut text = format!(
         "\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± \
             deviation over seeds\n\n",

@@ -3,8 +3,8 @@ use super::args::DataArgs;
 use super::failure::Failure;
 use super::output::{self, count, tell};
 use super::session::Session;
+use dlrm::data::format::bytes;
 use dlrm::fetch::catalogue::{self, Source};
-use dlrm::fetch::error::size;
 use dlrm::fetch::place::{Record, TERMS, whole};
 use dlrm::fetch::transfer::Patience;
 use dlrm::fetch::{CATALOGUE, DataSet, Observer, Request, fetch};
@@ -70,7 +70,7 @@ fn list(session: &Session) -> Result<(), Failure> {
     }
     let row = |set: &DataSet| {
         let download = match set.source {
-            Source::Url(_) => size(set.archive.checksum.bytes()),
+            Source::Url(_) => bytes(set.archive.checksum.bytes()),
             Source::Login(_) => "by hand".to_owned(),
         };
         let place = format!("data/{}", set.name);
@@ -78,7 +78,7 @@ fn list(session: &Session) -> Result<(), Failure> {
             set.name.into(),
             set.publisher.into(),
             download,
-            size(set.unpacked),
+            bytes(set.unpacked),
             count(set.rows()),
             place,
             set.terms.into(),
@@ -233,8 +233,8 @@ impl Observer for Watch<'_> {
         self.bar.set_position(done);
         if !self.is_terminal && self.spoken.elapsed() >= SPEAK_EVERY {
             self.spoken = Instant::now();
-            let of = all.map_or_else(String::new, |all| format!(" of {}", size(all)));
-            self.line(&format!("{}{of}", size(done)));
+            let of = all.map_or_else(String::new, |all| format!(" of {}", bytes(all)));
+            self.line(&format!("{}{of}", bytes(done)));
         }
     }
 

@@ -3,7 +3,7 @@ use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::session::Session;
 use super::{output, requests};
-use dlrm::data::encoder::ValueCounts;
+use dlrm::data::counts::EncodedCounts;
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Schema;
 use dlrm::engine::{InputScorer, Parallel, Predictor, RowScorer, Workspace, learner};
@@ -36,10 +36,10 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
         .with_groups(all.groups.as_deref())?;
     let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
     let counts = scorer.rows().counts().iter().copied();
-    let columns: Vec<(&str, ValueCounts)> =
+    let columns: Vec<(&str, EncodedCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
-        let column = |(name, c): &(&str, ValueCounts)| {
+        let column = |(name, c): &(&str, EncodedCounts)| {
             let (missing, unseen) = (c.missing_rate(), c.unseen_rate());
             serde_json::json!({"column": name, "missing": missing, "unseen": unseen})
         };
@@ -81,7 +81,7 @@ impl Rows {
     }
 }
 
-fn text(found: &SplitMetrics, columns: &[(&str, ValueCounts)]) -> String {
+fn text(found: &SplitMetrics, columns: &[(&str, EncodedCounts)]) -> String {
     let metrics = &found.metrics;
     let mut text = format!(
         "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",

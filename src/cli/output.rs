@@ -1,5 +1,6 @@
 //! Text for people on standard output.
 use super::failure::{Failure, INTERRUPTED, io};
+pub use dlrm::data::format::count;
 use std::io::Write;
 use std::path::Path;
 
@@ -55,19 +56,6 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     line(header.to_vec());
     for row in rows {
         line(row.iter().map(String::as_str).collect());
-    }
-    text
-}
-
-/// Thousands separated: `1,234,567`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
     }
     text
 }

@@ -4,11 +4,11 @@ use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
 use super::{flags, memory, output, requests, values};
-use dlrm::data::encoder::ValueCounts;
+use dlrm::data::counts::EncodedCounts;
+use dlrm::data::format::bytes;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
-use dlrm::engine::plan::bytes;
 use dlrm::engine::rows::with_raw_rows;
 use std::time::Instant;
 
@@ -149,8 +149,8 @@ fn text(made: &Prepared, read: u64, seconds: f64) -> String {
 }
 
 fn row(manifest: &Manifest, part: Part) -> Option<Vec<String>> {
-    let stats = &manifest.parts[part as usize];
-    let zero = ValueCounts { unseen: Some(0), ..ValueCounts::default() };
+    let stats = &manifest.parts[part];
+    let zero = EncodedCounts { unseen: Some(0), ..EncodedCounts::default() };
     let counts =
         stats.counts.iter().fold(zero, |all, own| if own.unseen.is_some() { all.plus(*own) } else { all });
     let files: Vec<u64> =

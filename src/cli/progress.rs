@@ -1,8 +1,9 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::output::{count, tell};
 use super::session::Session;
+use dlrm::data::format::bytes;
 use dlrm::engine::observer::{Observer, Standing};
-use dlrm::engine::plan::{Plan, bytes};
+use dlrm::engine::plan::Plan;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::train_state::{Evaluation, TrainState};
 use dlrm::metrics::Metric;
@@ -156,7 +157,7 @@ impl RunObserver for Progress {
 
     fn planned(&mut self, plan: &Plan) {
         self.rows_per_epoch = plan.epoch_rows;
-        let [train, validation, test] = plan.rows.map(count);
+        let [train, validation, test]: [String; 3] = plan.rows.map(count).into();
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
         let rows: usize = plan.tables.iter().map(|(_, rows, _)| rows).sum();
         let (dense, tables) = (count(plan.dense_parameters as u64), count(plan.table_parameters as u64));

@@ -4,7 +4,7 @@ use super::failure::{Failure, io};
 use super::output;
 use super::session::Session;
 use dlrm::data::Batch;
-use dlrm::engine::plan::bytes;
+use dlrm::data::format::bytes;
 use dlrm::engine::{Predictor, model_dir};
 use dlrm::metrics::Metric;
 use dlrm::nn::Graph;

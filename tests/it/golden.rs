@@ -25,7 +25,7 @@ pub fn flat(v: &Value) -> Vec<f32> {
 pub fn batch(v: &Value) -> Batch {
     let bags = list(&v["bags"]).iter().enumerate().map(|(f, rows)| {
         let weights = v["weights"].get(f).filter(|w| !w.is_null());
-        let mut bags = Bags::new(weights.is_some());
+        let mut bags = if weights.is_some() { Bags::weighted() } else { Bags::new() };
         for (b, ids) in list(rows).iter().enumerate() {
             bags.ids.extend(list(ids).iter().map(|id| id.as_u64().expect("an id") as u32));
             if let (Some(all), Some(own)) = (weights, &mut bags.weights) {

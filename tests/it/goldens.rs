@@ -1,6 +1,6 @@
 //! The model and every optimiser against PyTorch (`tests/goldens/make_goldens.py`).
 use crate::golden::{batch, close, flat, list, read};
-use dlrm::data::batch::{Batch, Feature, Layout, Table};
+use dlrm::data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm::data::schema::Pooling;
 use dlrm::engine::{Learner, Network, Schedule};
 use dlrm::models::{DlrmConfig, Interaction, ModelConfig};
@@ -38,7 +38,7 @@ fn layout(config: &Value) -> Layout {
         tables: tables
             .iter()
             .enumerate()
-            .map(|(t, spec)| Table {
+            .map(|(t, spec)| TableLayout {
                 name: t.to_string(),
                 rows: spec["rows"].as_u64().expect("rows") as usize,
             })

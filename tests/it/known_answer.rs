@@ -1,5 +1,5 @@
 //! Three SGD steps of the tiny DLRM whose values the reference implementation prints in its README.
-use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
+use dlrm::data::batch::{Bags, Batch, Feature, Layout, TableLayout};
 use dlrm::engine::{Learner, Network};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Optimizer, Sharding, TableOptimizer};
@@ -14,7 +14,7 @@ fn flat(v: &Value) -> Vec<f32> {
 
 fn batch(v: &Value) -> Batch {
     let bags = v["bags"].as_array().expect("tables").iter().map(|table| {
-        let mut bags = Bags::new(false);
+        let mut bags = Bags::new();
         for ids in table.as_array().expect("rows") {
             bags.ids.extend(ids.as_array().expect("ids").iter().map(|id| id.as_u64().expect("an id") as u32));
             bags.offsets.push(bags.ids.len() as u32);
@@ -47,7 +47,11 @@ fn three_steps_as_the_reference_prints_them() {
                 crossed: false,
             })
             .collect(),
-        tables: [4, 3, 2].iter().enumerate().map(|(i, &rows)| Table { name: i.to_string(), rows }).collect(),
+        tables: [4, 3, 2]
+            .iter()
+            .enumerate()
+            .map(|(i, &rows)| TableLayout { name: i.to_string(), rows })
+            .collect(),
         sample_weights: false,
         groups: false,
     };

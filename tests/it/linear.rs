@@ -1,6 +1,6 @@
 //! The linear part of models: crosses of columns, and an optimiser of its own.
 use crate::common::{dlrm, works};
-use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
+use dlrm::data::batch::{Bags, Batch, Feature, Layout, TableLayout};
 use dlrm::engine::learner::Learner;
 use dlrm::engine::network::Network;
 use dlrm::engine::train_config::TrainConfig;
@@ -117,7 +117,7 @@ fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
     let layout = Layout {
         dense: vec!["x".into()],
         features: (0..2).map(feature).collect(),
-        tables: (0..2).map(|t| Table { name: format!("f{t}"), rows: 7 }).collect(),
+        tables: (0..2).map(|t| TableLayout { name: format!("f{t}"), rows: 7 }).collect(),
         ..Layout::default()
     };
     let model =

@@ -1,7 +1,7 @@
 //! Every model of the family against PyTorch (`tests/goldens/make_model_goldens.py`), its published number of
 //! parameters, and the traps that such models fall into.
 use crate::golden::{batch, close, flat, list, read};
-use dlrm::data::batch::{Bags, Batch, Feature, Layout, Table};
+use dlrm::data::batch::{Bags, Batch, Feature, Layout, TableLayout};
 use dlrm::engine::{Learner, Network};
 use dlrm::models::ModelConfig;
 use dlrm::nn::{DenseOptimizer, Isa, L2Rows, Loss, Optimizer, Sharding, TableOptimizer};
@@ -12,9 +12,9 @@ fn feature(name: &str, table: usize, weighted: bool) -> Feature {
 }
 
 fn layout(v: &Value) -> Layout {
-    let tables: Vec<Table> = list(&v["tables"])
+    let tables: Vec<TableLayout> = list(&v["tables"])
         .iter()
-        .map(|t| Table {
+        .map(|t| TableLayout {
             name: t["name"].as_str().expect("a name").into(),
             rows: t["rows"].as_u64().expect("rows") as usize,
         })
@@ -143,7 +143,11 @@ fn frappe() -> Layout {
     Layout {
         dense: Vec::new(),
         features: (0..10).map(|f| feature(&format!("f{f}"), f, false)).collect(),
-        tables: rows.iter().enumerate().map(|(t, &rows)| Table { name: format!("t{t}"), rows }).collect(),
+        tables: rows
+            .iter()
+            .enumerate()
+            .map(|(t, &rows)| TableLayout { name: format!("t{t}"), rows })
+            .collect(),
         sample_weights: false,
         groups: false,
     }
@@ -223,7 +227,11 @@ fn hidden_traps() {
     let layout = |rows: [usize; 2]| Layout {
         dense: Vec::new(),
         features: vec![feature("user", 0, false), feature("item", 1, false)],
-        tables: rows.iter().enumerate().map(|(t, &rows)| Table { name: format!("t{t}"), rows }).collect(),
+        tables: rows
+            .iter()
+            .enumerate()
+            .map(|(t, &rows)| TableLayout { name: format!("t{t}"), rows })
+            .collect(),
         sample_weights: false,
         groups: false,
     };
@@ -278,8 +286,8 @@ fn dropout_batch_norm_and_compression_keep_bits_at_any_thread_count() {
 fn keeps_bits(config: &Value) {
     let (layout, config, rows) = (frappe(), model(config), 61);
     let mut rng = dlrm::data::rng::Rng::new(1, 0);
-    let multi_hot = |t: &Table| {
-        let mut bags = Bags::new(false);
+    let multi_hot = |t: &TableLayout| {
+        let mut bags = Bags::new();
         for _ in 0..rows {
             // Few ids, so that rows are touched several times.
             bags.ids.extend((0..rng.below(4)).map(|_| rng.below(t.rows.min(40)) as u32));

@@ -140,7 +140,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
         let (mut rows, mut batch) =
             (made.stream(&found).expect("a stream"), Batch::new(&fitted.encoder.layout()));
         while rows.append_rows(&mut batch, 300).expect("rows") > 0 {}
-        assert_eq!(batch, expected.parts[0]);
+        assert_eq!(batch, expected.parts[Part::Train]);
         let sample =
             |source: DataSource<'_>, fitted: &Fitted| source.sample(fitted, Part::Test, 5).expect("a sample");
         assert_eq!(sample(raw, &fitted), sample(made, &found));
@@ -254,10 +254,16 @@ fn new_rows_are_added_without_refitting() {
     let after = extend(out.path(), &more.input(), 0, 2, Part::Train, &mut Stop(NEVER)).expect("extended");
     let rows = |prepared: &Prepared| prepared.load(|_| true).expect("loaded").parts;
     let (old, new) = (rows(&before), rows(&after));
-    assert_eq!((new[0].len(), &old[1..]), (old[0].len() + 1000, &new[1..]));
-    assert_eq!(new[0].labels[..old[0].len()], old[0].labels[..]);
+    assert_eq!(new[Part::Train].len(), old[Part::Train].len() + 1000);
+    for part in [Part::Validation, Part::Test] {
+        assert_eq!(new[part], old[part]);
+    }
+    assert_eq!(new[Part::Train].labels[..old[Part::Train].len()], old[Part::Train].labels[..]);
     assert!(
-        after.manifest().parts[0].counts.iter().any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
+        after.manifest().parts[Part::Train]
+            .counts
+            .iter()
+            .any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
     );
 }
 

@@ -1,6 +1,6 @@
 //! Same seed and configuration, same bits: at any thread count, interrupted and resumed or not, for every
 //! optimiser; and untouched rows stay as they are.
-use dlrm::data::batch::{Batch, Feature, Layout, Table};
+use dlrm::data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm::data::rng::Rng;
 use dlrm::data::schema::{Pooling, Task};
 use dlrm::engine::checkpoint::Checkpoints;
@@ -31,7 +31,7 @@ fn layout() -> Layout {
     Layout {
         dense: vec!["a".into(), "b".into()],
         features: kinds.into_iter().enumerate().map(feature).collect(),
-        tables: (0..3).map(|i| Table { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
+        tables: (0..3).map(|i| TableLayout { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
         sample_weights: false,
         groups: false,
     }

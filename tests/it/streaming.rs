@@ -7,7 +7,7 @@ use dlrm::data::prepared::Cache;
 use dlrm::data::readers::Input;
 use dlrm::data::rng::Rng;
 use dlrm::data::schema::Schema;
-use dlrm::data::source::{DataSource, TrainRows};
+use dlrm::data::source::DataSource;
 use dlrm::data::split::{Part, Split};
 use dlrm::engine::feed::StreamFeed;
 use dlrm::engine::training_rows::TrainingRows;
@@ -93,7 +93,8 @@ fn expected(rows: &Batch, layout: &Layout, number: u64) -> Vec<Batch> {
 fn a_cache_changes_no_bit() {
     with_sources(|sources, fitted, dir| {
         let layout = fitted.encoder.layout();
-        let rows = sources.encode(fitted, |part| part == Part::Train).expect("rows").parts[0].clone();
+        let rows =
+            sources.encode(fitted, |part| part == Part::Train).expect("rows").parts[Part::Train].clone();
         let cache = cache(fitted, dir);
         let (mut plain, mut cached) = (feed(sources, fitted, None), feed(sources, fitted, Some(&cache)));
         for number in 0..3 {
@@ -132,7 +133,7 @@ fn pieces_of_files_come_out_in_order() {
             }
             all
         };
-        assert_eq!(all(cache.rows(TrainRows::Raw(Box::new(stream())))), all(Box::new(stream())));
+        assert_eq!(all(cache.rows(Box::new(stream()))), all(Box::new(stream())));
     });
 }
 
@@ -209,7 +210,7 @@ fn a_cache_that_cannot_be_written_is_done_without() {
 fn a_cache_that_fails_on_its_way_is_removed() {
     with_sources(|sources, fitted, dir| {
         let cache = cache(fitted, dir);
-        let stream = || TrainRows::Raw(Box::new(sources.stream(fitted).expect("a stream")));
+        let stream = || -> Box<dyn RowStream> { Box::new(sources.stream(fitted).expect("a stream")) };
         let (mut kept, mut plain) = (cache.rows(stream()), stream());
         let [mut a, mut b] = [(); 2].map(|()| Batch::new(&fitted.encoder.layout()));
         assert_eq!(kept.append_rows(&mut a, 100).expect("rows"), 100);

@@ -113,7 +113,7 @@ fn batch(layout: &Layout, ids_per_row: &[f64], rows: usize, rng: &mut Rng) -> Ba
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dlrm_data::batch::{Feature, Table};
+    use dlrm_data::batch::{Feature, TableLayout};
 
     fn layout() -> Layout {
         let feature = |name: &str, table, weighted| Feature {
@@ -124,7 +124,7 @@ mod tests {
             pooling: None,
             crossed: false,
         };
-        let table = |name: &str, rows| Table { name: name.into(), rows };
+        let table = |name: &str, rows| TableLayout { name: name.into(), rows };
         Layout {
             dense: vec!["x".into()],
             features: vec![feature("a", 0, false), feature("b", 1, true)],

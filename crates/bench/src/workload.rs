@@ -1,6 +1,6 @@
 //! A shape of DLRM and the random batches that it is trained on.
 use dlrm_data::Batch;
-use dlrm_data::batch::{Bags, Feature, Layout, Table};
+use dlrm_data::batch::{Bags, Feature, Layout, TableLayout};
 use dlrm_data::error::nearest;
 use dlrm_data::rng::Rng;
 use dlrm_data::schema;
@@ -155,7 +155,12 @@ impl Workload {
         Layout {
             dense: (0..self.dense).map(|i| format!("I{}", i + 1)).collect(),
             features: (0..self.tables.len()).map(feature).collect(),
-            tables: self.tables.iter().enumerate().map(|(i, &rows)| Table { name: name(i), rows }).collect(),
+            tables: self
+                .tables
+                .iter()
+                .enumerate()
+                .map(|(i, &rows)| TableLayout { name: name(i), rows })
+                .collect(),
             sample_weights: false,
             groups: false,
         }

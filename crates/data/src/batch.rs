@@ -5,7 +5,7 @@ use crate::error::Result;
 
 /// The ids of one categorical feature for B rows in compressed sparse row form:
 /// row b owns `ids[offsets[b]..offsets[b + 1]]`. One-hot is one id per row, multi-hot any number.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Bags {
     /// Row numbers in the feature's table.
     pub ids: Vec<u32>,
@@ -15,10 +15,21 @@ pub struct Bags {
     pub offsets: Vec<u32>,
 }
 
+impl Default for Bags {
+    fn default() -> Self {
+        Bags::new()
+    }
+}
+
 impl Bags {
-    /// No rows; weighted or not.
-    pub fn new(weighted: bool) -> Self {
-        Bags { ids: Vec::new(), weights: weighted.then(Vec::new), offsets: vec![0] }
+    /// No rows, for ids without weights.
+    pub fn new() -> Self {
+        Bags { ids: Vec::new(), weights: None, offsets: vec![0] }
+    }
+
+    /// No rows, for ids with weights.
+    pub fn weighted() -> Self {
+        Bags { weights: Some(Vec::new()), ..Bags::new() }
     }
 
     /// Removes all rows; keeps the memory.
@@ -143,7 +154,11 @@ impl Batch {
     pub fn new(layout: &Layout) -> Self {
         Batch {
             dense: Vec::new(),
-            bags: layout.features.iter().map(|f| Bags::new(f.weighted)).collect(),
+            bags: layout
+                .features
+                .iter()
+                .map(|f| if f.weighted { Bags::weighted() } else { Bags::new() })
+                .collect(),
             labels: Vec::new(),
             weights: layout.sample_weights.then(Vec::new),
             groups: layout.groups.then(Vec::new),
@@ -282,7 +297,7 @@ pub struct Feature {
 
 /// One id space.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Table {
+pub struct TableLayout {
     /// Name: the column's, or the shared one.
     pub name: String,
     /// Number of rows; every id is smaller.
@@ -297,7 +312,7 @@ pub struct Layout {
     /// The F categorical features.
     pub features: Vec<Feature>,
     /// The id spaces.
-    pub tables: Vec<Table>,
+    pub tables: Vec<TableLayout>,
     /// Whether rows carry sample weights.
     pub sample_weights: bool,
     /// Whether rows belong to groups.

@@ -5,7 +5,7 @@ use crate::batches::RowStream;
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::parse::Labels;
-use crate::pass::{Block, PassInput, Place, pass};
+use crate::pass::{Block, Pass, PassInput, ResumePoint};
 use crate::row::RowSource;
 use crate::rows::{GoodRow, OpenRows};
 use crate::split::Part;
@@ -81,31 +81,20 @@ fn encode(
     let (mut picks, mut taken) = (Vec::new(), true);
     let mut part = |_: usize, number: u64, row: &GoodRow, fold: &str| part(number, row.parsed.time, fold);
     let work = |block: &Block| encoder.encode_block(block);
-    let ended = pass(
-        &inputs,
-        encoder.schema(),
-        Place::start(most_bad),
-        threads,
-        &work,
-        &mut part,
-        &mut |block, encoded, _| {
-            block.pick(Part::Train, &mut picks);
-            let rows = if picks.len() == encoded.len() {
-                encoded
-            } else {
-                let mut rows = Batch::new(&layout);
-                rows.push_rows_of(&encoded, &picks, &arities);
-                rows
-            };
-            taken = rows.is_empty() || send.send(rows).is_ok();
-            // Any error ends the pass; nobody is there to read this one.
-            if taken {
-                Ok(())
-            } else {
-                Err(Error::input(input.name(), "somebody to take its rows", "nobody"))
-            }
-        },
-    );
+    let pass = Pass { inputs: &inputs, schema: encoder.schema(), threads };
+    let ended = pass.run(ResumePoint::start(most_bad), &work, &mut part, &mut |block, encoded, _| {
+        block.pick(Part::Train, &mut picks);
+        let rows = if picks.len() == encoded.len() {
+            encoded
+        } else {
+            let mut rows = Batch::new(&layout);
+            rows.push_rows_of(&encoded, &picks, &arities);
+            rows
+        };
+        taken = rows.is_empty() || send.send(rows).is_ok();
+        // Any error ends the pass; nobody is there to read this one.
+        if taken { Ok(()) } else { Err(Error::input(input.name(), "somebody to take its rows", "nobody")) }
+    });
     if taken { ended.map(|_| ()) } else { Ok(()) }
 }
 

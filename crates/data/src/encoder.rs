@@ -1,6 +1,7 @@
 //! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
 //! training, evaluation, prediction and serving alike.
-use crate::batch::{Arity, Bags, Batch, Feature, Layout, Table};
+use crate::batch::{Arity, Bags, Batch, Feature, Layout, TableLayout};
+use crate::counts::EncodedCounts;
 use crate::dense::DenseScale;
 use crate::error::{Error, Result, quoted};
 use crate::ids::{Frame, Ids, MISSING};
@@ -8,7 +9,7 @@ use crate::parse::ParsedRow;
 use crate::pass::Block;
 use crate::rows::Picked;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
-use crate::texts::Texts;
+use crate::string_arena::StringArena;
 use crate::vocabulary::{Twice, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,50 +43,17 @@ struct Stored {
     schema: Schema,
     dense: Vec<DenseScale>,
     /// Vocabularies by table name; other encodings follow from the schema.
-    vocabularies: BTreeMap<String, Texts>,
+    vocabularies: BTreeMap<String, StringArena>,
 }
 
 /// Values of a vocabulary that one round of encoding knows.
 pub(crate) struct TablePiece {
     /// Their texts.
-    pub texts: Texts,
+    pub texts: StringArena,
     /// The place of each among all values; `None` if these are all.
     pub places: Option<Vec<u32>>,
     /// Number of all values.
     pub values: usize,
-}
-
-/// How often a column's values were missing or unknown to the encoder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ValueCounts {
-    /// Values, a missing field counting as one.
-    pub values: u64,
-    /// Missing fields.
-    pub missing: u64,
-    /// Values mapped to *unseen*; `None` for an encoding that does not know what it has seen.
-    pub unseen: Option<u64>,
-}
-
-impl ValueCounts {
-    /// Share of the values that were unseen, where that is known.
-    pub fn unseen_rate(&self) -> Option<f64> {
-        self.unseen.map(|unseen| unseen as f64 / self.values.max(1) as f64)
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        let unseen = match (self.unseen, other.unseen) {
-            (Some(a), Some(b)) => Some(a + b),
-            (a, b) => a.or(b),
-        };
-        ValueCounts { values: self.values + other.values, missing: self.missing + other.missing, unseen }
-    }
-
-    /// Share of the values that were missing.
-    pub fn missing_rate(&self) -> f64 {
-        self.missing as f64 / self.values.max(1) as f64
-    }
 }
 
 /// Names of the tables in order of first use, and the table of each column.
@@ -149,7 +117,7 @@ impl TryFrom<Stored> for Encoder {
     }
 }
 
-fn vocabulary(name: &str, values: Option<Texts>) -> Result<Vocabulary> {
+fn vocabulary(name: &str, values: Option<StringArena>) -> Result<Vocabulary> {
     let what = || format!("encoder: vocabulary of \"{name}\"");
     let values = values.ok_or_else(|| Error::input(what(), "a list of values", "none"))?;
     if values.len() as u64 > u64::from(u32::MAX - 2) {
@@ -176,7 +144,7 @@ impl Encoder {
     pub(crate) fn from_parts(
         schema: Schema,
         dense: Vec<DenseScale>,
-        vocabularies: BTreeMap<String, Texts>,
+        vocabularies: BTreeMap<String, StringArena>,
     ) -> Result<Self> {
         Encoder::try_from(Stored { schema, dense, vocabularies })
     }
@@ -223,7 +191,7 @@ impl Encoder {
     }
 
     /// Counts of the values of encoded rows, one per categorical column and cross.
-    pub(crate) fn counts_of(&self, batch: &Batch) -> Vec<ValueCounts> {
+    pub(crate) fn counts_of(&self, batch: &Batch) -> Vec<EncodedCounts> {
         let mut all = self.counts();
         for ((counts, bags), ids) in all.iter_mut().zip(&batch.bags).zip(self.ids()) {
             ids.count(&bags.ids, counts);
@@ -279,7 +247,8 @@ impl Encoder {
             pooling: None,
             crossed: true,
         });
-        let tables = self.tables.iter().map(|(name, ids)| Table { name: name.clone(), rows: ids.rows() });
+        let tables =
+            self.tables.iter().map(|(name, ids)| TableLayout { name: name.clone(), rows: ids.rows() });
         Layout {
             dense,
             features: features.chain(crosses).collect(),
@@ -297,7 +266,7 @@ impl Encoder {
     /// Appends rows to `batch`, which has this encoder's layout; `counts` has one entry per categorical column and cross.
     ///
     /// It goes column by column: the lookups of many rows wait for memory together.
-    pub fn encode(&self, rows: Picked<'_>, batch: &mut Batch, counts: &mut [ValueCounts]) {
+    pub fn encode(&self, rows: Picked<'_>, batch: &mut Batch, counts: &mut [EncodedCounts]) {
         for row in rows.iter() {
             for (scale, &value) in self.dense.iter().zip(&row.parsed.dense) {
                 batch.dense.push(scale.apply(value));
@@ -339,16 +308,16 @@ impl Encoder {
     }
 
     /// Zeroed counts, one per categorical column and cross.
-    pub fn counts(&self) -> Vec<ValueCounts> {
-        let zero = |column: &CategoricalColumn| ValueCounts {
+    pub fn counts(&self) -> Vec<EncodedCounts> {
+        let zero = |column: &CategoricalColumn| EncodedCounts {
             unseen: column.encoding.has_vocabulary().then_some(0),
-            ..ValueCounts::default()
+            ..EncodedCounts::default()
         };
         self.schema
             .categorical
             .iter()
             .map(zero)
-            .chain(self.crosses.iter().map(|_| ValueCounts::default()))
+            .chain(self.crosses.iter().map(|_| EncodedCounts::default()))
             .collect()
     }
 }
@@ -365,7 +334,7 @@ impl Crossing {
         row: &ParsedRow,
         text: impl Fn(usize) -> &'r str,
         bags: &mut Bags,
-        counts: &mut ValueCounts,
+        counts: &mut EncodedCounts,
     ) {
         let mut push = |id, weight| {
             counts.values += 1;

@@ -70,7 +70,7 @@ impl fmt::Display for BadRow {
 /// Error of the data floor.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// One row is malformed; reading can go on with the next.
+    /// One row is malformed; the next one can be read.
     #[error("{0}")]
     Row(Box<BadRow>),
     /// The operating system refused an operation on a file.

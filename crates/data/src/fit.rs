@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::rows::Picked;
 use crate::schema::{Encoding, Schema};
 use crate::spill::{Runs, SavedRuns};
-use crate::texts::Texts;
+use crate::string_arena::StringArena;
 use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ struct Spill {
     runs: Vec<Runs>,
 }
 
-/// An encoder in the making as a later attempt goes on with it; its counts are in files.
+/// An encoder in the making as a later attempt resumes it; its counts are in files.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SavedFit {
     dense: Vec<DenseFit>,
@@ -68,7 +68,7 @@ impl EncoderFit {
         }
     }
 
-    /// The same with counts beyond `limit` bytes in files of `dir`.
+    /// This fit, with counts beyond `limit` bytes in files of `dir`.
     #[must_use]
     pub fn with_spill(self, dir: &Path, limit: usize) -> Self {
         let runs = (0..self.tallies.len()).map(|table| Runs::new(dir, format!("table-{table}"))).collect();
@@ -202,7 +202,7 @@ impl EncoderFit {
     pub fn finish(mut self) -> Result<Encoder> {
         let mut vocabularies = BTreeMap::new();
         for (name, table, least) in self.vocabularies() {
-            let mut texts = Texts::default();
+            let mut texts = StringArena::default();
             self.values(table, least, &mut |text| {
                 texts.push(text);
                 Ok(())
@@ -217,7 +217,7 @@ impl EncoderFit {
     /// holding a vocabulary in memory.
     ///
     /// # Errors
-    /// As the file system.
+    /// If the file system refuses; the error names the file and what was tried.
     pub fn finish_to(mut self, path: &Path) -> Result<Vec<VocabularySize>> {
         let file = File::create(path).map_err(Error::io("create", path))?;
         let mut out = JsonFile { out: BufWriter::with_capacity(1 << 20, file), path: path.to_owned() };

@@ -13,6 +13,21 @@ pub fn count(n: u64) -> String {
     out
 }
 
+/// Bytes in the unit that fits: `4.6 GB`.
+pub fn bytes(n: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let (mut value, mut unit) = (n as f64, 0);
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 || value >= 99.5 {
+        format!("{value:.0} {}", units[unit])
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
+}
+
 /// A share as a percentage; what is neither nothing nor all is never shown as such.
 pub fn percent(share: f64) -> String {
     match share {
@@ -54,6 +69,7 @@ mod tests {
     #[test]
     fn for_people() {
         assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([bytes(7), bytes(4_924_029), bytes(4_576_820_670)], ["7 B", "4.9 MB", "4.6 GB"]);
         assert_eq!(
             [percent(0.0), percent(1e-9), percent(0.441), percent(0.99999), percent(1.0)],
             ["0 %", "<0.1 %", "44.1 %", ">99.9 %", "100 %"]

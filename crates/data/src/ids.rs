@@ -1,9 +1,9 @@
 //! The ids of one table: which row of it a value has.
 use crate::batch::Bags;
-use crate::encoder::ValueCounts;
+use crate::counts::EncodedCounts;
 use crate::rows::Picked;
 use crate::schema::Encoding;
-use crate::texts::Texts;
+use crate::string_arena::StringArena;
 use crate::vocabulary::{Found, Vocabulary};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -84,7 +84,7 @@ impl Ids {
     }
 
     /// The values of a whole vocabulary, to keep.
-    pub fn into_texts(self) -> Option<Texts> {
+    pub fn into_texts(self) -> Option<StringArena> {
         match self {
             Ids::Vocabulary { values, .. } => Some(values.into_texts()),
             _ => None,
@@ -92,7 +92,7 @@ impl Ids {
     }
 
     /// Counts of the values of encoded ids; whether *unseen* is counted is known to `counts`.
-    pub fn count(&self, ids: &[u32], counts: &mut ValueCounts) {
+    pub fn count(&self, ids: &[u32], counts: &mut EncodedCounts) {
         counts.values += ids.len() as u64;
         counts.missing += how_many(ids, self.missing());
         counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, self.unseen()));
@@ -105,7 +105,7 @@ impl Ids {
     }
 
     /// Appends the ids of column `c`, which has one value or none in a row.
-    pub fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
+    pub fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut EncodedCounts) {
         let first = bags.ids.len();
         self.push(
             rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))),
@@ -116,7 +116,7 @@ impl Ids {
     }
 
     /// Appends the ids of column `c`, which has any number of values in a row.
-    pub fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut ValueCounts) {
+    pub fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut EncodedCounts) {
         let texts = rows.iter().flat_map(|row| {
             let text = rows.text(row, c);
             row.parsed.values(c).iter().map(move |value| Some(value.of(text)))

@@ -6,18 +6,23 @@
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`texts`]: fitted on the training rows of a [`split`].
+//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
 //! * [`source`]: either of raw files and a prepared data set.
 //! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between epochs.
 //! * [`batch`]: the encoded form that models consume.
+//! * [`counts`]: how many encoded values were missing or unknown.
+//! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
+//! * [`format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
 
 pub mod batch;
 pub mod batches;
+pub mod counts;
 pub mod dataset;
 pub mod dense;
+pub mod durable;
 pub mod encoded;
 pub mod encoder;
 pub mod error;
@@ -40,7 +45,7 @@ pub mod schema;
 pub mod source;
 mod spill;
 pub mod split;
-pub mod texts;
+pub mod string_arena;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

@@ -221,7 +221,7 @@ impl BatchSource for SampledBatches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Bags, Feature, Table};
+    use crate::batch::{Bags, Feature, TableLayout};
     use std::collections::HashSet;
 
     /// Users 0..5 and items 0..9; user u took items u and u + 1; each item has its genre, its id halved.
@@ -236,7 +236,7 @@ mod tests {
         };
         let layout = Layout {
             features: ["user", "item", "genre", "hour"].into_iter().enumerate().map(feature).collect(),
-            tables: [5, 9, 5, 10].map(|rows| Table { name: "t".into(), rows }).to_vec(),
+            tables: [5, 9, 5, 10].map(|rows| TableLayout { name: "t".into(), rows }).to_vec(),
             ..Layout::default()
         };
         let mut rows = Batch::new(&layout);
@@ -262,7 +262,7 @@ mod tests {
 
     fn epoch(sampler: &Arc<Sampler>, epoch: u64, skip: u64) -> Vec<(u32, u32, u32, u32, f32)> {
         let mut batches = SampledBatches::new(sampler.clone(), 7, 1, epoch, skip);
-        let mut batch = Batch { bags: vec![Bags::new(false); 4], ..Batch::default() };
+        let mut batch = Batch { bags: vec![Bags::new(); 4], ..Batch::default() };
         let mut all = Vec::new();
         while batches.next_batch(&mut batch).unwrap() {
             let id = |f: usize, b: usize| batch.bags[f].row(b)[0];

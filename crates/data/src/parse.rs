@@ -1,4 +1,4 @@
-//! From text fields to typed values, by the schema. The same for fitting, training, evaluation and serving.
+//! From text fields to typed values, by the schema: one way for fitting, training, evaluation and serving.
 use crate::error::{Error, Result, nearest, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;

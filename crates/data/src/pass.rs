@@ -26,9 +26,9 @@ pub(crate) struct PassInput<'a> {
     pub fold: Option<&'a str>,
 }
 
-/// Where a pass stands behind some block: enough to begin another one there.
+/// Where a pass stands behind some block: enough for another pass to go on there.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct ResumePoint {
     read: ReadPlace,
     /// Good rows of the input so far.
     number: u64,
@@ -39,10 +39,10 @@ pub(crate) struct Place {
     bad_rows: u64,
 }
 
-impl Place {
+impl ResumePoint {
     /// The beginning, from where `most_bad` malformed rows of each input may be skipped.
     pub fn start(most_bad: u64) -> Self {
-        Place { skipped: Skipped::new(most_bad), ..Place::default() }
+        ResumePoint { skipped: Skipped::new(most_bad), ..ResumePoint::default() }
     }
 }
 
@@ -252,9 +252,9 @@ struct Turn<'e, W> {
     waiting: BTreeMap<u64, (Block, W)>,
     /// Memory for further blocks.
     free: Vec<Block>,
-    place: Place,
-    part: &'e mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
-    each: &'e mut (dyn FnMut(&Block, W, &Place) -> Result<()> + Send),
+    place: ResumePoint,
+    part: &'e mut PartOfRow<'e>,
+    each: &'e mut EachBlock<'e, W>,
     failed: Option<Error>,
     stopped: bool,
 }
@@ -318,68 +318,80 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs a pass over `inputs` on `threads` threads, beginning at `place`. `work` is done for each block by itself, `part` decides the
-/// part of each good row from (input, number in it, row, fold), and `each` takes in the blocks with what `work` made and the place
-/// behind them, both in order. Returns the malformed rows, also those before `place`.
-///
-/// # Errors
-/// As reading and `each`; an input without rows; too many malformed ones.
-pub(crate) fn pass<W>(
-    inputs: &[PassInput<'_>],
-    schema: &Schema,
-    place: Place,
-    threads: usize,
-    work: &(dyn Fn(&Block) -> W + Sync),
-    part: &mut (dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send),
-    each: &mut (dyn FnMut(&Block, W, &Place) -> Result<()> + Send),
-) -> Result<(u64, Vec<BadRow>)>
-where
-    W: Send,
-{
-    let rest = inputs[place.read.input.min(inputs.len())..].iter();
-    let file = Arc::from(place.read.file.as_str());
-    let reader = Mutex::new(Reader {
-        inputs: rest,
-        schema,
-        current: None,
-        place: place.read.clone(),
-        file,
-        blocks: 0,
-        ended: false,
-    });
-    let (waiting, free) = (BTreeMap::new(), Vec::new());
-    let turn = Turn { next: 0, waiting, free, place, part, each, failed: None, stopped: false };
-    let (turn, moved) = (Mutex::new(turn), Condvar::new());
-    let worker = || {
-        let _guard = OnPanic(&turn, &moved);
-        let mut block = Block::default();
-        loop {
-            let Some(number) = lock(&reader).read(&mut block) else { return };
-            block.parse();
-            let made = work(&block);
-            let mut turn = lock(&turn);
-            while turn.waiting.len() >= WAITING * threads && turn.next != number && !turn.stopped {
-                turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
+/// A pass over inputs, one after another.
+pub(crate) struct Pass<'a> {
+    pub inputs: &'a [PassInput<'a>],
+    pub schema: &'a Schema,
+    /// Threads that read; no result depends on it.
+    pub threads: usize,
+}
+
+/// Decides the part of each good row from (input, number in it, row, fold).
+pub(crate) type PartOfRow<'e> = dyn FnMut(usize, u64, &GoodRow, &str) -> Part + Send + 'e;
+/// Takes in a block with what was made of it and the point behind it.
+pub(crate) type EachBlock<'e, W> = dyn FnMut(&Block, W, &ResumePoint) -> Result<()> + Send + 'e;
+
+impl Pass<'_> {
+    /// Runs the pass from `from` on. `work` is done for each block by itself; `part` and `each` see the blocks in order. Returns
+    /// the number of malformed rows and the first of them, also those before `from`.
+    ///
+    /// # Errors
+    /// If reading or `each` fails; an input without rows; too many malformed ones.
+    pub fn run<W: Send>(
+        &self,
+        from: ResumePoint,
+        work: &(dyn Fn(&Block) -> W + Sync),
+        part: &mut PartOfRow<'_>,
+        each: &mut EachBlock<'_, W>,
+    ) -> Result<(u64, Vec<BadRow>)> {
+        let reader = Mutex::new(self.reader(&from.read));
+        let (waiting, free) = (BTreeMap::new(), Vec::new());
+        let turn = Turn { next: 0, waiting, free, place: from, part, each, failed: None, stopped: false };
+        let (turn, moved) = (Mutex::new(turn), Condvar::new());
+        let worker = || {
+            let _guard = OnPanic(&turn, &moved);
+            let mut block = Block::default();
+            loop {
+                let Some(number) = lock(&reader).read(&mut block) else { return };
+                block.parse();
+                let made = work(&block);
+                let mut turn = lock(&turn);
+                while turn.waiting.len() >= WAITING * self.threads && turn.next != number && !turn.stopped {
+                    turn = moved.wait(turn).unwrap_or_else(PoisonError::into_inner);
+                }
+                turn.waiting.insert(number, (std::mem::take(&mut block), made));
+                turn.go_on();
+                block = turn.free.pop().unwrap_or_default();
+                let stopped = turn.stopped;
+                drop(turn);
+                moved.notify_all();
+                if stopped {
+                    return;
+                }
             }
-            turn.waiting.insert(number, (std::mem::take(&mut block), made));
-            turn.go_on();
-            block = turn.free.pop().unwrap_or_default();
-            let stopped = turn.stopped;
-            drop(turn);
-            moved.notify_all();
-            if stopped {
-                return;
-            }
+        };
+        std::thread::scope(|scope| {
+            (1..self.threads.max(1)).for_each(|_| drop(scope.spawn(worker)));
+            worker();
+        });
+        let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match turn.failed {
+            Some(error) => Err(error),
+            None => Ok((turn.place.bad_rows, turn.place.bad)),
         }
-    };
-    std::thread::scope(|scope| {
-        (1..threads.max(1)).for_each(|_| drop(scope.spawn(worker)));
-        worker();
-    });
-    let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match turn.failed {
-        Some(error) => Err(error),
-        None => Ok((turn.place.bad_rows, turn.place.bad)),
+    }
+
+    /// A reader that goes on at `place`.
+    fn reader(&self, place: &ReadPlace) -> Reader<'_, '_> {
+        Reader {
+            inputs: self.inputs[place.input.min(self.inputs.len())..].iter(),
+            schema: self.schema,
+            current: None,
+            place: place.clone(),
+            file: Arc::from(place.file.as_str()),
+            blocks: 0,
+            ended: false,
+        }
     }
 }
 
@@ -407,7 +419,7 @@ mod tests {
         let schema =
             Schema::from_toml("label = { column = \"y\" }\ncategorical = [{ name = \"x\" }]", "schema")
                 .expect("a schema");
-        let run = |place: Place| {
+        let run = |place: ResumePoint| {
             let inputs = [(); 2].map(|()| PassInput { rows: &input, labels: Labels::Required, fold: None });
             let (mut rows, mut places) = (Vec::new(), Vec::new());
             let mut part = |input: usize, number: u64, _: &GoodRow, _: &str| {
@@ -415,7 +427,8 @@ mod tests {
                 Part::Train
             };
             let mut texts = Vec::new();
-            let bad = pass(&inputs, &schema, place, 2, &|_| (), &mut part, &mut |block, (), place| {
+            let pass = Pass { inputs: &inputs, schema: &schema, threads: 2 };
+            let bad = pass.run(place, &|_| (), &mut part, &mut |block, (), place| {
                 texts.extend(block.rows().iter().map(|row| row.raw.to_line()));
                 places.push((texts.len(), serde_json::to_string(place).expect("json")));
                 Ok(())
@@ -423,7 +436,7 @@ mod tests {
             let (skipped, bad) = bad.expect("a pass");
             (rows, texts, skipped, bad, places)
         };
-        let (rows, texts, skipped, bad, places) = run(Place::start(1000));
+        let (rows, texts, skipped, bad, places) = run(ResumePoint::start(1000));
         assert!(places.len() > 8 && skipped > 40, "{} {skipped}", places.len());
         for (done, place) in &places {
             let rest = run(serde_json::from_str(place).expect("a place"));

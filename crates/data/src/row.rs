@@ -105,7 +105,7 @@ pub trait RowSource: Send {
     /// Refills `row`; `false` at the end.
     ///
     /// # Errors
-    /// [`crate::Error::Row`] for a malformed row: call again to go on with the next one. Any other
+    /// [`crate::Error::Row`] for a malformed row: call again for the next one. Any other
     /// error is final.
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool>;
 }

@@ -1,9 +1,9 @@
 //! Where the rows of a run come from: raw files that are fitted and encoded, or a prepared data set.
 use crate::batches::RowStream;
-use crate::dataset::{Dataset, Fitted, Sources};
+use crate::dataset::{Dataset, Fitted, Sources, StoredRows};
 use crate::encoded::EncodedRows;
 use crate::error::{Error, Result};
-use crate::prepared::{Prepared, PreparedRows, Sample};
+use crate::prepared::{Prepared, PreparedRows};
 use crate::schema::Schema;
 use crate::split::Part;
 
@@ -37,7 +37,8 @@ impl DataSource<'_> {
     /// The encoder, fitted on the training rows or found with them.
     ///
     /// # Errors
-    /// As reading; a prepared data set of another schema, or without training rows.
+    /// If an input cannot be read, or holds more malformed rows than `data.max_bad_rows` allows.
+    /// If a prepared data set was made with another schema or has no training rows: prepare it anew.
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
         match self {
             DataSource::Raw(sources) => sources.fit(schema),
@@ -49,7 +50,7 @@ impl DataSource<'_> {
                     return Err(error.with_hint("leave the schema out, or prepare the data set anew with it"));
                 }
                 let fitted = prepared.fitted();
-                if fitted.rows[0] == 0 {
+                if fitted.rows[Part::Train] == 0 {
                     Err(Error::input(what(), "rows to train on", "none"))
                 } else {
                     Ok(fitted)
@@ -61,7 +62,8 @@ impl DataSource<'_> {
     /// The rows of the parts that `wanted` says, in memory.
     ///
     /// # Errors
-    /// As reading.
+    /// If an input cannot be read, or holds more malformed rows than `data.max_bad_rows` allows; if a
+    /// file of a prepared data set is damaged: prepare it anew.
     pub fn encode(&self, fitted: &Fitted, wanted: impl Fn(Part) -> bool + Sync) -> Result<Dataset> {
         match self {
             DataSource::Raw(sources) => sources.encode(fitted, wanted),
@@ -72,7 +74,7 @@ impl DataSource<'_> {
     /// A pass over the training rows.
     ///
     /// # Errors
-    /// As opening the files.
+    /// If a file cannot be opened.
     pub fn stream(&self, fitted: &Fitted) -> Result<TrainRows> {
         Ok(match self {
             DataSource::Raw(sources) => TrainRows::Raw(Box::new(sources.stream(fitted)?)),
@@ -83,13 +85,14 @@ impl DataSource<'_> {
     /// The first rows of `part` as text, at most `most`.
     ///
     /// # Errors
-    /// As reading.
-    pub fn sample(&self, fitted: &Fitted, part: Part, most: usize) -> Result<Sample> {
+    /// If an input cannot be read, or holds more malformed rows than `data.max_bad_rows` allows; if a
+    /// file of a prepared data set is damaged: prepare it anew.
+    pub fn sample(&self, fitted: &Fitted, part: Part, most: usize) -> Result<StoredRows> {
         match self {
             DataSource::Raw(sources) => sources.sample(fitted, part, most),
             DataSource::Prepared(prepared) => {
-                let Sample { columns, rows } = prepared.sample(part);
-                Ok(Sample { columns: columns.clone(), rows: rows.iter().take(most).cloned().collect() })
+                let StoredRows { columns, rows } = prepared.sample(part);
+                Ok(StoredRows { columns: columns.clone(), rows: rows.iter().take(most).cloned().collect() })
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) struct Runs {
     runs: Vec<PathBuf>,
 }
 
-/// Runs that a later attempt goes on with.
+/// Runs that a later attempt resumes with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SavedRuns {
     rank: Rank,
@@ -160,7 +160,7 @@ impl Run {
 /// Ranked texts to be sorted in memory.
 #[derive(Default)]
 struct Piece {
-    texts: crate::texts::Texts,
+    texts: crate::string_arena::StringArena,
     counts: Vec<u64>,
 }
 

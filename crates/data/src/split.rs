@@ -2,6 +2,7 @@
 use crate::error::{Error, Result};
 use crate::rng::mix;
 use serde::{Deserialize, Serialize};
+use std::ops::{Index, IndexMut};
 
 /// Part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +27,71 @@ impl Part {
             Part::Validation => "validation",
             Part::Test => "test",
         }
+    }
+}
+
+/// A value for each [`Part`]; stored as the array of (train, validation, test).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Parts<T>([T; 3]);
+
+impl<T> Parts<T> {
+    /// The value that `of` gives for each part.
+    pub fn from_fn(of: impl FnMut(Part) -> T) -> Self {
+        Parts(Part::ALL.map(of))
+    }
+
+    /// Parts with their values, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (Part, &T)> {
+        Part::ALL.into_iter().zip(&self.0)
+    }
+
+    /// Parts with their values, in order, to change these.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (Part, &mut T)> {
+        Part::ALL.into_iter().zip(&mut self.0)
+    }
+
+    /// The values, in the order of the parts.
+    pub fn values(&self) -> std::slice::Iter<'_, T> {
+        self.0.iter()
+    }
+
+    /// What `of` makes of each value.
+    pub fn map<U>(self, of: impl FnMut(T) -> U) -> Parts<U> {
+        Parts(self.0.map(of))
+    }
+
+    /// A reference to each value.
+    pub fn each_ref(&self) -> Parts<&T> {
+        Parts(self.0.each_ref())
+    }
+}
+
+impl<T> From<[T; 3]> for Parts<T> {
+    /// Of the values for (train, validation, test).
+    fn from(values: [T; 3]) -> Self {
+        Parts(values)
+    }
+}
+
+impl<T> From<Parts<T>> for [T; 3] {
+    /// The values for (train, validation, test).
+    fn from(parts: Parts<T>) -> Self {
+        parts.0
+    }
+}
+
+impl<T> Index<Part> for Parts<T> {
+    type Output = T;
+
+    fn index(&self, part: Part) -> &T {
+        &self.0[part as usize]
+    }
+}
+
+impl<T> IndexMut<Part> for Parts<T> {
+    fn index_mut(&mut self, part: Part) -> &mut T {
+        &mut self.0[part as usize]
     }
 }
 
@@ -229,6 +295,16 @@ fn cuts(shares: Shares, rows: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_are_stored_as_an_array() {
+        let mut parts = Parts::from_fn(Part::name);
+        parts[Part::Test] = "held out";
+        let stored = serde_json::to_string(&parts).expect("plain data");
+        assert_eq!(stored, "[\"train\",\"validation\",\"held out\"]");
+        assert_eq!(parts.iter().map(|(part, _)| part).collect::<Vec<_>>(), Part::ALL);
+        assert_eq!(parts.map(str::len)[Part::Train], 5);
+    }
 
     #[test]
     fn shares_are_met() {

@@ -4,7 +4,7 @@
 //! the text. Memory is what lookups wait for: the vocabulary of a large column lies in no cache.
 use crate::huge::Zeroed;
 use crate::rng::mix;
-use crate::texts::Texts;
+use crate::string_arena::StringArena;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// Distinct texts in an order of their own.
 #[derive(Clone, Default)]
 pub struct Vocabulary {
-    texts: Texts,
+    texts: StringArena,
     /// Open addressing with linear probing; a power of two of them, at most two thirds in use.
     slots: Zeroed<Slot>,
 }
@@ -93,7 +93,7 @@ impl Vocabulary {
     ///
     /// # Panics
     /// If there are 2^32 - 1 texts or more.
-    pub fn new(texts: Texts) -> Result<Self, Twice> {
+    pub fn new(texts: StringArena) -> Result<Self, Twice> {
         assert!(texts.len() < u32::MAX as usize, "places are 32-bit");
         let mut slots = Zeroed::<Slot>::new(capacity(texts.len()));
         for (place, text) in texts.iter().enumerate() {
@@ -154,12 +154,12 @@ impl Vocabulary {
     }
 
     /// The texts in order.
-    pub fn texts(&self) -> &Texts {
+    pub fn texts(&self) -> &StringArena {
         &self.texts
     }
 
-    /// The same, to keep.
-    pub fn into_texts(self) -> Texts {
+    /// The texts in order, to keep.
+    pub fn into_texts(self) -> StringArena {
         self.texts
     }
 }
@@ -209,7 +209,7 @@ pub(crate) struct Tally {
     rank: Rank,
     /// Values taken in so far.
     seen: u64,
-    texts: Texts,
+    texts: StringArena,
     slots: Zeroed<Counted>,
 }
 
@@ -338,7 +338,7 @@ impl Tally {
 }
 
 /// The slot of `text`, or the free one where it would go.
-fn find(slots: &[impl AsRef<Slot>], texts: &Texts, key: Key, text: &str) -> usize {
+fn find(slots: &[impl AsRef<Slot>], texts: &StringArena, key: Key, text: &str) -> usize {
     let mask = slots.len() - 1;
     let mut at = key.hash() & mask;
     loop {
@@ -367,7 +367,7 @@ mod tests {
     proptest! {
         #[test]
         fn finds_what_a_map_finds(texts in prop::collection::hash_set("[ab\0ß]{0,12}", 0..200), asked in prop::collection::vec("[ab\0ß]{0,12}", 50)) {
-            let texts: Texts = texts.into_iter().collect();
+            let texts: StringArena = texts.into_iter().collect();
             let map: HashMap<&str, u32> = texts.iter().enumerate().map(|(i, text)| (text, i as u32)).collect();
             let vocabulary = Vocabulary::new(texts.clone()).expect("distinct texts");
             let all = || texts.iter().chain(asked.iter().map(String::as_str));

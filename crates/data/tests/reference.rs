@@ -27,9 +27,9 @@ fn encode(input: &Input, schema: &Schema) -> (Fitted, Batch) {
         Sources { main: input, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };
     let fitted = sources.fit(schema).unwrap();
     let mut data = sources.encode(&fitted, |_| true).unwrap();
-    let mut all = std::mem::take(&mut data.parts[Part::Train as usize]);
+    let mut all = std::mem::take(&mut data.parts[Part::Train]);
     for part in [Part::Validation, Part::Test] {
-        let rows = &data.parts[part as usize];
+        let rows = &data.parts[part];
         (0..rows.len()).for_each(|row| all.push_row_of(rows, row));
     }
     (fitted, all)

@@ -109,10 +109,10 @@ impl TrainingRows for StreamFeed<'_> {
     fn start(&mut self, epoch: u64, skip: u64, stop: &mut dyn FnMut() -> bool) -> Result<bool> {
         // An epoch that was left early must not write to the cache any longer.
         self.current = None;
-        let (source, rng) = (self.source.stream(self.fitted)?, Rng::new(self.seed, epoch));
+        let (source, rng) = (Box::new(self.source.stream(self.fitted)?), Rng::new(self.seed, epoch));
         let rows = match &self.cache {
             Some(cache) => cache.rows(source),
-            None => Box::new(source),
+            None => source,
         };
         let rows = match self.downsampling {
             Some(downsampling) => downsampling.stream(rows, &self.layout),

@@ -3,6 +3,8 @@ use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
+use dlrm_data::format::bytes;
+use dlrm_data::split::{Part, Parts};
 use dlrm_nn::{Builder, DenseOptimizer, Role, TableSpec};
 use serde::Serialize;
 
@@ -10,7 +12,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     /// Rows of (train, validation, test).
-    pub rows: [u64; 3],
+    pub rows: Parts<u64>,
     /// Rows of an epoch, sampled negatives included, at most.
     pub epoch_rows: u64,
     /// Tables as (name, rows, dim), in the order of the model.
@@ -40,7 +42,7 @@ pub struct Expected<'a> {
     /// The shape of encoded rows.
     pub layout: &'a Layout,
     /// Rows of (train, validation, test).
-    pub rows: [u64; 3],
+    pub rows: Parts<u64>,
     /// Bytes of the encoded rows in memory.
     pub encoded_bytes: u64,
 }
@@ -87,13 +89,15 @@ impl Plan {
         let kept = match config.data.loading {
             Loading::Memory => 1.0,
             // Validation and test rows are kept all the same.
-            Loading::Stream => (rows[1] + rows[2]) as f64 / rows.iter().sum::<u64>() as f64,
+            Loading::Stream => {
+                (rows[Part::Validation] + rows[Part::Test]) as f64 / rows.values().sum::<u64>() as f64
+            }
         };
         let per_positive =
             config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
-        let epoch_rows = rows[0] * (1 + per_positive);
+        let epoch_rows = rows[Part::Train] * (1 + per_positive);
         // The order of an epoch, and what each user took.
-        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[0]) } else { 0 };
+        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[Part::Train]) } else { 0 };
         Ok(Plan {
             rows,
             epoch_rows,
@@ -141,20 +145,5 @@ impl Plan {
             available: bytes(limit),
             hint: hint.into(),
         })
-    }
-}
-
-/// Bytes for people: `1.5 GB`.
-pub fn bytes(n: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let (mut value, mut unit) = (n as f64, 0);
-    while value >= 999.5 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 99.5 {
-        format!("{value:.0} {}", units[unit])
-    } else {
-        format!("{value:.1} {}", units[unit])
     }
 }

@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::network::Network;
 use crate::workspace::{Parallel, Workspace};
-use dlrm_data::encoder::ValueCounts;
+use dlrm_data::counts::EncodedCounts;
 use dlrm_data::error::BadRow;
 use dlrm_data::parse::{Labels, RowParser, TextPlace};
 use dlrm_data::row::RawRow;
@@ -35,7 +35,7 @@ pub struct RowScorer<'a> {
     /// Rows pushed since the last call of `score`, malformed ones included.
     pushed: u64,
     batch: Batch,
-    counts: Vec<ValueCounts>,
+    counts: Vec<EncodedCounts>,
 }
 
 /// What became of a row that was no error.
@@ -151,7 +151,7 @@ impl<'a> RowScorer<'a> {
     }
 
     /// Missing and unseen values of all rows scored so far: of each categorical column, then of each cross.
-    pub fn counts(&self) -> &[ValueCounts] {
+    pub fn counts(&self) -> &[EncodedCounts] {
         &self.counts
     }
 }

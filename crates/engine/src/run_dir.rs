@@ -10,8 +10,8 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use crate::start::Start;
-use std::fs::{self, File, TryLockError};
-use std::io::Write;
+use dlrm_data::durable::{DirLock, write_atomically};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 const CHECKPOINTS: &str = "checkpoints";
@@ -26,7 +26,7 @@ const OTHERS: &str = "give the same files and settings, or start again with run.
 pub(crate) struct RunDir {
     checkpoints: PathBuf,
     start: Start,
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl RunDir {
@@ -61,8 +61,8 @@ impl RunDir {
             fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
         }
         let checkpoints = Checkpoints::new(dir)?;
-        put(&dir.join(ENCODER), encoder)?;
-        put(&dir.join(CONFIG), config.to_toml().as_bytes())?;
+        write_atomically(&dir.join(ENCODER), encoder)?;
+        write_atomically(&dir.join(CONFIG), config.to_toml().as_bytes())?;
         Ok(checkpoints)
     }
 
@@ -73,7 +73,7 @@ impl RunDir {
     pub fn check_rows(&self, found: &str) -> Result<()> {
         let path = self.checkpoints.join(ROWS);
         if self.start != Start::Resume {
-            return put(&path, found.as_bytes());
+            return Ok(write_atomically(&path, found.as_bytes())?);
         }
         if fs::read_to_string(&path).map_err(Error::io("read", &path))? == found {
             return Ok(());
@@ -114,26 +114,11 @@ fn check(out: &Path, start: Start) -> Result<()> {
     }
 }
 
-fn lock(out: &Path) -> Result<File> {
-    let path = out.join(LOCK);
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let error =
-                Error::saved(out, "expected no other run in this directory, found one that is going on");
-            Err(error.with_hint("wait for its end, or give another run.out"))
-        }
-        // A file system without locks is none that two runs share by chance.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
-    }
-}
-
-/// Writes a file that is whole or absent, also after a loss of power.
-fn put(path: &Path, contents: &[u8]) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
+fn lock(out: &Path) -> Result<DirLock> {
+    DirLock::take(&out.join(LOCK))?.ok_or_else(|| {
+        let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
+        error.with_hint("wait for its end, or give another run.out")
+    })
 }
 
 /// The configuration that an unfinished run in `out` was started with.

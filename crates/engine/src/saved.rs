@@ -2,6 +2,7 @@
 //!
 //! `manifest.json` names the kind and version of the directory and every file's length and xxh3 checksum.
 use crate::error::{Error, Result};
+use dlrm_data::durable::{remove_directory, sync, sync_directory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -59,7 +60,7 @@ impl Writer {
     /// If the directory cannot be made.
     pub fn new(place: &Path, kind: Kind) -> Result<Self> {
         let aside = sibling(place, "partial");
-        remove(&aside)?;
+        remove_directory(&aside)?;
         fs::create_dir_all(&aside).map_err(Error::io("create", &aside))?;
         let manifest = Manifest {
             kind,
@@ -88,7 +89,7 @@ impl Writer {
     pub fn file_with(&mut self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let path = self.aside.join(name);
         write(&path)?;
-        File::open(&path).and_then(|f| f.sync_all()).map_err(Error::io("sync", &path))?;
+        sync(&path)?;
         self.manifest.files.insert(name.to_owned(), entry(&path)?);
         Ok(())
     }
@@ -101,10 +102,10 @@ impl Writer {
         let path = self.aside.join(MANIFEST);
         let text = serde_json::to_vec_pretty(&self.manifest).expect("a manifest is plain data");
         fs::write(&path, text).map_err(Error::io("write", &path))?;
-        File::open(&path).and_then(|f| f.sync_all()).map_err(Error::io("sync", &path))?;
+        sync(&path)?;
         sync_directory(&self.aside)?;
         let old = sibling(&self.place, "old");
-        remove(&old)?;
+        remove_directory(&old)?;
         if self.place.exists() {
             fs::rename(&self.place, &old).map_err(Error::io("rename", &self.place))?;
         }
@@ -112,7 +113,7 @@ impl Writer {
         if let Some(parent) = self.place.parent() {
             sync_directory(parent)?;
         }
-        remove(&old)
+        Ok(remove_directory(&old)?)
     }
 }
 
@@ -235,20 +236,6 @@ fn name(kind: Kind) -> &'static str {
 fn sibling(place: &Path, suffix: &str) -> PathBuf {
     let own = place.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     place.with_file_name(format!(".{own}.{suffix}"))
-}
-
-fn remove(dir: &Path) -> Result<()> {
-    if dir.exists() { fs::remove_dir_all(dir).map_err(Error::io("remove", dir)) } else { Ok(()) }
-}
-
-/// Makes renames within a directory durable.
-fn sync_directory(dir: &Path) -> Result<()> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    if cfg!(unix) {
-        File::open(dir).and_then(|f| f.sync_all()).map_err(Error::io("sync", dir))
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Several ranks train to the bytes of one, whatever the model, its optimisers and the sizes of batches.
 use dlrm_cluster::{Communicator, Threads};
-use dlrm_data::batch::{Batch, Feature, Layout, Table};
+use dlrm_data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm_data::rng::Rng;
 use dlrm_data::schema::{Pooling, Task};
 use dlrm_engine::checkpoint_store::InMemory;
@@ -32,7 +32,7 @@ fn layout() -> Layout {
     Layout {
         dense: vec!["a".into(), "b".into()],
         features: kinds.into_iter().enumerate().map(feature).collect(),
-        tables: (0..3).map(|i| Table { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
+        tables: (0..3).map(|i| TableLayout { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
         sample_weights: true,
         groups: false,
     }

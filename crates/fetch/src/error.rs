@@ -1,5 +1,7 @@
 //! Errors of fetching. Each says which input, what was expected, what was found and what to do about it.
 use dlrm_data::Hint;
+use dlrm_data::format::bytes;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Result of fetching.
@@ -19,7 +21,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A disk has no room for what is to come.
-    #[error("{}: expected {} free on this disk, found {}", path.display(), size(*needed), size(*free))]
+    #[error("{}: expected {} free on this disk, found {}", path.display(), bytes(*needed), bytes(*free))]
     Full {
         /// Where it was to go.
         path: PathBuf,
@@ -106,13 +108,23 @@ impl Error {
             let hint = Hint::from("free some space, or choose another disk with ").name("run.out");
             hint.say("; what has arrived stays, and the same command goes on with it")
         };
-        match self {
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Some(again()),
-            Error::Full { .. } => Some(again()),
-            Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+        let of_io = |source: &std::io::Error| match source.kind() {
+            ErrorKind::StorageFull => Some(again()),
+            ErrorKind::PermissionDenied => {
                 Some(Hint::from("choose a directory of your own with ").name("run.out"))
             }
-            Error::Io { .. } | Error::Interrupted { .. } | Error::Address { .. } => None,
+            _ => None,
+        };
+        match self {
+            Error::Io { source, .. } => of_io(source),
+            // What is read is no place that can be chosen.
+            Error::Data(dlrm_data::Error::Io { action, source, .. })
+                if !matches!(*action, "open" | "read" | "list") =>
+            {
+                of_io(source)
+            }
+            Error::Full { .. } => Some(again()),
+            Error::Interrupted { .. } | Error::Address { .. } => None,
             Error::Network { hint, .. } | Error::Taken { hint, .. } => Some(hint.clone()),
             Error::Input { hint, .. } => hint.clone(),
             Error::Data(error) => error.hint().cloned(),
@@ -120,29 +132,9 @@ impl Error {
     }
 }
 
-/// A number of bytes for people: `4.6 GB`.
-pub fn size(bytes: u64) -> String {
-    let units = ["B", "kB", "MB", "GB", "TB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 999.5 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 || value >= 99.5 {
-        format!("{value:.0} {}", units[unit])
-    } else {
-        format!("{value:.1} {}", units[unit])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_for_people() {
-        assert_eq!([size(7), size(4_924_029), size(4_576_820_670)], ["7 B", "4.9 MB", "4.6 GB"]);
-    }
 
     #[test]
     fn a_full_disk_says_that_the_rest_stays() {

@@ -6,9 +6,10 @@ use crate::digest::Digests;
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use dlrm_data::Hint;
+use dlrm_data::durable::{DirLock, remove_directory, sync_directory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -112,7 +113,7 @@ fn names(directory: &Path) -> Result<Vec<String>> {
 pub struct Work {
     path: PathBuf,
     /// Held as long as this lives.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl Work {
@@ -125,20 +126,14 @@ impl Work {
         name.push(".partial");
         let path = PathBuf::from(name);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
-        let lock_path = path.join("lock");
-        let lock = File::create(&lock_path).map_err(Error::io("create", &lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Work { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                let hint = Hint::from("wait for it, or choose another directory with ").name("run.out");
-                Err(Error::Taken {
-                    path,
-                    expected: "no other `dlrm data` at work here".into(),
-                    found: "one".into(),
-                    hint,
-                })
-            }
-            Err(TryLockError::Error(error)) => Err(Error::io("lock", &lock_path)(error)),
+        match DirLock::take(&path.join("lock"))? {
+            Some(lock) => Ok(Work { path, _lock: lock }),
+            None => Err(Error::Taken {
+                path,
+                expected: "no other `dlrm data` at work here".into(),
+                found: "one".into(),
+                hint: Hint::from("wait for it, or choose another directory with ").name("run.out"),
+            }),
         }
     }
 
@@ -163,11 +158,7 @@ impl Work {
     /// # Errors
     /// As the file system.
     pub fn clear(&self) -> Result<()> {
-        let path = self.path.join("files");
-        match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", &path)(error)),
-            _ => Ok(()),
-        }
+        Ok(remove_directory(&self.path.join("files"))?)
     }
 
     /// Errors if this disk has less than `needed` bytes free.
@@ -187,7 +178,7 @@ impl Work {
     /// As the file system.
     pub fn finish(self, directory: &Path) -> Result<()> {
         let files = self.path.join("files");
-        sync(&files)?;
+        sync_directory(&files)?;
         match fs::remove_dir(directory) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(Error::io("replace", directory)(error));
@@ -195,18 +186,9 @@ impl Work {
             _ => {}
         }
         fs::rename(&files, directory).map_err(Error::io("create", directory))?;
-        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-        sync(parent.unwrap_or(Path::new(".")))?;
+        sync_directory(directory.parent().unwrap_or(Path::new("")))?;
         fs::remove_dir_all(&self.path).map_err(Error::io("remove", &self.path))
     }
-}
-
-/// Names of a directory must outlive a crash, too.
-fn sync(directory: &Path) -> Result<()> {
-    if cfg!(unix) {
-        File::open(directory).and_then(|file| file.sync_all()).map_err(Error::io("sync", directory))?;
-    }
-    Ok(())
 }
 
 /// Bytes that are free on the disk of `path`, where the system says.

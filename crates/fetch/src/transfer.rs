@@ -4,10 +4,10 @@
 //! The rest is asked for with `Range` and `If-Range`: a server whose file has changed since (by ETag or date)
 //! sends the whole of it, and so does one that knows no ranges; both mean starting again. Without a strong
 //! validator nothing is gone on with.
-use crate::error::{Error, Result, size};
+use crate::error::{Error, Result};
 use crate::observer::Observer;
 use dlrm_data::Hint;
-use dlrm_data::format::count;
+use dlrm_data::format::{self, count};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -282,7 +282,9 @@ impl Transfer<'_> {
     fn given_up(&self, what: String) -> Error {
         let kept = match self.length() {
             0 => String::new(),
-            have => format!("; {} have arrived and stay: the same command goes on with them", size(have)),
+            have => {
+                format!("; {} have arrived and stay: the same command goes on with them", format::bytes(have))
+            }
         };
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
         let hint = Hint::from(format!("without a network, fetch {file} elsewhere and give it with "));
@@ -314,7 +316,7 @@ impl Transfer<'_> {
     }
 
     fn interrupted(&self) -> Error {
-        let have = size(self.length());
+        let have = format::bytes(self.length());
         Error::Interrupted {
             what: format!(
                 "{have} have arrived and stay in {}; the same command goes on with them",

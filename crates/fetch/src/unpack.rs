@@ -1,8 +1,10 @@
 //! Archives into a directory. No entry leaves it, none is a link, and all together stay within a number of
 //! bytes.
 use crate::catalogue::Packing;
-use crate::error::{Error, Result, size};
+use crate::error::{Error, Result};
 use crate::observer::Observer;
+use dlrm_data::error::quoted;
+use dlrm_data::format;
 use flate2::read::GzDecoder;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -133,8 +135,10 @@ impl Target<'_> {
                 return file.sync_all().map_err(Error::io("write", &path));
             }
             let Some(left) = self.left.checked_sub(length as u64) else {
-                return Err(self
-                    .refuse(&place.display().to_string(), &format!("more than {} in all", size(self.most))));
+                return Err(self.refuse(
+                    &place.display().to_string(),
+                    &format!("more than {} in all", format::bytes(self.most)),
+                ));
             };
             self.left = left;
             written += length as u64;
@@ -144,8 +148,7 @@ impl Target<'_> {
     }
 
     fn refuse(&self, name: &str, found: &str) -> Error {
-        let short: String = name.chars().take(100).flat_map(char::escape_debug).collect();
-        let input = format!("{}: entry \"{short}\"", self.archive.display());
+        let input = format!("{}: entry {}", self.archive.display(), quoted(name));
         Error::input(input, "plain files within the directory", found)
             .with_hint("this is not the publisher's archive; nothing of it was kept")
     }

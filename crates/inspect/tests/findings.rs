@@ -2,7 +2,7 @@
 use dlrm_data::dataset::Sources;
 use dlrm_data::rng::Rng;
 use dlrm_data::rows::OpenRows;
-use dlrm_data::split::Split;
+use dlrm_data::split::{Part, Split};
 use dlrm_data::{RawRow, Result, RowSource};
 use dlrm_inspect::findings::{Finding, FindingKind, Inspection, SampledRows, Severity};
 use dlrm_inspect::profile::{Profile, ProfileOptions};
@@ -204,7 +204,7 @@ fn time_out_of_order_matters_to_a_split_by_order() {
     let sorted = rows(4, 0..6000);
     assert!(diagnose(&sorted, None, &ORDER).findings.is_empty());
     let by_time = diagnose(&sorted, None, &Split::Time { validation: 0.1, test: 0.1 });
-    assert!(by_time.findings.is_empty() && by_time.rows[2].abs_diff(600) < 60, "{:?}", by_time.rows);
+    assert!(by_time.findings.is_empty() && by_time.rows[Part::Test].abs_diff(600) < 60, "{:?}", by_time.rows);
     let mut shuffled = sorted.clone();
     Rng::new(9, 9).shuffle(&mut shuffled.rows);
     let found = diagnose(&shuffled, None, &ORDER);
@@ -275,7 +275,7 @@ fn a_leak_comes_first_and_rows_that_training_refuses_are_told() {
         malformed[0].found.contains("1 rows of the test input") && malformed[0].found.contains("\"maybe\""),
         "{malformed:#?}"
     );
-    assert_eq!((found.malformed, found.rows[2]), (1, 199));
+    assert_eq!((found.malformed, found.rows[Part::Test]), (1, 199));
     let text = found.findings_text(100);
     assert!(
         text.contains("1. critical  outcome: alone it predicts")

@@ -173,7 +173,7 @@ mod tests {
         let labels: Vec<f32> = (0..200u8).map(|i| f32::from(i % 2)).collect();
         let logits = vec![0.0; 200];
         let rows = Scored::binary(&logits, &labels, None).unwrap();
-        let mut values = Bags::new(false);
+        let mut values = Bags::new();
         for row in 0..200 {
             values.ids.extend(if row < 60 {
                 vec![1, 1]
@@ -187,7 +187,7 @@ mod tests {
         let column = SliceColumn { name: "tags", values: &values, text: &|id| id.to_string() };
         let found = worst_slices(&rows, &[column], 10).unwrap();
         assert_eq!(found.iter().map(|s| (s.value.as_str(), s.rows)).collect::<Vec<_>>(), [("1", 60)]);
-        let short = Bags::new(false);
+        let short = Bags::new();
         assert!(worst_slices(&rows, &[SliceColumn { values: &short, ..column }], 1).is_err());
     }
 

@@ -36,7 +36,7 @@ mod tests {
         Activation, Arena, Bias, Builder, Combine, L2Rows, Linear, LocalTables, QuotientRemainder,
         ShardGradients, Slot, TableOptimizer, TablePrecision, Tape, Weights,
     };
-    use dlrm_data::batch::{Feature, Layout, Table};
+    use dlrm_data::batch::{Feature, Layout, TableLayout};
     use dlrm_data::schema::Pooling;
     use dlrm_kernels::Isa;
 
@@ -87,7 +87,7 @@ mod tests {
             pooling: None,
             crossed: false,
         };
-        let table = |name: &str, rows| Table { name: name.into(), rows };
+        let table = |name: &str, rows| TableLayout { name: name.into(), rows };
         Layout {
             dense: Vec::new(),
             features: vec![feature("a", 0), feature("b", 1), feature("c", 1)],

@@ -1,21 +1,9 @@
 //! Numbers as people read them.
+pub(crate) use dlrm_data::format::{bytes, count};
 use dlrm_metrics::{Interval, Metric};
 
 /// Shown where there is no value.
 pub(crate) const NONE: &str = "–";
-
-/// 1234567 as `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
 
 /// With `decimals` digits after the point and a true minus sign; no negative zero.
 pub(crate) fn fixed(x: f64, decimals: usize) -> String {
@@ -62,21 +50,6 @@ pub(crate) fn rate(p: f64) -> String {
     }
     let decimals = (2.0 - percentage.abs().log10().floor()).clamp(1.0, 9.0);
     format!("{} %", fixed(percentage, decimals as usize))
-}
-
-/// 1536 as `1.5 KiB`.
-pub(crate) fn bytes(n: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    let mut size = n as f64;
-    let mut shown = format!("{n} B");
-    for unit in units {
-        if size < 1024.0 {
-            break;
-        }
-        size /= 1024.0;
-        shown = format!("{size:.1} {unit}");
-    }
-    shown
 }
 
 /// Seconds in the unit that fits.
@@ -166,7 +139,7 @@ mod tests {
             [0.02, 1.0, 61.0, 3599.7, 7384.0].map(duration),
             ["20 ms", "1.0 s", "1 min 01 s", "1 h 00 min", "2 h 03 min"]
         );
-        assert_eq!([12, 1536, 5 << 30].map(bytes), ["12 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!([12, 1536, 5 << 30].map(bytes), ["12 B", "1.5 kB", "5.4 GB"]);
         assert_eq!(
             [0.0, 1.0, 0.012_345, 12345.6, 1e-7].map(plain),
             ["0", "1.000", "0.01235", "12346", "1.00e−7"]

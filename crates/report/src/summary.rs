@@ -3,9 +3,9 @@ use crate::{
     Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, Pictures,
     Report, RunCard, SplitCard, SplitMetrics, TableHealth, TrainingCard, VERSION,
 };
-use dlrm_data::encoder::ValueCounts;
+use dlrm_data::counts::EncodedCounts;
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
-use dlrm_data::split::{Part, Split};
+use dlrm_data::split::{Part, Parts, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::run::{Outcome, Scoring};
@@ -96,7 +96,7 @@ fn scored<'a>(
     part: Part,
     task: Task,
 ) -> Result<Option<Scored<'a>>> {
-    let rows = &outcome.parts[part as usize];
+    let rows = &outcome.parts[part];
     if rows.is_empty() || part == Part::Train {
         return Ok(None);
     }
@@ -142,7 +142,7 @@ fn slices(outcome: &Outcome, task: Task) -> Result<Vec<dlrm_metrics::slices::Sli
     };
     let encoder = &outcome.fitted.encoder;
     let layout = encoder.layout();
-    let batch = &outcome.parts[outcome.verdict_part as usize];
+    let batch = &outcome.parts[outcome.verdict_part];
     let texts: Vec<_> = layout
         .features
         .iter()
@@ -164,11 +164,11 @@ fn data_card(outcome: &Outcome, config: &RunConfig, inputs: Vec<InputCard>) -> D
     let schema = outcome.fitted.encoder.schema();
     let splits = [Part::Train, Part::Validation, Part::Test]
         .into_iter()
-        .filter(|&p| outcome.fitted.rows[p as usize] > 0)
+        .filter(|&p| outcome.fitted.rows[p] > 0)
         .map(|part| {
-            let stats = &outcome.stats[part as usize];
+            let stats = &outcome.stats[part];
             let mean_label = stats.mean_label();
-            SplitCard { name: part_name(part).into(), rows: outcome.fitted.rows[part as usize], mean_label }
+            SplitCard { name: part_name(part).into(), rows: outcome.fitted.rows[part], mean_label }
         });
     DataCard {
         inputs,
@@ -181,7 +181,7 @@ fn data_card(outcome: &Outcome, config: &RunConfig, inputs: Vec<InputCard>) -> D
 }
 
 /// `rows` of (train, validation, test).
-fn split_text(config: &RunConfig, rows: [u64; 3]) -> String {
+fn split_text(config: &RunConfig, rows: Parts<u64>) -> String {
     // A part with rows but without a share has an input of its own.
     let share = |name: &str, share: f64, rows: u64| match (share, rows) {
         (0.0, 0) => format!("no {name} rows"),
@@ -189,7 +189,11 @@ fn split_text(config: &RunConfig, rows: [u64; 3]) -> String {
         _ => format!("{name} {share}"),
     };
     let shares = |validation, test| {
-        format!("{}, {}", share("validation", validation, rows[1]), share("test", test, rows[2]))
+        format!(
+            "{}, {}",
+            share("validation", validation, rows[Part::Validation]),
+            share("test", test, rows[Part::Test])
+        )
     };
     let data = &config.data;
     match &data.split {
@@ -236,7 +240,7 @@ fn columns(outcome: &Outcome, schema: &Schema) -> Vec<ColumnCard> {
     });
     let categorical =
         schema.categorical.iter().zip(&layout.features).enumerate().map(|(c, (column, feature))| {
-            let counts = outcome.stats[outcome.verdict_part as usize].counts[c];
+            let counts = outcome.stats[outcome.verdict_part].counts[c];
             let table = &layout.tables[feature.table];
             ColumnCard {
                 name: column.name.clone(),
@@ -315,7 +319,7 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
 
 fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
     let weights = outcome.network.weights();
-    let counts = &outcome.stats[outcome.verdict_part as usize].counts;
+    let counts = &outcome.stats[outcome.verdict_part].counts;
     weights
         .tables()
         .iter()
@@ -334,7 +338,7 @@ fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
                 .iter()
                 .filter(|s| s.tables().any(|p| p.table == index))
                 .map(|s| counts[s.feature]);
-            let used = used.fold(ValueCounts::default(), ValueCounts::plus);
+            let used = used.fold(EncodedCounts::default(), EncodedCounts::plus);
             TableHealth {
                 name: table.name.clone(),
                 rows: table.rows as u64,

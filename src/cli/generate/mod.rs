@@ -85,7 +85,7 @@ fn write(
          true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
         output::count(process.rows()),
         if count == 1 { "" } else { "s" },
-        dlrm::engine::plan::bytes(bytes),
+        dlrm::data::format::bytes(bytes),
         written.all.log_loss,
         written.all.auc,
         written.last_day.log_loss,

@@ -4,10 +4,12 @@ use super::super::failure::Failure;
 use super::super::session::Session;
 use super::super::{flags, memory, output};
 use dlrm::bench::{Pace, Pacing};
+use dlrm::data::format::bytes;
 use dlrm::data::readers::Input;
 use dlrm::data::schema::Schema;
+use dlrm::data::split::Part;
 use dlrm::engine::config::DataConfig;
-use dlrm::engine::plan::{Expected, Plan, bytes};
+use dlrm::engine::plan::{Expected, Plan};
 use dlrm::engine::rows::with_raw_rows;
 use dlrm::engine::{RunConfig, request};
 use dlrm::inspect::findings::{Finding, FindingKind, Inspection, RowSample, Severity};
@@ -55,7 +57,7 @@ pub fn look(
     // An estimate is not worth failing for.
     let measured = plan.is_some() && !args.no_estimate;
     let pace = measured.then(|| pace(session, &config, &inspection).ok()).flatten();
-    let forecast = Forecast { rows: inspection.rows[0], plan, pace, seconds };
+    let forecast = Forecast { rows: inspection.rows[Part::Train], plan, pace, seconds };
     Ok((inspection, forecast))
 }
 

@@ -8,14 +8,14 @@
 //! A cache changes no row and no order. It is used only where it is whole and has the key of the run; a damaged file sends the pass
 //! back to the input, at the row where it stands. A cache that cannot be written is removed and done without. Both are told by
 //! [`Cache::take_warning`] and never fail a pass.
-use super::manifest::{ShardFile, put};
+use super::PreparedRows;
+use super::manifest::ShardFile;
 use super::shard::Form;
-use super::{PreparedRows, build};
 use crate::batch::Batch;
 use crate::batches::RowStream;
+use crate::durable::{remove_directory, write_atomically};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::source::TrainRows;
 use crate::split::Part;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -58,9 +58,9 @@ impl Cache {
     }
 
     /// The rows of `source`, which stands at its first one: from the cache if it is whole, else from `source` and into the cache.
-    pub fn rows(&self, source: TrainRows) -> Box<dyn RowStream> {
+    pub fn rows(&self, source: Box<dyn RowStream>) -> Box<dyn RowStream> {
         if self.state().off {
-            return Box::new(source);
+            return source;
         }
         match self.files() {
             Ok(Some(files)) => {
@@ -70,7 +70,7 @@ impl Cache {
             Ok(None) => {}
             Err(problem) => self.warn(&format!("{problem}; they are written anew")),
         }
-        let begun = build::remove(&self.dir)
+        let begun = remove_directory(&self.dir)
             .and_then(|()| fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir)));
         match begun {
             Ok(()) => Box::new(Keeping {
@@ -82,7 +82,7 @@ impl Cache {
             }),
             Err(error) => {
                 self.give_up(&error);
-                Box::new(source)
+                source
             }
         }
     }
@@ -129,7 +129,7 @@ impl Cache {
     /// Later passes read the input, and what was written takes no room from checkpoints.
     fn give_up(&self, error: &Error) {
         // What cannot be removed takes its room, and harms nothing else.
-        let _ = build::remove(&self.dir);
+        let _ = remove_directory(&self.dir);
         self.warn(&format!("cannot be written: {error}; every epoch reads the input instead, which takes longer (free some disk space)"));
         self.state().off = true;
     }
@@ -143,7 +143,7 @@ struct Keeping {
     /// Those that are written; `None` where no more are.
     files: Option<Vec<ShardFile>>,
     picks: Vec<u32>,
-    source: TrainRows,
+    source: Box<dyn RowStream>,
 }
 
 impl Keeping {
@@ -152,7 +152,10 @@ impl Keeping {
         if first == batch.len() {
             self.write()?;
             let index = Index { key: self.cache.key.clone(), files: self.files.take().unwrap_or_default() };
-            return put(&self.cache.dir.join(INDEX), &serde_json::to_vec(&index).expect("plain data"));
+            return write_atomically(
+                &self.cache.dir.join(INDEX),
+                &serde_json::to_vec(&index).expect("plain data"),
+            );
         }
         while first < batch.len() {
             let end = batch.len().min(first + ROWS - self.rows.len());
@@ -195,7 +198,7 @@ impl RowStream for Keeping {
 struct Kept {
     cache: Cache,
     rows: Option<PreparedRows>,
-    source: TrainRows,
+    source: Box<dyn RowStream>,
     /// Rows handed out.
     handed: usize,
 }
@@ -215,7 +218,7 @@ impl RowStream for Kept {
                 ));
                 self.rows = None;
                 // What cannot be removed is found damaged again.
-                let _ = build::remove(&self.cache.dir);
+                let _ = remove_directory(&self.cache.dir);
                 self.skip()?;
                 self.source.append_rows(batch, most)
             }

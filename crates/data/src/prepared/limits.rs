@@ -12,7 +12,7 @@ pub struct Limits {
     pub shard_rows: usize,
     /// … or these many encoded bytes.
     pub shard_bytes: usize,
-    /// After so many rows of a pass it is saved where it stands, for a later attempt to go on with. No encoded byte depends on it.
+    /// After so many rows of a pass it is saved where it stands, so that a later attempt can resume it. No encoded byte depends on it.
     pub save_rows: u64,
 }
 

@@ -1,12 +1,12 @@
 //! What a prepared data set is made of, written last: without it there is none.
 use super::shard::FileSum;
-use crate::dataset::PartStats;
+use crate::dataset::{PartStats, StoredRows};
+use crate::durable::{sync_directory, write_atomically};
 use crate::error::{BadRow, Error, Result};
 use crate::readers::Input;
-use crate::split::{Part, Split};
+use crate::split::{Part, Parts, Split};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Name of the file.
@@ -42,30 +42,20 @@ pub struct Manifest {
     pub dlrm_version: String,
     /// Where the rows came from.
     pub settings: Settings,
-    /// The rows of (train, validation, test).
-    pub parts: [PartStats; 3],
+    /// The rows of each part.
+    pub parts: Parts<PartStats>,
     /// Ids of all rows.
     pub values: u64,
-    /// Number of malformed rows that were skipped, and the first of them.
+    /// Number of malformed rows that were skipped.
     pub skipped: u64,
     /// The first of them.
     pub bad_rows: Vec<BadRow>,
     /// The first rows of each part as text.
-    pub samples: [Sample; 3],
+    pub samples: Parts<StoredRows>,
     /// The file of the encoder.
     pub encoder: FileSum,
     /// The files of rows, in order within each part.
     pub files: Vec<ShardFile>,
-}
-
-/// A few rows as text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sample {
-    /// Names of the fields.
-    pub columns: Vec<String>,
-    /// Fields of each row.
-    pub rows: Vec<Vec<String>>,
 }
 
 /// A file of encoded rows.
@@ -89,11 +79,11 @@ impl Manifest {
             format_version: FORMAT_VERSION,
             dlrm_version: env!("CARGO_PKG_VERSION").into(),
             settings,
-            parts: Default::default(),
+            parts: Parts::default(),
             values: 0,
             skipped: 0,
             bad_rows: Vec::new(),
-            samples: Default::default(),
+            samples: Parts::default(),
             encoder,
             files: Vec::new(),
         }
@@ -127,8 +117,8 @@ impl Manifest {
     /// Writes the manifest of `dir`, whose files all lie safe on disk by then.
     pub(super) fn write(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).expect("a manifest is plain data");
-        put(&dir.join(MANIFEST), &text)?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
+        write_atomically(&dir.join(MANIFEST), &text)?;
+        sync_directory(dir)
     }
 }
 
@@ -136,12 +126,4 @@ impl Manifest {
 pub(super) fn is_in(dir: &Path) -> bool {
     // Other directories have manifests too.
     fs::read_to_string(dir.join(MANIFEST)).is_ok_and(|text| text.contains(FORMAT))
-}
-
-/// Writes a file aside, syncs it and puts it in its place.
-pub(super) fn put(path: &Path, contents: &[u8]) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
 }

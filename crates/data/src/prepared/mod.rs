@@ -4,40 +4,48 @@
 //! prepared/  manifest.json   settings, rows, checksums; written last
 //!            encoder.json    the fitted encoder with its schema
 //!            train-00000.arrow …  validation-00000.arrow …  test-00000.arrow …
-//!            .work/          what an interrupted preparation goes on with
+//!            .work/          what a later attempt resumes an interrupted preparation from
 //! ```
 //!
 //! Arrow and not Parquet, because its columns lie in the file as they are computed with: opening one maps it, nothing is
 //! decoded, several processes share the pages, and a set larger than memory is read as fast as the disk gives it. It takes
 //! more space than Parquet, though less than the text that it was made of.
 //!
-//! * `build`: from raw rows, in bounded memory, in passes that can be interrupted. `fit` with counts on disk, then `round`s of
-//!   encoding, each with as many vocabularies as memory has room for.
+//! * `build`: from raw rows, in bounded memory, in passes that can be interrupted: `fitting` with counts on disk, then `encoding` in
+//!   `round`s, each with as many vocabularies as memory has room for. `work` is where they leave what is done.
+//! * `extend`: further rows of a data set, encoded as its other rows are.
 //! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.
 mod build;
 mod cache;
+mod encoding;
+mod extend;
+mod fitting;
 mod limits;
 mod manifest;
 mod map;
+mod preparation;
 mod round;
 mod shard;
 mod shards;
+mod work;
 
 use crate::batch::Batch;
 use crate::batches::RowStream;
-use crate::dataset::{Dataset, Fitted, PartStats, Seen};
+use crate::dataset::{Dataset, Fitted, Seen, StoredRows};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
-use crate::split::{Assigner, Part};
-pub use build::{Preparation, PrepareObserver, Start, extend};
+use crate::split::{Assigner, Part, Parts};
 pub use cache::Cache;
+pub use extend::extend;
 pub use limits::{LEAST_MEMORY, Limits};
-pub use manifest::{Manifest, Sample, Settings, ShardFile};
+pub use manifest::{Manifest, Settings, ShardFile};
+pub use preparation::{Preparation, PrepareObserver};
 pub use shard::FileSum;
 use shard::{Form, Shard};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub use work::Start;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Name of the encoder's file.
@@ -94,7 +102,7 @@ impl Prepared {
     /// The encoder and what fitting saw.
     pub fn fitted(&self) -> Fitted {
         let Manifest { parts, values, skipped, bad_rows, .. } = &self.manifest;
-        let rows = [0, 1, 2].map(|p| parts[p].rows);
+        let rows = parts.each_ref().map(|stats| stats.rows);
         let assigner = Assigner::All(Part::Train);
         Seen { rows, values: *values, assigner, skipped: *skipped, bad_rows: bad_rows.clone() }
             .fitted(self.encoder.clone())
@@ -107,16 +115,16 @@ impl Prepared {
     pub fn load(&self, wanted: impl Fn(Part) -> bool) -> Result<Dataset> {
         let dense = self.encoder.layout().dense.len();
         let mut data =
-            Dataset { parts: [0; 3].map(|_| self.form.batch()), stats: self.manifest.parts.clone() };
+            Dataset { parts: Parts::from_fn(|_| self.form.batch()), stats: self.manifest.parts.clone() };
         for part in Part::ALL {
-            let stats: &mut PartStats = &mut data.stats[part as usize];
+            let stats = &mut data.stats[part];
             if !wanted(part) {
                 // What is known of rows that are not kept.
                 stats.text_hash =
                     self.files(part).fold(1, |hash, file| xxh3_64_with_seed(file.sum.xxh3.as_bytes(), hash));
                 continue;
             }
-            let batch = &mut data.parts[part as usize];
+            let batch = &mut data.parts[part];
             batch.reserve(stats.rows as usize, dense);
             for file in self.files(part) {
                 let shard = self.form.open(&self.dir.join(&file.name), &file.sum)?;
@@ -133,8 +141,8 @@ impl Prepared {
     }
 
     /// The first rows of `part` as text.
-    pub fn sample(&self, part: Part) -> &Sample {
-        &self.manifest.samples[part as usize]
+    pub fn sample(&self, part: Part) -> &StoredRows {
+        &self.manifest.samples[part]
     }
 
     fn files(&self, part: Part) -> impl Iterator<Item = &ShardFile> {

@@ -7,7 +7,7 @@ use crate::encoder::{Encoder, TablePiece};
 use crate::error::{Error, Result};
 use crate::fit::VocabularySize;
 use crate::schema::Schema;
-use crate::texts::Texts;
+use crate::string_arena::StringArena;
 use crate::vocabulary::Vocabulary;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ pub(super) fn encoder(path: &Path, round: &Round, sizes: &[VocabularySize]) -> R
     for size in sizes {
         pieces
             .entry(size.table.clone())
-            .or_insert(TablePiece { texts: Texts::default(), places: Some(Vec::new()), values: 0 })
+            .or_insert(TablePiece { texts: StringArena::default(), places: Some(Vec::new()), values: 0 })
             .values = size.values as usize;
     }
     Encoder::from_pieces(schema, dense, pieces)
@@ -181,7 +181,7 @@ impl<'de> Visitor<'de> for Values {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<TablePiece, A::Error> {
-        let (mut texts, mut places, mut values) = (Texts::default(), Vec::new(), 0);
+        let (mut texts, mut places, mut values) = (StringArena::default(), Vec::new(), 0);
         while let Some(text) = list.next_element::<String>()? {
             if self.share.holds(&text) {
                 texts.push(&text);

@@ -1,14 +1,15 @@
 //! The files of rows of a round, filled as the rows come by.
-use super::build::sync;
 use super::limits::Limits;
-use super::manifest::{Sample, ShardFile};
+use super::manifest::ShardFile;
 use super::shard::Form;
 use crate::batch::Batch;
-use crate::dataset::PartStats;
-use crate::encoder::{Encoder, ValueCounts};
+use crate::counts::EncodedCounts;
+use crate::dataset::{PartStats, StoredRows};
+use crate::durable::sync;
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::pass::Block;
-use crate::split::Part;
+use crate::split::{Part, Parts};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -19,7 +20,7 @@ const SAMPLE_ROWS: usize = 8;
 const STEP: usize = 256;
 
 /// A finished file and the counts of its values.
-pub(super) type Counted = (ShardFile, Vec<ValueCounts>);
+pub(super) type Counted = (ShardFile, Vec<EncodedCounts>);
 
 /// The files of a round being written.
 pub(super) struct Shards<'a> {
@@ -27,9 +28,9 @@ pub(super) struct Shards<'a> {
     limits: Limits,
     form: Form,
     into: &'a Path,
-    /// The same rows after the round before.
+    /// These rows after the round before.
     earlier: Option<&'a (PathBuf, Done)>,
-    parts: [PartShards; 3],
+    parts: Parts<PartShards>,
     files: Vec<ShardFile>,
     picks: Vec<u32>,
     /// The file that a thread of its own writes meanwhile.
@@ -41,22 +42,22 @@ pub(super) struct PartShards {
     number: usize,
     rows: Batch,
     stats: PartStats,
-    sample: Sample,
+    sample: StoredRows,
 }
 
 /// What a whole round has seen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Done {
-    pub parts: [PartStats; 3],
-    pub samples: [Sample; 3],
+    pub parts: Parts<PartStats>,
+    pub samples: Parts<StoredRows>,
     pub files: Vec<ShardFile>,
 }
 
-/// What a later attempt goes on with.
+/// What a later attempt resumes from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct SavedShards {
     done: Done,
-    numbers: [usize; 3],
+    numbers: Parts<usize>,
     /// The rows of files that are not full, in files of `.work`.
     begun: Vec<ShardFile>,
 }
@@ -76,11 +77,11 @@ impl<'a> Shards<'a> {
         earlier: Option<&'a (PathBuf, Done)>,
     ) -> Self {
         let form = Form::new(encoder);
-        let parts = Part::ALL.map(|_| PartShards {
+        let parts = Parts::from_fn(|_| PartShards {
             number: 0,
             rows: form.batch(),
             stats: PartStats { counts: encoder.counts(), ..PartStats::default() },
-            sample: Sample::default(),
+            sample: StoredRows::default(),
         });
         Shards {
             encoder,
@@ -95,7 +96,7 @@ impl<'a> Shards<'a> {
         }
     }
 
-    /// Goes on with what was saved in `work`; `false` if a part of it is not what it was.
+    /// Resumes what was saved in `work`; `false` if a part of it is not what it was.
     pub fn restore(&mut self, work: &Path, saved: SavedShards) -> bool {
         let SavedShards { done, numbers, begun } = saved;
         if !done.files.iter().all(|file| self.form.open(&self.into.join(&file.name), &file.sum).is_ok()) {
@@ -103,12 +104,13 @@ impl<'a> Shards<'a> {
         }
         for file in &begun {
             let Ok(shard) = self.form.open(&work.join(&file.name), &file.sum) else { return false };
-            shard.append(&mut self.parts[file.part as usize].rows, 0..shard.rows());
+            shard.append(&mut self.parts[file.part].rows, 0..shard.rows());
         }
         self.files = done.files;
-        let facts = numbers.into_iter().zip(done.parts).zip(done.samples);
-        for (own, ((number, stats), sample)) in self.parts.iter_mut().zip(facts) {
-            (own.number, own.stats, own.sample) = (number, stats, sample);
+        for (part, own) in self.parts.iter_mut() {
+            own.number = numbers[part];
+            own.stats.clone_from(&done.parts[part]);
+            own.sample.clone_from(&done.samples[part]);
         }
         true
     }
@@ -117,7 +119,7 @@ impl<'a> Shards<'a> {
     pub fn save(&mut self, work: &Path, number: u64) -> Result<SavedShards> {
         self.written()?;
         let mut begun = Vec::new();
-        for (part, own) in Part::ALL.into_iter().zip(&self.parts).filter(|(_, own)| !own.rows.is_empty()) {
+        for (part, own) in self.parts.iter().filter(|(_, own)| !own.rows.is_empty()) {
             let name = format!("begun-{}-{number}.arrow", part.name());
             let sum = self.form.write(&work.join(&name), own.rows.clone())?;
             sync(&work.join(&name))?;
@@ -131,9 +133,9 @@ impl<'a> Shards<'a> {
         Ok(SavedShards { done, numbers: self.parts.each_ref().map(|own| own.number), begun })
     }
 
-    /// Goes on behind so many files of `part`.
+    /// Begins behind so many files of `part`.
     pub fn behind(mut self, part: Part, files: usize) -> Self {
-        self.parts[part as usize].number = files;
+        self.parts[part].number = files;
         self
     }
 
@@ -142,7 +144,7 @@ impl<'a> Shards<'a> {
         let mut picks = std::mem::take(&mut self.picks);
         for part in Part::ALL {
             block.pick(part, &mut picks);
-            let own = &mut self.parts[part as usize];
+            let own = &mut self.parts[part];
             for row in block.picked(&picks).iter() {
                 own.stats.add(row);
                 if own.sample.rows.len() < SAMPLE_ROWS {
@@ -161,7 +163,7 @@ impl<'a> Shards<'a> {
 
     /// Takes in some of the picked rows, which are of `part`: as many as the step that is begun has room for. How many.
     fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
-        let batch = &mut self.parts[part as usize].rows;
+        let batch = &mut self.parts[part].rows;
         let count = picks.len().min(STEP - batch.len() % STEP);
         self.form.extend(batch, encoded, &picks[..count]);
         let full = batch.len() >= self.limits.shard_rows || self.form.bytes(batch) >= self.limits.shard_bytes;
@@ -173,7 +175,7 @@ impl<'a> Shards<'a> {
 
     /// Writes the file of `part` that is begun.
     fn close(&mut self, part: Part) -> Result<()> {
-        let own = &mut self.parts[part as usize];
+        let own = &mut self.parts[part];
         if own.rows.is_empty() {
             return Ok(());
         }
@@ -187,7 +189,7 @@ impl<'a> Shards<'a> {
             shard.append(&mut before, 0..shard.rows());
             self.encoder.join_rounds(&mut batch, &before);
         }
-        self.parts[part as usize].number += 1;
+        self.parts[part].number += 1;
         let (rows, counts, path, form) =
             (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
         self.written()?;
@@ -205,8 +207,8 @@ impl<'a> Shards<'a> {
     }
 
     /// A file is on disk.
-    fn note(&mut self, file: ShardFile, counts: &[ValueCounts]) {
-        let stats = &mut self.parts[file.part as usize].stats;
+    fn note(&mut self, file: ShardFile, counts: &[EncodedCounts]) {
+        let stats = &mut self.parts[file.part].stats;
         stats.counts.iter_mut().zip(counts).for_each(|(all, new)| *all = all.plus(*new));
         self.files.push(file);
     }
@@ -220,9 +222,11 @@ impl<'a> Shards<'a> {
         files.sort_by(|a, b| {
             (a.part as usize, a.name.len(), &a.name).cmp(&(b.part as usize, b.name.len(), &b.name))
         });
-        let parts = self.parts.each_mut().map(|own| std::mem::take(&mut own.stats));
-        let samples = self.parts.each_mut().map(|own| std::mem::take(&mut own.sample));
-        Ok(Done { parts, samples, files })
+        Ok(Done {
+            parts: Parts::from_fn(|part| std::mem::take(&mut self.parts[part].stats)),
+            samples: Parts::from_fn(|part| std::mem::take(&mut self.parts[part].sample)),
+            files,
+        })
     }
 }
 

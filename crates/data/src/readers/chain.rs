@@ -1,7 +1,7 @@
 //! Several files as one stream of rows.
 use super::criteo::Criteo;
 use super::delimited::Delimited;
-use super::input::Header;
+use super::format::Header;
 use super::lines::into_final;
 use super::movielens::Movielens;
 use super::ncf::Ncf;

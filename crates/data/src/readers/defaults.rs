@@ -1,5 +1,5 @@
 //! Schemas of formats whose columns have a known meaning.
-use super::input::Format;
+use super::format::Format;
 use crate::schema::{
     CategoricalColumn, DenseColumn, Encoding, Label, MultiValued, Pooling, Schema, Task, Transform,
 };

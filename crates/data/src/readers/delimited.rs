@@ -1,6 +1,7 @@
 //! Delimited text (CSV, TSV and their kin) with or without a header line.
-use super::input::{Header, check_names};
+use super::format::Header;
 use super::lines::{LONGEST_RECORD, Lines, Window, as_text, without_line_end};
+use super::names::check_names;
 use super::record::{Dialect, Span, Split};
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::{RawRow, RowSource};

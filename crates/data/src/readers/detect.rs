@@ -1,5 +1,5 @@
 //! What the beginning of a file tells: format, delimiter, quotes, blanks and header.
-use super::input::{Format, Header, Input, Quote, Trim};
+use super::format::{Format, Header, Quote, Trim};
 use super::lines::{Lines, Window, into_final, without_line_end};
 use super::record::Dialect;
 use super::{criteo, movielens, ncf, sparse};
@@ -17,12 +17,12 @@ const BYTES: usize = 256 << 10;
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
 /// The beginning of a text file, up to a line end.
-pub(super) struct Sample {
+pub(super) struct FileHead {
     pub path: PathBuf,
     pub bytes: Vec<u8>,
 }
 
-impl Sample {
+impl FileHead {
     /// Reads it; an empty file is an error.
     pub fn of(path: &Path) -> Result<Self> {
         let mut lines = Lines::open(path)?;
@@ -44,7 +44,7 @@ impl Sample {
                 Error::input(path.display().to_string(), "lines that end in \\n or \\r\\n", "only \\r");
             return Err(error.with_hint("convert it: tr '\\r' '\\n'"));
         }
-        Ok(Sample { path: path.to_owned(), bytes })
+        Ok(FileHead { path: path.to_owned(), bytes })
     }
 
     /// The first lines that are not empty.
@@ -76,25 +76,32 @@ pub(super) fn is_parquet(path: &Path) -> Result<bool> {
 }
 
 /// Format of a text file.
-pub(super) fn format(sample: &Sample) -> Format {
+pub(super) fn format(head: &FileHead) -> Format {
     match () {
-        () if movielens::is_ratings(&sample.path) => Format::Movielens,
-        () if ncf::is_named_so(&sample.path) => Format::Ncf,
-        () if sample.mostly(criteo::is_row) => Format::Criteo,
-        () if sample.mostly(sparse::is_ffm_row) => Format::Libffm,
-        () if sample.mostly(sparse::is_svm_row) => Format::Libsvm,
+        () if movielens::is_ratings(&head.path) => Format::Movielens,
+        () if ncf::is_named_so(&head.path) => Format::Ncf,
+        () if head.mostly(criteo::is_row) => Format::Criteo,
+        () if head.mostly(sparse::is_ffm_row) => Format::Libffm,
+        () if head.mostly(sparse::is_svm_row) => Format::Libsvm,
         () => Format::Csv,
     }
 }
 
-/// Delimiter, quotes and blanks: what `input` says, else what splits most rows of the sample into the
+/// What is said of delimited text; the rest is detected.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Given {
+    pub delimiter: Option<u8>,
+    pub quote: Option<Quote>,
+    pub trim: Option<Trim>,
+}
+
+/// Delimiter, quotes and blanks: what is given, else what splits most rows of the file's head into the
 /// same number of fields (at least two); of equals, the one that gives more fields.
-pub(super) fn dialect(sample: &Sample, input: &Input) -> Dialect {
-    let given = input.delimiter.and_then(|c| u8::try_from(c).ok());
-    let delimiters: Vec<u8> = given.map_or(DELIMITERS.to_vec(), |delimiter| vec![delimiter]);
+pub(super) fn dialect(head: &FileHead, given: Given) -> Dialect {
+    let delimiters: Vec<u8> = given.delimiter.map_or(DELIMITERS.to_vec(), |delimiter| vec![delimiter]);
     let mut best: Option<(Dialect, Fit)> = None;
     for delimiter in delimiters {
-        let (dialect, fit) = quotes_and_blanks(sample, input, delimiter);
+        let (dialect, fit) = quotes_and_blanks(head, given, delimiter);
         let is_better =
             best.is_none_or(|(_, other)| fit.width >= 2 && (other.width < 2 || fit.is_better(other)));
         if is_better {
@@ -106,29 +113,29 @@ pub(super) fn dialect(sample: &Sample, input: &Input) -> Dialect {
 
 /// Quotes mean something and blanks do too, unless the rows come out better otherwise: by a tenth of them
 /// for quotes, since one stray quote is more likely a bad row than a file without quoting.
-fn quotes_and_blanks(sample: &Sample, input: &Input, delimiter: u8) -> (Dialect, Fit) {
+fn quotes_and_blanks(head: &FileHead, given: Given, delimiter: u8) -> (Dialect, Fit) {
     let mut best: Option<(Dialect, Fit)> = None;
     for (quote, trim) in
         [(Quote::Double, Trim::None), (Quote::Double, Trim::Blanks), (Quote::None, Trim::None)]
     {
-        let (quote, trim) = (input.quote.unwrap_or(quote), input.trim.unwrap_or(trim));
+        let (quote, trim) = (given.quote.unwrap_or(quote), given.trim.unwrap_or(trim));
         let dialect = Dialect {
             delimiter,
             quote: (quote == Quote::Double).then_some(b'"'),
             trims: trim == Trim::Blanks,
         };
-        let fit = Fit::of(dialect, sample);
-        let margin = if dialect.quote.is_none() && input.quote.is_none() { 0.1 } else { 0.0 };
+        let fit = Fit::of(dialect, head);
+        let margin = if dialect.quote.is_none() && given.quote.is_none() { 0.1 } else { 0.0 };
         if best.is_none_or(|(_, other)| fit.share() > other.share() + margin) {
             best = Some((dialect, fit));
         }
     }
     let (mut dialect, fit) = best.expect("three candidates");
-    dialect.trims |= input.trim.is_none() && fit.is_spaced;
+    dialect.trims |= given.trim.is_none() && fit.is_spaced;
     (dialect, fit)
 }
 
-/// How well a dialect fits a sample.
+/// How well a dialect fits the head of a file.
 #[derive(Debug, Clone, Copy)]
 struct Fit {
     /// Rows of `width` fields.
@@ -140,8 +147,8 @@ struct Fit {
 }
 
 impl Fit {
-    fn of(dialect: Dialect, sample: &Sample) -> Self {
-        let (rows, bad) = dialect.sample(&sample.bytes, ROWS);
+    fn of(dialect: Dialect, head: &FileHead) -> Self {
+        let (rows, bad) = dialect.records(&head.bytes, ROWS);
         let width = width(&rows);
         let good = rows.iter().filter(|row| row.len() == width).count();
         let spaced = rows
@@ -213,12 +220,12 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn sample(text: &str) -> Sample {
-        Sample { path: PathBuf::from("x"), bytes: text.as_bytes().to_vec() }
+    fn head(text: &str) -> FileHead {
+        FileHead { path: PathBuf::from("x"), bytes: text.as_bytes().to_vec() }
     }
 
     fn detected(text: &str) -> Dialect {
-        dialect(&sample(text), &Input::default())
+        dialect(&head(text), Given::default())
     }
 
     #[test]
@@ -241,7 +248,7 @@ mod tests {
 
     #[test]
     fn headers() {
-        let header_of = |text: &str| header(&detected(text).sample(text.as_bytes(), ROWS).0);
+        let header_of = |text: &str| header(&detected(text).records(text.as_bytes(), ROWS).0);
         assert_eq!(header_of("id,name\n1,x\n"), Header::Present);
         assert_eq!(header_of("7,x\n7,y\n"), Header::Absent);
         for present in [
@@ -256,18 +263,18 @@ mod tests {
         assert_eq!(header_of("us\u{e9}r,price\nu1,1\nprice,2\n"), Header::Present);
         assert_eq!(header_of("NA,x\n1,y\n2,x\n"), Header::Absent);
         let latin: &[u8] = b"us\xe9r,price\n1,2\n3,4\n";
-        assert_eq!(header(&Dialect::CSV.sample(latin, ROWS).0), Header::Present);
+        assert_eq!(header(&Dialect::CSV.records(latin, ROWS).0), Header::Present);
         assert_eq!(header_of("red,round\nblue,square\nred,flat\n"), Header::Absent);
         assert_eq!(header_of("colour,shape\nblue,square\nred,flat\n"), Header::Present);
     }
 
     #[test]
     fn formats() {
-        assert_eq!(format(&sample("1 3:0.5 7:1\n-1 2:1\n")), Format::Libsvm);
-        assert_eq!(format(&sample("1 0:3:0.5 1:7:1\n0 0:2:1\n")), Format::Libffm);
-        assert_eq!(format(&sample("a,b\n1,2\n")), Format::Csv);
+        assert_eq!(format(&head("1 3:0.5 7:1\n-1 2:1\n")), Format::Libsvm);
+        assert_eq!(format(&head("1 0:3:0.5 1:7:1\n0 0:2:1\n")), Format::Libffm);
+        assert_eq!(format(&head("a,b\n1,2\n")), Format::Csv);
         let criteo = format!("1{}{}\n", "\t5".repeat(13), "\t68fd1e64".repeat(26));
-        assert_eq!(format(&sample(&criteo)), Format::Criteo);
-        assert_eq!(format(&sample(&criteo[2..])), Format::Criteo);
+        assert_eq!(format(&head(&criteo)), Format::Criteo);
+        assert_eq!(format(&head(&criteo[2..])), Format::Criteo);
     }
 }

@@ -1,14 +1,15 @@
 //! What to read and how: paths, format and the details of delimited text.
 use super::chain::{Chain, Plan};
+use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
+use super::names::check_names;
 use super::record::Dialect;
 use super::{detect, files, movielens, sparse};
-use crate::error::{Error, Hint, Result, nearest};
+use crate::error::{Error, Result};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 /// Where rows come from. Can be opened any number of times; every pass yields the same rows and errors.
 ///
@@ -42,110 +43,13 @@ pub struct Input {
     pub trim: Option<Trim>,
 }
 
-/// How files are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    /// Detected from the first file.
-    #[default]
-    Auto,
-    /// Delimited text, by commas or otherwise.
-    Csv,
-    /// Delimited text, by tabs.
-    Tsv,
-    /// The click logs of Criteo (Kaggle, Terabyte): label, 13 integers, 26 hexadecimal categories.
-    Criteo,
-    /// Ratings of MovieLens 100K, 1M, 10M or later, joined with users and movies.
-    Movielens,
-    /// Interactions and candidates for ranking: `user item rating`, `(user,item) other other …`.
-    Ncf,
-    /// `label index:value …`.
-    Libsvm,
-    /// `label field:index:value …`.
-    Libffm,
-    /// Apache Parquet.
-    Parquet,
-}
-
-impl Format {
-    /// All formats with their names.
-    pub const ALL: [(&'static str, Format); 9] = [
-        ("auto", Format::Auto),
-        ("csv", Format::Csv),
-        ("tsv", Format::Tsv),
-        ("criteo", Format::Criteo),
-        ("movielens", Format::Movielens),
-        ("ncf", Format::Ncf),
-        ("libsvm", Format::Libsvm),
-        ("libffm", Format::Libffm),
-        ("parquet", Format::Parquet),
-    ];
-
-    /// Its name in configurations and on the command line.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, format)| *format == self).map_or("auto", |(name, _)| name)
-    }
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if let Some((_, format)) = Self::ALL.iter().find(|(name, _)| *name == text) {
-            return Ok(*format);
-        }
-        let names = Self::ALL.map(|(name, _)| name);
-        let hint = nearest(text, names).map_or("leave it out to have it detected".to_owned(), |near| {
-            format!("did you mean \"{near}\"?")
-        });
-        Err(Error::input("format", format!("one of {}", names.join(", ")), format!("\"{text}\""))
-            .with_hint(hint))
-    }
-}
-
-/// Around fields that hold delimiters or line ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quote {
-    /// `"`, doubled within a field.
-    Double,
-    /// Nothing: `"` is an ordinary character.
-    None,
-}
-
-/// Whether the first record names the columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Header {
-    /// It does.
-    Present,
-    /// It is a row like the others.
-    Absent,
-}
-
-/// What happens to blanks around fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trim {
-    /// They belong to the fields.
-    None,
-    /// Blanks and tabs are dropped, except within quotes.
-    Blanks,
-}
-
 impl Input {
     /// These files, everything else detected.
     pub fn new(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         Input { paths: paths.into_iter().map(Into::into).collect(), ..Input::default() }
     }
 
-    /// The same input, in this format.
+    /// This input, to be read in `format`.
     #[must_use]
     pub fn with_format(self, format: Format) -> Self {
         Input { format, ..self }
@@ -162,7 +66,7 @@ impl Input {
         Ok(Box::new(chain))
     }
 
-    /// The same input with everything detected written down, to be stored with a model.
+    /// This input with everything detected written down, to be stored with a model.
     ///
     /// # Errors
     /// As [`Input::open`].
@@ -283,7 +187,7 @@ impl Input {
             () if from_directory => Format::Movielens,
             () if detect::is_parquet(first)? => Format::Parquet,
             () if says_text || self.columns.is_some() => Format::Csv,
-            () => detect::format(&detect::Sample::of(first)?),
+            () => detect::format(&detect::FileHead::of(first)?),
         };
         Ok(())
     }
@@ -292,12 +196,12 @@ impl Input {
         if self.format == Format::Tsv && self.delimiter.is_none() {
             self.delimiter = Some('\t');
         }
-        let sample = detect::Sample::of(first)?;
-        let dialect = detect::dialect(&sample, self);
+        let head = detect::FileHead::of(first)?;
+        let dialect = detect::dialect(&head, self.given());
         self.delimiter = Some(char::from(dialect.delimiter));
         self.quote = Some(if dialect.quote.is_some() { Quote::Double } else { Quote::None });
         self.trim = Some(if dialect.trims { Trim::Blanks } else { Trim::None });
-        let (rows, _) = dialect.sample(&sample.bytes, detect::ROWS);
+        let (rows, _) = dialect.records(&head.bytes, detect::ROWS);
         self.header = self.header.or(Some(match self.columns {
             Some(_) => Header::Absent,
             None => detect::header(&rows),
@@ -307,6 +211,12 @@ impl Input {
             self.columns = Some((1..=width).map(|number| format!("column_{number}")).collect());
         }
         Ok(())
+    }
+
+    /// What is said of delimited text, so that it is not detected.
+    fn given(&self) -> detect::Given {
+        let delimiter = self.delimiter.and_then(|c| u8::try_from(c).ok());
+        detect::Given { delimiter, quote: self.quote, trim: self.trim }
     }
 
     /// What to do with each file. Of a resolved input.
@@ -329,27 +239,4 @@ impl Input {
             }
         }
     }
-}
-
-/// Column names must be there and differ.
-pub(super) fn check_names(names: &[String], input: &str) -> Result<()> {
-    for (i, name) in names.iter().enumerate() {
-        if name.is_empty() {
-            let error =
-                Error::input(input, "a name for every column", format!("an empty one for column {}", i + 1));
-            return Err(error.with_hint(name_the_columns()));
-        }
-        if let Some(first) = names[..i].iter().position(|other| other == name) {
-            let found = format!("\"{name}\" for columns {} and {}", first + 1, i + 1);
-            return Err(Error::input(input, "column names that differ", found).with_hint(name_the_columns()));
-        }
-    }
-    Ok(())
-}
-
-fn name_the_columns() -> Hint {
-    Hint::from("name the columns yourself: ")
-        .set("input.columns", "A,B,…")
-        .say(" ")
-        .set("input.header", "present")
 }

@@ -18,9 +18,11 @@ mod defaults;
 mod delimited;
 mod detect;
 mod files;
+mod format;
 mod input;
 mod lines;
 mod movielens;
+mod names;
 mod ncf;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -31,4 +33,5 @@ mod side_tables;
 mod sparse;
 
 pub use defaults::default_schema;
-pub use input::{Format, Header, Input, Quote, Trim};
+pub use format::{Format, Header, Quote, Trim};
+pub use input::Input;

@@ -3,7 +3,7 @@
 //! Every value becomes text exactly: integers and decimals digit by digit, floats as the shortest text
 //! that reads back as the same bits, booleans as 0 and 1, dates and moments as `YYYY-MM-DD HH:MM:SS`, times
 //! of day as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls within it are left out.
-use super::input::check_names;
+use super::names::check_names;
 use super::parquet_text::{Kind, Show};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::row::{RawRow, RowSource};
@@ -131,7 +131,7 @@ impl Parquet {
                 guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten()
             });
             self.chunks.push(match texts {
-                Some(fast) => Box::new(Texts::new(fast, Typed::new(column, kind, reader))),
+                Some(fast) => Box::new(TextColumn::new(fast, Typed::new(column, kind, reader))),
                 None => chunk(column, kind, reader),
             });
         }
@@ -390,7 +390,7 @@ where
 
 /// A chunk of texts, single values. Most time of reading goes into columns of them, so they are decoded a batch at once; what
 /// cannot be is left to the reader of single values, which finds the one that is wrong.
-struct Texts {
+struct TextColumn {
     fast: Option<ParquetRecordBatchReader>,
     slow: Typed<types::ByteArrayType>,
     texts: StringViewArray,
@@ -399,13 +399,13 @@ struct Texts {
     rows: usize,
 }
 
-impl Texts {
+impl TextColumn {
     fn new(fast: ParquetRecordBatchReader, slow: Typed<types::ByteArrayType>) -> Self {
-        Texts { fast: Some(fast), slow, texts: StringViewArray::new_null(0), next: 0, rows: 0 }
+        TextColumn { fast: Some(fast), slow, texts: StringViewArray::new_null(0), next: 0, rows: 0 }
     }
 }
 
-impl Chunk for Texts {
+impl Chunk for TextColumn {
     fn decode(&mut self) -> Result<usize, ParquetError> {
         if let Some(fast) = &mut self.fast {
             let decoded = guarded(|| Ok(fast.next().transpose()?));

@@ -155,7 +155,7 @@ impl Dialect {
     }
 
     /// The records of `sample`, and how many lines of it are none. For detection: it allocates.
-    pub fn sample(&self, sample: &[u8], most: usize) -> (Vec<Vec<String>>, usize) {
+    pub fn records(&self, sample: &[u8], most: usize) -> (Vec<Vec<String>>, usize) {
         let (mut rows, mut bad, mut at) = (Vec::new(), 0, 0);
         let (mut spans, mut row) = (Vec::new(), RawRow::default());
         while at < sample.len() && rows.len() + bad < most {
@@ -243,7 +243,7 @@ mod tests {
                 let quoted: Vec<String> = row.iter().map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
                 text += &(quoted.join(",") + "\n");
             }
-            let (found, bad) = CSV.sample(text.as_bytes(), usize::MAX);
+            let (found, bad) = CSV.records(text.as_bytes(), usize::MAX);
             prop_assert_eq!(found, rows);
             prop_assert_eq!(bad, 0);
         }

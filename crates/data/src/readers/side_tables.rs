@@ -1,6 +1,6 @@
 //! Tables of MovieLens beside the ratings (users and movies), held in memory: they are small.
 use super::delimited::Delimited;
-use super::input::Header;
+use super::format::Header;
 use super::lines::Lines;
 use super::record::Dialect;
 use crate::error::{Error, Position, Result, quoted};

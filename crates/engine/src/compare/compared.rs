@@ -2,6 +2,7 @@
 use super::measured::{Diverged, Measured};
 use super::statistics;
 use dlrm_data::schema::Task;
+use dlrm_data::split::Parts;
 use dlrm_metrics::Metric;
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Compared {
     /// Rows of (train, validation, test).
-    pub rows: [u64; 3],
+    pub rows: Parts<u64>,
     /// Task of the labels.
     pub task: Task,
     /// The metric that models are ranked by.

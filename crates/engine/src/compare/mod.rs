@@ -72,7 +72,7 @@ impl Compare {
         let schema = self.base.complete_schema()?;
         let task = schema.label.task;
         let fitted = source.fit(schema)?;
-        if fitted.rows[Part::Test as usize] == 0 {
+        if fitted.rows[Part::Test] == 0 {
             let hint = "give test rows: data.test, or a share of the split";
             return Err(Error::config("test rows", "at least one", "none").with_hint(hint));
         }
@@ -99,7 +99,7 @@ impl Compare {
             Task::Rating => Metric::Rmse,
         };
         statistics::rank(&mut models, metric);
-        statistics::against_best(&mut models, metric, task, &rows.parts[Part::Test as usize])?;
+        statistics::against_best(&mut models, metric, task, &rows.parts[Part::Test])?;
         Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models, diverged })
     }
 
@@ -145,7 +145,7 @@ impl Compare {
         (task, measured): (Task, &mut Measured),
         observer: &mut dyn CompareObserver,
     ) -> Result<SeedRun> {
-        let (test, rate) = (&rows.parts[Part::Test as usize], self.base.data.negative_downsampling_rate);
+        let (test, rate) = (&rows.parts[Part::Test], self.base.data.negative_downsampling_rate);
         let config = TrainConfig { seed, ..entry.train.clone() };
         let mut learner = new_learner(&entry.model, &config, &rows.layout, rate, self.resources)?;
         let cost = learner.network().graph(test).cost();

@@ -110,14 +110,14 @@ impl Run {
         let mut clock = Clock::new();
         observer.stage("fitting the encoder");
         let fitted = source.fit(schema)?;
-        clock.lap("fit the encoder", Some(fitted.rows.iter().sum()));
+        clock.lap("fit the encoder", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
         let plan = self.plan(&fitted, schema, observer)?;
         let place = self.place(dir, &fitted)?;
 
         observer.stage("encoding");
         let mut rows = EncodedParts::encode(source, &fitted, &self.config, self.config.data.loading)?;
-        clock.lap("encode", Some(fitted.rows.iter().sum()));
+        clock.lap("encode", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
         self.settle(&mut rows, source, &fitted, &place)?;
 
@@ -139,7 +139,7 @@ impl Run {
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
-        let measured = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p as usize].is_empty());
+        let measured = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p].is_empty());
         let (verdict_part, stages) = (measured.unwrap_or(Part::Train), clock.stages);
         let checkpoints = place.checkpoints;
         Ok(Outcome {
@@ -259,7 +259,7 @@ impl Run {
         let mut scorings =
             vec![scoring::scoring(learner, self.config.model.kind().to_uppercase(), &rows.parts)];
         scorings.push(scoring::label_mean(rows.mean_label(), task, &rows.parts));
-        clock.lap("score", Some(rows.stats[1].rows + rows.stats[2].rows));
+        clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
         if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
             observer.stage("training the baseline");
             let baseline = self.baseline(rows, task, observer).map_err(|error| match error {
@@ -284,8 +284,7 @@ impl Run {
         fitted: &Fitted,
         step: u64,
     ) -> Result<Golden> {
-        let part =
-            [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p as usize] > 0);
+        let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p] > 0);
         let schema = fitted.encoder.schema();
         let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
         let names = schema.dense.iter().map(|c| &c.name).chain(schema.categorical.iter().map(|c| &c.name));

@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::train_state::TrainState;
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Fitted, PartStats};
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,9 +35,9 @@ pub struct Outcome {
     /// Model first, then baselines.
     pub scorings: Vec<Scoring>,
     /// Encoded rows of (train, validation, test); train is empty when streaming.
-    pub parts: [Arc<Batch>; 3],
+    pub parts: Parts<Arc<Batch>>,
     /// How they looked.
-    pub stats: [PartStats; 3],
+    pub stats: Parts<PartStats>,
     /// Share of each model table's rows that no training row touched.
     pub untouched: Vec<f64>,
     /// Metrics of the model by part.

@@ -11,7 +11,7 @@ use dlrm_data::dataset::{Dataset, Fitted, PartStats};
 use dlrm_data::negatives::Sampler;
 use dlrm_data::prepared::Cache;
 use dlrm_data::source::DataSource;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -22,10 +22,10 @@ pub(crate) struct EncodedParts<'a> {
     config: &'a RunConfig,
     loading: Loading,
     pub(crate) layout: Layout,
-    /// Rows of (train, validation, test); train is empty when streaming.
-    pub(crate) parts: [Arc<Batch>; 3],
+    /// Rows of each part; those to train on are absent when streaming.
+    pub(crate) parts: Parts<Arc<Batch>>,
     /// How they looked.
-    pub(crate) stats: [PartStats; 3],
+    pub(crate) stats: Parts<PartStats>,
     /// The rows in memory that are trained on: those of the part, or the share of them that downsampling
     /// keeps.
     pub(crate) train: Arc<Batch>,
@@ -51,11 +51,11 @@ impl<'a> EncodedParts<'a> {
         let downsampling =
             NegativeDownsampling::new(config.data.negative_downsampling_rate, config.train.seed);
         let train = match downsampling {
-            Some(downsampling) if !streaming => Arc::new(downsampling.apply(&parts[0], &layout)),
-            _ => parts[0].clone(),
+            Some(downsampling) if !streaming => Arc::new(downsampling.apply(&parts[Part::Train], &layout)),
+            _ => parts[Part::Train].clone(),
         };
         let sampler = match &config.data.negatives {
-            Some(negatives) => Some(Arc::new(Sampler::new(parts[0].clone(), &layout, negatives)?)),
+            Some(negatives) => Some(Arc::new(Sampler::new(parts[Part::Train].clone(), &layout, negatives)?)),
             None => None,
         };
         Ok(EncodedParts {
@@ -107,19 +107,19 @@ impl<'a> EncodedParts<'a> {
 
     /// The validation rows, if there are any.
     pub(crate) fn validation(&self) -> Option<&Batch> {
-        Some(&*self.parts[Part::Validation as usize]).filter(|rows| !rows.is_empty())
+        Some(&*self.parts[Part::Validation]).filter(|rows| !rows.is_empty())
     }
 
     /// Mean label of the rows that are trained on, drawn negatives included.
     pub(crate) fn mean_label(&self) -> f64 {
-        let stats = &self.stats[Part::Train as usize];
+        let stats = &self.stats[Part::Train];
         self.sampler.as_ref().map_or_else(|| stats.mean_label(), |sampler| sampler.mean_label())
     }
 
     /// A hash of the encoded rows (of what is known of them where they are streamed).
     pub(crate) fn fingerprint(&self) -> String {
         let mut hash = Xxh3::new();
-        for (part, stats) in self.parts.iter().zip(&self.stats) {
+        for (part, stats) in self.parts.values().zip(self.stats.values()) {
             hash.update(&stats.rows.to_le_bytes());
             hash.update(&stats.label_sum.to_le_bytes());
             if stats.text_hash != 0 {

@@ -6,20 +6,21 @@ use crate::learner::Learner;
 use crate::model_dir::StoredMetrics;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
+use dlrm_data::split::{Part, Parts};
 use dlrm_metrics::{Metrics, Ranking, Scored};
 use std::sync::Arc;
 
 /// Rows of a pass that looks at ids alone.
 const ROWS_AT_ONCE: usize = 4096;
 
-pub(super) fn scoring(learner: &mut Learner, name: String, parts: &[Arc<Batch>; 3]) -> Scoring {
+pub(super) fn scoring(learner: &mut Learner, name: String, parts: &Parts<Arc<Batch>>) -> Scoring {
     let (dense, tables) = learner.network().weights().count();
-    let logits = [1, 2].map(|p| learner.logits(&parts[p]));
+    let logits = [Part::Validation, Part::Test].map(|p| learner.logits(&parts[p]));
     Scoring { name, parameters: Some((dense + tables) as u64), logits }
 }
 
 /// Predicts the mean label of the training rows for every row.
-pub(super) fn label_mean(mean: f64, task: Task, parts: &[Arc<Batch>; 3]) -> Scoring {
+pub(super) fn label_mean(mean: f64, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
     let constant = match task {
         Task::Binary => {
             // A column of one class has no finite logit.
@@ -28,16 +29,20 @@ pub(super) fn label_mean(mean: f64, task: Task, parts: &[Arc<Batch>; 3]) -> Scor
         }
         Task::Rating => mean,
     };
-    let logits = [1, 2].map(|p| vec![constant as f32; parts[p].len()]);
+    let logits = [Part::Validation, Part::Test].map(|p| vec![constant as f32; parts[p].len()]);
     Scoring { name: "label mean".into(), parameters: Some(1), logits }
 }
 
-pub(super) fn stored_metrics(model: &Scoring, parts: &[Arc<Batch>; 3], task: Task) -> Result<StoredMetrics> {
+pub(super) fn stored_metrics(
+    model: &Scoring,
+    parts: &Parts<Arc<Batch>>,
+    task: Task,
+) -> Result<StoredMetrics> {
     let mut metrics = StoredMetrics::new();
-    for (name, part, logits) in [("validation", 1, &model.logits[0]), ("test", 2, &model.logits[1])] {
+    for (part, logits) in [Part::Validation, Part::Test].into_iter().zip(&model.logits) {
         if !parts[part].is_empty() {
             let scored = Scored::of_batch(task, logits, &parts[part])?;
-            metrics.insert(name.into(), Metrics::of(&scored, &Ranking::new(&scored)));
+            metrics.insert(part.name().into(), Metrics::of(&scored, &Ranking::new(&scored)));
         }
     }
     Ok(metrics)

@@ -10,7 +10,7 @@ use super::finding::{Finding, FindingKind, Severity};
 use super::labels::SURE;
 use dlrm_data::format::percent;
 use dlrm_data::schema::Encoding;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use serde::{Deserialize, Serialize};
 
 /// A moderate change.
@@ -64,18 +64,18 @@ pub struct Unseen {
     pub error: f64,
 }
 
-/// Counts of the cells of one column in (train, validation, test).
+/// Counts of the cells of one column in each part.
 pub(super) struct Cells {
     /// Each with its name; what is too small is added to the last one.
-    pub cells: Vec<(String, [u64; 3])>,
+    pub cells: Vec<(String, Parts<u64>)>,
     /// Independent observations in each part.
-    pub rows: [u64; 3],
+    pub rows: Parts<u64>,
 }
 
 impl Cells {
     /// The part beside the training rows.
     pub fn compare(&self, column: &str, part: Part, unseen: Option<Unseen>) -> Option<Drift> {
-        let [n, m] = [Part::Train, part].map(|part| self.rows[part as usize] as f64);
+        let [n, m] = [Part::Train, part].map(|part| self.rows[part] as f64);
         if n == 0.0 || m == 0.0 {
             return None;
         }
@@ -83,17 +83,14 @@ impl Cells {
         let mut rest = [0.0; 2];
         let (last, others) = self.cells.split_last()?;
         for (name, counts) in others {
-            let pair = [counts[Part::Train as usize] as f64, counts[part as usize] as f64];
+            let pair = [counts[Part::Train] as f64, counts[part] as f64];
             if (pair[0] + pair[1]) * n.min(m) / (n + m) >= FEWEST {
                 kept.push((name, pair));
             } else {
                 rest = [rest[0] + pair[0], rest[1] + pair[1]];
             }
         }
-        kept.push((
-            &last.0,
-            [rest[0] + last.1[Part::Train as usize] as f64, rest[1] + last.1[part as usize] as f64],
-        ));
+        kept.push((&last.0, [rest[0] + last.1[Part::Train] as f64, rest[1] + last.1[part] as f64]));
         let (psi, most) = index(&kept);
         let most = most.map(|(cell, [train, other])| Change { cell: cell.to_owned(), train, other });
         let chance = chi_squared(kept.len().saturating_sub(1)) * (1.0 / n + 1.0 / m);
@@ -202,9 +199,9 @@ mod tests {
         let cells = counts
             .iter()
             .enumerate()
-            .map(|(i, &[train, test])| (format!("c{i}"), [train, 0, test]))
+            .map(|(i, &[train, test])| (format!("c{i}"), [train, 0, test].into()))
             .collect();
-        Cells { cells, rows: [rows[0], 0, rows[1]] }
+        Cells { cells, rows: [rows[0], 0, rows[1]].into() }
     }
 
     #[test]

@@ -45,7 +45,7 @@ use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Sources;
 use dlrm_data::error::Result;
 use dlrm_data::schema::Schema;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -54,10 +54,10 @@ use std::collections::HashSet;
 pub struct Inspection {
     /// The most important first.
     pub findings: Vec<Finding>,
-    /// Good rows of (train, validation, test).
-    pub rows: [u64; 3],
-    /// The label in (train, validation, test).
-    pub labels: [Option<LabelRate>; 3],
+    /// Good rows of each part.
+    pub rows: Parts<u64>,
+    /// The label in each part.
+    pub labels: Parts<Option<LabelRate>>,
     /// Rows that training will refuse.
     pub malformed: u64,
     /// Repeated rows.
@@ -106,7 +106,7 @@ impl Inspection {
             drift: seen.drift(schema),
             tables,
             // As of a fitted encoder.
-            encoded_bytes: rows.iter().sum::<u64>()
+            encoded_bytes: rows.values().sum::<u64>()
                 * 4
                 * (layout.dense.len() + layout.features.len() + 1) as u64
                 + ids * if weighted { 8 } else { 4 },
@@ -129,7 +129,12 @@ impl Inspection {
         findings.extend(self.duplicates.findings());
         let mut told = Vec::new();
         for (part, name) in [(Part::Test, "test"), (Part::Validation, "validation")] {
-            told.extend(labels::shift(&seen.labels[0], &seen.labels[part as usize], name, schema.label.task));
+            told.extend(labels::shift(
+                &seen.labels[Part::Train],
+                &seen.labels[part],
+                name,
+                schema.label.task,
+            ));
             told.extend(
                 self.drift
                     .iter()

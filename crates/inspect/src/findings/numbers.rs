@@ -1,7 +1,7 @@
 //! A column of numbers in each part: counts between the quantiles of a sample.
 use super::drift::Cells;
 use dlrm_data::format;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 
 /// Ranges of about as many rows.
 const RANGES: usize = 10;
@@ -10,8 +10,8 @@ const RANGES: usize = 10;
 pub(super) struct Numbers {
     /// Ascending bounds between the ranges.
     edges: Vec<f64>,
-    counts: Vec<[u64; 3]>,
-    missing: [u64; 3],
+    counts: Vec<Parts<u64>>,
+    missing: Parts<u64>,
 }
 
 impl Numbers {
@@ -30,15 +30,15 @@ impl Numbers {
         {
             edges.insert(1, second);
         }
-        Numbers { counts: vec![[0; 3]; edges.len() + 1], edges, missing: [0; 3] }
+        Numbers { counts: vec![Parts::default(); edges.len() + 1], edges, missing: Parts::default() }
     }
 
     /// Adds a value (NaN: missing).
     pub fn add(&mut self, value: f64, part: Part) {
         if value.is_nan() {
-            self.missing[part as usize] += 1;
+            self.missing[part] += 1;
         } else {
-            self.counts[self.edges.partition_point(|&edge| edge <= value)][part as usize] += 1;
+            self.counts[self.edges.partition_point(|&edge| edge <= value)][part] += 1;
         }
     }
 
@@ -51,11 +51,12 @@ impl Numbers {
             (i, n) if i == n => format!("{} and more", bound(n - 1)),
             (i, _) => format!("{} to below {}", bound(i - 1), bound(i)),
         };
-        let mut cells: Vec<(String, [u64; 3])> =
+        let mut cells: Vec<(String, Parts<u64>)> =
             self.counts.iter().enumerate().map(|(i, &counts)| (name(i), counts)).collect();
         cells.push(("missing".to_owned(), self.missing));
-        cells.push(("other values".to_owned(), [0; 3]));
-        let rows = [0, 1, 2].map(|p| self.counts.iter().map(|c| c[p]).sum::<u64>() + self.missing[p]);
+        cells.push(("other values".to_owned(), Parts::default()));
+        let all = |part| self.counts.iter().map(|counts| counts[part]).sum::<u64>() + self.missing[part];
+        let rows = Parts::from_fn(all);
         Cells { cells, rows }
     }
 }

@@ -14,7 +14,7 @@ use dlrm_data::format::{count, percent};
 use dlrm_data::parse::{Labels, ParsedRow, RowParser};
 use dlrm_data::rows::{GoodRows, OpenRows};
 use dlrm_data::schema::Schema;
-use dlrm_data::split::{Assigner, Part, Split, Survey};
+use dlrm_data::split::{Assigner, Part, Parts, Split, Survey};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -26,7 +26,7 @@ const FEWEST_VALUES: usize = 1000;
 /// Everything that is counted.
 pub(super) struct Pass {
     pub rows: RowHashes,
-    pub labels: [LabelSums; 3],
+    pub labels: Parts<LabelSums>,
     pub clock: Option<Clock>,
     pub numbers: Vec<Numbers>,
     pub values: Vec<Values>,
@@ -62,7 +62,7 @@ impl Pass {
             };
             pass.read(sources, input, &schema_of(schema, columns), &assigner)?;
         }
-        if pass.labels[Part::Train as usize].rows == 0 {
+        if pass.labels[Part::Train].rows == 0 {
             let bad = pass.inputs[0].3.as_ref().map_or("none after the split".to_owned(), |bad| {
                 format!("none; the first malformed one: {bad}")
             });
@@ -93,7 +93,7 @@ impl Pass {
         let time = schema.time.as_deref().filter(|time| columns[0].iter().any(|name| name == time));
         Ok(Pass {
             rows: RowHashes::new(rows::MOST),
-            labels: Default::default(),
+            labels: Parts::default(),
             clock: time.map(Clock::new),
             numbers,
             values,
@@ -160,7 +160,7 @@ impl Pass {
             row.add(*hash);
         }
         self.rows.add(row.finish(), part, parsed.label);
-        self.labels[part as usize].add(parsed.label);
+        self.labels[part].add(parsed.label);
         for (numbers, &value) in self.numbers.iter_mut().zip(&parsed.dense) {
             numbers.add(value, part);
         }

@@ -10,7 +10,7 @@ use super::finding::{Finding, FindingKind, Severity};
 use super::sketch::Thinned;
 use dlrm_data::format::{count, percent};
 use dlrm_data::rng::mix;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use serde::{Deserialize, Serialize};
 
 /// Distinct rows that are kept: what a hash map of two million places can take before it grows.
@@ -29,15 +29,15 @@ const SEPARATE: f64 = 0.05;
 /// All rows of one content.
 #[derive(Debug, Clone, Copy, Default)]
 struct Same {
-    /// In (train, validation, test).
-    rows: [u32; 3],
+    /// In each part.
+    rows: Parts<u32>,
     /// The label of all; NaN if they differ.
     label: f32,
 }
 
 impl Same {
     fn total(&self) -> u64 {
-        self.rows.iter().map(|&n| u64::from(n)).sum()
+        self.rows.values().map(|&n| u64::from(n)).sum()
     }
 }
 
@@ -85,7 +85,7 @@ impl RowHashes {
         } else if same.label != label {
             same.label = f32::NAN;
         }
-        same.rows[part as usize] = same.rows[part as usize].saturating_add(1);
+        same.rows[part] = same.rows[part].saturating_add(1);
     }
 
     #[cfg(test)]
@@ -100,14 +100,14 @@ impl RowHashes {
         for same in self.seen.values() {
             let total = same.total();
             rows += total;
-            train += u64::from(same.rows[Part::Train as usize]);
+            train += u64::from(same.rows[Part::Train]);
             repeated += total - 1;
             equal += if total > 1 { total } else { 0 };
             contradicting += if same.label.is_nan() { total } else { 0 };
             for (p, part) in [Part::Validation, Part::Test].into_iter().enumerate() {
-                let n = u64::from(same.rows[part as usize]);
+                let n = u64::from(same.rows[part]);
                 of_part[p] += n;
-                if same.rows[Part::Train as usize] > 0 {
+                if same.rows[Part::Train] > 0 {
                     shared[p] += n;
                     shared_contradicting[p] += if same.label.is_nan() { n } else { 0 };
                 }

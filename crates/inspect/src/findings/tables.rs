@@ -1,7 +1,7 @@
 //! The embedding tables that encoding the training rows will give, and the rows' size in memory.
 use super::values::Values;
 use crate::profile::{ColumnProfile, Kind};
-use dlrm_data::batch::{Feature, Layout, Table};
+use dlrm_data::batch::{Feature, Layout, TableLayout};
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,7 @@ pub(super) fn layout(schema: &Schema, forecasts: &[ColumnForecast]) -> Layout {
             }
             Some(table) => table,
             None => {
-                layout.tables.push(Table { name: name.to_owned(), rows });
+                layout.tables.push(TableLayout { name: name.to_owned(), rows });
                 layout.tables.len() - 1
             }
         };

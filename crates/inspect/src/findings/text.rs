@@ -3,6 +3,7 @@ use super::{ColumnForecast, Finding, Inspection};
 use crate::profile::table::push_wrapped;
 use dlrm_data::format::{clip, count, number, percent};
 use dlrm_data::schema::{Encoding, Task};
+use dlrm_data::split::Part;
 
 /// Findings of one severity and kind that are told; of more, their number.
 const SHOWN: usize = 5;
@@ -49,15 +50,18 @@ impl Inspection {
         let mut rows = vec![
             ["part", "rows", "mean label", "95 % interval", "in training too"].map(str::to_owned).to_vec(),
         ];
-        for (part, name) in ["train", "validation", "test"].into_iter().enumerate() {
-            let Some(label) = &self.labels[part] else { continue };
+        for (part, label) in self.labels.iter() {
+            let Some(label) = label else { continue };
             let [low, high] = label.interval.map(shown);
-            let shared = part
-                .checked_sub(1)
-                .and_then(|p| self.duplicates.shared_with_train[p])
-                .map_or_else(String::new, percent);
+            let [validation, test] = self.duplicates.shared_with_train;
+            let shared = match part {
+                Part::Train => None,
+                Part::Validation => validation,
+                Part::Test => test,
+            };
+            let shared = shared.map_or_else(String::new, percent);
             rows.push(vec![
-                name.to_owned(),
+                part.name().to_owned(),
                 count(label.rows),
                 shown(label.mean),
                 format!("{low} … {high}"),

@@ -3,7 +3,7 @@ use super::finding::{Finding, FindingKind, Severity};
 use dlrm_data::format::{count, percent};
 use dlrm_data::rng::mix;
 use dlrm_data::row::RawRow;
-use dlrm_data::split::{Part, Split};
+use dlrm_data::split::{Part, Parts, Split};
 use serde::{Deserialize, Serialize};
 
 /// Times that are kept of each part.
@@ -70,7 +70,7 @@ impl Times {
 /// The order in the making.
 pub(super) struct Clock {
     column: String,
-    parts: [Times; 3],
+    parts: Parts<Times>,
     rows: u64,
     latest: f64,
     before: f64,
@@ -84,7 +84,7 @@ impl Clock {
     pub fn new(column: &str) -> Self {
         Clock {
             column: column.to_owned(),
-            parts: Default::default(),
+            parts: Parts::default(),
             rows: 0,
             latest: f64::NEG_INFINITY,
             before: f64::NAN,
@@ -110,7 +110,7 @@ impl Clock {
 
     /// Adds a row of a further input.
     pub fn add(&mut self, time: f64, part: Part) {
-        self.parts[part as usize].add(time);
+        self.parts[part].add(time);
     }
 
     pub fn finish(&self) -> TimeOrder {
@@ -120,7 +120,7 @@ impl Clock {
             times
         });
         let earlier = |part: Part| {
-            let (train, other) = (&sorted[Part::Train as usize], &sorted[part as usize]);
+            let (train, other) = (&sorted[Part::Train], &sorted[part]);
             let later_than = |time: f64| train.len() - train.partition_point(|&t| t <= time);
             let pairs = other.iter().map(|&time| later_than(time)).sum::<usize>();
             (!train.is_empty() && !other.is_empty())

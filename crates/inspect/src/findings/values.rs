@@ -6,7 +6,7 @@
 use super::drift::{Cells, Unseen};
 use super::sketch::Thinned;
 use dlrm_data::error::quoted;
-use dlrm_data::split::Part;
+use dlrm_data::split::{Part, Parts};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -17,12 +17,12 @@ const HEADS: usize = 100;
 
 /// Counts of one column.
 pub(super) struct Values {
-    seen: Thinned<[u32; 3]>,
+    seen: Thinned<Parts<u32>>,
     heads: Vec<(u64, String)>,
     /// Values and rows in each part, and rows without a value.
-    values: [u64; 3],
-    rows: [u64; 3],
-    missing: [u64; 3],
+    values: Parts<u64>,
+    rows: Parts<u64>,
+    missing: Parts<u64>,
 }
 
 /// How the values of the training rows are distributed.
@@ -50,40 +50,39 @@ impl Values {
             .map(|(_, value)| (xxh3_64(value.as_bytes()), quoted(value)))
             .collect();
         let pinned = heads.iter().map(|(hash, _)| *hash).collect();
-        Values { seen: Thinned::new(most, pinned), heads, values: [0; 3], rows: [0; 3], missing: [0; 3] }
+        let none = Parts::default();
+        Values { seen: Thinned::new(most, pinned), heads, values: none, rows: none, missing: none }
     }
 
     /// Adds a value of a row.
     pub fn add(&mut self, hash: u64, part: Part) {
-        self.values[part as usize] += 1;
+        self.values[part] += 1;
         if let Some(counts) = self.seen.entry(hash) {
-            counts[part as usize] = counts[part as usize].saturating_add(1);
+            counts[part] = counts[part].saturating_add(1);
         }
     }
 
     /// Ends a row of so many values.
     pub fn end_row(&mut self, values: usize, part: Part) {
-        self.rows[part as usize] += 1;
-        self.missing[part as usize] += u64::from(values == 0);
+        self.rows[part] += 1;
+        self.missing[part] += u64::from(values == 0);
     }
 
     /// Values in all parts, a missing field counting as one.
     pub fn ids(&self) -> u64 {
-        self.values.iter().chain(&self.missing).sum()
+        self.values.values().chain(self.missing.values()).sum()
     }
 
     /// Values per training row, a missing field counting as one.
     pub fn ids_per_row(&self) -> f64 {
-        let train = Part::Train as usize;
+        let train = Part::Train;
         (self.values[train] + self.missing[train]) as f64 / self.rows[train].max(1) as f64
     }
 
     /// Number of training values with at least `min_count` occurrences.
     pub fn frequent(&self, min_count: u64) -> f64 {
-        let train = self
-            .seen
-            .weighted()
-            .filter(|(counts, _)| u64::from(counts[Part::Train as usize]) >= min_count.max(1));
+        let train =
+            self.seen.weighted().filter(|(counts, _)| u64::from(counts[Part::Train]) >= min_count.max(1));
         train.map(|(_, weight)| weight).sum()
     }
 
@@ -95,10 +94,8 @@ impl Values {
 
     /// Relative standard error of [`Values::frequent`], where not all values were looked at.
     pub fn error(&self, min_count: u64) -> f64 {
-        let train = self
-            .seen
-            .weighted()
-            .filter(|(counts, _)| u64::from(counts[Part::Train as usize]) >= min_count.max(1));
+        let train =
+            self.seen.weighted().filter(|(counts, _)| u64::from(counts[Part::Train]) >= min_count.max(1));
         let variance: f64 = train.map(|(_, weight)| weight * (weight - 1.0)).sum();
         variance.sqrt() / self.frequent(min_count).max(1.0)
     }
@@ -110,7 +107,7 @@ impl Values {
     }
 
     pub fn spread(&self) -> Spread {
-        let train = Part::Train as usize;
+        let train = Part::Train;
         let mut counts: Vec<u32> =
             self.seen.values().map(|counts| counts[train]).filter(|&count| count > 0).collect();
         counts.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
@@ -132,8 +129,8 @@ impl Values {
         let mut rest = self.values;
         let mut cells = Vec::with_capacity(self.heads.len() + 2);
         for (hash, text) in &self.heads {
-            let counts = self.seen.get(*hash).map_or([0; 3], |counts| counts.map(u64::from));
-            rest = [0, 1, 2].map(|p| rest[p] - counts[p]);
+            let counts = self.seen.get(*hash).map_or(Parts::default(), |counts| counts.map(u64::from));
+            rest = Parts::from_fn(|part| rest[part] - counts[part]);
             cells.push((text.clone(), counts));
         }
         cells.push(("missing".to_owned(), self.missing));
@@ -143,16 +140,16 @@ impl Values {
 
     /// Values of `part` that training does not have.
     pub fn unseen(&self, part: Part) -> Option<Unseen> {
-        let (n, m) = (self.values[Part::Train as usize] as f64, self.values[part as usize] as f64);
+        let (n, m) = (self.values[Part::Train] as f64, self.values[part] as f64);
         if n == 0.0 || m == 0.0 {
             return None;
         }
         let (mut unseen, mut once, mut variance) = (0.0, 0.0, 0.0);
         let rare = 10.0 * (1.0 + m / n);
         for (counts, weight) in self.seen.weighted() {
-            match counts[Part::Train as usize] {
+            match counts[Part::Train] {
                 0 => {
-                    let rows = f64::from(counts[part as usize]);
+                    let rows = f64::from(counts[part]);
                     unseen += weight * rows;
                     // Rows of one value come together; were the parts alike, a value that training lacks
                     // would be rare here too.

@@ -1,5 +1,5 @@
 //! Everything that is gathered of one column, row by row.
-use super::counts::{Precision, ValueCounts};
+use super::counts::{Precision, ValueCounter};
 use super::evidence::{Evidence, are_strays, number};
 use super::kind::{self, Kind};
 use super::leak::Leak;
@@ -70,7 +70,7 @@ pub struct ColumnProfile {
 pub(super) struct ColumnStats {
     missing: u64,
     missing_texts: BTreeSet<String>,
-    counts: ValueCounts,
+    counts: ValueCounter,
     moments: Moments,
     /// Numbers such as 007.
     leading_zeros: u64,

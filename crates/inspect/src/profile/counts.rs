@@ -164,7 +164,7 @@ impl Sample {
 
 /// Counts of the values of one column.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ValueCounts {
+pub(super) struct ValueCounter {
     total: u64,
     /// All counts, while there are few; else empty and `many` is there.
     counts: HashOf<u64>,
@@ -178,7 +178,7 @@ struct Many {
     sample: Sample,
 }
 
-impl ValueCounts {
+impl ValueCounter {
     /// Counts one value.
     pub fn add(&mut self, hash: u64) {
         self.total += 1;
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn few_values_are_counted_exactly() {
-        let mut counts = ValueCounts::default();
+        let mut counts = ValueCounter::default();
         (0..1000u64).for_each(|i| counts.add(hash(i * i % 100)));
         assert_eq!(counts.distinct(), (22, Precision::Exact));
         // Squares modulo 100 end in 00 and 25 for ten of a hundred numbers each.
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_million_distinct_values_are_exact_and_more_are_estimated_within_two_percent() {
-        let mut counts = ValueCounts::default();
+        let mut counts = ValueCounter::default();
         for i in 0..1_500_000u64 {
             counts.add(hash(i));
             // One value in a fifth of the rows, and each value below 300,000 a second time.

@@ -1,5 +1,5 @@
 //! Whether the fields of a column hold several values each, and by which separator.
-use super::counts::{Precision, ValueCounts};
+use super::counts::{Precision, ValueCounter};
 use super::evidence::{are_strays, number};
 use dlrm_data::schema::MultiValued;
 use serde::{Deserialize, Serialize};
@@ -36,9 +36,9 @@ struct Candidate {
     fewest: u64,
     most: u64,
     /// Values of such fields.
-    counts: ValueCounts,
+    counts: ValueCounter,
     /// Values of all fields.
-    all: ValueCounts,
+    all: ValueCounter,
     short: u64,
     with_digits: u64,
     /// Fields that hold a value twice.
@@ -132,7 +132,7 @@ impl Candidate {
 
 impl TokenStats {
     /// Looks at a non-missing field; `before` counts the fields before it.
-    pub fn add(&mut self, field: &str, before: &ValueCounts, scratch: &mut Vec<u64>) {
+    pub fn add(&mut self, field: &str, before: &ValueCounter, scratch: &mut Vec<u64>) {
         self.present += 1;
         self.texts += u64::from(number(field.trim()).is_none());
         if !self.is_started {
@@ -199,7 +199,7 @@ mod tests {
 
     fn verdict(fields: &[String]) -> Option<(MultiValued, Tokens)> {
         let mut stats = TokenStats::default();
-        let mut before = ValueCounts::default();
+        let mut before = ValueCounter::default();
         for field in fields {
             stats.add(field, &before, &mut Vec::new());
             before.add(xxh3_64(field.as_bytes()));

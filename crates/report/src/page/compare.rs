@@ -16,7 +16,7 @@ pub(crate) fn page(compared: &Compared, title: &str, command: &str) -> String {
         Section { anchor: "run", heading: "Run", body: tag("pre", &text(command)) },
     ];
     let verdict: Markup = comparison::verdict(compared).iter().map(|sentence| paragraph(sentence)).collect();
-    let [train, validation, test] = compared.rows.map(count);
+    let [train, validation, test]: [String; 3] = compared.rows.map(count).into();
     let rows = format!(
         "{train} training, {validation} validation, {test} test rows; {} seeds per model.",
         compared.seeds

@@ -45,7 +45,7 @@ fn simulate(task: Task, noise: f64) -> Rows {
         model: Vec::new(),
         linear: Vec::new(),
         mean: Vec::new(),
-        sites: Bags::new(false),
+        sites: Bags::new(),
     };
     for _ in 0..ROWS {
         let site = (random.uniform().powi(3) * 40.0) as u32;

@@ -5,12 +5,12 @@ use std::fmt;
 
 /// A sequence of texts.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Texts {
+pub struct StringArena {
     bytes: String,
     ends: Vec<usize>,
 }
 
-impl Texts {
+impl StringArena {
     /// Text number `place`.
     ///
     /// # Panics
@@ -20,7 +20,7 @@ impl Texts {
         &self.bytes[start..self.ends[place]]
     }
 
-    /// The same, or nothing.
+    /// Text number `place`, or `None` if there are not so many.
     pub fn get(&self, place: usize) -> Option<&str> {
         (place < self.len()).then(|| self.text(place))
     }
@@ -52,38 +52,38 @@ impl Texts {
     }
 }
 
-impl<T: AsRef<str>> FromIterator<T> for Texts {
+impl<T: AsRef<str>> FromIterator<T> for StringArena {
     fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
-        let mut all = Texts::default();
+        let mut all = StringArena::default();
         texts.into_iter().for_each(|text| all.push(text.as_ref()));
         all
     }
 }
 
-impl fmt::Debug for Texts {
+impl fmt::Debug for StringArena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
 }
 
-impl Serialize for Texts {
+impl Serialize for StringArena {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for StringArena {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct List;
         impl<'de> Visitor<'de> for List {
-            type Value = Texts;
+            type Value = StringArena;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of texts")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
-                let mut texts = Texts::default();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<StringArena, A::Error> {
+                let mut texts = StringArena::default();
                 while let Some(text) = list.next_element::<Text<'de>>()? {
                     texts.push(&text.0);
                 }
@@ -104,12 +104,12 @@ mod tests {
 
     #[test]
     fn texts_are_what_was_pushed() {
-        let texts: Texts = ["a", "", "ßx", "\"\n"].into_iter().collect();
+        let texts: StringArena = ["a", "", "ßx", "\"\n"].into_iter().collect();
         assert_eq!(texts.iter().collect::<Vec<_>>(), ["a", "", "ßx", "\"\n"]);
         assert_eq!((texts.get(1), texts.get(4)), (Some(""), None));
         let json = serde_json::to_string(&texts).expect("json");
         assert_eq!(json, r#"["a","","ßx","\"\n"]"#);
-        assert_eq!(serde_json::from_str::<Texts>(&json).expect("texts"), texts);
-        assert_eq!(serde_json::from_reader::<_, Texts>(json.as_bytes()).expect("texts"), texts);
+        assert_eq!(serde_json::from_str::<StringArena>(&json).expect("texts"), texts);
+        assert_eq!(serde_json::from_reader::<_, StringArena>(json.as_bytes()).expect("texts"), texts);
     }
 }

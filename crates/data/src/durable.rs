@@ -1,0 +1,88 @@
+//! Files that are whole or absent, also after a loss of power, and directories that one process at a time works in.
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+/// Writes a small file aside, syncs it and renames it to `path`.
+///
+/// # Errors
+/// If the file system refuses; the error names the file and what was tried. What stood in `path` before is then still there.
+pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
+    let aside = path.with_extension("partial");
+    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
+    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
+    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
+}
+
+/// Waits until the contents of the file `path` are on the disk.
+///
+/// # Errors
+/// If the file system refuses; the error names the file and what was tried.
+pub fn sync(path: &Path) -> Result<()> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::io("sync", path))
+}
+
+/// Waits until the names in a directory are on the disk, where the system can say so.
+///
+/// # Errors
+/// If the file system refuses; the error names the file and what was tried.
+pub fn sync_directory(directory: &Path) -> Result<()> {
+    // The directory of a relative name without one.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    if cfg!(unix) { sync(directory) } else { Ok(()) }
+}
+
+/// Removes a directory with all that is in it, if it is there.
+///
+/// # Errors
+/// If the file system refuses; the error names the file and what was tried.
+pub fn remove_directory(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", directory)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps other processes out of a directory as long as it lives.
+#[derive(Debug)]
+pub struct DirLock {
+    _file: File,
+}
+
+impl DirLock {
+    /// Locks the file `path` of the directory, whose contents stay; `None` if another process holds it.
+    ///
+    /// # Errors
+    /// If the file can neither be opened nor made.
+    pub fn take(path: &Path) -> Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(path);
+        let file = file.map_err(Error::io("create", path))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(None),
+            // A file system without locks is none that two processes share by chance.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(DirLock { _file: file })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_and_whole_files() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("key.txt");
+        write_atomically(&path, b"a key").expect("written");
+        let held = DirLock::take(&path).expect("a file").expect("nobody holds it");
+        assert!(DirLock::take(&path).expect("a file").is_none());
+        drop(held);
+        assert!(DirLock::take(&path).expect("a file").is_some());
+        assert_eq!(fs::read(&path).expect("a file"), b"a key");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
+        sync(&path).and_then(|()| sync_directory(dir.path())).expect("synced");
+        remove_directory(&dir.path().join("none")).expect("nothing to remove");
+    }
+}

@@ -1,0 +1,109 @@
+//! The pass that fits the encoder, with its counts on disk.
+use super::ENCODER;
+use super::preparation::{Preparation, PrepareObserver, going_on};
+use super::shard::FileSum;
+use super::work::{WorkDir, sum_of};
+use crate::dataset::{FitWatch, Fitting, Saving, Seen};
+use crate::error::Result;
+use crate::fit::{EncoderFit, SavedFit, VocabularySize};
+use crate::pass::ResumePoint;
+use crate::split::Assigner;
+use serde::{Deserialize, Serialize};
+
+pub(super) const SEEN: &str = "seen.json";
+const FITTING: &str = "fitting.json";
+const COUNTS: &str = "counts";
+
+/// What fitting has left in `.work`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Fit {
+    pub seen: Seen,
+    pub sizes: Vec<VocabularySize>,
+    pub encoder: FileSum,
+    /// Whether all rows have been seen; else they are while they are encoded, as nothing in their codes depends on others.
+    pub is_whole: bool,
+}
+
+/// Where fitting stands.
+#[derive(Serialize, Deserialize)]
+struct FitPoint {
+    fitting: Fitting,
+    place: ResumePoint,
+    fit: SavedFit,
+}
+
+/// Tells of fitting, and saves it from time to time.
+struct Saver<'a> {
+    observer: &'a mut dyn PrepareObserver,
+    work: &'a WorkDir,
+    every: u64,
+    /// Rows read when it was saved last.
+    saved: Option<u64>,
+}
+
+impl FitWatch for Saver<'_> {
+    fn rows(&mut self, rows: u64) -> Result<()> {
+        going_on(self.observer.rows(rows))
+    }
+
+    fn point(
+        &mut self,
+        fit: &mut EncoderFit,
+        fitting: &Fitting,
+        at: &ResumePoint,
+        saving: Saving,
+    ) -> Result<()> {
+        if saving == Saving::WhenDue && self.saved.is_some_and(|saved| fitting.read < saved + self.every) {
+            return Ok(());
+        }
+        self.saved = Some(fitting.read);
+        let Some(fit) = fit.save()? else { return Ok(()) };
+        self.work.store(FITTING, &FitPoint { fitting: fitting.clone(), place: at.clone(), fit })
+    }
+}
+
+impl Preparation<'_> {
+    /// Fits the encoder, or finds it fitted.
+    pub(super) fn fit(&self, work: &WorkDir, observer: &mut dyn PrepareObserver) -> Result<Fit> {
+        if let Some(fit) = work.stored(SEEN) {
+            return Ok(fit);
+        }
+        if let Some(assigner) = self.sources.known_before(self.schema)? {
+            return self.unfitted(work, assigner);
+        }
+        observer.stage("fitting the encoder");
+        let (mut fit, from) = self.begun(work)?;
+        let saved = from.as_ref().map(|(fitting, _)| fitting.read);
+        let mut saver = Saver { observer, work, every: self.limits.save_rows, saved };
+        let seen = self.sources.observe(self.schema, &mut fit, from, &mut saver)?;
+        let encoder = work.join(ENCODER);
+        let sizes = fit.finish_to(&encoder)?;
+        let fit = Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: true };
+        work.store(SEEN, &fit)?;
+        crate::durable::remove_directory(&work.join(COUNTS))?;
+        Ok(fit)
+    }
+
+    /// The encoder of a schema that needs no rows; these are seen while they are encoded.
+    fn unfitted(&self, work: &WorkDir, assigner: Assigner) -> Result<Fit> {
+        let encoder = work.join(ENCODER);
+        let sizes = EncoderFit::new(self.schema).finish_to(&encoder)?;
+        let seen = Fitting::new(assigner).seen;
+        Ok(Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: false })
+    }
+
+    /// Fitting as an earlier attempt has left it, or at its beginning.
+    fn begun(&self, work: &WorkDir) -> Result<(EncoderFit, Option<(Fitting, ResumePoint)>)> {
+        let counts = work.join(COUNTS);
+        let most = self.limits.counts.map_or(usize::MAX, |limit| limit as usize);
+        let begin = || EncoderFit::new(self.schema).with_spill(&counts, most);
+        if let Some(FitPoint { fitting, place, fit: saved }) = work.stored(FITTING) {
+            let mut fit = begin();
+            if fit.restore(saved) {
+                return Ok((fit, Some((fitting, place))));
+            }
+        }
+        work.empty(COUNTS)?;
+        Ok((begin(), None))
+    }
+}
