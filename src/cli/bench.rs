@@ -9,6 +9,7 @@ use dlrm::bench::{
 use dlrm::engine::Error;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::train_config::TrainConfig;
+use dlrm::report::terminal::table;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
 use std::path::Path;
 use std::time::Duration;
@@ -170,7 +171,7 @@ fn machine_text(machine: &Machine) -> String {
         }));
     }
     let all = format!("{} threads", machine.threads);
-    let table = output::table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
+    let table = table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
     format!(
         "machine: {}, random rows in a table of {}\n\n{table}",
         machine.isa,
@@ -231,5 +232,5 @@ fn operators(m: &Measured) -> String {
     };
     let header =
         ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
-    output::table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
+    table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
 }

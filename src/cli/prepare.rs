@@ -10,6 +10,7 @@ use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
 use dlrm::engine::plan::bytes;
 use dlrm::engine::rows::with_raw_rows;
+use dlrm::report::terminal::table;
 use std::time::Instant;
 
 impl PrepareObserver for Counter {
@@ -126,7 +127,7 @@ fn failure(error: dlrm::data::Error, what: Failed) -> Failure {
 fn text(made: &Prepared, read: u64, seconds: f64) -> String {
     let manifest = made.manifest();
     let rows: Vec<Vec<String>> = Part::ALL.into_iter().filter_map(|part| row(manifest, part)).collect();
-    let mut text = output::table(&["rows", "", "mean label", "missing", "unseen", "files", "size"], &rows);
+    let mut text = table(&["rows", "", "mean label", "missing", "unseen", "files", "size"], &rows);
     let layout = made.encoder().layout();
     let table_rows: usize = layout.tables.iter().map(|table| table.rows).sum();
     text.push_str(&format!(

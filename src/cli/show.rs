@@ -10,6 +10,7 @@ use dlrm::metrics::Metric;
 use dlrm::nn::Graph;
 use dlrm::report::graph_svg;
 use dlrm::report::summary::encoding_text;
+use dlrm::report::terminal::table;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
@@ -72,7 +73,7 @@ fn inputs(predictor: &Predictor) -> String {
         let encoding = format!("hash into {} buckets", output::count(u64::from(cross.buckets)));
         vec![cross.name(), "cross".into(), encoding, output::count(u64::from(cross.buckets) + 1)]
     });
-    output::table(
+    table(
         &["input", "kind", "encoding", "rows"],
         &dense.chain(categorical).chain(crosses).collect::<Vec<_>>(),
     )
@@ -96,7 +97,7 @@ fn operations(graph: &Graph) -> String {
         .collect();
     let cost = graph.cost();
     rows.push(vec!["total".into(), String::new(), String::new(), adds(cost.forward), adds(cost.training)]);
-    output::table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
+    table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
 }
 
 fn tensors(predictor: &Predictor) -> String {
@@ -107,7 +108,7 @@ fn tensors(predictor: &Predictor) -> String {
         .into_iter()
         .map(|(name, shape, values)| vec![name, format!("{shape:?}"), output::count(values.len() as u64)])
         .collect();
-    output::table(&["parameter", "shape", "values"], &rows)
+    table(&["parameter", "shape", "values"], &rows)
 }
 
 /// The model and training sections of the configuration.

@@ -1,21 +1,9 @@
 //! Numbers as people read them.
+pub(crate) use dlrm_data::format::count;
 use dlrm_metrics::{Interval, Metric};
 
 /// Shown where there is no value.
 pub(crate) const NONE: &str = "–";
-
-/// 1234567 as `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
 
 /// With `decimals` digits after the point and a true minus sign; no negative zero.
 pub(crate) fn fixed(x: f64, decimals: usize) -> String {
@@ -112,7 +100,7 @@ impl MetricFormat {
         }
     }
 
-    /// The same with decimals enough to show two digits of `width`.
+    /// The format with decimals enough to show two digits of `width`.
     pub(crate) fn resolving(self, width: f64) -> Self {
         let width = (width * self.scale).abs();
         // What is narrower than this is the rounding of sums.
@@ -156,7 +144,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([-0.00001, -1.5, f64::NAN].map(|x| fixed(x, 2)), ["0.00", "−1.50", "–"]);
         assert_eq!(
             [0.0, 0.0001, 0.1234, 0.99999, 1.0].map(percent),

@@ -3,6 +3,7 @@ use crate::cli::failure::{Failure, io};
 use crate::cli::{Session, output};
 use clap::Subcommand;
 use dlrm::data::rng::Rng;
+use dlrm::report::terminal::table;
 use dlrm::synth::trace::{self, Padding, Profile};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,5 +114,5 @@ fn compare(session: &Session, traces: &[PathBuf], sizes: &[usize]) -> Result<(),
         let hits = rates.iter().map(|rates| format!("{:.2} %", 100.0 * rates[i]));
         std::iter::once(output::count(*size as u64)).chain(hits).collect::<Vec<_>>()
     };
-    output::print(&output::table(&header, &sizes.iter().enumerate().map(row).collect::<Vec<_>>()))
+    output::print(&table(&header, &sizes.iter().enumerate().map(row).collect::<Vec<_>>()))
 }
