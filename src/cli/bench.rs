@@ -6,9 +6,11 @@ use super::{memory, output};
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
 };
+use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::engine::Error;
 use dlrm::engine::train_config::TrainConfig;
+use dlrm::report::terminal::table;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
 use std::path::Path;
 use std::time::Duration;
@@ -120,9 +122,9 @@ fn plan(
             "plan: {}: {} tables of {} rows in all, {} ids in a batch of {}; {} of memory",
             workload.name,
             workload.tables.len(),
-            output::count(rows as u64),
-            output::count(workload.ids(largest) as u64),
-            output::count(largest as u64),
+            format::count(rows as u64),
+            format::count(workload.ids(largest) as u64),
+            format::count(largest as u64),
             bytes(needed),
         ),
     );
@@ -170,7 +172,7 @@ fn machine_text(machine: &Machine) -> String {
         }));
     }
     let all = format!("{} threads", machine.threads);
-    let table = output::table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
+    let table = table(&["at most", "1 thread", &all][..1 + peaks.len()], &rows);
     format!(
         "machine: {}, random rows in a table of {}\n\n{table}",
         machine.isa,
@@ -182,7 +184,7 @@ fn machine_text(machine: &Machine) -> String {
 fn text(m: &Measured) -> String {
     let ms = |seconds: f64| format!("{:.3}", 1e3 * seconds);
     let rate = m.rows_per_second;
-    let count = |x: f64| output::count(x.round() as u64);
+    let count = |x: f64| format::count(x.round() as u64);
     let headline = format!(
         "{}: {} rows/s (windows {} to {}), {} ms per step\n",
         m.title(),
@@ -196,7 +198,7 @@ fn text(m: &Measured) -> String {
             machine's peaks {} ms: {} multiply-adds \
          + {} rows read + {} rows updated; the step reaches {:.0} % of that\n\n",
         m.flops / 1e9,
-        output::count(m.ids as u64),
+        format::count(m.ids as u64),
         count(m.distinct_rows),
         m.embedding_bytes / 1e9,
         ms(m.floor.seconds()),
@@ -231,5 +233,5 @@ fn operators(m: &Measured) -> String {
     };
     let header =
         ["operator, ms per step", "forward", "backward", "update", "thread time", "GFLOP/s per thread"];
-    output::table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
+    table(&header, &m.operators.iter().filter(|o| o.is_worth_a_line()).map(row).collect::<Vec<_>>())
 }

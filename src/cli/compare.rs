@@ -3,13 +3,12 @@ use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
 use super::{flags, memory, output, requests};
-use dlrm::data::format::bytes;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
-use dlrm::engine::compare::{CompareObserver, CompareRequest, Compared, Diverged, Measured, SeedRun};
+use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
 use dlrm::engine::observer::Observer;
 use dlrm::metrics::Metric;
-use dlrm::report::{compare_page, comparison};
+use dlrm::report::{compare_page, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +39,7 @@ pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     if session.json {
         return output::print(&format!("{json}\n"));
     }
-    output::print(&text(&compared, &out))
+    output::print(&terminal::comparison_text(&compared, &out.join("compare.html")))
 }
 
 fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Failure> {
@@ -113,77 +112,4 @@ impl CompareObserver for Progress {
             run.seconds
         ));
     }
-}
-
-/// Mean ± deviation.
-fn spread(model: &Measured, metric: Metric) -> String {
-    model.test(metric).map_or_else(|| "-".into(), |o| format!("{:.5} ± {:.5}", o.mean, o.sd))
-}
-
-/// A number in thousands, millions, …
-fn short(x: f64) -> String {
-    let units = ["", " k", " M", " G"];
-    let (mut x, mut unit) = (x, 0);
-    while x >= 999.5 && unit + 1 < units.len() {
-        (x, unit) = (x / 1000.0, unit + 1);
-    }
-    if unit == 0 { format!("{x:.0}") } else { format!("{x:.1}{}", units[unit]) }
-}
-
-/// Table and verdict for people.
-fn text(compared: &Compared, out: &Path) -> String {
-    let metrics = compared.metrics();
-    let mut header = vec!["model"];
-    header.extend(metrics.iter().map(|m| m.title()));
-    header.extend([
-        "against the best (95 %)",
-        "in tables",
-        "outside",
-        "mult-adds",
-        "training",
-        "rows/s",
-        "scored/s",
-        "memory",
-        "peak",
-        "s to best",
-        "order",
-        "unit",
-    ]);
-    let rows: Vec<Vec<String>> = compared
-        .models
-        .iter()
-        .map(|m| {
-            let mut row = vec![m.name.clone()];
-            row.extend(metrics.iter().map(|&metric| spread(m, metric)));
-            row.push(
-                m.against_best.map_or_else(|| "best".into(), |i| format!("{:+.5} … {:+.5}", i.low, i.high)),
-            );
-            row.extend([m.table_parameters, m.dense_parameters].map(output::count));
-            row.extend(
-                [
-                    m.forward_multiply_adds,
-                    m.training_multiply_adds,
-                    m.over(|r| r.rows_per_second).mean,
-                    m.inference_rows_per_second,
-                ]
-                .map(short),
-            );
-            row.push(bytes(m.memory_bytes));
-            row.push(m.peak_bytes().map_or_else(|| "-".into(), bytes));
-            row.push(format!("{:.1}", m.over(|r| r.seconds_to_best).mean));
-            row.extend([m.order.to_owned(), m.unit.to_owned()]);
-            row
-        })
-        .collect();
-    let [train, validation, test]: [String; 3] = compared.rows.map(output::count).into();
-    let mut text = format!(
-        "\n{train} training, {validation} validation, {test} test rows; {} seeds; test metrics as mean ± \
-            deviation over seeds\n\n",
-        compared.seeds
-    );
-    text.push_str(&output::table(&header, &rows));
-    text.push('\n');
-    comparison::verdict(compared).iter().for_each(|sentence| text.push_str(&format!("{sentence}\n")));
-    text.push_str(&format!("\nreport: {}\n", out.join("compare.html").display()));
-    text
 }

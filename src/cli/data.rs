@@ -8,6 +8,7 @@ use dlrm::fetch::catalogue::{self, Source};
 use dlrm::fetch::place::{Record, TERMS, whole};
 use dlrm::fetch::transfer::Patience;
 use dlrm::fetch::{CATALOGUE, DataSet, Observer, Request, fetch};
+use dlrm::report::terminal::table;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -91,7 +92,7 @@ fn list(session: &Session) -> Result<(), Failure> {
          with --from. The day files of Criteo Terabyte \
          (https://huggingface.co/datasets/criteo/CriteoClickLogs, behind a login)\n\
          need no unpacking: --format criteo reads them where they are.\n",
-        output::table(&["name", "publisher", "download", "unpacked", "rows", "directory", "terms"], &rows)
+        table(&["name", "publisher", "download", "unpacked", "rows", "directory", "terms"], &rows)
     ))
 }
 

@@ -5,6 +5,7 @@ use super::progress::Progress;
 use super::session::Session;
 use super::{output, train};
 use dlrm::data::RowSource;
+use dlrm::data::format;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;
 use dlrm::data::split::Split;
@@ -14,7 +15,7 @@ use dlrm::engine::{Resources, Run, Start};
 use dlrm::metrics::Metric;
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::report::summary::{self, Context};
-use dlrm::report::{InputCard, Optimum, Report};
+use dlrm::report::{InputCard, Optimum, Report, terminal};
 use dlrm::synth::{Bayes, ClickConfig, ClickSimulator};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -113,7 +114,7 @@ pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
     progress.line(&format!(
         "{} simulated rows, seed {}: the true click probability of each is known",
-        output::count(args.rows),
+        format::count(args.rows),
         args.seed
     ));
     let mut outcome = run.execute(&mut progress)?;
@@ -142,12 +143,12 @@ fn context(session: &Session, args: &DemoArgs, best: &Bayes) -> Context {
 /// The result, for people or for machines.
 fn shown(session: &Session, report: &Report, best: &Bayes, (out, sample): (&Path, &Path)) -> String {
     if session.json {
-        let mut value = train::json_summary(report, out);
+        let mut value = terminal::run_json(report, out);
         value["label_entropy"] = best.label_entropy.into();
         value["gap_closed"] = gap_closed(report, best.log_loss).into();
         return format!("{value}\n");
     }
-    let mut text = train::text_summary(report, out);
+    let mut text = terminal::run_text(report, out);
     text.push_str(&format!(
         "label entropy {:.5} (knowing the click rate alone), best possible {:.5}\n",
         best.label_entropy, best.log_loss
@@ -173,7 +174,7 @@ fn shown(session: &Session, report: &Report, best: &Bayes, (out, sample): (&Path
 
 /// Share of the log loss between logistic regression and the optimum that the model recovers.
 fn gap_closed(report: &Report, best: f64) -> Option<f64> {
-    let log_loss = |c: &dlrm::report::Candidate| Metric::LogLoss.of(&c.on(&report.verdict_split)?.metrics);
+    let log_loss = |c: &dlrm::report::Candidate| Metric::LogLoss.of(&c.on(&report.verdict_part)?.metrics);
     let (model, linear) = (log_loss(&report.model)?, log_loss(report.baselines.first()?)?);
     Some((linear - model) / (linear - best))
 }

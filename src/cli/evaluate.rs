@@ -4,11 +4,13 @@ use super::failure::Failure;
 use super::session::Session;
 use super::{output, requests};
 use dlrm::data::counts::EncodedCounts;
+use dlrm::data::format;
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Schema;
 use dlrm::engine::{InputScorer, Parallel, Predictor, RowScorer, Workspace, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
-use dlrm::report::SplitMetrics;
+use dlrm::report::PartMetrics;
+use dlrm::report::terminal::table;
 
 /// Rows scored at a time.
 const CHUNK: usize = 16_384;
@@ -34,7 +36,7 @@ pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     let scored = Scored::new(predictor.task(), &all.logits, &all.labels, all.weights.as_deref())?
         .with_groups(all.groups.as_deref())?;
-    let found = SplitMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
+    let found = PartMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
     let counts = scorer.rows().counts().iter().copied();
     let columns: Vec<(&str, EncodedCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
@@ -81,11 +83,11 @@ impl Rows {
     }
 }
 
-fn text(found: &SplitMetrics, columns: &[(&str, EncodedCounts)]) -> String {
+fn text(found: &PartMetrics, columns: &[(&str, EncodedCounts)]) -> String {
     let metrics = &found.metrics;
     let mut text = format!(
         "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",
-        output::count(metrics.rows),
+        format::count(metrics.rows),
         metrics.mean_label,
         metrics.mean_prediction
     );
@@ -98,7 +100,7 @@ fn text(found: &SplitMetrics, columns: &[(&str, EncodedCounts)]) -> String {
             Some(vec![metric.title().to_owned(), format!("{value:.5}"), interval])
         })
         .collect();
-    text.push_str(&output::table(&["metric", "value", "95 % interval"], &rows));
+    text.push_str(&table(&["metric", "value", "95 % interval"], &rows));
     let rows: Vec<Vec<String>> = columns
         .iter()
         .map(|(name, c)| {
@@ -111,7 +113,7 @@ fn text(found: &SplitMetrics, columns: &[(&str, EncodedCounts)]) -> String {
         })
         .collect();
     if !rows.is_empty() {
-        text.push_str(&format!("\n{}", output::table(&["column", "missing", "unseen"], &rows)));
+        text.push_str(&format!("\n{}", table(&["column", "missing", "unseen"], &rows)));
     }
     text
 }

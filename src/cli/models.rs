@@ -3,6 +3,7 @@ use super::failure::Failure;
 use super::output;
 use super::session::Session;
 use dlrm::models::ModelConfig;
+use dlrm::report::terminal::table;
 
 /// Runs the subcommand.
 pub fn run(session: &Session) -> Result<(), Failure> {
@@ -15,6 +16,6 @@ pub fn run(session: &Session) -> Result<(), Failure> {
         .collect();
     output::print(&format!(
         "{}\nTrain one with --model KIND, or several side by side with `dlrm compare`.\n",
-        output::table(&["kind", "model", "what it computes", "order", "unit", "paper"], &rows)
+        table(&["kind", "model", "what it computes", "order", "unit", "paper"], &rows)
     ))
 }

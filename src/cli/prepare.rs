@@ -5,11 +5,13 @@ use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
 use super::{flags, memory, output, requests, values};
 use dlrm::data::counts::EncodedCounts;
+use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
 use dlrm::engine::rows::with_raw_rows;
+use dlrm::report::terminal::table;
 use std::time::Instant;
 
 impl PrepareObserver for Counter {
@@ -126,20 +128,20 @@ fn failure(error: dlrm::data::Error, what: Failed) -> Failure {
 fn text(made: &Prepared, read: u64, seconds: f64) -> String {
     let manifest = made.manifest();
     let rows: Vec<Vec<String>> = Part::ALL.into_iter().filter_map(|part| row(manifest, part)).collect();
-    let mut text = output::table(&["rows", "", "mean label", "missing", "unseen", "files", "size"], &rows);
+    let mut text = table(&["rows", "", "mean label", "missing", "unseen", "files", "size"], &rows);
     let layout = made.encoder().layout();
     let table_rows: usize = layout.tables.iter().map(|table| table.rows).sum();
     text.push_str(&format!(
         "{} tables with {} rows; {} of input in {seconds:.1} s ({:.0} MB/s)\n",
         layout.tables.len(),
-        output::count(table_rows as u64),
+        format::count(table_rows as u64),
         bytes(read),
         read as f64 / 1e6 / seconds
     ));
     if manifest.skipped > 0 {
         text.push_str(&format!(
             "note: {} malformed rows were skipped, the first: ",
-            output::count(manifest.skipped)
+            format::count(manifest.skipped)
         ));
         text.push_str(&manifest.bad_rows.first().map_or_else(String::new, |bad| format!("{bad}\n")));
     }
@@ -159,7 +161,7 @@ fn row(manifest: &Manifest, part: Part) -> Option<Vec<String>> {
     (stats.rows > 0).then(|| {
         vec![
             part.name().to_owned(),
-            output::count(stats.rows),
+            format::count(stats.rows),
             format!("{:.4}", stats.mean_label()),
             percent(counts.missing_rate()),
             percent(counts.unseen_rate().unwrap_or(0.0)),

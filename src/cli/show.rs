@@ -4,12 +4,14 @@ use super::failure::{Failure, io};
 use super::output;
 use super::session::Session;
 use dlrm::data::Batch;
+use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::engine::{Predictor, model_dir};
 use dlrm::metrics::Metric;
 use dlrm::nn::Graph;
 use dlrm::report::graph_svg;
 use dlrm::report::summary::encoding_text;
+use dlrm::report::terminal::table;
 
 /// Runs the subcommand.
 pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
@@ -33,15 +35,15 @@ pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         manifest.dlrm_version,
         manifest.format_version,
         bytes(size),
-        output::count(tables as u64),
-        output::count(dense as u64),
+        format::count(tables as u64),
+        format::count(dense as u64),
     );
     for (part, metrics) in predictor.metrics() {
         let values: Vec<String> = Metric::ALL
             .into_iter()
             .filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(metrics)?)))
             .collect();
-        text.push_str(&format!("{part}: {} rows, {}\n", output::count(metrics.rows), values.join(", ")));
+        text.push_str(&format!("{part}: {} rows, {}\n", format::count(metrics.rows), values.join(", ")));
     }
     text.push_str(&format!(
         "\n{}\n{}\n{}\nconfiguration ({})\n{}",
@@ -65,14 +67,14 @@ fn inputs(predictor: &Predictor) -> String {
             column.name.clone(),
             kind.into(),
             encoding_text(column),
-            output::count(layout.tables[feature.table].rows as u64),
+            format::count(layout.tables[feature.table].rows as u64),
         ]
     });
     let crosses = schema.crosses.iter().map(|cross| {
-        let encoding = format!("hash into {} buckets", output::count(u64::from(cross.buckets)));
-        vec![cross.name(), "cross".into(), encoding, output::count(u64::from(cross.buckets) + 1)]
+        let encoding = format!("hash into {} buckets", format::count(u64::from(cross.buckets)));
+        vec![cross.name(), "cross".into(), encoding, format::count(u64::from(cross.buckets) + 1)]
     });
-    output::table(
+    table(
         &["input", "kind", "encoding", "rows"],
         &dense.chain(categorical).chain(crosses).collect::<Vec<_>>(),
     )
@@ -80,7 +82,7 @@ fn inputs(predictor: &Predictor) -> String {
 
 /// The operations of a forward pass and what they cost per row.
 fn operations(graph: &Graph) -> String {
-    let adds = |x: f64| if x > 0.0 { output::count(x as u64) } else { String::new() };
+    let adds = |x: f64| if x > 0.0 { format::count(x as u64) } else { String::new() };
     let mut rows: Vec<Vec<String>> = graph
         .nodes
         .iter()
@@ -88,7 +90,7 @@ fn operations(graph: &Graph) -> String {
             vec![
                 node.operation.to_owned(),
                 node.parameter().unwrap_or_default(),
-                output::count(node.width as u64),
+                format::count(node.width as u64),
                 adds(node.cost.forward),
                 adds(node.cost.training),
             ]
@@ -96,7 +98,7 @@ fn operations(graph: &Graph) -> String {
         .collect();
     let cost = graph.cost();
     rows.push(vec!["total".into(), String::new(), String::new(), adds(cost.forward), adds(cost.training)]);
-    output::table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
+    table(&["operation", "parameter", "columns", "multiply-adds per row", "in training"], &rows)
 }
 
 fn tensors(predictor: &Predictor) -> String {
@@ -105,9 +107,9 @@ fn tensors(predictor: &Predictor) -> String {
         .weights()
         .tensors()
         .into_iter()
-        .map(|(name, shape, values)| vec![name, format!("{shape:?}"), output::count(values.len() as u64)])
+        .map(|(name, shape, values)| vec![name, format!("{shape:?}"), format::count(values.len() as u64)])
         .collect();
-    output::table(&["parameter", "shape", "values"], &rows)
+    table(&["parameter", "shape", "values"], &rows)
 }
 
 /// The model and training sections of the configuration.

@@ -7,9 +7,8 @@ use super::{flags, output, requests};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::Note;
-use dlrm::metrics::Metric;
 use dlrm::report::summary::{self, Context};
-use dlrm::report::{Fact, InputCard, Report, RunCard};
+use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,9 +34,9 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;
     if session.json {
-        return output::print(&format!("{}\n", json_summary(&report, &out)));
+        return output::print(&format!("{}\n", terminal::run_json(&report, &out)));
     }
-    output::print(&text_summary(&report, &out))?;
+    output::print(&terminal::run_text(&report, &out))?;
     let example = config.input.paths.first().map_or_else(|| "more.csv".into(), |p| p.display().to_string());
     output::print(&format!(
         "next:   dlrm show {0}   dlrm evaluate {0} {example}   dlrm predict {0} {example} > scores.csv\n",
@@ -81,69 +80,4 @@ pub fn save_report(out: &Path, report: &Report) -> Result<(), Failure> {
         fs::write(&path, text).map_err(io("write", &path))?;
     }
     Ok(())
-}
-
-/// Verdict and table for people.
-pub fn text_summary(report: &Report, out: &Path) -> String {
-    let verdict = report.verdict();
-    let mut text = format!("\n{}\n", verdict.headline);
-    verdict.sentences.iter().for_each(|sentence| text.push_str(&format!("  {sentence}\n")));
-    let split = &report.verdict_split;
-    let metrics: Vec<Metric> = Metric::ALL
-        .into_iter()
-        .filter(|m| report.model.on(split).is_some_and(|s| m.of(&s.metrics).is_some()))
-        .collect();
-    let mut header = vec![split.as_str()];
-    header.extend(metrics.iter().map(|m| m.title()));
-    header.push("parameters");
-    let mut rows = Vec::new();
-    for candidate in std::iter::once(&report.model).chain(&report.baselines) {
-        let Some(found) = candidate.on(split) else { continue };
-        let mut row = vec![candidate.name.clone()];
-        row.extend(
-            metrics.iter().map(|m| m.of(&found.metrics).map_or_else(|| "-".into(), |v| format!("{v:.5}"))),
-        );
-        row.push(candidate.parameters.map_or_else(String::new, output::count));
-        rows.push(row);
-    }
-    if let Some(optimum) = &report.optimum {
-        let mut row = vec!["best possible".to_owned()];
-        row.extend(metrics.iter().map(|m| match m {
-            Metric::LogLoss => format!("{:.5}", optimum.log_loss),
-            Metric::Auc => format!("{:.5}", optimum.auc),
-            _ => "-".into(),
-        }));
-        rows.push(row);
-    }
-    text.push_str(&format!("\n{}\n", output::table(&header, &rows)));
-    report.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
-    if report.data.skipped_rows > 0 {
-        let n = output::count(report.data.skipped_rows);
-        text.push_str(&format!(
-            "note: {n} malformed rows were skipped; they are listed in {}\n",
-            out.join("bad_rows.txt").display()
-        ));
-    }
-    text.push_str(&format!(
-        "model:  {}\nreport: {}\n",
-        out.join("model").display(),
-        out.join("report.html").display()
-    ));
-    text
-}
-
-/// The same for machines.
-pub fn json_summary(report: &Report, out: &Path) -> serde_json::Value {
-    let candidate = |c: &dlrm::report::Candidate| serde_json::json!({"name": c.name, "parameters": c.parameters, "splits": c.splits});
-    serde_json::json!({
-        "model": out.join("model"),
-        "report": out.join("report.html"),
-        "verdict": report.verdict().headline,
-        "candidates": std::iter::once(&report.model).chain(&report.baselines).map(candidate).collect::<Vec<_>>(),
-        "comparisons": report.comparisons,
-        "optimum": report.optimum,
-        "skipped_rows": report.data.skipped_rows,
-        "notes": report.notes,
-        "stages": report.run.stages,
-    })
 }

@@ -4,7 +4,7 @@ use dlrm_nn::{EMBEDDINGS, Graph, GraphNode, Phase};
 use serde::Serialize;
 use std::time::Duration;
 
-/// What the time was spent on.
+/// What a share of a step's time was spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepShare {
@@ -32,12 +32,13 @@ pub enum StepShare {
     Pack,
     /// See [`Phase::TableUpdate`].
     TableUpdate,
-    /// Threads that wait for others, and what lies between operations: in the passes (counted as forward) and outside of them.
+    /// Threads that wait for others, and what lies between operations: in the passes (counted as forward) and
+    /// outside of them.
     Waiting,
 }
 
 impl StepShare {
-    /// All parts, in the order of a step.
+    /// All, in the order of a step.
     pub const ALL: [StepShare; 13] = [
         StepShare::Embedding,
         StepShare::BottomMlp,
@@ -96,7 +97,8 @@ impl StepShare {
     }
 }
 
-/// Thread seconds of one part in one step: the sum over all threads, each of which a step has for its whole wall time.
+/// Thread seconds of one part in one step: the sum over all threads, each of which a step has for its whole
+/// wall time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Operator {
     /// What.

@@ -3,20 +3,20 @@
 //! | file | noun |
 //! |---|---|
 //! | `workload` | shapes, their memory, networks and batches |
-//! | `pace` | rows per second of a model on data of a given shape |
+//! | `epoch_time` | rows per second of a model on data of a given shape |
 //! | `machine` | what the machine can do at most, measured in this process |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
 #![forbid(unsafe_code)]
 
 mod breakdown;
+mod epoch_time;
 mod machine;
 mod measure;
-mod pace;
 mod workload;
 
 pub use breakdown::{Operator, StepShare};
+pub use epoch_time::{EpochTimeEstimate, EstimateOptions};
 pub use machine::{BAG, Machine, MachineSize, Peaks, RandomRows};
 pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
-pub use pace::{Pace, Pacing};
 pub use workload::Workload;

@@ -1,4 +1,5 @@
-//! What the machine can do at most, measured in this process: arithmetic, memory from end to end, and random rows.
+//! What the machine can do at most, measured in this process: arithmetic, memory from end to end, and random
+//! rows.
 use dlrm_data::rng::Rng;
 use dlrm_engine::error::Result;
 use dlrm_engine::learner::pool;
@@ -48,7 +49,8 @@ pub struct Peaks {
     pub copy_bytes: f64,
     /// Random rows read.
     pub gather: [RandomRows; 2],
-    /// Random rows that the embedding kernel reads, sums in bags of [`BAG`] and writes: no peak, but what is reached of the one above.
+    /// Random rows that the embedding kernel reads, sums in bags of [`BAG`] and writes: no peak, but what is
+    /// reached of the one above.
     pub embedding: [RandomRows; 2],
     /// Random rows read, changed and written.
     pub update: [RandomRows; 2],
@@ -75,7 +77,8 @@ impl Peaks {
     }
 }
 
-/// Seconds per row on the line through two measured widths; below the smaller one no row is cheaper than a share of it.
+/// Seconds per row on the line through two measured widths; below the smaller one no row is cheaper than a
+/// share of it.
 fn between([small, large]: [RandomRows; 2], row_bytes: usize) -> f64 {
     let slope = (1.0 / large.rows - 1.0 / small.rows) / (large.row_bytes - small.row_bytes) as f64;
     let seconds = 1.0 / small.rows + slope * (row_bytes as f64 - small.row_bytes as f64);
@@ -133,69 +136,86 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// Threads that work on their parts of the table.
+struct Crew<'a> {
+    isa: Isa,
+    pool: rayon::ThreadPool,
+    workers: Vec<Mutex<Worker<'a>>>,
+    window: Duration,
+}
+
 fn peaks(isa: Isa, threads: usize, table: &mut [f32], window: Duration) -> Result<Peaks> {
     let pool = pool(threads)?;
     let own = table.len() / threads / DIMS[1] * DIMS[1];
-    let workers: Vec<Mutex<Worker<'_>>> = table
-        .chunks_exact_mut(own)
-        .take(threads)
-        .enumerate()
-        .map(|(number, part)| Mutex::new(Worker::new(part, number)))
-        .collect();
-    let fastest = |work: &(dyn Fn(&mut Worker<'_>) -> f64 + Sync)| {
-        (0..ROUNDS).map(|_| rate(&pool, &workers, window, work)).fold(0.0, f64::max)
-    };
-    let rows = |width: usize, work: &(dyn Fn(&mut Worker<'_>, usize) + Sync)| {
-        let at = |ahead| {
-            fastest(&|worker| {
-                work(worker, ahead);
-                CALL as f64
-            })
-        };
-        RandomRows { row_bytes: 4 * DIMS[width], rows: AHEAD.into_iter().map(at).fold(0.0, f64::max) }
-    };
+    let parts = table.chunks_exact_mut(own).take(threads).enumerate();
+    let workers = parts.map(|(number, part)| Mutex::new(Worker::new(part, number))).collect();
+    let crew = Crew { isa, pool, workers, window };
     Ok(Peaks {
-        fma_flops: fastest(&|_| multiply_adds(isa)),
-        bf16_flops: isa.has_bf16().then(|| fastest(&|_| pairs_of_bf16(isa))),
-        read_bytes: fastest(&|worker| {
+        fma_flops: crew.fastest(&|_| multiply_adds(isa)),
+        bf16_flops: isa.has_bf16().then(|| crew.fastest(&|_| pairs_of_bf16(isa))),
+        read_bytes: crew.fastest(&|worker| {
             black_box(peak::sum(isa, worker.part));
             4.0 * worker.part.len() as f64
         }),
-        copy_bytes: fastest(&|worker| {
+        copy_bytes: crew.fastest(&|worker| {
             let (from, to) = worker.part.split_at_mut(worker.part.len() / 2);
             to[..from.len()].copy_from_slice(from);
             black_box(&to);
             8.0 * from.len() as f64
         }),
-        gather: [0, 1].map(|width| {
-            rows(width, &|worker, ahead| {
-                let mut sum = [0.0; DIMS[1]];
-                let (ids, part) = worker.next(width);
-                peak::gather(isa, &mut sum[..DIMS[width]], part, ids, ahead);
-                black_box(sum);
-            })
-        }),
-        embedding: [0, 1].map(|width| {
-            let dim = DIMS[width];
-            let offsets: Vec<u32> = (0..=CALL / BAG).map(|bag| (bag * BAG) as u32).collect();
-            let rate = fastest(&|worker| {
-                let (ids, part) = worker.next(width);
-                let mut pooled = [0.0; CALL / BAG * DIMS[1]];
-                let bags = BagsView { ids, offsets: &offsets };
-                let y = Strided::new(&mut pooled[..CALL / BAG * dim], dim);
-                embedding::forward(isa, y, TableView { values: Numbers::F32(part), dim }, bags, Pool::Sum);
-                black_box(pooled);
-                CALL as f64
-            });
-            RandomRows { row_bytes: 4 * dim, rows: rate }
-        }),
-        update: [0, 1].map(|width| {
-            rows(width, &|worker, ahead| {
-                let (ids, part) = worker.next(width);
-                peak::update(isa, part, DIMS[width], ids, ahead, 1.0);
-            })
-        }),
+        gather: [0, 1].map(|width| crew.gather(width)),
+        embedding: [0, 1].map(|width| crew.embedding(width)),
+        update: [0, 1].map(|width| crew.update(width)),
     })
+}
+
+impl Crew<'_> {
+    /// Work per second of all threads, the best of a few measurements.
+    fn fastest(&self, work: &(dyn Fn(&mut Worker<'_>) -> f64 + Sync)) -> f64 {
+        (0..ROUNDS).map(|_| rate(&self.pool, &self.workers, self.window, work)).fold(0.0, f64::max)
+    }
+
+    /// Random rows of `DIMS[width]` per second at the best distance of prefetching, which `work` is given.
+    fn rows(&self, width: usize, work: &(dyn Fn(&mut Worker<'_>, usize) + Sync)) -> RandomRows {
+        let at = |ahead| {
+            self.fastest(&|worker| {
+                work(worker, ahead);
+                CALL as f64
+            })
+        };
+        RandomRows { row_bytes: 4 * DIMS[width], rows: AHEAD.into_iter().map(at).fold(0.0, f64::max) }
+    }
+
+    fn gather(&self, width: usize) -> RandomRows {
+        self.rows(width, &|worker, ahead| {
+            let mut sum = [0.0; DIMS[1]];
+            let (ids, part) = worker.next(width);
+            peak::gather(self.isa, &mut sum[..DIMS[width]], part, ids, ahead);
+            black_box(sum);
+        })
+    }
+
+    fn embedding(&self, width: usize) -> RandomRows {
+        let dim = DIMS[width];
+        let offsets: Vec<u32> = (0..=CALL / BAG).map(|bag| (bag * BAG) as u32).collect();
+        let rows = self.fastest(&|worker| {
+            let (ids, part) = worker.next(width);
+            let mut pooled = [0.0; CALL / BAG * DIMS[1]];
+            let bags = BagsView { ids, offsets: &offsets };
+            let y = Strided::new(&mut pooled[..CALL / BAG * dim], dim);
+            embedding::forward(self.isa, y, TableView { values: Numbers::F32(part), dim }, bags, Pool::Sum);
+            black_box(pooled);
+            CALL as f64
+        });
+        RandomRows { row_bytes: 4 * dim, rows }
+    }
+
+    fn update(&self, width: usize) -> RandomRows {
+        self.rows(width, &|worker, ahead| {
+            let (ids, part) = worker.next(width);
+            peak::update(self.isa, part, DIMS[width], ids, ahead, 1.0);
+        })
+    }
 }
 
 const MULTIPLY_ROUNDS: usize = 10_000;

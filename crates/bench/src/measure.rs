@@ -46,8 +46,8 @@ pub struct Bench {
     pub windows: Windows,
 }
 
-/// The least seconds that a step can take on this machine: its multiply-adds at the measured peak, then every different row of
-/// the batch read once and updated once at the measured rates of random rows.
+/// The least seconds that a step can take on this machine: its multiply-adds at the measured peak, then every
+/// different row of the batch read once and updated once at the measured rates of random rows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Floor {
     /// Multiply-adds.

@@ -85,7 +85,8 @@ impl Workload {
     /// The workload of that name, or that a TOML file describes.
     ///
     /// # Errors
-    /// An unknown name, a file that cannot be read, an unknown key (with the nearest known one), a shape that cannot be.
+    /// An unknown name, a file that cannot be read, an unknown key (with the nearest known one), a shape that
+    /// cannot be.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "k" => Ok(Workload::kaggle()),
@@ -132,7 +133,7 @@ impl Workload {
         Ok(self.config().build(&mut Builder::new(&self.layout())).map(|_| ())?)
     }
 
-    /// The same with tables smaller by `factor`.
+    /// The workload with tables smaller by `factor`.
     #[must_use]
     pub fn scaled(self, factor: usize) -> Self {
         // Three rows, as the smallest table of Criteo has.
@@ -180,7 +181,7 @@ impl Workload {
         Network::with_tables(&self.config(), &self.layout(), storage, 0, isa)
     }
 
-    /// The same, learning by plain gradient descent on `threads` workers.
+    /// A freshly initialised network, learning by plain gradient descent on `threads` workers.
     ///
     /// # Errors
     /// If the shape cannot be built or the threads cannot be started.
@@ -264,7 +265,8 @@ mod tests {
     fn ids_follow_the_power_law() {
         let mut rng = Rng::new(0, 0);
         for (exponent, low, high) in [(0.0, 0.09, 0.11), (1.0, 0.48, 0.53), (1.05, 0.54, 0.61)] {
-            // The share of the first 100 of 1000 · 10 ids: uniform 1/10 of 1000; of the density 1/x, ln 101 / ln 10001 = 0.50.
+            // The share of the first 100 of 1000 · 10 ids: uniform 1/10 of 1000; of the density 1/x, ln 101 /
+            // ln 10001 = 0.50.
             let n = if exponent == 0.0 { 1000 } else { 10_000 };
             let share =
                 (0..20_000).filter(|_| power_law(&mut rng, n, exponent) < 100).count() as f64 / 20_000.0;

@@ -96,7 +96,8 @@ mod tests {
             weighted in any::<bool>(),
         ) {
             // few distinct scores: nearly everything is tied; −0.0 among them
-            let scores: Vec<f32> = rows.iter().map(|r| if r.0 == -4 { -0.0 } else { f32::from(r.0) * 0.37 }).collect();
+            let score = |r: i8| if r == -4 { -0.0 } else { f32::from(r) * 0.37 };
+            let scores: Vec<f32> = rows.iter().map(|r| score(r.0)).collect();
             let labels: Vec<f32> = rows.iter().map(|r| f32::from(u8::from(r.1))).collect();
             let weights: Vec<f32> = rows.iter().map(|r| f32::from(r.2)).collect();
             prop_assume!(!weighted || weights.iter().any(|&w| w > 0.0));

@@ -126,7 +126,8 @@ mod tests {
             let ranking = Ranking::new(&scored);
             let bins = equal_mass(&scored, &ranking);
             prop_assert!(bins.len() <= BINS);
-            let seen: f64 = bins.iter().flat_map(|bin| bin.iter()).map(|&row| scored.weight(row as usize)).sum();
+            let seen = bins.iter().flat_map(|bin| bin.iter()).map(|&row| scored.weight(row as usize));
+            let seen: f64 = seen.sum();
             prop_assert!((seen - scored.total_weight()).abs() < 1e-9);
             for bin in calibration_bins(&scored, &ranking) {
                 let Interval { estimate, low, high } = bin.mean_label;

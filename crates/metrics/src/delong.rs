@@ -140,7 +140,8 @@ mod tests {
             let labels: Vec<f32> = rows.iter().map(|r| f32::from(u8::from(r.2))).collect();
             let positives = labels.iter().filter(|&&y| y == 1.0).count();
             prop_assume!(positives >= 2 && labels.len() - positives >= 2);
-            let (sa, sb) = (Scored::binary(&a, &labels, None).unwrap(), Scored::binary(&b, &labels, None).unwrap());
+            let scored = |scores| Scored::binary(scores, &labels, None).unwrap();
+            let (sa, sb) = (scored(&a), scored(&b));
             let (ra, rb) = (Ranking::new(&sa), Ranking::new(&sb));
             let one = auc(&sa, &ra).unwrap();
             let (theta, variance) = by_components(&[&a], &labels);

@@ -1,7 +1,9 @@
-//! How well positives rank within groups of rows (a user's candidates, a query's results): hit rate and NDCG at ten.
+//! How well positives rank within groups of rows (a user's candidates, a query's results): hit rate and NDCG
+//! at ten.
 //!
-//! Ties are broken at random in thought: a metric is its expectation, so a model that scores all alike gets what chance
-//! gets, and the order of rows does not matter. Groups without a positive say nothing and are left out.
+//! Ties are broken at random in thought: a metric is its expectation, so a model that scores all alike gets
+//! what chance gets, and the order of rows does not matter. Groups without a positive say nothing and are
+//! left out.
 use super::Scored;
 
 /// Places that count.
@@ -14,7 +16,8 @@ pub struct GroupScore {
     pub row: usize,
     /// The chance that a positive is among the first ten.
     pub hit: f64,
-    /// Discounted cumulative gain of the first ten over the best possible (Järvelin and Kekäläinen 2002, binary gains).
+    /// Discounted cumulative gain of the first ten over the best possible (Järvelin and Kekäläinen 2002,
+    /// binary gains).
     pub ndcg: f64,
 }
 

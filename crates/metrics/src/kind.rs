@@ -1,5 +1,5 @@
 //! The names of the metrics.
-use super::{Error, Metrics};
+use super::Error;
 use dlrm_data::error::{nearest, quoted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -83,21 +83,6 @@ impl Metric {
     /// Whether it is one of ranking within groups.
     pub fn needs_groups(self) -> bool {
         matches!(self, Metric::HitRateAt10 | Metric::NdcgAt10)
-    }
-
-    /// Its value, where these metrics have it (AUC needs both classes, RMSE a rating task).
-    pub fn of(self, metrics: &Metrics) -> Option<f64> {
-        match self {
-            Metric::LogLoss => metrics.log_loss,
-            Metric::Auc => metrics.auc,
-            Metric::Accuracy => metrics.accuracy,
-            Metric::NormalizedEntropy => metrics.normalized_entropy,
-            Metric::CalibrationError => metrics.calibration_error,
-            Metric::Rmse => metrics.rmse,
-            Metric::Mae => metrics.mae,
-            Metric::HitRateAt10 => metrics.hit_rate_at_10,
-            Metric::NdcgAt10 => metrics.ndcg_at_10,
-        }
     }
 }
 

@@ -56,7 +56,7 @@ impl<'a> Scored<'a> {
             .with_groups(batch.groups.as_deref())
     }
 
-    /// The same rows in groups, for the binary task.
+    /// Puts the rows into groups, for the binary task.
     ///
     /// # Errors
     /// If there is not one group for each row.

@@ -116,7 +116,8 @@ impl Total {
         let loss = self.loss.value() / self.weight.value();
         match task {
             Task::Binary => {
-                // Half a row of either class more keeps pure slices from dividing by zero (Krichevsky–Trofimov).
+                // Half a row of either class more keeps pure slices from dividing by zero
+                // (Krichevsky–Trofimov).
                 let rows = self.rows as f64;
                 let positives = self.label.value() / self.weight.value() * rows;
                 loss / entropy((positives + 0.5) / (rows + 1.0))

@@ -13,8 +13,9 @@ pub struct DataCard {
     pub label: String,
     /// How rows were split, e.g. `random by seeded hash, 80/10/10`.
     pub split_by: String,
-    /// The splits, training first.
-    pub splits: Vec<SplitCard>,
+    /// The parts of the rows, training first.
+    #[serde(rename = "splits")]
+    pub parts: Vec<PartCard>,
     /// The input columns.
     pub columns: Vec<ColumnCard>,
     /// Malformed rows that were skipped.
@@ -38,10 +39,10 @@ pub struct InputCard {
     pub bytes: Option<u64>,
 }
 
-/// One split of the rows.
+/// One part of the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SplitCard {
+pub struct PartCard {
     /// `train`, `validation` or `test`.
     pub name: String,
     /// Number of rows.
@@ -69,7 +70,7 @@ pub struct ColumnCard {
     /// Share of missing values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<f64>,
-    /// Share of values in the verdict's split that training never saw.
+    /// Share of values in the verdict's part that training never saw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<f64>,
 }
@@ -87,12 +88,13 @@ pub struct TrainingCard {
     pub ended: String,
 }
 
-/// One metric on one split over the steps.
+/// One metric on one part over the steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Curve {
     /// `train` or `validation`.
-    pub split: String,
+    #[serde(rename = "split")]
+    pub part: String,
     /// Which metric.
     pub metric: Metric,
     /// By rising step.
@@ -144,7 +146,7 @@ pub struct TableHealth {
     /// Largest norm.
     #[serde(deserialize_with = "null_is_nan")]
     pub max_norm: f64,
-    /// Share of look-ups in the verdict's split that fell on the row for unseen values.
+    /// Share of look-ups in the verdict's part that fell on the row for unseen values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unseen: Option<f64>,
 }

@@ -45,10 +45,15 @@ pub fn verdict(compared: &Compared) -> Vec<String> {
         }
     }
     for Diverged { name, seed, step } in &compared.diverged {
-        sentences.push(format!("{name} is left out: with seed {seed} it diverged at step {step}; a lower learning rate may train it."));
+        sentences.push(format!(
+            "{name} is left out: with seed {seed} it diverged at step {step}; \
+             a lower learning rate may train it."
+        ));
     }
     if compared.seeds < 3 {
-        sentences.push("With fewer than three seeds the spread over seeds is hardly known: read the intervals with care.".into());
+        let few = "With fewer than three seeds the spread over seeds is hardly known: \
+                   read the intervals with care.";
+        sentences.push(few.into());
     }
     sentences
 }

@@ -85,7 +85,7 @@ impl MetricFormat {
         }
     }
 
-    /// The same with decimals enough to show two digits of `width`.
+    /// The format with decimals enough to show two digits of `width`.
     pub(crate) fn resolving(self, width: f64) -> Self {
         let width = (width * self.scale).abs();
         // What is narrower than this is the rounding of sums.
@@ -129,7 +129,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([-0.00001, -1.5, f64::NAN].map(|x| fixed(x, 2)), ["0.00", "−1.50", "–"]);
         assert_eq!(
             [0.0, 0.0001, 0.1234, 0.99999, 1.0].map(percent),

@@ -1,4 +1,5 @@
-//! The breakdown of steps as SVG: a bar for each operator, its forward pass, backward pass and update end to end.
+//! The breakdown of steps as SVG: a bar for each operator, its forward pass, backward pass and update end to
+//! end.
 use crate::markup::{Markup, element, tag, text};
 
 const WIDTH: f64 = 760.0;
@@ -12,8 +13,9 @@ const LINE: f64 = 24.0;
 const HEAD: f64 = 78.0;
 
 const STYLE: &str = concat!(
-    "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}.title{font-size:16px;font-weight:600}.soft{fill:#52606d}",
-    ".end{text-anchor:end}.forward{fill:#1f5fa8}.backward{fill:#7fb2e5}.update{fill:#d98a29}.waiting{fill:#b8c2cc}",
+    "svg{background:#fff;font:13px system-ui,sans-serif}text{fill:#16202a}",
+    ".title{font-size:16px;font-weight:600}.soft{fill:#52606d}.end{text-anchor:end}",
+    ".forward{fill:#1f5fa8}.backward{fill:#7fb2e5}.update{fill:#d98a29}.waiting{fill:#b8c2cc}",
 );
 
 /// The time of one workload's steps by operator.

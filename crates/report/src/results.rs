@@ -16,26 +16,28 @@ pub struct Candidate {
     /// Number of trained parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
-    /// Metrics per split.
-    pub splits: Vec<SplitMetrics>,
-    /// Curves on the verdict's split.
+    /// Metrics per part of the rows.
+    #[serde(rename = "splits")]
+    pub parts: Vec<PartMetrics>,
+    /// Curves on the verdict's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pictures: Option<Pictures>,
 }
 
 impl Candidate {
-    /// Its metrics on a split.
-    pub fn on(&self, split: &str) -> Option<&SplitMetrics> {
-        self.splits.iter().find(|s| s.split == split)
+    /// Its metrics on a part of the rows.
+    pub fn on(&self, part: &str) -> Option<&PartMetrics> {
+        self.parts.iter().find(|p| p.part == part)
     }
 }
 
-/// Metrics on one split, with intervals where they were computed.
+/// Metrics on one part of the rows, with intervals where they were computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SplitMetrics {
+pub struct PartMetrics {
     /// `train`, `validation` or `test`.
-    pub split: String,
+    #[serde(rename = "split")]
+    pub part: String,
     /// Values.
     pub metrics: Metrics,
     /// 95 % intervals.
@@ -43,17 +45,13 @@ pub struct SplitMetrics {
     pub intervals: Vec<MetricInterval>,
 }
 
-impl SplitMetrics {
+impl PartMetrics {
     /// All metrics of scored rows, and the intervals of those that have one.
-    pub fn of(split: &str, rows: &Scored<'_>, ranking: &Ranking<'_>, bootstrap: &Bootstrap) -> Self {
+    pub fn of(part: &str, rows: &Scored<'_>, ranking: &Ranking<'_>, bootstrap: &Bootstrap) -> Self {
         let intervals = Metric::ALL.into_iter().filter_map(|metric| {
             interval(metric, rows, ranking, bootstrap).map(|interval| MetricInterval { metric, interval })
         });
-        SplitMetrics {
-            split: split.into(),
-            metrics: Metrics::of(rows, ranking),
-            intervals: intervals.collect(),
-        }
+        PartMetrics { part: part.into(), metrics: Metrics::of(rows, ranking), intervals: intervals.collect() }
     }
 
     /// The interval of a metric.
@@ -78,8 +76,9 @@ pub struct MetricInterval {
 pub struct Comparison {
     /// Name of the baseline.
     pub baseline: String,
-    /// Split.
-    pub split: String,
+    /// `train`, `validation` or `test`.
+    #[serde(rename = "split")]
+    pub part: String,
     /// Metric.
     pub metric: Metric,
     /// The difference.
@@ -93,7 +92,7 @@ impl Comparison {
     /// If the two are not scored on the same rows.
     pub fn all(
         baseline: &str,
-        split: &str,
+        part: &str,
         model: (&Scored<'_>, &Ranking<'_>),
         other: (&Scored<'_>, &Ranking<'_>),
         bootstrap: &Bootstrap,
@@ -108,14 +107,14 @@ impl Comparison {
         let mut found = Vec::new();
         for &metric in metrics {
             if let Some(difference) = difference(metric, model, other, bootstrap)? {
-                found.push(Comparison { baseline: baseline.into(), split: split.into(), metric, difference });
+                found.push(Comparison { baseline: baseline.into(), part: part.into(), metric, difference });
             }
         }
         Ok(found)
     }
 }
 
-/// The best that any model could do on the verdict's split.
+/// The best that any model could do on the verdict's part.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Optimum {

@@ -1,7 +1,7 @@
 //! A finished run as a report.
 use crate::{
-    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, Pictures,
-    Report, RunCard, SplitCard, SplitMetrics, TableHealth, TrainingCard, VERSION,
+    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, PartCard,
+    PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
 };
 use dlrm_data::counts::EncodedCounts;
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
@@ -63,10 +63,12 @@ pub fn report(outcome: &Outcome, config: &RunConfig, context: Context) -> Result
     if outcome.verdict_part != Part::Test {
         let note = match outcome.verdict_part {
             Part::Validation => {
-                "There are no test rows: the figures are those of the rows that chose when to stop, and therefore optimistic."
+                "There are no test rows: the figures are those of the rows that chose when to stop, \
+                 and therefore optimistic."
             }
             _ => {
-                "There are neither test nor validation rows: nothing says how good the model is. Split some off (data.split)."
+                "There are neither test nor validation rows: nothing says how good the model is. \
+                 Split some off (data.split)."
             }
         };
         notes.push(note.into());
@@ -75,7 +77,7 @@ pub fn report(outcome: &Outcome, config: &RunConfig, context: Context) -> Result
         version: VERSION,
         title: context.title,
         task,
-        verdict_split: part_name(outcome.verdict_part).into(),
+        verdict_part: part_name(outcome.verdict_part).into(),
         data: data_card(outcome, config, context.inputs),
         model,
         baselines: candidates.collect(),
@@ -104,17 +106,17 @@ fn scored<'a>(
 }
 
 fn candidate(scoring: &Scoring, outcome: &Outcome, task: Task, bootstrap: &Bootstrap) -> Result<Candidate> {
-    let (mut splits, mut pictures) = (Vec::new(), None);
+    let (mut parts, mut pictures) = (Vec::new(), None);
     for part in [Part::Validation, Part::Test] {
         if let Some(rows) = scored(scoring, outcome, part, task)? {
             let ranking = Ranking::new(&rows);
-            splits.push(SplitMetrics::of(part_name(part), &rows, &ranking, bootstrap));
+            parts.push(PartMetrics::of(part_name(part), &rows, &ranking, bootstrap));
             if part == outcome.verdict_part {
                 pictures = Some(Pictures::of(&rows, &ranking));
             }
         }
     }
-    Ok(Candidate { name: scoring.name.clone(), parameters: scoring.parameters, splits, pictures })
+    Ok(Candidate { name: scoring.name.clone(), parameters: scoring.parameters, parts, pictures })
 }
 
 fn comparisons(outcome: &Outcome, task: Task, bootstrap: &Bootstrap) -> Result<Vec<Comparison>> {
@@ -162,19 +164,19 @@ fn slices(outcome: &Outcome, task: Task) -> Result<Vec<dlrm_metrics::slices::Sli
 
 fn data_card(outcome: &Outcome, config: &RunConfig, inputs: Vec<InputCard>) -> DataCard {
     let schema = outcome.fitted.encoder.schema();
-    let splits = [Part::Train, Part::Validation, Part::Test]
+    let parts = [Part::Train, Part::Validation, Part::Test]
         .into_iter()
         .filter(|&p| outcome.fitted.rows[p] > 0)
         .map(|part| {
             let stats = &outcome.stats[part];
             let mean_label = stats.mean_label();
-            SplitCard { name: part_name(part).into(), rows: outcome.fitted.rows[part], mean_label }
+            PartCard { name: part_name(part).into(), rows: outcome.fitted.rows[part], mean_label }
         });
     DataCard {
         inputs,
         label: schema.label.rule.clone().unwrap_or_else(|| schema.label.column.clone()),
         split_by: split_text(config, outcome.fitted.rows),
-        splits: splits.collect(),
+        parts: parts.collect(),
         columns: columns(outcome, schema),
         skipped_rows: outcome.fitted.skipped,
     }
@@ -288,7 +290,7 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
     };
     if drawn {
         curves.push(Curve {
-            split: "train".into(),
+            part: "train".into(),
             metric: loss,
             points: state.history.iter().map(|p| point(p, train_loss(p))).collect(),
         });
@@ -297,7 +299,7 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
         let points: Vec<_> =
             state.history.iter().filter_map(|p| Some(point(p, metric.of(p.validation.as_ref()?)?))).collect();
         if !points.is_empty() {
-            curves.push(Curve { split: "validation".into(), metric, points });
+            curves.push(Curve { part: "validation".into(), metric, points });
         }
     }
     let best = state.best.and_then(|best| {

@@ -51,7 +51,7 @@ impl Report {
             .collect();
         about.retain(|(_, comparisons)| !comparisons.is_empty());
         // the strongest first: the model's margin over it is the smallest
-        let value = |c: &Candidate| c.on(&self.verdict_split).and_then(|s| metrics[0].of(&s.metrics));
+        let value = |c: &Candidate| c.on(&self.verdict_part).and_then(|s| metrics[0].of(&s.metrics));
         about.sort_by(|a, b| {
             let (a, b) = (value(a.0).unwrap_or(f64::INFINITY), value(b.0).unwrap_or(f64::INFINITY));
             a.total_cmp(&b)
@@ -59,7 +59,7 @@ impl Report {
         let Some((strongest, comparisons)) = about.first() else {
             let headline = format!(
                 "{} was not compared with a baseline on the {} rows.",
-                self.model.name, self.verdict_split
+                self.model.name, self.verdict_part
             );
             return Verdict { tone: Reading::Undecided, headline, sentences: self.optimum_sentences(None) };
         };
@@ -69,7 +69,8 @@ impl Report {
         Verdict { tone: tone(comparisons), headline: self.headline(strongest, comparisons), sentences }
     }
 
-    /// What the verdict looks at, the optimised metric first; where rows have groups, how it ranks within them.
+    /// What the verdict looks at, the optimised metric first; where rows have groups, how it ranks within
+    /// them.
     pub(crate) fn headline_metrics(&self) -> [Metric; 2] {
         match self.task {
             _ if self.comparisons.iter().any(|c| c.metric.needs_groups()) => {
@@ -83,7 +84,7 @@ impl Report {
     fn comparisons_with(&self, baseline: &Candidate, metrics: [Metric; 2]) -> Vec<&Comparison> {
         let of = |metric| {
             self.comparisons.iter().find(move |c| {
-                c.metric == metric && c.baseline == baseline.name && c.split == self.verdict_split
+                c.metric == metric && c.baseline == baseline.name && c.part == self.verdict_part
             })
         };
         metrics.into_iter().filter_map(of).collect()
@@ -94,7 +95,7 @@ impl Report {
             let of = comparisons.iter().filter(|c| c.reading() == reading);
             of.map(|c| c.metric.title()).collect::<Vec<_>>().join(join)
         };
-        let (model, baseline, rows) = (&self.model.name, &baseline.name, &self.verdict_split);
+        let (model, baseline, rows) = (&self.model.name, &baseline.name, &self.verdict_part);
         let (better, worse, undecided) = (
             names(Reading::Better, " and "),
             names(Reading::Worse, " and "),
@@ -122,7 +123,7 @@ impl Report {
     fn sentence(&self, comparison: &Comparison) -> String {
         let Comparison { baseline, metric, difference, .. } = comparison;
         let value =
-            |c: &Candidate| c.on(&self.verdict_split).and_then(|s| metric.of(&s.metrics)).unwrap_or(f64::NAN);
+            |c: &Candidate| c.on(&self.verdict_part).and_then(|s| metric.of(&s.metrics)).unwrap_or(f64::NAN);
         let other = self.baselines.iter().find(|b| &b.name == baseline).map_or(f64::NAN, value);
         let own = value(&self.model);
         let interval = difference.interval;
@@ -148,10 +149,11 @@ impl Report {
             return Vec::new();
         };
         let known = format!(
-            "The best possible here is known: log loss {:.4}, AUC {:.4} (the probabilities that the clicks were drawn from).",
+            "The best possible here is known: log loss {:.4}, AUC {:.4} \
+             (the probabilities that the clicks were drawn from).",
             optimum.log_loss, optimum.auc
         );
-        let loss = |c: &Candidate| c.on(&self.verdict_split).and_then(|s| s.metrics.log_loss);
+        let loss = |c: &Candidate| c.on(&self.verdict_part).and_then(|s| s.metrics.log_loss);
         let closed = strongest.and_then(|baseline| {
             let gap = loss(baseline)? - optimum.log_loss;
             let share = (loss(baseline)? - loss(&self.model)?) / gap;

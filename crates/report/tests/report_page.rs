@@ -4,7 +4,7 @@ mod sample;
 
 use dlrm_data::schema::Task;
 use dlrm_report::verdict::Reading;
-use dlrm_report::{Best, ColumnCard, Error, Report};
+use dlrm_report::{Best, ColumnCard, Error, Report, compare_page, terminal};
 use std::path::Path;
 
 fn leave(name: &str, html: &str) {
@@ -75,6 +75,68 @@ fn ratings() {
 }
 
 #[test]
+fn comparison() {
+    let compared = sample::compared::compared();
+    let html = compare_page(&compared, "3 models on clicks.csv", "dlrm compare clicks.csv --models <all>");
+    leave("compare.html", &html);
+    assert_well_formed(&html);
+    assert_self_contained(&html);
+    for anchor in ["accuracy", "cost", "figures", "run"] {
+        assert!(html.contains(&format!("<section id=\"{anchor}\">")), "{anchor}");
+    }
+    // Two tables, each of a width that a page can hold.
+    let tables: Vec<&str> = html.split("<table>").skip(1).collect();
+    assert_eq!(tables.iter().map(|t| t.matches("scope=\"col\"").count()).collect::<Vec<_>>(), [6, 10]);
+    assert!(tables[0].contains("Against the best") && !tables[0].contains("Memory"));
+    assert!(tables[1].contains("Multiply-adds per row") && tables[1].contains("Memory"));
+    // Both figures stand side by side; the axis of cost is labelled with the numbers themselves.
+    assert_eq!(html.matches("class=\"figures\"").count(), 1);
+    assert_eq!(html.matches("<figure>").count(), 2);
+    for tick in ["100", "1,000", "10,000", "100,000", "1 M"] {
+        assert!(html.contains(&format!("text-anchor=\"middle\">{tick}</text>")), "{tick}");
+    }
+    assert!(!html.contains("powers of ten"));
+}
+
+#[test]
+fn text_for_terminals() {
+    let text = terminal::comparison_text(&sample::compared::compared(), Path::new("out/compare.html"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].starts_with("81,500 training, 9,800 validation, 8,700 test rows; 2 seeds; "), "{text}");
+    assert!(lines[3].starts_with("model                 AUC"), "{text}");
+    assert!(lines[4].starts_with("dlrm    0.80250 ± 0.00071") && lines[4].contains(" best "), "{text}");
+    assert!(
+        text.contains("Worse than it on the test rows: lr.") && text.ends_with("report: out/compare.html\n")
+    );
+
+    let report = sample::report(Task::Binary, 0.5);
+    let text = terminal::run_text(&report, Path::new("out"));
+    assert!(text.starts_with("\nDLRM is better than logistic regression"), "{text}");
+    assert!(
+        text.contains("\ntest                 log loss      AUC  accuracy")
+            && text.contains("\nbest possible ")
+    );
+    assert!(
+        text.contains("note: 3 malformed rows were skipped; they are listed in out/bad_rows.txt\n"),
+        "{text}"
+    );
+    let json = terminal::run_json(&report, Path::new("out"));
+    assert_eq!(json["candidates"][0]["splits"][1]["split"], "test");
+    assert_eq!((&json["report"], &json["skipped_rows"]), (&"out/report.html".into(), &3.into()));
+}
+
+#[test]
+fn keys_of_stored_reports_stay() {
+    let stored: serde_json::Value =
+        serde_json::from_str(&sample::report(Task::Binary, 0.5).to_json()).unwrap();
+    assert_eq!(stored["verdict_split"], "test");
+    assert_eq!(stored["data"]["splits"][0]["name"], "train");
+    assert_eq!(stored["model"]["splits"][0]["split"], "validation");
+    assert_eq!(stored["comparisons"][0]["split"], "test");
+    assert_eq!(stored["training"]["curves"][0]["split"], "train");
+}
+
+#[test]
 fn json_gives_the_same_page() {
     let mut report = sample::report(Task::Binary, 0.5);
     report.training.curves[0].points[3].value = f64::NAN; // a diverged step is stored as null
@@ -116,13 +178,15 @@ fn nothing_is_claimed_that_the_interval_does_not_show() {
     (log_loss.estimate, log_loss.low, log_loss.high) = (-0.02, -0.03, -0.01);
     assert_eq!(
         report.verdict().headline,
-        "DLRM is better than logistic regression in log loss on the test rows; in AUC they show no difference."
+        "DLRM is better than logistic regression in log loss on the test rows; \
+         in AUC they show no difference."
     );
     let auc = &mut report.comparisons[1].difference.interval;
     (auc.estimate, auc.low, auc.high) = (-0.02, -0.03, -0.01);
     assert_eq!(
         report.verdict().headline,
-        "DLRM is better than logistic regression in log loss but worse than logistic regression in AUC on the test rows."
+        "DLRM is better than logistic regression in log loss \
+         but worse than logistic regression in AUC on the test rows."
     );
     assert_eq!(report.verdict().tone, Reading::Undecided);
 }
@@ -152,7 +216,7 @@ fn hostile_names_stay_text() {
     report.model.name = hostile.into();
     report.baselines[0].name = hostile.into();
     report.comparisons.iter_mut().for_each(|c| c.baseline = hostile.into());
-    report.training.curves[0].split = hostile.into();
+    report.training.curves[0].part = hostile.into();
     report.training.ended = hostile.into();
     report.run.command = hostile.into();
     report.run.config_toml = format!("# {hostile}");
@@ -194,7 +258,7 @@ fn a_report_with_next_to_nothing_in_it_is_a_page() {
     let html = report.to_html();
     assert_well_formed(&html);
     assert!(html.contains("was not compared with a baseline") && !html.contains("NaN"));
-    report.model.splits.clear();
+    report.model.parts.clear();
     report.data = Default::default();
     report.run = Default::default();
     assert_well_formed(&report.to_html());

@@ -8,6 +8,7 @@ use super::failure::{Failure, INTERRUPTED, io};
 use super::output;
 use super::session::Session;
 use clap::Subcommand;
+use dlrm::data::format;
 use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{self, Files, Form, PROBABILITIES};
 use std::fs;
@@ -83,7 +84,7 @@ fn write(
         "{} rows in {count} file{}, {}\nbest possible: log loss {:.5}, AUC {:.5} (last day: {:.5}, {:.5}); \
             click rate {:.4}\n\
          true probabilities: {}\nnext:   dlrm train {} --schema {} -o runs/clicks\n",
-        output::count(process.rows()),
+        format::count(process.rows()),
         if count == 1 { "" } else { "s" },
         dlrm::data::format::bytes(bytes),
         written.all.log_loss,

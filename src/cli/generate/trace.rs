@@ -2,7 +2,9 @@
 use crate::cli::failure::{Failure, io};
 use crate::cli::{Session, output};
 use clap::Subcommand;
+use dlrm::data::format;
 use dlrm::data::rng::Rng;
+use dlrm::report::terminal::table;
 use dlrm::synth::trace::{self, Padding, Profile};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,8 +64,8 @@ pub fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
             let (unique, distances) = (profile.unique.len() as u64, profile.distances.len() as u64);
             output::print(&format!(
                 "{} unique ids, {} stack distances\n",
-                output::count(unique),
-                output::count(distances)
+                format::count(unique),
+                format::count(distances)
             ))
         }
         TraceCommand::Synthesize { profile, accesses, unique, seed, padding, output } => {
@@ -80,7 +82,7 @@ pub fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
             );
             let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
             fs::write(output, text).map_err(io("write", output))?;
-            output::print(&format!("{} accesses\n", output::count(*accesses)))
+            output::print(&format!("{} accesses\n", format::count(*accesses)))
         }
         TraceCommand::Compare { traces, sizes } => compare(session, traces, sizes),
     }
@@ -111,7 +113,7 @@ fn compare(session: &Session, traces: &[PathBuf], sizes: &[usize]) -> Result<(),
         std::iter::once("ids in the cache").chain(names.iter().map(String::as_str)).collect();
     let row = |(i, size): (usize, &usize)| {
         let hits = rates.iter().map(|rates| format!("{:.2} %", 100.0 * rates[i]));
-        std::iter::once(output::count(*size as u64)).chain(hits).collect::<Vec<_>>()
+        std::iter::once(format::count(*size as u64)).chain(hits).collect::<Vec<_>>()
     };
-    output::print(&output::table(&header, &sizes.iter().enumerate().map(row).collect::<Vec<_>>()))
+    output::print(&table(&header, &sizes.iter().enumerate().map(row).collect::<Vec<_>>()))
 }

@@ -2,8 +2,9 @@
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use super::super::{flags, memory, output};
-use dlrm::bench::{Pace, Pacing};
+use super::super::{flags, memory};
+use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
+use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::readers::Input;
 use dlrm::data::schema::Schema;
@@ -25,7 +26,7 @@ pub struct Forecast {
     /// Rows to train on.
     rows: u64,
     plan: Option<Plan>,
-    pace: Option<Pace>,
+    estimate: Option<EpochTimeEstimate>,
     /// Seconds of the pass, which reads the rows as training does.
     seconds: f64,
 }
@@ -56,8 +57,8 @@ pub fn look(
     let plan = plan(&config, &mut inspection);
     // An estimate is not worth failing for.
     let measured = plan.is_some() && !args.no_estimate;
-    let pace = measured.then(|| pace(session, &config, &inspection).ok()).flatten();
-    let forecast = Forecast { rows: inspection.rows[Part::Train], plan, pace, seconds };
+    let estimate = measured.then(|| estimate(session, &config, &inspection).ok()).flatten();
+    let forecast = Forecast { rows: inspection.rows[Part::Train], plan, estimate, seconds };
     Ok((inspection, forecast))
 }
 
@@ -86,16 +87,20 @@ fn plan(config: &RunConfig, inspection: &mut Inspection) -> Option<Plan> {
 }
 
 /// Trains for a moment to tell the time of an epoch.
-fn pace(session: &Session, config: &RunConfig, inspection: &Inspection) -> Result<Pace, dlrm::engine::Error> {
-    let pacing = Pacing { isa: session.isa, threads: session.threads, length: ESTIMATE };
+fn estimate(
+    session: &Session,
+    config: &RunConfig,
+    inspection: &Inspection,
+) -> Result<EpochTimeEstimate, dlrm::engine::Error> {
+    let options = EstimateOptions { isa: session.isa, threads: session.threads, length: ESTIMATE };
     let ids: Vec<f64> = inspection.tables.iter().map(|table| table.ids_per_row).collect();
-    Pace::measure(config, &inspection.layout, &ids, pacing)
+    EpochTimeEstimate::measure(config, &inspection.layout, &ids, options)
 }
 
 impl Forecast {
     /// Seconds of an epoch.
     fn epoch(&self) -> Option<f64> {
-        self.pace.map(|pace| self.rows as f64 / pace.rows_per_second)
+        self.estimate.map(|estimate| self.rows as f64 / estimate.rows_per_second)
     }
 
     /// What training will take, for machines.
@@ -103,7 +108,7 @@ impl Forecast {
         serde_json::json!({
             "plan": self.plan,
             "memory_bytes": self.plan.as_ref().map(Plan::memory_bytes),
-            "pace": self.pace,
+            "pace": self.estimate,
             "seconds_per_epoch": self.epoch(),
             "seconds_per_pass": self.seconds,
         })
@@ -113,7 +118,7 @@ impl Forecast {
     pub fn text(&self) -> String {
         let Some(plan) = &self.plan else { return String::new() };
         let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
-        let parameters = output::count((plan.dense_parameters + plan.table_parameters) as u64);
+        let parameters = format::count((plan.dense_parameters + plan.table_parameters) as u64);
         let mut text = format!(
             "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} weights, {} \
                 training\n",
@@ -122,14 +127,14 @@ impl Forecast {
             parts[1],
             parts[2],
         );
-        if let (Some(pace), Some(epoch)) = (&self.pace, self.epoch()) {
-            let threads = if pace.threads == 1 { "thread" } else { "threads" };
-            let rate = output::count(rounded(pace.rows_per_second));
+        if let (Some(estimate), Some(epoch)) = (&self.estimate, self.epoch()) {
+            let threads = if estimate.threads == 1 { "thread" } else { "threads" };
+            let rate = format::count(rounded(estimate.rows_per_second));
             text.push_str(&format!(
                 "training: {} per epoch on this machine, {} {threads} ({rate} rows/s on random rows of this \
                     shape)\nreading the rows once: {}\n",
                 duration(epoch),
-                pace.threads,
+                estimate.threads,
                 duration(self.seconds),
             ));
         }

@@ -4,10 +4,10 @@ use crate::plan::Plan;
 use crate::train_state::Evaluation;
 use dlrm_metrics::{Interval, Metric, Metrics};
 use dlrm_models::ModelConfig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One model with one seed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SeedRun {
     /// Seed of initial weights, shuffling and dropout.
     pub seed: u64,

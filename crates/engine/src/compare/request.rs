@@ -57,7 +57,7 @@ impl CompareRequest {
             entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
         }
         if entries.is_empty() {
-            return Err(Error::config("models", "at least one model to compare", "none")
+            return Err(Error::config("models", "at least one model", "nothing to compare")
                 .with_hint("name kinds of models (lr,fm,dlrm), or a configuration for each"));
         }
         let (rows, resources) = (self.common.rows.clone(), self.common.resources);

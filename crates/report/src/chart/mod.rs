@@ -1,4 +1,5 @@
-//! Plots as SVG: a few marks on linear axes, readable in both themes, on paper and without colours.
+//! Plots as SVG: a few marks on linear or logarithmic axes, readable in both themes, on paper and without
+//! colours.
 //!
 //! Colours are the classes `c0`, `c1`, … of the page's style sheet; each series also has its own
 //! dash pattern or marker, so that no reader depends on hues.

@@ -1,19 +1,19 @@
-//! The page of a comparison: verdict, table, accuracy against cost, learning curves.
-use super::table::{Cells, Table};
+//! The page of a comparison: verdict, accuracy, cost, one against the other, learning curves.
+use super::table::{Cells, HtmlTable};
 use super::{Section, note, paragraph, section};
 use crate::chart::{Axis, Dot, Plot, Scale, Series, Shape, Unit};
 use crate::comparison;
-use crate::format::{bytes, count, duration};
+use crate::format::{NONE, bytes, count, duration};
 use crate::markup::{Markup, element, short, tag, tagged, text};
 use dlrm_engine::compare::{Compared, Measured};
 
-/// The whole page.
-pub(crate) fn page(compared: &Compared, title: &str, command: &str) -> String {
+/// The page of a comparison, as self-contained as that of a run.
+pub fn page(compared: &Compared, title: &str, command: &str) -> String {
     let sections = [
-        Section { anchor: "table", heading: "Models", body: table(compared) },
-        Section { anchor: "cost", heading: "Accuracy against cost", body: cost(compared) },
-        Section { anchor: "curves", heading: "Learning curves", body: curves(compared) },
-        Section { anchor: "run", heading: "Run", body: tag("pre", &text(command)) },
+        Section { anchor: "accuracy", heading: "Accuracy", body: accuracy(compared) },
+        Section { anchor: "cost", heading: "Cost", body: cost(compared) },
+        Section { anchor: "figures", heading: "Accuracy against cost and time", body: figures(compared) },
+        Section { anchor: "run", heading: "Run", body: command_of(command) },
     ];
     let verdict: Markup = comparison::verdict(compared).iter().map(|sentence| paragraph(sentence)).collect();
     let [train, validation, test]: [String; 3] = compared.rows.map(count).into();
@@ -31,34 +31,58 @@ pub(crate) fn page(compared: &Compared, title: &str, command: &str) -> String {
     super::document(title, &body)
 }
 
-fn table(compared: &Compared) -> Markup {
+fn command_of(command: &str) -> Markup {
+    element("pre", &[("class", "command")], &text(command))
+}
+
+fn accuracy(compared: &Compared) -> Markup {
     let metrics = compared.metrics();
     let columns = [
-        ("model", Cells::Text),
+        ("Model", Cells::Text),
         (metrics[0].title(), Cells::Number),
         (metrics[1].title(), Cells::Number),
-        ("against the best (95 %)", Cells::Number),
-        ("parameters in tables", Cells::Number),
-        ("outside", Cells::Number),
-        ("multiply-adds per row", Cells::Number),
-        ("in training", Cells::Number),
-        ("training rows/s", Cells::Number),
-        ("scored rows/s", Cells::Number),
-        ("memory", Cells::Number),
-        ("peak", Cells::Number),
-        ("to best", Cells::Number),
-        ("order", Cells::Text),
-        ("unit", Cells::Text),
+        ("Against the best (95 %)", Cells::Number),
+        ("Order", Cells::Text),
+        ("Unit", Cells::Text),
     ];
     let row = |m: &Measured| {
         let spread =
-            |metric| m.test(metric).map_or_else(|| "–".into(), |o| format!("{:.5} ± {:.5}", o.mean, o.sd));
-        let against =
-            m.against_best.map_or_else(|| "best".into(), |i| format!("{:+.5} … {:+.5}", i.low, i.high));
+            |metric| m.test(metric).map_or_else(|| NONE.into(), |o| format!("{:.5} ± {:.5}", o.mean, o.sd));
+        let interval = m.against_best.map(|i| format!("{:+.5} … {:+.5}", i.low, i.high));
         let cells = [
             spread(metrics[0]),
             spread(metrics[1]),
-            against,
+            interval.unwrap_or_else(|| "best".into()),
+            m.order.to_owned(),
+            m.unit.to_owned(),
+        ];
+        std::iter::once(short(&m.name)).chain(cells.iter().map(|c| text(c))).collect()
+    };
+    let rows = compared.models.iter().map(row).collect();
+    let caption = "Test metrics, mean ± standard deviation over seeds";
+    let mut all = HtmlTable { caption, columns: &columns, rows }.markup();
+    all.push(&note(
+        "Intervals are paired on the same test rows and cover the choice of rows and of seeds. Order is that \
+         of the interactions of inputs, unit what they are made of: vectors of embeddings or single numbers.",
+    ));
+    all
+}
+
+fn cost(compared: &Compared) -> Markup {
+    let columns = [
+        ("Model", Cells::Text),
+        ("Parameters in tables", Cells::Number),
+        ("Parameters outside", Cells::Number),
+        ("Multiply-adds per row", Cells::Number),
+        ("In training", Cells::Number),
+        ("Training rows/s", Cells::Number),
+        ("Scored rows/s", Cells::Number),
+        ("Memory", Cells::Number),
+        ("Peak", Cells::Number),
+        ("Time to best", Cells::Number),
+    ];
+    let row = |m: &Measured| {
+        let cells = [
             count(m.table_parameters),
             count(m.dense_parameters),
             count(m.forward_multiply_adds as u64),
@@ -66,36 +90,34 @@ fn table(compared: &Compared) -> Markup {
             count(m.over(|r| r.rows_per_second).mean as u64),
             count(m.inference_rows_per_second as u64),
             bytes(m.memory_bytes),
-            m.peak_bytes().map_or_else(|| "–".into(), bytes),
+            m.peak_bytes().map_or_else(|| NONE.into(), bytes),
             duration(m.over(|r| r.seconds_to_best).mean),
-            m.order.to_owned(),
-            m.unit.to_owned(),
         ];
         std::iter::once(short(&m.name)).chain(cells.iter().map(|c| text(c))).collect()
     };
-    let mut all = Table {
-        caption: "Test metrics, mean ± standard deviation over seeds",
-        columns: &columns,
-        rows: compared.models.iter().map(row).collect(),
-    }
-    .markup();
+    let rows = compared.models.iter().map(row).collect();
+    let mut all =
+        HtmlTable { caption: "Size, arithmetic, speed and memory", columns: &columns, rows }.markup();
     all.push(&note(
-        "Intervals are paired on the same test rows and cover the choice of rows and of seeds. Multiply-adds are counted from the recorded forward pass; memory is that of weights, optimiser state and gradients by their sizes, peak the most that the whole process was seen to hold, the rows that all models share included.",
+        "Multiply-adds are counted from the recorded forward pass. Memory is that of weights, optimiser \
+         state and gradients by their sizes; peak is the most that the whole process was seen to hold, the \
+         rows that all models share included.",
     ));
     all
 }
 
-/// log10 of multiply-adds, the axis of cost.
-fn decades(m: &Measured) -> f64 {
-    m.training_multiply_adds.max(1.0).log10()
+/// Accuracy against cost, and over epochs.
+fn figures(compared: &Compared) -> Markup {
+    let figures = std::iter::once(against_cost(compared)).chain(curves(compared));
+    element("div", &[("class", "figures")], &figures.collect())
 }
 
-fn cost(compared: &Compared) -> Markup {
+fn against_cost(compared: &Compared) -> Markup {
     let metric = compared.metric;
     let dot = |m: &Measured| {
         let o = m.test(metric)?;
         Some(Dot {
-            x: decades(m),
+            x: m.training_multiply_adds,
             y: o.mean,
             low: o.mean - o.sd,
             high: o.mean + o.sd,
@@ -108,9 +130,9 @@ fn cost(compared: &Compared) -> Markup {
         title: format!("Test {} against multiply-adds of training per row", metric.title()),
         description: "One mark per model, with the standard deviation over seeds".into(),
         x: Axis {
-            label: "multiply-adds per row in training (powers of ten)".into(),
-            scale: Scale::around(xs),
-            unit: Unit::Number,
+            label: "multiply-adds per row in training".into(),
+            scale: Scale::logarithmic(xs),
+            unit: Unit::Count,
         },
         y: Axis { label: metric.title().into(), scale: Scale::around(ys), unit: Unit::Number },
         series: dots
@@ -119,10 +141,10 @@ fn cost(compared: &Compared) -> Markup {
             .map(|(i, (m, dot))| Series { name: m.name.clone(), colour: i, shape: Shape::Dots(vec![dot]) })
             .collect(),
     };
-    element("div", &[("class", "figures")], &plot.figure())
+    plot.figure()
 }
 
-fn curves(compared: &Compared) -> Markup {
+fn curves(compared: &Compared) -> Option<Markup> {
     let metric = compared.metric;
     let line = |m: &Measured| -> Vec<(f64, f64)> {
         let history = m.runs.first().map(|run| run.history.as_slice()).unwrap_or_default();
@@ -131,7 +153,7 @@ fn curves(compared: &Compared) -> Markup {
     let lines: Vec<(&Measured, Vec<(f64, f64)>)> =
         compared.models.iter().map(|m| (m, line(m))).filter(|(_, l)| !l.is_empty()).collect();
     if lines.is_empty() {
-        return Markup::default();
+        return None;
     }
     let epochs = lines.iter().flat_map(|(_, l)| l.iter().map(|p| p.0)).fold(1.0, f64::max);
     let plot = Plot {
@@ -149,5 +171,5 @@ fn curves(compared: &Compared) -> Markup {
             .map(|(i, (m, points))| Series { name: m.name.clone(), colour: i, shape: Shape::Line(points) })
             .collect(),
     };
-    element("div", &[("class", "figures")], &plot.figure())
+    Some(plot.figure())
 }

@@ -1,6 +1,6 @@
-//! What went in: files, splits, columns.
+//! What went in: files, parts, columns.
 use super::paragraph;
-use super::table::{Cells, Table};
+use super::table::{Cells, HtmlTable};
 use crate::format::{NONE, bytes, count, fixed, percent, rate};
 use crate::markup::{Markup, short, text};
 use crate::{ColumnCard, Report};
@@ -17,7 +17,7 @@ pub(super) fn data(report: &Report) -> Markup {
     let split_by =
         if data.split_by.is_empty() { String::new() } else { format!(" Split: {}.", data.split_by) };
     let line = format!("Label: {}.{split_by} {skipped}", data.label);
-    [paragraph(&line), inputs(report), splits(report), columns(report)].into_iter().collect()
+    [paragraph(&line), inputs(report), parts(report), columns(report)].into_iter().collect()
 }
 
 fn inputs(report: &Report) -> Markup {
@@ -31,27 +31,27 @@ fn inputs(report: &Report) -> Markup {
     table("Input files", &columns, rows.collect())
 }
 
-fn splits(report: &Report) -> Markup {
+fn parts(report: &Report) -> Markup {
     let columns = [
-        ("Split", Cells::Text),
+        ("Part", Cells::Text),
         ("Rows", Cells::Number),
         ("Share", Cells::Number),
         ("Mean label", Cells::Number),
     ];
-    let total: u64 = report.data.splits.iter().map(|split| split.rows).sum();
-    let rows = report.data.splits.iter().map(|split| {
+    let total: u64 = report.data.parts.iter().map(|part| part.rows).sum();
+    let rows = report.data.parts.iter().map(|part| {
         let mean = match report.task {
-            Task::Binary => rate(split.mean_label),
-            Task::Rating => fixed(split.mean_label, 3),
+            Task::Binary => rate(part.mean_label),
+            Task::Rating => fixed(part.mean_label, 3),
         };
-        let share = percent(split.rows as f64 / total.max(1) as f64);
-        vec![short(&split.name), text(&count(split.rows)), text(&share), text(&mean)]
+        let share = percent(part.rows as f64 / total.max(1) as f64);
+        vec![short(&part.name), text(&count(part.rows)), text(&share), text(&mean)]
     });
-    table("Splits", &columns, rows.collect())
+    table("Parts", &columns, rows.collect())
 }
 
 fn columns(report: &Report) -> Markup {
-    let unseen = format!("Unseen in {}", report.verdict_split);
+    let unseen = format!("Unseen in {}", report.verdict_part);
     let columns = [
         ("Column", Cells::Text),
         ("Kind", Cells::Text),
@@ -80,5 +80,5 @@ fn table(caption: &str, columns: &[(&str, Cells)], rows: Vec<Vec<Markup>>) -> Ma
     if rows.is_empty() {
         return Markup::default();
     }
-    Table { caption, columns, rows }.markup()
+    HtmlTable { caption, columns, rows }.markup()
 }

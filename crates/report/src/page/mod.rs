@@ -1,5 +1,5 @@
 //! The HTML page, section by section. One file, no script, no request.
-pub(super) mod compare;
+mod compare;
 mod data;
 mod outcome;
 mod pictures;
@@ -17,8 +17,17 @@ struct Section {
     body: Markup,
 }
 
+pub use compare::page as compare_page;
+
+impl Report {
+    /// The report as one self-contained HTML page.
+    pub fn to_html(&self) -> String {
+        page(self)
+    }
+}
+
 /// The whole page.
-pub(super) fn page(report: &Report) -> String {
+fn page(report: &Report) -> String {
     let mut sections = vec![
         Section { anchor: "metrics", heading: "Metrics", body: outcome::metrics(report) },
         Section { anchor: "predictions", heading: "Predictions", body: pictures::pictures(report) },
@@ -46,7 +55,8 @@ fn head(title: &str) -> Markup {
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">",
         "<meta name=\"color-scheme\" content=\"light dark\">",
         // the page needs nothing from anywhere, and the browser holds it to that
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        "<meta http-equiv=\"Content-Security-Policy\" ",
+        "content=\"default-src 'none'; style-src 'unsafe-inline'\">",
     ));
     head.push(&tagged("title", title));
     head.push(&tag("style", &Markup::fixed(include_str!("style.css"))));

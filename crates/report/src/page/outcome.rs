@@ -1,17 +1,17 @@
 //! Verdict, metrics and weakest slices.
-use super::table::{Cells, Table};
+use super::table::{Cells, HtmlTable};
 use super::{note, paragraph};
 use crate::format::{MetricFormat, NONE, count, fixed, p_value, rate};
 use crate::markup::{Markup, element, short, tag, tagged, text};
 use crate::verdict::{Reading, capitalised};
-use crate::{Candidate, Comparison, Optimum, Report, SplitMetrics};
+use crate::{Candidate, Comparison, Optimum, PartMetrics, Report};
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_metrics::slices::Slice;
 
 /// One line under the title.
 pub(super) fn subtitle(report: &Report) -> Markup {
-    let rows: u64 = report.data.splits.iter().map(|split| split.rows).sum();
+    let rows: u64 = report.data.parts.iter().map(|part| part.rows).sum();
     let parameters = report.model.parameters.map_or(String::new(), |n| format!(" · {} parameters", count(n)));
     let line =
         format!("{}{parameters} · {} rows · predicts {}", report.model.name, count(rows), report.data.label);
@@ -41,7 +41,7 @@ pub(super) fn verdict(report: &Report) -> Markup {
 }
 
 fn tiles(report: &Report) -> Markup {
-    let Some(split) = report.model.on(&report.verdict_split) else {
+    let Some(part) = report.model.on(&report.verdict_part) else {
         return Markup::default();
     };
     let tile = |name: &str, value: &str, small: &str| {
@@ -50,16 +50,16 @@ fn tiles(report: &Report) -> Markup {
     };
     let mut all = Markup::default();
     for metric in report.headline_metrics() {
-        if let Some(value) = metric.of(&split.metrics) {
+        if let Some(value) = metric.of(&part.metrics) {
             let format = MetricFormat::of(metric, value);
             let interval =
-                split.interval(metric).map_or(String::new(), |i| format!("95 %: {}", format.range(&i)));
-            let name = format!("{}, {}", capitalised(metric.title()), split.split);
+                part.interval(metric).map_or(String::new(), |i| format!("95 %: {}", format.range(&i)));
+            let name = format!("{}, {}", capitalised(metric.title()), part.part);
             all.push(&tile(&name, &format.value(value), &interval));
         }
     }
-    let metrics = &split.metrics;
-    let name = format!("Mean prediction, {}", split.split);
+    let metrics = &part.metrics;
+    let name = format!("Mean prediction, {}", part.part);
     let (prediction, label) = means(report.task, metrics.mean_prediction, metrics.mean_label);
     all.push(&tile(&name, &prediction, &format!("mean label {label}")));
     element("dl", &[("class", "tiles")], &all)
@@ -74,17 +74,18 @@ fn means(task: Task, prediction: f64, label: f64) -> (String, String) {
 
 /// All metrics of all candidates, and the differences.
 pub(super) fn metrics(report: &Report) -> Markup {
-    let mut splits: Vec<&str> = vec![&report.verdict_split];
-    for split in candidates(report).flat_map(|c| &c.splits) {
-        if !splits.contains(&split.split.as_str()) {
-            splits.push(&split.split);
+    let mut parts: Vec<&str> = vec![&report.verdict_part];
+    for part in candidates(report).flat_map(|c| &c.parts) {
+        if !parts.contains(&part.part.as_str()) {
+            parts.push(&part.part);
         }
     }
-    let mut all: Markup = splits.into_iter().map(|split| split_table(report, split)).collect();
+    let mut all: Markup = parts.into_iter().map(|part| part_table(report, part)).collect();
     all.push(&differences(report));
     all.push(&note(
-        "Intervals hold 95 % of what other samples of as many rows would give: DeLong's for AUC, bootstrap otherwise. They do \
-         not cover training again with another seed. Differences are paired: both models are scored on the same rows.",
+        "Intervals hold 95 % of what other samples of as many rows would give: DeLong's for AUC, \
+         bootstrap otherwise. They do not cover training again with another seed. Differences are paired: \
+         both models are scored on the same rows.",
     ));
     all
 }
@@ -93,9 +94,9 @@ fn candidates(report: &Report) -> impl Iterator<Item = &Candidate> {
     std::iter::once(&report.model).chain(&report.baselines)
 }
 
-fn split_table(report: &Report, split: &str) -> Markup {
-    let found: Vec<(&Candidate, &SplitMetrics)> =
-        candidates(report).filter_map(|c| Some((c, c.on(split)?))).collect();
+fn part_table(report: &Report, part: &str) -> Markup {
+    let found: Vec<(&Candidate, &PartMetrics)> =
+        candidates(report).filter_map(|c| Some((c, c.on(part)?))).collect();
     let present = |metric: &Metric| found.iter().any(|(_, s)| metric.of(&s.metrics).is_some());
     let shown: Vec<Metric> = Metric::ALL.into_iter().filter(present).collect();
     let title = |metric: &Metric| format!("{}\u{a0}{}", capitalised(metric.title()), arrow(*metric));
@@ -105,29 +106,26 @@ fn split_table(report: &Report, split: &str) -> Markup {
     if report.task == Task::Binary {
         columns.extend(CLICK_COLUMNS.map(|title| (title, Cells::Number)));
     }
-    let row = |(candidate, split): &(&Candidate, &SplitMetrics)| {
-        let metrics = shown.iter().map(|&metric| metric_cell(metric, split));
-        std::iter::once(short(&candidate.name))
-            .chain(metrics)
-            .chain(click_cells(report.task, split))
-            .collect()
+    let row = |(candidate, part): &(&Candidate, &PartMetrics)| {
+        let metrics = shown.iter().map(|&metric| metric_cell(metric, part));
+        std::iter::once(short(&candidate.name)).chain(metrics).chain(click_cells(report.task, part)).collect()
     };
     let mut rows: Vec<Vec<Markup>> = found.iter().map(row).collect();
-    if split == report.verdict_split {
+    if part == report.verdict_part {
         rows.extend(report.optimum.map(|optimum| optimum_row(&optimum, &shown, columns.len())));
     }
     let size = found.first().map_or(0, |(_, s)| s.metrics.rows);
-    let caption = format!("{} ({} rows)", capitalised(split), count(size));
-    Table { caption: &caption, columns: &columns, rows }.markup()
+    let caption = format!("{} ({} rows)", capitalised(part), count(size));
+    HtmlTable { caption: &caption, columns: &columns, rows }.markup()
 }
 
 /// Columns of clicks beside the metrics that have intervals.
 const CLICK_COLUMNS: [&str; 2] = ["Brier\u{a0}↓", "Mean prediction / label\u{a0}→\u{a0}1"];
 
-fn click_cells(task: Task, split: &SplitMetrics) -> Vec<Markup> {
+fn click_cells(task: Task, part: &PartMetrics) -> Vec<Markup> {
     let optional = |x: Option<f64>, decimals| text(&x.map_or(NONE.into(), |x| fixed(x, decimals)));
     match task {
-        Task::Binary => vec![optional(split.metrics.brier, 4), optional(split.metrics.calibration_ratio, 3)],
+        Task::Binary => vec![optional(part.metrics.brier, 4), optional(part.metrics.calibration_ratio, 3)],
         Task::Rating => Vec::new(),
     }
 }
@@ -148,13 +146,13 @@ fn arrow(metric: Metric) -> &'static str {
     if metric.higher_is_better() { "↑" } else { "↓" }
 }
 
-fn metric_cell(metric: Metric, split: &SplitMetrics) -> Markup {
-    let Some(value) = metric.of(&split.metrics) else {
+fn metric_cell(metric: Metric, part: &PartMetrics) -> Markup {
+    let Some(value) = metric.of(&part.metrics) else {
         return text(NONE);
     };
     let format = MetricFormat::of(metric, value);
     let mut cell = text(&format.value(value));
-    if let Some(interval) = split.interval(metric) {
+    if let Some(interval) = part.interval(metric) {
         cell.push(&tagged("small", &format.range(&interval)));
     }
     cell
@@ -166,7 +164,7 @@ fn differences(report: &Report) -> Markup {
     }
     let columns = [
         ("Against", Cells::Text),
-        ("Split", Cells::Text),
+        ("Part", Cells::Text),
         ("Metric", Cells::Text),
         ("Difference", Cells::Number),
         ("95 % interval", Cells::Number),
@@ -175,7 +173,7 @@ fn differences(report: &Report) -> Markup {
     ];
     let rows = report.comparisons.iter().map(difference_row).collect();
     let caption = format!("{} minus baseline", report.model.name);
-    Table { caption: &caption, columns: &columns, rows }.markup()
+    HtmlTable { caption: &caption, columns: &columns, rows }.markup()
 }
 
 fn difference_row(comparison: &Comparison) -> Vec<Markup> {
@@ -189,7 +187,7 @@ fn difference_row(comparison: &Comparison) -> Vec<Markup> {
         MetricFormat::of(comparison.metric, interval.estimate).resolving(interval.high - interval.low);
     vec![
         short(&comparison.baseline),
-        short(&comparison.split),
+        short(&comparison.part),
         text(&format!("{}\u{a0}{}", comparison.metric.title(), arrow(comparison.metric))),
         text(&format.difference(interval.estimate)),
         text(&format.range(&interval)),
@@ -204,11 +202,13 @@ fn difference_row(comparison: &Comparison) -> Vec<Markup> {
 }
 
 /// What a slice table of each task says about itself.
-const CLICK_SLICES: &str = "Groups of rows that share a value, worst first by log loss over the entropy of their own \
-    mean label: at 1 the model knows no more about them than their click rate tells, above 1 less. Groups of fewer \
-    than 50 rows or 0.5 % are left out. Of many groups some look bad by chance: treat these as places to look.";
-const RATING_SLICES: &str = "Groups of rows that share a value, worst first by RMSE over that of all rows. Groups of \
-    fewer than 50 rows or 0.5 % are left out. Of many groups some look bad by chance: treat these as places to look.";
+const CLICK_SLICES: &str = "Groups of rows that share a value, worst first by log loss over the entropy of \
+    their own mean label: at 1 the model knows no more about them than their click rate tells, above 1 less. \
+    Groups of fewer than 50 rows or 0.5 % are left out. Of many groups some look bad by chance: treat these \
+    as places to look.";
+const RATING_SLICES: &str = "Groups of rows that share a value, worst first by RMSE over that of all rows. \
+    Groups of fewer than 50 rows or 0.5 % are left out. Of many groups some look bad by chance: treat these \
+    as places to look.";
 
 /// The worst groups of rows.
 pub(super) fn slices(report: &Report) -> Markup {
@@ -223,8 +223,8 @@ pub(super) fn slices(report: &Report) -> Markup {
         ["Rows", loss, relative, "Mean label", "Mean prediction"].map(|title| (title, Cells::Number));
     let columns = [&[("Column", Cells::Text), ("Value", Cells::Text)], &numbers[..]].concat();
     let rows = report.slices.iter().map(|slice| slice_row(report.task, slice)).collect();
-    let caption = format!("Slices of {}", report.verdict_split);
-    let table = Table { caption: &caption, columns: &columns, rows };
+    let caption = format!("Slices of {}", report.verdict_part);
+    let table = HtmlTable { caption: &caption, columns: &columns, rows };
     [paragraph(about), table.markup()].into_iter().collect()
 }
 

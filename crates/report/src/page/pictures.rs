@@ -11,7 +11,7 @@ use dlrm_metrics::curves::{Histogram, HistogramSeries};
 /// Candidates drawn into one plot; more would not be told apart.
 const MOST_CANDIDATES: usize = 4;
 
-/// All plots of the verdict's split.
+/// All plots of the verdict's part.
 pub(super) fn pictures(report: &Report) -> Markup {
     let drawn: Vec<(&Candidate, &Pictures)> = std::iter::once(&report.model)
         .chain(&report.baselines)
@@ -36,15 +36,15 @@ pub(super) fn pictures(report: &Report) -> Markup {
     }
     let mut all = element("div", &[("class", "figures")], &figures);
     all.push(&note(
-        "Calibration: rows sorted by prediction and cut into 15 groups of equal weight; bars are 95 % intervals of the mean \
-         label. Dots on the diagonal mean that predictions can be taken at their word.",
+        "Calibration: rows sorted by prediction and cut into 15 groups of equal weight; bars are 95 % \
+         intervals of the mean label. Dots on the diagonal mean that predictions can be taken at their word.",
     ));
     all
 }
 
 fn roc(report: &Report, drawn: &[(&Candidate, &Pictures)]) -> Markup {
     let curve = |(colour, (candidate, pictures)): (usize, &(&Candidate, &Pictures))| {
-        let auc = candidate.on(&report.verdict_split).and_then(|s| s.metrics.auc);
+        let auc = candidate.on(&report.verdict_part).and_then(|s| s.metrics.auc);
         let name =
             auc.map_or(candidate.name.clone(), |auc| format!("{} (AUC {})", candidate.name, fixed(auc, 4)));
         let points = pictures.roc.iter().map(|p| (p.false_positive_rate, p.true_positive_rate)).collect();
@@ -58,7 +58,7 @@ fn roc(report: &Report, drawn: &[(&Candidate, &Pictures)]) -> Markup {
     let axis =
         |label: &str| Axis { label: label.into(), scale: Scale::exactly(0.0, 1.0), unit: Unit::Percent };
     let plot = Plot {
-        title: format!("ROC curve, {}", report.verdict_split),
+        title: format!("ROC curve, {}", report.verdict_part),
         description: format!(
             "Share of positives against share of negatives above each threshold: {}.",
             described.join("; ")
@@ -85,7 +85,7 @@ fn calibration(report: &Report, pair: &[(&Candidate, &Pictures)]) -> Markup {
         shape: Shape::Dots(dots(report.task, pictures)),
     }));
     let plot = Plot {
-        title: format!("{title}, {}", report.verdict_split),
+        title: format!("{title}, {}", report.verdict_part),
         description: calibration_description(pair[0]),
         x: Axis { label: x.into(), scale, unit },
         y: Axis { label: y.into(), scale, unit },
@@ -148,7 +148,7 @@ fn histogram(report: &Report, pictures: &Pictures) -> Markup {
     let high = found.low + found.width * bins as f64;
     let heights = found.series.iter().flat_map(|s| s.shares.iter().copied());
     let plot = Plot {
-        title: format!("{title}, {}", report.verdict_split),
+        title: format!("{title}, {}", report.verdict_part),
         description: histogram_description(found),
         x: Axis { label: x.into(), scale: Scale::exactly(found.low, high), unit },
         y: Axis {

@@ -1,6 +1,6 @@
 //! How to do it again: command, configuration, versions, times.
 use super::note;
-use super::table::{Cells, Table};
+use super::table::{Cells, HtmlTable};
 use crate::Report;
 use crate::format::{NONE, count, duration, plain};
 use crate::markup::{Markup, element, short, tag, tagged, text};
@@ -26,7 +26,7 @@ pub(super) fn run(report: &Report) -> Markup {
             ("Rows per second", Cells::Number),
         ];
         let rows = run.stages.iter().map(stage).collect();
-        all.push(&Table { caption: "Time", columns: &columns, rows }.markup());
+        all.push(&HtmlTable { caption: "Time", columns: &columns, rows }.markup());
     }
     if !run.config_toml.is_empty() {
         all.push(&tagged("h3", "Resolved configuration"));
@@ -44,7 +44,7 @@ fn facts(report: &Report) -> Markup {
     let own = fixed.iter().map(|(name, value)| vec![text(name), text(value)]);
     let given = run.facts.iter().map(|fact| vec![short(&fact.name), short(&fact.value)]);
     let columns = [("Fact", Cells::Text), ("Value", Cells::Text)];
-    Table { caption: "Environment", columns: &columns, rows: own.chain(given).collect() }.markup()
+    HtmlTable { caption: "Environment", columns: &columns, rows: own.chain(given).collect() }.markup()
 }
 
 fn stage(stage: &Stage) -> Vec<Markup> {

@@ -13,13 +13,13 @@ pub(super) enum Cells {
 }
 
 /// A table; the first cell of a row is its header.
-pub(super) struct Table<'a> {
+pub(super) struct HtmlTable<'a> {
     pub(super) caption: &'a str,
     pub(super) columns: &'a [(&'a str, Cells)],
     pub(super) rows: Vec<Vec<Markup>>,
 }
 
-impl Table<'_> {
+impl HtmlTable<'_> {
     /// The table, scrolling sideways by itself where the screen is narrow.
     pub(super) fn markup(&self) -> Markup {
         let heads = self.columns.iter().map(|&(name, cells)| cell("th", "col", cells, &text(name)));

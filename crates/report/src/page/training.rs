@@ -1,6 +1,6 @@
 //! How training went: metrics over the steps, and the embedding tables it left.
 use super::paragraph;
-use super::table::{Cells, Table};
+use super::table::{Cells, HtmlTable};
 use crate::chart::{Axis, Plot, Scale, Series, Shape, Unit, thin};
 use crate::format::{MetricFormat, NONE, count, fixed, percent, plain};
 use crate::markup::{Markup, element, short, text};
@@ -50,7 +50,7 @@ fn figure(report: &Report, metric: Metric) -> Markup {
     let y = Axis { label: metric.title().into(), scale: Scale::around(values), unit: unit(metric) };
     let mut series: Vec<Series> = curves.iter().map(|curve| line(curve)).collect();
     series.extend(optimum.map(|best| Series {
-        name: format!("known optimum on {}", report.verdict_split),
+        name: format!("known optimum on {}", report.verdict_part),
         colour: 0,
         shape: Shape::Reference((0.0, best), (steps, best)),
     }));
@@ -76,15 +76,15 @@ fn optimum(report: &Report, metric: Metric) -> Option<f64> {
 /// The kept step, marked on the validation curve.
 fn kept(report: &Report, curves: &[&Curve]) -> Option<Series> {
     let best = report.training.best?;
-    let curve = curves.iter().find(|curve| curve.split == "validation")?;
+    let curve = curves.iter().find(|curve| curve.part == "validation")?;
     let point = curve.points.iter().find(|point| point.step == best.step)?;
     let shape = Shape::Mark(point.step as f64, point.value);
     Some(Series { name: format!("kept: step {}", count(best.step)), colour: colour(curve), shape })
 }
 
-/// A split has the same colour in every plot.
+/// A part has the same colour in every plot.
 fn colour(curve: &Curve) -> usize {
-    match curve.split.as_str() {
+    match curve.part.as_str() {
         "train" => 0,
         "validation" => 1,
         _ => 2,
@@ -97,11 +97,7 @@ fn unit(metric: Metric) -> Unit {
 
 fn line(curve: &Curve) -> Series {
     let points: Vec<(f64, f64)> = curve.points.iter().map(|p| (p.step as f64, p.value)).collect();
-    Series {
-        name: curve.split.clone(),
-        colour: colour(curve),
-        shape: Shape::Line(thin(&points, MOST_POINTS)),
-    }
+    Series { name: curve.part.clone(), colour: colour(curve), shape: Shape::Line(thin(&points, MOST_POINTS)) }
 }
 
 fn description(curves: &[&Curve]) -> String {
@@ -109,7 +105,7 @@ fn description(curves: &[&Curve]) -> String {
         let format = |x: f64| MetricFormat::of(curve.metric, x).value(x);
         let ends = curve.points.first().zip(curve.points.last());
         ends.map(|(first, last)| {
-            format!("{} from {} to {}", curve.split, format(first.value), format(last.value))
+            format!("{} from {} to {}", curve.part, format(first.value), format(last.value))
         })
     };
     format!("{}.", curves.iter().filter_map(of).collect::<Vec<_>>().join(", "))
@@ -140,9 +136,10 @@ pub(super) fn tables(report: &Report) -> Markup {
         ];
         std::iter::once(short(&table.name)).chain(numbers.iter().map(|n| text(n))).collect()
     });
-    let caption = format!("Tables after training; unseen look-ups on {}", report.verdict_split);
-    let table = Table { caption: &caption, columns: &columns, rows: rows.collect() };
-    let about = "Rows that training never touched still hold their random start. Many of them, a largest norm far above \
-                 the mean, or many unseen look-ups are reasons for a higher min count, hashing or more regularisation.";
+    let caption = format!("Tables after training; unseen look-ups on {}", report.verdict_part);
+    let table = HtmlTable { caption: &caption, columns: &columns, rows: rows.collect() };
+    let about = "Rows that training never touched still hold their random start. Many of them, a largest \
+                 norm far above the mean, or many unseen look-ups are reasons for a higher min count, \
+                 hashing or more regularisation.";
     [paragraph(about), table.markup()].into_iter().collect()
 }

@@ -1,12 +1,14 @@
 //! Reports over simulated rows, as the trainer would fill them.
+pub mod compared;
+
 use dlrm_data::batch::Bags;
 use dlrm_data::schema::Task;
 use dlrm_engine::run::Stage;
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Metrics, Ranking, Scored};
 use dlrm_report::{
-    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, Fact, InputCard, Optimum, Pictures,
-    Report, RunCard, SplitCard, SplitMetrics, TableHealth, TrainingCard, VERSION,
+    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, Fact, InputCard, Optimum, PartCard,
+    PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
 };
 
 pub const ROWS: usize = 20_000;
@@ -85,10 +87,10 @@ pub fn report(task: Task, noise: f64) -> Report {
     let candidate = |name: &str, predictions, parameters| {
         let scored = Scored::new(task, predictions, &rows.labels, None).unwrap();
         let ranking = Ranking::new(&scored);
-        let test = SplitMetrics::of("test", &scored, &ranking, &bootstrap);
-        let validation = SplitMetrics { split: "validation".into(), intervals: Vec::new(), ..test.clone() };
+        let test = PartMetrics::of("test", &scored, &ranking, &bootstrap);
+        let validation = PartMetrics { part: "validation".into(), intervals: Vec::new(), ..test.clone() };
         let pictures = Some(Pictures::of(&scored, &ranking));
-        Candidate { name: name.into(), parameters, splits: vec![validation, test], pictures }
+        Candidate { name: name.into(), parameters, parts: vec![validation, test], pictures }
     };
     let mut comparisons = Vec::new();
     for (name, predictions) in [("logistic regression", &rows.linear), ("label mean", &rows.mean)] {
@@ -108,7 +110,7 @@ pub fn report(task: Task, noise: f64) -> Report {
         version: VERSION,
         title: "DLRM on simulated clicks".into(),
         task,
-        verdict_split: "test".into(),
+        verdict_part: "test".into(),
         data: data(task, &rows),
         model: candidate("DLRM", &rows.model, Some(1_482_113)),
         baselines: vec![
@@ -127,7 +129,7 @@ pub fn report(task: Task, noise: f64) -> Report {
 
 fn data(task: Task, rows: &Rows) -> DataCard {
     let mean_label = rows.labels.iter().map(|&y| f64::from(y)).sum::<f64>() / ROWS as f64;
-    let split = |name: &str, rows| SplitCard { name: name.into(), rows, mean_label };
+    let part = |name: &str, rows| PartCard { name: name.into(), rows, mean_label };
     let dense = |name: &str, encoding: &str, missing| ColumnCard {
         name: name.into(),
         kind: "dense".into(),
@@ -163,7 +165,7 @@ fn data(task: Task, rows: &Rows) -> DataCard {
         ],
         label: if task == Task::Binary { "click" } else { "rating" }.into(),
         split_by: "random by seeded hash, 80/10/10".into(),
-        splits: vec![split("train", 160_000), split("validation", 20_000), split("test", 20_000)],
+        parts: vec![part("train", 160_000), part("validation", 20_000), part("test", 20_000)],
         columns: vec![
             dense("age", "standardize, missing indicator", 0.041),
             dense("price", "log1p, clipped to quantiles 0.01 to 0.99", 0.0),
@@ -178,8 +180,8 @@ fn data(task: Task, rows: &Rows) -> DataCard {
 fn training(task: Task) -> TrainingCard {
     let mut random = Random(7);
     let metric = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
-    let mut curve = |split: &str, metric, every: u64, noise: f64, value: &dyn Fn(f64) -> f64| Curve {
-        split: split.into(),
+    let mut curve = |part: &str, metric, every: u64, noise: f64, value: &dyn Fn(f64) -> f64| Curve {
+        part: part.into(),
         metric,
         points: (1..=4_000 / every)
             .map(|k| CurvePoint {
@@ -226,12 +228,17 @@ fn run() -> RunCard {
     let stage = |name: &str, seconds, rows| Stage { name: name.into(), seconds, rows };
     RunCard {
         command: "dlrm train clicks-01.csv.gz clicks-02.csv.gz --label click --seed 7 -o runs/clicks".into(),
-        config_toml: "seed = 7\n\n[model]\nkind = \"dlrm\"\nembedding_dim = 16\nbottom = [512, 256, 64, 16]\ntop = [512, 256]\n\n\
+        config_toml: "seed = 7\n\n[model]\nkind = \"dlrm\"\nembedding_dim = 16\n\
+                      bottom = [512, 256, 64, 16]\ntop = [512, 256]\n\n\
                       [train]\nbatch_size = 128\nepochs = 5\n"
             .into(),
         seed: 7,
         threads: 2,
-        facts: vec![fact("dlrm", "0.1.0"), fact("CPU", "x86-64 with AVX-512"), fact("started", "2026-11-24 03:24 UTC")],
+        facts: vec![
+            fact("dlrm", "0.1.0"),
+            fact("CPU", "x86-64 with AVX-512"),
+            fact("started", "2026-11-24 03:24 UTC"),
+        ],
         stages: vec![
             stage("inspect and fit the encoder", 0.42, Some(200_000)),
             stage("train", 14.3, Some(512_000)),

@@ -1,4 +1,5 @@
-//! How fast a model trains on data of a given shape, told from a moment of training on random rows of that shape.
+//! How fast a model trains on data of a given shape, told from a moment of training on random rows of that
+//! shape.
 use super::measure::{Windows, rows_per_second};
 use super::workload::power_law;
 use dlrm_data::Batch;
@@ -12,7 +13,8 @@ use dlrm_nn::{Builder, Isa};
 use serde::Serialize;
 use std::time::Duration;
 
-/// Bytes of weights and optimiser state of all tables; larger tables are cut, for the cost of a step hardly depends on them.
+/// Bytes of weights and optimiser state of all tables; larger tables are cut, for the cost of a step hardly
+/// depends on them.
 const MOST_TABLE_BYTES: usize = 128 << 20;
 /// Batches that are trained on by turns.
 const BATCHES: usize = 16;
@@ -20,9 +22,9 @@ const BATCHES: usize = 16;
 const EXPONENT: f64 = 1.05;
 const WINDOWS: usize = 3;
 
-/// On what a pace is measured.
+/// On what the time of an epoch is estimated.
 #[derive(Debug, Clone, Copy)]
-pub struct Pacing {
+pub struct EstimateOptions {
     /// Instruction set.
     pub isa: Isa,
     /// Worker threads.
@@ -31,9 +33,9 @@ pub struct Pacing {
     pub length: Duration,
 }
 
-/// Rows trained per second.
+/// Rows trained per second, from which the time of an epoch follows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Pace {
+pub struct EpochTimeEstimate {
     /// Median of a few moments.
     pub rows_per_second: f64,
     /// Worker threads.
@@ -42,15 +44,21 @@ pub struct Pace {
     pub batch_size: usize,
 }
 
-impl Pace {
-    /// Trains the model of `config` on random rows of this shape; feature f has `ids_per_row[f]` ids in a row on average.
+impl EpochTimeEstimate {
+    /// Trains the model of `config` on random rows of this shape; feature f has `ids_per_row[f]` ids in a row
+    /// on average.
     ///
     /// # Errors
     /// If the model does not fit the shape, or threads cannot be started.
-    pub fn measure(config: &RunConfig, layout: &Layout, ids_per_row: &[f64], pacing: Pacing) -> Result<Self> {
+    pub fn measure(
+        config: &RunConfig,
+        layout: &Layout,
+        ids_per_row: &[f64],
+        options: EstimateOptions,
+    ) -> Result<Self> {
         let layout = cut(config, layout)?;
         let train = &config.train;
-        let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, pacing.isa)?
+        let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, options.isa)?
             .with_precision(train.precision);
         let optimizer = train.optimizer_of(network.weights());
         let mut learner = Learner::new(
@@ -58,19 +66,23 @@ impl Pace {
             optimizer,
             train.loss.unwrap_or_default(),
             train.sharding(),
-            pacing.threads,
+            options.threads,
         )?;
         let mut rng = Rng::new(0, 0);
         let batches: Vec<Batch> =
             (0..BATCHES).map(|_| batch(&layout, ids_per_row, train.batch_size, &mut rng)).collect();
         // One more window warms up.
-        let windows = Windows { count: WINDOWS, length: pacing.length / (WINDOWS as u32 + 1) };
+        let windows = Windows { count: WINDOWS, length: options.length / (WINDOWS as u32 + 1) };
         let rate = rows_per_second(&mut learner, &batches, windows)?;
-        Ok(Pace { rows_per_second: rate.median, threads: pacing.threads, batch_size: train.batch_size })
+        Ok(EpochTimeEstimate {
+            rows_per_second: rate.median,
+            threads: options.threads,
+            batch_size: train.batch_size,
+        })
     }
 }
 
-/// The same with the largest tables cut, so that all together stay small.
+/// `layout` with its largest tables cut, so that all together stay small.
 fn cut(config: &RunConfig, layout: &Layout) -> Result<Layout> {
     let mut layout = layout.clone();
     loop {
@@ -144,8 +156,8 @@ mod tests {
         assert!(
             (2300..2700).contains(&batch.bags[1].ids.len()) && batch.bags[1].ids.iter().all(|&id| id < 7)
         );
-        let pacing = Pacing { isa: Isa::detect(), threads: 2, length: Duration::from_millis(20) };
-        let pace = Pace::measure(&config, &layout, &[1.0, 2.5], pacing).unwrap();
-        assert!(pace.rows_per_second > 0.0 && pace.rows_per_second.is_finite());
+        let options = EstimateOptions { isa: Isa::detect(), threads: 2, length: Duration::from_millis(20) };
+        let estimate = EpochTimeEstimate::measure(&config, &layout, &[1.0, 2.5], options).unwrap();
+        assert!(estimate.rows_per_second > 0.0 && estimate.rows_per_second.is_finite());
     }
 }
