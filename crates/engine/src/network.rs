@@ -79,8 +79,7 @@ impl Network {
     }
 
     /// Writes the logit of each row of `batch` to `out`. Up to 128 rows are scored on the calling thread,
-    /// whatever
-    /// `parallel` says: another one would take longer to wake than they take.
+    /// whatever `parallel` says: another one would take longer to wake than they take.
     ///
     /// # Panics
     /// If `out` is not as long as the batch.

@@ -1,7 +1,6 @@
 //! From raw rows of text fields to logits: the one way in which a model is asked. The golden rows of a saved
-//! model,
-//! `predict`, `evaluate` and programs that embed the engine all score through [`RowScorer`], so a row gets
-//! the same bits everywhere, alone or among others.
+//! model, `predict`, `evaluate` and programs that embed the engine all score through [`RowScorer`], so a row
+//! gets the same bits everywhere, alone or among others.
 use crate::error::Result;
 use crate::network::Network;
 use crate::workspace::{Parallel, Workspace};
@@ -49,8 +48,7 @@ pub enum Pushed {
 
 impl<'a> RowScorer<'a> {
     /// A scorer of rows whose fields are `columns`, in this order. Labels, sample weights and groups are read
-    /// where
-    /// `labels` says so. `input` is what messages call the rows.
+    /// where `labels` says so. `input` is what messages call the rows.
     ///
     /// # Errors
     /// If a column that the encoder reads is not among `columns`: the message names it and the nearest one.
