@@ -42,8 +42,8 @@ impl Bags {
         self.offsets.push(0);
     }
 
-    /// Makes rows of the ids (and weights) from place `first` on: each row has as many as `lengths` says, and a row of none gets
-    /// the id `missing`. The number of those.
+    /// Makes rows of the ids (and weights) from place `first` on: each row has as many as `lengths` says, and
+    /// a row of none gets the id `missing`. The number of those.
     pub(crate) fn close_rows(
         &mut self,
         first: usize,
@@ -223,7 +223,8 @@ impl Batch {
         self.labels.is_empty()
     }
 
-    /// Whether rows of `other` can be appended without loss: features, weights and groups are there in both or in neither.
+    /// Whether rows of `other` can be appended without loss: features, weights and groups are there in both
+    /// or in neither.
     pub fn has_form_of(&self, other: &Batch) -> bool {
         let bags = |a: &Bags, b: &Bags| a.weights.is_some() == b.weights.is_some();
         self.bags.len() == other.bags.len()
@@ -240,8 +241,9 @@ impl Batch {
         self.push_rest_of(other, b);
     }
 
-    /// Appends these rows of `other`, which has the same layout and bags of these arities. It goes column by column: reads
-    /// from all over a column wait for memory together, and a column is small where a whole row is not.
+    /// Appends these rows of `other`, which has the same layout and bags of these arities. It goes column by
+    /// column: reads from all over a column wait for memory together, and a column is small where a whole row
+    /// is not.
     pub fn push_rows_of(&mut self, other: &Batch, rows: &[u32], arities: &[Arity]) {
         for ((to, from), &arity) in self.bags.iter_mut().zip(&other.bags).zip(arities) {
             to.push_rows_of(from, rows, arity);

@@ -1,5 +1,5 @@
-//! Training rows in batches: from memory with a full shuffle, from a stream with a window shuffle, and decoding
-//! ahead of either.
+//! Training rows in batches: from memory with a full shuffle, from a stream with a window shuffle, and
+//! decoding ahead of either.
 use crate::batch::{Arity, Batch, BatchSource, Layout};
 use crate::error::Result;
 use crate::rng::Rng;
@@ -49,10 +49,12 @@ pub trait RowStream: Send {
 const BURST: usize = 1 << 14;
 
 /// Rows of a stream, window by window: a window of consecutive rows is read, put in random order and emitted.
-/// Rows move within their window only, so a file sorted by label or time needs a window of a good share of it.
+/// Rows move within their window only, so a file sorted by label or time needs a window of a good share of
+/// it.
 ///
-/// While one window is emitted the next is read, some batches' worth of rows at a time: no batch waits for a whole window, and
-/// most steps have the cores for themselves, for a step whose threads are held up unevenly waits for the last of them.
+/// While one window is emitted the next is read, some batches' worth of rows at a time: no batch waits for a
+/// whole window, and most steps have the cores for themselves, for a step whose threads are held up unevenly
+/// waits for the last of them.
 pub struct StreamBatches {
     rows: Box<dyn RowStream>,
     ended: bool,
@@ -185,7 +187,8 @@ impl BatchSource for Prefetch {
             return Ok(false);
         };
         let used = std::mem::replace(out, batch?);
-        // A worker that has ended needs no more memory. A batch of another layout (the first) is not recycled.
+        // A worker that has ended needs no more memory. A batch of another layout (the first) is not
+        // recycled.
         if used.has_form_of(out) {
             let _ = self.empty.try_send(used);
         } else {
@@ -199,7 +202,8 @@ impl BatchSource for Prefetch {
 
 impl Drop for Prefetch {
     fn drop(&mut self) {
-        // Closing the channel ends a worker that waits to send; the recycled batches end one that waits for memory.
+        // Closing the channel ends a worker that waits to send; the recycled batches end one that waits for
+        // memory.
         self.full = None;
         let (closed, _) = sync_channel(0);
         self.empty = closed;

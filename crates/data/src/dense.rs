@@ -5,10 +5,12 @@ use crate::schema::{DenseColumn, Transform};
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
 
-/// Values kept for quantiles: up to here they are exact, beyond it they come from a uniform sample of this size.
+/// Values kept for quantiles: up to here they are exact, beyond it they come from a uniform sample of this
+/// size.
 const SAMPLE: usize = 1 << 20;
 
-/// Standardized values end here: over a tiny deviation they would leave the range of f32, or that of its products.
+/// Standardized values end here: over a tiny deviation they would leave the range of f32, or that of its
+/// products.
 const FARTHEST: f64 = 1e9;
 
 /// A fitted dense column: clip, then transform; a missing value becomes `missing`.

@@ -1,4 +1,5 @@
-//! Files that are whole or absent, also after a loss of power, and directories that one process at a time works in.
+//! Files that are whole or absent, also after a loss of power, and directories that one process at a time
+//! works in.
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -7,7 +8,8 @@ use std::path::Path;
 /// Writes a small file aside, syncs it and renames it to `path`.
 ///
 /// # Errors
-/// If the file system refuses; the error names the file and what was tried. What stood in `path` before is then still there.
+/// If the file system refuses; the error names the file and what was tried. What stood in `path` before is
+/// then still there.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
     let aside = path.with_extension("partial");
     let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;

@@ -1,5 +1,5 @@
-//! Training rows of raw files, encoded as they are read: by a pass on several threads that runs a little ahead of whoever takes
-//! the rows, and stands still while nobody does.
+//! Training rows of raw files, encoded as they are read: by a pass on several threads that runs a little
+//! ahead of whoever takes the rows, and stands still while nobody does.
 use crate::batch::{Arity, Batch};
 use crate::batches::RowStream;
 use crate::encoder::Encoder;
@@ -51,8 +51,8 @@ pub struct EncodedRows {
 }
 
 impl EncodedRows {
-    /// Those of `input` that `part` gives to training; up to `most_bad` malformed rows are skipped. Reads on `threads` threads; no
-    /// result depends on it.
+    /// Those of `input` that `part` gives to training; up to `most_bad` malformed rows are skipped. Reads on
+    /// `threads` threads; no result depends on it.
     pub(crate) fn new(
         input: Opened,
         encoder: Arc<Encoder>,
@@ -102,7 +102,8 @@ impl RowStream for EncodedRows {
     fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
         while self.at == self.block.len() {
             let Some(Ok(block)) = self.blocks.as_ref().map(Receiver::recv) else {
-                // The pass has ended: with the rows, with an error, or by a panic that must not look like the end of the rows.
+                // The pass has ended: with the rows, with an error, or by a panic that must not look like the
+                // end of the rows.
                 return match self.pass.take().map(JoinHandle::join) {
                     Some(Err(panic)) => std::panic::resume_unwind(panic),
                     Some(Ok(ended)) => ended.map(|()| 0),
@@ -124,7 +125,8 @@ impl Drop for EncodedRows {
         // Ends a pass that waits for somebody to take its rows.
         self.blocks = None;
         if let Some(pass) = self.pass.take() {
-            // An error of rows that nobody takes concerns nobody; a panic has been reported by its own thread.
+            // An error of rows that nobody takes concerns nobody; a panic has been reported by its own
+            // thread.
             let _ = pass.join();
         }
     }

@@ -1,5 +1,5 @@
-//! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used by
-//! training, evaluation, prediction and serving alike.
+//! From parsed rows to ids and scaled numbers: fitted once on the training rows, stored with the model, used
+//! by training, evaluation, prediction and serving alike.
 use crate::batch::{Arity, Bags, Batch, Feature, Layout, TableLayout};
 use crate::counts::EncodedCounts;
 use crate::dense::DenseScale;
@@ -149,8 +149,8 @@ impl Encoder {
         Encoder::try_from(Stored { schema, dense, vocabularies })
     }
 
-    /// An encoder that knows pieces of the vocabularies: every other value is *unseen* to it, and all values of a table without
-    /// any piece.
+    /// An encoder that knows pieces of the vocabularies: every other value is *unseen* to it, and all values
+    /// of a table without any piece.
     pub(crate) fn from_pieces(
         schema: Schema,
         dense: Vec<DenseScale>,
@@ -205,7 +205,8 @@ impl Encoder {
         tables.map(|table| &self.tables[table].1)
     }
 
-    /// Takes over what the round before has found of the values of the same rows: a value is known to one round at most.
+    /// Takes over what the round before has found of the values of the same rows: a value is known to one
+    /// round at most.
     pub(crate) fn join_rounds(&self, batch: &mut Batch, before: &Batch) {
         for ((bags, before), ids) in batch.bags.iter_mut().zip(&before.bags).zip(self.ids()) {
             ids.join(&mut bags.ids, &before.ids);
@@ -263,7 +264,8 @@ impl Encoder {
         self.tables[table].1.decode(id)
     }
 
-    /// Appends rows to `batch`, which has this encoder's layout; `counts` has one entry per categorical column and cross.
+    /// Appends rows to `batch`, which has this encoder's layout; `counts` has one entry per categorical
+    /// column and cross.
     ///
     /// It goes column by column: the lookups of many rows wait for memory together.
     pub fn encode(&self, rows: Picked<'_>, batch: &mut Batch, counts: &mut [EncodedCounts]) {

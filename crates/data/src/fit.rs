@@ -1,4 +1,5 @@
-//! An encoder in the making: statistics of dense columns, counts of categorical values, on disk where memory is short.
+//! An encoder in the making: statistics of dense columns, counts of categorical values, on disk where memory
+//! is short.
 use crate::dense::{DenseFit, DenseScale};
 use crate::encoder::{Encoder, tables};
 use crate::error::{Error, Result};
@@ -164,8 +165,8 @@ impl EncoderFit {
         Ok(())
     }
 
-    /// Calls `each` with the values of table `table`: by falling count, ties by text, so that the order of the rows does not
-    /// matter (or in the order of the rows, where that is asked for).
+    /// Calls `each` with the values of table `table`: by falling count, ties by text, so that the order of
+    /// the rows does not matter (or in the order of the rows, where that is asked for).
     fn values(&mut self, table: usize, least: u64, each: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
         let Some(mut tally) = self.tallies[table].take() else { return Ok(()) };
         if let Some(spill) = self.spill.as_mut().filter(|spill| !spill.runs[table].is_empty()) {
@@ -213,8 +214,8 @@ impl EncoderFit {
         Encoder::from_parts(self.schema, dense, vocabularies)
     }
 
-    /// Writes the fitted encoder to `path` as JSON, byte for byte what serializing [`EncoderFit::finish`] would give, without
-    /// holding a vocabulary in memory.
+    /// Writes the fitted encoder to `path` as JSON, byte for byte what serializing [`EncoderFit::finish`]
+    /// would give, without holding a vocabulary in memory.
     ///
     /// # Errors
     /// If the file system refuses; the error names the file and what was tried.

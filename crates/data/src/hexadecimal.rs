@@ -1,4 +1,5 @@
-//! Values that are hexadecimal integers, as Criteo's hashed ones are, brought into a range as the reference implementation does.
+//! Values that are hexadecimal integers, as Criteo's hashed ones are, brought into a range as the reference
+//! implementation does.
 use crate::schema::Encoding;
 
 /// Digits of the text of an integer.

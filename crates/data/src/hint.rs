@@ -5,7 +5,8 @@ use std::fmt;
 
 /// What to do about an error: plain advice, and the settings that it speaks of by their configuration keys.
 ///
-/// A front end shows a setting the way its users write it (the command line as a flag); [`fmt::Display`] writes
+/// A front end shows a setting the way its users write it (the command line as a flag); [`fmt::Display`]
+/// writes
 /// `key = value`. A stored hint is that text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "String", from = "String")]

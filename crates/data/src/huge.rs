@@ -1,5 +1,5 @@
-//! Zeroed memory for tables that are looked up all over, on huge pages where the system grants them: otherwise a lookup also
-//! waits for the address of its page.
+//! Zeroed memory for tables that are looked up all over, on huge pages where the system grants them:
+//! otherwise a lookup also waits for the address of its page.
 use bytemuck::Pod;
 use memmap2::{Advice, MmapMut};
 use std::marker::PhantomData;

@@ -9,7 +9,8 @@ pub enum LabelReader {
     Click,
     /// A finite number.
     Rating,
-    /// Positive if among the first texts; negative if among the second ones, or whatever else if there are none.
+    /// Positive if among the first texts; negative if among the second ones, or whatever else if there are
+    /// none.
     Texts(Vec<String>, Vec<String>),
     /// Positive if the comparison holds.
     Rule(Rule),
@@ -155,7 +156,8 @@ impl LabelReader {
                     false => {
                         let known: Vec<String> =
                             positive.iter().chain(negative).map(|text| quoted(text)).collect();
-                        let hint = "if this text counts too, list it under `positive` or `negative` of the schema's label";
+                        let hint = "if this text counts too, list it under `positive` or `negative` of the \
+                            schema's label";
                         Err(NoLabel {
                             expected: format!("one of {} as label", known.join(", ")),
                             hint: Some(hint.into()),

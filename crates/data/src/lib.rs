@@ -6,10 +6,12 @@
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a [`split`].
+//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a
+//!   [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
 //! * [`source`]: either of raw files and a prepared data set.
-//! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between epochs.
+//! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between
+//!   epochs.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.

@@ -1,5 +1,5 @@
-//! Implicit feedback: beside every positive row of an epoch, items that its user did not take, drawn afresh in each epoch
-//! (He et al. 2017, section 3.1: log loss with negative sampling).
+//! Implicit feedback: beside every positive row of an epoch, items that its user did not take, drawn afresh
+//! in each epoch (He et al. 2017, section 3.1: log loss with negative sampling).
 use crate::batch::{Batch, BatchSource, Layout};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::rng::{Rng, mix};
@@ -15,7 +15,8 @@ pub struct Negatives {
     pub per_positive: u32,
     /// Categorical column of users.
     pub user: String,
-    /// Categorical column of items: negatives are uniform over the items of the training rows that the user took in none.
+    /// Categorical column of items: negatives are uniform over the items of the training rows that the user
+    /// took in none.
     pub item: String,
     /// Further categorical columns that describe the item and change with it (genre, year).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,7 +161,8 @@ impl Sampler {
         *out.labels.last_mut().expect("just pushed") = 0.0;
     }
 
-    /// A row of an item that the user of row `positive` did not take. Each draw depends on its own stream alone.
+    /// A row of an item that the user of row `positive` did not take. Each draw depends on its own stream
+    /// alone.
     fn draw(&self, positive: usize, mut rng: Rng) -> u32 {
         let user = self.rows.bags[self.user].ids[positive] as usize;
         let taken = &self.taken[self.starts[user] as usize..self.starts[user + 1] as usize];

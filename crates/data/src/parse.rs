@@ -95,7 +95,8 @@ impl ParsedRow {
 #[derive(Debug, Clone)]
 pub struct RowParser {
     schema: Schema,
-    /// Whether a text for a missing value begins with a byte: few fields do, so few are compared with all of them.
+    /// Whether a text for a missing value begins with a byte: few fields do, so few are compared with all of
+    /// them.
     begins_missing: [bool; 256],
     label: Option<(Place, LabelReader)>,
     weight: Option<Place>,
@@ -115,15 +116,24 @@ impl RowParser {
     /// A column that is not there, with the nearest one that is.
     pub fn new(schema: &Schema, columns: &[String], labels: Labels, input: &str) -> Result<Self> {
         let find = |name: &str| {
-            columns.iter().position(|c| c == name).map(|index| Place { index, name: name.to_owned() }).ok_or_else(|| {
-                let error = Error::input(input, format!("a column \"{name}\""), format!("columns {}", columns.join(", ")));
-                match nearest(name, columns.iter().map(String::as_str)) {
-                    Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
-                    None => {
-                        error.with_hint("the columns must be those of the schema (`dlrm inspect` writes one): check delimiter and header")
+            columns
+                .iter()
+                .position(|c| c == name)
+                .map(|index| Place { index, name: name.to_owned() })
+                .ok_or_else(|| {
+                    let error = Error::input(
+                        input,
+                        format!("a column \"{name}\""),
+                        format!("columns {}", columns.join(", ")),
+                    );
+                    match nearest(name, columns.iter().map(String::as_str)) {
+                        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+                        None => error.with_hint(
+                            "the columns must be those of the schema (`dlrm inspect` writes \
+                            one): check delimiter and header",
+                        ),
                     }
-                }
-            })
+                })
         };
         let needed = labels != Labels::Ignored;
         let label = needed
@@ -238,8 +248,10 @@ impl RowParser {
             Ok(number) if number.abs() <= f64::from(f32::MAX) => Ok(number),
             Ok(number) if number.is_finite() => Err(bad(row, place, "a number below 3.4e38", field)
                 .with_hint("make the column categorical in the schema: so large a number is an id")),
-            Ok(_) => Err(bad(row, place, "a finite number", field)
-                .with_hint("leave the field empty where the value is missing, or list this text under `missing` in the schema")),
+            Ok(_) => Err(bad(row, place, "a finite number", field).with_hint(
+                "leave the field empty where the value is missing, or list this text under \
+                    `missing` in the schema",
+            )),
             Err(_) => Err(bad(row, place, "a number", field)
                 .with_hint("make the column categorical in the schema, or list this text under `missing`")),
         }
@@ -345,7 +357,8 @@ fn bad(row: &RawRow, place: &Place, expected: &str, found: &str) -> Error {
     Error::row(row.position(Some((place.index, &place.name))), expected, found)
 }
 
-/// A time of day without its zone, and the seconds by which the zone is ahead; `None` for a zone that is none.
+/// A time of day without its zone, and the seconds by which the zone is ahead; `None` for a zone that is
+/// none.
 pub fn split_zone(time: &str) -> Option<(&str, f64)> {
     if let Some(time) = time.strip_suffix('Z') {
         return Some((time, 0.0));

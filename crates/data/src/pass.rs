@@ -1,6 +1,7 @@
-//! A pass over raw rows on several threads: each reads some rows in its turn, parses them and works on them by itself, and
-//! hands over what came of it in the order of the rows. Rows stay with the core that read them, which matters more than who
-//! waits for whom: to fetch a row from another core takes as long as to read it.
+//! A pass over raw rows on several threads: each reads some rows in its turn, parses them and works on them
+//! by itself, and hands over what came of it in the order of the rows. Rows stay with the core that read
+//! them, which matters more than who waits for whom: to fetch a row from another core takes as long as to
+//! read it.
 use crate::error::{BadRow, Error, Result};
 use crate::parse::{Labels, RowParser, TextPlace};
 use crate::row::{RawRow, RowSource};
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Rows that go together: enough lookups to wait for memory together, few enough to stay in the second-level cache.
+/// Rows that go together: enough lookups to wait for memory together, few enough to stay in the second-level
+/// cache.
 const ROWS: usize = 512;
 /// Blocks that may wait for their turn, for each thread.
 const WAITING: usize = 4;
@@ -332,8 +334,8 @@ pub(crate) type PartOfRow<'e> = dyn FnMut(usize, u64, &GoodRow, &str) -> Part + 
 pub(crate) type EachBlock<'e, W> = dyn FnMut(&Block, W, &ResumePoint) -> Result<()> + Send + 'e;
 
 impl Pass<'_> {
-    /// Runs the pass from `from` on. `work` is done for each block by itself; `part` and `each` see the blocks in order. Returns
-    /// the number of malformed rows and the first of them, also those before `from`.
+    /// Runs the pass from `from` on. `work` is done for each block by itself; `part` and `each` see the
+    /// blocks in order. Returns the number of malformed rows and the first of them, also those before `from`.
     ///
     /// # Errors
     /// If reading or `each` fails; an input without rows; too many malformed ones.

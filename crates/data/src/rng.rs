@@ -1,4 +1,5 @@
-//! The one source of randomness: SplitMix64 (Steele, Lea and Flood 2014), small, seedable by stream, the same everywhere.
+//! The one source of randomness: SplitMix64 (Steele, Lea and Flood 2014), small, seedable by stream, the same
+//! everywhere.
 
 use serde::{Deserialize, Serialize};
 

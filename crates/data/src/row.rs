@@ -25,7 +25,8 @@ impl RawRow {
         self.gap = 0;
     }
 
-    /// Fills the empty row with the fields of `line`, which stand between single bytes `delimiter`, all at once.
+    /// Fills the empty row with the fields of `line`, which stand between single bytes `delimiter`, all at
+    /// once.
     pub(crate) fn fill(&mut self, line: &str, delimiter: u8) {
         debug_assert!(self.is_empty() && delimiter.is_ascii());
         self.text.push_str(line);

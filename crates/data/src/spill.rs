@@ -1,5 +1,5 @@
-//! Ranked texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is seen
-//! (external sorting, Knuth, TAOCP volume 3, section 5.4).
+//! Ranked texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is
+//! seen (external sorting, Knuth, TAOCP volume 3, section 5.4).
 use crate::error::{Error, Result};
 use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
@@ -92,8 +92,8 @@ impl Runs {
         Ok(Run { file: BufWriter::with_capacity(BUFFER, file), path })
     }
 
-    /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts pieces of at most `limit`
-    /// bytes in memory.
+    /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts
+    /// pieces of at most `limit` bytes in memory.
     pub fn by_rank(
         mut self,
         least: u64,
@@ -280,7 +280,11 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn spilling_changes_nothing(texts in prop::collection::vec("[abc]{0,3}", 1..600), every in 1usize..40, limit in 0usize..4000, least in 1u64..4, first_seen in any::<bool>()) {
+        fn spilling_changes_nothing(
+            texts in prop::collection::vec("[abc]{0,3}", 1..600),
+            (every, limit, least) in (1usize..40, 0usize..4000, 1u64..4),
+            first_seen in any::<bool>(),
+        ) {
             let dir = tempfile::tempdir().expect("a directory");
             let rank = if first_seen { Rank::FirstSeen } else { Rank::Count };
             let (mut whole, mut part) = (Tally::new(rank), Tally::new(rank));
@@ -295,7 +299,8 @@ mod tests {
             runs.spill(&mut part).expect("spilled");
             let mut found = Vec::new();
             runs.by_rank(least, limit, &mut |text| { found.push(text.to_owned()); Ok(()) }).expect("merged");
-            let expected: Vec<String> = whole.by_rank(least).iter().map(|&(text, _)| text.to_owned()).collect();
+            let ranked = whole.by_rank(least);
+            let expected: Vec<String> = ranked.iter().map(|&(text, _)| text.to_owned()).collect();
             prop_assert_eq!(found, expected);
             prop_assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0, "runs are removed");
         }

@@ -138,8 +138,8 @@ pub enum Split {
         #[serde(default = "tenth")]
         test: f64,
     },
-    /// The last day is held out, its first half to test, its second half to validate, as the reference implementation of DLRM does
-    /// with the logs of Criteo.
+    /// The last day is held out, its first half to test, its second half to validate, as the reference
+    /// implementation of DLRM does with the logs of Criteo.
     LastDay {
         /// Equal parts of the rows that are the days (7 for Kaggle); without it every file is one (Terabyte).
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -248,7 +248,8 @@ impl Assigner {
                 let mut times = survey.times;
                 times.sort_unstable_by(f64::total_cmp);
                 let (validation, test) = cuts(shares, times.len() as u64);
-                // Equal times stay together, so a cut that would leave nothing to train on moves to the next time.
+                // Equal times stay together, so a cut that would leave nothing to train on moves to the next
+                // time.
                 let later = times.iter().copied().find(|&time| time > times[0]).unwrap_or(f64::INFINITY);
                 let at = |row: u64| times.get(row as usize).map_or(f64::INFINITY, |&time| time.max(later));
                 Assigner::Time(at(validation), at(test))

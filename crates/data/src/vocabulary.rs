@@ -1,7 +1,8 @@
 //! The texts of a vocabulary, and the place of each: what every categorical value is looked up in.
 //!
-//! A lookup of a short text (up to eight bytes, such as a hashed token) touches one place in memory, for the slot holds all of
-//! the text. Memory is what lookups wait for: the vocabulary of a large column lies in no cache.
+//! A lookup of a short text (up to eight bytes, such as a hashed token) touches one place in memory, for the
+//! slot holds all of the text. Memory is what lookups wait for: the vocabulary of a large column lies in no
+//! cache.
 use crate::huge::Zeroed;
 use crate::rng::mix;
 use crate::string_arena::StringArena;
@@ -120,8 +121,8 @@ impl Vocabulary {
         self.slots[find(&self.slots, &self.texts, Key::of(text), text)].taken.checked_sub(1)
     }
 
-    /// Calls `each` with what is found of every text, in order; no text is a missing value. The first slots of several texts
-    /// are waited for together.
+    /// Calls `each` with what is found of every text, in order; no text is a missing value. The first slots
+    /// of several texts are waited for together.
     pub fn places<'t>(&self, mut texts: impl Iterator<Item = Option<&'t str>>, mut each: impl FnMut(Found)) {
         let (slots, mask) = (&self.slots[..], self.slots.len().wrapping_sub(1));
         let mut waiting = [(None, Key::default(), 0); TOGETHER];
@@ -366,9 +367,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_a_map_finds(texts in prop::collection::hash_set("[ab\0ß]{0,12}", 0..200), asked in prop::collection::vec("[ab\0ß]{0,12}", 50)) {
+        fn finds_what_a_map_finds(
+            texts in prop::collection::hash_set("[ab\0ß]{0,12}", 0..200),
+            asked in prop::collection::vec("[ab\0ß]{0,12}", 50),
+        ) {
             let texts: StringArena = texts.into_iter().collect();
-            let map: HashMap<&str, u32> = texts.iter().enumerate().map(|(i, text)| (text, i as u32)).collect();
+            let numbered = texts.iter().enumerate().map(|(i, text)| (text, i as u32));
+            let map: HashMap<&str, u32> = numbered.collect();
             let vocabulary = Vocabulary::new(texts.clone()).expect("distinct texts");
             let all = || texts.iter().chain(asked.iter().map(String::as_str));
             for text in all() {
@@ -376,10 +381,12 @@ mod tests {
             }
             let mut places = Vec::new();
             let listed: Vec<&str> = all().collect();
-            let there: Vec<Option<&str>> = listed.iter().map(|&text| (text.len() != 3).then_some(text)).collect();
+            let there = listed.iter().map(|&text| (text.len() != 3).then_some(text));
+            let there: Vec<Option<&str>> = there.collect();
             vocabulary.places(there.iter().copied(), |found| places.push(found));
             let found = |text: &str| map.get(text).map_or(Found::Unknown, |&place| Found::Place(place));
-            prop_assert_eq!(places, there.iter().map(|text| text.map_or(Found::Missing, found)).collect::<Vec<_>>());
+            let expected = there.iter().map(|text| text.map_or(Found::Missing, found));
+            prop_assert_eq!(places, expected.collect::<Vec<_>>());
         }
 
         #[test]

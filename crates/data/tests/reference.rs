@@ -83,7 +83,8 @@ fn a_limited_range_keeps_the_rest_of_the_encoding() {
     let mut schema = criteo(&input);
     schema.limit_indices(10).unwrap();
     let (fitted, rows) = encode(&input, &schema);
-    // Five rows train: 1, b, 5, 1 and a missing one; 1 occurs three times, which is below Criteo's least count of five.
+    // Five rows train: 1, b, 5, 1 and a missing one; 1 occurs three times, which is below Criteo's least
+    // count of five.
     assert_eq!(fitted.encoder.layout().tables[25].rows, 2);
     assert_eq!(rows.bags[25].ids, [1, 1, 1, 1, 0, 1, 1, 0, 1, 1]);
     schema.categorical[25].encoding = toml::from_str("kind = \"vocabulary\"\nmax_ind_range = 10").unwrap();
@@ -130,7 +131,8 @@ fn what_is_no_hexadecimal_integer_is_named() {
             .to_string()
             .contains("expected one value in a field of hexadecimal integers")
     );
-    let hash = "label = { column = \"click\" }\ncategorical = [{ name = \"token\", encoding = { kind = \"hash\", buckets = 9 } }]";
+    let hash = "label = { column = \"click\" }\ncategorical = [{ name = \"token\", encoding = { kind = \
+        \"hash\", buckets = 9 } }]";
     assert!(
         Schema::from_toml(hash, "schema")
             .unwrap()

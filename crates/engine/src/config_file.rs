@@ -117,8 +117,8 @@ fn merge(under: &mut Table, over: Table) {
     }
 }
 
-/// Applies one `a.b.c=value`; the value is TOML, or else a string.
-/// A table that is not there yet starts as the default one, so that one key of it can be changed; another
+/// Applies one `a.b.c=value`; the value is TOML, or else a string. A table that is not there yet starts as
+/// the default one, so that one key of it can be changed; another
 /// `kind` keeps of it only the learning rate, since the rest may mean nothing there.
 fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
     let malformed =

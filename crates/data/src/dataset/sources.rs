@@ -74,7 +74,8 @@ impl Sources<'_> {
     }
 
     /// One pass over all inputs, from `from` on or from the beginning; `each` gets every good row, in blocks
-    /// with the part of each, what `work` has made of them, and the point behind them. Returns the skipped rows.
+    /// with the part of each, what `work` has made of them, and the point behind them. Returns the skipped
+    /// rows.
     ///
     /// # Errors
     /// If reading or `each` fails.
@@ -111,8 +112,8 @@ impl Sources<'_> {
         Ok(seen.fitted(Arc::new(fit.finish()?)))
     }
 
-    /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without vocabularies and statistics,
-    /// and a split that decides row by row.
+    /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without
+    /// vocabularies and statistics, and a split that decides row by row.
     ///
     /// # Errors
     /// A split that contradicts itself.
@@ -122,7 +123,8 @@ impl Sources<'_> {
         Ok(is_known.then(|| Assigner::new(self.split, Survey::default())))
     }
 
-    /// Shows the training rows to `fit`, from a point on that `watch` has been told of, or from the beginning.
+    /// Shows the training rows to `fit`, from a point on that `watch` has been told of, or from the
+    /// beginning.
     ///
     /// # Errors
     /// If reading or `watch` fails; a split without training rows.
@@ -204,8 +206,15 @@ impl Sources<'_> {
     /// What the split must know of the rows.
     fn survey(&self, schema: &Schema, watch: &mut dyn FitWatch) -> Result<Survey> {
         if matches!(self.split, Split::Time { .. }) && schema.time.is_none() {
-            return Err(Error::input("data.split", "a `time` column in the schema for a split by time", "none")
-                .with_hint("set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are in time order"));
+            return Err(Error::input(
+                "data.split",
+                "a `time` column in the schema for a split by time",
+                "none",
+            )
+            .with_hint(
+                "set `time = \"<column>\"` in the schema, or split by \"order\" if the rows are \
+                    in time order",
+            ));
         }
         let mut survey = Survey::default();
         if self.split.needs_survey() {

@@ -1,7 +1,8 @@
 //! Making a prepared data set, in passes that can be interrupted at any moment.
 //!
-//! What is done is on disk in `.work`: where a pass stands and what it has made so far, the fitted encoder, the files of finished
-//! rounds. A later attempt resumes with the next row; of rows before it, only those of the same file are read again.
+//! What is done is on disk in `.work`: where a pass stands and what it has made so far, the fitted encoder,
+//! the files of finished rounds. A later attempt resumes with the next row; of rows before it, only those of
+//! the same file are read again.
 use super::encoding::Encoding;
 use super::fitting::Fit;
 use super::manifest::Manifest;
@@ -24,7 +25,8 @@ impl Preparation<'_> {
     /// Makes the data set in `dir`, or resumes an interrupted preparation of the same rows there.
     ///
     /// # Errors
-    /// A file that cannot be read or written, too many malformed rows, a directory that holds something else, too little memory;
+    /// A file that cannot be read or written, too many malformed rows, a directory that holds something else,
+    /// too little memory;
     /// [`Error::Interrupted`] where the observer wishes to stop. Running it again resumes it.
     pub fn run(&self, dir: &Path, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
         let work = WorkDir::begin(dir, &self.key()?, self.start)?;
@@ -70,7 +72,8 @@ impl Preparation<'_> {
         manifest.write(dir)
     }
 
-    /// Stands for everything that decides the data set: settings, schema, and name, length and time of each file.
+    /// Stands for everything that decides the data set: settings, schema, and name, length and time of each
+    /// file.
     fn key(&self) -> Result<String> {
         let shards = (self.limits.shard_rows, self.limits.shard_bytes);
         let mut text = serde_json::to_string(&(

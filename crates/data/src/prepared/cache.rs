@@ -1,12 +1,13 @@
-//! Encoded rows of a stream, kept for the passes after the first: the first pass over an input writes them aside, in files such as
-//! a prepared data set has; later ones map these and parse nothing.
+//! Encoded rows of a stream, kept for the passes after the first: the first pass over an input writes them
+//! aside, in files such as a prepared data set has; later ones map these and parse nothing.
 //!
 //! ```text
 //! rows-00000.arrow …   the rows
 //! kept.json            the key of the run, files and checksums; written last, without it there are no rows
 //! ```
-//! A cache changes no row and no order. It is used only where it is whole and has the key of the run; a damaged file sends the pass
-//! back to the input, at the row where it stands. A cache that cannot be written is removed and done without. Both are told by
+//! A cache changes no row and no order. It is used only where it is whole and has the key of the run; a
+//! damaged file sends the pass back to the input, at the row where it stands. A cache that cannot be written
+//! is removed and done without. Both are told by
 //! [`Cache::take_warning`] and never fail a pass.
 use super::PreparedRows;
 use super::manifest::ShardFile;
@@ -51,13 +52,14 @@ struct Index {
 }
 
 impl Cache {
-    /// In the directory `dir`, of rows that `encoder` encodes. The key stands for everything that decides them: the input, the fitted
-    /// encoder, the program.
+    /// In the directory `dir`, of rows that `encoder` encodes. The key stands for everything that decides
+    /// them: the input, the fitted encoder, the program.
     pub fn new(dir: impl Into<PathBuf>, key: String, encoder: &Encoder) -> Self {
         Cache { dir: dir.into(), key, form: Form::new(encoder), state: Arc::default() }
     }
 
-    /// The rows of `source`, which stands at its first one: from the cache if it is whole, else from `source` and into the cache.
+    /// The rows of `source`, which stands at its first one: from the cache if it is whole, else from `source`
+    /// and into the cache.
     pub fn rows(&self, source: Box<dyn RowStream>) -> Box<dyn RowStream> {
         if self.state().off {
             return source;
@@ -130,7 +132,10 @@ impl Cache {
     fn give_up(&self, error: &Error) {
         // What cannot be removed takes its room, and harms nothing else.
         let _ = remove_directory(&self.dir);
-        self.warn(&format!("cannot be written: {error}; every epoch reads the input instead, which takes longer (free some disk space)"));
+        self.warn(&format!(
+            "cannot be written: {error}; every epoch reads the input instead, which takes \
+            longer (free some disk space)"
+        ));
         self.state().off = true;
     }
 }

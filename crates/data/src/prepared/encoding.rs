@@ -168,7 +168,8 @@ fn point_name(number: usize) -> String {
 }
 
 impl Progress<'_> {
-    /// Goes to where `saved` stands; `None` if a part of it is not what it was, after which this is of no use.
+    /// Goes to where `saved` stands; `None` if a part of it is not what it was, after which this is of no
+    /// use.
     fn resume(&mut self, work: &Path, saved: Going) -> Option<ResumePoint> {
         if let Some((fitting, fit)) = &mut self.seeing {
             let (seen, rows) = *saved.seen?;

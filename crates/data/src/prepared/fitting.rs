@@ -20,7 +20,8 @@ pub(super) struct Fit {
     pub seen: Seen,
     pub sizes: Vec<VocabularySize>,
     pub encoder: FileSum,
-    /// Whether all rows have been seen; else they are while they are encoded, as nothing in their codes depends on others.
+    /// Whether all rows have been seen; else they are while they are encoded, as nothing in their codes
+    /// depends on others.
     pub is_whole: bool,
 }
 

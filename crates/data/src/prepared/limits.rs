@@ -12,12 +12,13 @@ pub struct Limits {
     pub shard_rows: usize,
     /// … or these many encoded bytes.
     pub shard_bytes: usize,
-    /// After so many rows of a pass it is saved where it stands, so that a later attempt can resume it. No encoded byte depends on it.
+    /// After so many rows of a pass it is saved where it stands, so that a later attempt can resume it. No
+    /// encoded byte depends on it.
     pub save_rows: u64,
 }
 
-/// Memory beside counts or vocabularies: the files of three parts while they are filled and one while it is written, rows read
-/// ahead, the program itself.
+/// Memory beside counts or vocabularies: the files of three parts while they are filled and one while it is
+/// written, rows read ahead, the program itself.
 const FIXED: u64 = 288 << 20;
 /// Least memory for counts and vocabularies.
 const LEAST: u64 = 64 << 20;

@@ -15,8 +15,9 @@ pub(super) fn map(path: &Path) -> io::Result<Buffer> {
     if file.metadata()?.len() == 0 {
         return Ok(Buffer::from_vec(Vec::<u8>::new()));
     }
-    // SAFETY: the mapping is read-only and private to this process. Files of a prepared data set are written aside, renamed
-    // into place and never changed there; their checksum is compared before their bytes are used.
+    // SAFETY: the mapping is read-only and private to this process. Files of a prepared data set are written
+    // aside, renamed into place and never changed there; their checksum is compared before their bytes are
+    // used.
     let mapping = unsafe { Mmap::map(&file)? };
     Ok(Buffer::from(Bytes::from_owner(mapping)))
 }

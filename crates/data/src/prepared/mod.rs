@@ -7,12 +7,13 @@
 //!            .work/          what a later attempt resumes an interrupted preparation from
 //! ```
 //!
-//! Arrow and not Parquet, because its columns lie in the file as they are computed with: opening one maps it, nothing is
-//! decoded, several processes share the pages, and a set larger than memory is read as fast as the disk gives it. It takes
-//! more space than Parquet, though less than the text that it was made of.
+//! Arrow and not Parquet, because its columns lie in the file as they are computed with: opening one maps it,
+//! nothing is decoded, several processes share the pages, and a set larger than memory is read as fast as the
+//! disk gives it. It takes more space than Parquet, though less than the text that it was made of.
 //!
-//! * `build`: from raw rows, in bounded memory, in passes that can be interrupted: `fitting` with counts on disk, then `encoding` in
-//!   `round`s, each with as many vocabularies as memory has room for. `work` is where they leave what is done.
+//! * `build`: from raw rows, in bounded memory, in passes that can be interrupted: `fitting` with counts on
+//!   disk, then `encoding` in `round`s, each with as many vocabularies as memory has room for. `work` is
+//!   where they leave what is done.
 //! * `extend`: further rows of a data set, encoded as its other rows are.
 //! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.

@@ -1,7 +1,7 @@
 //! Rounds of encoding: which vocabularies are looked up in the same pass over the rows.
 //!
-//! Each round gives a column the ids that its vocabularies know, where the round before has not: a value is known to one piece of
-//! one vocabulary at most, and *unseen* to all others.
+//! Each round gives a column the ids that its vocabularies know, where the round before has not: a value is
+//! known to one piece of one vocabulary at most, and *unseen* to all others.
 use crate::dense::DenseScale;
 use crate::encoder::{Encoder, TablePiece};
 use crate::error::{Error, Result};

@@ -1,4 +1,5 @@
-//! Encoded rows as an Arrow file: one record batch, a column for each part of a row, memory laid out as it is computed with.
+//! Encoded rows as an Arrow file: one record batch, a column for each part of a row, memory laid out as it is
+//! computed with.
 //!
 //! | column | type | |
 //! |---|---|---|
@@ -191,7 +192,8 @@ impl Form {
     }
 }
 
-/// The bytes of a record batch, if all that it says of its columns lies within them: the decoder takes that for granted.
+/// The bytes of a record batch, if all that it says of its columns lies within them: the decoder takes that
+/// for granted.
 fn rows_of(block: &Block, file: &Buffer) -> Option<Buffer> {
     let [offset, head] = [block.offset(), i64::from(block.metaDataLength())].map(|n| usize::try_from(n).ok());
     let (offset, head, body) = (offset?, head?, usize::try_from(block.bodyLength()).ok()?);

@@ -115,7 +115,8 @@ impl<'a> Shards<'a> {
         true
     }
 
-    /// Puts the rows of files that are not full into files of `work` whose names end with `number`, and says where all is.
+    /// Puts the rows of files that are not full into files of `work` whose names end with `number`, and says
+    /// where all is.
     pub fn save(&mut self, work: &Path, number: u64) -> Result<SavedShards> {
         self.written()?;
         let mut begun = Vec::new();
@@ -161,7 +162,8 @@ impl<'a> Shards<'a> {
         Ok(())
     }
 
-    /// Takes in some of the picked rows, which are of `part`: as many as the step that is begun has room for. How many.
+    /// Takes in some of the picked rows, which are of `part`: as many as the step that is begun has room for.
+    /// How many.
     fn take(&mut self, part: Part, encoded: &Batch, picks: &[u32]) -> Result<usize> {
         let batch = &mut self.parts[part].rows;
         let count = picks.len().min(STEP - batch.len() % STEP);

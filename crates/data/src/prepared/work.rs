@@ -168,7 +168,8 @@ fn lock(work: &Path) -> Result<DirLock> {
     })
 }
 
-/// Removes a data set, finished or not, and nothing else. The manifest goes first: without it the rest is none.
+/// Removes a data set, finished or not, and nothing else. The manifest goes first: without it the rest is
+/// none.
 fn clear(dir: &Path) -> Result<()> {
     let rows = |name: &str| {
         Part::ALL.iter().any(|part| name.strip_prefix(part.name()).is_some_and(|rest| rest.starts_with('-')))

@@ -20,7 +20,8 @@ pub fn default_schema(format: Format, columns: &[String]) -> Option<Schema> {
 /// once or twice, and a row of their own only memorises those rows.
 const CRITEO_MIN_COUNT: u64 = 5;
 
-/// As the reference treats it (logarithms of the integers, a table per category), with rare categories merged.
+/// As the reference treats it (logarithms of the integers, a table per category), with rare categories
+/// merged.
 fn criteo(columns: &[String]) -> Option<Schema> {
     let (label, inputs) = columns.split_first().filter(|(label, _)| *label == "label")?;
     let (dense, categorical): (Vec<&String>, Vec<&String>) =

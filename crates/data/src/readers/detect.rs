@@ -180,8 +180,8 @@ pub(super) fn width(rows: &[Vec<String>]) -> usize {
 }
 
 /// The first row is a header if it holds a text over a column of numbers, or else if it looks like names (no
-/// field is empty, a number or there twice) and none of its fields occurs again in its column, as the values of
-/// categorical columns soon do.
+/// field is empty, a number or there twice) and none of its fields occurs again in its column, as the values
+/// of categorical columns soon do.
 pub(super) fn header(rows: &[Vec<String>]) -> Header {
     let Some((first, rest)) = rows.split_first() else { return Header::Present };
     if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column))))

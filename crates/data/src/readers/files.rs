@@ -34,7 +34,8 @@ pub(super) fn in_directory(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// What matches a path with `*`, `?` or `[…]`, numbers in the names by value; `None` for a path that is none or that is there.
+/// What matches a path with `*`, `?` or `[…]`, numbers in the names by value; `None` for a path that is none
+/// or that is there.
 pub(super) fn matching(path: &Path) -> Result<Option<Vec<PathBuf>>> {
     let Some(pattern) = path.to_str().filter(|text| text.contains(['*', '?', '[']) && !path.exists()) else {
         return Ok(None);
@@ -51,7 +52,10 @@ pub(super) fn matching(path: &Path) -> Result<Option<Vec<PathBuf>>> {
         .collect::<Result<Vec<PathBuf>>>()?;
     if paths.is_empty() {
         let error = Error::input(pattern, "a file that matches this pattern", "none");
-        return Err(error.with_hint("check the directory, and the pattern: * stands for any text, ? for one character, [ab] for a or b"));
+        return Err(error.with_hint(
+            "check the directory, and the pattern: * stands for any text, ? for one \
+            character, [ab] for a or b",
+        ));
     }
     paths.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
     Ok(Some(paths))

@@ -1,9 +1,9 @@
 //! Interactions and candidates in the form of He et al. 2017 (neural collaborative filtering): lines of
-//! `user item rating [time]`, and lines of `(user,item) other other …`, an item that a user took before others to be ranked
-//! below it.
+//! `user item rating [time]`, and lines of `(user,item) other other …`, an item that a user took before
+//! others to be ranked below it.
 //!
-//! Columns: user_id, item_id, rating. A line of candidates gives one row for each of them, in its order: rating 1 for the item
-//! taken, 0 for the others.
+//! Columns: user_id, item_id, rating. A line of candidates gives one row for each of them, in its order:
+//! rating 1 for the item taken, 0 for the others.
 use super::lines::{Lines, as_text};
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};

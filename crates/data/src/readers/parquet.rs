@@ -1,8 +1,9 @@
 //! Parquet files, column chunk by column chunk in batches of rows.
 //!
-//! Every value becomes text exactly: integers and decimals digit by digit, floats as the shortest text
-//! that reads back as the same bits, booleans as 0 and 1, dates and moments as `YYYY-MM-DD HH:MM:SS`, times
-//! of day as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls within it are left out.
+//! Every value becomes text exactly: integers and decimals digit by digit, floats as the shortest text that
+//! reads back as the same bits, booleans as 0 and 1, dates and moments as `YYYY-MM-DD HH:MM:SS`, times of day
+//! as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls
+//! within it are left out.
 use super::names::check_names;
 use super::parquet_text::{Kind, Show};
 use crate::error::{Error, Result, nearest, quoted};
@@ -73,8 +74,16 @@ impl Parquet {
                 );
             };
             leaves.push(leaf(schema, root).map_err(|found| {
-                let error = Error::input(format!("{file}: column \"{name}\""), "single values or a list of them", found);
-                error.with_hint("flatten it when the file is written, or leave it out by naming the other columns in `columns`")
+                let error = Error::input(
+                    format!("{file}: column \"{name}\""),
+                    "single values or a list of \
+                    them",
+                    found,
+                );
+                error.with_hint(
+                    "flatten it when the file is written, or leave it out by naming the other \
+                    columns in `columns`",
+                )
             })?);
         }
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -388,8 +397,8 @@ where
     }
 }
 
-/// A chunk of texts, single values. Most time of reading goes into columns of them, so they are decoded a batch at once; what
-/// cannot be is left to the reader of single values, which finds the one that is wrong.
+/// A chunk of texts, single values. Most time of reading goes into columns of them, so they are decoded a
+/// batch at once; what cannot be is left to the reader of single values, which finds the one that is wrong.
 struct TextColumn {
     fast: Option<ParquetRecordBatchReader>,
     slow: Typed<types::ByteArrayType>,

@@ -173,7 +173,8 @@ impl Dialect {
                         spans.iter().for_each(|&span| self.push(&record, span, &mut row));
                         rows.push(row.fields().map(str::to_owned).collect());
                     } else if rows.is_empty() && bad == 0 {
-                        // Names in another encoding are still a header; opening the file will say what is wrong.
+                        // Names in another encoding are still a header; opening the file will say what is
+                        // wrong.
                         rows.push(record.split(char::from(self.delimiter)).map(str::to_owned).collect());
                     } else {
                         bad += 1;
@@ -237,10 +238,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_back_what_was_quoted(rows in prop::collection::vec(prop::collection::vec("[a,\"\r\nβ ]{0,6}", 2..5), 1..6)) {
+        fn reads_back_what_was_quoted(rows in prop::collection::vec(prop::collection::vec("[a,\"\r\nβ \
+            ]{0,6}", 2..5), 1..6)) {
             let mut text = String::new();
             for row in &rows {
-                let quoted: Vec<String> = row.iter().map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
+                let quote = |field: &String| format!("\"{}\"", field.replace('"', "\"\""));
+                let quoted: Vec<String> = row.iter().map(quote).collect();
                 text += &(quoted.join(",") + "\n");
             }
             let (found, bad) = CSV.records(text.as_bytes(), usize::MAX);
@@ -261,19 +264,22 @@ mod tests {
                 }
                 at += length;
             }
-            let mut reader = csv_core::ReaderBuilder::new().terminator(csv_core::Terminator::Any(b'\n')).build();
+            let end = csv_core::Terminator::Any(b'\n');
+            let mut reader = csv_core::ReaderBuilder::new().terminator(end).build();
             let (mut output, mut ends) = ([0; 256], [0; 64]);
             let (mut rest, mut expected) = (text.as_bytes(), Vec::new());
             let (mut length, mut fields) = (0, 0);
             loop {
-                let (result, read, written, ended) = reader.read_record(rest, &mut output[length..], &mut ends[fields..]);
+                let (room, ended) = (&mut output[length..], &mut ends[fields..]);
+                let (result, read, written, ended) = reader.read_record(rest, room, ended);
                 rest = &rest[read..];
                 (length, fields) = (length + written, fields + ended);
                 match result {
                     csv_core::ReadRecordResult::Record => {
                         let starts = std::iter::once(0).chain(ends.iter().copied());
                         let bytes = starts.zip(&ends[..fields]).map(|(start, &end)| &output[start..end]);
-                        expected.push(bytes.map(|field| String::from_utf8_lossy(field).into_owned()).collect::<Vec<_>>());
+                        let text = |field| String::from_utf8_lossy(field).into_owned();
+                        expected.push(bytes.map(text).collect::<Vec<_>>());
                         (length, fields) = (0, 0);
                     }
                     csv_core::ReadRecordResult::End => break,

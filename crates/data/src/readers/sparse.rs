@@ -128,7 +128,8 @@ impl RowSource for Libffm {
                 };
                 let Some(&place) = places.get(&field) else {
                     let hint = format!(
-                        "fields are those of the first {FIELD_ROWS} rows; name them all with `columns`, among them \"field_{field}\""
+                        "fields are those of the first {FIELD_ROWS} rows; name them all with `columns`, \
+                            among them \"field_{field}\""
                     );
                     return Err(token_error(lines, at, "a known field", token).with_hint(hint));
                 };

@@ -14,7 +14,8 @@ pub struct Schema {
     /// Column of sample weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
-    /// Column whose equal values make the groups in which ranking is measured (a user's candidates, a query's results).
+    /// Column whose equal values make the groups in which ranking is measured (a user's candidates, a query's
+    /// results).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Column that orders rows in time (for splits by time).
@@ -52,8 +53,8 @@ pub struct Label {
     /// Texts that count as positive. Excludes `rule`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positive: Vec<String>,
-    /// Texts that count as negative, beside `positive`; any further text is an error. Absent: all texts that are
-    /// not positive are negative.
+    /// Texts that count as negative, beside `positive`; any further text is an error. Absent: all texts that
+    /// are not positive are negative.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub negative: Vec<String>,
     /// Texts whose rows are left out, where labels are read (a rating that is neither liked nor disliked).
@@ -179,9 +180,9 @@ impl CategoricalColumn {
     }
 }
 
-/// A conjunction of categorical columns: "education = Masters and occupation = Sales" is one value. Hashed, because most of
-/// the possible ones never occur. It enters the linear part of models that have one (lr, fm, Wide & Deep, …) and no other
-/// (Cheng et al. 2016, section 3.1: cross-product transformations).
+/// A conjunction of categorical columns: "education = Masters and occupation = Sales" is one value. Hashed,
+/// because most of the possible ones never occur. It enters the linear part of models that have one (lr, fm,
+/// Wide & Deep, …) and no other (Cheng et al. 2016, section 3.1: cross-product transformations).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cross {
@@ -221,14 +222,16 @@ pub enum Encoding {
         /// Least number of occurrences in the training split.
         #[serde(default = "one")]
         min_count: u64,
-        /// Values are hexadecimal integers and taken modulo this before all else (`max_ind_range` of the reference).
+        /// Values are hexadecimal integers and taken modulo this before all else (`max_ind_range` of the
+        /// reference).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_ind_range: Option<u32>,
     },
-    /// The dictionary that the reference implementation makes of Criteo's files, so that its checkpoints line up: values are
-    /// hexadecimal integers, a missing one is 0, and ids count from 0 in the order in which values first occur in all rows, those
-    /// to validate and to test included. (So it leaks: for comparisons with the reference alone.) One more row, the last, is for
-    /// values of later rows, with which the reference fails.
+    /// The dictionary that the reference implementation makes of Criteo's files, so that its checkpoints line
+    /// up: values are hexadecimal integers, a missing one is 0, and ids count from 0 in the order in which
+    /// values first occur in all rows, those to validate and to test included. (So it leaks: for comparisons
+    /// with the reference alone.) One more row, the last, is for values of later rows, with which the
+    /// reference fails.
     FirstSeen {
         /// Values are taken modulo this.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,7 +324,8 @@ impl Schema {
         Ok(schema)
     }
 
-    /// Whether the encoder depends on rows that it is fitted on: on their values, for a vocabulary, or on statistics of numbers.
+    /// Whether the encoder depends on rows that it is fitted on: on their values, for a vocabulary, or on
+    /// statistics of numbers.
     pub fn needs_rows(&self) -> bool {
         let fitted = |column: &DenseColumn| {
             column.transform == Transform::Standardize
@@ -337,7 +341,8 @@ impl Schema {
         toml::to_string(self).expect("a schema is plain data")
     }
 
-    /// Takes the values of vocabularies for hexadecimal integers modulo `range`, as the reference does with `--max-ind-range`.
+    /// Takes the values of vocabularies for hexadecimal integers modulo `range`, as the reference does with
+    /// `--max-ind-range`.
     ///
     /// # Errors
     /// If there is no vocabulary.
@@ -358,8 +363,8 @@ impl Schema {
         Ok(())
     }
 
-    /// Encodes all columns as the reference implementation's preprocessing of Criteo's files does: see [`Encoding::FirstSeen`];
-    /// ln(1 + x) of integers, where a missing one and a negative one are 0.
+    /// Encodes all columns as the reference implementation's preprocessing of Criteo's files does: see
+    /// [`Encoding::FirstSeen`]; ln(1 + x) of integers, where a missing one and a negative one are 0.
     ///
     /// # Errors
     /// A column with several values, which the reference has not, or a table that columns share.

@@ -154,11 +154,13 @@ fn what_has_no_text_form_is_refused() {
         ("required group point { required int32 x; required int32 y; }", "a struct or a map"),
         ("required group one { required int32 x; }", "a struct or a map"),
         (
-            "required group map (MAP) { repeated group key_value { required binary key (UTF8); optional int32 value; } }",
+            "required group map (MAP) { repeated group key_value { required binary key (UTF8); optional \
+                int32 value; } }",
             "a struct or a map",
         ),
         (
-            "required group deep (LIST) { repeated group list { required group element (LIST) { repeated group list { required int32 element; } } } }",
+            "required group deep (LIST) { repeated group list { required group element (LIST) { repeated \
+                group list { required int32 element; } } } }",
             "a list of lists",
         ),
         (

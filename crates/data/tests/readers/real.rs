@@ -60,7 +60,8 @@ fn criteo() {
 #[test]
 fn adult() {
     let Some(path) = data("adult", "adult-census") else { return };
-    let columns = "age workclass fnlwgt education education_num marital_status occupation relationship race sex capital_gain capital_loss hours country income";
+    let columns = "age workclass fnlwgt education education_num marital_status occupation relationship race \
+        sex capital_gain capital_loss hours country income";
     let columns: Vec<String> = columns.split(' ').map(str::to_owned).collect();
     let train = Input { columns: Some(columns), ..Input::new([path.join("adult.data")]) };
     let found = read_whole(&train);

@@ -26,8 +26,10 @@ fn bad_rows_say_where_and_the_next_row_follows() {
             "a.csv:3:2 (column \"name\"): expected 2 fields, found 1",
             "a.csv:4:3: expected 2 fields, found 3",
             "a.csv:5:2 (column \"name\"): expected UTF-8 text, found byte 0xff in \"4,��\"",
-            "a.csv:6:2 (column \"name\"): expected a delimiter or the line end behind a closing quote, found \"5,\\\"a\\\"b\"",
-            "a.csv:8:2 (column \"name\"): expected a closing quote, found none before the end of the file: \"7,\\\"open\"",
+            "a.csv:6:2 (column \"name\"): expected a delimiter or the line end behind a closing quote, found \
+                \"5,\\\"a\\\"b\"",
+            "a.csv:8:2 (column \"name\"): expected a closing quote, found none before the end of the file: \
+                \"7,\\\"open\"",
         ]
     );
 }
