@@ -79,8 +79,8 @@ pub(crate) struct InputGradients<'t> {
 
 impl InputGradients<'_> {
     /// The gradient of `x` so far, to be added to; none for the dense inputs, which nothing learns from.
-    pub(crate) fn to_add(&mut self, x: Var) -> Option<&mut [f32]> {
-        let (dx, write) = self.to_write(x)?;
+    pub(crate) fn add_to(&mut self, x: Var) -> Option<&mut [f32]> {
+        let (dx, write) = self.write_to(x)?;
         if write == Write::First {
             dx.fill(0.0);
         }
@@ -88,7 +88,7 @@ impl InputGradients<'_> {
     }
 
     /// The gradient of `x` so far, and whether it is to be overwritten; none for the dense inputs.
-    pub(crate) fn to_write(&mut self, x: Var) -> Option<(&mut [f32], Write)> {
+    pub(crate) fn write_to(&mut self, x: Var) -> Option<(&mut [f32], Write)> {
         let Place { offset, width, home } = self.places[x.node()];
         let touched = std::mem::replace(&mut self.touched[x.node()], true);
         let write = if touched { Write::Add } else { Write::First };
@@ -97,7 +97,7 @@ impl InputGradients<'_> {
 
     /// Adds `dy` to the gradient of `x`.
     pub(crate) fn add(&mut self, isa: Isa, x: Var, dy: &[f32]) {
-        match self.to_write(x) {
+        match self.write_to(x) {
             Some((dx, Write::First)) => dx.copy_from_slice(dy),
             Some((dx, Write::Add)) => dlrm_kernels::elementwise::add(isa, dx, dy),
             None => {}

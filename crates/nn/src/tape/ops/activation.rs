@@ -28,7 +28,7 @@ impl Tape<'_> {
 impl Operation for Activate {
     fn backward(&self, mut back: Backward<'_>) {
         let x = back.value(self.x);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             let into = ActivationGradients { dx, dslopes: &mut [] };
             activation::backward(back.isa, into, back.dy, x, self.activation, &[]);
         }

@@ -75,7 +75,7 @@ impl Operation for BatchNorm {
         let by = Columns { mean: means, scale, gamma: weights.values(gamma), beta: weights.values(beta) };
         let x = back.value(self.x);
         let [dgamma, dbeta] = back.lane.slots(weights, [gamma, beta]);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             let sums = grown(back.scratch, 2 * width);
             norm::batch_backward(back.isa, NormGradients { dx, dgamma, dbeta }, back.dy, x, by, sums);
         }

@@ -38,7 +38,7 @@ impl Operation for Concat {
         let mut column = 0;
         for &part in &back.lists[self.list.clone()] {
             let own = back.width_of(part);
-            if let Some((dx, write)) = back.into.to_write(part).filter(|_| own > 0) {
+            if let Some((dx, write)) = back.into.write_to(part).filter(|_| own > 0) {
                 for (dx, dy) in dx.chunks_exact_mut(own).zip(back.dy.chunks_exact(back.width)) {
                     let dy = &dy[column..column + own];
                     match write {

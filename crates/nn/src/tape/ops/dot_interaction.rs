@@ -35,7 +35,7 @@ impl Tape<'_> {
 impl Operation for DotInteraction {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, d) = (back.value(self.x), self.dims(back.rows(), back.width_of(self.x)));
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             let scratch = grown(back.scratch, dot_interaction::scratch_len(d));
             dot_interaction::backward(back.isa, dx, back.dy, x, d, scratch);
         }

@@ -44,7 +44,7 @@ fn dropped(at: At, rate: f32) -> Option<norm::Dropout> {
 
 impl Operation for Dropout {
     fn backward(&self, mut back: Backward<'_>) {
-        if let (Some(dx), Some(by)) = (back.into.to_add(self.x), dropped(back.at, self.rate)) {
+        if let (Some(dx), Some(by)) = (back.into.add_to(self.x), dropped(back.at, self.rate)) {
             norm::dropout(back.isa, dx, back.dy, back.width, by);
         }
     }

@@ -24,7 +24,7 @@ impl Tape<'_> {
 impl Operation for FfmInteraction {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, dim) = (back.value(self.x), back.width_of(self.x) / (self.fields * self.fields).max(1));
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             interaction::ffm_interaction_backward(back.isa, dx, back.dy, x, self.fields, dim);
         }
     }

@@ -24,7 +24,7 @@ impl Tape<'_> {
 impl Operation for FmInteraction {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, dim) = (back.value(self.x), back.width);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             interaction::fm_interaction_backward(back.isa, dx, back.dy, x, self.fields, dim);
         }
     }

@@ -28,7 +28,7 @@ impl Operation for LayerNorm {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, gammas) = (back.value(self.x), back.weights.values(self.gamma));
         let [dgamma, dbeta] = back.lane.slots(back.weights, [self.gamma, self.beta]);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             norm::layer_backward(back.isa, NormGradients { dx, dgamma, dbeta }, back.dy, x, gammas);
         }
     }

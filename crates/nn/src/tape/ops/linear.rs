@@ -95,7 +95,7 @@ impl Operation for Product {
         if let Some(bias) = bias {
             elementwise::column_sums(isa, back.lane.slot(weights, bias), dy);
         }
-        if let Some((dx, write)) = back.into.to_write(x) {
+        if let Some((dx, write)) = back.into.write_to(x) {
             let epilogue = if write == Write::First { Epilogue::Set } else { Epilogue::Add };
             let to = Target { c: dx, columns: k, rows, epilogue };
             weights.matrix(weight).backward(isa, to, (View::of(dy, n), n), back.operands);

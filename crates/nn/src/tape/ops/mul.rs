@@ -27,7 +27,7 @@ impl Operation for Mul {
     fn backward(&self, mut back: Backward<'_>) {
         for (own, other) in [(self.a, self.b), (self.b, self.a)] {
             let factor = back.value(other);
-            if let Some(dx) = back.into.to_add(own) {
+            if let Some(dx) = back.into.add_to(own) {
                 elementwise::add_product(back.isa, dx, back.dy, factor);
             }
         }

@@ -27,10 +27,10 @@ impl Operation for Outer {
         let Outer { a, b, blocks } = *self;
         let shape = (back.width_of(a) / blocks, back.width_of(b) / blocks);
         let (a_value, b_value) = (back.value(a), back.value(b));
-        if let Some(da) = back.into.to_add(a) {
+        if let Some(da) = back.into.add_to(a) {
             interaction::outer_backward_left(back.isa, da, back.dy, b_value, shape);
         }
-        if let Some(db) = back.into.to_add(b) {
+        if let Some(db) = back.into.add_to(b) {
             interaction::outer_backward_right(back.isa, db, back.dy, a_value, shape);
         }
     }

@@ -26,7 +26,7 @@ impl Operation for Prelu {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, slopes) = (back.value(self.x), back.weights.values(self.slopes));
         let ds = back.lane.slot(back.weights, self.slopes);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             let into = ActivationGradients { dx, dslopes: ds };
             activation::backward(back.isa, into, back.dy, x, Activation::Prelu, slopes);
         }

@@ -26,10 +26,10 @@ impl Tape<'_> {
 impl Operation for ScaleRows {
     fn backward(&self, mut back: Backward<'_>) {
         let (x, scales) = (back.value(self.x), back.value(self.scales));
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             elementwise::add_scaled_rows(back.isa, dx, back.dy, scales);
         }
-        if let Some(ds) = back.into.to_add(self.scales) {
+        if let Some(ds) = back.into.add_to(self.scales) {
             elementwise::row_dots(back.isa, ds, back.dy, x);
         }
     }

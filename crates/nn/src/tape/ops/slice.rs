@@ -28,7 +28,7 @@ impl Operation for Slice {
     /// Its columns of dx += dy.
     fn backward(&self, mut back: Backward<'_>) {
         let (own, width, column) = (back.width_of(self.x), back.width, self.column);
-        if let Some(dx) = back.into.to_add(self.x).filter(|_| width > 0) {
+        if let Some(dx) = back.into.add_to(self.x).filter(|_| width > 0) {
             for (dx, dy) in dx.chunks_exact_mut(own).zip(back.dy.chunks_exact(width)) {
                 dx[column..column + width].iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);
             }

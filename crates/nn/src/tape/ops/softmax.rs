@@ -28,7 +28,7 @@ impl Operation for Softmax {
     /// dx += y ⊙ (dy - <dy, y>)
     fn backward(&self, mut back: Backward<'_>) {
         let n = back.width.max(1);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             let rows = dx.chunks_exact_mut(n).zip(back.dy.chunks_exact(n)).zip(back.y.chunks_exact(n));
             for ((dx, dy), y) in rows {
                 let mean: f32 = dy.iter().zip(y).map(|(&dy, &y)| dy * y).sum();

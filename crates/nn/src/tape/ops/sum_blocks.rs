@@ -28,7 +28,7 @@ impl Tape<'_> {
 impl Operation for SumBlocks {
     fn backward(&self, mut back: Backward<'_>) {
         let (isa, n) = (back.isa, back.width.max(1));
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             for (dx, dy) in dx.chunks_exact_mut(n * self.blocks).zip(back.dy.chunks_exact(n)) {
                 dx.chunks_exact_mut(n).for_each(|dx| elementwise::add(isa, dx, dy));
             }

@@ -24,7 +24,7 @@ impl Tape<'_> {
 impl Operation for SumColumns {
     fn backward(&self, mut back: Backward<'_>) {
         let n = back.width_of(self.x).max(1);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             for (dx, &dy) in dx.chunks_exact_mut(n).zip(&*back.dy) {
                 dx.iter_mut().for_each(|dx| *dx += dy);
             }

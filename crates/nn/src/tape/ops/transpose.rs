@@ -34,7 +34,7 @@ fn add_transposed(y: &mut [f32], x: &[f32], fields: usize, dim: usize) {
 impl Operation for Transpose {
     fn backward(&self, mut back: Backward<'_>) {
         let dim = back.width / self.fields.max(1);
-        if let Some(dx) = back.into.to_add(self.x) {
+        if let Some(dx) = back.into.add_to(self.x) {
             add_transposed(dx, back.dy, dim, self.fields);
         }
     }
