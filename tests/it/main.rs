@@ -5,6 +5,7 @@ mod commands;
 mod common;
 mod data;
 
+mod examples;
 mod generate;
 mod golden;
 mod goldens;

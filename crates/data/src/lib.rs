@@ -15,7 +15,7 @@
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
-//! * [`format`]: numbers and texts for people.
+//! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
 

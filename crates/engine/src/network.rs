@@ -34,13 +34,28 @@ impl Network {
     pub fn with_tables(
         config: &ModelConfig,
         layout: &Layout,
-        storage: TablePrecision,
+        precision: TablePrecision,
         seed: u64,
         isa: Isa,
     ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa, storage), shift: 0.0 })
+        Ok(Network { model, weights: builder.finish(seed, isa, precision), shift: 0.0 })
+    }
+
+    /// A freshly initialised network of a model of one's own, whose parameters `build` declares.
+    ///
+    /// # Errors
+    /// What `build` refuses.
+    pub fn of_model<M: Model + 'static>(
+        layout: &Layout,
+        seed: u64,
+        isa: Isa,
+        build: impl FnOnce(&mut Builder<'_>) -> dlrm_nn::Result<M>,
+    ) -> Result<Self> {
+        let mut builder = Builder::new(layout);
+        let model = Box::new(build(&mut builder)?);
+        Ok(Network { model, weights: builder.finish(seed, isa, TablePrecision::F32), shift: 0.0 })
     }
 
     /// Lets training steps multiply in this precision. Scores are the same bits in all of them.
