@@ -144,7 +144,7 @@ impl Found {
             Hint::default()
                 .name("run.overwrite")
                 .say(" to replace it, or ")
-                .name("out")
+                .name("run.out")
                 .say(" another directory")
         };
         let what = format!("output directory {}", dir.display());
