@@ -1,5 +1,5 @@
-//! Scores rows of a saved model: `cargo run --release --example score runs/example`, rows as CSV without a header on standard
-//! input, their fields in the order of the model's columns.
+//! Scores rows of a saved model: `cargo run --release --example score runs/example`. Rows come as CSV without a
+//! header on standard input, their fields in the order that the first line of output names.
 use dlrm::engine::{Parallel, Predictor, Workspace};
 use dlrm::nn::Isa;
 use std::error::Error;

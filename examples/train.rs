@@ -1,4 +1,5 @@
-//! Trains a model on a CSV file, measures it and saves it: `cargo run --release --example train clicks.csv click runs/example`.
+//! Trains a model on a CSV file, measures it and saves it:
+//! `cargo run --release --example train clicks.csv click runs/example`.
 use dlrm::engine::observer::Unobserved;
 use dlrm::engine::request::{InputRequest, LabelRequest};
 use dlrm::engine::{Resources, RunRequest, Start};
