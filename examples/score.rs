@@ -1,5 +1,6 @@
-//! Scores rows of a saved model: `cargo run --release --example score runs/example`. Rows come as CSV without a
-//! header on standard input, their fields in the order that the first line of output names.
+//! Scores rows of a saved model: `cargo run --release --example score runs/example`.
+//!
+//! Rows come as CSV without a header on standard input; the first line of output names their fields.
 use dlrm::engine::{Parallel, Predictor, Workspace};
 use dlrm::nn::Isa;
 use std::error::Error;
