@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 32] = [
+const FLAGS: [(&str, &str); 29] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -33,9 +33,6 @@ const FLAGS: [(&str, &str); 32] = [
     ("run.overwrite", "--overwrite"),
     ("run.threads", "--threads"),
     ("run.memory_limit", "--memory-limit"),
-    ("train.epochs", "--epochs"),
-    ("train.batch_size", "--batch-size"),
-    ("train.seed", "--seed"),
 ];
 
 /// Flags without a value, with the value that they stand for.

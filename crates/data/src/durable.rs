@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// Writes a small file aside, syncs it and renames it to `path`.
 ///
@@ -46,6 +47,10 @@ pub fn remove_directory(directory: &Path) -> Result<()> {
     }
 }
 
+/// Attempts to take a lock after the first, and what lies between them.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Keeps other processes out of a directory as long as it lives.
 #[derive(Debug)]
 pub struct DirLock {
@@ -61,11 +66,17 @@ impl DirLock {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).open(path);
         let file = file.map_err(Error::io("create", path))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => Ok(None),
-            // A file system without locks is none that two processes share by chance.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(DirLock { _file: file })),
+        for attempt in 0.. {
+            match file.try_lock() {
+                // A program that this process starts has the lock that was let go of until it runs code of
+                // its own.
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => break,
+                // A file system without locks is none that two processes share by chance.
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(DirLock { _file: file })),
+            }
         }
+        Ok(None)
     }
 }
 

@@ -127,6 +127,10 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         match self {
             Error::Data(e) => e.hint().cloned(),
+            // The one interaction that a single vector can have.
+            Error::Model(e) if e.what == "model.interaction" => {
+                Some(Hint::from("for one vector take ").set("model.interaction", "cat"))
+            }
             Error::Metrics(e) => e.hint().map(Hint::from),
             Error::Config { hint, .. } | Error::Saved { hint, .. } => hint.clone(),
             Error::Memory { hint, .. } => Some(hint.clone()),
