@@ -176,10 +176,15 @@ fn two_hundred_kills_change_nothing() {
     let dir = scratch("2500");
     prepare(dir.path(), &dir.path().join("whole"));
     let expected = contents(&dir.path().join("whole"));
-    let (mut rng, mut kills) = (Rng::new(5, 0), 0);
+    let (mut rng, mut kills, mut begun) = (Rng::new(5, 0), 0, 0);
     while kills < 200 {
+        begun += 1;
+        assert!(begun < 5000, "{kills} of {begun} preparations were killed: do the children prepare at all?");
         let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "two_hundred_kills_change_nothing"])
+            .args([
+                "--exact",
+                concat!(module_path!(), "::two_hundred_kills_change_nothing").trim_start_matches("it::"),
+            ])
             .env(TO_BE_KILLED, dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
