@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 29] = [
+const FLAGS: [(&str, &str); 30] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -26,6 +26,7 @@ const FLAGS: [(&str, &str); 29] = [
     ("schema.crosses", "--cross"),
     ("model.kind", "--model"),
     ("models", "--models"),
+    ("settings", "--set"),
     ("fetch.from", "--from"),
     ("fetch.url", "--url"),
     ("run.out", "-o"),

@@ -43,7 +43,7 @@ impl RunConfig {
         let name = if settings.is_empty() {
             name.to_owned()
         } else {
-            format!("{name} with --set {}", settings.join(" "))
+            format!("{name} with settings {}", settings.join(" "))
         };
         let config: RunConfig =
             Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
@@ -122,7 +122,7 @@ fn merge(under: &mut Table, over: Table) {
 /// `kind` keeps of it only the learning rate, since the rest may mean nothing there.
 fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
     let malformed =
-        || Error::config("--set", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
+        || Error::config("settings", "key=value, such as model.embedding_dim=32", format!("\"{setting}\""));
     let (path, value) = setting.split_once('=').ok_or_else(malformed)?;
     let value = value.trim();
     let parsed: Option<Table> = toml::from_str(&format!("x = {value}")).ok();

@@ -73,7 +73,7 @@ impl ModelDir {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(Error::saved(path, "expected a model directory, found nothing")
-                .with_hint("give the directory that `dlrm train -o` wrote"));
+                .with_hint(saved::written_by_training()));
         }
         let path = locate(path);
         let manifest = saved::verify(&path, Kind::Model)?;

@@ -1,6 +1,7 @@
 //! What a run will need, known before it starts.
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use dlrm_data::Hint;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::format::bytes;
@@ -126,24 +127,27 @@ impl Plan {
     pub fn check(&self, limit: Option<u64>) -> Result<()> {
         let Some(limit) = limit.filter(|&limit| self.memory_bytes() > limit) else { return Ok(()) };
         let (what, hint) = if self.data_bytes > self.weight_bytes + self.training_bytes {
-            ("the encoded rows", "stream them with --stream")
+            ("the encoded rows", Hint::from("stream them with ").set("data.loading", "stream"))
         } else if self.training_bytes > self.weight_bytes {
             (
                 "the optimiser's state",
-                "use row-wise Adagrad (--set train.table_optimizer.kind=rowwise_adagrad) or SGD for the \
-                    tables",
+                Hint::from("use row-wise Adagrad (")
+                    .set("train.table_optimizer.kind", "rowwise_adagrad")
+                    .say(") or SGD for the tables"),
             )
         } else {
             (
                 "the tables",
-                "lower model.embedding_dim, raise min_count, or hash large columns into fewer buckets",
+                Hint::from(
+                    "lower model.embedding_dim, raise min_count, or hash large columns into fewer buckets",
+                ),
             )
         };
         Err(Error::Memory {
             what: format!("memory, mostly for {what}"),
             needed: bytes(self.memory_bytes()),
             available: bytes(limit),
-            hint: hint.into(),
+            hint,
         })
     }
 }

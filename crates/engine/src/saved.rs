@@ -2,6 +2,7 @@
 //!
 //! `manifest.json` names the kind and version of the directory and every file's length and xxh3 checksum.
 use crate::error::{Error, Result};
+use dlrm_data::Hint;
 use dlrm_data::durable::{remove_directory, sync, sync_directory};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -164,15 +165,17 @@ fn manifest(dir: &Path, kind: Kind) -> Result<Manifest> {
 fn no_manifest(dir: &Path, kind: Kind) -> Error {
     let interrupted = sibling(dir, "old");
     let hint = if interrupted.exists() {
-        format!(
-            "an update was interrupted: rename {} to {} to go back to the older one",
-            interrupted.display(),
-            dir.display()
-        )
+        let (from, to) = (interrupted.display(), dir.display());
+        Hint::from(format!("an update was interrupted: rename {from} to {to} to go back to the older one"))
     } else {
-        "give the directory that `dlrm train -o` wrote".into()
+        written_by_training()
     };
     Error::saved(dir, format!("expected a saved {} with {MANIFEST}, found none", name(kind))).with_hint(hint)
+}
+
+/// Where the directory of a model comes from.
+pub(crate) fn written_by_training() -> Hint {
+    Hint::from("give the directory that `dlrm train ").name("run.out").say("` wrote")
 }
 
 fn verify_file(dir: &Path, file: &str, expected: &FileEntry) -> Result<()> {

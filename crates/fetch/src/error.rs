@@ -106,7 +106,7 @@ impl Error {
     pub fn hint(&self) -> Option<Hint> {
         let again = || {
             let hint = Hint::from("free some space, or choose another disk with ").name("run.out");
-            hint.say("; what has arrived stays, and the same command goes on with it")
+            hint.say("; what has arrived stays, and the same command resumes there")
         };
         let of_io = |source: &std::io::Error| match source.kind() {
             ErrorKind::StorageFull => Some(again()),

@@ -1,5 +1,5 @@
 //! A data set's directory is whole or absent. What is not whole yet lies beside it, in `DIR.partial`, and
-//! stays there to be gone on with; the last step is a rename. `SOURCE.json` says what the directory holds,
+//! stays there to be resumed; the last step is a rename. `SOURCE.json` says what the directory holds,
 //! down to the checksum of each file, so that a torn or foreign file has a name.
 use crate::catalogue::DataSet;
 use crate::digest::Digests;

@@ -3,7 +3,7 @@
 //!
 //! The rest is asked for with `Range` and `If-Range`: a server whose file has changed since (by ETag or date)
 //! sends the whole of it, and so does one that knows no ranges; both mean starting again. Without a strong
-//! validator nothing is gone on with.
+//! validator nothing is resumed.
 use crate::error::{Error, Result};
 use crate::observer::Observer;
 use dlrm_data::Hint;
@@ -283,7 +283,7 @@ impl Transfer<'_> {
         let kept = match self.length() {
             0 => String::new(),
             have => {
-                format!("; {} have arrived and stay: the same command goes on with them", format::bytes(have))
+                format!("; {} have arrived and stay: the same command resumes there", format::bytes(have))
             }
         };
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
@@ -319,7 +319,7 @@ impl Transfer<'_> {
         let have = format::bytes(self.length());
         Error::Interrupted {
             what: format!(
-                "{have} have arrived and stay in {}; the same command goes on with them",
+                "{have} have arrived and stay in {}; the same command resumes there",
                 self.path.display()
             ),
         }
