@@ -18,7 +18,7 @@ use dlrm::synth::{ClickConfig, ClickRows, ClickSimulator};
 use std::error::Error;
 use std::sync::Arc;
 
-/// Embeddings, their pairwise products in linear time and the dense inputs: σ(w · [x, FM(v)]).
+/// Dense inputs, embeddings and their pairwise products in linear time, weighed: σ(w · [x, v, FM(v)] + b).
 struct Mine {
     tables: GroupId,
     fields: usize,
@@ -31,7 +31,7 @@ impl Mine {
         let slot = |feature| Slot { feature, dim, pooling: Pooling::Mean, compression: None };
         let slots: Vec<Slot> = (0..fields).map(slot).collect();
         let tables = b.embed("tables", &slots, Some(Init::Normal(0.05)))?;
-        let output = b.linear("output", dense + dim, 1, Activation::Identity, Bias::Zero)?;
+        let output = b.linear("output", dense + fields * dim + dim, 1, Activation::Identity, Bias::Zero)?;
         Ok(Mine { tables, fields, output })
     }
 }
@@ -41,7 +41,7 @@ impl Model for Mine {
         let x = t.dense(); // [S, n]
         let v = t.embed(self.tables); // [S, F·D]
         let pairs = t.fm_interaction(v, self.fields); // [S, D]
-        let all = t.concat(&[x, pairs]); // [S, n + D]
+        let all = t.concat(&[x, v, pairs]); // [S, n + F·D + D]
         self.output.forward(t, all) // [S, 1]
     }
 }
@@ -61,7 +61,7 @@ impl OpenRows for Simulated {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let rows = Simulated(ClickSimulator::new(ClickConfig { rows: 20_000, ..ClickConfig::default() }));
+    let rows = Simulated(ClickSimulator::new(ClickConfig { rows: 40_000, ..ClickConfig::default() }));
     let split = Split::Random { validation: 0.1, test: 0.2, seed: 0 };
     let sources =
         Sources { main: &rows, validation: None, test: None, split: &split, max_bad_rows: 0, threads: 2 };

@@ -13,7 +13,7 @@ files or network, 6 training diverged, 130 interrupted";
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true, subcommand_required = true)]
 #[command(arg_required_else_help = true, after_help = EXIT_CODES)]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
     /// Worker threads; results do not depend on them (default: all cores)
@@ -31,7 +31,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Train on simulated clicks whose best possible result is known; needs no data
     Demo(DemoArgs),
     #[cfg(feature = "fetch")]
@@ -65,7 +65,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Directory for the model and the report (default: runs/demo, replaced each time)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -85,7 +85,7 @@ pub struct DemoArgs {
 
 #[cfg(feature = "fetch")]
 #[derive(Debug, Args)]
-pub struct DataArgs {
+pub(super) struct DataArgs {
     /// Name of the data set
     pub name: Option<String>,
     /// Directory for it (default: data/NAME)
@@ -104,7 +104,7 @@ pub struct DataArgs {
 
 /// How files are read.
 #[derive(Debug, Args, Default, Clone)]
-pub struct InputArgs {
+pub(super) struct InputArgs {
     /// Format: csv, tsv, criteo, movielens, libsvm, libffm, parquet (default: detected)
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
@@ -130,7 +130,7 @@ pub struct InputArgs {
 
 /// What is predicted.
 #[derive(Debug, Args, Default, Clone)]
-pub struct LabelArgs {
+pub(super) struct LabelArgs {
     /// Label column
     #[arg(long, value_name = "COLUMN")]
     pub label: Option<String>,
@@ -143,7 +143,7 @@ pub struct LabelArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     /// Files or a data set directory
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -166,7 +166,7 @@ pub struct InspectArgs {
 
 /// Which rows test and validate.
 #[derive(Debug, Args, Default, Clone)]
-pub struct PartArgs {
+pub(super) struct PartArgs {
     /// File of test rows (may be repeated)
     #[arg(long, value_name = "FILE")]
     pub test: Vec<PathBuf>,
@@ -181,7 +181,7 @@ pub struct PartArgs {
 
 /// Which rows, what their columns mean, and how they are split.
 #[derive(Debug, Args, Default, Clone)]
-pub struct SourceArgs {
+pub(super) struct SourceArgs {
     /// Files, a data set directory or a prepared data set; the configuration may name them instead
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -213,7 +213,7 @@ pub struct SourceArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct PrepareArgs {
+pub(super) struct PrepareArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Configuration or recipe (TOML); its input, split and schema are used
@@ -241,7 +241,7 @@ pub struct PrepareArgs {
 }
 
 #[derive(Debug, Args, Default)]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Configuration or recipe (TOML)
@@ -285,7 +285,7 @@ pub struct TrainArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct CompareArgs {
+pub(super) struct CompareArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Kinds of models (see `dlrm models`), comma-separated
@@ -310,7 +310,7 @@ pub struct CompareArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct EvaluateArgs {
+pub(super) struct EvaluateArgs {
     /// Run or model directory
     pub model: PathBuf,
     /// Files or a data set directory
@@ -321,7 +321,7 @@ pub struct EvaluateArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct PredictArgs {
+pub(super) struct PredictArgs {
     /// Run or model directory
     pub model: PathBuf,
     /// Files or a data set directory
@@ -332,7 +332,7 @@ pub struct PredictArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Run or model directory
     pub model: PathBuf,
     /// Where to draw the model's operations (SVG)
@@ -341,7 +341,7 @@ pub struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(super) struct BenchArgs {
     /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default:
     /// k)
     #[arg(value_name = "WORKLOAD")]

@@ -25,7 +25,7 @@ const QUICK_TABLE_BYTES: u64 = 8 << 20;
 const QUICK_WINDOW: Duration = Duration::from_millis(10);
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     let scale = if args.quick { args.scale * QUICK_SCALE } else { args.scale };
     let names = if args.workloads.is_empty() { vec!["k".to_owned()] } else { args.workloads.clone() };
     let workloads = names

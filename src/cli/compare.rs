@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     let (compare, notes) = request(session, args)?.resolve()?;
     if !session.quiet {
         notes.iter().for_each(|note| {

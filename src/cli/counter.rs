@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Counts rows of one stage after another.
-pub struct Counter {
+pub(super) struct Counter {
     bar: ProgressBar,
     quiet: bool,
     terminal: bool,
@@ -23,7 +23,7 @@ const SPEAK_EVERY: Duration = Duration::from_secs(10);
 
 impl Counter {
     /// Shown as the session wants it.
-    pub fn new(session: &Session) -> Self {
+    pub(super) fn new(session: &Session) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let shown = terminal && !session.quiet;
         let bar = ProgressBar::with_draw_target(
@@ -44,7 +44,7 @@ impl Counter {
     }
 
     /// A new stage of the work begins.
-    pub fn stage(&mut self, name: &str) {
+    pub(super) fn stage(&mut self, name: &str) {
         name.clone_into(&mut self.stage);
         self.started = Instant::now();
         self.spoken = self.started;
@@ -54,7 +54,7 @@ impl Counter {
     }
 
     /// So many rows have gone by in this stage. `false` if the user wants to stop.
-    pub fn rows(&mut self, rows: u64) -> bool {
+    pub(super) fn rows(&mut self, rows: u64) -> bool {
         let rate = rows as f64 / self.started.elapsed().as_secs_f64().max(1e-9);
         let text = || format!("{}: {} rows, {} rows/s", self.stage, count(rows), count(rate as u64));
         if self.terminal {

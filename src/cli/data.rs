@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &DataArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &DataArgs) -> Result<(), Failure> {
     let Some(name) = &args.name else { return list(session) };
     let set = catalogue::find(name).ok_or_else(|| unknown(name))?;
     let directory = args.output.clone().unwrap_or_else(|| PathBuf::from("data").join(set.name));

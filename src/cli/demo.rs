@@ -101,7 +101,7 @@ impl Log {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     let log = Log::new(args);
     // Its own directory holds nothing that cannot be made again; any other might.
     let (output, start) = match &args.output {

@@ -16,7 +16,7 @@ use dlrm::report::terminal::table;
 const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();

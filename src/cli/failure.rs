@@ -3,21 +3,21 @@ use super::flags;
 use dlrm::engine::Error;
 
 /// Flags or configuration.
-pub const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// Input data.
-pub const DATA: u8 = 3;
+pub(super) const DATA: u8 = 3;
 /// A saved model or checkpoint.
-pub const SAVED: u8 = 4;
+pub(super) const SAVED: u8 = 4;
 /// Memory, disk, permissions, threads, network.
-pub const RESOURCES: u8 = 5;
+pub(super) const RESOURCES: u8 = 5;
 /// Training diverged.
-pub const DIVERGED: u8 = 6;
+pub(super) const DIVERGED: u8 = 6;
 /// Ctrl-C or SIGTERM.
-pub const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// Why the command ends.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(super) struct Failure {
     /// Exit code.
     pub code: u8,
     /// What was expected and found.
@@ -28,12 +28,12 @@ pub struct Failure {
 
 impl Failure {
     /// Of wrong flags.
-    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure { code: USAGE, message: message.into(), hint: Some(hint.into()) }
     }
 
     /// Of bad data.
-    pub fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure { code: DATA, message: message.into(), hint: Some(hint.into()) }
     }
 }
@@ -96,7 +96,10 @@ impl From<dlrm::fetch::Error> for Failure {
 }
 
 /// A failing write to standard output or to a file of results.
-pub fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure + use<> {
+pub(super) fn io(
+    action: &'static str,
+    path: &std::path::Path,
+) -> impl FnOnce(std::io::Error) -> Failure + use<> {
     let path = path.to_owned();
     move |source| {
         let message = format!("cannot {action} {}: {source}", path.display());

@@ -41,12 +41,12 @@ const SWITCHES: [(&str, &str); 4] =
     [("--stream", "stream"), ("--reference-compat", "true"), ("--overwrite", "true"), ("--resume", "true")];
 
 /// The flag of a key, else the key.
-pub fn of_key(key: &str) -> &str {
+pub(super) fn of_key(key: &str) -> &str {
     FLAGS.iter().find(|(known, _)| *known == key).map_or(key, |(_, flag)| flag)
 }
 
 /// `text` with the flags of those keys of two words or more that stand in it.
-pub fn in_text(text: &str) -> String {
+pub(super) fn in_text(text: &str) -> String {
     let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -78,7 +78,7 @@ fn setting(key: &str, value: &str) -> String {
 }
 
 /// A hint for people at a terminal.
-pub fn of_hint(hint: &Hint) -> String {
+pub(super) fn of_hint(hint: &Hint) -> String {
     let text = |part: &HintPart| match part {
         HintPart::Words(words) => in_text(words),
         HintPart::Setting { key, value: Some(value) } => setting(key, value),

@@ -1,17 +1,17 @@
 //! What the system says of memory (Linux; elsewhere, or where it is forbidden, nothing).
 
 /// Bytes that the system could give.
-pub fn free() -> Option<u64> {
+pub(super) fn free() -> Option<u64> {
     kilobytes("/proc/meminfo", "MemAvailable:")
 }
 
 /// The most bytes that the process has held.
-pub fn peak() -> Option<u64> {
+pub(super) fn peak() -> Option<u64> {
     kilobytes("/proc/self/status", "VmHWM:")
 }
 
 /// Lets the process's peak start anew; where that is impossible, it stays the peak of the whole.
-pub fn forget_peak() {
+pub(super) fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 

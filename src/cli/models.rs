@@ -6,7 +6,7 @@ use dlrm::models::ModelConfig;
 use dlrm::report::terminal::table;
 
 /// Runs the subcommand.
-pub fn run(session: &Session) -> Result<(), Failure> {
+pub(super) fn run(session: &Session) -> Result<(), Failure> {
     if session.json {
         return output::print(&format!("{}\n", serde_json::json!(ModelConfig::ABOUT)));
     }

@@ -1,11 +1,11 @@
 //! Text for people on standard output.
 use super::failure::{Failure, INTERRUPTED, io};
-pub use dlrm::data::format::count;
+pub(super) use dlrm::data::format::count;
 use std::io::Write;
 use std::path::Path;
 
 /// Writes results to standard output; a closed pipe (`| head`) ends quietly.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -14,12 +14,12 @@ pub fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.
-pub fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Says on standard error why the command ends, as text or as JSON.
-pub fn failure(failure: &Failure, json: bool) {
+pub(super) fn failure(failure: &Failure, json: bool) {
     let Failure { code, message, hint } = failure;
     if json {
         tell(&serde_json::json!({"error": message, "hint": hint, "exit_code": code}).to_string());
@@ -35,7 +35,7 @@ pub fn failure(failure: &Failure, json: bool) {
 const SHOWN: usize = 10;
 
 /// Says on standard error which malformed rows were skipped.
-pub fn bad_rows<T: std::fmt::Display>(session: &super::session::Session, bad: &[T], all: u64) {
+pub(super) fn bad_rows<T: std::fmt::Display>(session: &super::session::Session, bad: &[T], all: u64) {
     if all == 0 || session.quiet {
         return;
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let needed = inputs(predictor.encoder().schema());

@@ -25,7 +25,7 @@ impl PrepareObserver for Counter {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let (made, read) = match &args.extend {
         Some(part) => extend(session, args, part)?,

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Shows how a run goes.
-pub struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     quiet: bool,
     terminal: bool,
@@ -38,7 +38,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(600);
 
 impl Progress {
     /// For a run of at most `epochs` epochs.
-    pub fn new(session: &Session, epochs: u64, batch_size: usize) -> Self {
+    pub(super) fn new(session: &Session, epochs: u64, batch_size: usize) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let shown = terminal && !session.quiet;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -59,7 +59,7 @@ impl Progress {
     }
 
     /// One line.
-    pub fn line(&self, text: &str) {
+    pub(super) fn line(&self, text: &str) {
         if self.quiet {
         } else if self.terminal {
             self.bar.println(text);

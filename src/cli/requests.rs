@@ -9,7 +9,7 @@ use dlrm::engine::{Resources, RunRequest, Start};
 use std::path::{Path, PathBuf};
 
 /// How files are read.
-pub fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
+pub(super) fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
     InputRequest {
         paths: paths.to_vec(),
         format: args.format.clone(),
@@ -22,18 +22,18 @@ pub fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
 }
 
 /// What is predicted.
-pub fn label(args: &LabelArgs) -> LabelRequest {
+pub(super) fn label(args: &LabelArgs) -> LabelRequest {
     let (column, rule, positive) = (args.label.clone(), args.label_rule.clone(), args.positive.clone());
     LabelRequest { column, rule, positive }
 }
 
 /// Which rows validate and test.
-pub fn parts(args: &PartArgs) -> PartsRequest {
+pub(super) fn parts(args: &PartArgs) -> PartsRequest {
     PartsRequest { validation: args.validation.clone(), test: args.test.clone(), split: args.split.clone() }
 }
 
 /// Rows, columns and split.
-pub fn source(args: &SourceArgs) -> RunRequest {
+pub(super) fn source(args: &SourceArgs) -> RunRequest {
     let columns = |cross: &String| cross.split(',').map(|column| column.trim().to_owned()).collect();
     RunRequest {
         settings: args.set.clone(),
@@ -51,7 +51,7 @@ pub fn source(args: &SourceArgs) -> RunRequest {
 }
 
 /// A run of training in `out`.
-pub fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRequest, Failure> {
+pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRequest, Failure> {
     Ok(RunRequest {
         config: args.config.clone(),
         model: args.model.clone(),
@@ -72,7 +72,7 @@ pub fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRe
 }
 
 /// Threads, instruction set and memory; without a limit that was said, what the system could give.
-pub fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
+pub(super) fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
     let memory_limit = match memory_limit {
         Some(text) => Some(values::size(text)?),
         None => memory::free(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What every subcommand needs.
-pub struct Session {
+pub(super) struct Session {
     /// Worker threads.
     pub threads: usize,
     /// Instruction set.
@@ -19,7 +19,7 @@ pub struct Session {
 
 impl Session {
     /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
-    pub fn stop_by_signal(&self) {
+    pub(super) fn stop_by_signal(&self) {
         let stop = self.stop.clone();
         let handler = move || {
             if stop.swap(true, Ordering::SeqCst) {

@@ -14,7 +14,7 @@ use dlrm::report::summary::encoding_text;
 use dlrm::report::terminal::table;
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {

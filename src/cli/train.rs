@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
     let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
@@ -45,7 +45,7 @@ pub fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 }
 
 /// Command line, threads and versions for the report.
-pub fn run_card(session: &Session) -> RunCard {
+pub(super) fn run_card(session: &Session) -> RunCard {
     let command: Vec<String> = std::env::args()
         .map(|arg| if arg.contains([' ', '>', '"']) { format!("'{arg}'") } else { arg })
         .collect();
@@ -74,7 +74,7 @@ fn input_cards(input: &Input) -> Vec<InputCard> {
 }
 
 /// Writes `report.html` and `report.json` beside the model.
-pub fn save_report(out: &Path, report: &Report) -> Result<(), Failure> {
+pub(super) fn save_report(out: &Path, report: &Report) -> Result<(), Failure> {
     for (name, text) in [("report.html", report.to_html()), ("report.json", report.to_json())] {
         let path = out.join(name);
         fs::write(&path, text).map_err(io("write", &path))?;

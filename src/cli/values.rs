@@ -3,7 +3,7 @@ use super::failure::Failure;
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, TablePrecision};
 
-pub fn precision(text: &str) -> Result<Precision, String> {
+pub(super) fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "f32" => Ok(Precision::F32),
         "bf16" => Ok(Precision::Bf16),
@@ -11,7 +11,7 @@ pub fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
-pub fn table_precision(text: &str) -> Result<TablePrecision, String> {
+pub(super) fn table_precision(text: &str) -> Result<TablePrecision, String> {
     match text {
         "f32" => Ok(TablePrecision::F32),
         "bf16" => Ok(TablePrecision::Bf16),
@@ -20,26 +20,26 @@ pub fn table_precision(text: &str) -> Result<TablePrecision, String> {
     }
 }
 
-pub fn batch(text: &str) -> Result<usize, String> {
+pub(super) fn batch(text: &str) -> Result<usize, String> {
     whole(text, 1 << 24)
 }
 
-pub fn windows(text: &str) -> Result<usize, String> {
+pub(super) fn windows(text: &str) -> Result<usize, String> {
     whole(text, 1000)
 }
 
-pub fn scale(text: &str) -> Result<usize, String> {
+pub(super) fn scale(text: &str) -> Result<usize, String> {
     whole(text, 1 << 24)
 }
 
-pub fn seconds(text: &str) -> Result<f64, String> {
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
         _ => Err("expected a number of seconds, at most 3600".into()),
     }
 }
 
-pub fn threads(text: &str) -> Result<usize, String> {
+pub(super) fn threads(text: &str) -> Result<usize, String> {
     whole(text, 1024)
 }
 
@@ -52,7 +52,7 @@ fn whole(text: &str, most: usize) -> Result<usize, String> {
 }
 
 /// The instruction set of that name.
-pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
+pub(super) fn isa(name: Option<&str>) -> Result<Isa, Failure> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(Isa::detect()) };
     let known = Level::ALL.map(Level::name).join(", ");
     let level = Level::ALL.into_iter().find(|level| level.name() == name);
@@ -68,7 +68,7 @@ pub fn isa(name: Option<&str>) -> Result<Isa, Failure> {
 }
 
 /// Bytes of a size such as `512MB` or `8GB`.
-pub fn size(text: &str) -> Result<u64, Failure> {
+pub(super) fn size(text: &str) -> Result<u64, Failure> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
         "" => 1e0,

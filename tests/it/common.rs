@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// What a command did.
-pub struct Ran {
+pub(crate) struct Ran {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -13,7 +13,7 @@ pub struct Ran {
 
 impl Ran {
     /// It failed with `code` and printed every one of `parts`; no panic, no backtrace.
-    pub fn failed(&self, args: &[&str], code: i32, parts: &[&str]) {
+    pub(crate) fn failed(&self, args: &[&str], code: i32, parts: &[&str]) {
         let shown = format!("dlrm {}\nexit {}\n{}", args.join(" "), self.code, self.err);
         assert_eq!(self.code, code, "{shown}");
         assert!(!self.err.contains("panicked"), "{shown}");
@@ -24,36 +24,36 @@ impl Ran {
 }
 
 /// The command, without settings from the caller's environment that change its output.
-pub fn command(dir: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dlrm"));
     command.args(args).current_dir(dir).env("NO_COLOR", "1");
     command
 }
 
 /// Runs `dlrm` with `args` in `dir`.
-pub fn dlrm(dir: &Path, args: &[&str]) -> Ran {
+pub(crate) fn dlrm(dir: &Path, args: &[&str]) -> Ran {
     finished(command(dir, args).output().expect("the dlrm command"))
 }
 
-pub fn finished(output: Output) -> Ran {
+pub(crate) fn finished(output: Output) -> Ran {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// Runs a command that must fail with `code` and print every one of `parts`.
-pub fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
+pub(crate) fn fails(dir: &Path, args: &[&str], code: i32, parts: &[&str]) {
     dlrm(dir, args).failed(args, code, parts);
 }
 
 /// Runs a command that must succeed.
-pub fn works(dir: &Path, args: &[&str]) -> Ran {
+pub(crate) fn works(dir: &Path, args: &[&str]) -> Ran {
     let ran = dlrm(dir, args);
     assert_eq!(ran.code, 0, "dlrm {}\n{}", args.join(" "), ran.err);
     ran
 }
 
 /// A directory with a small trained model in `runs/demo`, made once per test program.
-pub fn demo() -> &'static Path {
+pub(crate) fn demo() -> &'static Path {
     static DEMO: OnceLock<tempfile::TempDir> = OnceLock::new();
     DEMO.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a scratch directory");
@@ -64,14 +64,14 @@ pub fn demo() -> &'static Path {
 }
 
 /// A scratch copy of the demo's directory.
-pub fn demo_copy() -> tempfile::TempDir {
+pub(crate) fn demo_copy() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a scratch directory");
     copy(demo(), dir.path());
     dir
 }
 
 /// Copies a directory.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory");
     for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
@@ -85,7 +85,7 @@ pub fn copy(from: &Path, to: &Path) {
 }
 
 /// A data set, or `None` after saying that the test is skipped.
-pub fn data(test: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn data(test: &str, name: &str) -> Option<PathBuf> {
     match std::env::var_os("DLRM_DATA").filter(|dir| !dir.is_empty()) {
         Some(dir) => Some(PathBuf::from(dir).join(name)),
         None => {
@@ -96,7 +96,7 @@ pub fn data(test: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// A small click log with every kind of column.
-pub fn clicks(rows: usize) -> String {
+pub(crate) fn clicks(rows: usize) -> String {
     let mut text = String::from("click,age,site,user,tags\n");
     let mut state = 7u64;
     for _ in 0..rows {
@@ -112,7 +112,7 @@ pub fn clicks(rows: usize) -> String {
 }
 
 /// A schema for [`clicks`].
-pub const CLICKS_SCHEMA: &str = r#"
+pub(crate) const CLICKS_SCHEMA: &str = r#"
 label = { column = "click" }
 dense = [{ name = "age" }]
 categorical = [
@@ -123,7 +123,7 @@ categorical = [
 "#;
 
 /// A scratch directory with `clicks.csv` and `schema.toml`.
-pub fn scratch(rows: usize) -> tempfile::TempDir {
+pub(crate) fn scratch(rows: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
     fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();

@@ -4,17 +4,17 @@ use serde_json::Value;
 
 const RELATIVE: f64 = 1e-5;
 
-pub fn read(name: &str) -> Value {
+pub(crate) fn read(name: &str) -> Value {
     let path = format!("{}/tests/goldens/{name}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).expect("a fixture")).expect("JSON")
 }
 
-pub fn list(v: &Value) -> &[Value] {
+pub(crate) fn list(v: &Value) -> &[Value] {
     v.as_array().expect("a list")
 }
 
 /// All numbers below `v`, row-major.
-pub fn flat(v: &Value) -> Vec<f32> {
+pub(crate) fn flat(v: &Value) -> Vec<f32> {
     match v {
         Value::Array(items) => items.iter().flat_map(flat).collect(),
         Value::Number(n) => vec![n.to_string().parse().expect("a number")],
@@ -22,7 +22,7 @@ pub fn flat(v: &Value) -> Vec<f32> {
     }
 }
 
-pub fn batch(v: &Value) -> Batch {
+pub(crate) fn batch(v: &Value) -> Batch {
     let bags = list(&v["bags"]).iter().enumerate().map(|(f, rows)| {
         let weights = v["weights"].get(f).filter(|w| !w.is_null());
         let mut bags = if weights.is_some() { Bags::weighted() } else { Bags::new() };
@@ -45,7 +45,7 @@ pub fn batch(v: &Value) -> Batch {
 }
 
 /// Relative to the larger of the value and a tenth of the tensor's largest.
-pub fn close(what: &str, ours: &[f32], golden: &[f32]) {
+pub(crate) fn close(what: &str, ours: &[f32], golden: &[f32]) {
     assert_eq!(ours.len(), golden.len(), "{what}: length");
     let scale = golden.iter().fold(0.0f64, |m, g| m.max(f64::from(g.abs())));
     for (i, (&a, &b)) in ours.iter().zip(golden).enumerate() {

@@ -3,7 +3,7 @@ use crate::run::{self, grouped, number, over_runs};
 use serde_json::Value;
 
 /// Compares models on Adult and MovieLens 1M in `data` and prints a table for each.
-pub fn print(data: &str) -> Result<(), String> {
+pub(crate) fn print(data: &str) -> Result<(), String> {
     for (title, config, directory, models) in [
         ("Adult", "recipes/adult.toml", "adult-census", "lr,wide_deep,dcn_v2,dlrm"),
         (
@@ -60,7 +60,7 @@ fn table(compared: &Value) -> String {
 }
 
 /// `69,000`, to three digits.
-pub fn thousands(rate: f64) -> String {
+pub(crate) fn thousands(rate: f64) -> String {
     let unit = 10f64.powf((rate.max(1.0).log10().floor() - 2.0).max(0.0));
     grouped((rate / unit).round() * unit)
 }

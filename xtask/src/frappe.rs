@@ -24,7 +24,7 @@ const TRAIN: &str = "train.reconstructed.csv";
 
 /// Trains all recipes with three seeds on the files in `data`/frappe_x1 (or reads a finished `compare.json`)
 /// and prints a Markdown table.
-pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
+pub(crate) fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
     let compared: Value = match compared {
         Some(path) => {
             let text = std::fs::read(path).map_err(|e| format!("{path}: {e}"))?;
@@ -58,7 +58,7 @@ pub fn print(data: &str, compared: Option<&str>) -> Result<(), String> {
 }
 
 /// Seconds per epoch of all recipes here and in FuxiCTR, by turns, on two threads. `python` has `fuxictr`.
-pub fn epochs(data: &str, python: &str) -> Result<(), String> {
+pub(crate) fn epochs(data: &str, python: &str) -> Result<(), String> {
     let mut seconds = vec![[const { Vec::new() }; 2]; PUBLISHED.len()];
     let mut flops = vec![0.0; PUBLISHED.len()];
     for _ in 0..ROUNDS {

@@ -8,7 +8,7 @@ const PUBLISHED: [(&str, &str, &str); 2] = [
 ];
 
 /// Trains the recipes with three seeds and prints a Markdown table.
-pub fn print(data: &str) -> Result<(), String> {
+pub(crate) fn print(data: &str) -> Result<(), String> {
     let data = run::directory(data, "movielens-1m-ncf")?.display().to_string();
     println!("| model | HR@10 | NDCG@10 | published | parameters | seconds |\n|---|---|---|---|---|---|");
     for (recipe, name, published) in PUBLISHED {

@@ -2,7 +2,7 @@
 use crate::run;
 
 /// Trains the recipes on folds u1 to u5 in `data` and prints a Markdown table.
-pub fn print(data: &str) -> Result<(), String> {
+pub(crate) fn print(data: &str) -> Result<(), String> {
     let data = run::directory(data, "movielens-100k")?.display().to_string();
     println!("| model | u1 | u2 | u3 | u4 | u5 | mean |\n|---|---|---|---|---|---|---|");
     let mut linear = Vec::new();

@@ -3,7 +3,7 @@ use crate::run;
 use serde_json::Value;
 
 /// Trains every recipe on the data sets below `data` and prints a Markdown table.
-pub fn print(data: &str) -> Result<(), String> {
+pub(crate) fn print(data: &str) -> Result<(), String> {
     let at = |name: &str| run::directory(data, name).map(|path| vec![path.display().to_string()]);
     let runs = [
         (

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The absolute path of a directory of data.
-pub fn directory(data: &str, name: &str) -> Result<PathBuf, String> {
+pub(crate) fn directory(data: &str, name: &str) -> Result<PathBuf, String> {
     Ok(Path::new(data).canonicalize().map_err(|e| format!("{data}: {e}"))?.join(name))
 }
 
 /// Runs `dlrm --json SUBCOMMAND … -o SCRATCH` and reads what it prints; its progress goes to standard error.
-pub fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
+pub(crate) fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
     let scratch = std::env::temp_dir().join(format!("dlrm-{subcommand}-{}", std::process::id()));
     let mut command = Command::new("cargo");
     command.args(["run", "--release", "--quiet", "--", "--json", subcommand, "-o"]).arg(&scratch).args(args);
@@ -23,7 +23,7 @@ pub fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
 }
 
 /// Runs an example of a crate.
-pub fn example(package: &str, name: &str, args: &[&str]) -> Result<(), String> {
+pub(crate) fn example(package: &str, name: &str, args: &[&str]) -> Result<(), String> {
     let mut command = Command::new("cargo");
     command.args(["run", "--release", "--quiet", "--package", package, "--example", name, "--"]).args(args);
     match command.status() {
@@ -33,18 +33,18 @@ pub fn example(package: &str, name: &str, args: &[&str]) -> Result<(), String> {
 }
 
 /// Words as owned arguments.
-pub fn words(text: &str) -> Vec<String> {
+pub(crate) fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
 /// Metrics of a candidate on the test rows of a training report.
-pub fn test(report: &Value, candidate: usize) -> Value {
+pub(crate) fn test(report: &Value, candidate: usize) -> Value {
     let splits = report["candidates"][candidate]["splits"].as_array().cloned().unwrap_or_default();
     splits.into_iter().find(|s| s["split"] == "test").unwrap_or(Value::Null)["metrics"].clone()
 }
 
 /// Mean and standard deviation of something over the runs of a compared model.
-pub fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
+pub(crate) fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
     let values: Vec<f64> = model["runs"].as_array().into_iter().flatten().map(of).collect();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let variance =
@@ -53,18 +53,18 @@ pub fn over_runs(model: &Value, of: impl Fn(&Value) -> f64) -> (f64, f64) {
 }
 
 /// A JSON number, or not a number.
-pub fn number(value: &Value) -> f64 {
+pub(crate) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
 /// The median; sorts the values.
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
 /// A whole number with commas between thousands: `69,000`.
-pub fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

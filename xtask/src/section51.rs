@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// Generated rows where none are asked for.
-pub const ROWS: &str = "10000000";
+pub(crate) const ROWS: &str = "10000000";
 const RECIPES: [&str; 4] = ["dlrm-sgd", "dlrm-adagrad", "dcn-sgd", "dcn-adagrad"];
 const COLORS: [&str; 4] = ["#7fb2e5", "#1f5fa8", "#f0b36b", "#b8650f"];
 const PICTURE: &str = "docs/section-5.1.svg";
 
 /// Generates, prepares, compares and draws; rows, the prepared set and what was measured stay in `dir`, where
 /// a second run finds them.
-pub fn run(dir: &str, rows: &str) -> Result<(), String> {
+pub(crate) fn run(dir: &str, rows: &str) -> Result<(), String> {
     let (clicks, prepared) = (format!("{dir}/clicks"), format!("{dir}/prepared"));
     let recipe = |name: &str| format!("recipes/section-5.1/{name}.toml");
     if !Path::new(&clicks).join("manifest.json").exists() {

@@ -16,7 +16,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// How `encoding` reads values, if as integers.
-    pub fn of(encoding: &Encoding) -> Option<Self> {
+    pub(crate) fn of(encoding: &Encoding) -> Option<Self> {
         match *encoding {
             Encoding::Vocabulary { max_ind_range: Some(range), .. } => {
                 Some(Reading { range: Some(range), missing_is_zero: false })
@@ -29,7 +29,7 @@ impl Reading {
     }
 
     /// What a field should hold.
-    pub fn expects(self) -> &'static str {
+    pub(crate) fn expects(self) -> &'static str {
         if self.range.is_some() {
             "a hexadecimal integer"
         } else {
@@ -38,7 +38,7 @@ impl Reading {
     }
 
     /// The integer that `text` stands for.
-    pub fn integer(self, text: &str) -> Option<u32> {
+    pub(crate) fn integer(self, text: &str) -> Option<u32> {
         let most = if self.range.is_some() { 2 * DIGITS } else { DIGITS };
         // Parsing alone would also take a sign.
         let digits = text.len() <= most && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -47,7 +47,7 @@ impl Reading {
     }
 
     /// Appends the text of `integer`: what Criteo writes, so that values within the range stay as they are.
-    pub fn push(self, integer: u32, out: &mut String) {
+    pub(crate) fn push(self, integer: u32, out: &mut String) {
         let digit = |shift: u32| char::from(b"0123456789abcdef"[(integer >> shift) as usize & 15]);
         out.extend((0..DIGITS as u32).rev().map(|place| digit(4 * place)));
     }

@@ -22,7 +22,7 @@ enum Memory {
 const HUGE: usize = 2 << 20;
 
 impl<T: Pod> Zeroed<T> {
-    pub fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let bytes = len * size_of::<T>();
         let mapped = (bytes >= HUGE).then(|| MmapMut::map_anon(bytes).ok()).flatten();
         let memory = match mapped {

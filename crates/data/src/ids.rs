@@ -39,7 +39,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Of a table of `encoding` with so many values.
-    pub fn new(encoding: &Encoding, values: usize) -> Self {
+    pub(crate) fn new(encoding: &Encoding, values: usize) -> Self {
         match encoding {
             // Missing values are the value 0; the rows begin with the values, as in the reference.
             Encoding::FirstSeen { .. } => {
@@ -60,7 +60,7 @@ impl Frame {
 
 impl Ids {
     /// Rows of the table.
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         match self {
             Ids::Vocabulary { frame, .. } | Ids::Piece { frame, .. } => frame.rows,
             Ids::Hash { buckets, .. } => *buckets as usize + 1,
@@ -69,7 +69,7 @@ impl Ids {
     }
 
     /// The text of an id, where the encoding can be undone.
-    pub fn decode(&self, id: u32) -> Option<String> {
+    pub(crate) fn decode(&self, id: u32) -> Option<String> {
         match self {
             Ids::Vocabulary { values, frame } => match id {
                 id if id == frame.missing => Some("(missing)".into()),
@@ -84,7 +84,7 @@ impl Ids {
     }
 
     /// The values of a whole vocabulary, to keep.
-    pub fn into_texts(self) -> Option<StringArena> {
+    pub(crate) fn into_texts(self) -> Option<StringArena> {
         match self {
             Ids::Vocabulary { values, .. } => Some(values.into_texts()),
             _ => None,
@@ -92,20 +92,26 @@ impl Ids {
     }
 
     /// Counts of the values of encoded ids; whether *unseen* is counted is known to `counts`.
-    pub fn count(&self, ids: &[u32], counts: &mut EncodedCounts) {
+    pub(crate) fn count(&self, ids: &[u32], counts: &mut EncodedCounts) {
         counts.values += ids.len() as u64;
         counts.missing += how_many(ids, self.missing());
         counts.unseen.iter_mut().for_each(|unseen| *unseen += how_many(ids, self.unseen()));
     }
 
     /// Takes over what the round before has found of the same values.
-    pub fn join(&self, ids: &mut [u32], before: &[u32]) {
+    pub(crate) fn join(&self, ids: &mut [u32], before: &[u32]) {
         let unseen = self.unseen();
         ids.iter_mut().zip(before).filter(|(id, _)| **id == unseen).for_each(|(id, &before)| *id = before);
     }
 
     /// Appends the ids of column `c`, which has one value or none in a row.
-    pub fn encode_single(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut EncodedCounts) {
+    pub(crate) fn encode_single(
+        &self,
+        rows: Picked<'_>,
+        c: usize,
+        bags: &mut Bags,
+        counts: &mut EncodedCounts,
+    ) {
         let first = bags.ids.len();
         self.push(
             rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))),
@@ -116,7 +122,13 @@ impl Ids {
     }
 
     /// Appends the ids of column `c`, which has any number of values in a row.
-    pub fn encode_multi(&self, rows: Picked<'_>, c: usize, bags: &mut Bags, counts: &mut EncodedCounts) {
+    pub(crate) fn encode_multi(
+        &self,
+        rows: Picked<'_>,
+        c: usize,
+        bags: &mut Bags,
+        counts: &mut EncodedCounts,
+    ) {
         let texts = rows.iter().flat_map(|row| {
             let text = rows.text(row, c);
             row.parsed.values(c).iter().map(move |value| Some(value.of(text)))

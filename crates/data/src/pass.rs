@@ -43,7 +43,7 @@ pub(crate) struct ResumePoint {
 
 impl ResumePoint {
     /// The beginning, from where `most_bad` malformed rows of each input may be skipped.
-    pub fn start(most_bad: u64) -> Self {
+    pub(crate) fn start(most_bad: u64) -> Self {
         ResumePoint { skipped: Skipped::new(most_bad), ..ResumePoint::default() }
     }
 }
@@ -90,32 +90,32 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub fn rows(&self) -> &[GoodRow] {
+    pub(crate) fn rows(&self) -> &[GoodRow] {
         &self.rows[..self.len]
     }
 
     /// Part of each row; known only where blocks come in order.
-    pub fn parts(&self) -> &[Part] {
+    pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
     /// Names of the fields.
-    pub fn columns(&self) -> &[String] {
+    pub(crate) fn columns(&self) -> &[String] {
         &self.common.columns
     }
 
     /// Text of the fold column of a row of these.
-    pub fn fold<'r>(&self, row: &'r GoodRow) -> &'r str {
+    pub(crate) fn fold<'r>(&self, row: &'r GoodRow) -> &'r str {
         self.common.fold.map_or("", |index| row.raw.field(index))
     }
 
     /// Refills `picks` with the numbers of the rows of `part`.
-    pub fn pick(&self, part: Part, picks: &mut Vec<u32>) {
+    pub(crate) fn pick(&self, part: Part, picks: &mut Vec<u32>) {
         picks.clear();
         picks.extend((0..).zip(&self.parts).filter(|&(_, &own)| own == part).map(|(number, _)| number));
     }
 
-    pub fn picked<'a>(&'a self, picks: &'a [u32]) -> Picked<'a> {
+    pub(crate) fn picked<'a>(&'a self, picks: &'a [u32]) -> Picked<'a> {
         Picked { rows: &self.rows, picks, fields: &self.common.fields }
     }
 
@@ -339,7 +339,7 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// If reading or `each` fails; an input without rows; too many malformed ones.
-    pub fn run<W: Send>(
+    pub(crate) fn run<W: Send>(
         &self,
         from: ResumePoint,
         work: &(dyn Fn(&Block) -> W + Sync),

@@ -42,16 +42,16 @@ pub(crate) struct SavedRuns {
 
 impl Runs {
     /// None yet; files will lie in `dir` under names that begin with `name`.
-    pub fn new(dir: &Path, name: String) -> Self {
+    pub(crate) fn new(dir: &Path, name: String) -> Self {
         Runs { dir: dir.to_owned(), name, rank: Rank::default(), made: 0, runs: Vec::new() }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
 
     /// Writes what `tally` holds and empties it.
-    pub fn spill(&mut self, tally: &mut Tally) -> Result<()> {
+    pub(crate) fn spill(&mut self, tally: &mut Tally) -> Result<()> {
         if tally.len() == 0 {
             return Ok(());
         }
@@ -66,7 +66,7 @@ impl Runs {
     }
 
     /// What is needed to find the runs again. They lie safe on disk by then.
-    pub fn saved(&self) -> Result<SavedRuns> {
+    pub(crate) fn saved(&self) -> Result<SavedRuns> {
         let mut files = Vec::new();
         for path in &self.runs {
             let file = File::open(path).map_err(Error::io("open", path))?;
@@ -78,7 +78,7 @@ impl Runs {
     }
 
     /// Takes over saved runs; `false` if one of them is not what it was.
-    pub fn restore(&mut self, saved: &SavedRuns) -> bool {
+    pub(crate) fn restore(&mut self, saved: &SavedRuns) -> bool {
         (self.rank, self.made) = (saved.rank, saved.made);
         self.runs = saved.files.iter().map(|(name, _)| self.dir.join(name)).collect();
         let mut all = self.runs.iter().zip(&saved.files);
@@ -94,7 +94,7 @@ impl Runs {
 
     /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts
     /// pieces of at most `limit` bytes in memory.
-    pub fn by_rank(
+    pub(crate) fn by_rank(
         mut self,
         least: u64,
         limit: usize,

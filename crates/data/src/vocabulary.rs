@@ -196,7 +196,7 @@ pub(crate) enum Rank {
 
 impl Rank {
     /// The rank of a value that has these in two parts of the rows.
-    pub fn join(self, a: u64, b: u64) -> u64 {
+    pub(crate) fn join(self, a: u64, b: u64) -> u64 {
         match self {
             Rank::Count => a + b,
             Rank::FirstSeen => a.max(b),
@@ -230,32 +230,32 @@ impl AsRef<Slot> for Counted {
 
 impl Tally {
     /// Nothing seen yet.
-    pub fn new(rank: Rank) -> Self {
+    pub(crate) fn new(rank: Rank) -> Self {
         Tally::behind(rank, 0)
     }
 
     /// Empty behind so many values, which are kept elsewhere.
-    pub fn behind(rank: Rank, seen: u64) -> Self {
+    pub(crate) fn behind(rank: Rank, seen: u64) -> Self {
         Tally { rank, seen, ..Tally::default() }
     }
 
     /// Values taken in so far.
-    pub fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.seen
     }
 
     /// What values are ordered by.
-    pub fn rank(&self) -> Rank {
+    pub(crate) fn rank(&self) -> Rank {
         self.rank
     }
 
     /// Forgets all values, but not how many there were.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Tally::behind(self.rank, self.seen);
     }
 
     /// Takes in texts. The first slots of several are waited for together.
-    pub fn add<'t>(&mut self, mut texts: impl Iterator<Item = &'t str>) {
+    pub(crate) fn add<'t>(&mut self, mut texts: impl Iterator<Item = &'t str>) {
         let mut waiting = [("", Key::default(), 0); TOGETHER];
         let mut first = [Slot::default(); TOGETHER];
         loop {
@@ -309,24 +309,24 @@ impl Tally {
     }
 
     /// Number of distinct texts.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.texts.len()
     }
 
     /// Bytes of memory taken, and what growing takes besides for a moment.
-    pub fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         self.texts.heap_bytes() + 3 * self.slots.len() * size_of::<Counted>()
     }
 
     /// All texts and their ranks, in order of text.
-    pub fn by_text(&self) -> Vec<(&str, u64)> {
+    pub(crate) fn by_text(&self) -> Vec<(&str, u64)> {
         let mut entries = self.entries(1);
         entries.sort_unstable();
         entries
     }
 
     /// Those whose rank is `least` at least: by falling rank, ties by text.
-    pub fn by_rank(&self, least: u64) -> Vec<(&str, u64)> {
+    pub(crate) fn by_rank(&self, least: u64) -> Vec<(&str, u64)> {
         let mut entries = self.entries(least);
         entries.sort_unstable_by_key(|&(text, rank)| (Reverse(rank), text));
         entries

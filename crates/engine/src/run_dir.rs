@@ -34,7 +34,7 @@ impl RunDir {
     ///
     /// # Errors
     /// If it holds another run, or nothing to resume.
-    pub fn open(out: &Path, start: Start) -> Result<Self> {
+    pub(crate) fn open(out: &Path, start: Start) -> Result<Self> {
         check(out, start)?;
         fs::create_dir_all(out).map_err(Error::io("create", out))?;
         Ok(RunDir { checkpoints: out.join(CHECKPOINTS), start, _lock: lock(out)? })
@@ -44,7 +44,7 @@ impl RunDir {
     ///
     /// # Errors
     /// If the run that is resumed was started with another encoder.
-    pub fn prepare(&self, encoder: &[u8], config: &RunConfig) -> Result<Checkpoints> {
+    pub(crate) fn prepare(&self, encoder: &[u8], config: &RunConfig) -> Result<Checkpoints> {
         let dir = &self.checkpoints;
         if self.start == Start::Resume {
             let path = dir.join(ENCODER);
@@ -70,7 +70,7 @@ impl RunDir {
     ///
     /// # Errors
     /// If the run that is resumed was started with other rows.
-    pub fn check_rows(&self, found: &str) -> Result<()> {
+    pub(crate) fn check_rows(&self, found: &str) -> Result<()> {
         let path = self.checkpoints.join(ROWS);
         if self.start != Start::Resume {
             return Ok(write_atomically(&path, found.as_bytes())?);
@@ -82,7 +82,7 @@ impl RunDir {
     }
 
     /// Where streamed rows are kept encoded.
-    pub fn kept_rows(&self) -> PathBuf {
+    pub(crate) fn kept_rows(&self) -> PathBuf {
         self.checkpoints.join(KEPT)
     }
 }

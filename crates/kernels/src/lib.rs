@@ -11,7 +11,6 @@
 //! No safe function runs an instruction that the CPU may lack: an [`Isa`] exists only where the CPU has its
 //! level, and inside the crate a body that uses wide instructions takes a token of them (`simd`), which only
 //! code compiled for them can make.
-#![warn(unreachable_pub)]
 
 #[macro_use]
 mod bind;

@@ -1,7 +1,6 @@
 //! Floor 3 of dlrm: one file per model. A model declares its parameters in `build` and is a short straight
 //! line of layers in `forward`; it sees no slice, file, mode or thread.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod compression;
 mod config;

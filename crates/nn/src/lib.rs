@@ -5,7 +5,6 @@
 //!
 //! Shape legend: B rows of a batch, S rows of a shard, n dense inputs, F features, D embedding dim.
 #![forbid(unsafe_code)]
-#![warn(unreachable_pub)]
 
 mod builder;
 mod dense_step;

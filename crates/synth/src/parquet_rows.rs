@@ -21,7 +21,7 @@ enum Column {
 }
 
 impl ParquetRows {
-    pub fn new(process: &dyn DataGeneratingProcess) -> Self {
+    pub(crate) fn new(process: &dyn DataGeneratingProcess) -> Self {
         let column = |i| match process.kind(i) {
             FieldKind::Integer => Column::Integers(Vec::new(), Vec::new()),
             FieldKind::Number => Column::Numbers(Vec::new(), Vec::new()),
@@ -30,7 +30,7 @@ impl ParquetRows {
         ParquetRows((0..process.columns().len()).map(column).collect())
     }
 
-    pub fn push(&mut self, row: &RawRow) {
+    pub(crate) fn push(&mut self, row: &RawRow) {
         for (column, field) in self.0.iter_mut().zip(row.fields()) {
             let there = !field.is_empty();
             let levels = match column {
@@ -56,7 +56,7 @@ impl ParquetRows {
 pub(super) struct Writer(SerializedFileWriter<File>);
 
 impl Writer {
-    pub fn new(process: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
+    pub(crate) fn new(process: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
         let field = |(i, name): (usize, String)| {
             let (physical, logical) = match process.kind(i) {
                 FieldKind::Integer => (Physical::INT64, None),
@@ -79,7 +79,7 @@ impl Writer {
     }
 
     /// Appends a group of rows.
-    pub fn push(&mut self, rows: &ParquetRows, path: &Path) -> Result<()> {
+    pub(crate) fn push(&mut self, rows: &ParquetRows, path: &Path) -> Result<()> {
         let mut group = self.0.next_row_group().map_err(failed(path))?;
         for column in &rows.0 {
             match column {
@@ -93,7 +93,7 @@ impl Writer {
     }
 
     /// The finished file.
-    pub fn finish(self, path: &Path) -> Result<File> {
+    pub(crate) fn finish(self, path: &Path) -> Result<File> {
         self.0.into_inner().map_err(failed(path))
     }
 }

@@ -122,7 +122,7 @@ fn dot(x: &Latent, y: &Latent) -> f64 {
 
 impl Truth {
     /// Draws the parameters of `config.seed` and fits the bias to `config.click_rate`.
-    pub fn new(config: &ClickConfig) -> Self {
+    pub(crate) fn new(config: &ClickConfig) -> Self {
         let random = &mut Rng::new(config.seed, PARAMETERS);
         let users = Ids::draw(config.users.max(1), 0.5, random);
         let items = Ids::draw(config.items.max(1), 0.6, random);
@@ -176,7 +176,7 @@ impl Truth {
     }
 
     /// What row `r` shows, the probability of its click, and the click.
-    pub fn row(&self, r: u64) -> (Features, f64, bool) {
+    pub(crate) fn row(&self, r: u64) -> (Features, f64, bool) {
         let stream = Rng::new(self.seed, ROWS).next_u64();
         let random = &mut Rng::new(stream, r);
         let features = self.draw(random);

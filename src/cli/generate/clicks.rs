@@ -9,7 +9,7 @@ use dlrm::synth::{ClickConfig, ClickSimulator};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-pub struct ClicksArgs {
+pub(crate) struct ClicksArgs {
     /// Shape to imitate: columns, cardinalities, empty fields
     #[arg(long, value_enum, default_value_t = Like::CriteoKaggle)]
     like: Like,
@@ -75,7 +75,7 @@ enum FormName {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &ClicksArgs) -> Result<(), Failure> {
     let (process, config) = process(args)?;
     let form = form(args)?;
     let files = if args.file_per_day { Files::PerDay } else { Files::One };

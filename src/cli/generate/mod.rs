@@ -16,7 +16,7 @@ use std::path::Path;
 
 /// What to generate.
 #[derive(Debug, Subcommand)]
-pub enum GenerateCommand {
+pub(super) enum GenerateCommand {
     /// A click log from a known process, with the true click probability of every row
     Clicks(clicks::ClicksArgs),
     /// Rows in which nothing predicts the label, to put load on a system
@@ -30,7 +30,7 @@ pub enum GenerateCommand {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, command: &GenerateCommand) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, command: &GenerateCommand) -> Result<(), Failure> {
     match command {
         GenerateCommand::Clicks(args) => clicks::run(session, args),
         GenerateCommand::Random(args) => random::run(session, args),

@@ -8,7 +8,7 @@ use dlrm::synth::writer::{Files, Form};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
-pub struct RandomArgs {
+pub(crate) struct RandomArgs {
     /// Number of rows (--data-size of the reference implementation)
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..100_000_000_000))]
     rows: u64,
@@ -55,7 +55,7 @@ enum Spread {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &RandomArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &RandomArgs) -> Result<(), Failure> {
     let config = RandomConfig {
         rows: args.rows,
         seed: args.seed,

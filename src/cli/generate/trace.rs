@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// What to do with a trace of ids.
 #[derive(Debug, Subcommand)]
-pub enum TraceCommand {
+pub(crate) enum TraceCommand {
     /// Profile a trace: unique ids, stack distances, their cumulative probabilities
     Profile {
         /// Text file of ids, separated by blanks, commas or line ends
@@ -56,7 +56,7 @@ pub enum TraceCommand {
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
     match command {
         TraceCommand::Profile { trace, output, padding } => {
             let profile = Profile::of(&read(trace)?, padding_of(*padding));

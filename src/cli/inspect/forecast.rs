@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const ESTIMATE: Duration = Duration::from_millis(1200);
 
 /// What training on the rows will take.
-pub struct Forecast {
+pub(super) struct Forecast {
     /// Rows to train on.
     rows: u64,
     plan: Option<Plan>,
@@ -32,7 +32,7 @@ pub struct Forecast {
 }
 
 /// Reads all parts of the data by the schema.
-pub fn look(
+pub(super) fn look(
     session: &Session,
     args: &InspectArgs,
     (input, schema): (&Input, &Schema),
@@ -104,7 +104,7 @@ impl Forecast {
     }
 
     /// What training will take, for machines.
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::json!({
             "plan": self.plan,
             "memory_bytes": self.plan.as_ref().map(Plan::memory_bytes),
@@ -115,7 +115,7 @@ impl Forecast {
     }
 
     /// What training will take, for people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let Some(plan) = &self.plan else { return String::new() };
         let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
         let parameters = format::count((plan.dense_parameters + plan.table_parameters) as u64);

@@ -67,7 +67,7 @@ fn check_bad_rows(args: &InspectArgs, input: &Input, profile: &Profile) -> Resul
 }
 
 /// Runs the subcommand.
-pub fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     let input = requests::input(&args.input, &args.paths).apply(Input::default())?.resolve()?;
     let first = FirstPass::over(session, args, &input)?;
     let FirstPass { profile, sample, schema, given } = &first;

@@ -1,7 +1,7 @@
 //! The runs whose bytes are compared.
 
 /// What is run and what it leaves.
-pub enum What {
+pub(super) enum What {
     /// `dlrm demo` with these arguments.
     Demo(&'static str),
     /// `dlrm train` on `rows.csv` without baseline.
@@ -18,7 +18,7 @@ pub enum What {
 use What::{Compare, Demo, Files, Model, Prints, Train};
 
 /// Name and work; a name that begins with a data set's needs that.
-pub const CASES: &[(&str, What)] = &[
+pub(super) const CASES: &[(&str, What)] = &[
     ("demo", Demo("--rows 4000")),
     ("demo with bf16 products", Demo("--rows 2000 --precision bf16")),
     ("demo with bf16 tables", Demo("--rows 2000 --table-precision bf16")),

@@ -10,7 +10,7 @@ use std::process::Command;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a case leaves.
-pub enum Found {
+pub(super) enum Found {
     /// Checksums by artefact.
     Sums(Vec<(String, String)>),
     /// Nothing, for this reason.
@@ -18,7 +18,7 @@ pub enum Found {
 }
 
 /// Input files, and the program.
-pub struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
     program: PathBuf,
     isa: Isa,
@@ -49,7 +49,7 @@ const MODEL: &str = "train rows.csv --schema rows.toml --epochs 2 --batch-size 6
 
 impl Place {
     /// Writes the input files.
-    pub fn new(program: &Path, isa: Isa) -> Self {
+    pub(super) fn new(program: &Path, isa: Isa) -> Self {
         let place = Place {
             dir: tempfile::tempdir().expect("a scratch directory"),
             program: program.to_owned(),
@@ -129,7 +129,7 @@ impl Place {
     }
 
     /// Runs a case.
-    pub fn run(&self, case: &str, what: &What) -> Found {
+    pub(super) fn run(&self, case: &str, what: &What) -> Found {
         let data = ["movielens-100k", "movielens-1m-ncf", "criteo-kaggle-sample"]
             .into_iter()
             .find(|data| case.starts_with(data));

@@ -9,7 +9,7 @@ const SCRIPTS: &str = "benches/peers";
 const REQUIREMENTS: &str = "benches/peers/requirements.txt";
 
 /// A directory with Python and the peers.
-pub struct Environment {
+pub(super) struct Environment {
     dir: PathBuf,
     keep: Keep,
 }
@@ -22,7 +22,7 @@ enum Keep {
 
 impl Environment {
     /// Uses the environment in `dir`, making it if it is not there; without `dir`, a temporary one.
-    pub fn make(python: &str, dir: Option<&str>) -> Result<Environment, String> {
+    pub(super) fn make(python: &str, dir: Option<&str>) -> Result<Environment, String> {
         let (dir, keep) = match dir {
             Some(dir) => (PathBuf::from(dir), Keep::Always),
             None => {
@@ -68,7 +68,7 @@ impl Environment {
     }
 
     /// What a script prints.
-    pub fn run(&self, script: &str, args: &[String]) -> Measured {
+    pub(super) fn run(&self, script: &str, args: &[String]) -> Measured {
         let mut command = Command::new(self.python());
         command.arg(Path::new(SCRIPTS).join(script)).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
         // PyTorch then puts its tables on huge pages, as we do.
@@ -86,7 +86,7 @@ impl Environment {
     }
 
     /// The processor, and the versions of what is installed.
-    pub fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut text = format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"));

@@ -109,7 +109,7 @@ fn job(name: &str) -> Result<&'static Job, String> {
 }
 
 /// Runs every side in turn, round after round, prints Markdown tables and writes them to a file if asked.
-pub fn run(args: &[&str]) -> Result<(), String> {
+pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let options = Options::parse(args)?;
     if let Some(out) = &options.out {
         // An hour of measuring should not end at a path that cannot be written.

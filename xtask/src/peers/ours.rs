@@ -13,7 +13,7 @@ fn cargo(args: &[&str]) -> Command {
 }
 
 /// Compiles everything, so that nothing is compiled between timed runs.
-pub fn build() -> Result<(), String> {
+pub(super) fn build() -> Result<(), String> {
     for args in
         [&["build", "--release", "--quiet"][..], &["bench", "--quiet", "--bench", "inference", "--no-run"]]
     {
@@ -26,7 +26,7 @@ pub fn build() -> Result<(), String> {
 }
 
 /// Training by `dlrm bench`, with its flags for workload, batches and precision.
-pub fn training(flags: &[&str]) -> Measured {
+pub(super) fn training(flags: &[&str]) -> Measured {
     let fixed = [
         "run",
         "--release",
@@ -61,7 +61,7 @@ fn samples(printed: &[u8]) -> Option<Vec<Sample>> {
 }
 
 /// Scoring with the Criteo-Kaggle shape.
-pub fn inference() -> Measured {
+pub(super) fn inference() -> Measured {
     let done = cargo(&["bench", "--quiet", "--bench", "inference"])
         .stderr(Stdio::inherit())
         .output()

@@ -4,11 +4,11 @@ use serde_json::Value;
 use std::fmt;
 
 /// The name of our side in the tables.
-pub const OURS: &str = "dlrm";
+pub(super) const OURS: &str = "dlrm";
 
 /// What was measured.
 #[derive(Clone, PartialEq)]
-pub struct Case {
+pub(super) struct Case {
     /// `train` or `infer`.
     pub task: String,
     /// Name of the workload.
@@ -18,7 +18,7 @@ pub struct Case {
 }
 
 /// One measurement.
-pub struct Sample {
+pub(super) struct Sample {
     pub case: Case,
     pub rows_per_s: f64,
     /// Microseconds of a call: the 50th and the 99th percentile.
@@ -26,10 +26,10 @@ pub struct Sample {
 }
 
 /// What a run of a side measured, or why it failed.
-pub type Measured = Result<Vec<Sample>, String>;
+pub(super) type Measured = Result<Vec<Sample>, String>;
 
 /// The measurements in lines of JSON; other lines are skipped. None if there is none.
-pub fn parse(printed: &str) -> Option<Vec<Sample>> {
+pub(super) fn parse(printed: &str) -> Option<Vec<Sample>> {
     let lines = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let samples: Vec<Sample> = lines.filter_map(|line| sample(&line)).collect();
     (!samples.is_empty()).then_some(samples)
@@ -50,7 +50,7 @@ struct Row {
 
 /// All measurements; `Display` makes the tables.
 #[derive(Default)]
-pub struct Results {
+pub(super) struct Results {
     rows: Vec<Row>,
     /// Job, side and why.
     left_out: Vec<[String; 3]>,
@@ -58,7 +58,7 @@ pub struct Results {
 
 impl Results {
     /// Adds a measurement of a side.
-    pub fn add(&mut self, side: &str, sample: Sample) {
+    pub(super) fn add(&mut self, side: &str, sample: Sample) {
         match self.rows.iter_mut().find(|row| row.side == side && row.samples[0].case == sample.case) {
             Some(row) => row.samples.push(sample),
             None => self.rows.push(Row { side: side.into(), samples: vec![sample] }),
@@ -66,12 +66,12 @@ impl Results {
     }
 
     /// Notes that a side failed in a job.
-    pub fn leave_out(&mut self, job: &str, side: &str, why: String) {
+    pub(super) fn leave_out(&mut self, job: &str, side: &str, why: String) {
         self.left_out.push([job.into(), side.into(), why]);
     }
 
     /// Whether a side failed in a job.
-    pub fn left_out(&self, job: &str, side: &str) -> bool {
+    pub(super) fn left_out(&self, job: &str, side: &str) -> bool {
         self.left_out.iter().any(|[j, s, _]| j == job && s == side)
     }
 

@@ -15,7 +15,7 @@ const CIRCLES: &str = "files of a crate use each other in one direction, except 
 type Edges = BTreeMap<(usize, usize), usize>;
 
 /// Checks all crates.
-pub fn check(sources: &[Source]) -> Vec<Fault> {
+pub(super) fn check(sources: &[Source]) -> Vec<Fault> {
     let root = |source: &Source| source.path.ends_with("src/lib.rs") || source.path.ends_with("src/main.rs");
     let roots = (0..sources.len()).filter(|&i| sources[i].role == Role::Code && root(&sources[i]));
     roots.flat_map(|root| crate_circles(sources, root)).collect()

@@ -10,7 +10,7 @@ const MARKS: [&str; 4] =
     [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!"), concat!("unimple", "mented!")];
 
 /// Checks one file.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut before = "";
     for (i, line) in source.text.lines().map(str::trim_start).enumerate() {

@@ -8,7 +8,7 @@ const REASONS: &str =
 const SHARED: &str = "a crate takes its dependencies from the workspace";
 
 /// Checks the list of the workspace.
-pub fn list(manifest: &str, packages: &[Package]) -> Vec<Fault> {
+pub(super) fn list(manifest: &str, packages: &[Package]) -> Vec<Fault> {
     let named = manifest.split("[workspace.dependencies]").nth(1).unwrap_or_default();
     let before = manifest.lines().count() - named.lines().count();
     let used = |name: &str| packages.iter().flat_map(|p| &p.dependencies).any(|(used, _)| used == name);
@@ -34,7 +34,7 @@ pub fn list(manifest: &str, packages: &[Package]) -> Vec<Fault> {
 }
 
 /// Checks the manifest of one crate.
-pub fn shared(path: &Path, manifest: &str) -> Vec<Fault> {
+pub(super) fn shared(path: &Path, manifest: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut dependencies = false;
     for (i, line) in manifest.lines().enumerate() {

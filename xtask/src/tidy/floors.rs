@@ -14,7 +14,7 @@ const FLOORS: &str = "a crate imports lower floors only; its tests also their ow
 type Floors = BTreeMap<PathBuf, Option<u32>>;
 
 /// Checks the packages against the text of ARCHITECTURE.md.
-pub fn check(picture: &str, packages: &[Package]) -> Vec<Fault> {
+pub(super) fn check(picture: &str, packages: &[Package]) -> Vec<Fault> {
     let floors = read(picture);
     let mut faults = Vec::new();
     for folder in floors.keys().filter(|folder| !packages.iter().any(|p| p.folder == **folder)) {

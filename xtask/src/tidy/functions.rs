@@ -13,7 +13,7 @@ const LENGTH: &str = "a function has at most 60 lines";
 const PARAMETERS: &str = "a function has at most 6 parameters without self";
 
 /// Checks the functions of one file, those that macros are given or make included.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let mut functions = Functions { source, faults: Vec::new() };
     functions.visit_file(&source.syntax);
     functions.faults

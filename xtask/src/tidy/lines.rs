@@ -13,7 +13,7 @@ const LENGTH: &str = "a file has at most 450 lines without its tests, a file of 
 const WIDTH: &str = "a line has at most 110 columns, and rustfmt.toml says so";
 
 /// Checks length and width of one file.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let mut faults = Vec::new();
     let lines = source.text.lines().count();
     let (counted, most) = match source.role {
@@ -35,7 +35,7 @@ pub fn check(source: &Source) -> Vec<Fault> {
 }
 
 /// Checks that the formatter makes no wider lines.
-pub fn formatter(config: &str) -> Vec<Fault> {
+pub(super) fn formatter(config: &str) -> Vec<Fault> {
     let line = config.lines().find(|line| line.starts_with("max_width"));
     let width = line.and_then(|line| line.split('=').nth(1)?.trim().parse().ok());
     if width == Some(MOST_COLUMNS) {

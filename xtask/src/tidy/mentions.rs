@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// What a file names outside tests and `use`.
 #[derive(Default)]
-pub struct Mentions {
+pub(super) struct Mentions {
     /// Module, path of two names or more, line.
     pub paths: Vec<(usize, Vec<String>, usize)>,
     /// Every word.
@@ -15,7 +15,7 @@ pub struct Mentions {
 
 impl Mentions {
     /// Reads the file of a module.
-    pub fn of(source: &Source, modules: &Modules, module: usize) -> Self {
+    pub(super) fn of(source: &Source, modules: &Modules, module: usize) -> Self {
         let mut mentions = Self::default();
         mentions.read(source, modules, module, source.tokens.clone());
         mentions

@@ -26,7 +26,7 @@ use workspace::Package;
 ///
 /// # Errors
 /// Fails where a rule is broken, and where a file cannot be read or is no Rust.
-pub fn check(args: &[&str]) -> Result<(), String> {
+pub(crate) fn check(args: &[&str]) -> Result<(), String> {
     let packages = workspace::packages()?;
     let asked = asked(args, &packages)?;
     let mut faults = faults(&packages)?;

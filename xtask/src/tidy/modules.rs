@@ -8,7 +8,7 @@ use syn::{Item, UseTree, Visibility};
 const DEEPEST: usize = 16;
 
 /// One module outside tests.
-pub struct Module {
+pub(super) struct Module {
     /// Its file, as a place in the list of sources.
     pub file: usize,
     /// Names from the root of the crate.
@@ -20,7 +20,7 @@ pub struct Module {
 }
 
 /// One name of a `use`.
-pub struct Import {
+pub(super) struct Import {
     /// `*` for all names of a module.
     pub name: String,
     pub path: Vec<String>,
@@ -30,19 +30,19 @@ pub struct Import {
 
 /// What a path leads to: a module, or an item that this module defines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub(super) enum Place {
     Module(usize),
     Item(usize),
 }
 
 /// All modules of a crate; the first is its root.
-pub struct Modules {
+pub(super) struct Modules {
     pub all: Vec<Module>,
 }
 
 impl Modules {
     /// Follows `mod` from the root file of a crate.
-    pub fn of(sources: &[Source], root: usize) -> Self {
+    pub(super) fn of(sources: &[Source], root: usize) -> Self {
         let mut modules = Self { all: Vec::new() };
         modules.add(sources, root, None, Vec::new(), &sources[root].syntax.items);
         modules
@@ -83,7 +83,7 @@ impl Modules {
     }
 
     /// Where a path that stands in a module leads, or nothing where it leaves the crate.
-    pub fn resolve(&self, from: usize, path: &[String]) -> Option<Place> {
+    pub(super) fn resolve(&self, from: usize, path: &[String]) -> Option<Place> {
         self.start(from, path, DEEPEST)
     }
 

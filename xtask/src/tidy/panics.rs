@@ -7,7 +7,7 @@ const UNWRAP: &str = "no unwrap outside tests";
 const EXPECT: &str = "expect says why it cannot fail, in two words or more";
 
 /// Checks one file, inside macros too.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let mut faults = Vec::new();
     walk(source, source.tokens.clone(), &mut faults);
     faults

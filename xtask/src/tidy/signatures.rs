@@ -10,7 +10,7 @@ const MOST_ELEMENTS: usize = 4;
 const TUPLES: &str = "a tuple in a public signature has at most 4 elements";
 
 /// Checks what the public items of one file take, give and hold.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let mut public = Public { source, faults: Vec::new() };
     public.visit_file(&source.syntax);
     public.faults

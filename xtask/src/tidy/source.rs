@@ -14,13 +14,13 @@ const TEST_FOLDERS: [&str; 3] = ["tests", "benches", "fuzz"];
 
 /// What a file is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub(super) enum Role {
     Code,
     Test,
 }
 
 /// One parsed file.
-pub struct Source {
+pub(super) struct Source {
     /// Relative to the root of the repository.
     pub path: PathBuf,
     pub text: String,
@@ -34,7 +34,7 @@ pub struct Source {
 impl Source {
     /// Parses a file. Whole files of tests are known by their folder; [`read`] finds those that
     /// `#[cfg(test)]` declares.
-    pub fn parse(path: &Path, text: String) -> Result<Self, String> {
+    pub(super) fn parse(path: &Path, text: String) -> Result<Self, String> {
         let fail =
             |e: &dyn std::fmt::Display, at: Span| format!("{}:{}: {e}", path.display(), at.start().line);
         let tokens: TokenStream = text.parse().map_err(|e: proc_macro2::LexError| fail(&e, e.span()))?;
@@ -48,12 +48,12 @@ impl Source {
     }
 
     /// Whether only tests see a line.
-    pub fn in_tests(&self, line: usize) -> bool {
+    pub(super) fn in_tests(&self, line: usize) -> bool {
         self.role == Role::Test || self.tests.iter().any(|range| range.contains(&line))
     }
 
     /// Where `mod name;` of this file may lie.
-    pub fn declared(&self, name: &str) -> [PathBuf; 2] {
+    pub(super) fn declared(&self, name: &str) -> [PathBuf; 2] {
         let folder = self.path.parent().unwrap_or(Path::new(""));
         let own = ["lib.rs", "main.rs", "mod.rs"].iter().any(|file| self.path.ends_with(file));
         let folder =
@@ -63,7 +63,7 @@ impl Source {
 }
 
 /// Every Rust file below the current directory.
-pub fn read() -> Result<Vec<Source>, String> {
+pub(super) fn read() -> Result<Vec<Source>, String> {
     let mut paths = Vec::new();
     for root in ROOTS.map(Path::new).into_iter().filter(|root| root.is_dir()) {
         collect(root, &mut paths).map_err(|e| format!("{}: {e}", root.display()))?;
@@ -115,7 +115,7 @@ fn mark_test_files(sources: &mut [Source]) {
 }
 
 /// Whether attributes say `#[test]` or a `#[cfg(…)]` that names `test`.
-pub fn only_tests(attributes: &[Attribute]) -> bool {
+pub(super) fn only_tests(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
         Meta::List(list) if list.path.is_ident("cfg") => {

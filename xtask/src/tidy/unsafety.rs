@@ -13,7 +13,7 @@ const PLACES: &str =
     "unsafe code stands in crates/kernels and in the one file that maps files; every other crate forbids it";
 
 /// Checks one file.
-pub fn check(source: &Source) -> Vec<Fault> {
+pub(super) fn check(source: &Source) -> Vec<Fault> {
     let (path, text) = (&source.path, &source.text);
     let mut faults = Vec::new();
     let root = path.ends_with("src/lib.rs") || path.ends_with("src/main.rs");

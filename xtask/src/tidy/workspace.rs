@@ -5,14 +5,14 @@ use std::process::Command;
 
 /// When a dependency is linked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(super) enum Kind {
     Normal,
     /// Tests, benchmarks and examples alone.
     Development,
 }
 
 /// One package.
-pub struct Package {
+pub(super) struct Package {
     pub name: String,
     /// Relative to the root of the repository; empty for the package that stands there.
     pub folder: PathBuf,
@@ -20,7 +20,7 @@ pub struct Package {
 }
 
 /// Asks Cargo about the workspace in the current directory.
-pub fn packages() -> Result<Vec<Package>, String> {
+pub(super) fn packages() -> Result<Vec<Package>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let done = Command::new(cargo).args(["metadata", "--no-deps", "--format-version", "1"]).output();
     let done = done.map_err(|e| format!("cargo metadata: {e}"))?;
@@ -31,7 +31,7 @@ pub fn packages() -> Result<Vec<Package>, String> {
 }
 
 /// Reads what `cargo metadata` prints.
-pub fn parse(metadata: &Value) -> Result<Vec<Package>, String> {
+pub(super) fn parse(metadata: &Value) -> Result<Vec<Package>, String> {
     let root = metadata["workspace_root"].as_str().ok_or("cargo metadata: expected workspace_root")?;
     let packages = metadata["packages"].as_array().ok_or("cargo metadata: expected packages")?;
     packages.iter().map(|package| one(package, Path::new(root))).collect()

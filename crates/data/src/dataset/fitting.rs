@@ -59,7 +59,7 @@ pub(crate) struct Fitting {
 
 impl Fitting {
     /// Nothing seen yet.
-    pub fn new(assigner: Assigner) -> Self {
+    pub(crate) fn new(assigner: Assigner) -> Self {
         let seen = Seen { rows: Parts::default(), values: 0, assigner, skipped: 0, bad_rows: Vec::new() };
         Fitting { seen, folds: BTreeSet::new(), read: 0 }
     }
@@ -68,7 +68,7 @@ impl Fitting {
     ///
     /// # Errors
     /// As `fit`.
-    pub fn observe(&mut self, schema: &Schema, block: &Block, fit: &mut EncoderFit) -> Result<()> {
+    pub(crate) fn observe(&mut self, schema: &Schema, block: &Block, fit: &mut EncoderFit) -> Result<()> {
         let Fitting { seen, folds, read } = self;
         let column = |name: &String| schema.categorical.iter().position(|c| c.name == *name);
         let crosses: Vec<Vec<usize>> =
@@ -134,7 +134,7 @@ impl FitWatch for Unwatched {
 
 impl Seen {
     /// With the encoder fitted on them.
-    pub fn fitted(self, encoder: Arc<Encoder>) -> Fitted {
+    pub(crate) fn fitted(self, encoder: Arc<Encoder>) -> Fitted {
         let Seen { rows, values, assigner, skipped, bad_rows } = self;
         Fitted { encoder, rows, values, assigner, skipped, bad_rows }
     }

@@ -59,7 +59,12 @@ pub(super) struct Encoding<'a> {
 
 impl Encoding<'_> {
     /// Does round `number`, or finds it done.
-    pub fn round(&self, number: usize, fit: &mut Fit, observer: &mut dyn PrepareObserver) -> Result<Done> {
+    pub(super) fn round(
+        &self,
+        number: usize,
+        fit: &mut Fit,
+        observer: &mut dyn PrepareObserver,
+    ) -> Result<Done> {
         let into = self.directory(number);
         fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
         let saved = match self.work.stored(&point_name(number)) {

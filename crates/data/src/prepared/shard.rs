@@ -60,22 +60,22 @@ impl FileSum {
 
 impl Form {
     /// Of rows that `encoder` encodes.
-    pub fn new(encoder: &Encoder) -> Self {
+    pub(super) fn new(encoder: &Encoder) -> Self {
         Form { layout: encoder.layout(), arities: encoder.arities() }
     }
 
     /// No rows.
-    pub fn batch(&self) -> Batch {
+    pub(super) fn batch(&self) -> Batch {
         Batch::new(&self.layout)
     }
 
     /// Appends these rows of `other` to `batch`.
-    pub fn extend(&self, batch: &mut Batch, other: &Batch, rows: &[u32]) {
+    pub(super) fn extend(&self, batch: &mut Batch, other: &Batch, rows: &[u32]) {
         batch.push_rows_of(other, rows, &self.arities);
     }
 
     /// Bytes of the rows of `batch`.
-    pub fn bytes(&self, batch: &Batch) -> usize {
+    pub(super) fn bytes(&self, batch: &Batch) -> usize {
         let bags = batch.bags.iter().zip(&self.arities).map(|(bags, arity)| {
             let weights = bags.weights.as_ref().map_or(0, Vec::len);
             bags.ids.len() + weights + if *arity == Arity::Any { bags.len() } else { 0 }
@@ -106,7 +106,7 @@ impl Form {
     }
 
     /// Writes `batch`, which has rows, to `path`: aside first, then in its place.
-    pub fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
+    pub(super) fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
         let aside = path.with_extension("partial");
         let failed = |error: ArrowError| Error::io("write", &aside)(into_io(error));
         let file = File::create(&aside).map_err(Error::io("create", &aside))?;
@@ -155,7 +155,7 @@ impl Form {
     }
 
     /// Maps the file `path`, whose length and checksum are known.
-    pub fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
+    pub(super) fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
         let bytes = map(path).map_err(Error::io("open", path))?;
         let what = || path.display().to_string();
         if bytes.len() as u64 != sum.bytes {
@@ -239,11 +239,11 @@ pub(super) struct Summed<W> {
 }
 
 impl<W> Summed<W> {
-    pub fn new(out: W) -> Self {
+    pub(super) fn new(out: W) -> Self {
         Summed { out, hash: Xxh3::new(), bytes: 0 }
     }
 
-    pub fn sum(&self) -> FileSum {
+    pub(super) fn sum(&self) -> FileSum {
         FileSum { bytes: self.bytes, xxh3: format!("{:032x}", self.hash.digest128()) }
     }
 }
@@ -312,12 +312,12 @@ impl Shard {
     }
 
     /// Number of rows.
-    pub fn rows(&self) -> usize {
+    pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
     /// Appends rows `rows` to `batch`.
-    pub fn append(&self, batch: &mut Batch, rows: Range<usize>) {
+    pub(super) fn append(&self, batch: &mut Batch, rows: Range<usize>) {
         for (bags, column) in batch.bags.iter_mut().zip(&self.columns) {
             let before = bags.ids.len() as u32;
             let ids = match &column.ends {

@@ -64,13 +64,13 @@ pub(super) struct SavedShards {
 
 impl SavedShards {
     /// Names of the files of `.work`.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.begun.iter().map(|file| file.name.as_str())
     }
 }
 
 impl<'a> Shards<'a> {
-    pub fn new(
+    pub(super) fn new(
         encoder: &'a Encoder,
         limits: Limits,
         into: &'a Path,
@@ -97,7 +97,7 @@ impl<'a> Shards<'a> {
     }
 
     /// Resumes what was saved in `work`; `false` if a part of it is not what it was.
-    pub fn restore(&mut self, work: &Path, saved: SavedShards) -> bool {
+    pub(super) fn restore(&mut self, work: &Path, saved: SavedShards) -> bool {
         let SavedShards { done, numbers, begun } = saved;
         if !done.files.iter().all(|file| self.form.open(&self.into.join(&file.name), &file.sum).is_ok()) {
             return false;
@@ -117,7 +117,7 @@ impl<'a> Shards<'a> {
 
     /// Puts the rows of files that are not full into files of `work` whose names end with `number`, and says
     /// where all is.
-    pub fn save(&mut self, work: &Path, number: u64) -> Result<SavedShards> {
+    pub(super) fn save(&mut self, work: &Path, number: u64) -> Result<SavedShards> {
         self.written()?;
         let mut begun = Vec::new();
         for (part, own) in self.parts.iter().filter(|(_, own)| !own.rows.is_empty()) {
@@ -135,13 +135,13 @@ impl<'a> Shards<'a> {
     }
 
     /// Begins behind so many files of `part`.
-    pub fn behind(mut self, part: Part, files: usize) -> Self {
+    pub(super) fn behind(mut self, part: Part, files: usize) -> Self {
         self.parts[part].number = files;
         self
     }
 
     /// Takes in the rows of a block, which are encoded.
-    pub fn push(&mut self, block: &Block, encoded: &Batch) -> Result<()> {
+    pub(super) fn push(&mut self, block: &Block, encoded: &Batch) -> Result<()> {
         let mut picks = std::mem::take(&mut self.picks);
         for part in Part::ALL {
             block.pick(part, &mut picks);
@@ -216,7 +216,7 @@ impl<'a> Shards<'a> {
     }
 
     /// Closes what is open.
-    pub fn finish(mut self) -> Result<Done> {
+    pub(super) fn finish(mut self) -> Result<Done> {
         Part::ALL.into_iter().try_for_each(|part| self.close(part))?;
         self.written()?;
         let mut files = std::mem::take(&mut self.files);

@@ -38,7 +38,7 @@ pub(super) struct WorkDir {
 
 impl WorkDir {
     /// Readies `dir` for the preparation that `key` stands for.
-    pub fn begin(dir: &Path, key: &str, start: Start) -> Result<Self> {
+    pub(super) fn begin(dir: &Path, key: &str, start: Start) -> Result<Self> {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
         let work = dir.join(WORK);
         let stored = fs::read_to_string(work.join(KEY)).ok();
@@ -60,27 +60,27 @@ impl WorkDir {
     }
 
     /// Where it lies.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The path of a file or directory in it.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(super) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// What an earlier attempt has left in the file `name`.
-    pub fn stored<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Option<T> {
+    pub(super) fn stored<T: for<'de> Deserialize<'de>>(&self, name: &str) -> Option<T> {
         serde_json::from_slice(&fs::read(self.join(name)).ok()?).ok()
     }
 
     /// Leaves `value` in the file `name`.
-    pub fn store(&self, name: &str, value: &impl Serialize) -> Result<()> {
+    pub(super) fn store(&self, name: &str, value: &impl Serialize) -> Result<()> {
         write_atomically(&self.join(name), &serde_json::to_vec(value).expect("plain data"))
     }
 
     /// What an earlier attempt has left in the file `name`, else what `make` gives, which is left there.
-    pub fn stored_or<T>(&self, name: &str, make: impl FnOnce() -> T) -> Result<T>
+    pub(super) fn stored_or<T>(&self, name: &str, make: impl FnOnce() -> T) -> Result<T>
     where
         T: Serialize + for<'de> Deserialize<'de>,
     {
@@ -93,7 +93,7 @@ impl WorkDir {
     }
 
     /// An empty directory `name` in it.
-    pub fn empty(&self, name: &str) -> Result<PathBuf> {
+    pub(super) fn empty(&self, name: &str) -> Result<PathBuf> {
         let path = self.join(name);
         remove_directory(&path)?;
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
@@ -101,7 +101,7 @@ impl WorkDir {
     }
 
     /// Removes the files of rows that were begun at an earlier point, all but those named.
-    pub fn forget_begun(&self, names: &[String]) -> Result<()> {
+    pub(super) fn forget_begun(&self, names: &[String]) -> Result<()> {
         for entry in fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with("begun-") && !names.contains(&name) {
@@ -112,7 +112,7 @@ impl WorkDir {
     }
 
     /// Removes it with all that it holds.
-    pub fn remove(self) -> Result<()> {
+    pub(super) fn remove(self) -> Result<()> {
         remove_directory(&self.path)
     }
 }

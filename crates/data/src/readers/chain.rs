@@ -61,7 +61,7 @@ pub(super) struct Chain {
 
 impl Chain {
     /// Opens the first of `files` and makes sure of the others.
-    pub fn open(files: Vec<PathBuf>, plan: Plan) -> Result<Self> {
+    pub(super) fn open(files: Vec<PathBuf>, plan: Plan) -> Result<Self> {
         let mut rest = files.into_iter();
         let first = rest.next().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
         let current = plan.open(&first)?;

@@ -20,7 +20,7 @@ pub(super) struct Criteo {
 
 impl Criteo {
     /// Opens `path`. The first line with 39 or 40 fields decides whether there is a label.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let mut first_width = None;
         let mut lines = Lines::open(path)?;
         for _ in 0..LOOKED_AT {

@@ -17,7 +17,12 @@ pub(super) struct Delimited {
 
 impl Delimited {
     /// Opens `path` and reads its header, if it has one; `columns` name the fields in its place.
-    pub fn open(path: &Path, dialect: Dialect, header: Header, columns: Option<&[String]>) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        dialect: Dialect,
+        header: Header,
+        columns: Option<&[String]>,
+    ) -> Result<Self> {
         let given = columns.map(<[String]>::to_vec);
         let mut reader =
             Delimited { lines: Lines::open(path)?, dialect, columns: Vec::new(), spans: Vec::new() };

@@ -24,7 +24,7 @@ pub(super) struct FileHead {
 
 impl FileHead {
     /// Reads it; an empty file is an error.
-    pub fn of(path: &Path) -> Result<Self> {
+    pub(super) fn of(path: &Path) -> Result<Self> {
         let mut lines = Lines::open(path)?;
         let bytes = match lines.window(BYTES)? {
             Window::Bytes(length) => lines.bytes(length).to_vec(),
@@ -48,7 +48,7 @@ impl FileHead {
     }
 
     /// The first lines that are not empty.
-    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes
             .split(|&byte| byte == b'\n')
             .map(without_line_end)

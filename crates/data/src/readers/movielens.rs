@@ -33,7 +33,7 @@ pub(super) struct Movielens {
 
 impl Movielens {
     /// Opens the ratings at `path` and reads the side files beside it.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let (users, items) = (SideTable::users(directory)?, SideTable::items(directory)?);
         let mut lines = Lines::open(path)?;

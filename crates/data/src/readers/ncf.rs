@@ -20,7 +20,7 @@ pub(super) struct Ncf {
 
 impl Ncf {
     /// Opens `path`.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let columns = ["user_id", "item_id", "rating"].map(str::to_owned).to_vec();
         Ok(Ncf { lines: Lines::open(path)?, columns, rest: Vec::new(), user: String::new() })
     }

@@ -48,7 +48,7 @@ pub(super) struct Parquet {
 
 impl Parquet {
     /// Opens `path`, to read all columns or those that `columns` names.
-    pub fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
+    pub(super) fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
         let file: Arc<str> = path.display().to_string().into();
         let opened = Shared(Arc::new(File::open(path).map_err(Error::io("open", path))?));
         let reader = guarded(|| SerializedFileReader::new(opened.clone()))

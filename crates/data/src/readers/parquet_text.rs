@@ -24,7 +24,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Kind of a column; `None` if it has no text form.
-    pub fn of(column: &ColumnDescriptor) -> Option<Kind> {
+    pub(super) fn of(column: &ColumnDescriptor) -> Option<Kind> {
         let (converted, logical) = (column.converted_type(), column.logical_type_ref());
         let decimal = match logical {
             Some(LogicalType::Decimal(decimal)) => Some(decimal.scale),

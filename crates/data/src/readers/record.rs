@@ -39,10 +39,10 @@ pub(super) enum Split {
 
 impl Dialect {
     /// Commas and quotes.
-    pub const CSV: Dialect = Dialect { delimiter: b',', quote: Some(b'"'), trims: false };
+    pub(super) const CSV: Dialect = Dialect { delimiter: b',', quote: Some(b'"'), trims: false };
 
     /// Whether a line is no record but only space between records.
-    pub fn is_blank(&self, line: &[u8]) -> bool {
+    pub(super) fn is_blank(&self, line: &[u8]) -> bool {
         line.is_empty() || self.trims && line.iter().all(|&byte| self.is_space(byte))
     }
 
@@ -51,7 +51,7 @@ impl Dialect {
     }
 
     /// Splits the first record of `bytes`, which end at a line end or at the end of the file.
-    pub fn split(&self, bytes: &[u8], spans: &mut Vec<Span>) -> Split {
+    pub(super) fn split(&self, bytes: &[u8], spans: &mut Vec<Span>) -> Split {
         spans.clear();
         let mut at = 0;
         loop {
@@ -121,7 +121,7 @@ impl Dialect {
     }
 
     /// Puts the fields of `line`, which has no quotes, into the empty `row`.
-    pub fn push_plain(&self, line: &str, row: &mut RawRow) {
+    pub(super) fn push_plain(&self, line: &str, row: &mut RawRow) {
         if !self.trims {
             return row.fill(line, self.delimiter);
         }
@@ -134,7 +134,7 @@ impl Dialect {
     }
 
     /// Appends the field `span` of `record` to `row`.
-    pub fn push(&self, record: &str, span: Span, row: &mut RawRow) {
+    pub(super) fn push(&self, record: &str, span: Span, row: &mut RawRow) {
         let field = &record[span.start..span.end];
         match self.quote {
             Some(quote) if span.doubled => row.push_with(|text| {
@@ -150,12 +150,12 @@ impl Dialect {
     }
 
     /// Number of the field (0-based) of byte `at` of an unquoted `line`.
-    pub fn field_at(&self, line: &[u8], at: usize) -> usize {
+    pub(super) fn field_at(&self, line: &[u8], at: usize) -> usize {
         memchr::memchr_iter(self.delimiter, &line[..at]).count()
     }
 
     /// The records of `sample`, and how many lines of it are none. For detection: it allocates.
-    pub fn records(&self, sample: &[u8], most: usize) -> (Vec<Vec<String>>, usize) {
+    pub(super) fn records(&self, sample: &[u8], most: usize) -> (Vec<Vec<String>>, usize) {
         let (mut rows, mut bad, mut at) = (Vec::new(), 0, 0);
         let (mut spans, mut row) = (Vec::new(), RawRow::default());
         while at < sample.len() && rows.len() + bad < most {

@@ -27,7 +27,7 @@ impl SideTable {
     }
 
     /// The users of the data set in `directory`: u.user (100K), users.dat (1M), or none.
-    pub fn users(directory: &Path) -> Result<Self> {
+    pub(super) fn users(directory: &Path) -> Result<Self> {
         // users.dat has gender before age.
         let (path, separator, order) = match beside(directory, &["u.user", "users.dat"]) {
             Some((path, 0)) => (path, "|", [1, 2, 3, 4]),
@@ -43,7 +43,7 @@ impl SideTable {
     }
 
     /// The movies of the data set in `directory`: u.item (100K), movies.dat (1M, 10M), movies.csv, or none.
-    pub fn items(directory: &Path) -> Result<Self> {
+    pub(super) fn items(directory: &Path) -> Result<Self> {
         let rows = match beside(directory, &["u.item", "movies.dat", "movies.csv"]) {
             Some((path, 0)) => items_100k(&path, directory)?,
             Some((path, 1)) => {
@@ -61,7 +61,7 @@ impl SideTable {
     }
 
     /// Appends the columns of `id` to `row`; all missing if the file does not have it.
-    pub fn push(&self, id: u64, row: &mut RawRow) {
+    pub(super) fn push(&self, id: u64, row: &mut RawRow) {
         match self.rows.get(&id) {
             Some(fields) => fields.iter().for_each(|field| row.push(field)),
             None => self.columns.iter().for_each(|_| row.push("")),

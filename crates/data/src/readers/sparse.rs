@@ -19,7 +19,7 @@ pub(super) struct Libsvm {
 
 impl Libsvm {
     /// Opens `path`.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let mut has_query = None;
         let mut first = Lines::open(path)?;
         while has_query.is_none() {
@@ -91,7 +91,7 @@ pub(super) struct Libffm {
 
 impl Libffm {
     /// Opens `path`, whose rows hold the fields that `columns` names.
-    pub fn open(path: &Path, columns: &[String]) -> Result<Self> {
+    pub(super) fn open(path: &Path, columns: &[String]) -> Result<Self> {
         let number = |name: &String| name.strip_prefix("field_").and_then(|number| number.parse().ok());
         let numbers: Option<Vec<u64>> = columns.iter().skip(1).map(number).collect();
         let (Some("label"), Some(numbers)) = (columns.first().map(String::as_str), numbers) else {

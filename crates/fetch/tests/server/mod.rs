@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 /// What the server does with a request.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(super) enum Act {
     /// Sends the file, or the range that is asked for if it is of this file.
     Serve,
     /// Serves the file, and closes the connection after so many bytes.
@@ -28,14 +28,14 @@ pub enum Act {
 }
 
 /// A running server.
-pub struct Server {
+pub(super) struct Server {
     pub url: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Serves `body`: the first request as the first act says, and so on; the last act stays.
-    pub fn start(body: Vec<u8>, acts: Vec<Act>) -> Self {
+    pub(super) fn start(body: Vec<u8>, acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/file", listener.local_addr().expect("an address"));
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -61,12 +61,12 @@ impl Server {
     }
 
     /// Heads of the requests so far, in lower case.
-    pub fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
     /// The ranges that were asked for.
-    pub fn ranges(&self) -> Vec<Option<usize>> {
+    pub(super) fn ranges(&self) -> Vec<Option<usize>> {
         self.requests().iter().map(|request| range(request)).collect()
     }
 }

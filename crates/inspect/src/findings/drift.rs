@@ -74,7 +74,7 @@ pub(super) struct Cells {
 
 impl Cells {
     /// The part beside the training rows.
-    pub fn compare(&self, column: &str, part: Part, unseen: Option<Unseen>) -> Option<Drift> {
+    pub(super) fn compare(&self, column: &str, part: Part, unseen: Option<Unseen>) -> Option<Drift> {
         let [n, m] = [Part::Train, part].map(|part| self.rows[part] as f64);
         if n == 0.0 || m == 0.0 {
             return None;

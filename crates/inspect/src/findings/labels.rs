@@ -29,7 +29,7 @@ pub(super) struct LabelSums {
 }
 
 impl LabelSums {
-    pub fn add(&mut self, label: f32) {
+    pub(super) fn add(&mut self, label: f32) {
         self.rows += 1;
         self.sum += f64::from(label);
         self.squares += f64::from(label) * f64::from(label);
@@ -43,7 +43,7 @@ impl LabelSums {
         (self.squares / self.rows.max(1) as f64 - self.mean() * self.mean()).max(0.0)
     }
 
-    pub fn rate(&self, task: Task) -> LabelRate {
+    pub(super) fn rate(&self, task: Task) -> LabelRate {
         let (n, mean) = (self.rows.max(1) as f64, self.mean());
         let interval = match task {
             Task::Binary => {

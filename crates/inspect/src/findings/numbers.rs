@@ -16,7 +16,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Ranges by the quantiles of `sample`.
-    pub fn new(mut sample: Vec<f64>) -> Self {
+    pub(super) fn new(mut sample: Vec<f64>) -> Self {
         sample.sort_unstable_by(f64::total_cmp);
         let quantile = |k: usize| sample[k * sample.len() / RANGES];
         let mut edges: Vec<f64> =
@@ -34,7 +34,7 @@ impl Numbers {
     }
 
     /// Adds a value (NaN: missing).
-    pub fn add(&mut self, value: f64, part: Part) {
+    pub(super) fn add(&mut self, value: f64, part: Part) {
         if value.is_nan() {
             self.missing[part] += 1;
         } else {
@@ -43,7 +43,7 @@ impl Numbers {
     }
 
     /// The ranges with their counts.
-    pub fn cells(&self) -> Cells {
+    pub(super) fn cells(&self) -> Cells {
         let bound = |i: usize| format::number(self.edges[i]);
         let name = |i: usize| match (i, self.edges.len()) {
             (_, 0) => "any value".to_owned(),

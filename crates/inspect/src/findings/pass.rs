@@ -42,7 +42,7 @@ pub(super) struct Pass {
 
 impl Pass {
     /// Reads everything.
-    pub fn over(
+    pub(super) fn over(
         sources: &Sources<'_>,
         schema: &Schema,
         profile: &Profile,
@@ -177,7 +177,7 @@ impl Pass {
     }
 
     /// Every column beside the training rows, the largest index first.
-    pub fn drift(&self, schema: &Schema) -> Vec<Drift> {
+    pub(super) fn drift(&self, schema: &Schema) -> Vec<Drift> {
         let mut out = Vec::new();
         for part in [Part::Validation, Part::Test] {
             let dense = schema.dense.iter().zip(&self.numbers);
@@ -194,12 +194,12 @@ impl Pass {
     }
 
     /// Malformed rows of all inputs.
-    pub fn malformed(&self) -> u64 {
+    pub(super) fn malformed(&self) -> u64 {
         self.inputs.iter().map(|(_, _, bad, _)| bad).sum()
     }
 
     /// What is worth saying of malformed rows; those that the profile has found are told already.
-    pub fn malformed_findings(&self, profile: &Profile) -> Vec<Finding> {
+    pub(super) fn malformed_findings(&self, profile: &Profile) -> Vec<Finding> {
         let mut out = Vec::new();
         for (role, good, bad, first) in &self.inputs {
             let known = if *role == "main" { profile.bad_rows } else { 0 };

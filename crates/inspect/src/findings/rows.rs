@@ -73,12 +73,12 @@ pub(super) struct RowHashes {
 }
 
 impl RowHashes {
-    pub fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         RowHashes { seen: Thinned::new(most, Vec::new()) }
     }
 
     /// Adds a row by its hash.
-    pub fn add(&mut self, hash: u64, part: Part, label: f32) {
+    pub(super) fn add(&mut self, hash: u64, part: Part, label: f32) {
         let Some(same) = self.seen.entry(hash) else { return };
         if same.total() == 0 {
             same.label = label;
@@ -94,7 +94,7 @@ impl RowHashes {
     }
 
     /// What was found; two rows agree by chance with probability `agree`.
-    pub fn finish(&self, agree: f64) -> Duplicates {
+    pub(super) fn finish(&self, agree: f64) -> Duplicates {
         let (mut rows, mut train, mut repeated, mut equal, mut contradicting) = (0, 0, 0, 0, 0);
         let (mut of_part, mut shared, mut shared_contradicting) = ([0u64; 2], [0u64; 2], [0u64; 2]);
         for same in self.seen.values() {
@@ -138,11 +138,11 @@ impl RowHashes {
 pub(super) struct RowHash(u64);
 
 impl RowHash {
-    pub fn add(&mut self, field: u64) {
+    pub(super) fn add(&mut self, field: u64) {
         self.0 = (self.0.rotate_left(5) ^ field).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
-    pub fn finish(self) -> u64 {
+    pub(super) fn finish(self) -> u64 {
         mix(self.0)
     }
 }

@@ -16,14 +16,14 @@ pub(super) struct Thinned<V> {
 
 impl<V: Default> Thinned<V> {
     /// Room for `most` keys, besides `pinned` ones.
-    pub fn new(most: usize, mut pinned: Vec<u64>) -> Self {
+    pub(super) fn new(most: usize, mut pinned: Vec<u64>) -> Self {
         pinned.sort_unstable();
         let entries = pinned.iter().map(|&key| (key, V::default())).collect();
         Thinned { entries, level: 0, most: most.saturating_add(pinned.len()), pinned }
     }
 
     /// The entry of `key`, made if it is one to keep.
-    pub fn entry(&mut self, key: u64) -> Option<&mut V> {
+    pub(super) fn entry(&mut self, key: u64) -> Option<&mut V> {
         if !is_kept(key, self.level) {
             return if self.pinned.is_empty() { None } else { self.entries.get_mut(&key) };
         }
@@ -40,35 +40,35 @@ impl<V: Default> Thinned<V> {
 
     /// Number of entries.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether every key is there.
     #[cfg(test)]
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.level == 0
     }
 
     /// Share of the space of keys that is looked at.
-    pub fn share(&self) -> f64 {
+    pub(super) fn share(&self) -> f64 {
         (-f64::from(self.level)).exp2()
     }
 
     /// Every entry with the number of keys that it stands for: a pinned one for itself.
-    pub fn weighted(&self) -> impl Iterator<Item = (&V, f64)> {
+    pub(super) fn weighted(&self) -> impl Iterator<Item = (&V, f64)> {
         let others = f64::from(self.level).exp2();
         let weight = move |key: &u64| if self.pinned.binary_search(key).is_ok() { 1.0 } else { others };
         self.entries.iter().map(move |(key, value)| (value, weight(key)))
     }
 
     /// The values of all entries.
-    pub fn values(&self) -> impl Iterator<Item = &V> {
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.entries.values()
     }
 
     /// The value of a key that is there.
-    pub fn get(&self, key: u64) -> Option<&V> {
+    pub(super) fn get(&self, key: u64) -> Option<&V> {
         self.entries.get(&key)
     }
 }

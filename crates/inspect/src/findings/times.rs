@@ -81,7 +81,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    pub fn new(column: &str) -> Self {
+    pub(super) fn new(column: &str) -> Self {
         Clock {
             column: column.to_owned(),
             parts: Parts::default(),
@@ -96,7 +96,7 @@ impl Clock {
     }
 
     /// Adds a row of the main input.
-    pub fn add_main(&mut self, time: f64, part: Part, row: &RawRow) {
+    pub(super) fn add_main(&mut self, time: f64, part: Part, row: &RawRow) {
         self.rows += 1;
         if time < self.latest {
             self.out_of_order += 1;
@@ -109,11 +109,11 @@ impl Clock {
     }
 
     /// Adds a row of a further input.
-    pub fn add(&mut self, time: f64, part: Part) {
+    pub(super) fn add(&mut self, time: f64, part: Part) {
         self.parts[part].add(time);
     }
 
-    pub fn finish(&self) -> TimeOrder {
+    pub(super) fn finish(&self) -> TimeOrder {
         let sorted = self.parts.each_ref().map(|times| {
             let mut times: Vec<f64> = times.kept.iter().map(|(_, time)| *time).collect();
             times.sort_unstable_by(f64::total_cmp);

@@ -40,7 +40,7 @@ pub(super) struct Spread {
 impl Values {
     /// For a column that holds these values so often in a sample of rows; at most `most` values more are
     /// kept.
-    pub fn new(sample: &HashMap<String, u64>, most: usize) -> Self {
+    pub(super) fn new(sample: &HashMap<String, u64>, most: usize) -> Self {
         let mut counts: Vec<(u64, &str)> =
             sample.iter().map(|(value, &count)| (count, value.as_str())).collect();
         counts.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
@@ -55,7 +55,7 @@ impl Values {
     }
 
     /// Adds a value of a row.
-    pub fn add(&mut self, hash: u64, part: Part) {
+    pub(super) fn add(&mut self, hash: u64, part: Part) {
         self.values[part] += 1;
         if let Some(counts) = self.seen.entry(hash) {
             counts[part] = counts[part].saturating_add(1);
@@ -63,24 +63,24 @@ impl Values {
     }
 
     /// Ends a row of so many values.
-    pub fn end_row(&mut self, values: usize, part: Part) {
+    pub(super) fn end_row(&mut self, values: usize, part: Part) {
         self.rows[part] += 1;
         self.missing[part] += u64::from(values == 0);
     }
 
     /// Values in all parts, a missing field counting as one.
-    pub fn ids(&self) -> u64 {
+    pub(super) fn ids(&self) -> u64 {
         self.values.values().chain(self.missing.values()).sum()
     }
 
     /// Values per training row, a missing field counting as one.
-    pub fn ids_per_row(&self) -> f64 {
+    pub(super) fn ids_per_row(&self) -> f64 {
         let train = Part::Train;
         (self.values[train] + self.missing[train]) as f64 / self.rows[train].max(1) as f64
     }
 
     /// Number of training values with at least `min_count` occurrences.
-    pub fn frequent(&self, min_count: u64) -> f64 {
+    pub(super) fn frequent(&self, min_count: u64) -> f64 {
         let train =
             self.seen.weighted().filter(|(counts, _)| u64::from(counts[Part::Train]) >= min_count.max(1));
         train.map(|(_, weight)| weight).sum()
@@ -88,12 +88,12 @@ impl Values {
 
     /// Whether every value was looked at.
     #[cfg(test)]
-    pub fn is_exact(&self) -> bool {
+    pub(super) fn is_exact(&self) -> bool {
         self.seen.is_complete()
     }
 
     /// Relative standard error of [`Values::frequent`], where not all values were looked at.
-    pub fn error(&self, min_count: u64) -> f64 {
+    pub(super) fn error(&self, min_count: u64) -> f64 {
         let train =
             self.seen.weighted().filter(|(counts, _)| u64::from(counts[Part::Train]) >= min_count.max(1));
         let variance: f64 = train.map(|(_, weight)| weight * (weight - 1.0)).sum();
@@ -102,11 +102,11 @@ impl Values {
 
     /// Number of values kept.
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.seen.len()
     }
 
-    pub fn spread(&self) -> Spread {
+    pub(super) fn spread(&self) -> Spread {
         let train = Part::Train;
         let mut counts: Vec<u32> =
             self.seen.values().map(|counts| counts[train]).filter(|&count| count > 0).collect();
@@ -125,7 +125,7 @@ impl Values {
     }
 
     /// The frequent values with their counts, the missing fields and the rest.
-    pub fn cells(&self) -> Cells {
+    pub(super) fn cells(&self) -> Cells {
         let mut rest = self.values;
         let mut cells = Vec::with_capacity(self.heads.len() + 2);
         for (hash, text) in &self.heads {
@@ -139,7 +139,7 @@ impl Values {
     }
 
     /// Values of `part` that training does not have.
-    pub fn unseen(&self, part: Part) -> Option<Unseen> {
+    pub(super) fn unseen(&self, part: Part) -> Option<Unseen> {
         let (n, m) = (self.values[Part::Train] as f64, self.values[part] as f64);
         if n == 0.0 || m == 0.0 {
             return None;

@@ -26,14 +26,14 @@ pub(super) struct Tally {
 
 impl Tally {
     /// The labels of the first rows.
-    pub fn of(head: &[RawRow], index: usize) -> Self {
+    pub(super) fn of(head: &[RawRow], index: usize) -> Self {
         let mut tally = Tally::default();
         head.iter().filter(|row| index < row.len()).for_each(|row| tally.add(row.field(index)));
         tally
     }
 
     /// Counts a label.
-    pub fn add(&mut self, field: &str) {
+    pub(super) fn add(&mut self, field: &str) {
         let field = field.trim();
         if is_missing(field) {
             self.missing += 1;
@@ -52,17 +52,17 @@ impl Tally {
     }
 
     /// Whether there is no label.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.texts.is_empty()
     }
 
     /// Whether there is nothing to learn.
-    pub fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         self.texts.len() < 2
     }
 
     /// Whether 0 (or -1) and 1 are there and mean what they say.
-    pub fn is_clicks(&self) -> bool {
+    pub(super) fn is_clicks(&self) -> bool {
         let classes = self.classes();
         classes.is_some_and(|texts| {
             texts.len() == 2 && matches!((texts[0].0, texts[1].0), ("1", "0" | "-1") | ("0" | "-1", "1"))
@@ -86,7 +86,7 @@ impl Tally {
     }
 
     /// The label as it is.
-    pub fn profile(&self, column: &str, origin: LabelOrigin) -> LabelProfile {
+    pub(super) fn profile(&self, column: &str, origin: LabelOrigin) -> LabelProfile {
         let total = self.total();
         let mut profile = LabelProfile {
             column: column.to_owned(),
@@ -181,7 +181,7 @@ pub(super) struct Classes {
 
 impl Classes {
     /// For a label column with these first rows, read as the user said, if anything.
-    pub fn new(head: &[RawRow], index: Option<usize>, said: Option<LabelReader>) -> Self {
+    pub(super) fn new(head: &[RawRow], index: Option<usize>, said: Option<LabelReader>) -> Self {
         let tally = index.map_or_else(Tally::default, |index| Tally::of(head, index));
         let sorting = match (said, tally.classes()) {
             (Some(reader), _) => Sorting::Said(reader),
@@ -202,7 +202,7 @@ impl Classes {
     }
 
     /// The class of a label field, if it is known.
-    pub fn of(&mut self, field: &str) -> Option<usize> {
+    pub(super) fn of(&mut self, field: &str) -> Option<usize> {
         self.tally.add(field);
         let field = field.trim();
         if is_missing(field) {
@@ -227,7 +227,7 @@ impl Classes {
     }
 
     /// What the classes of the leak tests are, if the first rows spoke for all.
-    pub fn tested(&self, label: &LabelProfile) -> Option<String> {
+    pub(super) fn tested(&self, label: &LabelProfile) -> Option<String> {
         match &self.sorting {
             Sorting::Said(_) => Some("the label".to_owned()),
             Sorting::Texts(texts) => {
@@ -244,7 +244,7 @@ impl Classes {
     }
 
     /// Whether there is nothing to learn.
-    pub fn is_constant(&self) -> bool {
+    pub(super) fn is_constant(&self) -> bool {
         match self.sorting {
             Sorting::Said(_) => self.said[..2].contains(&0),
             _ => self.tally.texts.iter().filter(|(_, count)| *count > 0).count() < 2,
@@ -252,7 +252,7 @@ impl Classes {
     }
 
     /// The label, by the rule or the positive texts of `said` if there are any.
-    pub fn profile(&self, column: &str, origin: LabelOrigin, said: Option<Label>) -> LabelProfile {
+    pub(super) fn profile(&self, column: &str, origin: LabelOrigin, said: Option<Label>) -> LabelProfile {
         let found = self.tally.profile(column, origin);
         let Some(said) = said else { return found };
         let [negative, positive, strays] = self.said;

@@ -89,7 +89,7 @@ pub(super) struct ColumnStats {
 
 impl ColumnStats {
     /// Adds a field; gives its hash and number, if it is not missing.
-    pub fn add(&mut self, field: &str) -> Option<(u64, Option<f64>)> {
+    pub(super) fn add(&mut self, field: &str) -> Option<(u64, Option<f64>)> {
         let hash = xxh3_64(field.as_bytes());
         self.fingerprint = (self.fingerprint.rotate_left(5) ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let trimmed = field.trim();
@@ -131,17 +131,17 @@ impl ColumnStats {
     }
 
     /// Hashes that are kept to count distinct values.
-    pub fn kept(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         self.counts.kept()
     }
 
     /// Drops them: distinct values are estimated from now on.
-    pub fn estimate(&mut self) {
+    pub(super) fn estimate(&mut self) {
         self.counts.estimate();
     }
 
     /// Two columns with the same fields in all rows have the same fingerprint.
-    pub fn fingerprint(&self) -> u64 {
+    pub(super) fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
 
@@ -152,7 +152,7 @@ impl ColumnStats {
 
     /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of
     /// them say.
-    pub fn stray_warning(&self, kind: Kind) -> Option<String> {
+    pub(super) fn stray_warning(&self, kind: Kind) -> Option<String> {
         let (what, strays) = match kind {
             Kind::Dense => ("no number", self.no_numbers()),
             Kind::MultiValued { separator, weight_separator: Some(_) } => {
@@ -173,7 +173,7 @@ impl ColumnStats {
     }
 
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
-    pub fn stray_texts(&self) -> Option<Vec<&str>> {
+    pub(super) fn stray_texts(&self) -> Option<Vec<&str>> {
         let (numbers, present) = (self.moments.count(), self.counts.total());
         let few = self.texts.len() <= EXAMPLES
             && !are_strays(present - numbers, present)
@@ -182,7 +182,7 @@ impl ColumnStats {
     }
 
     /// The facts, without advice.
-    pub fn profile(&self, name: &str, hint: Hint, auc: Option<f64>) -> ColumnProfile {
+    pub(super) fn profile(&self, name: &str, hint: Hint, auc: Option<f64>) -> ColumnProfile {
         let present = self.counts.total();
         let (distinct, precision) = self.counts.distinct();
         let numbers = self.moments.summary().filter(|_| are_strays(self.no_numbers(), present));

@@ -180,7 +180,7 @@ struct Many {
 
 impl ValueCounter {
     /// Counts one value.
-    pub fn add(&mut self, hash: u64) {
+    pub(super) fn add(&mut self, hash: u64) {
         self.total += 1;
         match &mut self.many {
             Some(many) => {
@@ -198,7 +198,7 @@ impl ValueCounter {
     }
 
     /// Hashes that are kept to count distinct values, where there are many.
-    pub fn kept(&self) -> usize {
+    pub(super) fn kept(&self) -> usize {
         match self.many.as_deref().map(|many| &many.distinct) {
             Some(Distinct::Exact(set)) => set.len(),
             _ => 0,
@@ -206,19 +206,19 @@ impl ValueCounter {
     }
 
     /// Drops them: distinct values are estimated from now on.
-    pub fn estimate(&mut self) {
+    pub(super) fn estimate(&mut self) {
         if let Some(many) = &mut self.many {
             many.distinct.estimate();
         }
     }
 
     /// Number of values counted.
-    pub fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         self.total
     }
 
     /// Number of distinct values.
-    pub fn distinct(&self) -> (u64, Precision) {
+    pub(super) fn distinct(&self) -> (u64, Precision) {
         match self.many.as_deref().map(|many| &many.distinct) {
             None => (self.counts.len() as u64, Precision::Exact),
             Some(Distinct::Exact(set)) => (set.len() as u64, Precision::Exact),
@@ -231,7 +231,7 @@ impl ValueCounter {
 
     /// Shares of the rows that hold the most frequent value, one of the ten, and one of the hundred most
     /// frequent.
-    pub fn head_shares(&self) -> [f64; 3] {
+    pub(super) fn head_shares(&self) -> [f64; 3] {
         let counts = self.many.as_deref().map_or(&self.counts, |many| &many.heavy.counts);
         let mut top: Vec<u64> = counts.values().copied().collect();
         top.sort_unstable_by_key(|&count| std::cmp::Reverse(count));
@@ -240,7 +240,7 @@ impl ValueCounter {
     }
 
     /// Share of the distinct values that occur once.
-    pub fn singleton_share(&self) -> f64 {
+    pub(super) fn singleton_share(&self) -> f64 {
         let counts = self.many.as_deref().map_or(&self.counts, |many| &many.sample.counts);
         counts.values().filter(|&&count| count == 1).count() as f64 / counts.len().max(1) as f64
     }

@@ -69,7 +69,7 @@ pub(super) struct Observation {
 
 impl LeakTest {
     /// For a column whose first rows hold these numbers (empty: it is not numeric).
-    pub fn new(mut first: Vec<f64>) -> Self {
+    pub(super) fn new(mut first: Vec<f64>) -> Self {
         first.sort_unstable_by(f64::total_cmp);
         let quantile = |k: usize| first[k * (first.len() - 1) / BINS];
         let mut edges: Vec<f64> =
@@ -86,7 +86,7 @@ impl LeakTest {
     }
 
     /// Adds a row.
-    pub fn add(&mut self, seen: Observation) {
+    pub(super) fn add(&mut self, seen: Observation) {
         let Observation { class, half, .. } = seen;
         self.rows += 1;
         self.equal += u64::from(seen.equals_label);
@@ -113,7 +113,7 @@ impl LeakTest {
     }
 
     /// How the column gives the label away, if it does.
-    pub fn leak(&self) -> Option<Leak> {
+    pub(super) fn leak(&self) -> Option<Leak> {
         let beyond = |auc: Option<f64>| auc.filter(|auc| *auc > LEAK);
         if self.equals_label() {
             return Some(Leak::EqualsLabel);
@@ -128,7 +128,7 @@ impl LeakTest {
     }
 
     /// AUC of the column alone, at least 0.5 up to chance; `None` where too few rows tell nothing.
-    pub fn auc(&self) -> Option<f64> {
+    pub(super) fn auc(&self) -> Option<f64> {
         match &self.groups {
             Groups::Bins { cells, .. } => auc(cells.iter().chain([&self.missing])),
             Groups::Values { cells, .. } => auc(cells.values().chain([&self.missing])),

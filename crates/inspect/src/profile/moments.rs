@@ -50,7 +50,7 @@ impl Default for Moments {
 
 impl Moments {
     /// Adds a finite value.
-    pub fn add(&mut self, x: f64) {
+    pub(super) fn add(&mut self, x: f64) {
         self.n += 1;
         let n = self.n as f64;
         let delta = x - self.mean;
@@ -66,13 +66,13 @@ impl Moments {
     }
 
     /// Number of values.
-    pub fn count(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.n
     }
 
     /// The summary; `None` without values. Sums beyond the range of f64 are cut to it, so that the result
     /// can be written as JSON.
-    pub fn summary(&self) -> Option<Numbers> {
+    pub(super) fn summary(&self) -> Option<Numbers> {
         if self.n == 0 {
             return None;
         }

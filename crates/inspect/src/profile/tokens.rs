@@ -132,7 +132,7 @@ impl Candidate {
 
 impl TokenStats {
     /// Looks at a non-missing field; `before` counts the fields before it.
-    pub fn add(&mut self, field: &str, before: &ValueCounter, scratch: &mut Vec<u64>) {
+    pub(super) fn add(&mut self, field: &str, before: &ValueCounter, scratch: &mut Vec<u64>) {
         self.present += 1;
         self.texts += u64::from(number(field.trim()).is_none());
         if !self.is_started {
@@ -169,13 +169,13 @@ impl TokenStats {
     }
 
     /// Values of the separator found with no number behind the weight separator.
-    pub fn unweightable(&self, separator: char) -> u64 {
+    pub(super) fn unweightable(&self, separator: char) -> u64 {
         SEPARATORS.iter().position(|&s| s == separator).map_or(0, |at| self.candidates[at].unweightable)
     }
 
     /// The separator of a multi-valued column with `distinct` different fields, and the facts about its
     /// values.
-    pub fn verdict(&self, distinct: u64) -> Option<(MultiValued, Tokens)> {
+    pub(super) fn verdict(&self, distinct: u64) -> Option<(MultiValued, Tokens)> {
         let at = self.decided.unwrap_or_else(|| self.convincing(distinct))?;
         let (separator, found) = (SEPARATORS[at], &self.candidates[at]);
         let total = found.all.total();

@@ -26,7 +26,7 @@ macro_rules! per_isa {
 pub(crate) use per_isa;
 
 /// Runs `property` at `level`, or says that this CPU cannot.
-pub fn on(level: Level, name: &str, property: fn(Isa)) {
+pub(crate) fn on(level: Level, name: &str, property: fn(Isa)) {
     match Isa::of(level) {
         Some(isa) => property(isa),
         None => println!(
@@ -37,7 +37,7 @@ pub fn on(level: Level, name: &str, property: fn(Isa)) {
 }
 
 /// Numbers in [-1, 1) with full mantissas, so that sums round: a stream decided by `seed` (splitmix64).
-pub fn numbers(len: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn numbers(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0xD134_2543_DE82_EF95);
     (0..len)
         .map(|_| {
@@ -51,12 +51,12 @@ pub fn numbers(len: usize, seed: u64) -> Vec<f32> {
 }
 
 /// In f64.
-pub fn wide(x: &[f32]) -> Vec<f64> {
+pub(crate) fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
 }
 
 /// Absolute values in f64.
-pub fn sizes(x: &[f32]) -> Vec<f64> {
+pub(crate) fn sizes(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x).abs()).collect()
 }
 
@@ -64,7 +64,7 @@ pub fn sizes(x: &[f32]) -> Vec<f64> {
 /// Σ|terms|. That is the scale rounding errors live on: a chain of n ≤ 70 f32 operations errs by at most n ·
 /// 2⁻²⁴ · size = 4e-6 · size, while one missing, doubled or misplaced term of average size errs by size / 70.
 #[track_caller]
-pub fn close(what: &str, got: &[f32], want: &[f64], size: &[f64]) {
+pub(crate) fn close(what: &str, got: &[f32], want: &[f64], size: &[f64]) {
     assert_eq!((got.len(), want.len()), (want.len(), size.len()), "{what}: lengths");
     for (i, ((&got, &want), &size)) in got.iter().zip(want).zip(size).enumerate() {
         let error = (f64::from(got) - want).abs();
@@ -77,7 +77,7 @@ pub fn close(what: &str, got: &[f32], want: &[f64], size: &[f64]) {
 
 /// Asserts equal bits.
 #[track_caller]
-pub fn same_bits(what: &str, a: &[f32], b: &[f32]) {
+pub(crate) fn same_bits(what: &str, a: &[f32], b: &[f32]) {
     assert_eq!(a.len(), b.len(), "{what}: lengths");
     for (i, (a, b)) in a.iter().zip(b).enumerate() {
         assert_eq!(a.to_bits(), b.to_bits(), "{what} at {i}: {a} and {b}");
@@ -87,7 +87,7 @@ pub fn same_bits(what: &str, a: &[f32], b: &[f32]) {
 /// Asserts that `gradient` is that of `loss` at `x`, by central differences. The losses used are polynomials
 /// of low degree (or linear near x), for which these are exact but for rounding, about 1e-16 · |loss| / h.
 #[track_caller]
-pub fn check_gradient(what: &str, x: &[f64], gradient: &[f64], loss: impl Fn(&[f64]) -> f64) {
+pub(crate) fn check_gradient(what: &str, x: &[f64], gradient: &[f64], loss: impl Fn(&[f64]) -> f64) {
     assert_eq!(x.len(), gradient.len(), "{what}: lengths");
     let h = 1e-4;
     let mut moved = x.to_vec();
@@ -107,6 +107,6 @@ pub fn check_gradient(what: &str, x: &[f64], gradient: &[f64], loss: impl Fn(&[f
 }
 
 /// Σ a · b
-pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

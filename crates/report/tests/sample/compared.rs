@@ -43,7 +43,7 @@ fn model(name: &str, auc: f64, training_multiply_adds: f64, against_best: Option
 }
 
 /// Three models; one more diverged.
-pub fn compared() -> Compared {
+pub(crate) fn compared() -> Compared {
     Compared {
         rows: [81_500, 9_800, 8_700].into(),
         task: Task::Binary,

@@ -1,5 +1,5 @@
 //! Reports over simulated rows, as the trainer would fill them.
-pub mod compared;
+pub(crate) mod compared;
 
 use dlrm_data::batch::Bags;
 use dlrm_data::schema::Task;
@@ -11,7 +11,7 @@ use dlrm_report::{
     PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
 };
 
-pub const ROWS: usize = 20_000;
+pub(crate) const ROWS: usize = 20_000;
 
 /// xorshift64.
 struct Random(u64);
@@ -78,7 +78,7 @@ fn simulate(task: Task, noise: f64) -> Rows {
 }
 
 /// A report whose model sees the truth through `noise`.
-pub fn report(task: Task, noise: f64) -> Report {
+pub(crate) fn report(task: Task, noise: f64) -> Report {
     let rows = simulate(task, noise);
     let bootstrap = Bootstrap { resamples: 200, seed: 1 };
     let scored = |predictions| Scored::new(task, predictions, &rows.labels, None).unwrap();

@@ -51,7 +51,7 @@ pub(super) struct Hidden {
 }
 
 impl Hidden {
-    pub fn draw(seed: u64, teacher: Teacher) -> Self {
+    pub(super) fn draw(seed: u64, teacher: Teacher) -> Self {
         let rng = &mut Rng::new(seed, PARAMETERS);
         let mut normal = || rng.normal() as f32;
         let clusters = (0..CATEGORIES * CLUSTERS).map(|_| std::array::from_fn(|_| normal())).collect();
@@ -77,7 +77,7 @@ impl Hidden {
 
     /// Scales both parts to their deviations over `sample`, then fits the bias to the mean probability
     /// `rate`.
-    pub fn calibrate(&mut self, sample: &[Features], rate: f64) {
+    pub(super) fn calibrate(&mut self, sample: &[Features], rate: f64) {
         let parts: Vec<[f64; 2]> = sample.iter().map(|features| self.parts(features, 0.0)).collect();
         let deviation = |p: usize| {
             let mean = parts.iter().map(|x| x[p]).sum::<f64>() / parts.len() as f64;
@@ -98,7 +98,7 @@ impl Hidden {
     }
 
     /// Logit of a row on a day whose effects have turned by `angle`.
-    pub fn logit(&self, features: &Features, angle: f64) -> f64 {
+    pub(super) fn logit(&self, features: &Features, angle: f64) -> f64 {
         let [effects, interactions] = self.parts(features, angle);
         self.bias + self.scales[0] * effects + self.scales[1] * interactions
     }

@@ -98,7 +98,7 @@ pub(super) fn integers() -> [Integer; INTEGERS] {
 impl Field {
     /// Id at quantile `u` of a density falling as x^-exponent; with `came` above 0 one that came with this
     /// day.
-    pub fn id(&self, u: f64, came: u64) -> u32 {
+    pub(super) fn id(&self, u: f64, came: u64) -> u32 {
         let x = (1.0 + u * self.reach).powf(1.0 / (1.0 - EXPONENT));
         let id = (x as u32).clamp(1, self.ids) - 1;
         // A day's new ids are as many as the old ones, and spread like them.
@@ -107,7 +107,7 @@ impl Field {
 }
 
 impl Integer {
-    pub fn value(&self, z: f64) -> i64 {
+    pub(super) fn value(&self, z: f64) -> i64 {
         ((self.median + self.spread * z).exp().min(1e9) - 1.0).round().max(self.lowest) as i64
     }
 }

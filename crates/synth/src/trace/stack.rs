@@ -9,7 +9,7 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Of `n` places, the first `taken`.
-    pub fn new(n: usize, taken: usize) -> Self {
+    pub(super) fn new(n: usize, taken: usize) -> Self {
         let mut nodes: Vec<u32> = (0..=n).map(|i| u32::from((1..=taken).contains(&i))).collect();
         for i in 1..=n {
             let above = i + (i & i.wrapping_neg());
@@ -28,16 +28,16 @@ impl Taken {
         }
     }
 
-    pub fn take(&mut self, place: usize) {
+    pub(super) fn take(&mut self, place: usize) {
         self.change(place, 1);
     }
 
-    pub fn leave(&mut self, place: usize) {
+    pub(super) fn leave(&mut self, place: usize) {
         self.change(place, -1);
     }
 
     /// How many of the first `n` places are taken.
-    pub fn before(&self, n: usize) -> usize {
+    pub(super) fn before(&self, n: usize) -> usize {
         let (mut i, mut sum) = (n, 0);
         while i > 0 {
             sum += self.nodes[i] as usize;
@@ -47,7 +47,7 @@ impl Taken {
     }
 
     /// The taken place that has `k` taken ones before it.
-    pub fn nth(&self, k: usize) -> usize {
+    pub(super) fn nth(&self, k: usize) -> usize {
         let (mut at, mut left) = (0, k as u32 + 1);
         let mut step = (self.nodes.len() - 1).next_power_of_two();
         while step > 0 {
