@@ -9,28 +9,28 @@ use std::path::Path;
 pub(super) struct ParquetRows;
 
 impl ParquetRows {
-    pub fn new(_law: &dyn DataGeneratingProcess) -> Self {
+    pub(crate) fn new(_law: &dyn DataGeneratingProcess) -> Self {
         ParquetRows
     }
 
-    pub fn push(&mut self, _row: &RawRow) {}
+    pub(crate) fn push(&mut self, _row: &RawRow) {}
 }
 
 /// A writer that no build without Parquet has.
 pub(super) enum Writer {}
 
 impl Writer {
-    pub fn new(_law: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
+    pub(crate) fn new(_law: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
         let error =
             Error::input(aside.display().to_string(), "a form other than Parquet in this build", "Parquet");
         Err(error.with_hint("build dlrm with its default features, of which `parquet` was left out"))
     }
 
-    pub fn push(&mut self, _rows: &ParquetRows, _path: &Path) -> Result<()> {
+    pub(crate) fn push(&mut self, _rows: &ParquetRows, _path: &Path) -> Result<()> {
         match *self {}
     }
 
-    pub fn finish(self, _path: &Path) -> Result<File> {
+    pub(crate) fn finish(self, _path: &Path) -> Result<File> {
         match self {}
     }
 }
