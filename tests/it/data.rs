@@ -321,7 +321,7 @@ fn permissions_and_full_disks() {
         dir.path(),
         &args,
         RESOURCES,
-        &["ml-latest-small.zip", "No space left", "the same command goes on"],
+        &["ml-latest-small.zip", "No space left", "the same command resumes there"],
     );
     fs::remove_file(partial.join("ml-latest-small.zip")).unwrap();
     assert_eq!(dlrm(dir.path(), &args).code, 0, "once there is space");
