@@ -253,7 +253,13 @@ pub(super) struct TrainArgs {
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
-    /// Rows per step
+    /// Time for training, such as 5m: it then ends as after its last step
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<String>,
+    /// Steps, at most
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u64>,
+    /// Rows per step (default: by the number of rows)
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// Seed of initial weights, shuffling and random splits
@@ -276,7 +282,7 @@ pub(super) struct TrainArgs {
     #[arg(long, conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim",
         "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation", "split", "cross",
-        "max_ind_range", "reference_compat", "model", "epochs", "batch_size", "seed", "stream", "no_baseline",
+        "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds

@@ -48,7 +48,6 @@ fn config(args: &DemoArgs) -> RunConfig {
         pooling: Pooling::Mean,
         ..DlrmConfig::default()
     });
-    config.train.epochs = 6;
     config.train.seed = args.seed;
     config.train.precision = args.precision;
     config.train.table_precision = args.table_precision;
@@ -111,7 +110,7 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     let resources = Resources { threads: session.threads, isa: session.isa, memory_limit: None };
     let run =
         Run { config: config(args), rows: Some(log.given()), out: Some(output.clone()), start, resources };
-    let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
+    let mut progress = Progress::new(session, None);
     progress.line(&format!(
         "{} simulated rows, seed {}: the true click probability of each is known",
         format::count(args.rows),
@@ -120,7 +119,7 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     let mut outcome = run.execute(&mut progress)?;
     drop(progress);
     let best = log.best();
-    let report = summary::report(&outcome, &run.config, context(session, args, &best))?;
+    let report = summary::report(&outcome, context(session, args, &best))?;
     train::save_report(&output, &report)?;
     outcome.finish()?;
     let sample = output.join("sample.csv");

@@ -1,13 +1,14 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::output::{count, tell};
 use super::session::Session;
-use dlrm::data::format::bytes;
+use dlrm::data::format::{bytes, duration};
 use dlrm::engine::observer::{Observer, Standing};
 use dlrm::engine::plan::Plan;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::train_state::{Evaluation, TrainState};
 use dlrm::metrics::Metric;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +20,13 @@ pub(super) struct Progress {
     quiet: bool,
     terminal: bool,
     stop: Arc<AtomicBool>,
-    rows_per_epoch: u64,
-    epochs: u64,
-    batch_size: u64,
-    started: Instant,
-    rows_at_start: Option<u64>,
+    /// Training steps, at most.
+    steps: u64,
+    /// How long training may take, and since when.
+    budget: Option<Duration>,
+    training: Instant,
+    /// The last rows and when they were trained, for the present rate.
+    recent: VecDeque<(Instant, u64)>,
     mean_loss: Option<f64>,
     /// When the last plain line was written.
     spoken: Instant,
@@ -31,14 +34,17 @@ pub(super) struct Progress {
     saved: Instant,
 }
 
+/// The present rate is that of the last seconds, looked at now and then.
+const RECENT: Duration = Duration::from_secs(10);
+const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 /// Between plain lines where there is no terminal.
 const SPEAK_EVERY: Duration = Duration::from_secs(10);
 /// Between checkpoints within an epoch.
 const SAVE_EVERY: Duration = Duration::from_secs(600);
 
 impl Progress {
-    /// For a run of at most `epochs` epochs.
-    pub(super) fn new(session: &Session, epochs: u64, batch_size: usize) -> Self {
+    /// For a run that may train as long as this.
+    pub(super) fn new(session: &Session, budget: Option<Duration>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let shown = terminal && !session.quiet;
         let target = if shown { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -47,11 +53,10 @@ impl Progress {
             quiet: session.quiet,
             terminal,
             stop: session.stop.clone(),
-            rows_per_epoch: 0,
-            epochs,
-            batch_size: batch_size as u64,
-            started: Instant::now(),
-            rows_at_start: None,
+            steps: 0,
+            budget,
+            training: Instant::now(),
+            recent: VecDeque::new(),
             mean_loss: None,
             spoken: Instant::now(),
             saved: Instant::now(),
@@ -68,33 +73,44 @@ impl Progress {
         }
     }
 
-    fn rate(&self, state: &TrainState) -> f64 {
-        let rows = state.rows - self.rows_at_start.unwrap_or(0);
-        rows as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    /// Rows per second of the last seconds.
+    fn rate(&mut self, state: &TrainState) -> f64 {
+        let now = Instant::now();
+        if self.recent.back().is_none_or(|(then, _)| now - *then >= SAMPLE_EVERY) {
+            self.recent.push_back((now, state.rows));
+        }
+        while self.recent.len() > 2 && self.recent.front().is_some_and(|(then, _)| now - *then > RECENT) {
+            self.recent.pop_front();
+        }
+        let (then, rows) = self.recent[0];
+        (state.rows - rows) as f64 / (now - then).as_secs_f64().max(1e-3)
+    }
+
+    /// Seconds that training still takes, at most.
+    fn left(&self, state: &TrainState, rate: f64) -> f64 {
+        let rows_per_step = state.rows as f64 / state.step.max(1) as f64;
+        let left = self.steps.saturating_sub(state.step) as f64 * rows_per_step / rate.max(1e-9);
+        let budget = self.budget.map(|budget| budget.saturating_sub(self.training.elapsed()).as_secs_f64());
+        budget.map_or(left, |budget| left.min(budget))
     }
 }
 
 impl Observer for Progress {
     fn step(&mut self, state: &TrainState, loss: f64) {
-        if self.rows_at_start.is_none() {
-            // A resumed run counts from where it went on.
-            self.started = Instant::now();
-            self.rows_at_start = Some(state.rows);
-        }
         let smoothed = self.mean_loss.map_or(loss, |mean| mean + 0.02 * (loss - mean));
         self.mean_loss = Some(smoothed);
         self.bar.set_position(state.step);
         if state.step.is_multiple_of(16) {
-            self.bar.set_message(format!("loss {smoothed:.4}  {} rows/s", count(self.rate(state) as u64)));
+            let rate = self.rate(state);
+            self.bar.set_message(format!("loss {smoothed:.4}  {} rows/s", count(rate as u64)));
         }
         if !self.terminal && self.spoken.elapsed() >= SPEAK_EVERY {
             self.spoken = Instant::now();
-            let steps = self.epochs * self.rows_per_epoch.div_ceil(self.batch_size.max(1));
-            let rate = self.rate(state).max(1e-9);
-            let left = (steps.saturating_sub(state.step) * self.batch_size) as f64 / rate;
-            let (step, steps, rate) = (count(state.step), count(steps), count(rate as u64));
+            let rate = self.rate(state);
+            let left = duration(self.left(state, rate));
+            let (step, steps, rate) = (count(state.step), count(self.steps), count(rate as u64));
             self.line(&format!(
-                "step {step} of at most {steps}  loss {smoothed:.5}  {rate} rows/s  at most {left:.0} s left"
+                "step {step} of at most {steps}  loss {smoothed:.5}  {rate} rows/s  at most {left} left"
             ));
         }
     }
@@ -128,6 +144,10 @@ impl Observer for Progress {
         self.stop.load(Ordering::SeqCst)
     }
 
+    fn should_finish(&mut self) -> bool {
+        self.budget.is_some_and(|budget| self.training.elapsed() >= budget)
+    }
+
     fn should_save(&mut self) -> bool {
         let due = self.saved.elapsed() >= SAVE_EVERY;
         if due {
@@ -147,7 +167,8 @@ impl RunObserver for Progress {
                     .unwrap_or_else(|_| ProgressStyle::default_bar())
                     .progress_chars("=> "),
             );
-            self.bar.set_length(self.epochs * self.rows_per_epoch.div_ceil(self.batch_size.max(1)));
+            self.training = Instant::now();
+            self.bar.set_length(self.steps);
             self.bar.reset();
         } else {
             self.bar.finish_and_clear();
@@ -156,7 +177,7 @@ impl RunObserver for Progress {
     }
 
     fn planned(&mut self, plan: &Plan) {
-        self.rows_per_epoch = plan.epoch_rows;
+        self.steps = plan.steps;
         let [train, validation, test]: [String; 3] = plan.rows.map(count).into();
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
         let rows: usize = plan.tables.iter().map(|(_, rows, _)| rows).sum();

@@ -56,6 +56,7 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
         config: args.config.clone(),
         model: args.model.clone(),
         epochs: args.epochs,
+        max_steps: args.max_steps,
         batch_size: args.batch_size,
         seed: args.seed,
         loading: args.stream.then_some(Loading::Stream),

@@ -3,7 +3,7 @@ use super::args::TrainArgs;
 use super::failure::{Failure, io};
 use super::progress::Progress;
 use super::session::Session;
-use super::{flags, output, requests};
+use super::{flags, output, requests, values};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::Note;
@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
+    let budget = args.budget.as_deref().map(values::duration).transpose()?;
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
-    let mut progress = Progress::new(session, run.config.train.epochs, run.config.train.batch_size);
+    let mut progress = Progress::new(session, budget);
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
     let mut outcome = run.execute(&mut progress)?;
     drop(progress);
@@ -29,7 +30,7 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         optimum: None,
         notes: notes.iter().map(Note::to_string).collect(),
     };
-    let report = summary::report(&outcome, config, context)?;
+    let report = summary::report(&outcome, context)?;
     save_report(&out, &report)?;
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;

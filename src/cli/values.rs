@@ -2,6 +2,7 @@
 use super::failure::Failure;
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, TablePrecision};
+use std::time::Duration;
 
 pub(super) fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -37,6 +38,33 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
         _ => Err("expected a number of seconds, at most 3600".into()),
     }
+}
+
+/// A time such as `90s`, `5m`, `2h` or `1h30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, Failure> {
+    let refused = || {
+        let message = format!("--budget: expected a time such as 90s, 5m or 2h, found \"{text}\"");
+        Failure::usage(message, "give a number with s, m or h")
+    };
+    let (mut seconds, mut number) = (0.0, String::new());
+    for c in text.trim().chars() {
+        let unit = match c {
+            '0'..='9' | '.' => {
+                number.push(c);
+                continue;
+            }
+            's' => 1.0,
+            'm' => 60.0,
+            'h' => 3600.0,
+            _ => return Err(refused()),
+        };
+        seconds += unit * number.parse::<f64>().map_err(|_| refused())?;
+        number.clear();
+    }
+    if !number.is_empty() || !(seconds > 0.0 && seconds <= 1e9) {
+        return Err(refused());
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {

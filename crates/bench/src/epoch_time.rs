@@ -5,6 +5,7 @@ use super::workload::power_law;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::rng::Rng;
+use dlrm_engine::StepPlan;
 use dlrm_engine::config::RunConfig;
 use dlrm_engine::error::Result;
 use dlrm_engine::learner::Learner;
@@ -29,6 +30,8 @@ pub struct EstimateOptions {
     pub isa: Isa,
     /// Worker threads.
     pub threads: usize,
+    /// Training rows, which decide the rows per step.
+    pub rows: u64,
     /// Time to spend on training, about.
     pub length: Duration,
 }
@@ -57,7 +60,8 @@ impl EpochTimeEstimate {
         options: EstimateOptions,
     ) -> Result<Self> {
         let layout = cut(config, layout)?;
-        let train = &config.train;
+        let (train, rows) = (&config.train, options.rows);
+        let batch_size = StepPlan::new(train, rows).batch_size;
         let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, options.isa)?
             .with_precision(train.precision);
         let optimizer = train.optimizer_of(network.weights());
@@ -70,14 +74,14 @@ impl EpochTimeEstimate {
         )?;
         let mut rng = Rng::new(0, 0);
         let batches: Vec<Batch> =
-            (0..BATCHES).map(|_| batch(&layout, ids_per_row, train.batch_size, &mut rng)).collect();
+            (0..BATCHES).map(|_| batch(&layout, ids_per_row, batch_size, &mut rng)).collect();
         // One more window warms up.
         let windows = Windows { count: WINDOWS, length: options.length / (WINDOWS as u32 + 1) };
         let rate = rows_per_second(&mut learner, &batches, windows)?;
         Ok(EpochTimeEstimate {
             rows_per_second: rate.median,
             threads: options.threads,
-            batch_size: train.batch_size,
+            batch_size,
         })
     }
 }

@@ -28,6 +28,21 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// Seconds as people say them: `45 s`, `12 min`, `1 h 52 min`, `3 days`.
+pub fn duration(seconds: f64) -> String {
+    let whole = |x: f64| if x.is_finite() { x.round().clamp(0.0, 1e15) as u64 } else { 0 };
+    match seconds {
+        s if !s.is_finite() || s >= 48.0 * 3600.0 * 1000.0 => "more than a year".into(),
+        s if s < 90.0 => format!("{} s", whole(s)),
+        s if s < 5400.0 => format!("{} min", whole(s / 60.0)),
+        s if s < 48.0 * 3600.0 => {
+            let minutes = whole(s / 60.0);
+            format!("{} h {} min", minutes / 60, minutes % 60)
+        }
+        s => format!("{} days", whole(s / 86400.0)),
+    }
+}
+
 /// A share as a percentage; what is neither nothing nor all is never shown as such.
 pub fn percent(share: f64) -> String {
     match share {

@@ -22,6 +22,10 @@ pub trait Observer {
     fn should_stop(&mut self) -> bool {
         false
     }
+    /// Whether the time given to training is up: it then ends as if these had been all its steps.
+    fn should_finish(&mut self) -> bool {
+        false
+    }
     /// Whether a checkpoint is due by the caller's clock. No result depends on it.
     fn should_save(&mut self) -> bool {
         false

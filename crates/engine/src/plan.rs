@@ -1,6 +1,8 @@
 //! What a run will need, known before it starts.
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::step_plan::StepPlan;
+use crate::train_config::Solver;
 use dlrm_data::Hint;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
@@ -16,6 +18,8 @@ pub struct Plan {
     pub rows: Parts<u64>,
     /// Rows of an epoch, sampled negatives included, at most.
     pub epoch_rows: u64,
+    /// Training steps, at most; of a regression at its optimum there are none.
+    pub steps: u64,
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
     /// Names of the features that the model embeds.
@@ -99,9 +103,14 @@ impl Plan {
         let epoch_rows = rows[Part::Train] * (1 + per_positive);
         // The order of an epoch, and what each user took.
         let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[Part::Train]) } else { 0 };
+        let steps = match config.train.solver {
+            Some(Solver::Lbfgs) => 0,
+            _ => StepPlan::new(&config.train, epoch_rows).steps(epoch_rows),
+        };
         Ok(Plan {
             rows,
             epoch_rows,
+            steps,
             linear: builder.has_linear_part(),
             tables: builder.tables().iter().map(|t| (t.name.clone(), t.rows, t.dim)).collect(),
             features: embedded(&builder),

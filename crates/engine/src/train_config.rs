@@ -1,6 +1,7 @@
 //! Settings of training, checked before work starts.
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
+use crate::step_plan::StepPlan;
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_nn::{
@@ -12,10 +13,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the training rows, at most.
-    pub epochs: u64,
-    /// Rows per step, B.
-    pub batch_size: usize,
+    /// Passes over the training rows, at most; by default by their number, see [`StepPlan`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
+    /// Steps, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Rows per step, B; by default by the number of rows, see [`StepPlan`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
     /// What is minimised; by default log loss for clicks and squared error for ratings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
@@ -27,6 +33,9 @@ pub struct TrainConfig {
     /// moves like the rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub linear_optimizer: Option<TableOptimizer>,
+    /// How a regression (the model lr) is trained; by default to its optimum, where nothing is said of steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solver: Option<Solver>,
     /// Rows that the tables' `l2` reaches in a step: touched or all.
     pub l2_rows: L2Rows,
     /// Factor on both learning rates over the steps.
@@ -41,13 +50,17 @@ pub struct TrainConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Metric>,
     /// Evaluations in a row without a new best after which training stops; 0 never stops early.
-    pub patience: u64,
-    /// Steps between evaluations, besides those at the end of each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
+    /// Steps between evaluations, besides those at the end of each epoch; by default long epochs are looked
+    /// at several times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluate_every: Option<u64>,
     /// Steps between checkpoints, besides those at the end of each epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
+    /// Where the output's bias starts.
+    pub output_bias: OutputBias,
     /// Seed of initial weights and shuffling.
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
@@ -59,6 +72,27 @@ pub struct TrainConfig {
     pub shard_rows: usize,
     /// Partial sums of the gradients, and the most threads that can share a step. Changes the last bits.
     pub lanes: usize,
+}
+
+/// How weights are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// In steps on batches.
+    Steps,
+    /// By L-BFGS on all rows in memory, to the optimum: for the convex loss of lr alone.
+    Lbfgs,
+}
+
+/// Where the output's bias starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputBias {
+    /// At the logit of the mean label (the mean of ratings), so that no step is spent on it.
+    #[default]
+    LabelMean,
+    /// Where the model's layers start it.
+    Model,
 }
 
 /// Reduction of the learning rates where training stands still.
@@ -90,8 +124,9 @@ impl Default for TrainConfig {
     fn default() -> Self {
         let (beta1, beta2, eps, l2) = (0.9, 0.999, 1e-8, 0.0);
         TrainConfig {
-            epochs: 10,
-            batch_size: 512,
+            epochs: None,
+            max_steps: None,
+            batch_size: None,
             loss: None,
             optimizer: DenseOptimizer::Adam { lr: 1e-3, beta1, beta2, eps, l2 },
             // Rare rows need larger steps than frequent ones, which Adagrad gives them.
@@ -102,14 +137,16 @@ impl Default for TrainConfig {
                 l2: 1e-5,
             },
             linear_optimizer: None,
+            solver: None,
             l2_rows: L2Rows::Touched,
             schedule: Schedule::Constant,
             plateau: None,
             clip_norm: None,
             monitor: None,
-            patience: 2,
+            patience: None,
             evaluate_every: None,
             checkpoint_every: None,
+            output_bias: OutputBias::LabelMean,
             seed: 0,
             precision: Precision::F32,
             table_precision: TablePrecision::F32,
@@ -130,6 +167,16 @@ impl TrainConfig {
         self.monitor.get_or_insert(metric);
     }
 
+    /// Fills in what depends on the number of rows of an epoch, likewise.
+    pub fn complete(&mut self, rows: u64) -> StepPlan {
+        let plan = StepPlan::new(self, rows);
+        self.batch_size = Some(plan.batch_size);
+        self.epochs = Some(plan.epochs);
+        self.patience = Some(plan.patience);
+        self.evaluate_every = plan.evaluate_every;
+        plan
+    }
+
     /// Contradictions that can be seen before work starts.
     ///
     /// # Errors
@@ -145,10 +192,11 @@ impl TrainConfig {
 
     fn check_sizes(&self) -> Result<()> {
         let sizes = [
-            ("batch_size", self.batch_size),
+            ("batch_size", self.batch_size.unwrap_or(1)),
             ("shard_rows", self.shard_rows),
             ("lanes", self.lanes),
-            ("epochs", self.epochs as usize),
+            ("epochs", self.epochs.unwrap_or(1) as usize),
+            ("max_steps", self.max_steps.unwrap_or(1) as usize),
         ];
         match sizes.into_iter().find(|(_, size)| *size == 0) {
             Some((what, _)) => Err(Error::config(format!("train.{what}"), "at least 1", "0")),

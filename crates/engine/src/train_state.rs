@@ -28,6 +28,26 @@ pub struct Best {
     pub value: f64,
 }
 
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The validation rows got no better for as many evaluations as patience has.
+    Patience,
+    /// All passes over the rows were made.
+    Epochs,
+    /// All steps were taken.
+    Steps,
+    /// The time given to it was up.
+    Budget,
+    /// A regression is at its optimum.
+    Converged,
+    /// A regression was stopped before its optimum.
+    Iterations,
+    /// The loss grew without bound; the weights are those of the best evaluation before.
+    Diverged,
+}
+
 /// Position of a run; with weights and optimiser all that resuming needs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TrainState {
@@ -53,6 +73,12 @@ pub struct TrainState {
     /// Evaluations since the best one.
     #[serde(alias = "stale")]
     pub evaluations_without_improvement: u64,
+    /// Why training ended, once it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// Loss of the first step, that of a model that knows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_loss: Option<f64>,
     /// How often the learning rates were reduced so far, see [`Plateau`](crate::train_config::Plateau).
     #[serde(default, alias = "cuts")]
     pub lr_reductions: u32,

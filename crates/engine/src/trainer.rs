@@ -7,18 +7,24 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::observer::{Observer, Standing};
+use crate::step_plan::StepPlan;
 use crate::train_config::TrainConfig;
-use crate::train_state::{Best, Evaluation, TrainState};
+use crate::train_state::{Best, Ending, Evaluation, TrainState};
 use crate::training_rows::TrainingRows;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 
+/// A mean loss that has grown by this factor since the first step will not come back.
+const GROWN: f64 = 10.0;
+
 /// Everything a run needs besides the learner and its rows.
 pub struct Trainer<'a> {
     /// Settings.
     pub config: &'a TrainConfig,
+    /// How long it goes on and how often it is looked at.
+    pub plan: StepPlan,
     /// Task of the labels.
     pub task: Task,
     /// Validation rows, if any; without them the last weights are kept.
@@ -40,25 +46,20 @@ impl Trainer<'_> {
         mut state: TrainState,
         observer: &mut dyn Observer,
     ) -> Result<TrainState> {
-        while !self.finished(&state) {
+        state.ending = state.ending.or(self.ending(&state));
+        while state.ending.is_none() {
             if !rows.start(state.epoch, state.batch, &mut || observer.should_stop())? {
                 let checkpoint = self.checkpoints.save(learner, &state)?;
                 return Err(Error::Interrupted { step: state.step, checkpoint });
             }
-            self.epoch(learner, rows, &mut state, observer)?;
+            match (self.epoch(learner, rows, &mut state, observer), state.best) {
+                // What was learned until the best evaluation is not lost.
+                (Err(Error::Diverged { .. }), Some(_)) => state.ending = Some(Ending::Diverged),
+                (Err(error), _) => return Err(error),
+                (Ok(()), _) => state.ending = state.ending.or(self.ending(&state)),
+            }
             while let Some(warning) = rows.take_warning() {
                 observer.warned(&warning);
-            }
-            if state.step == 0 {
-                return Err(Error::config("training rows", "at least one", "none")
-                    .with_hint("check the split and the filters of the input"));
-            }
-            if !self.out_of_patience(&state) {
-                (state.epoch, state.batch) = (state.epoch + 1, 0);
-                // The epoch's last step may just have been evaluated.
-                if state.history.last().is_none_or(|evaluation| evaluation.step != state.step) {
-                    self.evaluate(learner, &mut state, rows.batches(), observer)?;
-                }
             }
             // Also at the very end: what follows training may fail or be interrupted too.
             self.pause(learner, &state, Saving::Now, observer)?;
@@ -69,7 +70,7 @@ impl Trainer<'_> {
         Ok(state)
     }
 
-    /// The rest of an epoch that has been started, or its part until patience ends.
+    /// The rest of an epoch that has been started, or its part until training ends, and its evaluation.
     fn epoch(
         &self,
         learner: &mut Learner,
@@ -77,29 +78,70 @@ impl Trainer<'_> {
         state: &mut TrainState,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let mut batch = Batch::default();
-        while rows.next_batch(&mut batch)? {
-            self.step(learner, &batch, state, observer)?;
-            let due = |every: Option<u64>| every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n));
-            let (evaluate, save) = (due(self.config.evaluate_every), due(self.config.checkpoint_every));
-            if evaluate {
-                self.evaluate(learner, state, rows.batches(), observer)?;
-                if self.out_of_patience(state) {
-                    break;
-                }
-            }
-            let saving = if save || observer.should_save() { Saving::Now } else { Saving::IfStopping };
-            self.pause(learner, state, saving, observer)?;
+        let whole = self.steps(learner, rows, state, observer)?;
+        if state.step == 0 {
+            return Err(Error::config("training rows", "at least one", "none")
+                .with_hint("check the split and the filters of the input"));
+        }
+        if self.out_of_patience(state) {
+            return Ok(());
+        }
+        if whole {
+            (state.epoch, state.batch) = (state.epoch + 1, 0);
+        }
+        // The last step may just have been evaluated.
+        if state.history.last().is_none_or(|evaluation| evaluation.step != state.step) {
+            self.evaluate(learner, state, rows.batches(), observer)?;
         }
         Ok(())
     }
 
-    fn finished(&self, state: &TrainState) -> bool {
-        state.epoch >= self.config.epochs || self.out_of_patience(state)
+    /// The steps of an epoch; whether it came to its end.
+    fn steps(
+        &self,
+        learner: &mut Learner,
+        rows: &mut dyn TrainingRows,
+        state: &mut TrainState,
+        observer: &mut dyn Observer,
+    ) -> Result<bool> {
+        let mut batch = Batch::default();
+        while rows.next_batch(&mut batch)? {
+            self.step(learner, &batch, state, observer)?;
+            let due = |every: Option<u64>| every.is_some_and(|n| n > 0 && state.step.is_multiple_of(n));
+            let (evaluate, save) = (due(self.plan.evaluate_every), due(self.config.checkpoint_every));
+            if evaluate {
+                self.evaluate(learner, state, rows.batches(), observer)?;
+                if self.out_of_patience(state) {
+                    return Ok(false);
+                }
+            }
+            if self.plan.max_steps.is_some_and(|most| state.step >= most) {
+                return Ok(false);
+            }
+            if observer.should_finish() {
+                state.ending = Some(Ending::Budget);
+                return Ok(false);
+            }
+            let saving = if save || observer.should_save() { Saving::Now } else { Saving::IfStopping };
+            self.pause(learner, state, saving, observer)?;
+        }
+        Ok(true)
+    }
+
+    fn ending(&self, state: &TrainState) -> Option<Ending> {
+        if self.out_of_patience(state) {
+            Some(Ending::Patience)
+        } else if self.plan.max_steps.is_some_and(|most| state.step >= most) {
+            Some(Ending::Steps)
+        } else if state.epoch >= self.plan.epochs {
+            Some(Ending::Epochs)
+        } else {
+            None
+        }
     }
 
     fn out_of_patience(&self, state: &TrainState) -> bool {
-        self.config.patience > 0 && state.evaluations_without_improvement >= self.config.patience
+        self.plan.patience > 0 && state.evaluations_without_improvement >= self.plan.patience
     }
 
     fn step(
@@ -116,6 +158,7 @@ impl Trainer<'_> {
         state.step += 1;
         state.batch += 1;
         state.rows += batch.len() as u64;
+        state.first_loss.get_or_insert(loss);
         state.loss_sum += loss * batch.len() as f64;
         state.loss_weight +=
             batch.weights.as_ref().map_or(batch.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum());
@@ -133,6 +176,11 @@ impl Trainer<'_> {
         batches: Option<u64>,
         observer: &mut dyn Observer,
     ) -> Result<()> {
+        let mean = |sum: f64| if state.loss_weight > 0.0 { sum / state.loss_weight } else { 0.0 };
+        let (train_loss, accuracy) = (mean(state.loss_sum), mean(state.correct));
+        if state.first_loss.is_some_and(|first| train_loss > GROWN * (first + 1.0)) {
+            return Err(Error::Diverged { step: state.step, loss: train_loss });
+        }
         let validation = self.validation.map(|batch| score(learner, batch, self.task)).transpose()?;
         let value = validation.as_ref().and_then(|metrics| self.monitor().of(metrics));
         let standing = value.map_or(Standing::NotBest, |value| self.standing(state, value));
@@ -149,12 +197,11 @@ impl Trainer<'_> {
             (_, None) => {}
         }
         let part = batches.map_or(0.0, |batches| state.batch as f64 / batches.max(1) as f64);
-        let mean = |sum: f64| if state.loss_weight > 0.0 { sum / state.loss_weight } else { 0.0 };
         let evaluation = Evaluation {
             step: state.step,
             epoch: state.epoch as f64 + part,
-            train_loss: mean(state.loss_sum),
-            train_accuracy: (self.task == Task::Binary).then(|| mean(state.correct)),
+            train_loss,
+            train_accuracy: (self.task == Task::Binary).then_some(accuracy),
             validation,
         };
         (state.loss_sum, state.loss_weight, state.correct) = (0.0, 0.0, 0.0);

@@ -139,6 +139,6 @@ mod tests {
     #[test]
     fn a_full_disk_says_that_the_rest_stays() {
         let full = Error::io("write", Path::new("x"))(std::io::Error::from(std::io::ErrorKind::StorageFull));
-        assert!(full.hint().is_some_and(|hint| hint.to_string().contains("goes on")));
+        assert!(full.hint().is_some_and(|hint| hint.to_string().contains("resumes")));
     }
 }

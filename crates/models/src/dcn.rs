@@ -5,7 +5,7 @@ use crate::deep_config::deep_config;
 use crate::joined_input::JoinedInput;
 use crate::mlp::{Mlp, MlpHead};
 use crate::model::{About, Model};
-use dlrm_nn::{Activation, Bias, Builder, Linear, Result, Tape, Var};
+use dlrm_nn::{Bias, Builder, Linear, Result, Tape, Var};
 
 /// What it is.
 pub(crate) const ABOUT: About = About {
@@ -45,7 +45,7 @@ impl Dcn {
             .then(|| Mlp::build(b, "deep", row.width, config.mlp(MlpHead::None)))
             .transpose()?;
         let width = row.width + deep.as_ref().map_or(0, |deep| deep.width);
-        Ok(Dcn { row, cross, deep, output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)? })
+        Ok(Dcn { row, cross, deep, output: b.output("output", width, Bias::Zero)? })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::deep_config::deep_config;
 use crate::joined_input::JoinedInput;
 use crate::mlp::{Mlp, MlpHead};
 use crate::model::{About, Model};
-use dlrm_nn::{Activation, Bias, Builder, Linear, Result, Tape, Var};
+use dlrm_nn::{Bias, Builder, Linear, Result, Tape, Var};
 use serde::{Deserialize, Serialize};
 
 /// What it is.
@@ -81,7 +81,7 @@ impl DcnV2 {
             cross,
             deep,
             structure: config.structure,
-            output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)?,
+            output: b.output("output", width, Bias::Zero)?,
         })
     }
 }

@@ -66,6 +66,7 @@ impl LinearPart {
             .collect();
         let rows = (!slots.is_empty()).then(|| b.embed("linear", &slots, Some(Init::Zero))).transpose()?;
         let bias = (bias == LinearBias::Own).then(|| b.param("linear.bias", &[1], Init::Zero));
+        b.output_bias(bias);
         Ok(LinearPart { dense, rows, bias })
     }
 

@@ -101,7 +101,7 @@ impl Mlp {
             MlpHead::None => None,
             MlpHead::Logit => {
                 let name = format!("{name}.{}", hidden.len());
-                Some(b.linear(&name, width, 1, Activation::Identity, options.biases)?)
+                Some(b.output(&name, width, options.biases)?)
             }
         };
         let width = head.map_or(width, |head| head.outputs);

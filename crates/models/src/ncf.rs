@@ -104,7 +104,7 @@ impl Ncf {
             })
             .transpose()?;
         let width = gmf.as_ref().map_or(0, |v| v.dim) + mlp.as_ref().map_or(0, |(_, mlp)| mlp.width);
-        Ok(Ncf { gmf, mlp, output: b.linear("output", width, 1, Activation::Identity, Bias::Zero)? })
+        Ok(Ncf { gmf, mlp, output: b.output("output", width, Bias::Zero)? })
     }
 }
 

@@ -84,7 +84,7 @@ impl XDeepFm {
             linear,
             vectors,
             cin,
-            cin_output: b.linear("cin.output", pooled, 1, Activation::Identity, Bias::Zero)?,
+            cin_output: b.output("cin.output", pooled, Bias::Zero)?,
             deep,
         })
     }

@@ -95,6 +95,7 @@ pub struct Builder<'a> {
     matrices: Vec<ParamId>,
     tables: Vec<TableSpec>,
     slots: Slots,
+    output_bias: Option<ParamId>,
     part: Part,
 }
 
@@ -115,6 +116,7 @@ impl<'a> Builder<'a> {
             matrices: Vec::new(),
             tables: Vec::new(),
             slots: Slots::default(),
+            output_bias: None,
             part: Part::Common,
         }
     }
@@ -130,6 +132,21 @@ impl<'a> Builder<'a> {
         let declared = declare(self);
         self.part = part;
         declared
+    }
+
+    /// Names the bias that is a summand of the model's output; of several the first counts.
+    pub fn output_bias(&mut self, bias: Option<ParamId>) {
+        self.output_bias = self.output_bias.or(bias);
+    }
+
+    /// The layer of width 1 whose result is (a summand of) the model's output, see [`Builder::linear`].
+    ///
+    /// # Errors
+    /// If it has no input.
+    pub fn output(&mut self, name: &str, inputs: usize, bias: Bias) -> Result<Linear> {
+        let layer = self.linear(name, inputs, 1, Activation::Identity, bias)?;
+        self.output_bias(layer.bias);
+        Ok(layer)
     }
 
     /// A dense parameter.
@@ -363,7 +380,8 @@ impl<'a> Builder<'a> {
             spec.init.fill(&mut values[param.range.clone()], seed, &param.name);
         }
         let tables = self.tables.into_iter().map(|spec| spec.allocated(seed, precision)).collect();
-        let dense = DenseParams { params, values, linear_start, trained, norms: self.norms };
+        let output_bias = self.output_bias;
+        let dense = DenseParams { params, values, linear_start, trained, norms: self.norms, output_bias };
         Weights::new(dense, LocalTables { isa, slots: self.slots, tables }, &self.matrices, seed)
     }
 }

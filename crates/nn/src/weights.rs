@@ -19,6 +19,7 @@ pub(crate) struct DenseParams {
     pub(crate) linear_start: usize,
     pub(crate) trained: usize,
     pub(crate) norms: Vec<BatchNormParams>,
+    pub(crate) output_bias: Option<ParamId>,
 }
 
 /// All parameters of a model.
@@ -31,6 +32,7 @@ pub struct Weights {
     /// Floats of `dense` that are trained; running statistics lie behind them.
     pub(crate) trained: usize,
     pub(crate) norms: Vec<BatchNormParams>,
+    output_bias: Option<ParamId>,
     pub(crate) tables: LocalTables,
     matrices: Vec<PackedMatrix>,
     matrix_of: Vec<Option<u32>>,
@@ -42,7 +44,7 @@ pub struct Weights {
 impl Weights {
     /// Dense parameters and tables whose packed forms are to be made; `matrices` are the weights of layers.
     pub(crate) fn new(dense: DenseParams, tables: LocalTables, matrices: &[ParamId], seed: u64) -> Self {
-        let DenseParams { params, values, linear_start, trained, norms } = dense;
+        let DenseParams { params, values, linear_start, trained, norms, output_bias } = dense;
         let mut matrix_of = vec![None; params.len()];
         let mut packed = Vec::with_capacity(matrices.len());
         for id in matrices {
@@ -55,6 +57,7 @@ impl Weights {
             linear_start,
             trained,
             norms,
+            output_bias,
             isa: tables.isa,
             tables,
             matrices: packed,
@@ -203,6 +206,15 @@ impl Weights {
         }
         into.set(values);
         Ok(())
+    }
+
+    /// Sets the bias that the model's output is a sum with; whether it has one.
+    pub fn set_output_bias(&mut self, value: f32) -> bool {
+        let place = self.output_bias.map(|bias| self.param(bias).range.clone());
+        if let Some(place) = place.clone() {
+            self.dense[place].fill(value);
+        }
+        place.is_some()
     }
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.

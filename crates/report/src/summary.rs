@@ -4,12 +4,14 @@ use crate::{
     PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
 };
 use dlrm_data::counts::EncodedCounts;
+use dlrm_data::format::count;
 use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Task, Transform};
 use dlrm_data::split::{Part, Parts, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::run::{Outcome, Scoring};
-use dlrm_engine::train_state::Evaluation;
+use dlrm_engine::train_config::TrainConfig;
+use dlrm_engine::train_state::{Ending, Evaluation, TrainState};
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
 
@@ -42,7 +44,8 @@ pub fn part_name(part: Part) -> &'static str {
 ///
 /// # Errors
 /// If rows cannot be scored.
-pub fn report(outcome: &Outcome, config: &RunConfig, context: Context) -> Result<Report> {
+pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
+    let config = &outcome.config;
     let schema = outcome.fitted.encoder.schema();
     let (task, bootstrap) = (schema.label.task, Bootstrap::default());
     let candidates: Vec<Candidate> =
@@ -306,17 +309,34 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
         let at = state.history.iter().find(|p| p.step == best.step)?;
         Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
     });
-    let stopped = config.train.patience > 0 && state.evaluations_without_improvement >= config.train.patience;
-    let ended = if stopped {
-        format!(
+    let ended = ended(state, &config.train, monitor);
+    TrainingCard { curves, best, ended }
+}
+
+/// Why training ended, and whether more of it might have helped.
+fn ended(state: &TrainState, config: &TrainConfig, monitor: Metric) -> String {
+    let steps = count(state.step);
+    let text = match state.ending {
+        Some(Ending::Patience) => format!(
             "Stopped early: {} evaluations in a row without a better validation {}.",
             state.evaluations_without_improvement,
             monitor.title()
-        )
-    } else {
-        format!("All {} epochs were trained.", config.train.epochs)
+        ),
+        Some(Ending::Steps) => format!("All {steps} steps were taken."),
+        Some(Ending::Budget) => format!("The time was up after {steps} steps."),
+        Some(Ending::Converged) => return "Trained to the optimum of its loss (L-BFGS).".into(),
+        Some(Ending::Iterations) => {
+            return format!("Stopped after {steps} iterations of L-BFGS, before the optimum of its loss.");
+        }
+        Some(Ending::Diverged) => return format!(
+            "Training diverged after step {steps}: the weights are those of the best evaluation before."
+        ),
+        Some(Ending::Epochs) | None => {
+            format!("All {} epochs were trained.", config.epochs.unwrap_or(state.epoch))
+        }
     };
-    TrainingCard { curves, best, ended }
+    let improving = state.best.is_some_and(|best| best.step == state.step);
+    if improving { format!("{text} It was still improving when it stopped.") } else { text }
 }
 
 fn table_health(outcome: &Outcome) -> Vec<TableHealth> {

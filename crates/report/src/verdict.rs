@@ -53,7 +53,8 @@ impl Report {
         // the strongest first: the model's margin over it is the smallest
         let value = |c: &Candidate| c.on(&self.verdict_part).and_then(|s| metrics[0].of(&s.metrics));
         about.sort_by(|a, b| {
-            let (a, b) = (value(a.0).unwrap_or(f64::INFINITY), value(b.0).unwrap_or(f64::INFINITY));
+            let badness = |value: f64| if metrics[0].higher_is_better() { -value } else { value };
+            let [a, b] = [a.0, b.0].map(|c| value(c).map_or(f64::INFINITY, badness));
             a.total_cmp(&b)
         });
         let Some((strongest, comparisons)) = about.first() else {

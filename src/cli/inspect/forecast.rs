@@ -92,7 +92,12 @@ fn estimate(
     config: &RunConfig,
     inspection: &Inspection,
 ) -> Result<EpochTimeEstimate, dlrm::engine::Error> {
-    let options = EstimateOptions { isa: session.isa, threads: session.threads, length: ESTIMATE };
+    let options = EstimateOptions {
+        isa: session.isa,
+        threads: session.threads,
+        rows: inspection.rows[Part::Train],
+        length: ESTIMATE,
+    };
     let ids: Vec<f64> = inspection.tables.iter().map(|table| table.ids_per_row).collect();
     EpochTimeEstimate::measure(config, &inspection.layout, &ids, options)
 }

@@ -15,13 +15,12 @@ pub use request::CompareRequest;
 use crate::checkpoint_store::InMemory;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::fit::Fit;
 use crate::observer::Observer;
 use crate::plan::Plan;
 use crate::rows::{GivenRows, with_rows};
 use crate::run::{EncodedParts, Resources, new_learner};
 use crate::train_config::TrainConfig;
-use crate::train_state::TrainState;
-use crate::trainer::Trainer;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
@@ -80,7 +79,9 @@ impl Compare {
         let rows = EncodedParts::encode(source, &fitted, &self.base, Loading::Memory)?;
         let (mut models, mut diverged) = (Vec::new(), Vec::new());
         for (index, (entry, plan)) in self.entries.iter().zip(&plans).enumerate() {
-            match self.runs(index, plan, &rows, task, observer) {
+            let mut settled = entry.clone();
+            settled.train.settle(&entry.model, &self.base.data, &rows.layout, plan.epoch_rows);
+            match self.runs((index, &settled), plan, &rows, task, observer) {
                 Ok(measured) => models.push(measured),
                 // What the other models have taken hours for is not lost with it.
                 Err((seed, Error::Diverged { step, .. }))
@@ -118,13 +119,12 @@ impl Compare {
     /// All runs of a model; an error comes with the seed of its run.
     fn runs(
         &self,
-        index: usize,
+        (index, entry): (usize, &Entry),
         plan: &Plan,
         rows: &EncodedParts<'_>,
         task: Task,
         observer: &mut dyn CompareObserver,
     ) -> Result<Measured, (u64, Error)> {
-        let entry = &self.entries[index];
         let mut measured = Measured::new(entry, plan);
         for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
             observer.run(index, &entry.name, seed);
@@ -151,12 +151,11 @@ impl Compare {
         let cost = learner.network().graph(test).cost();
         measured.forward_multiply_adds = cost.forward;
         measured.training_multiply_adds = cost.training;
-        let mut feed = rows.feed(config.batch_size, seed);
         let checkpoints = &InMemory::default();
-        let trainer = Trainer { config: &config, task, validation: rows.validation(), checkpoints };
         let start = Instant::now();
         let mut watch = Watch { inner: observer, start, evaluating: 0.0, last_step: 0.0, best: 0.0 };
-        let state = trainer.run(&mut learner, &mut *feed, TrainState::default(), &mut watch)?;
+        let fit = Fit { config: &config, rows, task, checkpoints };
+        let state = fit.run(&mut learner, None, &mut watch)?;
         let (evaluating, best) = (watch.evaluating, watch.best);
         let seconds = start.elapsed().as_secs_f64();
         let scoring = Instant::now();

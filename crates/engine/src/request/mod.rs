@@ -58,6 +58,8 @@ pub struct RunRequest {
     pub model: Option<String>,
     /// Passes over the training rows, at most.
     pub epochs: Option<u64>,
+    /// Steps, at most.
+    pub max_steps: Option<u64>,
     /// Rows per step.
     pub batch_size: Option<usize>,
     /// Seed of initial weights, shuffling and random splits.
@@ -142,8 +144,9 @@ impl RunRequest {
             config.model = model_of_kind(kind, "model.kind")?;
         }
         let train = &mut config.train;
-        train.epochs = self.epochs.unwrap_or(train.epochs);
-        train.batch_size = self.batch_size.unwrap_or(train.batch_size);
+        train.epochs = self.epochs.or(train.epochs);
+        train.max_steps = self.max_steps.or(train.max_steps);
+        train.batch_size = self.batch_size.or(train.batch_size);
         train.seed = self.seed.unwrap_or(train.seed);
         self.put_on_data(&mut config.data);
         Ok(config)

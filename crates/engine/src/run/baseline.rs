@@ -6,12 +6,15 @@ use super::{Run, RunObserver};
 use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::observer::Observer;
-use crate::train_config::TrainConfig;
-use crate::train_state::TrainState;
-use crate::trainer::Trainer;
+use crate::fit::Fit;
+use crate::train_config::{Solver, TrainConfig};
+use crate::train_state::Ending;
 use dlrm_data::schema::Task;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, TableOptimizer};
+
+/// Passes over rows that are too many for its optimum.
+const PASSES: u64 = 2;
 
 /// Passes on warnings and the wish to stop, and nothing else.
 struct StopOnly<'a>(&'a mut dyn RunObserver);
@@ -36,24 +39,26 @@ impl Run {
     ) -> Result<Scoring> {
         let (lr, beta1, beta2, eps, l2) = (5e-3, 0.9, 0.999, 1e-8, 0.0);
         let own = &self.config.train;
-        let validation = rows.validation();
-        let config = TrainConfig {
-            // Without validation rows nothing says when to stop, so the baseline gets the model's epochs.
-            epochs: if validation.is_none() { own.epochs } else { own.epochs.max(50) },
-            optimizer: DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 },
-            table_optimizer: TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 },
-            linear_optimizer: None,
-            schedule: Default::default(),
-            plateau: None,
-            patience: own.patience.max(2),
-            checkpoint_every: None,
-            ..own.clone()
+        let mut config = TrainConfig {
+            seed: own.seed,
+            shard_rows: own.shard_rows,
+            lanes: own.lanes,
+            ..TrainConfig::default()
         };
-        let mut learner = self.learner(&ModelConfig::Lr(LrConfig {}), &config, &rows.layout)?;
-        let trainer = Trainer { config: &config, task, validation, checkpoints: &InMemory::default() };
-        let mut feed = rows.feed(own.batch_size, own.seed);
-        trainer.run(&mut learner, &mut *feed, TrainState::default(), &mut StopOnly(observer))?;
+        config.resolve(task);
+        let (model, rows_of_epoch) = (ModelConfig::Lr(LrConfig {}), rows.epoch_rows());
+        config.settle(&model, &self.config.data, &rows.layout, rows_of_epoch);
+        if config.solver == Some(Solver::Steps) {
+            // Too many rows for its optimum: a bounded number of passes in the steps that suit it.
+            config.epochs = Some(PASSES);
+            config.optimizer = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
+            config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
+        }
+        let mut learner = self.learner(&model, &config, &rows.layout)?;
+        let fit = Fit { config: &config, rows, task, checkpoints: &InMemory::default() };
+        let state = fit.run(&mut learner, None, &mut StopOnly(observer))?;
         let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
-        Ok(scoring(&mut learner, name.into(), &rows.parts))
+        let converged = Some(state.ending == Some(Ending::Converged));
+        Ok(Scoring { converged, ..scoring(&mut learner, name.into(), &rows.parts) })
     }
 }

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoints;
 use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::fit::Fit;
 use crate::golden::Golden;
 use crate::learner::{self, Learner};
 use crate::model_dir::ModelContents;
@@ -23,8 +24,7 @@ use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::RunDir;
 use crate::start::Start;
 use crate::train_config::TrainConfig;
-use crate::train_state::TrainState;
-use crate::trainer::Trainer;
+use crate::train_state::{Ending, TrainState};
 use clock::Clock;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
@@ -112,6 +112,25 @@ impl Run {
         let fitted = source.fit(schema)?;
         clock.lap("fit the encoder", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
+        self.settled(&fitted)?.on_fitted(source, fitted, (dir, clock), observer)
+    }
+
+    /// This run with what follows from the rows.
+    fn settled(&self, fitted: &Fitted) -> Result<Run> {
+        let mut run = self.clone();
+        let rows = Plan::new(&self.config, fitted)?.epoch_rows;
+        run.config.train.settle(&self.config.model, &self.config.data, &fitted.encoder.layout(), rows);
+        Ok(run)
+    }
+
+    fn on_fitted(
+        &self,
+        source: DataSource<'_>,
+        fitted: Fitted,
+        (dir, mut clock): (Option<RunDir>, Clock),
+        observer: &mut dyn RunObserver,
+    ) -> Result<Outcome> {
+        let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
         let place = self.place(dir, &fitted)?;
 
@@ -127,11 +146,12 @@ impl Run {
         let scorings = self.measure(&mut learner, &rows, (&state, &place), &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
+        let config = self.repeatable(&state);
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
-            let (encoder, config) = (&*fitted.encoder, &self.config);
+            let (encoder, config) = (&*fitted.encoder, &config);
             let contents =
                 ModelContents { network: &network, encoder, config, metrics: &metrics, golden: &golden };
             contents.save(&out.join("model"))?;
@@ -143,6 +163,7 @@ impl Run {
         let (verdict_part, stages) = (measured.unwrap_or(Part::Train), clock.stages);
         let checkpoints = place.checkpoints;
         Ok(Outcome {
+            config,
             network,
             fitted,
             plan,
@@ -156,6 +177,15 @@ impl Run {
             verdict_part,
             checkpoints,
         })
+    }
+
+    /// The configuration that gives these weights again, whatever the clock says then.
+    fn repeatable(&self, state: &TrainState) -> RunConfig {
+        let mut config = self.config.clone();
+        if state.ending == Some(Ending::Budget) {
+            config.train.max_steps = Some(state.step);
+        }
+        config
     }
 
     /// What the run needs, refused where there is not so much.
@@ -202,7 +232,7 @@ impl Run {
         dir.check_rows(&fingerprint)?;
         let data = &self.config.data;
         // One pass would write what nothing reads.
-        let again = self.config.train.epochs > 1 || data.baseline == Baseline::Lr;
+        let again = self.config.train.epochs.is_none_or(|epochs| epochs > 1) || data.baseline == Baseline::Lr;
         let raw = matches!(source, DataSource::Raw(_));
         if raw && data.loading == Loading::Stream && data.cache && again {
             let mut key = Xxh3::new();
@@ -228,9 +258,7 @@ impl Run {
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
         let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
-        let trainer = Trainer { config, task, validation: rows.validation(), checkpoints };
-        let mut feed = rows.feed(config.batch_size, config.seed);
-        let state = trainer.run(&mut learner, &mut *feed, resumed.unwrap_or_default(), observer)?;
+        let state = Fit { config, rows, task, checkpoints }.run(&mut learner, resumed, observer)?;
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));

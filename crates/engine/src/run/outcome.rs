@@ -1,6 +1,7 @@
 //! What comes of a run.
 use super::clock::Stage;
 use crate::checkpoint::Checkpoints;
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::model_dir::StoredMetrics;
 use crate::network::Network;
@@ -18,12 +19,16 @@ pub struct Scoring {
     pub name: String,
     /// Number of parameters.
     pub parameters: Option<u64>,
+    /// Of a regression, whether it is at its optimum.
+    pub converged: Option<bool>,
     /// Logits of (validation, test).
     pub logits: [Vec<f32>; 2],
 }
 
 /// A finished run: numbers, and what is needed to say what they are worth.
 pub struct Outcome {
+    /// The complete configuration.
+    pub config: RunConfig,
     /// The model with its best weights.
     pub network: Network,
     /// The encoder and what fitting saw.

@@ -116,6 +116,12 @@ impl<'a> EncodedParts<'a> {
         self.sampler.as_ref().map_or_else(|| stats.mean_label(), |sampler| sampler.mean_label())
     }
 
+    /// Rows of an epoch, drawn negatives included.
+    pub(crate) fn epoch_rows(&self) -> u64 {
+        let own = if self.is_streaming() { self.stats[Part::Train].rows } else { self.train.len() as u64 };
+        self.sampler.as_ref().map_or(own, |sampler| sampler.len() as u64)
+    }
+
     /// A hash of the encoded rows (of what is known of them where they are streamed).
     pub(crate) fn fingerprint(&self) -> String {
         let mut hash = Xxh3::new();

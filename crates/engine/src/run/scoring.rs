@@ -16,7 +16,7 @@ const ROWS_AT_ONCE: usize = 4096;
 pub(super) fn scoring(learner: &mut Learner, name: String, parts: &Parts<Arc<Batch>>) -> Scoring {
     let (dense, tables) = learner.network().weights().count();
     let logits = [Part::Validation, Part::Test].map(|p| learner.logits(&parts[p]));
-    Scoring { name, parameters: Some((dense + tables) as u64), logits }
+    Scoring { name, parameters: Some((dense + tables) as u64), converged: None, logits }
 }
 
 /// Predicts the mean label of the training rows for every row.
@@ -30,7 +30,7 @@ pub(super) fn label_mean(mean: f64, task: Task, parts: &Parts<Arc<Batch>>) -> Sc
         Task::Rating => mean,
     };
     let logits = [Part::Validation, Part::Test].map(|p| vec![constant as f32; parts[p].len()]);
-    Scoring { name: "label mean".into(), parameters: Some(1), logits }
+    Scoring { name: "label mean".into(), parameters: Some(1), converged: None, logits }
 }
 
 pub(super) fn stored_metrics(

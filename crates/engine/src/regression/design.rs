@@ -1,0 +1,123 @@
+//! Encoded rows as the matrix X of a regression: a column per dense input, one per table row, and ones.
+use dlrm_data::batch::{Bags, Layout};
+use dlrm_data::schema::Pooling;
+use dlrm_data::Batch;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Parts of the rows whose sums are added in order, so that no bit depends on the number of threads.
+const PARTS: usize = 8;
+
+/// X [N, P], P = dense inputs, then the rows of each feature's table, then the intercept.
+pub(super) struct Design<'a> {
+    rows: &'a Batch,
+    dense: usize,
+    features: Vec<Columns<'a>>,
+    /// P
+    pub(super) columns: usize,
+}
+
+/// The columns of a feature.
+struct Columns<'a> {
+    bags: &'a Bags,
+    /// Whether a bag's ids share the weight 1.
+    mean: bool,
+    /// The column of its table's first row.
+    first: usize,
+}
+
+impl<'a> Design<'a> {
+    pub(super) fn new(rows: &'a Batch, layout: &Layout) -> Self {
+        let places = places(layout);
+        let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| Columns {
+            bags,
+            mean: feature.pooling == Some(Pooling::Mean),
+            first: places[feature.table].start,
+        });
+        let columns = places.last().map_or(layout.dense.len(), |last| last.end) + 1;
+        Design { rows, dense: layout.dense.len(), features: features.collect(), columns }
+    }
+
+    fn parts(&self) -> Vec<Range<usize>> {
+        let (n, size) = (self.rows.len(), self.rows.len().div_ceil(PARTS).max(1));
+        (0..n).step_by(size).map(|start| start..(start + size).min(n)).collect()
+    }
+
+    /// Calls `entry(column, x)` for every entry of row `b` but the dense ones and the intercept.
+    fn sparse(&self, b: usize, mut entry: impl FnMut(usize, f64)) {
+        for columns in &self.features {
+            let bags = columns.bags;
+            let range = bags.offsets[b] as usize..bags.offsets[b + 1] as usize;
+            let share = 1.0 / range.len().max(1) as f64;
+            for place in range {
+                let x = match &bags.weights {
+                    _ if columns.mean => share,
+                    Some(weights) => f64::from(weights[place]),
+                    None => 1.0,
+                };
+                entry(columns.first + bags.ids[place] as usize, x);
+            }
+        }
+    }
+
+    /// X w → [N]
+    pub(super) fn margins(&self, w: &[f64], out: &mut [f64]) {
+        let size = self.rows.len().div_ceil(PARTS).max(1);
+        out.par_chunks_mut(size).enumerate().for_each(|(part, out)| {
+            for (at, z) in out.iter_mut().enumerate() {
+                let b = part * size + at;
+                let mut sum = w[self.columns - 1];
+                let dense = &self.rows.dense[b * self.dense..][..self.dense];
+                sum += dense.iter().zip(w).map(|(&x, w)| f64::from(x) * w).sum::<f64>();
+                self.sparse(b, |column, x| sum += x * w[column]);
+                *z = sum;
+            }
+        });
+    }
+
+    /// Xᵀ r → [P], each entry of X through `of` first.
+    fn summed(&self, r: &[f64], of: impl Fn(f64) -> f64 + Sync) -> Vec<f64> {
+        let sums: Vec<Vec<f64>> = self
+            .parts()
+            .into_par_iter()
+            .map(|part| {
+                let mut sum = vec![0.0; self.columns];
+                for b in part {
+                    let r = r[b];
+                    let dense = &self.rows.dense[b * self.dense..][..self.dense];
+                    sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x)));
+                    self.sparse(b, |column, x| sum[column] += r * of(x));
+                    sum[self.columns - 1] += r;
+                }
+                sum
+            })
+            .collect();
+        sums.into_iter()
+            .reduce(|mut total, part| {
+                total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+                total
+            })
+            .unwrap_or_else(|| vec![0.0; self.columns])
+    }
+
+    /// Xᵀ r → [P]
+    pub(super) fn transposed(&self, r: &[f64]) -> Vec<f64> {
+        self.summed(r, |x| x)
+    }
+
+    /// The diagonal of Xᵀ diag(h) X → [P]
+    pub(super) fn diagonal(&self, h: &[f64]) -> Vec<f64> {
+        self.summed(h, |x| x * x)
+    }
+}
+
+/// The columns of each table of the layout.
+pub(super) fn places(layout: &Layout) -> Vec<Range<usize>> {
+    let mut end = layout.dense.len();
+    let mut place = |rows: usize| {
+        let start = end;
+        end += rows;
+        start..end
+    };
+    layout.tables.iter().map(|table| place(table.rows)).collect()
+}

@@ -1,0 +1,169 @@
+//! Logistic (linear) regression trained to its optimum: the model `lr`, and the baseline of every other.
+//!
+//! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
+//! there. L-BFGS goes to that minimum for one strength of L2 after the other, from strong to weak, each from
+//! where the one before ended; the validation rows decide which is kept.
+mod design;
+mod minimise;
+
+use crate::error::{Error, Result};
+use crate::learner::Learner;
+use crate::observer::{Observer, Standing};
+use crate::train_config::TrainConfig;
+use crate::train_state::{Best, Ending, Evaluation, TrainState};
+use crate::trainer::score;
+use design::{Design, places};
+use dlrm_data::Batch;
+use dlrm_data::batch::Layout;
+use dlrm_data::schema::Task;
+use dlrm_metrics::{Metric, Metrics};
+use minimise::Problem;
+
+/// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
+const FIRST_C: f64 = 1e-3;
+const FACTOR: f64 = 4.0;
+const STRENGTHS: usize = 12;
+/// C where no rows validate, as in scikit-learn.
+const PLAIN_C: f64 = 1.0;
+/// Strengths in a row that do not improve, after which weaker ones are not tried.
+const PATIENCE: usize = 3;
+/// More entries of the matrix than this, or more parameters, are trained in steps instead.
+const MOST_ENTRIES: u64 = 200_000_000;
+const MOST_PARAMETERS: usize = 5_000_000;
+
+/// A regression to be trained.
+pub(crate) struct Regression<'a> {
+    /// Training rows.
+    pub(crate) rows: &'a Batch,
+    /// Rows that choose the strength of L2.
+    pub(crate) validation: Option<&'a Batch>,
+    /// Shape of both.
+    pub(crate) layout: &'a Layout,
+    /// Task of the labels.
+    pub(crate) task: Task,
+}
+
+/// Whether a regression on rows of this shape can be taken to its optimum in bearable time.
+pub(crate) fn fits(rows: u64, layout: &Layout) -> bool {
+    let entries = rows * (layout.dense.len() + layout.features.len()) as u64;
+    let parameters: usize = layout.tables.iter().map(|table| table.rows).sum();
+    entries <= MOST_ENTRIES && parameters <= MOST_PARAMETERS
+}
+
+/// Whether the settings of a regression leave open how it is trained.
+pub(crate) fn is_free(config: &TrainConfig) -> bool {
+    let usual = TrainConfig::default();
+    let own = (&config.optimizer, &config.table_optimizer, &config.schedule, &config.loss);
+    let steps = [config.epochs, config.max_steps, config.evaluate_every, config.patience];
+    let loss = config.loss.is_none_or(|loss| loss == dlrm_nn::Loss::default() || loss == dlrm_nn::Loss::Mse);
+    loss && (own.0, own.1, own.2) == (&usual.optimizer, &usual.table_optimizer, &usual.schedule)
+        && steps.iter().all(Option::is_none)
+        && config.batch_size.is_none()
+        && config.linear_optimizer.is_none()
+        && config.plateau.is_none()
+}
+
+impl Regression<'_> {
+    /// Trains the regression that `learner` holds.
+    ///
+    /// # Errors
+    /// If scores are not finite, or the observer wants to stop.
+    pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<TrainState> {
+        let design = Design::new(self.rows, self.layout);
+        let mut weights = vec![0.0; design.columns];
+        weights[design.columns - 1] = self.start();
+        let mut state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
+        let (mut best, mut worse, mut ending) = (weights.clone(), 0, Ending::Iterations);
+        for c in self.strengths() {
+            let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
+            let problem = Problem {
+                design: &design,
+                labels: &self.rows.labels,
+                weights: self.rows.weights.as_deref(),
+                task: self.task,
+                l2,
+            };
+            let ended = learner.pool().install(|| problem.minimise(&mut weights, || false));
+            state.step += ended.iterations.max(1) as u64;
+            state.epoch = state.step;
+            if observer.should_stop() {
+                return Err(Error::Interrupted { step: state.step, checkpoint: None });
+            }
+            self.write(&weights, learner)?;
+            let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
+            let standing = self.standing(&mut state, validation.as_ref());
+            if standing == Standing::Best {
+                (best, worse) = (weights.clone(), 0);
+                ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
+            } else {
+                worse += 1;
+            }
+            let evaluation = self.evaluation(&state, ended.loss, validation);
+            observer.evaluated(&evaluation, standing);
+            state.history.push(evaluation);
+            if worse == PATIENCE {
+                break;
+            }
+        }
+        self.write(&best, learner)?;
+        state.ending = Some(ending);
+        Ok(state)
+    }
+
+    /// The intercept of a regression without inputs.
+    fn start(&self) -> f64 {
+        let labels = self.rows.labels.iter().map(|&label| f64::from(label));
+        let mean = labels.sum::<f64>() / self.rows.len().max(1) as f64;
+        match self.task {
+            Task::Binary => {
+                let p = mean.clamp(1e-6, 1.0 - 1e-6);
+                (p / (1.0 - p)).ln()
+            }
+            Task::Rating => mean,
+        }
+    }
+
+    fn strengths(&self) -> Vec<f64> {
+        match self.validation {
+            None => vec![PLAIN_C],
+            Some(_) => (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k as i32)).collect(),
+        }
+    }
+
+    /// Whether these are the best weights so far, which the state then notes.
+    fn standing(&self, state: &mut TrainState, validation: Option<&Metrics>) -> Standing {
+        let metric = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+        let Some(value) = validation.and_then(|metrics| metric.of(metrics)) else { return Standing::Best };
+        if state.best.is_some_and(|best| best.value <= value) {
+            return Standing::NotBest;
+        }
+        state.best = Some(Best { step: state.step, value });
+        Standing::Best
+    }
+
+    fn evaluation(&self, state: &TrainState, loss: f64, validation: Option<Metrics>) -> Evaluation {
+        // The loss of ratings is halved while it is minimised.
+        let train_loss = if self.task == Task::Rating { 2.0 * loss } else { loss };
+        let epoch = state.epoch as f64;
+        Evaluation { step: state.step, epoch, train_loss, train_accuracy: None, validation }
+    }
+
+    /// Puts the weights where the model has them.
+    fn write(&self, weights: &[f64], learner: &mut Learner) -> Result<()> {
+        let values: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
+        let (dense, last) = (self.layout.dense.len(), values.len() - 1);
+        let own = learner.network_mut().weights_mut();
+        if dense > 0 {
+            own.set("linear.dense.weight", &values[..dense])?;
+        }
+        let used = |table: usize| self.layout.features.iter().any(|feature| feature.table == table);
+        for (index, (table, place)) in self.layout.tables.iter().zip(places(self.layout)).enumerate() {
+            if used(index) {
+                own.set(&format!("linear.{}", table.name), &values[place])?;
+            }
+        }
+        own.set("linear.bias", &values[last..])?;
+        own.repack();
+        Ok(())
+    }
+}

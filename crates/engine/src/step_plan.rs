@@ -1,0 +1,55 @@
+//! How long training goes on and how often it is looked at: what was said, the rest by the number of rows.
+use crate::train_config::TrainConfig;
+
+/// A plan of training in steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepPlan {
+    /// Rows per step, B.
+    pub batch_size: usize,
+    /// Passes over the training rows, at most.
+    pub epochs: u64,
+    /// Steps, at most.
+    pub max_steps: Option<u64>,
+    /// Steps between evaluations, besides those at the end of each epoch.
+    pub evaluate_every: Option<u64>,
+    /// Evaluations in a row without a new best after which training stops; 0 never stops early.
+    pub patience: u64,
+}
+
+/// Rows per step: about this share of the rows, as a power of two within the two bounds. Small sets need
+/// small batches to take enough steps, large ones large batches to take them fast.
+const STEPS_OF_AN_EPOCH: u64 = 400;
+const BATCH_SIZES: [u64; 2] = [32, 512];
+/// Passes, at most: so many that small sets take about this many steps, within the two bounds.
+const STEPS: u64 = 20_000;
+const EPOCHS: [u64; 2] = [20, 200];
+/// Epochs of this many steps are looked at more than once.
+const LONG_EPOCH: u64 = 250;
+const EVALUATIONS_OF_AN_EPOCH: u64 = 5;
+const PATIENCE: u64 = 10;
+
+impl StepPlan {
+    /// The plan for epochs of `rows` rows.
+    pub fn new(config: &TrainConfig, rows: u64) -> Self {
+        let rows = rows.max(1);
+        let by_rows = (rows / STEPS_OF_AN_EPOCH).max(1).next_power_of_two().clamp(BATCH_SIZES[0], BATCH_SIZES[1]);
+        let batch_size = config.batch_size.unwrap_or(by_rows as usize);
+        let steps = rows.div_ceil(batch_size.max(1) as u64);
+        let often = (steps >= LONG_EPOCH).then(|| steps.div_ceil(EVALUATIONS_OF_AN_EPOCH));
+        // Who says how many passes are made wants no others looked at between them.
+        let often = often.filter(|_| config.epochs.is_none() || config.patience.is_none());
+        StepPlan {
+            batch_size,
+            epochs: config.epochs.unwrap_or_else(|| STEPS.div_ceil(steps).clamp(EPOCHS[0], EPOCHS[1])),
+            max_steps: config.max_steps,
+            evaluate_every: config.evaluate_every.or(often),
+            patience: config.patience.unwrap_or(PATIENCE),
+        }
+    }
+
+    /// The most steps that epochs of `rows` rows make of it.
+    pub fn steps(&self, rows: u64) -> u64 {
+        let steps = self.epochs.saturating_mul(rows.div_ceil(self.batch_size.max(1) as u64));
+        self.max_steps.map_or(steps, |most| most.min(steps))
+    }
+}
