@@ -1,13 +1,13 @@
 //! How a model is trained: a regression to its optimum, everything else in steps.
 use crate::checkpoint_store::CheckpointStore;
-use crate::config::{DataConfig, Loading};
+use crate::config::DataConfig;
 use crate::error::Result;
 use crate::learner::Learner;
 use crate::observer::Observer;
-use crate::regression::{self, Regression};
+use crate::regression::{self, Regression, Solved};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
-use crate::train_config::{OutputBias, Solver, TrainConfig};
+use crate::train_config::{LinearStart, OutputBias, Solver, TrainConfig};
 use crate::train_state::TrainState;
 use crate::trainer::Trainer;
 use dlrm_data::batch::Layout;
@@ -19,9 +19,7 @@ impl TrainConfig {
     /// `rows` rows.
     pub(crate) fn settle(&mut self, model: &ModelConfig, data: &DataConfig, layout: &Layout, rows: u64) {
         let can = matches!(model, ModelConfig::Lr(_))
-            && data.loading == Loading::Memory
-            && data.negatives.is_none()
-            && regression::fits(rows, layout);
+            && regression::can(data, layout, rows);
         let solver = match self.solver {
             Some(Solver::Lbfgs) if can => Solver::Lbfgs,
             None if can && regression::is_free(self) => Solver::Lbfgs,
@@ -42,6 +40,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) rows: &'a EncodedParts<'a>,
     /// Task of the labels.
     pub(crate) task: Task,
+    /// The regression on these rows, where it has been solved.
+    pub(crate) regression: Option<&'a Solved>,
     /// Where checkpoints and best weights go.
     pub(crate) checkpoints: &'a dyn CheckpointStore,
 }
@@ -59,22 +59,36 @@ impl Fit<'_> {
     ) -> Result<TrainState> {
         let (config, rows, task) = (self.config, self.rows, self.task);
         if config.solver == Some(Solver::Lbfgs) {
-            let validation = rows.validation();
-            return Regression { rows: &rows.train, validation, layout: &rows.layout, task }
-                .train(learner, observer);
+            return Ok(regression(rows, task).train(learner, observer)?.state);
         }
-        if state.is_none() && config.output_bias == OutputBias::LabelMean {
-            learner.network_mut().weights_mut().set_output_bias(self.start() as f32);
-        }
+        let start = if state.is_none() { self.start(learner)? } else { None };
         let plan = StepPlan::new(config, rows.epoch_rows());
-        let trainer =
-            Trainer { config, plan, task, validation: rows.validation(), checkpoints: self.checkpoints };
+        let (validation, checkpoints) = (rows.validation(), self.checkpoints);
+        let trainer = Trainer { config, plan, task, validation, checkpoints };
         let mut feed = rows.feed(plan.batch_size, config.seed);
-        trainer.run(learner, &mut *feed, state.unwrap_or_default(), observer)
+        let mut state = state.unwrap_or_default();
+        if let Some(loss) = start {
+            trainer.evaluate_start(learner, &mut state, loss, observer)?;
+        }
+        trainer.run(learner, &mut *feed, state, observer)
+    }
+
+    /// Puts the weights where training starts; the mean training loss there, if it is known.
+    fn start(&self, learner: &mut Learner) -> Result<Option<f64>> {
+        let weights = learner.network_mut().weights_mut();
+        if let Some(solved) = self.regression.filter(|_| self.config.linear_start == LinearStart::Regression)
+            && solved.start(&self.rows.layout, weights)?
+        {
+            return Ok(Some(solved.loss));
+        }
+        if self.config.output_bias == OutputBias::LabelMean {
+            weights.set_output_bias(self.label_mean() as f32);
+        }
+        Ok(None)
     }
 
     /// The logit (the rating) of the mean label.
-    fn start(&self) -> f64 {
+    fn label_mean(&self) -> f64 {
         let mean = self.rows.mean_label();
         match self.task {
             Task::Binary => {
@@ -84,4 +98,9 @@ impl Fit<'_> {
             Task::Rating => mean,
         }
     }
+}
+
+/// The regression on the rows of a run.
+pub(crate) fn regression<'a>(rows: &'a EncodedParts<'_>, task: Task) -> Regression<'a> {
+    Regression { rows: &rows.train, validation: rows.validation(), layout: &rows.layout, task }
 }

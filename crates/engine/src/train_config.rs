@@ -61,6 +61,8 @@ pub struct TrainConfig {
     pub checkpoint_every: Option<u64>,
     /// Where the output's bias starts.
     pub output_bias: OutputBias,
+    /// Where the linear part of a model that has one starts.
+    pub linear_start: LinearStart,
     /// Seed of initial weights and shuffling.
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
@@ -91,6 +93,18 @@ pub enum OutputBias {
     /// At the logit of the mean label (the mean of ratings), so that no step is spent on it.
     #[default]
     LabelMean,
+    /// Where the model's layers start it.
+    Model,
+}
+
+/// Where the linear part of a model starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinearStart {
+    /// At the optimum of a regression on the same rows, which the rest of the model then adds to; where rows
+    /// are too many for that, as [`LinearStart::Model`].
+    #[default]
+    Regression,
     /// Where the model's layers start it.
     Model,
 }
@@ -147,6 +161,7 @@ impl Default for TrainConfig {
             evaluate_every: None,
             checkpoint_every: None,
             output_bias: OutputBias::LabelMean,
+            linear_start: LinearStart::Regression,
             seed: 0,
             precision: Precision::F32,
             table_precision: TablePrecision::F32,

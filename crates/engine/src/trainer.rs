@@ -70,6 +70,21 @@ impl Trainer<'_> {
         Ok(state)
     }
 
+    /// Evaluates weights that are worth something before the first step; `train_loss` is theirs.
+    pub(crate) fn evaluate_start(
+        &self,
+        learner: &mut Learner,
+        state: &mut TrainState,
+        train_loss: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        self.evaluate(learner, state, None, observer)?;
+        if let Some(evaluation) = state.history.last_mut() {
+            evaluation.train_loss = train_loss;
+        }
+        Ok(())
+    }
+
     /// The rest of an epoch that has been started, or its part until training ends, and its evaluation.
     fn epoch(
         &self,

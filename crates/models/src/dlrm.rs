@@ -9,6 +9,7 @@ use crate::compression::{self, MixedDimsConfig, QuotientRemainderConfig};
 use crate::cross::{Cross, CrossKind, CrossShape};
 use crate::features::uncrossed;
 use crate::field_vectors::{FieldVectors, VectorOptions};
+use crate::linear_part::{LinearBias, LinearInputs, LinearPart};
 use crate::mlp::{Mlp, MlpHead, MlpOptions, Norm};
 use crate::model::{About, Model};
 use dlrm_data::schema::Pooling;
@@ -38,6 +39,9 @@ pub struct DlrmConfig {
     pub top: Vec<usize>,
     /// How vectors meet.
     pub interaction: Interaction,
+    /// Whether a weight for each input is added to the output, besides what the paper has: with products of
+    /// pairs alone, no input without dense ones has an effect of its own.
+    pub first_order: bool,
     /// Standard deviation of the initial embeddings; by default they are uniform in ±√(1/rows), as in the
     /// reference.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,7 @@ impl Default for DlrmConfig {
             bottom: vec![64],
             top: vec![64, 32],
             interaction: Interaction::Dot,
+            first_order: true,
             embedding_std: None,
             pooling: Pooling::Sum,
             cross_layers: 3,
@@ -100,6 +105,7 @@ pub(crate) struct Dlrm {
     embeddings: FieldVectors,
     cross: Option<Cross>,
     top: Mlp,
+    linear: Option<LinearPart>,
     interaction: Interaction,
     vectors: usize,
 }
@@ -151,7 +157,9 @@ impl Dlrm {
             ..plain(&config.top)
         };
         let top = Mlp::build(b, "top", width, options)?;
-        Ok(Dlrm { bottom, embeddings, cross, top, interaction: config.interaction, vectors })
+        let part = |b: &mut Builder<'_>| LinearPart::build(b, LinearInputs::All, LinearBias::Elsewhere);
+        let linear = config.first_order.then(|| part(b)).transpose()?;
+        Ok(Dlrm { bottom, embeddings, cross, top, linear, interaction: config.interaction, vectors })
     }
 }
 
@@ -185,6 +193,13 @@ impl Model for Dlrm {
                 bottom.map_or(z, |v0| t.concat(&[v0, z])) // [S, D + P]
             }
         };
-        self.top.forward(t, met) // [S, 1]
+        let deep = self.top.forward(t, met); // [S, 1]
+        match &self.linear {
+            None => deep,
+            Some(linear) => {
+                let first_order = linear.forward(t); // [S, 1]
+                t.add(deep, first_order)
+            }
+        }
     }
 }

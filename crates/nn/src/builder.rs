@@ -9,7 +9,7 @@ use crate::slots::{GroupId, Slots};
 use crate::table::Table;
 use crate::table_values::{TablePrecision, Values};
 use crate::tape::Linear;
-use crate::weights::{DenseParams, Weights};
+use crate::weights::{DenseParams, OutputParams, Weights};
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::activation::Activation;
@@ -96,6 +96,7 @@ pub struct Builder<'a> {
     tables: Vec<TableSpec>,
     slots: Slots,
     output_bias: Option<ParamId>,
+    output_weights: Vec<ParamId>,
     part: Part,
 }
 
@@ -117,6 +118,7 @@ impl<'a> Builder<'a> {
             tables: Vec::new(),
             slots: Slots::default(),
             output_bias: None,
+            output_weights: Vec::new(),
             part: Part::Common,
         }
     }
@@ -146,6 +148,7 @@ impl<'a> Builder<'a> {
     pub fn output(&mut self, name: &str, inputs: usize, bias: Bias) -> Result<Linear> {
         let layer = self.linear(name, inputs, 1, Activation::Identity, bias)?;
         self.output_bias(layer.bias);
+        self.output_weights.push(layer.weight);
         Ok(layer)
     }
 
@@ -380,8 +383,8 @@ impl<'a> Builder<'a> {
             spec.init.fill(&mut values[param.range.clone()], seed, &param.name);
         }
         let tables = self.tables.into_iter().map(|spec| spec.allocated(seed, precision)).collect();
-        let output_bias = self.output_bias;
-        let dense = DenseParams { params, values, linear_start, trained, norms: self.norms, output_bias };
+        let output = OutputParams { bias: self.output_bias, weights: self.output_weights };
+        let dense = DenseParams { params, values, linear_start, trained, norms: self.norms, output };
         Weights::new(dense, LocalTables { isa, slots: self.slots, tables }, &self.matrices, seed)
     }
 }

@@ -19,7 +19,16 @@ pub(crate) struct DenseParams {
     pub(crate) linear_start: usize,
     pub(crate) trained: usize,
     pub(crate) norms: Vec<BatchNormParams>,
-    pub(crate) output_bias: Option<ParamId>,
+    pub(crate) output: OutputParams,
+}
+
+/// Parameters whose results are summands of the model's output.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputParams {
+    /// The bias.
+    pub(crate) bias: Option<ParamId>,
+    /// Weights of layers of width 1.
+    pub(crate) weights: Vec<ParamId>,
 }
 
 /// All parameters of a model.
@@ -32,7 +41,7 @@ pub struct Weights {
     /// Floats of `dense` that are trained; running statistics lie behind them.
     pub(crate) trained: usize,
     pub(crate) norms: Vec<BatchNormParams>,
-    output_bias: Option<ParamId>,
+    output: OutputParams,
     pub(crate) tables: LocalTables,
     matrices: Vec<PackedMatrix>,
     matrix_of: Vec<Option<u32>>,
@@ -44,7 +53,7 @@ pub struct Weights {
 impl Weights {
     /// Dense parameters and tables whose packed forms are to be made; `matrices` are the weights of layers.
     pub(crate) fn new(dense: DenseParams, tables: LocalTables, matrices: &[ParamId], seed: u64) -> Self {
-        let DenseParams { params, values, linear_start, trained, norms, output_bias } = dense;
+        let DenseParams { params, values, linear_start, trained, norms, output } = dense;
         let mut matrix_of = vec![None; params.len()];
         let mut packed = Vec::with_capacity(matrices.len());
         for id in matrices {
@@ -57,7 +66,7 @@ impl Weights {
             linear_start,
             trained,
             norms,
-            output_bias,
+            output,
             isa: tables.isa,
             tables,
             matrices: packed,
@@ -210,11 +219,20 @@ impl Weights {
 
     /// Sets the bias that the model's output is a sum with; whether it has one.
     pub fn set_output_bias(&mut self, value: f32) -> bool {
-        let place = self.output_bias.map(|bias| self.param(bias).range.clone());
+        let place = self.output.bias.map(|bias| self.param(bias).range.clone());
         if let Some(place) = place.clone() {
             self.dense[place].fill(value);
         }
         place.is_some()
+    }
+
+    /// Sets the weights of the layers that the model's output is a sum of to zero: it is then that of its
+    /// linear part, if any. Call [`Weights::repack`] afterwards.
+    pub fn silence_outputs(&mut self) {
+        for id in self.output.weights.clone() {
+            let place = self.param(id).range.clone();
+            self.dense[place].fill(0.0);
+        }
     }
 
     /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.

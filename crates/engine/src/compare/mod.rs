@@ -15,17 +15,19 @@ pub use request::CompareRequest;
 use crate::checkpoint_store::InMemory;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
-use crate::fit::Fit;
+use crate::fit::{Fit, regression};
 use crate::observer::Observer;
 use crate::plan::Plan;
+use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
 use crate::run::{EncodedParts, Resources, new_learner};
-use crate::train_config::TrainConfig;
+use crate::train_config::{LinearStart, TrainConfig};
 use dlrm_data::dataset::Fitted;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
+use dlrm_models::{LrConfig, ModelConfig};
 use std::time::Instant;
 use watch::Watch;
 
@@ -41,6 +43,14 @@ pub struct Compare {
     pub seeds: u64,
     /// What it may use.
     pub resources: Resources,
+}
+
+/// What the runs of a comparison share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    rows: &'a EncodedParts<'a>,
+    regression: Option<&'a Solved>,
+    task: Task,
 }
 
 /// What a comparison tells while it goes.
@@ -78,10 +88,12 @@ impl Compare {
         let plans = self.plans(&fitted, task)?;
         let rows = EncodedParts::encode(source, &fitted, &self.base, Loading::Memory)?;
         let (mut models, mut diverged) = (Vec::new(), Vec::new());
+        let regression = self.regression(&plans, &rows, task, observer)?;
         for (index, (entry, plan)) in self.entries.iter().zip(&plans).enumerate() {
             let mut settled = entry.clone();
             settled.train.settle(&entry.model, &self.base.data, &rows.layout, plan.epoch_rows);
-            match self.runs((index, &settled), plan, &rows, task, observer) {
+            let shared = Shared { rows: &rows, regression: regression.as_ref(), task };
+            match self.runs((index, &settled), plan, shared, observer) {
                 Ok(measured) => models.push(measured),
                 // What the other models have taken hours for is not lost with it.
                 Err((seed, Error::Diverged { step, .. }))
@@ -104,6 +116,27 @@ impl Compare {
         Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models, diverged })
     }
 
+    /// The regression on the rows, if a model starts from it.
+    fn regression(
+        &self,
+        plans: &[Plan],
+        rows: &EncodedParts<'_>,
+        task: Task,
+        observer: &mut dyn CompareObserver,
+    ) -> Result<Option<Solved>> {
+        let starts = self.entries.iter().zip(plans).any(|(entry, plan)| {
+            plan.linear
+                && entry.train.linear_start == LinearStart::Regression
+                && !matches!(entry.model, ModelConfig::Lr(_))
+        });
+        if !starts || !regression::can(&self.base.data, &rows.layout, rows.epoch_rows()) {
+            return Ok(None);
+        }
+        let (model, rate) = (ModelConfig::Lr(LrConfig {}), self.base.data.negative_downsampling_rate);
+        let mut learner = new_learner(&model, &self.base.train, &rows.layout, rate, self.resources)?;
+        regression(rows, task).train(&mut learner, observer).map(Some)
+    }
+
     /// What each model needs, refused where there is not so much.
     fn plans(&self, fitted: &Fitted, task: Task) -> Result<Vec<Plan>> {
         let plan = |entry: &Entry| {
@@ -121,14 +154,13 @@ impl Compare {
         &self,
         (index, entry): (usize, &Entry),
         plan: &Plan,
-        rows: &EncodedParts<'_>,
-        task: Task,
+        shared: Shared<'_>,
         observer: &mut dyn CompareObserver,
     ) -> Result<Measured, (u64, Error)> {
         let mut measured = Measured::new(entry, plan);
         for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
             observer.run(index, &entry.name, seed);
-            let run = self.one(entry, seed, rows, (task, &mut measured), observer);
+            let run = self.one(entry, seed, shared, &mut measured, observer);
             let mut run = run.map_err(|error| (seed, error))?;
             run.peak_bytes = observer.peak_bytes();
             observer.done(&entry.name, &run);
@@ -141,8 +173,8 @@ impl Compare {
         &self,
         entry: &Entry,
         seed: u64,
-        rows: &EncodedParts<'_>,
-        (task, measured): (Task, &mut Measured),
+        Shared { rows, regression, task }: Shared<'_>,
+        measured: &mut Measured,
         observer: &mut dyn CompareObserver,
     ) -> Result<SeedRun> {
         let (test, rate) = (&rows.parts[Part::Test], self.base.data.negative_downsampling_rate);
@@ -154,7 +186,7 @@ impl Compare {
         let checkpoints = &InMemory::default();
         let start = Instant::now();
         let mut watch = Watch { inner: observer, start, evaluating: 0.0, last_step: 0.0, best: 0.0 };
-        let fit = Fit { config: &config, rows, task, checkpoints };
+        let fit = Fit { config: &config, rows, task, regression, checkpoints };
         let state = fit.run(&mut learner, None, &mut watch)?;
         let (evaluating, best) = (watch.evaluating, watch.best);
         let seconds = start.elapsed().as_secs_f64();

@@ -6,6 +6,7 @@
 mod design;
 mod minimise;
 
+use crate::config::{DataConfig, Loading};
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::observer::{Observer, Standing};
@@ -17,6 +18,7 @@ use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics};
+use dlrm_nn::Weights;
 use minimise::Problem;
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
@@ -31,6 +33,17 @@ const PATIENCE: usize = 3;
 const MOST_ENTRIES: u64 = 200_000_000;
 const MOST_PARAMETERS: usize = 5_000_000;
 
+/// A regression at its optimum.
+#[derive(Debug, Clone)]
+pub(crate) struct Solved {
+    /// A weight per dense input, then per row of each table of the layout, then the intercept.
+    weights: Vec<f64>,
+    /// Mean training loss.
+    pub(crate) loss: f64,
+    /// How it was found.
+    pub(crate) state: TrainState,
+}
+
 /// A regression to be trained.
 pub(crate) struct Regression<'a> {
     /// Training rows.
@@ -43,11 +56,15 @@ pub(crate) struct Regression<'a> {
     pub(crate) task: Task,
 }
 
-/// Whether a regression on rows of this shape can be taken to its optimum in bearable time.
-pub(crate) fn fits(rows: u64, layout: &Layout) -> bool {
+/// Whether a regression on these rows can be taken to its optimum: they are in memory, the same in every
+/// epoch, and not too many to be gone through a few hundred times.
+pub(crate) fn can(data: &DataConfig, layout: &Layout, rows: u64) -> bool {
     let entries = rows * (layout.dense.len() + layout.features.len()) as u64;
     let parameters: usize = layout.tables.iter().map(|table| table.rows).sum();
-    entries <= MOST_ENTRIES && parameters <= MOST_PARAMETERS
+    data.loading == Loading::Memory
+        && data.negatives.is_none()
+        && entries <= MOST_ENTRIES
+        && parameters <= MOST_PARAMETERS
 }
 
 /// Whether the settings of a regression leave open how it is trained.
@@ -68,12 +85,12 @@ impl Regression<'_> {
     ///
     /// # Errors
     /// If scores are not finite, or the observer wants to stop.
-    pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<TrainState> {
+    pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
         let design = Design::new(self.rows, self.layout);
         let mut weights = vec![0.0; design.columns];
         weights[design.columns - 1] = self.start();
         let mut state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
-        let (mut best, mut worse, mut ending) = (weights.clone(), 0, Ending::Iterations);
+        let (mut best, mut worse, mut ending) = ((weights.clone(), f64::NAN), 0, Ending::Iterations);
         for c in self.strengths() {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
             let problem = Problem {
@@ -89,11 +106,11 @@ impl Regression<'_> {
             if observer.should_stop() {
                 return Err(Error::Interrupted { step: state.step, checkpoint: None });
             }
-            self.write(&weights, learner)?;
+            write(&weights, self.layout, learner.network_mut().weights_mut())?;
             let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
             let standing = self.standing(&mut state, validation.as_ref());
             if standing == Standing::Best {
-                (best, worse) = (weights.clone(), 0);
+                (best, worse) = ((weights.clone(), ended.loss), 0);
                 ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
             } else {
                 worse += 1;
@@ -105,9 +122,10 @@ impl Regression<'_> {
                 break;
             }
         }
-        self.write(&best, learner)?;
         state.ending = Some(ending);
-        Ok(state)
+        let solved = Solved { weights: best.0, loss: self.plain(best.1), state };
+        write(&solved.weights, self.layout, learner.network_mut().weights_mut())?;
+        Ok(solved)
     }
 
     /// The intercept of a regression without inputs.
@@ -142,28 +160,53 @@ impl Regression<'_> {
     }
 
     fn evaluation(&self, state: &TrainState, loss: f64, validation: Option<Metrics>) -> Evaluation {
-        // The loss of ratings is halved while it is minimised.
-        let train_loss = if self.task == Task::Rating { 2.0 * loss } else { loss };
-        let epoch = state.epoch as f64;
+        let (train_loss, epoch) = (self.plain(loss), state.epoch as f64);
         Evaluation { step: state.step, epoch, train_loss, train_accuracy: None, validation }
     }
 
-    /// Puts the weights where the model has them.
-    fn write(&self, weights: &[f64], learner: &mut Learner) -> Result<()> {
-        let values: Vec<f32> = weights.iter().map(|&w| w as f32).collect();
-        let (dense, last) = (self.layout.dense.len(), values.len() - 1);
-        let own = learner.network_mut().weights_mut();
-        if dense > 0 {
-            own.set("linear.dense.weight", &values[..dense])?;
-        }
-        let used = |table: usize| self.layout.features.iter().any(|feature| feature.table == table);
-        for (index, (table, place)) in self.layout.tables.iter().zip(places(self.layout)).enumerate() {
-            if used(index) {
-                own.set(&format!("linear.{}", table.name), &values[place])?;
-            }
-        }
-        own.set("linear.bias", &values[last..])?;
-        own.repack();
-        Ok(())
+    /// The loss as trainers count it: that of ratings is halved while it is minimised.
+    fn plain(&self, loss: f64) -> f64 {
+        if self.task == Task::Rating { 2.0 * loss } else { loss }
     }
+}
+
+impl Solved {
+    /// Puts the weights where a model has its linear part, and silences the rest of the model; whether it has
+    /// one of all inputs.
+    ///
+    /// # Errors
+    /// If the model's tables are of other sizes.
+    pub(crate) fn start(&self, layout: &Layout, weights: &mut Weights) -> Result<bool> {
+        let names: Vec<String> = weights.tensors().into_iter().map(|(name, ..)| name).collect();
+        let has = |name: String| names.contains(&name);
+        let dense = layout.dense.is_empty() || has("linear.dense.weight".into());
+        if !(dense && used(layout).all(|table| has(format!("linear.{}", layout.tables[table].name)))) {
+            return Ok(false);
+        }
+        write(&self.weights, layout, weights)?;
+        weights.silence_outputs();
+        weights.repack();
+        Ok(true)
+    }
+}
+
+/// Puts the weights of a regression where a linear part has them.
+fn write(from: &[f64], layout: &Layout, weights: &mut Weights) -> Result<()> {
+    let values: Vec<f32> = from.iter().map(|&w| w as f32).collect();
+    let (dense, last) = (layout.dense.len(), values.len() - 1);
+    if dense > 0 {
+        weights.set("linear.dense.weight", &values[..dense])?;
+    }
+    let places = places(layout);
+    for table in used(layout) {
+        weights.set(&format!("linear.{}", layout.tables[table].name), &values[places[table].clone()])?;
+    }
+    weights.set_output_bias(values[last]);
+    weights.repack();
+    Ok(())
+}
+
+/// The tables that features use.
+fn used(layout: &Layout) -> impl Iterator<Item = usize> + '_ {
+    (0..layout.tables.len()).filter(|&table| layout.features.iter().any(|feature| feature.table == table))
 }

@@ -6,12 +6,17 @@ use super::{Run, RunObserver};
 use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::observer::Observer;
-use crate::fit::Fit;
+use crate::fit::{Fit, regression};
+use crate::learner::Learner;
+use crate::regression::Solved;
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::Ending;
+use dlrm_data::Batch;
 use dlrm_data::schema::Task;
+use dlrm_data::split::Parts;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, TableOptimizer};
+use std::sync::Arc;
 
 /// Passes over rows that are too many for its optimum.
 const PASSES: u64 = 2;
@@ -29,36 +34,52 @@ impl Observer for StopOnly<'_> {
     }
 }
 
+/// The regression that a run's model is compared with, and may start from.
+pub(super) struct Reference {
+    learner: Learner,
+    pub(super) solved: Option<Solved>,
+    converged: bool,
+}
+
 impl Run {
-    /// Logistic (linear) regression on the same rows, trained to its own best.
-    pub(super) fn baseline(
+    /// Logistic (linear) regression on the same rows: its optimum, or where rows are too many for that, what
+    /// a bounded number of passes makes of it.
+    pub(super) fn reference(
         &self,
         rows: &EncodedParts<'_>,
         task: Task,
         observer: &mut dyn RunObserver,
-    ) -> Result<Scoring> {
+    ) -> Result<Reference> {
         let (lr, beta1, beta2, eps, l2) = (5e-3, 0.9, 0.999, 1e-8, 0.0);
         let own = &self.config.train;
-        let mut config = TrainConfig {
-            seed: own.seed,
-            shard_rows: own.shard_rows,
-            lanes: own.lanes,
-            ..TrainConfig::default()
-        };
+        let (seed, shard_rows, lanes) = (own.seed, own.shard_rows, own.lanes);
+        let mut config = TrainConfig { seed, shard_rows, lanes, ..TrainConfig::default() };
         config.resolve(task);
-        let (model, rows_of_epoch) = (ModelConfig::Lr(LrConfig {}), rows.epoch_rows());
-        config.settle(&model, &self.config.data, &rows.layout, rows_of_epoch);
+        let model = ModelConfig::Lr(LrConfig {});
+        config.settle(&model, &self.config.data, &rows.layout, rows.epoch_rows());
         if config.solver == Some(Solver::Steps) {
-            // Too many rows for its optimum: a bounded number of passes in the steps that suit it.
             config.epochs = Some(PASSES);
             config.optimizer = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
             config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
         }
         let mut learner = self.learner(&model, &config, &rows.layout)?;
-        let fit = Fit { config: &config, rows, task, checkpoints: &InMemory::default() };
-        let state = fit.run(&mut learner, None, &mut StopOnly(observer))?;
+        let mut observer = StopOnly(observer);
+        if config.solver == Some(Solver::Lbfgs) {
+            let solved = regression(rows, task).train(&mut learner, &mut observer)?;
+            let converged = solved.state.ending == Some(Ending::Converged);
+            return Ok(Reference { learner, solved: Some(solved), converged });
+        }
+        let fit = Fit { config: &config, rows, task, regression: None, checkpoints: &InMemory::default() };
+        fit.run(&mut learner, None, &mut observer)?;
+        Ok(Reference { learner, solved: None, converged: false })
+    }
+}
+
+impl Reference {
+    /// What it scores.
+    pub(super) fn scoring(mut self, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
         let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
-        let converged = Some(state.ending == Some(Ending::Converged));
-        Ok(Scoring { converged, ..scoring(&mut learner, name.into(), &rows.parts) })
+        let converged = Some(self.converged);
+        Scoring { converged, ..scoring(&mut self.learner, name.into(), parts) }
     }
 }

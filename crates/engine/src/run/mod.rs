@@ -20,11 +20,13 @@ use crate::model_dir::ModelContents;
 use crate::network::Network;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
+use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::RunDir;
 use crate::start::Start;
-use crate::train_config::TrainConfig;
+use crate::train_config::{LinearStart, TrainConfig};
 use crate::train_state::{Ending, TrainState};
+use baseline::Reference;
 use clock::Clock;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
@@ -81,6 +83,13 @@ impl RunObserver for Unobserved {}
 
 /// Rows whose scores are stored with the model.
 const GOLDEN_ROWS: usize = 8;
+
+/// What is measured.
+struct Measured<'a> {
+    rows: &'a EncodedParts<'a>,
+    state: &'a TrainState,
+    place: &'a Place,
+}
 
 /// What resuming must find again.
 struct Place {
@@ -140,10 +149,13 @@ impl Run {
         stop_if_asked(observer)?;
         self.settle(&mut rows, source, &fitted, &place)?;
 
+        let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
-        let (mut learner, state) = self.train(&rows, place.checkpoints.as_ref(), observer)?;
+        let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
+        let (mut learner, state) = self.train(&rows, solved, place.checkpoints.as_ref(), observer)?;
         clock.lap("train", Some(state.rows));
-        let scorings = self.measure(&mut learner, &rows, (&state, &place), &mut clock, observer)?;
+        let measured = Measured { rows: &rows, state: &state, place: &place };
+        let scorings = self.measure(&mut learner, measured, reference, &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let config = self.repeatable(&state);
@@ -249,6 +261,7 @@ impl Run {
     fn train(
         &self,
         rows: &EncodedParts<'_>,
+        regression: Option<&Solved>,
         checkpoints: Option<&Checkpoints>,
         observer: &mut dyn RunObserver,
     ) -> Result<(Learner, TrainState)> {
@@ -258,7 +271,7 @@ impl Run {
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
         let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
-        let state = Fit { config, rows, task, checkpoints }.run(&mut learner, resumed, observer)?;
+        let state = Fit { config, rows, task, regression, checkpoints }.run(&mut learner, resumed, observer)?;
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
@@ -273,12 +286,38 @@ impl Run {
         new_learner(model, config, layout, rate, self.resources)
     }
 
+    fn has_baseline(&self) -> bool {
+        self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr"
+    }
+
+    /// The regression on the rows before the model is trained, where it can be solved: the model may start
+    /// from it, and it is what the model is compared with.
+    fn early_reference(
+        &self,
+        rows: &EncodedParts<'_>,
+        linear: bool,
+        clock: &mut Clock,
+        observer: &mut dyn RunObserver,
+    ) -> Result<Option<Reference>> {
+        let starts = linear && self.config.train.linear_start == LinearStart::Regression;
+        let wanted = (starts || self.has_baseline()) && self.config.model.kind() != "lr";
+        let can = regression::can(&self.config.data, &rows.layout, rows.epoch_rows());
+        if !(wanted && can) {
+            return Ok(None);
+        }
+        let task = self.config.complete_schema()?.label.task;
+        observer.stage("solving the regression");
+        let reference = self.reference(rows, task, observer)?;
+        clock.lap("solve the regression", None);
+        Ok(Some(reference))
+    }
+
     /// What the model and its baselines score.
     fn measure(
         &self,
         learner: &mut Learner,
-        rows: &EncodedParts<'_>,
-        (state, place): (&TrainState, &Place),
+        Measured { rows, state, place }: Measured<'_>,
+        reference: Option<Reference>,
         clock: &mut Clock,
         observer: &mut dyn RunObserver,
     ) -> Result<Vec<Scoring>> {
@@ -288,9 +327,15 @@ impl Run {
             vec![scoring::scoring(learner, self.config.model.kind().to_uppercase(), &rows.parts)];
         scorings.push(scoring::label_mean(rows.mean_label(), task, &rows.parts));
         clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
-        if self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr" {
-            observer.stage("training the baseline");
-            let baseline = self.baseline(rows, task, observer).map_err(|error| match error {
+        if self.has_baseline() {
+            let trained = match reference {
+                Some(reference) => Ok(reference),
+                None => {
+                    observer.stage("training the baseline");
+                    self.reference(rows, task, observer)
+                }
+            };
+            let reference = trained.map_err(|error| match error {
                 // What the model learned is saved, whatever becomes of the baseline.
                 Error::Interrupted { .. } => Error::Interrupted {
                     step: state.step,
@@ -298,7 +343,7 @@ impl Run {
                 },
                 other => other,
             })?;
-            scorings.insert(1, baseline);
+            scorings.insert(1, reference.scoring(task, &rows.parts));
             clock.lap("train and score the baseline", None);
         }
         Ok(scorings)
