@@ -16,6 +16,7 @@ mod linear;
 mod mistaken_settings;
 mod mistakes;
 mod models;
+mod numbers;
 mod prepare;
 mod prepared_sets;
 mod ranking;

@@ -1,5 +1,6 @@
 //! Change of scale of dense columns, fitted on the training rows.
 use crate::error::{Error, Result};
+use crate::pieces::{Ends, Pieces};
 use crate::rng::Rng;
 use crate::schema::{DenseColumn, Transform};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,9 @@ use std::sync::LazyLock;
 /// Values kept for quantiles: up to here they are exact, beyond it they come from a uniform sample of this
 /// size.
 const SAMPLE: usize = 1 << 20;
+
+/// Bins of a piecewise-linear encoding where the schema names no number.
+pub const DEFAULT_BINS: u32 = 16;
 
 /// Standardized values end here: over a tiny deviation they would leave the range of f32, or that of its
 /// products.
@@ -29,10 +33,32 @@ pub struct DenseScale {
     pub missing: f32,
     /// Whether an input says that the value was missing.
     pub indicator: bool,
+    /// Bins of a piecewise-linear encoding, each with an input of its own; none if one line says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Pieces>,
 }
 
 impl DenseScale {
-    /// The model's input for a value (NaN: missing).
+    /// Appends the model's inputs for a value (NaN: missing), as [`DenseScale::names`] calls them.
+    pub fn push(&self, value: f64, out: &mut Vec<f32>) {
+        out.push(self.apply(value));
+        if let Some(pieces) = &self.pieces {
+            pieces.push(value, out);
+        }
+        if self.indicator {
+            out.push(f32::from(value.is_nan()));
+        }
+    }
+
+    /// Names of the inputs of the column `name`: its value, where its bins begin, whether it is missing.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let begins = self.pieces.iter().flat_map(|pieces| &pieces.edges()[..pieces.len()]);
+        let pieces = begins.map(|edge| format!("{name} > {edge}"));
+        let indicator = self.indicator.then(|| missing_name(name));
+        std::iter::once(name.to_owned()).chain(pieces).chain(indicator).collect()
+    }
+
+    /// The first of the model's inputs for a value (NaN: missing): the scaled value itself.
     pub fn apply(&self, value: f64) -> f32 {
         if value.is_nan() {
             return self.missing;
@@ -40,10 +66,10 @@ impl DenseScale {
         let value = self.clip.map_or(value, |[low, high]| value.clamp(low, high));
         let scaled = match self.transform {
             Transform::None => value,
-            Transform::Standardize if self.deviation > 0.0 => {
+            Transform::Standardize | Transform::PiecewiseLinear if self.deviation > 0.0 => {
                 ((value - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST)
             }
-            Transform::Standardize => 0.0,
+            Transform::Standardize | Transform::PiecewiseLinear => 0.0,
             Transform::Log1p => log1p(value.max(0.0)),
         };
         scaled as f32
@@ -57,7 +83,7 @@ impl DenseScale {
         let finite = [self.mean, self.deviation, f64::from(self.missing)].iter().all(|x| x.is_finite());
         let ordered = self.clip.is_none_or(|[low, high]| low.is_finite() && high.is_finite() && low <= high);
         if finite && ordered && self.deviation >= 0.0 {
-            return Ok(());
+            return self.pieces.as_ref().map_or(Ok(()), |pieces| pieces.check(column));
         }
         Err(Error::input(
             format!("encoder: dense column \"{column}\""),
@@ -65,6 +91,11 @@ impl DenseScale {
             format!("{self:?}"),
         ))
     }
+}
+
+/// Name of the input that says that the column `name` is missing.
+pub fn missing_name(name: &str) -> String {
+    format!("{name}:missing")
 }
 
 /// ln(1 + x) of a number that is not negative. Most are small counts, whose logarithms are known.
@@ -128,7 +159,7 @@ impl DenseFit {
         }
         self.moments[0].add(value);
         self.moments[1].add(log1p(value.max(0.0)));
-        if self.column.clip_quantiles.is_some() {
+        if self.column.clip_quantiles.is_some() || self.column.transform == Transform::PiecewiseLinear {
             self.keep(value);
         }
     }
@@ -146,23 +177,43 @@ impl DenseFit {
         }
     }
 
+    /// The bins of the sorted sample, if they are asked for.
+    fn pieces(&self, ends: Ends) -> Option<Pieces> {
+        let bins = self.column.bins.unwrap_or(DEFAULT_BINS) as usize;
+        let asked = self.column.transform == Transform::PiecewiseLinear;
+        asked.then(|| Pieces::fit(&self.sample, bins, ends, self.column.missing_value)).flatten()
+    }
+
+    /// Moments of the values cut to `clip`. Where there is a sorted sample they are those of the sample, so
+    /// that they do not depend on the order of the rows.
+    fn moments_within(&self, clip: Option<[f64; 2]>) -> [Moments; 2] {
+        if self.sample.is_empty() {
+            return self.moments;
+        }
+        let mut moments: [Moments; 2] = Default::default();
+        for &value in &self.sample {
+            let value = clip.map_or(value, |[low, high]| value.clamp(low, high));
+            moments[0].add(value);
+            moments[1].add(value.max(0.0).ln_1p());
+        }
+        moments
+    }
+
     /// The fitted column.
     pub fn finish(mut self) -> DenseScale {
         self.sample.sort_unstable_by(f64::total_cmp);
         let clip = self.column.clip_quantiles.filter(|_| !self.sample.is_empty());
         let clip =
             clip.map(|q| q.map(|q| self.sample[((self.sample.len() - 1) as f64 * q).round() as usize]));
-        let mut moments = self.moments;
         if let Some([low, high]) = clip {
-            moments = Default::default();
-            for value in &self.sample {
-                moments[0].add(value.clamp(low, high));
-                moments[1].add(value.clamp(low, high).max(0.0).ln_1p());
-            }
+            self.sample.iter_mut().for_each(|value| *value = value.clamp(low, high));
         }
+        let pieces = self.pieces(if clip.is_some() { Ends::Cut } else { Ends::Open });
+        let clip = clip.or_else(|| pieces.as_ref().map(Pieces::range));
+        let moments = self.moments_within(clip);
         let missing = match self.column.transform {
             Transform::None => moments[0].mean,
-            Transform::Standardize => 0.0,
+            Transform::Standardize | Transform::PiecewiseLinear => 0.0,
             Transform::Log1p => moments[1].mean,
         };
         let scale = DenseScale {
@@ -172,6 +223,7 @@ impl DenseFit {
             deviation: moments[0].deviation(),
             missing: missing as f32,
             indicator: self.column.missing_indicator,
+            pieces,
         };
         match self.column.missing_value {
             Some(value) => DenseScale { missing: scale.apply(value), ..scale },
@@ -218,5 +270,57 @@ mod tests {
             "a constant column says nothing"
         );
         assert_eq!(fit(Transform::Standardize, None, &[]).apply(9.0), 0.0, "nothing was seen");
+    }
+
+    fn inputs(scale: &DenseScale, value: f64) -> Vec<f32> {
+        let mut out = Vec::new();
+        scale.push(value, &mut out);
+        out
+    }
+
+    #[test]
+    fn piecewise_linear_columns_keep_their_value_and_say_what_is_missing() {
+        let values: Vec<f64> = (0..100).map(|i| f64::from(i * 37 % 100)).chain([f64::NAN, 1e12]).collect();
+        let column = DenseColumn {
+            bins: Some(4),
+            missing_indicator: true,
+            ..DenseColumn::new("x", Transform::PiecewiseLinear)
+        };
+        let fitted = |values: &[f64], column: &DenseColumn| {
+            let mut fit = DenseFit::new(column);
+            values.iter().for_each(|&v| fit.observe(v));
+            fit.finish()
+        };
+        let scale = fitted(&values, &column);
+        let names = scale.names("x");
+        assert_eq!(
+            [names.len().to_string().as_str(), &names[0], &names[1], &names[5]],
+            ["6", "x", "x > 2", "x:missing"]
+        );
+        assert_eq!(inputs(&scale, f64::NAN), [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert!(inputs(&scale, 1e30).iter().all(|y| y.abs() < 4.0), "an outlier is cut");
+        let mut reversed = values.clone();
+        reversed.reverse();
+        assert_eq!(fitted(&reversed, &column), scale, "the order of rows is nothing");
+        let text = serde_json::to_string(&scale).unwrap();
+        assert_eq!(serde_json::from_str::<DenseScale>(&text).unwrap(), scale);
+        let clipped = fitted(&values, &DenseColumn { clip_quantiles: Some([0.1, 0.9]), ..column.clone() });
+        let pieces = clipped.pieces.clone().unwrap();
+        assert_eq!((clipped.clip, pieces.edges()[0], pieces.edges()[4]), (Some([10.0, 90.0]), 10.0, 90.0));
+        let zero = fitted(&values, &DenseColumn { missing_value: Some(30.0), ..column.clone() });
+        assert_eq!(inputs(&zero, f64::NAN)[..5], inputs(&zero, 30.0)[..5]);
+        for constant in [&[5.0; 40][..], &[f64::NAN; 40], &[]] {
+            let scale = fitted(constant, &column);
+            assert_eq!((inputs(&scale, 9.0), scale.names("x").len()), (vec![0.0, 0.0], 2), "{constant:?}");
+        }
+        let two: Vec<f64> = (0..40).map(|i| f64::from(i % 2)).collect();
+        assert_eq!(inputs(&fitted(&two, &column), 1.0), [1.0, 0.0], "two values are a line");
+    }
+
+    #[test]
+    fn encoders_of_earlier_versions_are_read() {
+        let text = r#"{"transform":"standardize","clip":null,"mean":1.0,"deviation":2.0,"missing":0.0,"indicator":false}"#;
+        let scale: DenseScale = serde_json::from_str(text).unwrap();
+        assert_eq!((scale.apply(5.0), serde_json::to_string(&scale).unwrap().as_str()), (2.0, text));
     }
 }

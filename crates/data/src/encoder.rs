@@ -227,10 +227,7 @@ impl Encoder {
     pub fn layout(&self) -> Layout {
         let mut dense = Vec::new();
         for (column, scale) in self.schema.dense.iter().zip(&self.dense) {
-            dense.push(column.name.clone());
-            if scale.indicator {
-                dense.push(format!("{}:missing", column.name));
-            }
+            dense.extend(scale.names(&column.name));
         }
         let features = self.schema.categorical.iter().zip(&self.table_of).map(|(column, &table)| Feature {
             name: column.name.clone(),
@@ -271,10 +268,7 @@ impl Encoder {
     pub fn encode(&self, rows: Picked<'_>, batch: &mut Batch, counts: &mut [EncodedCounts]) {
         for row in rows.iter() {
             for (scale, &value) in self.dense.iter().zip(&row.parsed.dense) {
-                batch.dense.push(scale.apply(value));
-                if scale.indicator {
-                    batch.dense.push(f32::from(value.is_nan()));
-                }
+                scale.push(value, &mut batch.dense);
             }
         }
         for ((c, &table), column) in self.table_of.iter().enumerate().zip(&self.schema.categorical) {

@@ -6,7 +6,7 @@
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
 //! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`fit`], [`encoder`], [`dense`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a
+//! * [`fit`], [`encoder`], [`dense`], [`pieces`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a
 //!   [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
 //! * [`source`]: either of raw files and a prepared data set.
@@ -38,6 +38,7 @@ pub mod label;
 pub mod negatives;
 pub mod parse;
 mod pass;
+pub mod pieces;
 pub mod prepared;
 pub mod readers;
 pub mod rng;

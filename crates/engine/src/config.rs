@@ -3,7 +3,7 @@ use crate::error::{Error, Result};
 use crate::train_config::TrainConfig;
 use dlrm_data::negatives::Negatives;
 use dlrm_data::readers::Input;
-use dlrm_data::schema::{Schema, Task};
+use dlrm_data::schema::{Schema, Task, Transform};
 use dlrm_data::split::Split;
 use dlrm_models::ModelConfig;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,10 @@ pub struct DataConfig {
     /// The negative downsampling rate w (He et al. 2014): the share of the negative training rows that are
     /// trained on. Scores are corrected for it, so probabilities stay those of all rows.
     pub negative_downsampling_rate: f64,
+    /// Change of scale of all dense columns, in place of those that inference would choose. Only where the
+    /// schema is inferred, or that of a known format: one that is given says it for each column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dense_transform: Option<Transform>,
     /// Values of vocabularies are hexadecimal integers, as Criteo's are, and taken modulo this (the
     /// reference's
     /// `--max-ind-range`): tables have that many values at most.
@@ -105,6 +109,7 @@ impl Default for DataConfig {
             cache: true,
             baseline: Baseline::default(),
             negative_downsampling_rate: 1.0,
+            dense_transform: None,
             max_ind_range: None,
             reference_compat: false,
             negatives: None,

@@ -226,6 +226,10 @@ fn columns(outcome: &Outcome, schema: &Schema) -> Vec<ColumnCard> {
             Transform::None => "as it is".to_owned(),
             Transform::Standardize => "standardize".to_owned(),
             Transform::Log1p => "log1p".to_owned(),
+            Transform::PiecewiseLinear => match &scale.pieces {
+                Some(pieces) => format!("piecewise linear in {} bins", pieces.len()),
+                None => "standardize (too few values for bins)".to_owned(),
+            },
         };
         if let Some([low, high]) = scale.clip {
             encoding = format!("clip to {low:.4}…{high:.4}, {encoding}");

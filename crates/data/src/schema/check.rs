@@ -1,7 +1,10 @@
 //! Contradictions in a schema.
-use super::{CategoricalColumn, Encoding, MultiValued, Pooling, Schema, Task};
+use super::{CategoricalColumn, Encoding, MultiValued, Pooling, Schema, Task, Transform};
 use crate::error::{Error, Result, nearest, quoted};
 use std::collections::HashSet;
+
+/// Bins of a dense column, at most: each is an input of the model.
+const MOST_BINS: u32 = 256;
 
 impl Schema {
     /// Contradictions that can be seen without data.
@@ -46,6 +49,17 @@ impl Schema {
             {
                 let what = format!("{name}: dense column \"{}\": clip_quantiles", column.name);
                 return Err(Error::input(what, "two rising quantiles in 0..=1", format!("[{low}, {high}]")));
+            }
+            let what = || format!("{name}: dense column \"{}\": bins", column.name);
+            match (column.bins, column.transform) {
+                (None | Some(2..=MOST_BINS), Transform::PiecewiseLinear) | (None, _) => {}
+                (Some(bins), Transform::PiecewiseLinear) => {
+                    return Err(Error::input(what(), format!("2 to {MOST_BINS} bins"), bins.to_string()));
+                }
+                (Some(_), _) => {
+                    let expected = "transform = \"piecewise_linear\" beside it";
+                    return Err(Error::input(what(), expected, "another transform"));
+                }
             }
             if let Some(value) = column.missing_value.filter(|value| !value.is_finite()) {
                 let what = format!("{name}: dense column \"{}\": missing_value", column.name);

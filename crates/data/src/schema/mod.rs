@@ -96,6 +96,9 @@ pub struct DenseColumn {
     /// Change of scale, fitted on the training split.
     #[serde(default)]
     pub transform: Transform,
+    /// Bins of a piecewise-linear encoding, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bins: Option<u32>,
     /// Clip to these two quantiles of the training split (each in 0..=1) before `transform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_quantiles: Option<[f64; 2]>,
@@ -113,6 +116,7 @@ impl DenseColumn {
         DenseColumn {
             name: name.into(),
             transform,
+            bins: None,
             clip_quantiles: None,
             missing_indicator: false,
             missing_value: None,
@@ -131,6 +135,8 @@ pub enum Transform {
     Standardize,
     /// ln(1 + max(x, 0)), as the reference does for Criteo.
     Log1p,
+    /// Standardized, and beside it an input for each of some bins: see [`crate::pieces`].
+    PiecewiseLinear,
 }
 
 /// A categorical input.
@@ -328,7 +334,7 @@ impl Schema {
     /// statistics of numbers.
     pub fn needs_rows(&self) -> bool {
         let fitted = |column: &DenseColumn| {
-            column.transform == Transform::Standardize
+            matches!(column.transform, Transform::Standardize | Transform::PiecewiseLinear)
                 || column.clip_quantiles.is_some()
                 || column.missing_value.is_none()
         };

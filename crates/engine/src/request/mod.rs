@@ -221,7 +221,11 @@ impl RunRequest {
                     Some(rows) => schema_of_rows(&*rows.main, &self.label, notes)?,
                     None => schema_of(&config.input, &self.label, notes)?,
                 };
-                schema::without_fold(inferred, &config.data.split)?
+                let mut inferred = schema::without_fold(inferred, &config.data.split)?;
+                if let Some(transform) = config.data.dense_transform {
+                    inferred.dense.iter_mut().for_each(|column| column.transform = transform);
+                }
+                inferred
             }
         };
         self.label.apply(&mut schema)?;

@@ -2,7 +2,8 @@
 use super::values::Values;
 use crate::profile::{ColumnProfile, Kind};
 use dlrm_data::batch::{Feature, Layout, TableLayout};
-use dlrm_data::schema::{CategoricalColumn, Encoding, Schema};
+use dlrm_data::dense::{DEFAULT_BINS, missing_name};
+use dlrm_data::schema::{CategoricalColumn, Encoding, Schema, Transform};
 use serde::{Deserialize, Serialize};
 
 /// A categorical column with the table it will have.
@@ -84,8 +85,13 @@ pub(super) fn layout(schema: &Schema, forecasts: &[ColumnForecast]) -> Layout {
     };
     for column in &schema.dense {
         layout.dense.push(column.name.clone());
+        if column.transform == Transform::PiecewiseLinear {
+            // As many as there can be: the values decide.
+            let bins = 1..=column.bins.unwrap_or(DEFAULT_BINS);
+            layout.dense.extend(bins.map(|bin| format!("{} in bin {bin}", column.name)));
+        }
         if column.missing_indicator {
-            layout.dense.push(format!("{}:missing", column.name));
+            layout.dense.push(missing_name(&column.name));
         }
     }
     for (column, forecast) in schema.categorical.iter().zip(forecasts) {
