@@ -9,13 +9,13 @@
 //!   outermost tenth of their bins, so that an outlier neither leads anywhere nor stretches a bin.
 //! - Bins hold about as many rows each, but a value that fills a bin by itself has one of its own, and the
 //!   other values share the rest: quantiles alone would give a column that is mostly 0 a single bin.
-//! - Components have mean 0 and deviation 1 over the training rows (rare ones, less than 1), as the other
-//!   dense inputs do.
+//! - Components have mean 0 and variance 1/T over the training rows (rare ones, less): together they weigh as
+//!   much as one other input, so that L2 prefers the straight line where bends do not pay.
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A bin holds at least so many of the values that it is fitted on.
-const FEWEST: usize = 8;
+const FEWEST: usize = 20;
 
 /// Components are divided by their deviation, or by this where that is smaller: one that few rows reach must
 /// not become a large input there.
@@ -50,7 +50,8 @@ impl Pieces {
         for t in 0..components {
             let mean = mean(sorted.iter().map(|&x| pieces.component(x, t)));
             let variance = mean_of_squares(sorted.iter().map(|&x| pieces.component(x, t) - mean));
-            (pieces.means[t], pieces.deviations[t]) = (mean, variance.sqrt().max(LEAST_DEVIATION));
+            let deviation = variance.sqrt().max(LEAST_DEVIATION) * (components as f64).sqrt();
+            (pieces.means[t], pieces.deviations[t]) = (mean, deviation);
         }
         Some(pieces)
     }

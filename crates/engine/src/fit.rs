@@ -8,11 +8,14 @@ use crate::regression::{self, Regression, Solved};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{LinearStart, OutputBias, Solver, TrainConfig};
-use crate::train_state::TrainState;
+use crate::train_state::{Best, TrainState};
 use crate::trainer::Trainer;
+use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
+use dlrm_metrics::Metric;
 use dlrm_models::ModelConfig;
+use dlrm_nn::{Builder, TableOptimizer};
 
 impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
@@ -26,10 +29,21 @@ impl TrainConfig {
             _ => Solver::Steps,
         };
         self.solver = Some(solver);
+        let starts = self.linear_start == LinearStart::Regression && regression::can(data, layout, rows);
+        if starts && solver == Solver::Steps && self.linear_optimizer.is_none() && has_linear_part(model, layout) {
+            // It is at an optimum already: the rest of the model moves, it follows.
+            let (lr, eps, initial_accumulator, l2) = (0.005, 1e-10, 0.0, 0.0);
+            self.linear_optimizer = Some(TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 });
+        }
         if solver == Solver::Steps {
             self.complete(rows);
         }
     }
+}
+
+fn has_linear_part(model: &ModelConfig, layout: &Layout) -> bool {
+    let mut builder = Builder::new(layout);
+    model.build(&mut builder).is_ok() && builder.has_linear_part()
 }
 
 /// What is trained on, and towards what.
@@ -42,6 +56,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) task: Task,
     /// The regression on these rows, where it has been solved.
     pub(crate) regression: Option<&'a Solved>,
+    /// The model at its start.
+    pub(crate) fresh: &'a dyn Fn() -> Result<Learner>,
     /// Where checkpoints and best weights go.
     pub(crate) checkpoints: &'a dyn CheckpointStore,
 }
@@ -70,7 +86,36 @@ impl Fit<'_> {
         if let Some(loss) = start {
             trainer.evaluate_start(learner, &mut state, loss, observer)?;
         }
-        trainer.run(learner, &mut *feed, state, observer)
+        let mut state = trainer.run(learner, &mut *feed, state, observer)?;
+        self.keep_what_pays(learner, &mut state)?;
+        Ok(state)
+    }
+
+    /// Goes back to the regression that training started from, unless the validation rows say that what was
+    /// added to it is worth something: by more than one standard error of their mean difference in loss
+    /// (Breiman et al. 1984), for the best of many evaluations on few rows is better by luck too.
+    fn keep_what_pays(&self, learner: &mut Learner, state: &mut TrainState) -> Result<()> {
+        let first = state.history.first().filter(|first| first.step == 0);
+        let (Some(first), Some(solved), Some(rows)) = (first, self.regression, self.rows.validation()) else {
+            return Ok(());
+        };
+        let usual = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+        let start = first.validation.as_ref().and_then(|metrics| usual.of(metrics));
+        let (Some(value), true) = (start, self.config.monitor.is_none_or(|monitor| monitor == usual)) else {
+            return Ok(());
+        };
+        if state.best.is_none_or(|best| best.step == 0) {
+            return Ok(());
+        }
+        let trained = learner.logits(rows);
+        let mut regression = (self.fresh)()?;
+        solved.start(&self.rows.layout, regression.network_mut().weights_mut())?;
+        let (gain, error) = mean_gain(self.task, &regression.logits(rows), &trained, rows);
+        if gain <= error {
+            *learner = regression;
+            state.best = Some(Best { step: 0, value });
+        }
+        Ok(())
     }
 
     /// Puts the weights where training starts; the mean training loss there, if it is known.
@@ -103,4 +148,27 @@ impl Fit<'_> {
 /// The regression on the rows of a run.
 pub(crate) fn regression<'a>(rows: &'a EncodedParts<'_>, task: Task) -> Regression<'a> {
     Regression { rows: &rows.train, validation: rows.validation(), layout: &rows.layout, task }
+}
+
+/// Mean of the losses of `before` minus those of `after`, and its standard error.
+fn mean_gain(task: Task, before: &[f32], after: &[f32], rows: &Batch) -> (f64, f64) {
+    let loss = |z: f32, y: f32| {
+        let (z, y) = (f64::from(z), f64::from(y));
+        match task {
+            Task::Binary => z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z,
+            Task::Rating => (z - y) * (z - y),
+        }
+    };
+    let weight = |b: usize| rows.weights.as_ref().map_or(1.0, |weights| f64::from(weights[b]));
+    let gains: Vec<(f64, f64)> = before
+        .iter()
+        .zip(after)
+        .zip(&rows.labels)
+        .enumerate()
+        .map(|(b, ((&before, &after), &y))| (weight(b), loss(before, y) - loss(after, y)))
+        .collect();
+    let total = gains.iter().map(|(weight, _)| weight).sum::<f64>().max(1e-300);
+    let mean = gains.iter().map(|(weight, gain)| weight * gain).sum::<f64>() / total;
+    let squares = gains.iter().map(|(weight, gain)| (weight * (gain - mean)).powi(2)).sum::<f64>();
+    (mean, squares.sqrt() / total)
 }

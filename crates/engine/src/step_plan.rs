@@ -26,7 +26,7 @@ const EPOCHS: [u64; 2] = [20, 200];
 /// Epochs of this many steps are looked at more than once.
 const LONG_EPOCH: u64 = 250;
 const EVALUATIONS_OF_AN_EPOCH: u64 = 5;
-const PATIENCE: u64 = 10;
+const PATIENCE: u64 = 20;
 
 impl StepPlan {
     /// The plan for epochs of `rows` rows.

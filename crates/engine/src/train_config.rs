@@ -147,7 +147,7 @@ impl Default for TrainConfig {
             table_optimizer: TableOptimizer::Adagrad {
                 lr: 0.05,
                 eps: 1e-10,
-                initial_accumulator: 0.0,
+                initial_accumulator: 1e-5,
                 l2: 1e-5,
             },
             linear_optimizer: None,

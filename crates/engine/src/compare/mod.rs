@@ -186,7 +186,8 @@ impl Compare {
         let checkpoints = &InMemory::default();
         let start = Instant::now();
         let mut watch = Watch { inner: observer, start, evaluating: 0.0, last_step: 0.0, best: 0.0 };
-        let fit = Fit { config: &config, rows, task, regression, checkpoints };
+        let fresh = || new_learner(&entry.model, &config, &rows.layout, rate, self.resources);
+        let fit = Fit { config: &config, rows, task, regression, fresh: &fresh, checkpoints };
         let state = fit.run(&mut learner, None, &mut watch)?;
         let (evaluating, best) = (watch.evaluating, watch.best);
         let seconds = start.elapsed().as_secs_f64();

@@ -50,12 +50,23 @@ impl Problem<'_> {
     }
 
     fn mean_loss(&self, margins: impl Iterator<Item = f64>) -> f64 {
+        self.sum_of_losses(margins) / self.total()
+    }
+
+    fn sum_of_losses(&self, margins: impl Iterator<Item = f64>) -> f64 {
         let loss = |z: f64, y: f64| match self.task {
             Task::Binary => z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z,
             Task::Rating => 0.5 * (z - y) * (z - y),
         };
         let rows = margins.zip(self.labels).enumerate();
-        rows.map(|(b, (z, &y))| self.weight(b) * loss(z, f64::from(y))).sum::<f64>() / self.total()
+        rows.map(|(b, (z, &y))| self.weight(b) * loss(z, f64::from(y))).sum()
+    }
+
+    /// Sum of the losses of rows of these weights.
+    pub(super) fn loss_of(&self, w: &[f64], weights: &[f32]) -> f64 {
+        let mut z = vec![0.0; self.labels.len()];
+        self.design.margins(w, &mut z);
+        Problem { weights: Some(weights), ..*self }.sum_of_losses(z.into_iter())
     }
 
     fn penalty(&self, w: &[f64]) -> f64 {

@@ -4,6 +4,7 @@
 //! there. L-BFGS goes to that minimum for one strength of L2 after the other, from strong to weak, each from
 //! where the one before ended; the validation rows decide which is kept.
 mod design;
+mod folds;
 mod minimise;
 
 use crate::config::{DataConfig, Loading};
@@ -14,6 +15,7 @@ use crate::train_config::TrainConfig;
 use crate::train_state::{Best, Ending, Evaluation, TrainState};
 use crate::trainer::score;
 use design::{Design, places};
+use folds::Folds;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
@@ -24,9 +26,11 @@ use minimise::Problem;
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
 const FIRST_C: f64 = 1e-3;
 const FACTOR: f64 = 4.0;
-const STRENGTHS: usize = 12;
-/// C where no rows validate, as in scikit-learn.
-const PLAIN_C: f64 = 1.0;
+const STRENGTHS: i32 = 12;
+/// Fewer validation rows than this are helped by cross-validation over the training rows, if these are at most
+/// so many.
+const FEW: usize = 2000;
+const FOLDED: usize = 50_000;
 /// Strengths in a row that do not improve, after which weaker ones are not tried.
 const PATIENCE: usize = 3;
 /// More entries of the matrix than this, or more parameters, are trained in steps instead.
@@ -42,6 +46,13 @@ pub(crate) struct Solved {
     pub(crate) loss: f64,
     /// How it was found.
     pub(crate) state: TrainState,
+}
+
+/// The weights of the best strength so far.
+struct Choice {
+    weights: Vec<f64>,
+    loss: f64,
+    value: f64,
 }
 
 /// A regression to be trained.
@@ -90,16 +101,15 @@ impl Regression<'_> {
         let mut weights = vec![0.0; design.columns];
         weights[design.columns - 1] = self.start();
         let mut state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
-        let (mut best, mut worse, mut ending) = ((weights.clone(), f64::NAN), 0, Ending::Iterations);
-        for c in self.strengths() {
+        let few = self.validation.is_none_or(|rows| rows.len() < FEW) && self.rows.len() <= FOLDED;
+        let own = self.rows.weights.as_deref();
+        let mut folds = few.then(|| Folds::new(self.rows.len(), own, &weights));
+        let mut best = Choice { weights: weights.clone(), loss: f64::NAN, value: f64::INFINITY };
+        let (mut worse, mut ending) = (0, Ending::Iterations);
+        for c in (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k)) {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
-            let problem = Problem {
-                design: &design,
-                labels: &self.rows.labels,
-                weights: self.rows.weights.as_deref(),
-                task: self.task,
-                l2,
-            };
+            let (labels, task) = (&*self.rows.labels, self.task);
+            let problem = Problem { design: &design, labels, weights: own, task, l2 };
             let ended = learner.pool().install(|| problem.minimise(&mut weights, || false));
             state.step += ended.iterations.max(1) as u64;
             state.epoch = state.step;
@@ -108,10 +118,14 @@ impl Regression<'_> {
             }
             write(&weights, self.layout, learner.network_mut().weights_mut())?;
             let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
-            let standing = self.standing(&mut state, validation.as_ref());
+            let folded = folds.as_mut().map(|folds| learner.pool().install(|| folds.loss(&problem)));
+            let (metric, value) = self.value(validation.as_ref(), folded);
+            let standing = if value < best.value { Standing::Best } else { Standing::NotBest };
             if standing == Standing::Best {
-                (best, worse) = ((weights.clone(), ended.loss), 0);
+                best = Choice { weights: weights.clone(), loss: ended.loss, value };
+                state.best = metric.map(|value| Best { step: state.step, value });
                 ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
+                worse = 0;
             } else {
                 worse += 1;
             }
@@ -123,9 +137,21 @@ impl Regression<'_> {
             }
         }
         state.ending = Some(ending);
-        let solved = Solved { weights: best.0, loss: self.plain(best.1), state };
+        let solved = Solved { weights: best.weights, loss: self.plain(best.loss), state };
         write(&solved.weights, self.layout, learner.network_mut().weights_mut())?;
         Ok(solved)
+    }
+
+    /// The monitored metric of the validation rows, and what chooses the strength: their mean loss, together
+    /// with that of the rows left out of folds.
+    fn value(&self, validation: Option<&Metrics>, folded: Option<(f64, f64)>) -> (Option<f64>, f64) {
+        let metric = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+        let value = validation.and_then(|metrics| metric.of(metrics));
+        let mean = |value: f64| if self.task == Task::Binary { value } else { 0.5 * value * value };
+        let rows = self.validation.map_or(0.0, |rows| rows.len() as f64);
+        let own = value.map_or((0.0, 0.0), |value| (mean(value) * rows, rows));
+        let (loss, total) = folded.map_or(own, |folded| (folded.0 + own.0, folded.1 + own.1));
+        (value, loss / total.max(1e-300))
     }
 
     /// The intercept of a regression without inputs.
@@ -139,24 +165,6 @@ impl Regression<'_> {
             }
             Task::Rating => mean,
         }
-    }
-
-    fn strengths(&self) -> Vec<f64> {
-        match self.validation {
-            None => vec![PLAIN_C],
-            Some(_) => (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k as i32)).collect(),
-        }
-    }
-
-    /// Whether these are the best weights so far, which the state then notes.
-    fn standing(&self, state: &mut TrainState, validation: Option<&Metrics>) -> Standing {
-        let metric = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
-        let Some(value) = validation.and_then(|metrics| metric.of(metrics)) else { return Standing::Best };
-        if state.best.is_some_and(|best| best.value <= value) {
-            return Standing::NotBest;
-        }
-        state.best = Some(Best { step: state.step, value });
-        Standing::Best
     }
 
     fn evaluation(&self, state: &TrainState, loss: f64, validation: Option<Metrics>) -> Evaluation {

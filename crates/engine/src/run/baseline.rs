@@ -69,7 +69,9 @@ impl Run {
             let converged = solved.state.ending == Some(Ending::Converged);
             return Ok(Reference { learner, solved: Some(solved), converged });
         }
-        let fit = Fit { config: &config, rows, task, regression: None, checkpoints: &InMemory::default() };
+        let fresh = || self.learner(&model, &config, &rows.layout);
+        let checkpoints = &InMemory::default();
+        let fit = Fit { config: &config, rows, task, regression: None, fresh: &fresh, checkpoints };
         fit.run(&mut learner, None, &mut observer)?;
         Ok(Reference { learner, solved: None, converged: false })
     }

@@ -271,7 +271,9 @@ impl Run {
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
         let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
-        let state = Fit { config, rows, task, regression, checkpoints }.run(&mut learner, resumed, observer)?;
+        let fresh = || self.learner(&self.config.model, config, &rows.layout);
+        let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
+        let state = fit.run(&mut learner, resumed, observer)?;
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
