@@ -20,8 +20,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-FOLD_ROWS = 20_000
-
 
 def tables_to_do(args):
     import tables
@@ -129,12 +127,11 @@ def lr(train, test, text, _threads):
 
 def lr_cv(train, test, text, threads):
     from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+    from sklearn.model_selection import StratifiedKFold
 
-    small = len(train) <= FOLD_ROWS
-    folds = StratifiedKFold(5, shuffle=True, random_state=0) if small else StratifiedShuffleSplit(1, test_size=0.1, random_state=0)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
     model = LogisticRegressionCV(
-        Cs=np.logspace(-3, 3, 13) if small else np.logspace(-2, 1, 7),
+        Cs=np.logspace(-3, 3, 13),
         cv=folds,
         scoring="neg_log_loss",
         max_iter=5000,
