@@ -75,16 +75,22 @@ impl Environment {
         Ok(())
     }
 
-    /// Waits for a script and returns what it printed; `progress` is where its standard error goes.
-    pub(crate) fn run(&self, script: &str, args: &[String], progress: Stdio) -> Result<String, String> {
+    /// Waits for a script and returns what it printed; `shown` lets its standard error through.
+    pub(crate) fn run(&self, script: &str, args: &[String], shown: bool) -> Result<String, String> {
         let mut command = Command::new(self.python());
         command.arg(Path::new(self.scripts.dir).join(script)).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
         // PyTorch then puts its tables on huge pages, as we do.
         command.env("THP_MEM_ALLOC_ENABLE", "1");
-        let child = command.stdout(Stdio::piped()).stderr(progress).spawn();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(if shown { Stdio::inherit() } else { Stdio::piped() })
+            .spawn();
         let done = child
             .and_then(std::process::Child::wait_with_output)
             .map_err(|e| format!("{}: {e}", self.python().display()))?;
+        if shown && !done.status.success() {
+            return Err(format!("{script} ended with {}", done.status));
+        }
         if !done.status.success() {
             return Err(format!(
                 "{script} ended with {}: {}",

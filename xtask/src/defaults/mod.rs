@@ -11,7 +11,6 @@ use options::{Options, Variant};
 use runs::Done;
 use serde_json::{Map, Value, json};
 use std::fs;
-use std::process::Stdio;
 use study::Study;
 
 const SCRIPTS: Scripts = Scripts { dir: "benches/defaults", size: "0.5 GB" };
@@ -49,8 +48,8 @@ fn prepare(options: &Options) -> Result<(), String> {
     }
     let mut export = vec!["export".to_owned(), out.clone(), options.data.clone()];
     export.extend(options.large.then(|| "--large".to_owned()));
-    environment.run(SCRIPT, &[export, common.clone()].concat(), Stdio::inherit())?;
-    environment.run(SCRIPT, &[vec!["peers".to_owned(), out], common].concat(), Stdio::inherit())?;
+    environment.run(SCRIPT, &[export, common.clone()].concat(), true)?;
+    environment.run(SCRIPT, &[vec!["peers".to_owned(), out], common].concat(), true)?;
     Ok(())
 }
 

@@ -67,9 +67,11 @@ impl<'a> Row<'a> {
     /// Whether a converged logistic regression, with either L2, is better beyond the interval, in AUC or log
     /// loss.
     pub(super) fn worse_than_lr(&self) -> bool {
+        // A run without a baseline prints no interval.
+        let margin = |of: f64| if of.is_nan() { 0.0 } else { of };
         [self.lr, self.lr_cv].iter().any(|lr| {
-            self.model.auc - lr.auc < -self.margin.auc
-                || self.model.log_loss - lr.log_loss > self.margin.log_loss
+            self.model.auc - lr.auc < -margin(self.margin.auc)
+                || self.model.log_loss - lr.log_loss > margin(self.margin.log_loss)
         })
     }
 

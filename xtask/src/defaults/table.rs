@@ -29,7 +29,9 @@ pub(super) fn markdown(study: &Study, variants: &[Variant], done: &[Done]) -> St
         for (half, rows) in &halves {
             text += &of_half(*half, rows);
         }
-        text += &summary(&halves);
+        if !halves.is_empty() {
+            text += &summary(&halves);
+        }
         text += &failures(&variant.name, done);
     }
     for variant in &family {
@@ -90,7 +92,10 @@ const LINES: [Line; 9] = [
     ),
     (
         "led by ids, more than .002 below the family's best",
-        |rows| named(rows, |r| r.above_family().is_some_and(|above| above < -FAMILY_PAR)),
+        |rows| match rows.iter().any(|r| r.best_of_family.is_some()) {
+            true => named(rows, |r| r.above_family().is_some_and(|above| above < -FAMILY_PAR)),
+            false => "–".into(),
+        },
         "none",
     ),
 ];
@@ -194,7 +199,7 @@ mod tests {
             "| within .005 of LightGBM or above | 0 of 1 | 1 of 1 | four of five |",
             "| worse than LR beyond the interval | 1: a | none | none |",
             "| verdicts that LR contradicts | 1 | 0 | 0 |",
-            "| led by ids, more than .002 below the family's best | none | 1: b | none |",
+            "| led by ids, more than .002 below the family's best | – | 1: b | none |",
             "- Contradicted: a, split 0: better in AUC, 0.7000 against 0.7500.",
             "- b: best of the family 0.8100 (`--model fm`), -0.0100.",
             "- default, b, split 1: failed: no label",

@@ -7,7 +7,6 @@ use crate::run::words;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::Stdio;
 use table::{Measured, OURS, Results, parse};
 
 const SCRIPTS: Scripts = Scripts { dir: "benches/peers", size: "6 GB" };
@@ -156,7 +155,7 @@ fn turn(job: &Job, environment: &Environment, results: &mut Results) {
     for (name, args) in job.peers {
         side(name, &|| {
             let args = [words(job.args), words(args)].concat();
-            let printed = environment.run(job.script, &args, Stdio::piped())?;
+            let printed = environment.run(job.script, &args, false)?;
             parse(&printed).ok_or_else(|| format!("{} printed no measurement", job.script))
         });
     }
