@@ -6,12 +6,15 @@
 //! model family beside published results), `frappe-epochs DIR PYTHON` (seconds per epoch beside FuxiCTR).
 //! `figure3` draws docs/figure3.svg; `section-5.1 DIR` repeats that section of the DLRM paper on rows
 //! generated in DIR. `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM
-//! and ONNX Runtime.
+//! and ONNX Runtime. `defaults` trains on tables that nobody tuned to, beside logistic regression and
+//! LightGBM.
 //!
 //! Nothing of dlrm is linked, so that this builds in seconds: what needs a model runs the command.
 #![forbid(unsafe_code)]
 
 mod comparison;
+mod defaults;
+mod environment;
 mod frappe;
 mod ncf;
 mod peers;
@@ -30,7 +33,8 @@ const USAGE: &str = "expected cargo xtask …
   frappe-epochs DATA_DIR PYTHON
   section-5.1 DIR [ROWS]
   figure3
-  peers [FLAGS…]";
+  peers [FLAGS…]
+  defaults DATA_DIR [PYTHON] [FLAGS…]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         ["section-5.1", dir, rows] => section51::run(dir, rows),
         ["figure3"] => run::example("dlrm-synth", "figure3", &["docs/figure3.svg"]),
         ["peers", ref flags @ ..] => peers::run(flags),
+        ["defaults", ref args @ ..] => defaults::run(args),
         ["frappe", data] => frappe::print(data, None),
         ["frappe", data, compared] => frappe::print(data, Some(compared)),
         _ => Err(USAGE.into()),

@@ -1,13 +1,15 @@
 //! Training and scoring of the same synthetic workloads here and with other software, by turns.
-mod environment;
 mod ours;
 mod table;
 
+use crate::environment::{Environment, Scripts};
 use crate::run::words;
-use environment::Environment;
 use std::fs;
 use std::num::NonZeroUsize;
-use table::{Measured, OURS, Results};
+use std::path::Path;
+use table::{Measured, OURS, Results, parse};
+
+const SCRIPTS: Scripts = Scripts { dir: "benches/peers", size: "6 GB" };
 
 /// The name of our side where its training steps multiply in bf16.
 const OURS_BF16: &str = "dlrm, bf16";
@@ -116,7 +118,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         fs::write(out, "").map_err(|e| format!("{out}: {e}"))?;
     }
     ours::build()?;
-    let environment = Environment::make(&options.python, options.venv.as_deref())?;
+    let environment = Environment::make(SCRIPTS, &options.python, options.venv.as_deref().map(Path::new))?;
     let mut results = Results::default();
     for round in 1..=options.rounds.get() {
         for job in &options.jobs {
@@ -151,7 +153,11 @@ fn turn(job: &Job, environment: &Environment, results: &mut Results) {
         side(name, ours);
     }
     for (name, args) in job.peers {
-        side(name, &|| environment.run(job.script, &[words(job.args), words(args)].concat()));
+        side(name, &|| {
+            let args = [words(job.args), words(args)].concat();
+            let printed = environment.run(job.script, &args, false)?;
+            parse(&printed).ok_or_else(|| format!("{} printed no measurement", job.script))
+        });
     }
 }
 

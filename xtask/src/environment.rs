@@ -1,15 +1,21 @@
-//! A virtual environment of Python with the peers, and the machine that all run on.
-use super::table::{Measured, parse};
+//! A virtual environment of Python with what scripts need, and the machine that all run on.
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-const SCRIPTS: &str = "benches/peers";
-const REQUIREMENTS: &str = "benches/peers/requirements.txt";
+/// Scripts that share a `requirements.txt`.
+#[derive(Clone, Copy)]
+pub(crate) struct Scripts {
+    /// Where they lie.
+    pub dir: &'static str,
+    /// How much of a disk their environment takes.
+    pub size: &'static str,
+}
 
-/// A directory with Python and the peers.
-pub(super) struct Environment {
+/// A directory with Python and what the scripts need.
+pub(crate) struct Environment {
+    scripts: Scripts,
     dir: PathBuf,
     keep: Keep,
 }
@@ -22,14 +28,15 @@ enum Keep {
 
 impl Environment {
     /// Uses the environment in `dir`, making it if it is not there; without `dir`, a temporary one.
-    pub(super) fn make(python: &str, dir: Option<&str>) -> Result<Environment, String> {
+    pub(crate) fn make(scripts: Scripts, python: &str, dir: Option<&Path>) -> Result<Environment, String> {
         let (dir, keep) = match dir {
-            Some(dir) => (PathBuf::from(dir), Keep::Always),
+            Some(dir) => (dir.to_owned(), Keep::Always),
             None => {
-                (std::env::temp_dir().join(format!("dlrm-peers-{}", std::process::id())), Keep::UntilDropped)
+                let name = format!("dlrm-environment-{}", std::process::id());
+                (std::env::temp_dir().join(name), Keep::UntilDropped)
             }
         };
-        let environment = Environment { dir, keep };
+        let environment = Environment { scripts, dir, keep };
         if !environment.python().exists() {
             environment.install(python)?;
         }
@@ -41,9 +48,9 @@ impl Environment {
     }
 
     fn install(&self, python: &str) -> Result<(), String> {
-        eprintln!("making {} (about 6 GB)", self.dir.display());
+        eprintln!("making {} (about {})", self.dir.display(), self.scripts.size);
         let made = Command::new(python).args(["-m", "venv"]).arg(&self.dir).output();
-        let made = made.map_err(|e| format!("{python}: {e}; name a Python 3 with --python"))?;
+        let made = made.map_err(|e| format!("{python}: {e}; name a Python 3"))?;
         if !made.status.success() {
             return Err(format!(
                 "{python} -m venv {} failed: {}",
@@ -51,15 +58,16 @@ impl Environment {
                 last_line(&made.stdout, &made.stderr)
             ));
         }
-        for requirement in requirements()? {
+        for requirement in self.requirements()? {
             let mut pip = Command::new(self.python());
             let done = pip
-                .args(["-m", "pip", "install", "--quiet", &requirement])
+                .args(["-m", "pip", "install", "--quiet"])
+                .args(requirement.split(' '))
                 .output()
                 .map_err(|e| format!("pip: {e}"))?;
             if !done.status.success() {
                 eprintln!(
-                    "pip install {requirement} failed, its peers will be left out: {}",
+                    "pip install {requirement} failed, what needs it will be left out: {}",
                     last_line(&done.stdout, &done.stderr)
                 );
             }
@@ -67,13 +75,22 @@ impl Environment {
         Ok(())
     }
 
-    /// What a script prints.
-    pub(super) fn run(&self, script: &str, args: &[String]) -> Measured {
+    /// Waits for a script and returns what it printed; `shown` lets its standard error through.
+    pub(crate) fn run(&self, script: &str, args: &[String], shown: bool) -> Result<String, String> {
         let mut command = Command::new(self.python());
-        command.arg(Path::new(SCRIPTS).join(script)).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
+        command.arg(Path::new(self.scripts.dir).join(script)).args(args).env("PYTHONDONTWRITEBYTECODE", "1");
         // PyTorch then puts its tables on huge pages, as we do.
         command.env("THP_MEM_ALLOC_ENABLE", "1");
-        let done = command.output().map_err(|e| format!("{}: {e}", self.python().display()))?;
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(if shown { Stdio::inherit() } else { Stdio::piped() })
+            .spawn();
+        let done = child
+            .and_then(std::process::Child::wait_with_output)
+            .map_err(|e| format!("{}: {e}", self.python().display()))?;
+        if shown && !done.status.success() {
+            return Err(format!("{script} ended with {}", done.status));
+        }
         if !done.status.success() {
             return Err(format!(
                 "{script} ended with {}: {}",
@@ -81,19 +98,18 @@ impl Environment {
                 last_line(&done.stdout, &done.stderr)
             ));
         }
-        parse(&String::from_utf8_lossy(&done.stdout))
-            .ok_or_else(|| format!("{script} printed no measurement"))
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
     }
 
     /// The processor, and the versions of what is installed.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut text = format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"));
         let listed = Command::new(self.python()).args(["-m", "pip", "list", "--format=json"]).output();
         let listed: Value =
             listed.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok()).unwrap_or_default();
-        let wanted = requirements().unwrap_or_default();
+        let wanted = self.requirements().unwrap_or_default();
         for package in listed.as_array().into_iter().flatten() {
             let (name, version) = (
                 package["name"].as_str().unwrap_or_default(),
@@ -104,6 +120,13 @@ impl Environment {
             }
         }
         text
+    }
+
+    fn requirements(&self) -> Result<Vec<String>, String> {
+        let path = format!("{}/requirements.txt", self.scripts.dir);
+        let text = fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
+        let wanted = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Ok(wanted.map(str::to_owned).collect())
     }
 }
 
@@ -116,14 +139,10 @@ impl Drop for Environment {
     }
 }
 
-fn requirements() -> Result<Vec<String>, String> {
-    let text = fs::read_to_string(REQUIREMENTS).map_err(|e| format!("{REQUIREMENTS}: {e}"))?;
-    Ok(text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
-}
-
 /// Whether a line of requirements is of the package that pip lists by this name.
 fn same_package(line: &str, name: &str) -> bool {
-    line.split("==").next().is_some_and(|required| required == name.replace('_', "-").to_lowercase())
+    let required = line.split("==").next().unwrap_or_default();
+    required.to_lowercase() == name.replace('_', "-").to_lowercase()
 }
 
 fn processor(info: &str) -> Option<&str> {
@@ -144,15 +163,17 @@ mod tests {
     #[test]
     fn packages_and_processor() {
         assert!(same_package("fbgemm-gpu-cpu==1.9.0", "fbgemm_gpu-cpu") && same_package("numpy", "numpy"));
+        assert!(same_package("ISLP==0.6.0 --no-deps", "ISLP"));
         assert!(!same_package("onnx==1.23.2", "onnxruntime"));
         assert_eq!(processor("processor\t: 0\nmodel name\t: Some CPU\n"), Some("Some CPU"));
     }
 
     #[test]
     fn a_missing_python_is_named() {
-        let message =
-            Environment::make("no-such-python", Some("no-such-directory")).err().expect("a mistake");
-        assert!(message.starts_with("no-such-python: ") && message.contains("--python"), "{message}");
+        let scripts = Scripts { dir: "no-scripts", size: "0 GB" };
+        let made = Environment::make(scripts, "no-such-python", Some(Path::new("no-such-directory")));
+        let message = made.err().expect("a mistake");
+        assert!(message.starts_with("no-such-python: ") && message.contains("a Python 3"), "{message}");
     }
 
     #[test]
