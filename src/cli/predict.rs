@@ -4,7 +4,7 @@ use super::failure::{Failure, io};
 use super::session::Session;
 use super::{output, requests};
 use dlrm::data::parse::Labels;
-use dlrm::data::schema::{Schema, Task};
+use dlrm::data::schema::Task;
 use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
@@ -16,7 +16,7 @@ const CHUNK: usize = 16_384;
 pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
-    let needed = inputs(predictor.encoder().schema());
+    let needed = predictor.encoder().schema().inputs();
     let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
     let max_bad_rows = args.input.max_bad_rows.unwrap_or(0);
     let mut scorer = InputScorer::open(&predictor, &input, Labels::Ignored, max_bad_rows)?;
@@ -45,12 +45,6 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         output::tell("note: the lines of these rows are empty");
     }
     Ok(())
-}
-
-/// Columns that the model reads.
-fn inputs(schema: &Schema) -> Vec<&str> {
-    let dense = schema.dense.iter().map(|column| column.name.as_str());
-    dense.chain(schema.categorical.iter().map(|column| column.name.as_str())).collect()
 }
 
 /// The lines of the answer.

@@ -319,7 +319,10 @@ mod tests {
 
     #[test]
     fn encoders_of_earlier_versions_are_read() {
-        let text = r#"{"transform":"standardize","clip":null,"mean":1.0,"deviation":2.0,"missing":0.0,"indicator":false}"#;
+        let text = concat!(
+            r#"{"transform":"standardize","clip":null,"mean":1.0,"#,
+            r#""deviation":2.0,"missing":0.0,"indicator":false}"#
+        );
         let scale: DenseScale = serde_json::from_str(text).unwrap();
         assert_eq!((scale.apply(5.0), serde_json::to_string(&scale).unwrap().as_str()), (2.0, text));
     }

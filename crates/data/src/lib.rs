@@ -5,9 +5,10 @@
 //! * [`row`]: one raw row as text fields, and [`row::RowSource`], which every reader implements.
 //! * [`readers`]: files of every supported format as raw rows.
 //! * [`schema`]: what each column means; edited by people as TOML.
-//! * [`parse`], [`label`]: fields as typed values; [`rows`]: with malformed rows skipped within a limit.
-//! * [`fit`], [`encoder`], [`dense`], [`pieces`], [`vocabulary`], [`string_arena`]: fitted on the training rows of a
-//!   [`split`].
+//! * [`parse`], [`label`], [`moment`]: fields as typed values; [`rows`]: with malformed rows skipped within a
+//!   limit.
+//! * [`fit`], [`encoder`], [`dense`], [`pieces`], [`vocabulary`], [`string_arena`]: fitted on the training
+//!   rows of a [`split`].
 //! * [`dataset`], [`batches`]: encoded rows in memory or streamed, in batches.
 //! * [`source`]: either of raw files and a prepared data set.
 //! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between
@@ -35,6 +36,7 @@ mod hint;
 mod huge;
 mod ids;
 pub mod label;
+pub mod moment;
 pub mod negatives;
 pub mod parse;
 mod pass;

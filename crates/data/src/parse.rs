@@ -2,8 +2,9 @@
 use crate::error::{Error, Result, nearest, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
+use crate::moment::{Moment, seconds};
 use crate::row::RawRow;
-use crate::schema::{CategoricalColumn, Encoding, MultiValued, Schema};
+use crate::schema::{CategoricalColumn, Encoding, MultiValued, PartOfTime, Schema};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -62,6 +63,8 @@ pub struct ParsedRow {
     ends: Vec<u32>,
     /// Values that were read as hexadecimal integers, as text, all of one width.
     hexadecimal: String,
+    /// Hours, weekdays and months of moments.
+    times: Vec<&'static str>,
 }
 
 /// Where the text of a categorical column is.
@@ -71,6 +74,8 @@ pub enum TextPlace {
     Field(usize),
     /// Among the hexadecimal integers, in this place.
     Hexadecimal(usize),
+    /// Among the parts of moments, in this place.
+    Time(usize),
 }
 
 impl TextPlace {
@@ -79,6 +84,7 @@ impl TextPlace {
         match self {
             TextPlace::Field(index) => raw.field(index),
             TextPlace::Hexadecimal(place) => &parsed.hexadecimal[DIGITS * place..DIGITS * (place + 1)],
+            TextPlace::Time(place) => parsed.times[place],
         }
     }
 }
@@ -146,7 +152,7 @@ impl RowParser {
             .filter_map(|text| text.bytes().next())
             .for_each(|byte| begins_missing[usize::from(byte)] = true);
         let optional = |name: &Option<String>| name.as_deref().filter(|_| needed).map(find).transpose();
-        let categorical = schema.categorical.iter().map(|c| find(&c.name)).collect::<Result<Vec<_>>>()?;
+        let categorical = schema.categorical.iter().map(|c| find(c.source())).collect::<Result<Vec<_>>>()?;
         let hexadecimal: Vec<_> = schema.categorical.iter().map(|c| Reading::of(&c.encoding)).collect();
         Ok(RowParser {
             begins_missing,
@@ -155,7 +161,7 @@ impl RowParser {
             group: optional(&schema.group)?,
             time: schema.time.as_deref().filter(|_| labels == Labels::WithTime).map(find).transpose()?,
             dense: schema.dense.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
-            texts: texts(&categorical, &hexadecimal),
+            texts: texts(&categorical, &schema.categorical),
             categorical,
             hexadecimal,
             schema: schema.clone(),
@@ -208,23 +214,31 @@ impl RowParser {
         }
         if let Some(place) = &self.time {
             let field = row.field(place.index);
-            out.time = seconds(field).ok_or_else(|| {
-                bad(row, place, "a number or a date YYYY-MM-DD[ HH:MM:SS] to split by time", field)
+            out.time = seconds(field, self.schema.date_order).ok_or_else(|| {
+                self.no_moment(bad(
+                    row,
+                    place,
+                    "a number or a date YYYY-MM-DD[ HH:MM:SS] to split by time",
+                    field,
+                ))
             })?;
         }
         out.dense.clear();
-        for place in &self.dense {
-            out.dense.push(self.number(row, place)?);
+        for (place, column) in self.dense.iter().zip(&self.schema.dense) {
+            let number = self.number(row, place)?;
+            out.dense.push(if column.sentinels.contains(&number) { f64::NAN } else { number });
         }
         out.values.clear();
         out.ends.clear();
         out.hexadecimal.clear();
+        out.times.clear();
         for ((place, column), reading) in
             self.categorical.iter().zip(&self.schema.categorical).zip(&self.hexadecimal)
         {
-            match reading {
-                Some(reading) => self.integer(row, place, *reading, out)?,
-                None => self.values(row, place, column, &mut out.values)?,
+            match (&column.time, reading) {
+                (Some(time), _) => self.part_of_time(row, place, time, out)?,
+                (None, Some(reading)) => self.integer(row, place, *reading, out)?,
+                (None, None) => self.values(row, place, column, &mut out.values)?,
             }
             out.ends.push(out.values.len() as u32);
         }
@@ -255,6 +269,42 @@ impl RowParser {
             Err(_) => Err(bad(row, place, "a number", field)
                 .with_hint("make the column categorical in the schema, or list this text under `missing`")),
         }
+    }
+
+    /// Appends a part of the moment in a field.
+    fn part_of_time(
+        &self,
+        row: &RawRow,
+        place: &Place,
+        time: &PartOfTime,
+        out: &mut ParsedRow,
+    ) -> Result<()> {
+        let field = row.field(place.index).trim();
+        if self.is_missing(field) {
+            out.times.push("");
+            return Ok(());
+        }
+        let moment = Moment::read(field, time.unit, self.schema.date_order)
+            .ok_or_else(|| self.no_moment(bad(row, place, "a moment, whose parts are inputs", field)))?;
+        let text = moment.part(time.part);
+        out.values.push(Value::new(0..text.len(), 1.0));
+        out.times.push(text);
+        Ok(())
+    }
+
+    /// The error of a field that should hold a moment, with what may be amiss.
+    fn no_moment(&self, error: Error) -> Error {
+        let hint = match (&error, self.schema.date_order) {
+            (Error::Row(row), None) if row.found.contains(['/', '.']) => {
+                "dates that end with the year need `date_order` in the schema: \"day_first\" or \
+                    \"month_first\""
+            }
+            _ => {
+                "leave the field empty where the moment is not known, or list its text under `missing` in \
+                    the schema"
+            }
+        };
+        error.with_hint(hint)
     }
 
     /// Appends the value of a field that holds a hexadecimal integer.
@@ -306,13 +356,15 @@ impl RowParser {
 }
 
 /// Where the text of each categorical column is.
-fn texts(columns: &[Place], hexadecimal: &[Option<Reading>]) -> Vec<TextPlace> {
-    let mut integers = 0..;
-    let place = |(column, reading): (&Place, &Option<Reading>)| match reading.and_then(|_| integers.next()) {
-        Some(place) => TextPlace::Hexadecimal(place),
-        None => TextPlace::Field(column.index),
+fn texts(places: &[Place], columns: &[CategoricalColumn]) -> Vec<TextPlace> {
+    let (mut integers, mut times) = (0.., 0..);
+    let place = |(place, column): (&Place, &CategoricalColumn)| {
+        let time = column.time.as_ref().and_then(|_| times.next()).map(TextPlace::Time);
+        let integer =
+            || Reading::of(&column.encoding).and_then(|_| integers.next()).map(TextPlace::Hexadecimal);
+        time.or_else(integer).unwrap_or(TextPlace::Field(place.index))
     };
-    columns.iter().zip(hexadecimal).map(place).collect()
+    places.iter().zip(columns).map(place).collect()
 }
 
 /// An integer that a float holds exactly, read faster than any number.
@@ -357,61 +409,6 @@ fn bad(row: &RawRow, place: &Place, expected: &str, found: &str) -> Error {
     Error::row(row.position(Some((place.index, &place.name))), expected, found)
 }
 
-/// A time of day without its zone, and the seconds by which the zone is ahead; `None` for a zone that is
-/// none.
-pub fn split_zone(time: &str) -> Option<(&str, f64)> {
-    if let Some(time) = time.strip_suffix('Z') {
-        return Some((time, 0.0));
-    }
-    let Some(at) = time.rfind(['+', '-']) else { return Some((time, 0.0)) };
-    let (sign, digits) =
-        (if time[at..].starts_with('-') { -1.0 } else { 1.0 }, time[at + 1..].replace(':', ""));
-    let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && matches!(digits.len(), 2 | 4);
-    let (hours, minutes) = if is_number { digits.split_at(2) } else { return None };
-    let (hours, minutes) = (hours.parse::<f64>().ok()?, minutes.parse::<f64>().unwrap_or(0.0));
-    (hours <= 18.0 && minutes < 60.0).then_some((&time[..at], sign * (hours * 3600.0 + minutes * 60.0)))
-}
-
-/// Seconds of a number or of a date `YYYY-MM-DD`, with or without ` HH:MM:SS` or `THH:MM:SS` and a zone
-/// (`Z`, `+02:00`).
-fn seconds(field: &str) -> Option<f64> {
-    let field = field.trim();
-    if let Ok(number) = field.parse::<f64>() {
-        return Some(number).filter(|n| n.is_finite());
-    }
-    let (date, time) = field.split_once([' ', 'T']).unwrap_or((field, "00:00:00"));
-    let mut date = date.splitn(3, '-').map(|part| part.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (time, ahead) = split_zone(time)?;
-    let mut time = time.splitn(3, ':').map(|part| part.parse::<f64>().ok());
-    let (hour, minute) = (time.next()??, time.next()??);
-    let second = time.next().unwrap_or(Some(0.0))?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days_in_month = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    let in_range = (1..=days_in_month).contains(&day) && (0..=9999).contains(&year);
-    // A leap second is 60.
-    if !in_range
-        || !(0.0..24.0).contains(&hour)
-        || !(0.0..60.0).contains(&minute)
-        || !(0.0..61.0).contains(&second)
-    {
-        return None;
-    }
-    // Days since 1970-01-01 in the Gregorian calendar (Hinnant's algorithm: years start in March).
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let year_of_era = year.rem_euclid(400);
-    let days =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(days as f64 * 86_400.0 + hour * 3600.0 + minute * 60.0 + second - ahead)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,18 +416,16 @@ mod tests {
 
     fn schema() -> Schema {
         let categorical = |name: &str, encoding, multi| CategoricalColumn {
-            name: name.into(),
             encoding,
             multi,
-            table: None,
-            embedding_dim: None,
-            pooling: None,
+            ..CategoricalColumn::new(name)
         };
         Schema {
             missing: vec!["NA".into()],
             weight: None,
             group: None,
             time: Some("day".into()),
+            date_order: None,
             label: Label::clicks("click"),
             dense: vec![DenseColumn::new("x", Transform::None)],
             categorical: vec![
@@ -480,10 +475,6 @@ mod tests {
         let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
         assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
         assert_eq!(row.time, 951_913_800.0);
-        for text in ["2000-03-01T12:30:00Z", "2000-03-01 14:30:00+02:00", "2000-03-01T09:00:00-0330"] {
-            assert_eq!(seconds(text), Some(951_913_800.0), "{text}");
-        }
-        assert_eq!(seconds("2000-03-01T12:30:00+2"), None);
     }
 
     #[test]

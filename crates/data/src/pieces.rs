@@ -1,8 +1,9 @@
 //! Piecewise-linear encoding of a number (Gorishniy et al. 2022, "On Embeddings for Numerical Features in
 //! Tabular Deep Learning", equations 1 and 2), fitted on the training rows.
 //!
-//! With edges b_0 < … < b_T, component t of x is (x - b_{t-1}) / (b_t - b_{t-1}), cut to 0…1: like the filling
-//! of a row of glasses. A linear layer on top is any continuous function that is straight between edges.
+//! With edges b_0 < … < b_T, component t of x is (x - b_{t-1}) / (b_t - b_{t-1}), cut to 0…1: like
+//! the filling of a row of glasses. A linear layer on top is any continuous function that is straight between
+//! edges.
 //!
 //! Where this departs from the paper:
 //! - x is cut to b_0…b_T (the paper's first and last component go on beyond), and b_0 and b_T leave out the

@@ -1,4 +1,5 @@
 //! `Profile` on made inputs.
+use dlrm_data::moment::DateOrder;
 use dlrm_data::schema::{Encoding, Task, Transform};
 use dlrm_data::{Error, Position, RawRow, Result, RowSource, Schema};
 use dlrm_inspect::profile::{Kind, LabelOrigin, Profile, ProfileOptions, TimeFormat};
@@ -85,6 +86,15 @@ fn kinds_of_made_columns() {
         kind("hour", &|r| format!("141021{:02}", r % 24)),
         Kind::Timestamp { format: TimeFormat::Compact }
     );
+    assert_eq!(
+        kind("x", &|r| format!("{}/{:02}/2024 10:00", 1 + r % 28, 1 + r % 12)),
+        Kind::Timestamp { format: TimeFormat::DayFirst }
+    );
+    assert_eq!(
+        kind("x", &|r| format!("{}/{}/2024", 1 + r % 12, 1 + r % 28)),
+        Kind::Timestamp { format: TimeFormat::MonthFirst }
+    );
+    assert_eq!(kind("x", &|r| format!("{}/{}/2024", 1 + r % 12, 1 + r % 11)), Kind::Categorical);
     let words = |r: u64| ["red", "green", "blue", "white", "black"][(other(r) % 5) as usize];
     let prose = |r: u64| format!("the {} fox and {} more of {} hens", words(r), r % 700, words(r + 1));
     assert_eq!(kind("x", &prose), Kind::Text);
@@ -126,6 +136,52 @@ fn suggestions_say_why() {
     });
     let missing = odd.schema().unwrap().missing;
     assert!(missing.contains(&"?".to_owned()) && missing.contains(&" ? ".to_owned()), "{missing:?}");
+}
+
+#[test]
+fn moments_are_taken_apart_where_their_parts_recur() {
+    let parts = |name: &str, field: &dyn Fn(u64) -> String| {
+        let schema = with_column(name, 2000, field).schema();
+        schema.map_or_else(|_| Vec::new(), |s| s.categorical.into_iter().map(|c| c.name).collect::<Vec<_>>())
+    };
+    let every = |seconds: u64| move |r: u64| (1_600_000_000 + r * seconds).to_string();
+    assert_eq!(parts("ts", &every(3601)), ["ts:hour", "ts:weekday"]);
+    assert_eq!(parts("ts", &every(601)), ["ts:hour"], "two weeks at least");
+    assert_eq!(parts("ts", &every(61)), [] as [&str; 0], "two days at least");
+    assert_eq!(parts("ts", &every(86_400)), ["ts:weekday"], "no time of day");
+    let dates = |r: u64| format!("{}/{:02}/2024", 1 + r % 28, 1 + r % 12);
+    assert_eq!(parts("x", &dates), ["x:weekday"]);
+    assert_eq!(
+        parts("x", &|r| if r == 7 { "31/02/2024".into() } else { dates(r) }),
+        [] as [&str; 0],
+        "a stray"
+    );
+    let missing = |r: u64| if r.is_multiple_of(3) { String::new() } else { dates(r) };
+    let schema = with_column("x", 2000, missing).schema().unwrap();
+    assert_eq!((schema.time, schema.categorical[0].source()), (None, "x"));
+    assert_eq!(
+        Schema::from_toml(&toml_of(&with_column("x", 2000, dates)), "x").unwrap().date_order,
+        Some(DateOrder::DayFirst)
+    );
+}
+
+fn toml_of(profile: &Profile) -> String {
+    profile.schema_toml().unwrap()
+}
+
+#[test]
+fn unclear_dates_and_sentinels_are_warned_of() {
+    let warning =
+        |field: &dyn Fn(u64) -> String| with_column("x", 2000, field).columns[1].warnings.join("; ");
+    let unclear = warning(&|r| format!("{}/{}/2024", 1 + r % 12, 1 + r % 11));
+    assert!(unclear.contains("\"1/1/2024\"") && unclear.contains("date_order = \"day_first\""), "{unclear}");
+    let mixed = warning(&|r| {
+        if r % 2 == 0 { format!("{}/1/2024", 1 + r % 28) } else { format!("1/{}/2024", 1 + r % 28) }
+    });
+    assert!(mixed.contains("dates of both orders"), "{mixed}");
+    let odd =
+        warning(&|r| if r % 100 == 0 { "-999".into() } else { format!("{:.1}", other(r) as f64 % 500.0) });
+    assert!(odd.contains("-999 may stand for a missing value: it is in 20 rows (1.0 %)"), "{odd}");
 }
 
 #[test]

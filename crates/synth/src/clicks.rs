@@ -70,6 +70,7 @@ impl ClickSimulator {
             weight: None,
             group: None,
             time: None,
+            date_order: None,
             label: Label::clicks("click"),
             dense: vec![
                 dense("hour", Transform::Standardize, false),

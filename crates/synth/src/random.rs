@@ -159,6 +159,7 @@ impl DataGeneratingProcess for RandomRows {
             weight: None,
             group: None,
             time: None,
+            date_order: None,
             label: Label::clicks("label"),
             dense: numbers.iter().map(|name| DenseColumn::new(name, Transform::None)).collect(),
             categorical: tables.iter().zip(&self.config.tables).map(table).collect(),

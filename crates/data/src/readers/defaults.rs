@@ -68,6 +68,7 @@ fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schem
         weight: None,
         group: None,
         time: None,
+        date_order: None,
         label,
         dense: Vec::new(),
         categorical,
@@ -76,15 +77,7 @@ fn schema(label: &str, task: Task, categorical: Vec<CategoricalColumn>) -> Schem
 }
 
 fn categories(name: &str) -> CategoricalColumn {
-    let encoding = Encoding::default();
-    CategoricalColumn {
-        name: name.to_owned(),
-        encoding,
-        multi: None,
-        table: None,
-        embedding_dim: None,
-        pooling: None,
-    }
+    CategoricalColumn::new(name)
 }
 
 fn frequent(name: &str) -> CategoricalColumn {

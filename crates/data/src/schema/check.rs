@@ -27,6 +27,10 @@ impl Schema {
 
     fn check_names(&self, name: &str) -> Result<()> {
         let mut seen = HashSet::new();
+        if self.categorical.iter().any(|column| column.source() == self.label.column) {
+            let found = format!("\"{}\" as input and as label", self.label.column);
+            return Err(Error::input(name, "inputs that do not hold the label", found));
+        }
         for column in self.dense.iter().map(|c| &c.name).chain(self.categorical.iter().map(|c| &c.name)) {
             if column == &self.label.column {
                 return Err(Error::input(
@@ -61,6 +65,10 @@ impl Schema {
                     return Err(Error::input(what(), expected, "another transform"));
                 }
             }
+            if column.sentinels.iter().any(|value| !value.is_finite()) {
+                let what = format!("{name}: dense column \"{}\": sentinels", column.name);
+                return Err(Error::input(what, "finite numbers", format!("{:?}", column.sentinels)));
+            }
             if let Some(value) = column.missing_value.filter(|value| !value.is_finite()) {
                 let what = format!("{name}: dense column \"{}\": missing_value", column.name);
                 return Err(Error::input(what, "a finite number", value.to_string()));
@@ -88,6 +96,9 @@ impl Schema {
         }
         if column.encoding.max_ind_range() == Some(0) {
             return Err(Error::input(what, "a max_ind_range of at least 1", "0"));
+        }
+        if column.time.is_some() && (column.multi.is_some() || column.encoding.reads_integers()) {
+            return Err(Error::input(what, "neither `multi` nor hexadecimal integers beside `time`", "one"));
         }
         if column.encoding.reads_integers() && column.multi.is_some() {
             return Err(Error::input(what, "one value in a field of hexadecimal integers", "`multi`"));

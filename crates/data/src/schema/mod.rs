@@ -1,7 +1,11 @@
 //! What each column means. Written by `inspect`, edited by people, stored with every model.
 mod check;
+mod dense;
+
+pub use dense::{DenseColumn, Transform};
 
 use crate::error::{Error, Result, nearest};
+use crate::moment::{DateOrder, TimePart, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// Roles and encodings of the columns of an input. Columns not named are ignored.
@@ -21,6 +25,9 @@ pub struct Schema {
     /// Column that orders rows in time (for splits by time).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
+    /// Which comes first in dates that end with their year, such as 03/04/2024.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order: Option<DateOrder>,
     /// What to predict.
     pub label: Label,
     /// Numeric inputs.
@@ -87,64 +94,15 @@ pub enum Task {
     Rating,
 }
 
-/// A numeric input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DenseColumn {
-    /// Column.
-    pub name: String,
-    /// Change of scale, fitted on the training split.
-    #[serde(default)]
-    pub transform: Transform,
-    /// Bins of a piecewise-linear encoding, at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bins: Option<u32>,
-    /// Clip to these two quantiles of the training split (each in 0..=1) before `transform`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clip_quantiles: Option<[f64; 2]>,
-    /// Adds an input that is 1 where the value is missing.
-    #[serde(default)]
-    pub missing_indicator: bool,
-    /// The value that a missing one is taken for. Absent: the mean of the column after `transform`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub missing_value: Option<f64>,
-}
-
-impl DenseColumn {
-    /// This column with this change of scale and nothing else.
-    pub fn new(name: impl Into<String>, transform: Transform) -> Self {
-        DenseColumn {
-            name: name.into(),
-            transform,
-            bins: None,
-            clip_quantiles: None,
-            missing_indicator: false,
-            missing_value: None,
-        }
-    }
-}
-
-/// Change of scale of a dense column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transform {
-    /// As it is.
-    None,
-    /// (x - mean) / standard deviation.
-    #[default]
-    Standardize,
-    /// ln(1 + max(x, 0)), as the reference does for Criteo.
-    Log1p,
-    /// Standardized, and beside it an input for each of some bins: see [`crate::pieces`].
-    PiecewiseLinear,
-}
-
 /// A categorical input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CategoricalColumn {
-    /// Column.
+    /// Column; for a part of another column's moments, a name of its own.
     pub name: String,
+    /// The values are parts of the moments in another column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<PartOfTime>,
     /// How texts become ids.
     #[serde(default)]
     pub encoding: Encoding,
@@ -167,6 +125,7 @@ impl CategoricalColumn {
     pub fn new(name: impl Into<String>) -> Self {
         CategoricalColumn {
             name: name.into(),
+            time: None,
             encoding: Encoding::default(),
             multi: None,
             table: None,
@@ -175,15 +134,37 @@ impl CategoricalColumn {
         }
     }
 
+    /// The column of the input that it is read from.
+    pub fn source(&self) -> &str {
+        self.time.as_ref().map_or(&self.name, |time| &time.column)
+    }
+
     /// Whether the value is the text of the field, no part of it and no integer that it stands for.
     pub fn value_is_field(&self) -> bool {
-        self.multi.is_none() && !self.encoding.reads_integers()
+        self.time.is_none() && self.multi.is_none() && !self.encoding.reads_integers()
     }
 
     /// Name of the table that holds its ids: the shared one, or its own.
     pub fn table_name(&self) -> &str {
         self.table.as_deref().unwrap_or(&self.name)
     }
+}
+
+/// A part of the moments in a column: `{ column = "event_time", part = "hour" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartOfTime {
+    /// The column of the input that holds the moments.
+    pub column: String,
+    /// Which part.
+    pub part: TimePart,
+    /// What its numbers count. Dates need none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unit: TimeUnit,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A conjunction of categorical columns: "education = Masters and occupation = Sales" is one value. Hashed,
@@ -394,7 +375,19 @@ impl Schema {
             .chain(self.group.as_deref())
             .chain(self.time.as_deref())
             .chain(self.dense.iter().map(|c| c.name.as_str()))
-            .chain(self.categorical.iter().map(|c| c.name.as_str()))
+            .chain(self.categorical.iter().map(CategoricalColumn::source))
+    }
+
+    /// Names of the columns that inputs are read from, each once.
+    pub fn inputs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let dense = self.dense.iter().map(|c| c.name.as_str());
+        for name in dense.chain(self.categorical.iter().map(CategoricalColumn::source)) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 

@@ -66,7 +66,7 @@ impl LabelRequest {
         }
         let own = schema.label.column.clone();
         schema.dense.retain(|c| c.name != own);
-        schema.categorical.retain(|c| c.name != own);
+        schema.categorical.retain(|c| c.source() != own);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 use super::label::LabelRequest;
 use crate::error::{Error, Result};
 use crate::note::Note;
+use dlrm_data::moment::TimePart;
 use dlrm_data::readers::{Format, Input, default_schema};
 use dlrm_data::row::RowSource;
 use dlrm_data::rows::OpenRows;
@@ -61,7 +62,30 @@ fn infer(
         .iter()
         .flat_map(|c| c.warnings.iter().map(move |warning| format!("column \"{}\": {warning}", c.name)));
     notes.extend(profile.warnings.iter().cloned().chain(own).map(Note::new));
-    inferred(&profile, label)
+    let schema = inferred(&profile, label)?;
+    notes.extend(times(&schema));
+    Ok(schema)
+}
+
+/// Which parts of moments are inputs, a note for each column of moments.
+fn times(schema: &Schema) -> Vec<Note> {
+    let mut columns: Vec<(&str, Vec<&str>)> = Vec::new();
+    for time in schema.categorical.iter().filter_map(|column| column.time.as_ref()) {
+        let part = match time.part {
+            TimePart::Hour => "hour of day",
+            TimePart::Weekday => "weekday",
+            TimePart::Month => "month",
+        };
+        match columns.iter_mut().find(|(column, _)| *column == time.column) {
+            Some((_, parts)) => parts.push(part),
+            None => columns.push((&time.column, vec![part])),
+        }
+    }
+    let note = |(column, parts): (&str, Vec<&str>)| {
+        let verb = if parts.len() == 1 { "is an input" } else { "are inputs" };
+        Note::new(format!("column \"{column}\", a timestamp: {} {verb}", parts.join(" and ")))
+    };
+    columns.into_iter().map(note).collect()
 }
 
 /// One pass over `source`, the rows of the input `name`.
@@ -86,7 +110,7 @@ pub fn inferred(profile: &Profile, label: &LabelRequest) -> Result<Schema> {
 pub(super) fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema> {
     if let Split::Column { column, .. } = split {
         schema.dense.retain(|c| c.name != *column);
-        schema.categorical.retain(|c| c.name != *column);
+        schema.categorical.retain(|c| c.source() != column);
         schema.check("inferred schema")?;
     }
     Ok(schema)

@@ -362,7 +362,7 @@ impl Run {
         let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p] > 0);
         let schema = fitted.encoder.schema();
         let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
-        let names = schema.dense.iter().map(|c| &c.name).chain(schema.categorical.iter().map(|c| &c.name));
+        let names = schema.inputs().into_iter();
         let places: Vec<usize> =
             names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
         let pick =

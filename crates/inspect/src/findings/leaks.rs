@@ -1,6 +1,6 @@
 //! What the profile of single columns says, as findings: leaks first.
 use super::finding::{Finding, FindingKind, Severity};
-use crate::profile::advice::LEAK;
+use crate::profile::advice::{LEAK, is_of_sentinel};
 use crate::profile::left_out;
 use crate::profile::{ColumnProfile, Leak, Profile};
 use dlrm_data::schema::Schema;
@@ -81,10 +81,12 @@ pub(super) fn columns(profile: &Profile, schema: &Schema) -> Vec<Finding> {
         if let (Some(reason), false) = (&own, schema.columns().any(|name| name == column.name)) {
             left_out.push(format!("{} ({})", column.name, reason.trim_end_matches(": left out")));
         }
+        let settled = schema.dense.iter().any(|c| c.name == column.name && !c.sentinels.is_empty());
         for warning in column
             .warnings
             .iter()
             .filter(|warning| Some(*warning) != own.as_ref() && !warning.starts_with(LEAK))
+            .filter(|warning| !(settled && is_of_sentinel(warning)))
         {
             out.push(
                 Finding::new(Severity::Warning, FindingKind::Column, warning.clone()).about(&column.name),

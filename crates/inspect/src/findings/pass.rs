@@ -184,7 +184,8 @@ impl Pass {
             out.extend(
                 dense.filter_map(|(column, numbers)| numbers.cells().compare(&column.name, part, None)),
             );
-            let categorical = schema.categorical.iter().zip(&self.values);
+            // Later rows have other days of the week by nature.
+            let categorical = schema.categorical.iter().zip(&self.values).filter(|(c, _)| c.time.is_none());
             out.extend(categorical.filter_map(|(column, values)| {
                 values.cells().compare(&column.name, part, values.unseen(part))
             }));

@@ -2,9 +2,10 @@
 use super::column::ColumnProfile;
 use super::kind::Kind;
 use super::leak::Leak;
+use super::sentinels::Sentinel;
 use super::suggested;
 use dlrm_data::error::quoted;
-use dlrm_data::format::{count, percent};
+use dlrm_data::format::{count, number, percent};
 use dlrm_data::schema::{Encoding, Transform};
 
 /// What one could do with a column.
@@ -17,13 +18,23 @@ pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec
     match column.kind {
         Kind::Dense => dense(column, &mut out),
         Kind::Categorical | Kind::MultiValued { .. } => categorical(column, stray, &mut out),
-        Kind::Timestamp { .. } if column.missing == 0 => {
-            out.push("orders the rows for a split by time".to_owned())
-        }
-        Kind::Timestamp { .. } => out.push("moments with missing values: cannot order the rows".to_owned()),
+        Kind::Timestamp { .. } => timestamp(column, &mut out),
         Kind::Constant | Kind::Empty | Kind::Identifier | Kind::Text => {}
     }
     out
+}
+
+fn timestamp(column: &ColumnProfile, out: &mut Vec<String>) {
+    let order = "orders the rows for a split by time";
+    let unknown = "moments with missing values: cannot order the rows";
+    out.push(if column.missing == 0 { order } else { unknown }.to_owned());
+    let parts = suggested::times(column);
+    if !parts.is_empty() {
+        out.push(format!(
+            "{} as inputs",
+            parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(" and ")
+        ));
+    }
 }
 
 fn dense(column: &ColumnProfile, out: &mut Vec<String>) {
@@ -86,6 +97,27 @@ fn categorical(column: &ColumnProfile, stray: Option<&[&str]>, out: &mut Vec<Str
     if column.head_share > 0.99 && column.distinct > 1 {
         out.push(format!("{} of the rows hold the same value", percent(column.head_share)));
     }
+}
+
+/// How warnings of sentinels go on after the number.
+const SENTINEL: &str = "may stand for a missing value: ";
+
+/// A number that probably stands for a missing value.
+pub(super) fn sentinel(sentinel: &Sentinel, rows: u64) -> String {
+    let Sentinel { value, rows: own, others: [least, most] } = *sentinel;
+    format!(
+        "{value} {SENTINEL}it is in {} rows ({}), all other numbers lie between {} and {}; if it does, \
+            list it under `sentinels` of the column in the schema (and set missing_indicator)",
+        count(own),
+        percent(own as f64 / rows.max(1) as f64),
+        number(least),
+        number(most)
+    )
+}
+
+/// Whether a warning is of a sentinel.
+pub(crate) fn is_of_sentinel(warning: &str) -> bool {
+    warning.contains(SENTINEL)
 }
 
 /// How warnings of leaks begin.

@@ -1,10 +1,12 @@
 //! Everything that is gathered of one column, row by row.
+use super::clock::{Clock, Covered};
 use super::counts::{Precision, ValueCounter};
 use super::evidence::{Evidence, are_strays, number};
 use super::kind::{self, Kind};
 use super::leak::Leak;
 use super::moments::{Moments, Numbers};
 use super::names::Hint;
+use super::sentinels::{Extremes, Sentinel};
 use super::times;
 use super::tokens::{TokenStats, Tokens};
 use dlrm_data::error::quoted;
@@ -52,6 +54,10 @@ pub struct ColumnProfile {
     pub numbers: Option<Numbers>,
     /// Values within the fields of a multi-valued column.
     pub tokens: Option<Tokens>,
+    /// How much of day and week the moments of a timestamp cover, where each field is one.
+    pub covered: Option<Covered>,
+    /// Numbers that probably stand for a missing value.
+    pub sentinels: Vec<Sentinel>,
     /// The first different values.
     pub examples: Vec<String>,
     /// AUC of this column alone for a binary label (of ratings: for whether they are above the median),
@@ -72,6 +78,8 @@ pub(super) struct ColumnStats {
     missing_texts: BTreeSet<String>,
     counts: ValueCounter,
     moments: Moments,
+    extremes: Extremes,
+    clock: Clock,
     /// Numbers such as 007.
     leading_zeros: u64,
     /// Integers that a float cannot tell from their neighbours.
@@ -104,6 +112,8 @@ impl ColumnStats {
         match number {
             Some(x) => {
                 self.moments.add(x);
+                self.extremes.add(x);
+                self.clock.add_number(x, trimmed);
                 let bytes = trimmed.as_bytes();
                 self.leading_zeros +=
                     u64::from(bytes.len() > 1 && bytes[0] == b'0' && bytes.iter().all(u8::is_ascii_digit));
@@ -113,6 +123,7 @@ impl ColumnStats {
             }
             None => {
                 remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
+                self.clock.add_text(trimmed);
                 self.iso += u64::from(times::is_iso(trimmed));
                 self.words += trimmed.split_ascii_whitespace().count() as u64;
             }
@@ -172,6 +183,11 @@ impl ColumnStats {
         })
     }
 
+    /// What is wrong with its dates.
+    pub(super) fn date_warning(&self) -> Option<String> {
+        self.clock.warning(self.counts.total())
+    }
+
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
     pub(super) fn stray_texts(&self) -> Option<Vec<&str>> {
         let (numbers, present) = (self.moments.count(), self.counts.total());
@@ -197,6 +213,7 @@ impl ColumnStats {
             huge: self.huge,
             iso: self.iso,
             compact: self.compact,
+            dates: self.clock.dates(present),
             mean_words: self.words as f64 / present.max(1) as f64,
         };
         let multi = self.tokens.verdict(distinct);
@@ -216,6 +233,11 @@ impl ColumnStats {
             top100_share,
             singleton_share: self.counts.singleton_share(),
             numbers,
+            covered: match kind {
+                Kind::Timestamp { format } => self.clock.covered(format, present),
+                _ => None,
+            },
+            sentinels: if kind == Kind::Dense { self.extremes.sentinels() } else { Vec::new() },
             examples: self.examples.iter().map(|(_, text)| text.clone()).collect(),
             auc,
             leak: None,

@@ -2,6 +2,7 @@
 use super::counts::Precision;
 use super::moments::Numbers;
 use super::names::Hint;
+use super::times::Dates;
 
 /// The finite number in a trimmed field.
 pub(super) fn number(trimmed: &str) -> Option<f64> {
@@ -31,5 +32,7 @@ pub(super) struct Evidence {
     pub huge: u64,
     pub iso: u64,
     pub compact: u64,
+    /// What dates that end with their year say of day and month, if nearly all fields are such.
+    pub dates: Option<Dates>,
     pub mean_words: f64,
 }

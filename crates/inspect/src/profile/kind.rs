@@ -3,7 +3,8 @@ use super::counts::Precision;
 use super::evidence::{Evidence, are_strays};
 use super::moments::Numbers;
 use super::names::Hint;
-use super::times::{self, TimeFormat};
+use super::times::{self, Dates, TimeFormat};
+use dlrm_data::moment::DateOrder;
 use dlrm_data::schema::MultiValued;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,15 @@ pub(super) fn infer(e: &Evidence, multi: Option<&MultiValued>) -> Kind {
     }
     if e.iso > 0 && are_strays(e.present - e.iso, e.present) {
         return Kind::Timestamp { format: TimeFormat::Iso };
+    }
+    match e.dates {
+        Some(Dates::Ordered(DateOrder::DayFirst)) => {
+            return Kind::Timestamp { format: TimeFormat::DayFirst };
+        }
+        Some(Dates::Ordered(DateOrder::MonthFirst)) => {
+            return Kind::Timestamp { format: TimeFormat::MonthFirst };
+        }
+        _ => {}
     }
     match (e.numbers, multi) {
         (Some(numbers), _) if numbers.integers => integers(e, &numbers),
@@ -145,6 +155,7 @@ mod tests {
             huge: 0,
             iso: 0,
             compact: 0,
+            dates: None,
             mean_words: 1.0,
         }
     }

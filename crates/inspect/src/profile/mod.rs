@@ -7,6 +7,7 @@
 //! label is guessed and numeric columns are cut into bins.
 pub(crate) mod advice;
 mod classes;
+mod clock;
 mod column;
 pub(crate) mod counts;
 mod evidence;
@@ -18,17 +19,20 @@ pub(crate) mod left_out;
 mod moments;
 mod names;
 mod schema;
+mod sentinels;
 mod suggested;
 pub(crate) mod table;
 mod times;
 mod tokens;
 
+pub use clock::Covered;
 pub use column::ColumnProfile;
 pub use counts::Precision;
 pub use kind::Kind;
 pub use label_profile::{LabelOrigin, LabelProfile};
 pub use leak::Leak;
 pub use moments::Numbers;
+pub use sentinels::Sentinel;
 pub use times::TimeFormat;
 pub use tokens::Tokens;
 
@@ -239,6 +243,9 @@ impl Pass {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
                 column.warnings.extend(left_out::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));
+                column.warnings.extend(stats.date_warning());
+                let sentinels = column.sentinels.iter().map(|s| advice::sentinel(s, self.rows));
+                column.warnings.extend(sentinels);
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
                     column

@@ -2,7 +2,7 @@
 use super::column::ColumnProfile;
 use super::kind::Kind;
 use super::left_out::left_out;
-use super::suggested::{USUAL, categorical, dense, unusual_missing};
+use super::suggested::{self, USUAL, categorical, date_order, dense, times, unusual_missing};
 use super::{LabelOrigin, LabelProfile, Profile};
 use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format::{clip, count, number, percent};
@@ -33,11 +33,13 @@ impl Profile {
     pub fn schema_for(&self, label: Label) -> Result<Schema> {
         let inputs = || self.columns.iter().filter(|column| column.name != label.column);
         let dense = inputs().filter(|c| c.kind == Kind::Dense).map(dense).collect();
-        let categorical = inputs()
-            .filter(|c| matches!(c.kind, Kind::Categorical | Kind::MultiValued { .. }))
-            .map(categorical)
-            .collect();
-        let time = inputs()
+        // One order of day and month holds for all columns: those of another one are left out.
+        let date_order = inputs().find_map(date_order);
+        let moments =
+            || inputs().filter(|c| suggested::date_order(c).is_none_or(|own| Some(own) == date_order));
+        let own = inputs().filter(|c| matches!(c.kind, Kind::Categorical | Kind::MultiValued { .. }));
+        let categorical = own.map(categorical).chain(moments().flat_map(times)).collect();
+        let time = moments()
             .find(|c| matches!(c.kind, Kind::Timestamp { .. }) && c.missing == 0)
             .map(|c| c.name.clone());
         let mut missing = USUAL.map(str::to_owned).to_vec();
@@ -51,6 +53,7 @@ impl Profile {
             weight: None,
             group: None,
             time,
+            date_order,
             label,
             dense,
             categorical,

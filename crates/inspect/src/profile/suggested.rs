@@ -2,7 +2,9 @@
 use super::column::ColumnProfile;
 use super::counts::EXACT_DISTINCT;
 use super::kind::Kind;
-use dlrm_data::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, Transform};
+use super::times::TimeFormat;
+use dlrm_data::moment::{DateOrder, TimePart};
+use dlrm_data::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Transform};
 
 /// Skewness from which on a non-negative column is taken by its logarithm.
 pub(super) const SKEWED: f64 = 3.0;
@@ -12,6 +14,10 @@ const OFTEN_MISSING: f64 = 0.01;
 const TINY_NEGATIVE: f64 = -3.0;
 /// Vocabularies up to this size keep every value.
 const SMALL_VOCABULARY: u64 = 100;
+
+/// Hours of the day that moments must have: dates without a time of day have one, or two, where clocks are
+/// put forward in summer.
+const FEWEST_HOURS: u32 = 3;
 
 /// Texts that every schema takes as missing.
 pub(super) const USUAL: [&str; 5] = ["NA", "N/A", "NULL", "null", "\\N"];
@@ -58,12 +64,33 @@ pub(super) fn categorical(column: &ColumnProfile) -> CategoricalColumn {
         }
         _ => None,
     };
-    CategoricalColumn {
-        name: column.name.clone(),
-        encoding: encoding(column),
-        multi,
-        table: None,
-        embedding_dim: None,
-        pooling: None,
+    CategoricalColumn { encoding: encoding(column), multi, ..CategoricalColumn::new(&column.name) }
+}
+
+/// The parts of a timestamp that are worth an input: those that recur within the time that it covers.
+pub(super) fn times(column: &ColumnProfile) -> Vec<CategoricalColumn> {
+    let (Kind::Timestamp { format }, Some(covered)) = (column.kind, column.covered) else {
+        return Vec::new();
+    };
+    let mut parts = Vec::new();
+    if covered.hours >= FEWEST_HOURS && covered.days >= 2.0 {
+        parts.push((TimePart::Hour, "hour"));
+    }
+    if covered.weekdays >= 2 && covered.days >= 14.0 {
+        parts.push((TimePart::Weekday, "weekday"));
+    }
+    let column_of = |(part, name): (TimePart, &str)| CategoricalColumn {
+        time: Some(PartOfTime { column: column.name.clone(), part, unit: format.unit() }),
+        ..CategoricalColumn::new(format!("{}:{name}", column.name))
+    };
+    parts.into_iter().map(column_of).collect()
+}
+
+/// The order of day and month in a column of dates, where it matters.
+pub(super) fn date_order(column: &ColumnProfile) -> Option<DateOrder> {
+    match column.kind {
+        Kind::Timestamp { format: TimeFormat::DayFirst } => Some(DateOrder::DayFirst),
+        Kind::Timestamp { format: TimeFormat::MonthFirst } => Some(DateOrder::MonthFirst),
+        _ => None,
     }
 }

@@ -1,5 +1,5 @@
 //! Recognising moments in time.
-use dlrm_data::parse::split_zone;
+use dlrm_data::moment::{DateOrder, TimeUnit, split_zone};
 use serde::{Deserialize, Serialize};
 
 /// How a moment is written.
@@ -16,8 +16,45 @@ pub enum TimeFormat {
     Nanoseconds,
     /// `2014-10-21` or `2014-10-21 13:05:00`, with or without a zone (`Z` or `+02:00`).
     Iso,
+    /// `16/07/2024`, with or without a time.
+    DayFirst,
+    /// `07/16/2024`, with or without a time.
+    MonthFirst,
     /// Digits of date and hour that grow with time: 20141021, 2014102113 or 14102113.
     Compact,
+}
+
+/// What the dates of a column say of day and month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dates {
+    /// Some number above 12 tells which is the day.
+    Ordered(DateOrder),
+    /// No number does.
+    Unclear,
+    /// Numbers above 12 stand in both places.
+    Mixed,
+}
+
+impl TimeFormat {
+    /// What numbers of this format count.
+    pub(super) fn unit(self) -> TimeUnit {
+        match self {
+            TimeFormat::Milliseconds => TimeUnit::Milliseconds,
+            TimeFormat::Microseconds => TimeUnit::Microseconds,
+            TimeFormat::Nanoseconds => TimeUnit::Nanoseconds,
+            TimeFormat::Compact => TimeUnit::Digits,
+            _ => TimeUnit::Seconds,
+        }
+    }
+}
+
+/// Seconds since 1970 of a number that is a plausible Unix time in some unit.
+pub(super) fn plausible(x: f64) -> Option<f64> {
+    // Few numbers are so large.
+    if x < *PLAUSIBLE.start() {
+        return None;
+    }
+    [1.0, 1e3, 1e6, 1e9].into_iter().map(|unit| x / unit).find(|seconds| PLAUSIBLE.contains(seconds))
 }
 
 /// 1980 to 2100, in seconds.
@@ -61,7 +98,7 @@ fn within(text: &str, digits: std::ops::RangeInclusive<usize>, range: std::ops::
 }
 
 fn is_date(text: &str) -> bool {
-    let mut parts = text.splitn(3, '-');
+    let mut parts = text.splitn(3, if text.contains('/') { '/' } else { '-' });
     let mut next = |digits, range| parts.next().is_some_and(|part| within(part, digits, range));
     next(4..=4, 1900..=2200) && next(1..=2, 1..=12) && next(1..=2, 1..=31)
 }
@@ -102,6 +139,7 @@ mod tests {
         for good in [
             "2014-10-21",
             "2014-1-2",
+            "2014/1/2 13:05",
             "2014-10-21 13:05",
             "2014-10-21T13:05:59Z",
             " 2014-10-21 13:05:59.25 ",
@@ -117,6 +155,7 @@ mod tests {
             "2014-10-21 10",
             "14-10-21",
             "2014-10-2x",
+            "16/07/2024",
             "2014-10-21T10:00:00+2x",
         ] {
             assert!(!is_iso(bad), "{bad}");

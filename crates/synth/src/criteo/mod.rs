@@ -225,6 +225,7 @@ impl DataGeneratingProcess for CriteoProcess {
             weight: None,
             group: None,
             time: None,
+            date_order: None,
             label: Label::clicks("label"),
             dense: columns[1..=INTEGERS]
                 .iter()
