@@ -1,5 +1,6 @@
 //! Configurations as text: TOML files that extend one another, settings on top, keys of earlier versions.
 use crate::config::RunConfig;
+use crate::config_mistakes::Given;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use dlrm_data::schema;
@@ -40,13 +41,8 @@ impl RunConfig {
         if let Some(Value::Table(split)) = table.get_mut("data").and_then(|data| data.get_mut("split")) {
             split.entry("kind").or_insert_with(|| "random".into());
         }
-        let name = if settings.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name} with settings {}", settings.join(" "))
-        };
-        let config: RunConfig =
-            Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+        let given = Given { name, settings, defaults: &defaults };
+        let config: RunConfig = Value::Table(table).try_into().map_err(|e| given.explain(&e))?;
         if let Some(schema) = &config.schema {
             schema.check("schema").map_err(Error::of_config)?;
         }

@@ -1,4 +1,5 @@
 //! Everything that is gathered of one column, row by row.
+use super::commas::Commas;
 use super::counts::{Precision, ValueCounter};
 use super::evidence::{Evidence, are_strays, number};
 use super::kind::{self, Kind};
@@ -79,6 +80,7 @@ pub(super) struct ColumnStats {
     iso: u64,
     compact: u64,
     words: u64,
+    commas: Commas,
     tokens: TokenStats,
     scratch: Vec<u64>,
     examples: Vec<(u64, String)>,
@@ -114,6 +116,7 @@ impl ColumnStats {
             None => {
                 remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
                 self.iso += u64::from(times::is_iso(trimmed));
+                self.commas.add(trimmed);
                 self.words += trimmed.split_ascii_whitespace().count() as u64;
             }
         }
@@ -170,6 +173,12 @@ impl ColumnStats {
                 count(strays)
             )
         })
+    }
+
+    /// What to do about numbers that are written with commas.
+    pub(super) fn comma_warning(&self, kind: Kind) -> Option<String> {
+        let is_list = matches!(kind, Kind::MultiValued { .. });
+        self.commas.warning(self.moments.count(), self.counts.total()).filter(|_| !is_list)
     }
 
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
