@@ -61,7 +61,8 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         });
         return output::print(&format!("{value}\n"));
     }
-    output::print(&format!("{}{}", text(&found, &columns), note.map_or_else(String::new, |note| note + "\n")))
+    let note = note.map_or_else(String::new, |note| note + "\n\n");
+    output::print(&(note + &text(&found, &columns)))
 }
 
 /// Says so where the model was trained on the rows.
@@ -79,7 +80,7 @@ fn trained_on(predictor: &Predictor, input: &Input) -> Option<String> {
     };
     (!files.is_empty()).then(|| {
         format!(
-            "\nnote: the model was trained on {}: these figures tell what it remembers, not how well it \
+            "note: the model was trained on {}: these figures tell what it remembers, not how well it \
              predicts; {better}",
             files.join(", ")
         )

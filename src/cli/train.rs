@@ -71,14 +71,20 @@ fn failure(error: Error, train: &TrainConfig) -> Failure {
     if !diverged {
         return failure;
     }
-    let tenth = |key: &str, rate: f64| format!("--set {key}={:e}", rate / 10.0);
+    // Of one precision, so that a tenth of 0.05 is written as 0.005.
+    let shown = |rate: f64| {
+        let rate = rate as f32;
+        if (1e-5..1e5).contains(&rate) { rate.to_string() } else { format!("{rate:e}") }
+    };
+    let rates = [
+        ("train.optimizer.lr", train.optimizer.lr()),
+        ("train.table_optimizer.lr", train.table_optimizer.lr()),
+    ];
+    let now = rates.map(|(key, rate)| format!("{key} = {}", shown(rate))).join(", ");
+    let tenth = rates.map(|(key, rate)| format!("--set {key}={}", shown(rate / 10.0))).join(" ");
     let hint = format!(
-        "the learning rates are too large for these rows (train.optimizer.lr = {}, train.table_optimizer.lr = \
-         {}): take a tenth, {} {}, or bound the steps with --set train.clip_norm=1",
-        train.optimizer.lr(),
-        train.table_optimizer.lr(),
-        tenth("train.optimizer.lr", train.optimizer.lr()),
-        tenth("train.table_optimizer.lr", train.table_optimizer.lr()),
+        "the learning rate is too large for these rows ({now}): take a tenth, {tenth}, or bound the steps with \
+         --set train.clip_norm=1"
     );
     Failure { hint: Some(hint), ..failure }
 }

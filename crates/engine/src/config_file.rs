@@ -15,8 +15,7 @@ impl RunConfig {
     /// # Errors
     /// Malformed text, an unknown key (with the nearest known one), a value of the wrong type.
     pub fn load(text: &str, name: &str, settings: &[String], notes: &mut Vec<Note>) -> Result<Self> {
-        let table: Table =
-            toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
+        let table: Table = toml::from_str(text).map_err(|e| no_toml(name, &e))?;
         Self::of_table(table, name, settings, notes)
     }
 
@@ -50,6 +49,14 @@ impl RunConfig {
     }
 }
 
+/// Of a text that is no TOML.
+fn no_toml(name: &str, error: &toml::de::Error) -> Error {
+    Error::of_config(schema::toml_error(name, error)).with_hint(
+        "a configuration is TOML, such as `[train]` and `epochs = 3` in a line of its own; a table of rows is \
+         named without a flag",
+    )
+}
+
 /// Keys of earlier versions: the table that they stand in, the old name, the new one.
 const RENAMED: [(&str, &str, &str); 2] =
     [("data", "residence", "loading"), ("data", "negative_share", "negative_downsampling_rate")];
@@ -78,8 +85,7 @@ const MOST_EXTENSIONS: usize = 8;
 fn read_table(path: &Path, left: usize) -> Result<Table> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let name = path.display().to_string();
-    let mut table: Table =
-        toml::from_str(&text).map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+    let mut table: Table = toml::from_str(&text).map_err(|e| no_toml(&name, &e))?;
     let Some(base) = table.remove("extends") else { return Ok(table) };
     let Value::String(base) = &base else {
         return Err(Error::config(format!("{name}: extends"), "the name of a file", base.to_string()));

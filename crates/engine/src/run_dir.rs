@@ -134,7 +134,9 @@ fn nothing_to_resume(out: &Path) -> Error {
         let hint =
             Hint::from(format!("nothing is left to do: look at it with `dlrm show {}`; ", out.display()));
         return Error::saved(out, format!("{expected} a finished one")).with_hint(
-            hint.say("to train for longer, train again from the files with more epochs and ")
+            hint.say("to train for longer, start again without ")
+                .name("run.resume")
+                .say(", with more epochs and ")
                 .name("run.overwrite"),
         );
     }

@@ -202,7 +202,10 @@ impl RowSource for Delimited {
         let mut position = row.position(None);
         position.column = Some(self.column(found.min(expected)));
         let error = Error::row(position, format!("{expected} fields"), found.to_string());
-        Err(if found > expected {
+        Err(if !self.has_names {
+            error
+                .with_hint("name as many columns as there are fields, and see whether the delimiter is right")
+        } else if found > expected {
             error.with_hint("is the delimiter part of a field? Put such fields in quotes")
         } else {
             error

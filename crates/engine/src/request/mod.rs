@@ -123,13 +123,7 @@ impl RunRequest {
         config.schema = Some(schema);
         config.check()?;
         if self.rows.is_none() {
-            for (part, key) in [(Part::Validation, "data.validation"), (Part::Test, "data.test")] {
-                let files = config.trained_and_measured(part);
-                if !files.is_empty() {
-                    let what = format!("{}: trained on and measured with too", files.join(", "));
-                    notes.push(Note::new(format!("{what}: give rows that take no part in training ({key})")));
-                }
-            }
+            check_measuring_files(&config, notes)?;
         }
         Ok(config)
     }
@@ -281,6 +275,22 @@ impl RunRequest {
         }
         Ok(config)
     }
+}
+
+/// Files of rows to measure with must be there, and should not be those that are trained on.
+fn check_measuring_files(config: &RunConfig, notes: &mut Vec<Note>) -> Result<()> {
+    for (part, key, paths) in [
+        (Part::Validation, "data.validation", &config.data.validation),
+        (Part::Test, "data.test", &config.data.test),
+    ] {
+        config.input_of(paths).map(|input| input.files()).transpose()?;
+        let files = config.trained_and_measured(part);
+        if !files.is_empty() {
+            let what = format!("{}: trained on and measured with too", files.join(", "));
+            notes.push(Note::new(format!("{what}: give rows that take no part in training ({key})")));
+        }
+    }
+    Ok(())
 }
 
 /// The model of that kind with default settings.

@@ -47,7 +47,15 @@ fn no_clicks(name: &str, label: &Label, mut held: Vec<(String, u64)>) -> Error {
         .map(|(text, rows)| format!("{} ({} rows)", quoted(text), count(*rows)))
         .collect();
     if held.len() > NAMED {
-        named.push("…".to_owned());
+        let numbers: Option<Vec<f64>> = held.iter().map(|(text, _)| text.parse().ok()).collect();
+        match numbers {
+            Some(mut numbers) => {
+                numbers.sort_by(f64::total_cmp);
+                let (first, last) = (numbers[0], numbers[numbers.len() - 1]);
+                named = vec![format!("numbers from {first} to {last}")];
+            }
+            None => named.push("…".to_owned()),
+        }
     }
     let (key, expected, found) = match &label.rule {
         Some(rule) => ("schema.label.rule", "a rule that some row fulfils".to_owned(), quoted(rule)),
@@ -57,7 +65,7 @@ fn no_clicks(name: &str, label: &Label, mut held: Vec<(String, u64)>) -> Error {
             ("schema.label.positive", expected, positive.join(", "))
         }
     };
-    let hint = Hint::from(format!("the column holds {}: say which of these counts with ", named.join(", ")));
+    let hint = Hint::from(format!("the column holds {}: say what of it counts with ", named.join(", ")));
     Error::input(format!("{name}: {key}"), expected, format!("{found}, and so no click"))
         .with_hint(hint.name(key))
 }
