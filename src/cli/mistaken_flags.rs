@@ -77,8 +77,8 @@ fn resumed(one: &str, other: &str) -> Option<Failure> {
     Some(Failure::usage(
         format!("--resume: expected the settings that the run was started with, found {flag} beside it"),
         format!(
-            "leave {flag} out to go on with the run as it is; to train with other settings, start again without \
-             --resume (and with --overwrite, or another -o)"
+            "leave {flag} out to go on with the run as it is; to train with other settings, start again \
+             without --resume (and with --overwrite, or another -o)"
         ),
     ))
 }
@@ -87,8 +87,7 @@ fn unknown(flag: &str) -> Failure {
     let message = format!("expected a flag that is known, found {flag}");
     let hint = match OTHER_NAMES.iter().find(|(other, _)| *other == flag) {
         Some((_, ours)) => format!("it is {ours} here"),
-        None => "--help lists the flags; what has none of its own is set with --set KEY=VALUE (docs/configuration.md)"
-            .to_owned(),
+        None => "--help lists the flags; what has none of its own is set with --set KEY=VALUE".to_owned(),
     };
     Failure::usage(message, hint)
 }

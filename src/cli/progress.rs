@@ -182,8 +182,8 @@ impl RunObserver for Progress {
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
         if plan.steps > 0 && plan.batch_size as u64 > plan.epoch_rows {
             self.line(&format!(
-                "note: a batch of {} rows is more than there are to train on: each step takes all {train}, an \
-                 epoch is one step; smaller batches (--batch-size) learn more from them",
+                "note: a batch of {} rows is more than there are to train on: each step takes all {train}, \
+                 an epoch is one step; smaller batches (--batch-size) learn more from them",
                 count(plan.batch_size as u64)
             ));
         }

@@ -51,14 +51,15 @@ fn next(config: &RunConfig, out: &str) -> String {
     match first(&config.data.test).filter(|_| !overlap) {
         Some(test) => {
             format!(
-                "next:   dlrm show {out}   dlrm evaluate {out} {test}   dlrm predict {out} {test} > scores.csv\n"
+                "next:   dlrm show {out}   dlrm evaluate {out} {test}   dlrm predict {out} {test} > \
+                 scores.csv\n"
             )
         }
         None => {
             let rows = first(&config.input.paths).unwrap_or_else(|| "more.csv".into());
             format!(
-                "next:   dlrm show {out}   dlrm predict {out} {rows} > scores.csv   and for rows that were not \
-                 trained on: dlrm evaluate {out} FILE\n"
+                "next:   dlrm show {out}   dlrm predict {out} {rows} > scores.csv   and for rows that were \
+                 not trained on: dlrm evaluate {out} FILE\n"
             )
         }
     }
@@ -83,8 +84,8 @@ fn failure(error: Error, train: &TrainConfig) -> Failure {
     let now = rates.map(|(key, rate)| format!("{key} = {}", shown(rate))).join(", ");
     let tenth = rates.map(|(key, rate)| format!("--set {key}={}", shown(rate / 10.0))).join(" ");
     let hint = format!(
-        "the learning rate is too large for these rows ({now}): take a tenth, {tenth}, or bound the steps with \
-         --set train.clip_norm=1"
+        "the learning rate is too large for these rows ({now}): take a tenth, {tenth}, or bound the steps \
+         with --set train.clip_norm=1"
     );
     Failure { hint: Some(hint), ..failure }
 }

@@ -130,7 +130,7 @@ impl Error {
     /// The error of a file without contents, which should hold `expected`.
     pub fn empty_file(file: impl Into<String>, expected: &str) -> Self {
         Error::input(file, expected, "an empty file").with_hint(
-            "see whether the program that wrote it has come to its end without an error, or name another file",
+            "see whether the program that wrote it came to its end without an error, or name another file",
         )
     }
 

@@ -52,8 +52,8 @@ impl RunConfig {
 /// Of a text that is no TOML.
 fn no_toml(name: &str, error: &toml::de::Error) -> Error {
     Error::of_config(schema::toml_error(name, error)).with_hint(
-        "a configuration is TOML, such as `[train]` and `epochs = 3` in a line of its own; a table of rows is \
-         named without a flag",
+        "a configuration is TOML, such as `[train]` and `epochs = 3` in a line of its own; a table of rows \
+         is named without a flag",
     )
 }
 

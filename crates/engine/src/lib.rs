@@ -10,8 +10,8 @@
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
-//! * [`trained_files`]: which files a model has seen. [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
-//!   directories on disk that are whole or absent.
+//! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
+//!   directories on disk that are whole or absent; [`trained_files`]: which files a model has seen.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;

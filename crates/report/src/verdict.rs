@@ -70,7 +70,8 @@ impl Report {
             let (model, part) = (&self.model.name, &self.verdict_part);
             let headline = match self.data.parts.iter().find(|own| own.name == *part && part == "train") {
                 Some(all) => format!(
-                    "Nothing says how good {model} is: all {} rows were trained on, and none was left to measure it.",
+                    "Nothing says how good {model} is: all {} rows were trained on, and none was left \
+                     to measure it.",
                     count(all.rows)
                 ),
                 None => format!("{model} was not compared with a baseline on the {part} rows."),

@@ -40,8 +40,8 @@ impl Commas {
         Some(if self.decimal > 0 {
             let point = example.replace('.', "").replace(',', ".");
             format!(
-                "looks like numbers with a decimal comma, such as {example_of}, which are read as text: write \
-                 them with a point ({point}), in Python: pandas.read_csv(FILE, sep=\";\", decimal=\",\")"
+                "looks like numbers with a decimal comma, such as {example_of}, which are read as text: \
+                 write them with a point ({point}), in Python: pandas.read_csv(FILE, sep=\";\", decimal=\",\")"
             )
         } else {
             format!(
