@@ -41,7 +41,8 @@ impl Commas {
             let point = example.replace('.', "").replace(',', ".");
             format!(
                 "looks like numbers with a decimal comma, such as {example_of}, which are read as text: \
-                 write them with a point ({point}), in Python: pandas.read_csv(FILE, sep=\";\", decimal=\",\")"
+                 write them with a point ({point}), in Python: \
+                 pandas.read_csv(FILE, sep=\";\", decimal=\",\")"
             )
         } else {
             format!(
