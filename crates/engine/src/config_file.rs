@@ -215,7 +215,7 @@ mod tests {
         let config =
             RunConfig::read(&dir.path().join("more.toml"), &["train.seed=9".into()], &mut Vec::new())
                 .unwrap();
-        assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (5, 7, 9));
+        assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (Some(5), Some(7), 9));
         assert_eq!((config.train.optimizer.lr(), config.model.kind()), (0.2, "fm"));
         write("circle.toml", "extends = \"circle.toml\"\n");
         let error = RunConfig::read(&dir.path().join("circle.toml"), &[], &mut Vec::new()).unwrap_err();

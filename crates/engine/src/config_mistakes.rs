@@ -25,6 +25,24 @@ const OTHER_NAMES: [(&str, &str); 16] = [
     ("valid", "validation"),
 ];
 
+/// Keys that the default configuration does not show, because they are decided later or are left out.
+const FURTHER: [&str; 14] = [
+    "train.epochs",
+    "train.batch_size",
+    "train.patience",
+    "train.max_steps",
+    "train.clip_norm",
+    "train.monitor",
+    "train.loss.kind",
+    "train.evaluate_every",
+    "train.checkpoint_every",
+    "data.test",
+    "data.validation",
+    "data.prepared",
+    "input.paths",
+    "input.delimiter",
+];
+
 /// Where a configuration comes from, and what it may hold.
 pub(crate) struct Given<'a> {
     /// How messages call it.
@@ -126,7 +144,7 @@ fn at<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
 
 /// The known key, anywhere in the configuration, that `key` was probably meant to be.
 fn meant(defaults: &Table, key: &str) -> Option<String> {
-    let mut known = Vec::new();
+    let mut known: Vec<String> = FURTHER.map(str::to_owned).to_vec();
     walk("", defaults, &mut known);
     // Of equals the shorter one: train.optimizer.lr before train.table_optimizer.lr.
     known.sort_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
@@ -165,6 +183,7 @@ fn walk(path: &str, table: &Table, known: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use super::FURTHER;
     use crate::config::RunConfig;
 
     fn error(settings: &[&str]) -> (String, String) {
@@ -200,10 +219,19 @@ mod tests {
     }
 
     #[test]
+    fn further_keys_are_known() {
+        for key in FURTHER {
+            let loaded = RunConfig::load("", "x", &[format!("{key}=?")], &mut Vec::new());
+            let message = loaded.err().map_or_else(String::new, |error| error.to_string());
+            assert!(!message.contains("does not have"), "{key}: {message}");
+        }
+    }
+
+    #[test]
     fn values_of_another_type() {
         for (setting, message, hint) in [
             ("model.embedding_dim=abc", "model.embedding_dim: expected a whole number, 0 or more", "default"),
-            ("train.epochs=-1", "train.epochs: expected a whole number, 0 or more, found \"-1\"", "default"),
+            ("train.epochs=-1", "train.epochs: expected a whole number, 0 or more, found \"-1\"", ""),
             ("train.optimizer.lr=0,1", "train.optimizer.lr: expected a number", "train.optimizer.lr = 0.1"),
             ("train.optimizer=adam", "train.optimizer: expected a table", "train.optimizer.kind = adam"),
         ] {
