@@ -51,7 +51,7 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
     Ok(CompareRequest {
         common,
         configs: args.config.clone(),
-        models: args.models.clone(),
+        models: args.models.iter().map(|name| name.trim().to_owned()).collect(),
         seeds: args.seeds,
     })
 }

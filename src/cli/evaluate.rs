@@ -3,9 +3,12 @@ use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::session::Session;
 use super::{output, requests};
+use dlrm::data::Error as DataError;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
+use dlrm::data::readers::Input;
+use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
 use dlrm::engine::{InputScorer, Parallel, Predictor, RowScorer, Workspace, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
@@ -34,6 +37,10 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         all.extend(&logits, scorer.rows());
     }
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
+    if all.logits.is_empty() {
+        return Err(DataError::no_rows(input.name(), input.open()?.columns()).into());
+    }
+    let note = trained_on(&predictor, &input);
     let scored = Scored::new(predictor.task(), &all.logits, &all.labels, all.weights.as_deref())?
         .with_groups(all.groups.as_deref())?;
     let found = PartMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
@@ -41,6 +48,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
     let columns: Vec<(&str, EncodedCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json {
+        note.iter().for_each(|note| output::tell(note));
         let column = |(name, c): &(&str, EncodedCounts)| {
             let (missing, unseen) = (c.missing_rate(), c.unseen_rate());
             serde_json::json!({"column": name, "missing": missing, "unseen": unseen})
@@ -53,7 +61,30 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         });
         return output::print(&format!("{value}\n"));
     }
-    output::print(&text(&found, &columns))
+    let note = note.map_or_else(String::new, |note| note + "\n\n");
+    output::print(&(note + &text(&found, &columns)))
+}
+
+/// Says so where the model was trained on the rows.
+fn trained_on(predictor: &Predictor, input: &Input) -> Option<String> {
+    let files = predictor.trained().among(input);
+    let left_out = predictor.metrics().get("test").map(|test| test.rows).filter(|&rows| rows > 0);
+    let better = match left_out {
+        Some(rows) => {
+            format!(
+                "those of the {} test rows that training left out stand in its report",
+                format::count(rows)
+            )
+        }
+        None => "measure with rows that took no part".to_owned(),
+    };
+    (!files.is_empty()).then(|| {
+        format!(
+            "note: the model was trained on {}: these figures tell what it remembers, not how well it \
+             predicts; {better}",
+            files.join(", ")
+        )
+    })
 }
 
 /// Scores of all rows, and what they are measured against.

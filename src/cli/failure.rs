@@ -101,8 +101,5 @@ pub(super) fn io(
     path: &std::path::Path,
 ) -> impl FnOnce(std::io::Error) -> Failure + use<> {
     let path = path.to_owned();
-    move |source| {
-        let message = format!("cannot {action} {}: {source}", path.display());
-        Failure { code: RESOURCES, message, hint: None }
-    }
+    move |source| Error::io(action, &path)(source).into()
 }

@@ -69,7 +69,8 @@ pub(super) fn in_text(text: &str) -> String {
 
 /// The flag that sets `key` to `value`; `--set` where the key has none.
 fn setting(key: &str, value: &str) -> String {
-    let quoted = |text: String| if text.contains(' ') { format!("\"{text}\"") } else { text };
+    let special = |c: char| c.is_whitespace() || "|&;<>*?'()".contains(c);
+    let quoted = |text: String| if text.contains(special) { format!("\"{text}\"") } else { text };
     match FLAGS.iter().find(|(known, _)| *known == key) {
         Some((_, flag)) if SWITCHES.contains(&(*flag, value)) => (*flag).to_owned(),
         Some((_, flag)) => format!("{flag} {}", quoted(value.to_owned())),

@@ -13,6 +13,7 @@ mod flags;
 mod generate;
 mod inspect;
 mod memory;
+mod mistaken_flags;
 mod models;
 mod output;
 mod predict;
@@ -37,6 +38,12 @@ pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let given: Vec<String> =
+                std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+            if let Some(failure) = mistaken_flags::explain(&error, &given) {
+                output::failure(&failure, given.iter().any(|arg| arg == "--json"));
+                return ExitCode::from(failure.code);
+            }
             // Help and version are not errors. A closed pipe is not ours to report.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };

@@ -180,6 +180,13 @@ impl RunObserver for Progress {
         self.steps = plan.steps;
         let [train, validation, test]: [String; 3] = plan.rows.map(count).into();
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
+        if plan.steps > 0 && plan.batch_size as u64 > plan.epoch_rows {
+            self.line(&format!(
+                "note: a batch of {} rows is more than there are to train on: each step takes all {train}, \
+                 an epoch is one step; smaller batches (--batch-size) learn more from them",
+                count(plan.batch_size as u64)
+            ));
+        }
         let rows: usize = plan.tables.iter().map(|(_, rows, _)| rows).sum();
         let (dense, tables) = (count(plan.dense_parameters as u64), count(plan.table_parameters as u64));
         let shape = format!("{} tables of {} rows in all", plan.tables.len(), count(rows as u64));

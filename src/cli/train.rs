@@ -6,7 +6,9 @@ use super::session::Session;
 use super::{flags, output, requests, values};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
-use dlrm::engine::Note;
+use dlrm::data::split::Part;
+use dlrm::engine::train_config::TrainConfig;
+use dlrm::engine::{Error, Note, RunConfig};
 use dlrm::report::summary::{self, Context};
 use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
 use std::fs;
@@ -19,7 +21,7 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
     let mut progress = Progress::new(session, budget);
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
-    let mut outcome = run.execute(&mut progress)?;
+    let mut outcome = run.execute(&mut progress).map_err(|error| failure(error, &run.config.train))?;
     drop(progress);
     let (config, data) = (&run.config, &run.config.data);
     let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));
@@ -30,19 +32,62 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         optimum: None,
         notes: notes.iter().map(Note::to_string).collect(),
     };
-    let report = summary::report(&outcome, context)?;
+    let mut report = summary::report(&outcome, context)?;
     save_report(&out, &report)?;
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;
     if session.json {
         return output::print(&format!("{}\n", terminal::run_json(&report, &out)));
     }
+    report.notes.iter_mut().for_each(|note| *note = flags::in_text(note));
     output::print(&terminal::run_text(&report, &out))?;
-    let example = config.input.paths.first().map_or_else(|| "more.csv".into(), |p| p.display().to_string());
-    output::print(&format!(
-        "next:   dlrm show {0}   dlrm evaluate {0} {example}   dlrm predict {0} {example} > scores.csv\n",
-        out.display()
-    ))
+    output::print(&next(config, &out.display().to_string()))
+}
+
+/// What to do with the model. Only rows that took no part are proposed to measure it.
+fn next(config: &RunConfig, out: &str) -> String {
+    let first = |paths: &[PathBuf]| paths.first().map(|path| path.display().to_string());
+    let overlap = !config.trained_and_measured(Part::Test).is_empty();
+    match first(&config.data.test).filter(|_| !overlap) {
+        Some(test) => {
+            format!(
+                "next:   dlrm show {out}   dlrm evaluate {out} {test}   dlrm predict {out} {test} > \
+                 scores.csv\n"
+            )
+        }
+        None => {
+            let rows = first(&config.input.paths).unwrap_or_else(|| "more.csv".into());
+            format!(
+                "next:   dlrm show {out}   dlrm predict {out} {rows} > scores.csv   and for rows that were \
+                 not trained on: dlrm evaluate {out} FILE\n"
+            )
+        }
+    }
+}
+
+/// Of a run with these settings.
+fn failure(error: Error, train: &TrainConfig) -> Failure {
+    let diverged = matches!(error, Error::Diverged { .. });
+    let failure = Failure::from(error);
+    if !diverged {
+        return failure;
+    }
+    // Of one precision, so that a tenth of 0.05 is written as 0.005.
+    let shown = |rate: f64| {
+        let rate = rate as f32;
+        if (1e-5..1e5).contains(&rate) { rate.to_string() } else { format!("{rate:e}") }
+    };
+    let rates = [
+        ("train.optimizer.lr", train.optimizer.lr()),
+        ("train.table_optimizer.lr", train.table_optimizer.lr()),
+    ];
+    let now = rates.map(|(key, rate)| format!("{key} = {}", shown(rate))).join(", ");
+    let tenth = rates.map(|(key, rate)| format!("--set {key}={}", shown(rate / 10.0))).join(" ");
+    let hint = format!(
+        "the learning rate is too large for these rows ({now}): take a tenth, {tenth}, or bound the steps \
+         with --set train.clip_norm=1"
+    );
+    Failure { hint: Some(hint), ..failure }
 }
 
 /// Command line, threads and versions for the report.

@@ -6,6 +6,7 @@ mod common;
 mod data;
 
 mod examples;
+mod first_mistakes;
 mod generate;
 mod golden;
 mod goldens;

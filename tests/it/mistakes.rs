@@ -283,7 +283,7 @@ fn rows_to_score_that_lack_a_column() {
     let dir = demo_copy();
     fs::write(dir.path().join("rows.csv"), "user_id,price\nu1,3.5\n").unwrap();
     fails(dir.path(), &["predict", "runs/demo", "rows.csv"], DATA, &["rows.csv", "a column"]);
-    fails(dir.path(), &["evaluate", "runs/demo", "rows.csv"], DATA, &["rows.csv", "a column"]);
+    fails(dir.path(), &["evaluate", "runs/demo", "rows.csv"], DATA, &["rows.csv", "the label column"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Errors of the data floor. Each says which input, where, what was expected, what was found and,
 //! where there is one, what to do about it.
 pub use crate::hint::{Hint, HintPart};
+pub use crate::io_hint::io_hint;
+pub use crate::spelling::{nearest, quoted};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -82,6 +84,8 @@ pub enum Error {
         path: PathBuf,
         /// Its reason.
         source: std::io::Error,
+        /// What to do.
+        hint: Option<Hint>,
     },
     /// The user wants to stop.
     #[error("interrupted")]
@@ -104,12 +108,30 @@ impl Error {
     /// An [`Error::Io`] for use in `map_err`.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
         let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
+        move |source| {
+            let hint = io_hint(action, &path, &source);
+            Error::Io { action, path, source, hint }
+        }
     }
 
     /// An [`Error::Input`].
     pub fn input(input: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// The error of an input with these columns that holds no row.
+    pub fn no_rows(input: impl Into<String>, columns: &[String]) -> Self {
+        let found = format!("none below the names of the columns, {}", columns.join(", "));
+        let hint = Hint::from("if the first line is a row and names no columns, say so with ");
+        Error::input(input, "at least one row", found)
+            .with_hint(hint.set("input.header", "absent").say("; otherwise write rows below it"))
+    }
+
+    /// The error of a file without contents, which should hold `expected`.
+    pub fn empty_file(file: impl Into<String>, expected: &str) -> Self {
+        Error::input(file, expected, "an empty file").with_hint(
+            "see whether the program that wrote it came to its end without an error, or name another file",
+        )
     }
 
     /// An [`Error::Row`].
@@ -128,8 +150,8 @@ impl Error {
     pub fn with_hint(mut self, text: impl Into<Hint>) -> Self {
         match &mut self {
             Error::Row(bad) => bad.hint = Some(text.into()),
-            Error::Input { hint, .. } => *hint = Some(text.into()),
-            Error::Io { .. } | Error::Interrupted => {}
+            Error::Input { hint, .. } | Error::Io { hint, .. } => *hint = Some(text.into()),
+            Error::Interrupted => {}
         }
         self
     }
@@ -151,62 +173,15 @@ impl Error {
     pub fn hint(&self) -> Option<&Hint> {
         match self {
             Error::Row(bad) => bad.hint.as_ref(),
-            Error::Input { hint, .. } => hint.as_ref(),
-            Error::Io { .. } | Error::Interrupted => None,
+            Error::Input { hint, .. } | Error::Io { hint, .. } => hint.as_ref(),
+            Error::Interrupted => None,
         }
     }
-}
-
-/// `text` in quotes for a message, shortened to a readable length, control characters escaped.
-pub fn quoted(text: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        short.push('…');
-    }
-    format!("\"{short}\"")
-}
-
-/// The known name nearest to `name` by edit distance, if it is near enough to be a typing mistake.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (edit_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|&(distance, candidate)| {
-            distance <= (candidate.chars().count().max(name.chars().count()) / 3).max(1)
-        })
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// Levenshtein distance in characters.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nearest_finds_typing_mistakes_only() {
-        let known = ["embedding_dim", "interaction", "bottom"];
-        assert_eq!(nearest("embeding_dim", known), Some("embedding_dim"));
-        assert_eq!(nearest("Bottom", known), Some("bottom"));
-        assert_eq!(nearest("learning_rate", known), None);
-    }
 
     #[test]
     fn the_whole_is_named_once() {

@@ -58,6 +58,7 @@ impl Rule {
                 "a rule such as \"rating >= 4\" (operators >= <= > < == !=)",
                 quoted(text),
             )
+            .with_hint("numbers are compared with >= <= > <, texts with == and !=")
         };
         let (at, symbol, operator) = OPERATORS
             .iter()

@@ -1,5 +1,5 @@
 //! From text fields to typed values, by the schema: one way for fitting, training, evaluation and serving.
-use crate::error::{Error, Result, nearest, quoted};
+use crate::error::{Error, Hint, Result, nearest, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
 use crate::moment::{Moment, seconds};
@@ -115,6 +115,40 @@ pub struct RowParser {
     texts: Vec<TextPlace>,
 }
 
+/// The error of `columns` without the column `name` of the schema.
+fn missing_column(schema: &Schema, name: &str, columns: &[String], input: &str) -> Error {
+    let what = if name == schema.label.column { "the label column" } else { "a column" };
+    let found = format!("columns {}", columns.join(", "));
+    let error = Error::input(input, format!("{what} \"{name}\""), found);
+    if let Some(near) = nearest(name, columns.iter().map(String::as_str)) {
+        return error.with_hint(format!("did you mean \"{near}\"?"));
+    }
+    let check =
+        "the columns must be those of the schema (`dlrm inspect` writes one): check delimiter and header";
+    let hint = match columns {
+        [only] if only.contains(name) => match only.chars().find(|c| matches!(c, ',' | ';' | '|' | '\t')) {
+            Some('\t') => Hint::from("is the delimiter another? Try ").set("input.delimiter", "tab"),
+            Some(c) => Hint::from("is the delimiter another? Try ").set("input.delimiter", c.to_string()),
+            None => check.into(),
+        },
+        _ if name == schema.label.column => {
+            Hint::from(check).say("; rows without labels can be scored, but neither measured nor trained on")
+        }
+        _ => check.into(),
+    };
+    error.with_hint(hint)
+}
+
+/// Whether `trimmed` is a number with a decimal comma, as 508,46 or 1.508,46.
+pub fn has_decimal_comma(trimmed: &str) -> bool {
+    let Some((whole, fraction)) = trimmed.rsplit_once(',') else { return false };
+    let whole = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let mut groups = whole.split('.');
+    let grouped = groups.next().is_some_and(digits) && groups.all(|group| group.len() == 3 && digits(group));
+    grouped && digits(fraction)
+}
+
 impl RowParser {
     /// Finds the schema's columns among `columns` of `input`.
     ///
@@ -126,20 +160,7 @@ impl RowParser {
                 .iter()
                 .position(|c| c == name)
                 .map(|index| Place { index, name: name.to_owned() })
-                .ok_or_else(|| {
-                    let error = Error::input(
-                        input,
-                        format!("a column \"{name}\""),
-                        format!("columns {}", columns.join(", ")),
-                    );
-                    match nearest(name, columns.iter().map(String::as_str)) {
-                        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
-                        None => error.with_hint(
-                            "the columns must be those of the schema (`dlrm inspect` writes \
-                            one): check delimiter and header",
-                        ),
-                    }
-                })
+                .ok_or_else(|| missing_column(schema, name, columns, input))
         };
         let needed = labels != Labels::Ignored;
         let label = needed
@@ -266,8 +287,11 @@ impl RowParser {
                 "leave the field empty where the value is missing, or list this text under \
                     `missing` in the schema",
             )),
-            Err(_) => Err(bad(row, place, "a number", field)
-                .with_hint("make the column categorical in the schema, or list this text under `missing`")),
+            Err(_) => Err(bad(row, place, "a number", field).with_hint(if has_decimal_comma(field) {
+                "write numbers with a decimal point, as 508.46"
+            } else {
+                "make the column categorical in the schema, or list this text under `missing`"
+            })),
         }
     }
 
@@ -475,6 +499,16 @@ mod tests {
         let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
         assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
         assert_eq!(row.time, 951_913_800.0);
+    }
+
+    #[test]
+    fn decimal_commas() {
+        for text in ["508,46", "-0,5", "1.508,46", "1,000"] {
+            assert!(has_decimal_comma(text), "{text}");
+        }
+        for text in ["", "1", "1.5", ",5", "1,", "a,b", "1,2,3", "1.5,2", "red,blue"] {
+            assert!(!has_decimal_comma(text), "{text}");
+        }
     }
 
     #[test]

@@ -289,7 +289,7 @@ impl<W> Turn<'_, W> {
         place.read.clone_from(&block.end);
         if block.last {
             if place.number == 0 {
-                return Err(Error::input(common.name.clone(), "at least one row", "none"));
+                return Err(Error::no_rows(common.name.clone(), &common.columns));
             }
             place.number = 0;
             let (bad, bad_rows) = place.skipped.next_input();

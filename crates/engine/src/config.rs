@@ -1,10 +1,11 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
 use crate::error::{Error, Result};
 use crate::train_config::TrainConfig;
+use crate::trained_files::TrainedFiles;
 use dlrm_data::negatives::Negatives;
 use dlrm_data::readers::Input;
 use dlrm_data::schema::{Schema, Task, Transform};
-use dlrm_data::split::Split;
+use dlrm_data::split::{Part, Split};
 use dlrm_models::ModelConfig;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -185,6 +186,17 @@ impl RunConfig {
             );
         }
         Ok(())
+    }
+
+    /// Files to validate (or else to test) with whose rows are also trained on.
+    pub fn trained_and_measured(&self, part: Part) -> Vec<String> {
+        let own = match part {
+            Part::Train => &[],
+            Part::Validation => &self.data.validation[..],
+            Part::Test => &self.data.test,
+        };
+        let other = self.input_of(own);
+        other.map_or_else(Vec::new, |other| TrainedFiles::of(&self.input, &self.data.split).among(&other))
     }
 
     /// The input of other files in the same format.

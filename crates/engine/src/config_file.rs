@@ -1,5 +1,6 @@
 //! Configurations as text: TOML files that extend one another, settings on top, keys of earlier versions.
 use crate::config::RunConfig;
+use crate::config_mistakes::Given;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use dlrm_data::schema;
@@ -14,8 +15,7 @@ impl RunConfig {
     /// # Errors
     /// Malformed text, an unknown key (with the nearest known one), a value of the wrong type.
     pub fn load(text: &str, name: &str, settings: &[String], notes: &mut Vec<Note>) -> Result<Self> {
-        let table: Table =
-            toml::from_str(text).map_err(|e| Error::of_config(schema::toml_error(name, &e)))?;
+        let table: Table = toml::from_str(text).map_err(|e| no_toml(name, &e))?;
         Self::of_table(table, name, settings, notes)
     }
 
@@ -40,18 +40,21 @@ impl RunConfig {
         if let Some(Value::Table(split)) = table.get_mut("data").and_then(|data| data.get_mut("split")) {
             split.entry("kind").or_insert_with(|| "random".into());
         }
-        let name = if settings.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{name} with settings {}", settings.join(" "))
-        };
-        let config: RunConfig =
-            Value::Table(table).try_into().map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+        let given = Given { name, settings, defaults: &defaults };
+        let config: RunConfig = Value::Table(table).try_into().map_err(|e| given.explain(&e))?;
         if let Some(schema) = &config.schema {
             schema.check("schema").map_err(Error::of_config)?;
         }
         Ok(config)
     }
+}
+
+/// Of a text that is no TOML.
+fn no_toml(name: &str, error: &toml::de::Error) -> Error {
+    Error::of_config(schema::toml_error(name, error)).with_hint(
+        "a configuration is TOML, such as `[train]` and `epochs = 3` in a line of its own; a table of rows \
+         is named without a flag",
+    )
 }
 
 /// Keys of earlier versions: the table that they stand in, the old name, the new one.
@@ -82,8 +85,7 @@ const MOST_EXTENSIONS: usize = 8;
 fn read_table(path: &Path, left: usize) -> Result<Table> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let name = path.display().to_string();
-    let mut table: Table =
-        toml::from_str(&text).map_err(|e| Error::of_config(schema::toml_error(&name, &e)))?;
+    let mut table: Table = toml::from_str(&text).map_err(|e| no_toml(&name, &e))?;
     let Some(base) = table.remove("extends") else { return Ok(table) };
     let Value::String(base) = &base else {
         return Err(Error::config(format!("{name}: extends"), "the name of a file", base.to_string()));
@@ -213,7 +215,7 @@ mod tests {
         let config =
             RunConfig::read(&dir.path().join("more.toml"), &["train.seed=9".into()], &mut Vec::new())
                 .unwrap();
-        assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (5, 7, 9));
+        assert_eq!((config.train.epochs, config.train.batch_size, config.train.seed), (Some(5), Some(7), 9));
         assert_eq!((config.train.optimizer.lr(), config.model.kind()), (0.2, "fm"));
         write("circle.toml", "extends = \"circle.toml\"\n");
         let error = RunConfig::read(&dir.path().join("circle.toml"), &[], &mut Vec::new()).unwrap_err();

@@ -56,6 +56,8 @@ pub enum Error {
         path: PathBuf,
         /// Its reason.
         source: std::io::Error,
+        /// What to do.
+        hint: Option<Hint>,
     },
     /// The plan needs more memory than there is.
     #[error("{what}: needs {needed}, available {available}")]
@@ -111,7 +113,10 @@ impl Error {
     /// An [`Error::Io`] for use in `map_err`.
     pub fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
         let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
+        move |source| {
+            let hint = dlrm_data::error::io_hint(action, &path, &source);
+            Error::Io { action, path, source, hint }
+        }
     }
 
     /// This error with a hint, where its kind has room for one.
@@ -131,17 +136,20 @@ impl Error {
             Error::Model(e) if e.what == "model.interaction" => {
                 Some(Hint::from("for one vector take ").set("model.interaction", "cat"))
             }
+            Error::Model(_) => None,
             Error::Metrics(e) => e.hint().map(Hint::from),
-            Error::Config { hint, .. } | Error::Saved { hint, .. } => hint.clone(),
+            Error::Config { hint, .. } | Error::Saved { hint, .. } | Error::Io { hint, .. } => hint.clone(),
             Error::Memory { hint, .. } => Some(hint.clone()),
-            Error::Diverged { .. } => {
-                Some("lower the learning rate (train.optimizer.lr), or set train.clip_norm".into())
-            }
+            Error::Diverged { .. } => Some(
+                "lower the learning rate, say to a tenth, with train.optimizer.lr and \
+                 train.table_optimizer.lr, or set train.clip_norm"
+                    .into(),
+            ),
             Error::Threads { .. } => Some(Hint::from("give fewer with ").name("run.threads")),
             Error::Interrupted { checkpoint: Some(_), .. } => {
                 Some(Hint::from("go on with ").name("run.resume"))
             }
-            _ => None,
+            Error::Interrupted { checkpoint: None, .. } => None,
         }
     }
 }

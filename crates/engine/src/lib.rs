@@ -11,7 +11,7 @@
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
-//!   directories on disk that are whole or absent.
+//!   directories on disk that are whole or absent; [`trained_files`]: which files a model has seen.
 #![forbid(unsafe_code)]
 
 pub mod checkpoint;
@@ -19,6 +19,7 @@ pub mod checkpoint_store;
 pub mod compare;
 pub mod config;
 mod config_file;
+mod config_mistakes;
 pub mod downsampling;
 pub mod error;
 mod exchange;
@@ -46,6 +47,7 @@ pub mod step_plan;
 pub mod tensors;
 pub mod train_config;
 pub mod train_state;
+pub mod trained_files;
 pub mod trainer;
 pub mod training_rows;
 pub mod workspace;

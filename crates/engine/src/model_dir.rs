@@ -4,9 +4,11 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
 use crate::network::Network;
+use crate::run_dir;
 use crate::saved::{self, Kind, Manifest, Writer};
 use crate::tensors;
-use dlrm_data::Encoder;
+use crate::trained_files::TrainedFiles;
+use dlrm_data::{Encoder, Hint};
 use dlrm_metrics::Metrics;
 use dlrm_nn::Weights;
 use serde::Serialize;
@@ -18,6 +20,8 @@ const ENCODER: &str = "encoder.json";
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.json";
 const GOLDEN: &str = "golden.json";
+/// Not there in models of earlier versions, and of rows that came from no file.
+const TRAINED: &str = "trained_files.json";
 
 /// Metrics by part, as stored with a model.
 pub type StoredMetrics = BTreeMap<String, Metrics>;
@@ -34,6 +38,8 @@ pub struct ModelContents<'a> {
     pub metrics: &'a StoredMetrics,
     /// Rows that are scored again at load.
     pub golden: &'a Golden,
+    /// The files that it was trained on.
+    pub trained: &'a TrainedFiles,
 }
 
 impl ModelContents<'_> {
@@ -48,6 +54,7 @@ impl ModelContents<'_> {
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
         writer.file(METRICS, &json(self.metrics))?;
         writer.file(GOLDEN, &json(self.golden))?;
+        writer.file(TRAINED, &json(self.trained))?;
         writer.finish()
     }
 }
@@ -62,6 +69,31 @@ pub fn locate(path: &Path) -> PathBuf {
     if inner.is_dir() { inner } else { path.to_owned() }
 }
 
+/// Refuses what can be no directory of a run or model.
+fn check_is_run(path: &Path) -> Result<()> {
+    let wrong = |found: &str| Error::saved(path, format!("expected a model directory, found {found}"));
+    if path.is_file() {
+        return Err(wrong("a file").with_hint(
+            saved::written_by_training().say("; the model is named first, then the files with rows"),
+        ));
+    }
+    match std::fs::metadata(path) {
+        Err(error) => {
+            let near = dlrm_data::error::io_hint("open", path, &error);
+            let hint = saved::written_by_training();
+            Err(wrong("nothing").with_hint(match near {
+                Some(near) => hint.say("; ").join(near),
+                None => hint,
+            }))
+        }
+        Ok(_) if run_dir::is_unfinished(path) && !path.join("model").exists() => {
+            let hint = Hint::from(format!("go on with `dlrm train -o {} ", path.display()));
+            Err(wrong("an unfinished run").with_hint(hint.name("run.resume").say("`, then use its model")))
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// A model directory whose files are there and whole.
 pub(crate) struct ModelDir {
     path: PathBuf,
@@ -71,10 +103,7 @@ pub(crate) struct ModelDir {
 impl ModelDir {
     /// Checks the manifest of a run or model directory and every file against it.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        if !path.exists() {
-            return Err(Error::saved(path, "expected a model directory, found nothing")
-                .with_hint(saved::written_by_training()));
-        }
+        check_is_run(path)?;
         let path = locate(path);
         let manifest = saved::verify(&path, Kind::Model)?;
         let files = [WEIGHTS, ENCODER, CONFIG, METRICS, GOLDEN];
@@ -105,6 +134,13 @@ impl ModelDir {
 
     pub(crate) fn metrics(&self) -> Result<StoredMetrics> {
         saved::read_json(&self.path.join(METRICS))
+    }
+
+    pub(crate) fn trained(&self) -> Result<TrainedFiles> {
+        match self.manifest.files.contains_key(TRAINED) {
+            true => saved::read_json(&self.path.join(TRAINED)),
+            false => Ok(TrainedFiles::default()),
+        }
     }
 
     /// Scores the golden rows by what was loaded, and compares.

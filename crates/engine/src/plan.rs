@@ -20,6 +20,9 @@ pub struct Plan {
     pub epoch_rows: u64,
     /// Training steps, at most; of a regression at its optimum there are none.
     pub steps: u64,
+    /// Rows of a step, which may be more than there are.
+    #[serde(skip)]
+    pub batch_size: usize,
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
     /// Names of the features that the model embeds.
@@ -103,14 +106,16 @@ impl Plan {
         let epoch_rows = rows[Part::Train] * (1 + per_positive);
         // The order of an epoch, and what each user took.
         let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[Part::Train]) } else { 0 };
+        let step_plan = StepPlan::new(&config.train, epoch_rows);
         let steps = match config.train.solver {
             Some(Solver::Lbfgs) => 0,
-            _ => StepPlan::new(&config.train, epoch_rows).steps(epoch_rows),
+            _ => step_plan.steps(epoch_rows),
         };
         Ok(Plan {
             rows,
             epoch_rows,
             steps,
+            batch_size: step_plan.batch_size,
             linear: builder.has_linear_part(),
             tables: builder.tables().iter().map(|t| (t.name.clone(), t.rows, t.dim)).collect(),
             features: embedded(&builder),

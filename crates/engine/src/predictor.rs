@@ -5,6 +5,7 @@ use crate::model_dir::{ModelDir, StoredMetrics};
 use crate::network::Network;
 use crate::row_scorer::RowScorer;
 use crate::saved::Manifest;
+use crate::trained_files::TrainedFiles;
 use dlrm_data::Encoder;
 use dlrm_data::parse::Labels;
 use dlrm_data::schema::Task;
@@ -17,6 +18,7 @@ pub struct Predictor {
     network: Network,
     config: RunConfig,
     metrics: StoredMetrics,
+    trained: TrainedFiles,
     manifest: Manifest,
 }
 
@@ -34,9 +36,9 @@ impl Predictor {
         let network = Network::with_tables(&config.model, &encoder.layout(), tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
-        let metrics = dir.metrics()?;
+        let (metrics, trained) = (dir.metrics()?, dir.trained()?);
         dir.replay(&encoder, &network)?;
-        Ok(Predictor { encoder, network, config, metrics, manifest: dir.into_manifest() })
+        Ok(Predictor { encoder, network, config, metrics, trained, manifest: dir.into_manifest() })
     }
 
     /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
@@ -66,6 +68,11 @@ impl Predictor {
     /// Metrics measured when the model was trained.
     pub fn metrics(&self) -> &StoredMetrics {
         &self.metrics
+    }
+
+    /// The files that it was trained on, as far as its directory says.
+    pub fn trained(&self) -> &TrainedFiles {
+        &self.trained
     }
 
     /// Versions and checksums.

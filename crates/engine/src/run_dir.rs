@@ -10,6 +10,7 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use crate::start::Start;
+use dlrm_data::Hint;
 use dlrm_data::durable::{DirLock, write_atomically};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ impl RunDir {
     /// If it holds another run, or nothing to resume.
     pub(crate) fn open(out: &Path, start: Start) -> Result<Self> {
         check(out, start)?;
-        fs::create_dir_all(out).map_err(Error::io("create", out))?;
+        fs::create_dir_all(out).map_err(|error| not_made(out, error))?;
         Ok(RunDir { checkpoints: out.join(CHECKPOINTS), start, _lock: lock(out)? })
     }
 
@@ -87,9 +88,14 @@ impl RunDir {
     }
 }
 
+/// Whether `out` holds a run that was interrupted.
+pub(crate) fn is_unfinished(out: &Path) -> bool {
+    Checkpoints::any_in(&out.join(CHECKPOINTS))
+}
+
 /// Refuses to write over another run.
 fn check(out: &Path, start: Start) -> Result<()> {
-    let unfinished = Checkpoints::any_in(&out.join(CHECKPOINTS));
+    let unfinished = is_unfinished(out);
     let held = [
         ("model", "a finished model", out.join("model").exists()),
         (CHECKPOINTS, "an unfinished run", unfinished),
@@ -105,13 +111,39 @@ fn check(out: &Path, start: Start) -> Result<()> {
             )
             .with_hint(format!("{go_on}run.overwrite to replace it, or another run.out")))
         }
-        (Start::Resume, None | Some(("model", _))) if !unfinished => {
-            let found = if held.is_some() { "a finished model" } else { "none" };
-            Err(Error::saved(out, format!("expected an unfinished run to resume, found {found}"))
-                .with_hint("train without run.resume"))
-        }
+        (Start::Resume, None | Some(("model", _))) if !unfinished => Err(nothing_to_resume(out)),
         _ => Ok(()),
     }
+}
+
+/// The error of a directory that cannot be made.
+fn not_made(out: &Path, error: std::io::Error) -> Error {
+    match Error::io("create", out)(error) {
+        Error::Io { action, path, source, hint: Some(hint) } => {
+            let hint = Some(hint.say(" with ").name("run.out"));
+            Error::Io { action, path, source, hint }
+        }
+        other => other,
+    }
+}
+
+/// The error of a directory without an unfinished run.
+fn nothing_to_resume(out: &Path) -> Error {
+    let expected = "expected an unfinished run to resume, found";
+    if out.join("model").exists() {
+        let hint =
+            Hint::from(format!("nothing is left to do: look at it with `dlrm show {}`; ", out.display()));
+        return Error::saved(out, format!("{expected} a finished one")).with_hint(
+            hint.say("to train for longer, start again without ")
+                .name("run.resume")
+                .say(", with more epochs and ")
+                .name("run.overwrite"),
+        );
+    }
+    let hint =
+        Hint::from("train from the files without ").name("run.resume").say(", or name the directory of");
+    let error = Error::saved(out, format!("{expected} none"));
+    error.with_hint(hint.say(" an interrupted run with ").name("run.out"))
 }
 
 fn lock(out: &Path) -> Result<DirLock> {
@@ -128,8 +160,7 @@ fn lock(out: &Path) -> Result<DirLock> {
 pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
     let path = out.join(CHECKPOINTS).join(CONFIG);
     if !path.exists() {
-        return Err(Error::saved(out, "expected an unfinished run to resume, found none")
-            .with_hint("train without run.resume"));
+        return Err(nothing_to_resume(out));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
     RunConfig::load(&text, &path.display().to_string(), &[], notes)

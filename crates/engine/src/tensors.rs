@@ -53,9 +53,7 @@ pub fn write(path: &Path, tensors: &[Tensor<'_>]) -> Result<()> {
     let views =
         tensors.iter().map(|(name, shape, values)| (name.as_str(), Shaped { shape, values: *values }));
     safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
-        safetensors::SafeTensorError::IoError(source) => {
-            Error::Io { action: "write", path: path.to_owned(), source }
-        }
+        safetensors::SafeTensorError::IoError(source) => Error::io("write", path)(source),
         other => Error::saved(path, format!("cannot be written: {other}")),
     })
 }

@@ -12,6 +12,7 @@
 //! | `results` | metrics, comparisons and pictures, computed from scored rows |
 //! | `summary` | a finished run as a report |
 //! | `verdict`, `comparison` | what may be said in words, of a run and of several models |
+//! | `caution` | what makes the figures of a run meaningless |
 //! | `terminal` | both as text for a terminal, and as JSON for machines |
 //! | `format`, `markup` | numbers and escaped text |
 //! | `chart` | SVG plots |
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod cards;
+mod caution;
 mod chart;
 pub mod comparison;
 mod format;

@@ -45,6 +45,9 @@ pub struct Report {
     /// The best that any model could do, where the data come from a simulator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimum: Option<Optimum>,
+    /// What makes the figures meaningless, said in the place of a verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caution: Option<String>,
     /// Warnings for the reader, as sentences.
     #[serde(default)]
     pub notes: Vec<String>,

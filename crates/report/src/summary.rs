@@ -1,4 +1,5 @@
 //! A finished run as a report.
+use crate::caution::caution;
 use crate::{
     Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, PartCard,
     PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
@@ -70,8 +71,8 @@ pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
                  and therefore optimistic."
             }
             _ => {
-                "There are neither test nor validation rows: nothing says how good the model is. \
-                 Split some off (data.split)."
+                "There are neither test nor validation rows. Name a file of them (data.test), split some off \
+                 (data.split), or, where the split left none of so few rows, collect more."
             }
         };
         notes.push(note.into());
@@ -86,6 +87,7 @@ pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
         baselines: candidates.collect(),
         comparisons: comparisons(outcome, task, &bootstrap)?,
         optimum: context.optimum,
+        caution: caution(outcome, config),
         notes,
         training: training_card(outcome, config, task),
         slices: slices(outcome, task)?,

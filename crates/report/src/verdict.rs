@@ -1,6 +1,6 @@
 //! What may be said about a model in words. A difference is claimed only where its 95 % interval
 //! excludes zero.
-use super::format::{MetricFormat, p_value, percent};
+use super::format::{MetricFormat, count, p_value, percent};
 use super::{Candidate, Comparison, Report};
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
@@ -43,6 +43,15 @@ pub struct Verdict {
 impl Report {
     /// The outcome in plain language.
     pub fn verdict(&self) -> Verdict {
+        let verdict = self.measured_verdict();
+        match &self.caution {
+            Some(caution) => Verdict { tone: Reading::Undecided, headline: caution.clone(), ..verdict },
+            None => verdict,
+        }
+    }
+
+    /// What the figures alone would say.
+    fn measured_verdict(&self) -> Verdict {
         let metrics = self.headline_metrics();
         let mut about: Vec<(&Candidate, Vec<&Comparison>)> = self
             .baselines
@@ -58,10 +67,15 @@ impl Report {
             a.total_cmp(&b)
         });
         let Some((strongest, comparisons)) = about.first() else {
-            let headline = format!(
-                "{} was not compared with a baseline on the {} rows.",
-                self.model.name, self.verdict_part
-            );
+            let (model, part) = (&self.model.name, &self.verdict_part);
+            let headline = match self.data.parts.iter().find(|own| own.name == *part && part == "train") {
+                Some(all) => format!(
+                    "Nothing says how good {model} is: all {} rows were trained on, and none was left \
+                     to measure it.",
+                    count(all.rows)
+                ),
+                None => format!("{model} was not compared with a baseline on the {part} rows."),
+            };
             return Verdict { tone: Reading::Undecided, headline, sentences: self.optimum_sentences(None) };
         };
         let mut sentences: Vec<String> =

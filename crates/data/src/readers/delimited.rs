@@ -12,6 +12,8 @@ pub(super) struct Delimited {
     lines: Lines,
     dialect: Dialect,
     columns: Vec<String>,
+    /// Whether the file names more than one column itself.
+    has_names: bool,
     spans: Vec<Span>,
 }
 
@@ -24,10 +26,10 @@ impl Delimited {
         columns: Option<&[String]>,
     ) -> Result<Self> {
         let given = columns.map(<[String]>::to_vec);
-        let mut reader =
-            Delimited { lines: Lines::open(path)?, dialect, columns: Vec::new(), spans: Vec::new() };
+        let (lines, columns, spans) = (Lines::open(path)?, Vec::new(), Vec::new());
+        let mut reader = Delimited { lines, dialect, columns, has_names: false, spans };
         if reader.skip_blank()?.is_none() {
-            return Err(Error::input(reader.lines.file(), "rows", "an empty file"));
+            return Err(Error::empty_file(reader.lines.file(), "rows"));
         }
         reader.columns = match (header, given) {
             (Header::Absent, given) => given.unwrap_or_default(),
@@ -52,6 +54,7 @@ impl Delimited {
                     }
                     None => {
                         check_names(&names, &format!("{place} (header)"))?;
+                        reader.has_names = names.len() > 1;
                         names
                     }
                 }
@@ -153,6 +156,12 @@ impl Delimited {
         error.with_hint("if quotes mean nothing here, set quote to \"none\"")
     }
 
+    /// Whether a row holds the names of the columns again, as of files that were joined with their headers.
+    fn repeats_header(&self, row: &RawRow) -> bool {
+        // The first field tells nearly always.
+        self.has_names && self.columns.iter().zip(row.fields()).all(|(name, field)| name == field.trim())
+    }
+
     fn at_field(&self, field: usize) -> Position {
         Position { column: Some(self.column(field)), ..self.lines.position() }
     }
@@ -161,6 +170,12 @@ impl Delimited {
     fn column(&self, field: usize) -> (usize, String) {
         (field + 1, self.columns.get(field).cloned().unwrap_or_default())
     }
+}
+
+fn repeated_header(row: &RawRow) -> Error {
+    Error::row(row.position(None), "a row", "the names of the columns again").with_hint(
+        "remove this line; files that were joined with their headers can be named one by one instead",
+    )
 }
 
 /// The error with the row that it is about, where that has no fields to show.
@@ -182,12 +197,15 @@ impl RowSource for Delimited {
         }
         let (found, expected) = (row.len(), self.columns.len());
         if found == expected {
-            return Ok(true);
+            return if self.repeats_header(row) { Err(repeated_header(row)) } else { Ok(true) };
         }
         let mut position = row.position(None);
         position.column = Some(self.column(found.min(expected)));
         let error = Error::row(position, format!("{expected} fields"), found.to_string());
-        Err(if found > expected {
+        Err(if !self.has_names {
+            error
+                .with_hint("name as many columns as there are fields, and see whether the delimiter is right")
+        } else if found > expected {
             error.with_hint("is the delimiter part of a field? Put such fields in quotes")
         } else {
             error

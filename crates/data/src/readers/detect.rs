@@ -35,7 +35,7 @@ impl FileHead {
             },
         };
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(Error::input(path.display().to_string(), "rows", "an empty file"));
+            return Err(Error::empty_file(path.display().to_string(), "rows"));
         }
         if !bytes.contains(&b'\n')
             && bytes.split(|&byte| byte == b'\r').filter(|line| !line.is_empty()).count() > 1
@@ -65,6 +65,29 @@ impl FileHead {
         }
         good > 0 && good * 10 >= lines * 9
     }
+}
+
+/// Refuses text that is of no format that is read: JSON and web pages.
+pub(super) fn check_known(head: &FileHead) -> Result<()> {
+    let json = |line: &str| {
+        let line = line.trim().trim_end_matches(',');
+        line.starts_with('{') && line.ends_with('}')
+    };
+    let text = String::from_utf8_lossy(&head.bytes[..head.bytes.len().min(64)]).trim_start().to_lowercase();
+    let opens = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
+    let convert = "convert it to CSV or Parquet, for example in Python: pandas.read_json(";
+    let (found, hint) = if head.mostly(json) {
+        ("JSON lines, an object in each line", format!("{convert}FILE, lines=True).to_csv(NEW, index=False)"))
+    } else if opens(&["[{", "[\n", "[\r\n", "[ {", "{\n", "{\r\n", "{ \""]) {
+        ("JSON", format!("{convert}FILE).to_csv(NEW, index=False)"))
+    } else if opens(&["<!doctype", "<html", "<?xml"]) {
+        ("a web page or XML", "name the file with the rows; what was downloaded may be an error page".into())
+    } else {
+        return Ok(());
+    };
+    let expected =
+        "rows of text with delimiters (CSV and its kin), Criteo, MovieLens, libsvm, libffm or Parquet";
+    Err(Error::input(head.path.display().to_string(), expected, found).with_hint(hint))
 }
 
 /// Whether the file begins like a Parquet file.
@@ -276,5 +299,22 @@ mod tests {
         let criteo = format!("1{}{}\n", "\t5".repeat(13), "\t68fd1e64".repeat(26));
         assert_eq!(format(&head(&criteo)), Format::Criteo);
         assert_eq!(format(&head(&criteo[2..])), Format::Criteo);
+    }
+
+    #[test]
+    fn formats_that_are_not_read() {
+        for (text, found) in [
+            ("{\"click\": 1, \"user\": \"a\"}\n{\"click\": 0, \"user\": \"b\"}\n", "JSON lines"),
+            ("[{\"click\": 1},\n {\"click\": 0}]\n", "JSON"),
+            ("[\n  {\n \"click\": 1}]\n", "JSON"),
+            ("<!DOCTYPE html>\n<html>\n", "a web page"),
+        ] {
+            let error = check_known(&head(text)).unwrap_err();
+            assert!(error.to_string().contains(&format!("found {found}")), "{error}");
+            assert!(error.hint().is_some(), "{error}");
+        }
+        for text in ["a,b\n1,2\n", "[x],y\n1,2\n", "{x},y\n{1},2\n"] {
+            check_known(&head(text)).unwrap();
+        }
     }
 }

@@ -114,7 +114,9 @@ impl Input {
         if path.as_os_str() == "-" && !path.exists() {
             let error =
                 Error::input("-", "a file or a directory", "standard input, which can be read only once");
-            return Err(error.with_hint("write it to a file first: every pass reads it anew"));
+            return Err(error.with_hint(
+                "write the rows to a file first (… > rows.csv) and name that: every pass reads them anew",
+            ));
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
         if metadata.is_file() {
@@ -187,7 +189,11 @@ impl Input {
             () if from_directory => Format::Movielens,
             () if detect::is_parquet(first)? => Format::Parquet,
             () if says_text || self.columns.is_some() => Format::Csv,
-            () => detect::format(&detect::FileHead::of(first)?),
+            () => {
+                let head = detect::FileHead::of(first)?;
+                detect::check_known(&head)?;
+                detect::format(&head)
+            }
         };
         Ok(())
     }

@@ -13,6 +13,24 @@ use std::sync::Arc;
 pub(super) const LONGEST_RECORD: usize = 16 << 20;
 const READ_SIZE: usize = 256 << 10;
 
+/// First bytes of files that hold no text, what they are, and what to do.
+const FOREIGN: [(&[u8], &str, &str); 14] = [
+    (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
+    (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first; of a workbook (.xlsx, .ods) save the sheet as CSV"),
+    (b"BZh", "a bzip2 file", "unpack it first: bunzip2"),
+    (b"\xfd7zXZ\x00", "an xz file", "unpack it first: unxz"),
+    (b"7z\xbc\xaf", "a 7z archive", "unpack it first: 7z x"),
+    (b"PAR1", "a Parquet file", "set format to \"parquet\""),
+    (b"\x1f\x8b", "a file compressed twice", "unpack it once first: gunzip"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file (.xls)", "save the sheet as CSV"),
+    (b"ARROW1", "an Arrow (Feather) file", "write it as Parquet"),
+    (b"SQLite format", "an SQLite database", "export the table as CSV: sqlite3 -header -csv"),
+    (b"\x89HDF", "an HDF5 file", "write it as Parquet or CSV"),
+    (b"\x89PNG", "a picture", "name the file with the rows"),
+    (b"%PDF", "a PDF document", "name the file with the rows"),
+];
+
 /// What [`Lines::window`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
@@ -183,16 +201,7 @@ impl Lines {
             self.start = 3;
             return Ok(());
         }
-        let known: [(&[u8], &str, &str); 7] = [
-            (b"\xff\xfe", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
-            (b"\xfe\xff", "UTF-16 text", "convert it: iconv -f UTF-16 -t UTF-8"),
-            (b"PK\x03\x04", "a zip archive", "unpack it first"),
-            (b"BZh", "a bzip2 file", "unpack it first: bunzip2"),
-            (b"\xfd7zXZ\x00", "an xz file", "unpack it first: unxz"),
-            (b"PAR1", "a Parquet file", "set format to \"parquet\""),
-            (b"\x1f\x8b", "a file compressed twice", "unpack it once first: gunzip"),
-        ];
-        match known.iter().find(|(magic, _, _)| head.starts_with(magic)) {
+        match FOREIGN.iter().find(|(magic, _, _)| head.starts_with(magic)) {
             Some((_, found, hint)) => {
                 Err(Error::input(self.file(), "text, plain or packed by gzip or zstd", *found)
                     .with_hint(*hint))

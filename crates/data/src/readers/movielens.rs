@@ -38,7 +38,7 @@ impl Movielens {
         let (users, items) = (SideTable::users(directory)?, SideTable::items(directory)?);
         let mut lines = Lines::open(path)?;
         let Some((used, length)) = lines.peek_line()? else {
-            return Err(Error::input(lines.file(), "ratings", "an empty file"));
+            return Err(Error::empty_file(lines.file(), "ratings"));
         };
         let first = String::from_utf8_lossy(lines.bytes(used)).into_owned();
         let separator =

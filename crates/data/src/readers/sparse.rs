@@ -28,7 +28,7 @@ impl Libsvm {
             });
             match query {
                 Ok(Some(query)) => has_query = Some(query),
-                Ok(None) => return Err(Error::input(first.file(), "rows", "an empty file")),
+                Ok(None) => return Err(Error::empty_file(first.file(), "rows")),
                 Err(Error::Row(_)) => {}
                 Err(error) => return Err(error),
             }

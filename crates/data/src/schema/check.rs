@@ -159,11 +159,9 @@ impl Schema {
             if cross.columns.len() < 2
                 || (1..cross.columns.len()).any(|i| cross.columns[..i].contains(&cross.columns[i]))
             {
-                return Err(Error::input(
-                    what,
-                    "two or more different columns",
-                    format!("{:?}", cross.columns),
-                ));
+                let found = cross.columns.iter().map(|column| quoted(column)).collect::<Vec<_>>().join(", ");
+                return Err(Error::input(what, "two or more different columns", found)
+                    .with_hint("name them with commas and without blanks: A,B"));
             }
             if let Some(unknown) = cross.columns.iter().find(|column| !names().any(|name| name == *column)) {
                 let error = Error::input(what, "categorical columns of the schema", quoted(unknown));

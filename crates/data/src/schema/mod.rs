@@ -306,7 +306,15 @@ impl Schema {
     /// # Errors
     /// Names the unknown key and the nearest known one, or the contradiction.
     pub fn from_toml(text: &str, name: &str) -> Result<Self> {
-        let schema: Schema = toml::from_str(text).map_err(|e| toml_error(name, &e))?;
+        let schema: Schema = toml::from_str(text).map_err(|e| {
+            let error = toml_error(name, &e);
+            match error.hint() {
+                Some(_) => error,
+                None => {
+                    error.with_hint("a schema is TOML as `dlrm inspect` writes it with -o: start from that")
+                }
+            }
+        })?;
         schema.check(name)?;
         Ok(schema)
     }

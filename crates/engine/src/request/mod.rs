@@ -5,6 +5,7 @@
 //! [`Run`] that comes of it. None of the three steps prints, exits or reads the environment.
 mod input;
 mod label;
+mod occurs;
 mod parts;
 mod schema;
 
@@ -22,8 +23,9 @@ use crate::run_dir;
 use crate::start::Start;
 use dlrm_data::error::nearest;
 use dlrm_data::prepared::{Prepared, Settings};
+use dlrm_data::rows::OpenRows;
 use dlrm_data::schema::{Cross, Schema};
-use dlrm_data::split::Split;
+use dlrm_data::split::{Part, Split};
 use dlrm_models::ModelConfig;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +122,9 @@ impl RunRequest {
         config.train.resolve(schema.label.task);
         config.schema = Some(schema);
         config.check()?;
+        if self.rows.is_none() {
+            check_measuring_files(&config, notes)?;
+        }
         Ok(config)
     }
 
@@ -229,6 +234,13 @@ impl RunRequest {
             }
         };
         self.label.apply(&mut schema)?;
+        if !self.label.is_empty() && occurs::says_what_counts(&schema.label) {
+            let rows = match &self.rows {
+                Some(rows) => &*rows.main as &dyn OpenRows,
+                None => &config.input,
+            };
+            occurs::check_clicks_occur(&mut *rows.open_rows()?, &rows.name(), &schema.label)?;
+        }
         Ok(schema)
     }
 
@@ -263,6 +275,22 @@ impl RunRequest {
         }
         Ok(config)
     }
+}
+
+/// Files of rows to measure with must be there, and should not be those that are trained on.
+fn check_measuring_files(config: &RunConfig, notes: &mut Vec<Note>) -> Result<()> {
+    for (part, key, paths) in [
+        (Part::Validation, "data.validation", &config.data.validation),
+        (Part::Test, "data.test", &config.data.test),
+    ] {
+        config.input_of(paths).map(|input| input.files()).transpose()?;
+        let files = config.trained_and_measured(part);
+        if !files.is_empty() {
+            let what = format!("{}: trained on and measured with too", files.join(", "));
+            notes.push(Note::new(format!("{what}: give rows that take no part in training ({key})")));
+        }
+    }
+    Ok(())
 }
 
 /// The model of that kind with default settings.

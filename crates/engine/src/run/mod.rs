@@ -26,6 +26,7 @@ use crate::run_dir::RunDir;
 use crate::start::Start;
 use crate::train_config::{LinearStart, TrainConfig};
 use crate::train_state::{Ending, TrainState};
+use crate::trained_files::TrainedFiles;
 use baseline::Reference;
 use clock::Clock;
 use dlrm_data::batch::Layout;
@@ -164,9 +165,9 @@ impl Run {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
             let (encoder, config) = (&*fitted.encoder, &config);
-            let contents =
-                ModelContents { network: &network, encoder, config, metrics: &metrics, golden: &golden };
-            contents.save(&out.join("model"))?;
+            let (metrics, golden, trained) = (&metrics, &golden, &self.trained_files());
+            ModelContents { network: &network, encoder, config, metrics, golden, trained }
+                .save(&out.join("model"))?;
             outcome::write_beside_model(out, &fitted)?;
             clock.lap("save", None);
         }
@@ -207,6 +208,14 @@ impl Run {
         self.check_linear(&plan, schema)?;
         plan.check(self.resources.memory_limit)?;
         Ok(plan)
+    }
+
+    /// The files whose rows are trained on.
+    fn trained_files(&self) -> TrainedFiles {
+        match &self.rows {
+            Some(_) => TrainedFiles::default(),
+            None => TrainedFiles::of(&self.config.input, &self.config.data.split),
+        }
     }
 
     /// Settings of a linear part need one.

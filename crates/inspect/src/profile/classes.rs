@@ -4,6 +4,7 @@
 //! two texts), the rest are mistakes, which training reports with their places.
 use super::evidence::number;
 use super::label_profile::{LabelOrigin, LabelProfile};
+use dlrm_data::error::quoted;
 use dlrm_data::label::{LabelReader, plain};
 use dlrm_data::row::RawRow;
 use dlrm_data::schema::is_missing;
@@ -243,12 +244,23 @@ impl Classes {
         }
     }
 
-    /// Whether there is nothing to learn.
-    pub(super) fn is_constant(&self) -> bool {
-        match self.sorting {
-            Sorting::Said(_) => self.said[..2].contains(&0),
-            _ => self.tally.texts.iter().filter(|(_, count)| *count > 0).count() < 2,
-        }
+    /// Why there is nothing to learn of the label `column`, if so.
+    pub(super) fn constant(&self, column: &str) -> Option<String> {
+        let held: Vec<String> =
+            self.tally.texts.iter().filter(|(_, count)| *count > 0).map(|(text, _)| quoted(text)).collect();
+        let which = match self.sorting {
+            Sorting::Said(_) => match self.said {
+                [_, 0, _] => format!("no value of it counts as a click; it holds {}", held.join(", ")),
+                [0, ..] => format!("every value of it counts as a click; it holds {}", held.join(", ")),
+                _ => return None,
+            },
+            _ => match &held[..] {
+                [] => "it holds no value".to_owned(),
+                [only] => format!("it holds one value only, {only}"),
+                _ => return None,
+            },
+        };
+        Some(format!("label \"{column}\": {which}; there is nothing to learn, so take rows of both classes"))
     }
 
     /// The label, by the rule or the positive texts of `said` if there are any.

@@ -1,5 +1,6 @@
 //! Everything that is gathered of one column, row by row.
 use super::clock::{Clock, Covered};
+use super::commas::Commas;
 use super::counts::{Precision, ValueCounter};
 use super::evidence::{Evidence, are_strays, number};
 use super::kind::{self, Kind};
@@ -87,6 +88,7 @@ pub(super) struct ColumnStats {
     iso: u64,
     compact: u64,
     words: u64,
+    commas: Commas,
     tokens: TokenStats,
     scratch: Vec<u64>,
     examples: Vec<(u64, String)>,
@@ -125,6 +127,7 @@ impl ColumnStats {
                 remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
                 self.clock.add_text(trimmed);
                 self.iso += u64::from(times::is_iso(trimmed));
+                self.commas.add(trimmed);
                 self.words += trimmed.split_ascii_whitespace().count() as u64;
             }
         }
@@ -186,6 +189,12 @@ impl ColumnStats {
     /// What is wrong with its dates.
     pub(super) fn date_warning(&self) -> Option<String> {
         self.clock.warning(self.counts.total())
+    }
+
+    /// What to do about numbers that are written with commas.
+    pub(super) fn comma_warning(&self, kind: Kind) -> Option<String> {
+        let is_list = matches!(kind, Kind::MultiValued { .. });
+        self.commas.warning(self.moments.count(), self.counts.total()).filter(|_| !is_list)
     }
 
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.

@@ -2,7 +2,7 @@
 use super::classes::Tally;
 use super::label_profile::{LabelOrigin, LabelProfile};
 use super::names;
-use dlrm_data::error::{Error, Result, nearest, quoted};
+use dlrm_data::error::{Error, Hint, Result, nearest, quoted};
 use dlrm_data::format::count;
 use dlrm_data::row::{RawRow, RowSource};
 use dlrm_data::schema::{Label, Task};
@@ -54,13 +54,11 @@ impl LabelProfile {
         })
     }
 
-    /// What is odd about it.
-    pub(super) fn warnings(&self, is_constant: bool) -> Vec<String> {
+    /// What is odd about it; `constant` says so where there is nothing to learn.
+    pub(super) fn warnings(&self, constant: Option<String>) -> Vec<String> {
         let (name, mut warnings) = (&self.column, Vec::new());
         let texts: Vec<String> = self.stray_texts.iter().map(|text| quoted(text)).collect();
-        if is_constant {
-            warnings.push(format!("label \"{name}\" holds one value only: there is nothing to learn"));
-        }
+        warnings.extend(constant);
         if self.missing > 0 {
             warnings.push(format!(
                 "label \"{name}\" is missing in {} rows, which cannot be used",
@@ -96,10 +94,20 @@ pub(super) fn find(
         return Ok(Some((index, LabelOrigin::Given)));
     }
     let error = Error::input("label", format!("one of the columns {}", columns.join(", ")), quoted(name));
-    Err(match nearest(name, columns.iter().map(String::as_str)) {
-        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
-        None => error,
-    })
+    let unnamed = columns.iter().enumerate().all(|(i, column)| *column == format!("column_{}", i + 1));
+    let hint = match nearest(name, columns.iter().map(String::as_str)) {
+        Some(near) if !unnamed => format!("did you mean \"{near}\"?").into(),
+        _ if unnamed => {
+            Hint::from("the file names no columns: name them with ").set("input.columns", "A,B,…")
+        }
+        _ if columns.len() == 1 => {
+            Hint::from("one column only: is the delimiter another? Say so with ").name("input.delimiter")
+        }
+        _ => Hint::from("name one of them with ")
+            .name("schema.label.column")
+            .say("; check delimiter and header"),
+    };
+    Err(error.with_hint(hint))
 }
 
 fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {

@@ -9,6 +9,7 @@ pub(crate) mod advice;
 mod classes;
 mod clock;
 mod column;
+mod commas;
 pub(crate) mod counts;
 mod evidence;
 mod kind;
@@ -111,9 +112,7 @@ impl Profile {
         let mut reader = Reader { rows, bad: 0, first_bad: None, shown: Vec::new() };
         let head = reader.head()?;
         if head.is_empty() {
-            return Err(reader
-                .first_bad
-                .unwrap_or_else(|| Error::input("input", "at least one row", "none")));
+            return Err(reader.first_bad.unwrap_or_else(|| Error::no_rows("input", &columns)));
         }
         let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
         let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
@@ -246,6 +245,7 @@ impl Pass {
                 column.warnings.extend(stats.date_warning());
                 let sentinels = column.sentinels.iter().map(|s| advice::sentinel(s, self.rows));
                 column.warnings.extend(sentinels);
+                column.warnings.extend(stats.comma_warning(column.kind));
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
                     column
@@ -257,8 +257,9 @@ impl Pass {
         }
         let fingerprints: Vec<u64> = self.columns.iter().map(ColumnStats::fingerprint).collect();
         warn_of_duplicates(&mut columns, &fingerprints);
-        let warnings =
-            label.as_ref().map_or_else(Vec::new, |label| label.warnings(self.classes.is_constant()));
+        let warnings = label
+            .as_ref()
+            .map_or_else(Vec::new, |label| label.warnings(self.classes.constant(&label.column)));
         Profile { rows: self.rows, bad_rows: 0, first_bad_rows: Vec::new(), label, columns, warnings }
     }
 }

@@ -119,6 +119,7 @@ pub(crate) fn report(task: Task, noise: f64) -> Report {
         ],
         comparisons,
         optimum,
+        caution: None,
         notes: vec!["Column \"referrer\": 12.4 % of the test values were never seen in training.".into()],
         training: training(task),
         slices: worst_slices(&model, &[column], 10).unwrap(),
