@@ -48,7 +48,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
 }
 
 /// Columns that the model reads.
-fn inputs(schema: &Schema) -> Vec<&str> {
+pub(super) fn inputs(schema: &Schema) -> Vec<&str> {
     let dense = schema.dense.iter().map(|column| column.name.as_str());
     dense.chain(schema.categorical.iter().map(|column| column.name.as_str())).collect()
 }

@@ -6,6 +6,7 @@ mod common;
 mod data;
 
 mod examples;
+mod explain;
 mod generate;
 mod golden;
 mod goldens;

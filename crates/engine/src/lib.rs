@@ -10,6 +10,7 @@
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
+//! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
 //!   directories on disk that are whole or absent.
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod config_file;
 pub mod downsampling;
 pub mod error;
 mod exchange;
+pub mod explain;
 pub mod feed;
 mod fit;
 pub mod golden;

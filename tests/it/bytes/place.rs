@@ -199,13 +199,34 @@ fn sum(bytes: impl AsRef<[u8]>) -> String {
     format!("{:016x}", xxh3_64(bytes.as_ref()))
 }
 
+/// Sections of reports that came after the table was made, and tests of their own.
+const LATER: [&str; 1] = ["importance"];
+/// Stages of runs that did.
+const LATER_STAGES: [&str; 1] = ["explain"];
+
 /// The lines of a JSON file that data and configuration alone decide.
 fn lasting(json: &[u8]) -> String {
-    let mut facts = false;
+    let (mut facts, mut later) = (false, None);
     let mut kept = String::new();
     for line in std::str::from_utf8(json).expect("UTF-8").lines() {
         let start = line.trim_start();
         let key = start.strip_prefix('"').and_then(|rest| rest.split_once("\":")).map(|(key, _)| key);
+        let indent = line.len() - start.len();
+        if later.is_some() {
+            later = later.filter(|&begun| begun != indent);
+            continue;
+        }
+        if key.is_some_and(|key| LATER.contains(&key)) && line.ends_with('{') {
+            later = Some(indent);
+            continue;
+        }
+        if LATER_STAGES.iter().any(|stage| start == format!("\"name\": \"{stage}\",")) {
+            // Its brace is already there.
+            kept.truncate(kept.trim_end().len() - 1);
+            kept.truncate(kept.trim_end_matches(' ').len());
+            later = Some(indent - 2);
+            continue;
+        }
         // Versions and instruction set of the run.
         facts = key == Some("facts") || facts && !start.starts_with(']');
         if !facts && !key.is_some_and(|key| UNSTABLE.contains(&key)) {

@@ -13,6 +13,7 @@ use crate::checkpoint::Checkpoints;
 use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::explain::of_run;
 use crate::fit::Fit;
 use crate::golden::Golden;
 use crate::learner::{self, Learner};
@@ -159,6 +160,9 @@ impl Run {
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let config = self.repeatable(&state);
+        let (verdict_part, measured) = outcome::verdict_part(&rows.parts);
+        let importance = of_run(&mut learner, (&fitted.encoder, measured), &self.config, state.rows)?;
+        clock.lap("explain", None);
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
@@ -171,9 +175,7 @@ impl Run {
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
-        let measured = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p].is_empty());
-        let (verdict_part, stages) = (measured.unwrap_or(Part::Train), clock.stages);
-        let checkpoints = place.checkpoints;
+        let (stages, checkpoints) = (clock.stages, place.checkpoints);
         Ok(Outcome {
             config,
             network,
@@ -184,6 +186,7 @@ impl Run {
             parts,
             stats,
             untouched,
+            importance,
             metrics,
             stages,
             verdict_part,

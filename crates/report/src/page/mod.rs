@@ -1,6 +1,7 @@
 //! The HTML page, section by section. One file, no script, no request.
 mod compare;
 mod data;
+mod importance;
 mod outcome;
 mod pictures;
 mod run;
@@ -32,6 +33,7 @@ fn page(report: &Report) -> String {
         Section { anchor: "metrics", heading: "Metrics", body: outcome::metrics(report) },
         Section { anchor: "predictions", heading: "Predictions", body: pictures::pictures(report) },
         Section { anchor: "training", heading: "Training", body: training::curves(report) },
+        Section { anchor: "columns", heading: "Which columns matter", body: importance::importance(report) },
         Section { anchor: "slices", heading: "Where the model is weakest", body: outcome::slices(report) },
         Section { anchor: "data", heading: "Data", body: data::data(report) },
         Section { anchor: "embeddings", heading: "Embedding tables", body: training::tables(report) },
