@@ -36,7 +36,7 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
         return output::print(&importance_text(session, predictor.task(), &found));
     }
     let read = read(session, args, &predictor, Labels::Ignored)?;
-    let orders = orders(&predictor.config().model, args.orders, args.seed);
+    let orders = orders(network, &predictor.config().model, args.orders, args.seed);
     let explainer = Explainer::new(&columns, &read.sample, orders, &mut score);
     let mut text = String::new();
     for (place, &number) in read.numbers.iter().enumerate() {
@@ -204,8 +204,8 @@ fn about(orders: Orders, background: usize) -> String {
     match orders {
         Orders::One => format!("Shapley values, exact over {rows} background rows.\n"),
         Orders::Random { orders, .. } => format!(
-            "Shapley values over {rows} background rows; random orders of the columns for each: {orders}, walked \
-             both ways.\n"
+            "Shapley values over {rows} background rows; random orders of the columns for each: {orders}, \
+             walked both ways.\n"
         ),
     }
 }

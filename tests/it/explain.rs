@@ -32,8 +32,12 @@ fn trained(kind: &str) -> tempfile::TempDir {
     let schema = "label = { column = \"click\" }\ndense = [{ name = \"age\" }, { name = \"noise\" }]\n\
                   categorical = [{ name = \"site\" }, { name = \"user\" }]\n";
     fs::write(dir.path().join("schema.toml"), schema).expect("a file");
+    let raw = ["--set", "calibration=none"];
     let train = ["train", "clicks.csv", "--schema", "schema.toml", "--no-baseline", "-q", "-o", "out"];
-    works(dir.path(), &[&train[..], &["--model", kind, "--batch-size", "128", "--epochs", "4"]].concat());
+    works(
+        dir.path(),
+        &[&train[..], &raw, &["--model", kind, "--batch-size", "128", "--epochs", "4"]].concat(),
+    );
     dir
 }
 

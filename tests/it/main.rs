@@ -1,6 +1,7 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
 mod bench;
 mod bytes;
+mod calibration;
 mod commands;
 mod common;
 mod data;

@@ -1,5 +1,6 @@
 //! The format of a finished model on disk: weights, encoder (with schema), resolved configuration, metrics
 //! and golden rows, each a file of a directory that is whole or absent.
+use crate::calibration::{CalibrationMap, CalibrationRecord};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
@@ -18,6 +19,8 @@ const ENCODER: &str = "encoder.json";
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.json";
 const GOLDEN: &str = "golden.json";
+/// Only where calibration was tried.
+const CALIBRATION: &str = "calibration.json";
 
 /// Metrics by part, as stored with a model.
 pub type StoredMetrics = BTreeMap<String, Metrics>;
@@ -32,6 +35,8 @@ pub struct ModelContents<'a> {
     pub config: &'a RunConfig,
     /// What was measured after training.
     pub metrics: &'a StoredMetrics,
+    /// What calibration found, where it was tried.
+    pub calibration: Option<&'a CalibrationRecord>,
     /// Rows that are scored again at load.
     pub golden: &'a Golden,
 }
@@ -47,6 +52,9 @@ impl ModelContents<'_> {
         writer.file(ENCODER, &json(self.encoder))?;
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
         writer.file(METRICS, &json(self.metrics))?;
+        if let Some(calibration) = self.calibration {
+            writer.file(CALIBRATION, &json(calibration))?;
+        }
         writer.file(GOLDEN, &json(self.golden))?;
         writer.finish()
     }
@@ -105,6 +113,19 @@ impl ModelDir {
 
     pub(crate) fn metrics(&self) -> Result<StoredMetrics> {
         saved::read_json(&self.path.join(METRICS))
+    }
+
+    /// What calibration found, where it was tried.
+    pub(crate) fn calibration(&self) -> Result<Option<CalibrationRecord>> {
+        if !self.manifest.files.contains_key(CALIBRATION) {
+            return Ok(None);
+        }
+        let path = self.path.join(CALIBRATION);
+        let record: CalibrationRecord = saved::read_json(&path)?;
+        match record.kept.as_ref().and_then(CalibrationMap::problem) {
+            Some(problem) => Err(Error::saved(path, problem)),
+            None => Ok(Some(record)),
+        }
     }
 
     /// Scores the golden rows by what was loaded, and compares.

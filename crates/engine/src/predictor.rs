@@ -1,4 +1,5 @@
 //! A saved model, loaded: what scores raw rows long after training.
+use crate::calibration::CalibrationRecord;
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::model_dir::{ModelDir, StoredMetrics};
@@ -17,6 +18,7 @@ pub struct Predictor {
     network: Network,
     config: RunConfig,
     metrics: StoredMetrics,
+    calibration: Option<CalibrationRecord>,
     manifest: Manifest,
 }
 
@@ -34,9 +36,10 @@ impl Predictor {
         let network = Network::with_tables(&config.model, &encoder.layout(), tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
-        let metrics = dir.metrics()?;
+        let (metrics, calibration) = (dir.metrics()?, dir.calibration()?);
+        network.set_calibration(calibration.as_ref().and_then(|record| record.kept.clone()));
         dir.replay(&encoder, &network)?;
-        Ok(Predictor { encoder, network, config, metrics, manifest: dir.into_manifest() })
+        Ok(Predictor { encoder, network, config, metrics, calibration, manifest: dir.into_manifest() })
     }
 
     /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
@@ -66,6 +69,11 @@ impl Predictor {
     /// Metrics measured when the model was trained.
     pub fn metrics(&self) -> &StoredMetrics {
         &self.metrics
+    }
+
+    /// What calibration found when the model was trained, where it was tried.
+    pub fn calibration(&self) -> Option<&CalibrationRecord> {
+        self.calibration.as_ref()
     }
 
     /// Versions and checksums.

@@ -138,7 +138,7 @@ fn exact_values_are_those_of_the_definition() {
         let background = encoded(&encoder, &network, &texts[1..]);
         let expected = by_subsets(&encoder, &network, &texts[0], &texts[1..]);
         let config = ModelConfig::of_kind(kind).expect("a kind");
-        let (many, tolerance) = match orders(&config, 2000, 3) {
+        let (many, tolerance) = match orders(&network, &config, 2000, 3) {
             Orders::One => (Orders::One, 1e-5),
             random => (random, 0.03),
         };
@@ -189,7 +189,7 @@ fn base_and_values_add_up_to_the_logit_of_every_model() {
         let (rows, background) =
             (encoded(&encoder, &network, &texts[..1]), encoded(&encoder, &network, &texts[1..]));
         let config = ModelConfig::of_kind(about.kind).expect("a kind");
-        let found = explain(&network, &columns, &rows, &background, orders(&config, 2, 1));
+        let found = explain(&network, &columns, &rows, &background, orders(&network, &config, 2, 1));
         let sum = found.base + found.values.iter().sum::<f64>();
         assert!((sum - found.logit).abs() < 1e-6 * (1.0 + found.logit.abs()), "{}: {found:?}", about.kind);
         assert_eq!(found.logit as f32, score(&network, &rows)[0], "{}", about.kind);
@@ -198,7 +198,7 @@ fn base_and_values_add_up_to_the_logit_of_every_model() {
             network.logits(batch, &mut logits, &mut Workspace::new(), Parallel::Pool(&pool));
             logits
         };
-        let explainer = Explainer::new(&columns, &background, orders(&config, 2, 1), &mut shared);
+        let explainer = Explainer::new(&columns, &background, orders(&network, &config, 2, 1), &mut shared);
         assert_eq!(explainer.explain((&rows, 0), 1, &mut shared), found, "{}: on three threads", about.kind);
     }
 }

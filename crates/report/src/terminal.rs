@@ -2,6 +2,7 @@
 use super::format::count;
 use super::{Candidate, Report, comparison};
 use dlrm_data::format::bytes;
+use dlrm_engine::calibration::{CalibrationRecord, PartQuality};
 use dlrm_engine::compare::{Compared, Measured};
 use dlrm_engine::explain::{ColumnImportance, Importance};
 use dlrm_metrics::{Interval, Metric};
@@ -36,6 +37,7 @@ pub fn run_text(report: &Report, out: &Path) -> String {
     let mut text = format!("\n{}\n", verdict.headline);
     verdict.sentences.iter().for_each(|sentence| text.push_str(&format!("  {sentence}\n")));
     text.push_str(&format!("\n{}\n", metrics_table(report)));
+    text.extend(report.calibrated.as_ref().map(calibration_text));
     text.extend(report.importance.as_ref().and_then(columns_line));
     report.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     if report.data.skipped_rows > 0 {
@@ -49,6 +51,23 @@ pub fn run_text(report: &Report, out: &Path) -> String {
     let (model, page) = (out.join("model"), out.join("report.html"));
     text.push_str(&format!("model:  {}\nreport: {}\n", model.display(), page.display()));
     text
+}
+
+/// What calibration did, in a line or two.
+pub fn calibration_text(record: &CalibrationRecord) -> String {
+    let rows = count(record.rows);
+    let Some(map) = &record.kept else {
+        return format!("calibration: none kept, for none improves {rows} validation rows beyond chance\n");
+    };
+    let part = |part: &PartQuality| {
+        let PartQuality { part, before, after } = part;
+        format!(
+            "{part} log loss {:.5} → {:.5}, calibration error {:.5} → {:.5}",
+            before.log_loss, after.log_loss, before.calibration_error, after.calibration_error
+        )
+    };
+    let parts: Vec<String> = record.parts.iter().map(part).collect();
+    format!("calibration: {} on {rows} validation rows\n  {}\n", map.describe(), parts.join("\n  "))
 }
 
 /// Columns that a line names.
@@ -119,6 +138,7 @@ pub fn run_json(report: &Report, out: &Path) -> serde_json::Value {
         "candidates": candidates.collect::<Vec<_>>(),
         "comparisons": report.comparisons,
         "optimum": report.optimum,
+        "calibration": report.calibrated,
         "importance": report.importance,
         "skipped_rows": report.data.skipped_rows,
         "notes": report.notes,

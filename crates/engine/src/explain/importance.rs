@@ -1,11 +1,11 @@
-//! Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019): what the mean loss of rows rises by
-//! when the values of one column are exchanged among them.
+//! Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019): what the mean loss of rows rises
+//! by when the values of one column are exchanged among them.
 //!
-//! h(i, j) is the rise of row i's loss when its value of the column comes from row j. In each of R repeats the
-//! rows are put in a circle in random order and each takes the value of its neighbour; the importance m is the
-//! mean of h over rows and repeats. Rows matter to it twice, by what they lose and by what they give, so its
-//! standard error comes from the influence of each row on both sides (the projection of a U-statistic, Hájek
-//! 1968): with c_i = (mean of h(i, ·) − m) + (mean of h(·, i) − m) over the repeats,
+//! h(i, j) is the rise of row i's loss when its value of the column comes from row j. In each of R repeats
+//! the rows are put in a circle in random order and each takes the value of its neighbour; the importance m
+//! is the mean of h over rows and repeats. Rows matter to it twice, by what they lose and by what they give,
+//! so its standard error comes from the influence of each row on both sides (the projection of a U-statistic,
+//! Hájek 1968): with c_i = (mean of h(i, ·) − m) + (mean of h(·, i) − m) over the repeats,
 //!
 //! > s² = Var(c_i) − Var(h) / R, but at least the variance of the rows' own means,
 //!

@@ -12,6 +12,8 @@
 //! their kin a single order gives the exact values over the background rows; of logistic regression they are
 //! w_i · (x_i − mean of z_i). Other models get a random order for each background row.
 use super::columns::Column;
+use crate::calibration::CalibrationMap;
+use crate::network::Network;
 use dlrm_data::Batch;
 use dlrm_data::batch::Bags;
 use dlrm_data::rng::Rng;
@@ -31,9 +33,13 @@ pub enum Orders {
     },
 }
 
-/// The orders that a model needs; where it needs many, this number of them.
-pub fn orders(model: &ModelConfig, orders: usize, seed: u64) -> Orders {
+/// The orders that a model needs; where it needs many, this number of them. Isotonic calibration bends the
+/// logits of every model.
+pub fn orders(network: &Network, model: &ModelConfig, orders: usize, seed: u64) -> Orders {
     match model {
+        _ if matches!(network.calibration(), Some(CalibrationMap::Isotonic { .. })) => {
+            Orders::Random { orders, seed }
+        }
         ModelConfig::Lr(_) | ModelConfig::Mf(_) | ModelConfig::Fm(_) | ModelConfig::Ffm(_) => Orders::One,
         _ => Orders::Random { orders, seed },
     }

@@ -1,5 +1,6 @@
 //! What comes of a run.
 use super::clock::Stage;
+use crate::calibration::CalibrationRecord;
 use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -48,6 +49,8 @@ pub struct Outcome {
     pub untouched: Vec<f64>,
     /// What each column is worth to the model on the verdict's part, if that was measured.
     pub importance: Option<Importance>,
+    /// What calibration found, where it was tried.
+    pub calibration: Option<CalibrationRecord>,
     /// Metrics of the model by part.
     pub metrics: StoredMetrics,
     /// What took how long.
