@@ -40,8 +40,8 @@ fn about(record: &CalibrationRecord) -> String {
     let tried: Vec<&str> = record.tried.iter().map(|(method, _)| method.name()).collect();
     match &record.kept {
         Some(map) => format!(
-            "Every score passes through a map that was fitted on {rows} validation rows ({}): over {} folds it \
-             improves their log loss by more than chance explains. Ranking does not change.",
+            "Every score passes through a map that was fitted on {rows} validation rows ({}): over {} folds \
+             it improves their log loss by more than chance explains. Ranking does not change.",
             map.describe(),
             record.folds
         ),
