@@ -50,6 +50,8 @@ pub(super) enum Command {
     Evaluate(EvaluateArgs),
     /// Score rows with a trained model, as CSV on standard output
     Predict(PredictArgs),
+    /// Say which columns a trained model rests on, or what moves its scores of single rows
+    Explain(ExplainArgs),
     /// Describe a trained model
     Show(ShowArgs),
     /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
@@ -335,6 +337,38 @@ pub(super) struct PredictArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub input: InputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+    /// Files or a data set directory; their labels are read unless rows are explained
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Explain the first N rows: what each column adds to their logits (Shapley values)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rows: Option<u64>,
+    /// Explain row K; the first is 1 (may be repeated)
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub row: Vec<u64>,
+    /// Rows that the columns are measured on, at most; chosen from all
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = values::batch)]
+    pub sample: usize,
+    /// Times that each column is shuffled
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::windows)]
+    pub repeats: usize,
+    /// Background rows that an explained row is compared with; chosen from all
+    #[arg(long, value_name = "N", default_value = "100", value_parser = values::batch)]
+    pub background: usize,
+    /// Random orders of the columns for each background row; lr, mf, fm and ffm need none
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::windows)]
+    pub orders: usize,
+    /// Seed of all these choices
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }
 
 #[derive(Debug, Args)]

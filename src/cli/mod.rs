@@ -8,6 +8,7 @@ mod counter;
 mod data;
 mod demo;
 mod evaluate;
+mod explain;
 mod failure;
 mod flags;
 mod generate;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Compare(args) => compare::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),
         Command::Predict(args) => predict::run(&session, &args),
+        Command::Explain(args) => explain::run(&session, &args),
         Command::Show(args) => show::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),

@@ -11,7 +11,7 @@ use dlrm::metrics::Metric;
 use dlrm::nn::Graph;
 use dlrm::report::graph_svg;
 use dlrm::report::summary::encoding_text;
-use dlrm::report::terminal::table;
+use dlrm::report::terminal::{calibration_text, table};
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
@@ -45,6 +45,7 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
             .collect();
         text.push_str(&format!("{part}: {} rows, {}\n", format::count(metrics.rows), values.join(", ")));
     }
+    text.extend(predictor.calibration().map(calibration_text));
     text.push_str(&format!(
         "\n{}\n{}\n{}\nconfiguration ({})\n{}",
         inputs(&predictor),
@@ -130,6 +131,7 @@ fn json(predictor: &Predictor) -> serde_json::Value {
     serde_json::json!({
         "manifest": predictor.manifest(),
         "metrics": predictor.metrics(),
+        "calibration": predictor.calibration(),
         "config": predictor.config(),
         "layout": predictor.encoder().layout(),
         "tensors": tensors,

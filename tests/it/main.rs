@@ -1,12 +1,14 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
 mod bench;
 mod bytes;
+mod calibration;
 mod commands;
 mod common;
 mod data;
 
 mod examples;
 mod first_mistakes;
+mod explain;
 mod generate;
 mod golden;
 mod goldens;

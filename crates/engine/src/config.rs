@@ -1,4 +1,5 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
+use crate::calibration::Calibration;
 use crate::error::{Error, Result};
 use crate::train_config::TrainConfig;
 use crate::trained_files::TrainedFiles;
@@ -14,6 +15,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
+    /// How predicted probabilities are made those of the validation rows after training.
+    pub calibration: Calibration,
     /// Files and their format.
     pub input: Input,
     /// Split and rows.
@@ -148,6 +151,15 @@ impl RunConfig {
                     .with_hint("name the column of groups in the schema: group = \"user_id\""));
             }
             self.check_negatives(schema.label.task)?;
+            self.check_calibration(schema.label.task)?;
+        }
+        Ok(())
+    }
+
+    fn check_calibration(&self, task: Task) -> Result<()> {
+        if task == Task::Rating && !matches!(self.calibration, Calibration::Auto | Calibration::None) {
+            let error = Error::config("calibration", "a binary label", "ratings");
+            return Err(error.with_hint("leave calibration out: ratings are no probabilities"));
         }
         Ok(())
     }

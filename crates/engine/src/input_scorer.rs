@@ -3,11 +3,11 @@ use crate::error::Result;
 use crate::predictor::Predictor;
 use crate::row_scorer::{Pushed, RowScorer};
 use crate::workspace::{Parallel, Workspace};
-use dlrm_data::Error;
 use dlrm_data::error::BadRow;
 use dlrm_data::parse::Labels;
 use dlrm_data::row::RowSource;
 use dlrm_data::rows::{OpenRows, Skipped};
+use dlrm_data::{Batch, Error};
 
 /// Reads the rows of an input and scores them.
 pub struct InputScorer<'a> {
@@ -49,6 +49,20 @@ impl<'a> InputScorer<'a> {
         self.read(most)?;
         self.scorer.score(workspace, parallel, logits);
         Ok(())
+    }
+
+    /// Encodes up to `most` further rows without scoring them; fewer at the end, and none after it.
+    ///
+    /// # Errors
+    /// As [`InputScorer::score`].
+    pub fn encode(&mut self, most: usize) -> Result<&Batch> {
+        self.read(most)?;
+        Ok(self.scorer.encode())
+    }
+
+    /// Names of the fields of every row.
+    pub fn columns(&self) -> &[String] {
+        self.source.columns()
     }
 
     /// Pushes up to `most` good rows.

@@ -10,10 +10,13 @@
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
+//! * [`calibration`]: probabilities that are those observed.
+//! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
 //!   directories on disk that are whole or absent; [`trained_files`]: which files a model has seen.
 #![forbid(unsafe_code)]
 
+pub mod calibration;
 pub mod checkpoint;
 pub mod checkpoint_store;
 pub mod compare;
@@ -23,6 +26,7 @@ mod config_mistakes;
 pub mod downsampling;
 pub mod error;
 mod exchange;
+pub mod explain;
 pub mod feed;
 mod fit;
 pub mod golden;

@@ -1,5 +1,6 @@
 //! The format of a finished model on disk: weights, encoder (with schema), resolved configuration, metrics
 //! and golden rows, each a file of a directory that is whole or absent.
+use crate::calibration::{CalibrationMap, CalibrationRecord};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
@@ -22,6 +23,8 @@ const METRICS: &str = "metrics.json";
 const GOLDEN: &str = "golden.json";
 /// Not there in models of earlier versions, and of rows that came from no file.
 const TRAINED: &str = "trained_files.json";
+/// Only where calibration was tried.
+const CALIBRATION: &str = "calibration.json";
 
 /// Metrics by part, as stored with a model.
 pub type StoredMetrics = BTreeMap<String, Metrics>;
@@ -36,6 +39,8 @@ pub struct ModelContents<'a> {
     pub config: &'a RunConfig,
     /// What was measured after training.
     pub metrics: &'a StoredMetrics,
+    /// What calibration found, where it was tried.
+    pub calibration: Option<&'a CalibrationRecord>,
     /// Rows that are scored again at load.
     pub golden: &'a Golden,
     /// The files that it was trained on.
@@ -53,6 +58,9 @@ impl ModelContents<'_> {
         writer.file(ENCODER, &json(self.encoder))?;
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
         writer.file(METRICS, &json(self.metrics))?;
+        if let Some(calibration) = self.calibration {
+            writer.file(CALIBRATION, &json(calibration))?;
+        }
         writer.file(GOLDEN, &json(self.golden))?;
         writer.file(TRAINED, &json(self.trained))?;
         writer.finish()
@@ -123,7 +131,8 @@ impl ModelDir {
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         // Whoever reads a saved model did not write its keys, so notes of renamed ones would tell them
         // nothing.
-        RunConfig::load(&text, &path.display().to_string(), &[], &mut Vec::new())
+        let settings: Vec<String> = older_settings(&text).into_iter().map(str::to_owned).collect();
+        RunConfig::load(&text, &path.display().to_string(), &settings, &mut Vec::new())
     }
 
     pub(crate) fn read_weights(&self, weights: &mut Weights) -> Result<()> {
@@ -143,6 +152,19 @@ impl ModelDir {
         }
     }
 
+    /// What calibration found, where it was tried.
+    pub(crate) fn calibration(&self) -> Result<Option<CalibrationRecord>> {
+        if !self.manifest.files.contains_key(CALIBRATION) {
+            return Ok(None);
+        }
+        let path = self.path.join(CALIBRATION);
+        let record: CalibrationRecord = saved::read_json(&path)?;
+        match record.kept.as_ref().and_then(CalibrationMap::problem) {
+            Some(problem) => Err(Error::saved(path, problem)),
+            None => Ok(Some(record)),
+        }
+    }
+
     /// Scores the golden rows by what was loaded, and compares.
     pub(crate) fn replay(&self, encoder: &Encoder, network: &Network) -> Result<()> {
         let path = self.path.join(GOLDEN);
@@ -153,4 +175,10 @@ impl ModelDir {
     pub(crate) fn into_manifest(self) -> Manifest {
         self.manifest
     }
+}
+
+/// What a stored configuration means by keys that it lacks: those that earlier versions did not have.
+fn older_settings(text: &str) -> Option<&'static str> {
+    let dlrm = text.contains("kind = \"dlrm\"");
+    (dlrm && !text.contains("first_order")).then_some("model.first_order=false")
 }

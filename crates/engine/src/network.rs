@@ -1,5 +1,6 @@
 //! A model with its weights, and its one forward pass: training, evaluation, prediction and later the server
 //! all score through [`Network::logits`]'s tape, so a row gets the same bits everywhere.
+use crate::calibration::CalibrationMap;
 use crate::error::Result;
 use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
@@ -16,6 +17,8 @@ pub struct Network {
     weights: Weights,
     /// What is added to logits when rows are scored.
     shift: f32,
+    /// What is made of logits after that.
+    calibration: Option<CalibrationMap>,
 }
 
 impl Network {
@@ -40,7 +43,7 @@ impl Network {
     ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa, precision), shift: 0.0 })
+        Ok(Network { model, weights: builder.finish(seed, isa, precision), shift: 0.0, calibration: None })
     }
 
     /// A freshly initialised network of a model of one's own, whose parameters `build` declares.
@@ -55,7 +58,12 @@ impl Network {
     ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = Box::new(build(&mut builder)?);
-        Ok(Network { model, weights: builder.finish(seed, isa, TablePrecision::F32), shift: 0.0 })
+        Ok(Network {
+            model,
+            weights: builder.finish(seed, isa, TablePrecision::F32),
+            shift: 0.0,
+            calibration: None,
+        })
     }
 
     /// Lets training steps multiply in this precision. Scores are the same bits in all of them.
@@ -68,6 +76,16 @@ impl Network {
     #[must_use]
     pub fn with_negative_downsampling(self, rate: f64) -> Self {
         Network { shift: rate.ln() as f32, ..self }
+    }
+
+    /// Calibrates scores from now on, or no longer.
+    pub fn set_calibration(&mut self, map: Option<CalibrationMap>) {
+        self.calibration = map;
+    }
+
+    /// What calibrates scores, if anything does.
+    pub fn calibration(&self) -> Option<&CalibrationMap> {
+        self.calibration.as_ref()
     }
 
     /// The layers.
@@ -107,6 +125,9 @@ impl Network {
             out.copy_from_slice(tape.value(output));
             if self.shift != 0.0 {
                 out.iter_mut().for_each(|logit| *logit += self.shift);
+            }
+            if let Some(map) = &self.calibration {
+                out.iter_mut().for_each(|logit| *logit = map.apply(*logit));
             }
         });
     }

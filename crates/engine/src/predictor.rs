@@ -1,4 +1,5 @@
 //! A saved model, loaded: what scores raw rows long after training.
+use crate::calibration::CalibrationRecord;
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::model_dir::{ModelDir, StoredMetrics};
@@ -19,6 +20,7 @@ pub struct Predictor {
     config: RunConfig,
     metrics: StoredMetrics,
     trained: TrainedFiles,
+    calibration: Option<CalibrationRecord>,
     manifest: Manifest,
 }
 
@@ -36,9 +38,11 @@ impl Predictor {
         let network = Network::with_tables(&config.model, &encoder.layout(), tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
-        let (metrics, trained) = (dir.metrics()?, dir.trained()?);
+        let (metrics, calibration, trained) = (dir.metrics()?, dir.calibration()?, dir.trained()?);
+        network.set_calibration(calibration.as_ref().and_then(|record| record.kept.clone()));
         dir.replay(&encoder, &network)?;
-        Ok(Predictor { encoder, network, config, metrics, trained, manifest: dir.into_manifest() })
+        let manifest = dir.into_manifest();
+        Ok(Predictor { encoder, network, config, metrics, calibration, trained, manifest })
     }
 
     /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
@@ -73,6 +77,11 @@ impl Predictor {
     /// The files that it was trained on, as far as its directory says.
     pub fn trained(&self) -> &TrainedFiles {
         &self.trained
+    }
+
+    /// What calibration found when the model was trained, where it was tried.
+    pub fn calibration(&self) -> Option<&CalibrationRecord> {
+        self.calibration.as_ref()
     }
 
     /// Versions and checksums.

@@ -122,15 +122,34 @@ impl<'a> RowScorer<'a> {
         self.picks.is_empty()
     }
 
-    /// Refills `logits` with the logits of the rows that were pushed, in their order, and forgets the rows.
-    pub fn score(&mut self, workspace: &mut Workspace, parallel: Parallel<'_>, logits: &mut Vec<f32>) {
+    /// Encodes the rows that were pushed, in their order, and forgets them.
+    pub fn encode(&mut self) -> &Batch {
         self.batch.clear();
         let rows = Picked { rows: &self.rows, picks: &self.picks, fields: &self.texts };
         self.encoder.encode(rows, &mut self.batch, &mut self.counts);
         self.picks.clear();
         self.pushed = 0;
+        &self.batch
+    }
+
+    /// Refills `logits` with the logits of the rows that were pushed, in their order, and forgets the rows.
+    pub fn score(&mut self, workspace: &mut Workspace, parallel: Parallel<'_>, logits: &mut Vec<f32>) {
+        self.encode();
         logits.resize(self.batch.len(), 0.0);
         self.network.logits(&self.batch, logits, workspace, parallel);
+    }
+
+    /// The text of a field of row `row` of those that were encoded last, until another one is pushed.
+    ///
+    /// # Panics
+    /// If there was no such row or there is no such field.
+    pub fn field(&self, row: usize, field: usize) -> &str {
+        self.rows[row].raw.field(field)
+    }
+
+    /// The rows that were encoded last.
+    pub fn batch(&self) -> &Batch {
+        &self.batch
     }
 
     /// Labels of the rows that were scored last, where labels are read.

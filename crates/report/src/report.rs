@@ -1,6 +1,8 @@
 //! A report: everything worth knowing about a run, as data.
 use super::{Candidate, Comparison, DataCard, Optimum, RunCard, TableHealth, TrainingCard};
 use dlrm_data::schema::Task;
+use dlrm_engine::calibration::CalibrationRecord;
+use dlrm_engine::explain::Importance;
 use dlrm_metrics::slices::Slice;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +58,12 @@ pub struct Report {
     /// Worst groups of rows of the verdict's part, worst first.
     #[serde(default)]
     pub slices: Vec<Slice>,
+    /// How the scores were calibrated, where that was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<CalibrationRecord>,
+    /// What the columns are worth to the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importance: Option<Importance>,
     /// Embedding tables.
     #[serde(default)]
     pub tables: Vec<TableHealth>,

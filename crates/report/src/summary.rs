@@ -91,6 +91,8 @@ pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
         notes,
         training: training_card(outcome, config, task),
         slices: slices(outcome, task)?,
+        calibrated: outcome.calibration.clone(),
+        importance: outcome.importance.clone(),
         tables: table_health(outcome),
         run,
     })

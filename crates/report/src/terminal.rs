@@ -2,8 +2,10 @@
 use super::format::count;
 use super::{Candidate, Report, comparison};
 use dlrm_data::format::bytes;
+use dlrm_engine::calibration::{CalibrationRecord, PartQuality};
 use dlrm_engine::compare::{Compared, Measured};
-use dlrm_metrics::Metric;
+use dlrm_engine::explain::{ColumnImportance, Importance};
+use dlrm_metrics::{Interval, Metric};
 use std::path::Path;
 
 /// Columns aligned: the first to the left, others to the right.
@@ -35,6 +37,8 @@ pub fn run_text(report: &Report, out: &Path) -> String {
     let mut text = format!("\n{}\n", verdict.headline);
     verdict.sentences.iter().for_each(|sentence| text.push_str(&format!("  {sentence}\n")));
     text.push_str(&format!("\n{}\n", metrics_table(report)));
+    text.extend(report.calibrated.as_ref().map(calibration_text));
+    text.extend(report.importance.as_ref().and_then(columns_line));
     report.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     if report.data.skipped_rows > 0 {
         let n = count(report.data.skipped_rows);
@@ -47,6 +51,48 @@ pub fn run_text(report: &Report, out: &Path) -> String {
     let (model, page) = (out.join("model"), out.join("report.html"));
     text.push_str(&format!("model:  {}\nreport: {}\n", model.display(), page.display()));
     text
+}
+
+/// What calibration did, in a line or two.
+pub fn calibration_text(record: &CalibrationRecord) -> String {
+    let rows = count(record.rows);
+    let Some(map) = &record.kept else {
+        return format!("calibration: none kept, for none improves {rows} validation rows beyond chance\n");
+    };
+    let part = |part: &PartQuality| {
+        let PartQuality { part, before, after } = part;
+        format!(
+            "{part} log loss {:.5} → {:.5}, calibration error {:.5} → {:.5}",
+            before.log_loss, after.log_loss, before.calibration_error, after.calibration_error
+        )
+    };
+    let parts: Vec<String> = record.parts.iter().map(part).collect();
+    format!("calibration: {} on {rows} validation rows\n  {}\n", map.describe(), parts.join("\n  "))
+}
+
+/// Columns that a line names.
+const NAMED: usize = 5;
+
+/// The columns that matter most, in a line; none where none is shown to matter.
+fn columns_line(importance: &Importance) -> Option<String> {
+    let named = |column: &ColumnImportance| format!("{} {:+.4}", column.column, column.increase.estimate);
+    let names: Vec<String> = importance.that_matter().take(NAMED).map(named).collect();
+    let all = importance.that_matter().count();
+    let more = if all > NAMED { format!(", and {} more", all - NAMED) } else { String::new() };
+    (!names.is_empty()).then(|| {
+        format!("columns that matter (rise of the loss when shuffled): {}{more}\n", names.join(", "))
+    })
+}
+
+/// What the columns are worth, as a table.
+pub fn importance_table(importance: &Importance) -> String {
+    let row = |column: &ColumnImportance| {
+        let Interval { estimate, low, high } = column.increase;
+        let (name, kind) = (column.column.clone(), column.kind.name().to_owned());
+        vec![name, kind, format!("{estimate:+.5}"), format!("{low:+.5} … {high:+.5}")]
+    };
+    let rows: Vec<Vec<String>> = importance.columns.iter().map(row).collect();
+    table(&["column", "kind", "rise", "95 % interval"], &rows)
 }
 
 /// All candidates on the rows of the verdict, and the best possible.
@@ -92,6 +138,8 @@ pub fn run_json(report: &Report, out: &Path) -> serde_json::Value {
         "candidates": candidates.collect::<Vec<_>>(),
         "comparisons": report.comparisons,
         "optimum": report.optimum,
+        "calibration": report.calibrated,
+        "importance": report.importance,
         "skipped_rows": report.data.skipped_rows,
         "notes": report.notes,
         "stages": report.run.stages,

@@ -28,6 +28,9 @@ pub(super) struct Place {
 const FORMER: [(&str, &str); 2] =
     [("data.negative_downsampling_rate", "data.negative_share"), ("data.loading", "data.residence")];
 
+/// Leaves scores as training made them, as programs did that do not know the key.
+const RAW: &str = "--set calibration=none";
+
 /// Lines of JSON files with these keys depend on the clock, the machine or the version; the configuration has
 /// a sum of its own.
 const UNSTABLE: [&str; 11] = [
@@ -122,7 +125,8 @@ impl Place {
                 [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
             if output.status.success() { Ok(out) } else { Err(format!("dlrm {line}\n{err}")) }
         };
-        let former = FORMER.iter().fold(line.to_owned(), |line, (now, former)| line.replace(now, former));
+        let former =
+            FORMER.iter().fold(line.replace(RAW, ""), |line, (now, former)| line.replace(now, former));
         ran(line)
             .or_else(|error| if former == line { Err(error) } else { ran(&former) })
             .unwrap_or_else(|error| panic!("{error}"))
@@ -146,15 +150,15 @@ impl Place {
                 self.trained(&out, &format!("{out}/sample.csv"))
             }
             What::Model(args) => {
-                self.print(&format!("{MODEL} -o {out} {args}"));
+                self.print(&format!("{MODEL} {RAW} -o {out} {args}"));
                 self.trained(&out, "rows.csv")
             }
             What::Train(args, rows) => {
-                self.print(&format!("train -q -o {out} {args}"));
+                self.print(&format!("train -q {RAW} -o {out} {args}"));
                 self.trained(&out, rows)
             }
             What::Compare(args) => {
-                self.print(&format!("compare -q -o {out} {args}"));
+                self.print(&format!("compare -q {RAW} -o {out} {args}"));
                 vec![("compare.json".into(), sum(lasting(&self.read(&format!("{out}/compare.json")))))]
             }
             What::Files(lines) => {
@@ -199,13 +203,34 @@ fn sum(bytes: impl AsRef<[u8]>) -> String {
     format!("{:016x}", xxh3_64(bytes.as_ref()))
 }
 
+/// Sections of reports that came after the table was made, and tests of their own.
+const LATER: [&str; 2] = ["calibrated", "importance"];
+/// Stages of runs that did.
+const LATER_STAGES: [&str; 1] = ["explain"];
+
 /// The lines of a JSON file that data and configuration alone decide.
 fn lasting(json: &[u8]) -> String {
-    let mut facts = false;
+    let (mut facts, mut later) = (false, None);
     let mut kept = String::new();
     for line in std::str::from_utf8(json).expect("UTF-8").lines() {
         let start = line.trim_start();
         let key = start.strip_prefix('"').and_then(|rest| rest.split_once("\":")).map(|(key, _)| key);
+        let indent = line.len() - start.len();
+        if later.is_some() {
+            later = later.filter(|&begun| begun != indent);
+            continue;
+        }
+        if key.is_some_and(|key| LATER.contains(&key)) && line.ends_with('{') {
+            later = Some(indent);
+            continue;
+        }
+        if LATER_STAGES.iter().any(|stage| start == format!("\"name\": \"{stage}\",")) {
+            // Its brace is already there.
+            kept.truncate(kept.trim_end().len() - 1);
+            kept.truncate(kept.trim_end_matches(' ').len());
+            later = Some(indent - 2);
+            continue;
+        }
         // Versions and instruction set of the run.
         facts = key == Some("facts") || facts && !start.starts_with(']');
         if !facts && !key.is_some_and(|key| UNSTABLE.contains(&key)) {
@@ -231,6 +256,7 @@ fn settings(text: &str) -> String {
     }
     let mut found = BTreeMap::new();
     walk("", &toml::Value::Table(toml::from_str(text).expect("TOML")), &mut found);
+    found.remove("calibration");
     for (now, former) in FORMER {
         if let Some(value) = found.remove(former) {
             found.insert(now.to_owned(), value);

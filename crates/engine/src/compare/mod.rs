@@ -12,6 +12,7 @@ pub use entry::Entry;
 pub use measured::{Diverged, Measured, OverSeeds, SeedRun};
 pub use request::CompareRequest;
 
+use crate::calibration::calibrate;
 use crate::checkpoint_store::InMemory;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
@@ -191,6 +192,7 @@ impl Compare {
         let state = fit.run(&mut learner, None, &mut watch)?;
         let (evaluating, best) = (watch.evaluating, watch.best);
         let seconds = start.elapsed().as_secs_f64();
+        calibrate(&mut learner, &rows.parts, &self.base)?;
         let scoring = Instant::now();
         let logits = learner.logits(test);
         let rate = test.len() as f64 / scoring.elapsed().as_secs_f64().max(1e-9);

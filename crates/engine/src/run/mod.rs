@@ -9,10 +9,12 @@ pub use clock::Stage;
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
+use crate::calibration::calibrate;
 use crate::checkpoint::Checkpoints;
 use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::explain::{Importance, of_run};
 use crate::fit::Fit;
 use crate::golden::Golden;
 use crate::learner::{self, Learner};
@@ -155,26 +157,32 @@ impl Run {
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
         let (mut learner, state) = self.train(&rows, solved, place.checkpoints.as_ref(), observer)?;
         clock.lap("train", Some(state.rows));
+        let calibration = calibrate(&mut learner, &rows.parts, &self.config)?;
         let measured = Measured { rows: &rows, state: &state, place: &place };
         let scorings = self.measure(&mut learner, measured, reference, &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
+        let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
         let config = self.repeatable(&state);
         let network = learner.into_network();
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
             let (encoder, config) = (&*fitted.encoder, &config);
-            let (metrics, golden, trained) = (&metrics, &golden, &self.trained_files());
-            ModelContents { network: &network, encoder, config, metrics, golden, trained }
-                .save(&out.join("model"))?;
+            let contents = ModelContents {
+                network: &network,
+                encoder,
+                config,
+                metrics: &metrics,
+                calibration: calibration.as_ref(),
+                golden: &golden,
+                trained: &self.trained_files(),
+            };
+            contents.save(&out.join("model"))?;
             outcome::write_beside_model(out, &fitted)?;
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
-        let measured = [Part::Test, Part::Validation].into_iter().find(|&p| !parts[p].is_empty());
-        let (verdict_part, stages) = (measured.unwrap_or(Part::Train), clock.stages);
-        let checkpoints = place.checkpoints;
         Ok(Outcome {
             config,
             network,
@@ -182,13 +190,15 @@ impl Run {
             plan,
             state,
             scorings,
+            verdict_part: outcome::verdict_part(&parts).0,
             parts,
             stats,
             untouched,
+            importance,
+            calibration,
             metrics,
-            stages,
-            verdict_part,
-            checkpoints,
+            stages: clock.stages,
+            checkpoints: place.checkpoints,
         })
     }
 
@@ -358,6 +368,21 @@ impl Run {
             clock.lap("train and score the baseline", None);
         }
         Ok(scorings)
+    }
+
+    /// What the columns are worth on the verdict's rows, after `trained` rows went through training.
+    fn importance(
+        &self,
+        learner: &mut Learner,
+        rows: &EncodedParts<'_>,
+        fitted: &Fitted,
+        trained: u64,
+        clock: &mut Clock,
+    ) -> Result<Option<Importance>> {
+        let (_, measured) = outcome::verdict_part(&rows.parts);
+        let found = of_run(learner, (&fitted.encoder, measured), &self.config, trained)?;
+        clock.lap("explain", None);
+        Ok(found)
     }
 
     /// A few rows as text with their scores.

@@ -1,8 +1,10 @@
 //! What comes of a run.
 use super::clock::Stage;
+use crate::calibration::CalibrationRecord;
 use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::explain::Importance;
 use crate::model_dir::StoredMetrics;
 use crate::network::Network;
 use crate::plan::Plan;
@@ -45,6 +47,10 @@ pub struct Outcome {
     pub stats: Parts<PartStats>,
     /// Share of each model table's rows that no training row touched.
     pub untouched: Vec<f64>,
+    /// What each column is worth to the model on the verdict's part, if that was measured.
+    pub importance: Option<Importance>,
+    /// What calibration found, where it was tried.
+    pub calibration: Option<CalibrationRecord>,
     /// Metrics of the model by part.
     pub metrics: StoredMetrics,
     /// What took how long.
@@ -62,6 +68,12 @@ impl Outcome {
     pub fn finish(&mut self) -> Result<()> {
         self.checkpoints.take().map_or(Ok(()), Checkpoints::remove)
     }
+}
+
+/// The part that results are quoted on, and its rows if they are measured.
+pub(super) fn verdict_part(parts: &Parts<Arc<Batch>>) -> (Part, Option<&Batch>) {
+    let measured = [Part::Test, Part::Validation].into_iter().find(|&part| !parts[part].is_empty());
+    (measured.unwrap_or(Part::Train), measured.map(|part| &*parts[part]))
 }
 
 /// Lists skipped rows beside the model, and the schema.
