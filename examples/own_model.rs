@@ -9,7 +9,7 @@ use dlrm::engine::observer::Unobserved;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::engine::train_state::TrainState;
 use dlrm::engine::trainer::Trainer;
-use dlrm::engine::{Learner, Network};
+use dlrm::engine::{Learner, Network, StepPlan};
 use dlrm::metrics::{Metrics, Ranking, Scored};
 use dlrm::models::Model;
 use dlrm::nn::init::Init;
@@ -69,15 +69,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (layout, data) = (fitted.encoder.layout(), sources.encode(&fitted, |_| true)?);
     let parts = data.parts.map(Arc::new);
 
-    let mut config = TrainConfig { epochs: 4, ..TrainConfig::default() };
+    let mut config = TrainConfig { epochs: Some(4), ..TrainConfig::default() };
     config.resolve(Task::Binary);
     let network = Network::of_model(&layout, config.seed, Isa::detect(), Mine::build)?;
     let optimizer = config.optimizer_of(network.weights());
     let loss = config.loss.unwrap_or_default();
     let mut learner = Learner::new(network, optimizer, loss, config.sharding(), 2)?;
-    let mut feed = MemoryFeed::new(parts[Part::Train].clone(), layout, config.batch_size, config.seed);
+    let plan = StepPlan::new(&config, parts[Part::Train].len() as u64);
+    let mut feed = MemoryFeed::new(parts[Part::Train].clone(), layout, plan.batch_size, config.seed);
     let (validation, kept) = (Some(&*parts[Part::Validation]), InMemory::default());
-    let trainer = Trainer { config: &config, task: Task::Binary, validation, checkpoints: &kept };
+    let trainer = Trainer { config: &config, plan, task: Task::Binary, validation, checkpoints: &kept };
     trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved)?;
 
     let test = &parts[Part::Test];

@@ -249,6 +249,9 @@ pub(super) struct TrainArgs {
     /// Configuration or recipe (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Settings to start from: paper (those of the DLRM paper and its reference)
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub preset: Option<String>,
     /// Kind of model (see `dlrm models`; default: dlrm)
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
@@ -282,8 +285,8 @@ pub(super) struct TrainArgs {
     pub output: Option<PathBuf>,
     /// Resume the interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
-        "overwrite", "config", "data_dir", "set", "schema", "format", "delimiter", "header", "quote", "trim",
-        "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation", "split", "cross",
+        "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header", "quote",
+        "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation", "split", "cross",
         "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size", "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,

@@ -2,7 +2,7 @@
 use super::args::ExplainArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::{output, predict, requests};
+use super::{output, requests};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;

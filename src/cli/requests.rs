@@ -54,6 +54,7 @@ pub(super) fn source(args: &SourceArgs) -> RunRequest {
 pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Result<RunRequest, Failure> {
     Ok(RunRequest {
         config: args.config.clone(),
+        preset: args.preset.clone(),
         model: args.model.clone(),
         epochs: args.epochs,
         max_steps: args.max_steps,

@@ -7,8 +7,8 @@ mod common;
 mod data;
 
 mod examples;
-mod first_mistakes;
 mod explain;
+mod first_mistakes;
 mod generate;
 mod golden;
 mod goldens;

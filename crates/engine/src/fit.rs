@@ -21,8 +21,7 @@ impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
     /// `rows` rows.
     pub(crate) fn settle(&mut self, model: &ModelConfig, data: &DataConfig, layout: &Layout, rows: u64) {
-        let can = matches!(model, ModelConfig::Lr(_))
-            && regression::can(data, layout, rows);
+        let can = matches!(model, ModelConfig::Lr(_)) && regression::can(data, layout, rows);
         let solver = match self.solver {
             Some(Solver::Lbfgs) if can => Solver::Lbfgs,
             None if can && regression::is_free(self) => Solver::Lbfgs,
@@ -30,7 +29,11 @@ impl TrainConfig {
         };
         self.solver = Some(solver);
         let starts = self.linear_start == LinearStart::Regression && regression::can(data, layout, rows);
-        if starts && solver == Solver::Steps && self.linear_optimizer.is_none() && has_linear_part(model, layout) {
+        if starts
+            && solver == Solver::Steps
+            && self.linear_optimizer.is_none()
+            && has_linear_part(model, layout)
+        {
             // It is at an optimum already: the rest of the model moves, it follows.
             let (lr, eps, initial_accumulator, l2) = (0.005, 1e-10, 0.0, 0.0);
             self.linear_optimizer = Some(TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 });

@@ -3,6 +3,7 @@ use dlrm_cluster::{Communicator, Threads};
 use dlrm_data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm_data::rng::Rng;
 use dlrm_data::schema::{Pooling, Task};
+use dlrm_engine::StepPlan;
 use dlrm_engine::checkpoint_store::InMemory;
 use dlrm_engine::feed::MemoryFeed;
 use dlrm_engine::observer::Unobserved;
@@ -155,13 +156,15 @@ fn runs_of_ranks_are_those_of_one() {
     for case in cases() {
         let (training, validation) = (Arc::new(rows(1, 230)), rows(2, 90));
         let run = |mut learner: Learner| -> (TrainState, Vec<u32>) {
+            let plan = StepPlan::new(&case.1, training.len() as u64);
             let trainer = Trainer {
                 config: &case.1,
+                plan,
                 task: Task::Binary,
                 validation: Some(&validation),
                 checkpoints: &InMemory::default(),
             };
-            let mut feed = MemoryFeed::new(training.clone(), layout(), case.1.batch_size, case.1.seed);
+            let mut feed = MemoryFeed::new(training.clone(), layout(), plan.batch_size, case.1.seed);
             let state = trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
             (state, bits(&learner))
         };

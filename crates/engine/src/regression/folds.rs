@@ -20,7 +20,8 @@ impl Folds {
         let part = |fold: u64, out: bool| {
             (0..rows).map(|b| if (fold_of(b) == fold) == out { weight(b) } else { 0.0 }).collect()
         };
-        let parts: Vec<[Vec<f32>; 2]> = (0..FOLDS).map(|fold| [part(fold, false), part(fold, true)]).collect();
+        let parts: Vec<[Vec<f32>; 2]> =
+            (0..FOLDS).map(|fold| [part(fold, false), part(fold, true)]).collect();
         let filled = |weights: &Vec<f32>| weights.iter().any(|&weight| weight > 0.0);
         let parts: Vec<_> = parts.into_iter().filter(|parts| parts.iter().all(filled)).collect();
         let weights = vec![start.to_vec(); parts.len()];

@@ -15,12 +15,12 @@ use crate::train_config::TrainConfig;
 use crate::train_state::{Best, Ending, Evaluation, TrainState};
 use crate::trainer::score;
 use design::{Design, places};
-use folds::Folds;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics};
 use dlrm_nn::Weights;
+use folds::Folds;
 use minimise::Problem;
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.

@@ -34,6 +34,8 @@ use std::path::{Path, PathBuf};
 pub struct RunRequest {
     /// Configuration file (TOML) that all else is put on top of.
     pub config: Option<PathBuf>,
+    /// Settings of that name to start from, in the place of a file: "paper".
+    pub preset: Option<String>,
     /// Settings `key=value` on top of it.
     pub settings: Vec<String>,
     /// Directory that relative paths of the configuration start from.
@@ -130,9 +132,14 @@ impl RunRequest {
 
     /// The configuration file with settings and values on top.
     fn stated(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
-        let mut config = match &self.config {
-            Some(path) => RunConfig::read(path, &self.settings, notes)?,
-            None => RunConfig::load("", "the configuration", &self.settings, notes)?,
+        let mut config = match (&self.config, &self.preset) {
+            (Some(path), None) => RunConfig::read(path, &self.settings, notes)?,
+            (None, None) => RunConfig::load("", "the configuration", &self.settings, notes)?,
+            (None, Some(name)) => RunConfig::load(preset(name)?, name, &self.settings, notes)?,
+            (Some(_), Some(_)) => {
+                return Err(Error::config("preset", "a configuration file or a preset", "both")
+                    .with_hint("leave one of them out"));
+            }
         };
         if let Some(dir) = &self.data_dir {
             let lists = [&mut config.input.paths, &mut config.data.validation, &mut config.data.test];
@@ -291,6 +298,15 @@ fn check_measuring_files(config: &RunConfig, notes: &mut Vec<Note>) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The text of a preset.
+fn preset(name: &str) -> Result<&'static str> {
+    match name {
+        "paper" => Ok(include_str!("../paper.toml")),
+        _ => Err(Error::config("preset", "\"paper\"", format!("\"{name}\""))
+            .with_hint("leave it out for the settings that suit most tables")),
+    }
 }
 
 /// The model of that kind with default settings.

@@ -6,7 +6,7 @@ use super::sentinels::Sentinel;
 use super::suggested;
 use dlrm_data::error::quoted;
 use dlrm_data::format::{count, number, percent};
-use dlrm_data::schema::{Encoding, Transform};
+use dlrm_data::schema::Encoding;
 
 /// What one could do with a column.
 pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec<String> {
@@ -40,12 +40,8 @@ fn timestamp(column: &ColumnProfile, out: &mut Vec<String>) {
 fn dense(column: &ColumnProfile, out: &mut Vec<String>) {
     let dense = suggested::dense(column);
     let skew = column.numbers.map_or(0.0, |n| n.skewness);
-    if dense.transform == Transform::Log1p {
-        out.push(format!("log1p: skew {skew:.1}"));
-    } else if skew.abs() > suggested::SKEWED {
-        out.push(format!(
-            "skew {skew:.1} with values where log1p cannot help: consider clip_quantiles = [0.01, 0.99]"
-        ));
+    if skew.abs() > suggested::SKEWED {
+        out.push(format!("skew {skew:.1}: taken in pieces, whose bins follow the quantiles"));
     }
     if dense.missing_indicator {
         out.push(format!("missing in {}: missing_indicator", percent(column.missing_share)));

@@ -6,12 +6,10 @@ use super::times::TimeFormat;
 use dlrm_data::moment::{DateOrder, TimePart};
 use dlrm_data::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Transform};
 
-/// Skewness from which on a non-negative column is taken by its logarithm.
+/// Skewness from which on it is worth a word.
 pub(super) const SKEWED: f64 = 3.0;
 /// Share of missing values from which on they get an input of their own.
 const OFTEN_MISSING: f64 = 0.01;
-/// Values that log1p would cut to 0 are tolerated up to this size: -1 and the like stand for "none".
-const TINY_NEGATIVE: f64 = -3.0;
 /// Vocabularies up to this size keep every value.
 const SMALL_VOCABULARY: u64 = 100;
 
@@ -27,14 +25,12 @@ pub(super) fn unusual_missing(column: &ColumnProfile) -> impl Iterator<Item = &s
     column.missing_texts.iter().map(String::as_str).filter(|text| !USUAL.contains(text))
 }
 
-/// The dense column that the facts suggest.
+/// The dense column that the facts suggest. Pieces follow whatever effect a number has, and leave out what
+/// is far from all others; where a straight line is right, regularisation finds it.
 pub(super) fn dense(column: &ColumnProfile) -> DenseColumn {
-    let skewed =
-        column.numbers.is_some_and(|n| n.skewness > SKEWED && n.min >= TINY_NEGATIVE && n.max > 10.0);
-    let transform = if skewed { Transform::Log1p } else { Transform::Standardize };
     DenseColumn {
         missing_indicator: column.missing_share > OFTEN_MISSING,
-        ..DenseColumn::new(&column.name, transform)
+        ..DenseColumn::new(&column.name, Transform::PiecewiseLinear)
     }
 }
 
