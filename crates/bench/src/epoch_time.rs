@@ -156,7 +156,12 @@ mod tests {
         assert!(
             (2300..2700).contains(&batch.bags[1].ids.len()) && batch.bags[1].ids.iter().all(|&id| id < 7)
         );
-        let options = EstimateOptions { isa: Isa::detect(), threads: 2, length: Duration::from_millis(20) };
+        let options = EstimateOptions {
+            isa: Isa::detect(),
+            threads: 2,
+            rows: 10_000,
+            length: Duration::from_millis(20),
+        };
         let estimate = EpochTimeEstimate::measure(&config, &layout, &[1.0, 2.5], options).unwrap();
         assert!(estimate.rows_per_second > 0.0 && estimate.rows_per_second.is_finite());
     }
