@@ -36,12 +36,22 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     save_report(&out, &report)?;
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;
+    let diverged = outcome.state.divergence().map(|error| {
+        let failure = failure(error, &config.train);
+        let kept = outcome.state.best.map_or(0, |best| best.step);
+        Failure {
+            message: format!("{}; the model that is saved is that of step {kept}", failure.message),
+            ..failure
+        }
+    });
     if session.json {
-        return output::print(&format!("{}\n", terminal::run_json(&report, &out)));
+        output::print(&format!("{}\n", terminal::run_json(&report, &out)))?;
+        return diverged.map_or(Ok(()), Err);
     }
     report.notes.iter_mut().for_each(|note| *note = flags::in_text(note));
     output::print(&terminal::run_text(&report, &out))?;
-    output::print(&next(config, &out.display().to_string()))
+    output::print(&next(config, &out.display().to_string()))?;
+    diverged.map_or(Ok(()), Err)
 }
 
 /// What to do with the model. Only rows that took no part are proposed to measure it.

@@ -61,10 +61,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, Failure> {
         seconds += unit * number.parse::<f64>().map_err(|_| refused())?;
         number.clear();
     }
-    if !number.is_empty() || !(seconds > 0.0 && seconds <= 1e9) {
-        return Err(refused());
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    let whole = number.is_empty() && seconds > 0.0 && seconds <= 1e9;
+    whole.then(|| Duration::from_secs_f64(seconds)).ok_or_else(refused)
 }
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {

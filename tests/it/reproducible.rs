@@ -10,7 +10,7 @@ use dlrm::engine::observer::{Observer, Unobserved};
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::engine::train_state::TrainState;
 use dlrm::engine::trainer::Trainer;
-use dlrm::engine::{Error, Learner, Network};
+use dlrm::engine::{Error, Learner, Network, StepPlan};
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Optimizer, Precision, TableOptimizer, TablePrecision};
 use std::sync::Arc;
@@ -83,13 +83,13 @@ fn optimizers() -> Vec<(DenseOptimizer, TableOptimizer)> {
 
 fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> TrainConfig {
     TrainConfig {
-        epochs: 4,
-        batch_size: 32,
+        epochs: Some(4),
+        batch_size: Some(32),
         optimizer,
         table_optimizer,
         clip_norm: Some(1.0),
         evaluate_every: Some(5),
-        patience: 0,
+        patience: Some(0),
         shard_rows: 5,
         lanes: 3,
         ..TrainConfig::default()
@@ -133,8 +133,8 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
-    let trainer =
-        Trainer { config, task: Task::Binary, validation: Some(&validation), checkpoints: &checkpoints };
+    let (plan, validation) = (StepPlan::new(config, rows.len() as u64), Some(&validation));
+    let trainer = Trainer { config, plan, task: Task::Binary, validation, checkpoints: &checkpoints };
     for (i, &stop) in stops.iter().enumerate() {
         let mut learner = learner(config, threads);
         let state = if i == 0 {
@@ -142,7 +142,7 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
         } else {
             checkpoints.resume(&mut learner).unwrap().expect("a checkpoint")
         };
-        let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
+        let mut feed = MemoryFeed::new(rows.clone(), layout(), plan.batch_size, config.seed);
         let stopped = trainer.run(&mut learner, &mut feed, state, &mut StopAt(stop, 0));
         assert!(matches!(stopped, Err(Error::Interrupted { checkpoint: Some(_), .. })), "{stopped:?}");
     }
@@ -152,7 +152,7 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     } else {
         checkpoints.resume(&mut learner).unwrap().expect("a checkpoint")
     };
-    let mut feed = MemoryFeed::new(rows, layout(), config.batch_size, config.seed);
+    let mut feed = MemoryFeed::new(rows, layout(), plan.batch_size, config.seed);
     let state = trainer.run(&mut learner, &mut feed, state, &mut Unobserved).unwrap();
     (bits(&learner), state)
 }
@@ -356,7 +356,7 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
         validation: Some(&validation),
         checkpoints: &checkpoints,
     };
-    let mut feed = MemoryFeed::new(rows.clone(), layout(), config.batch_size, config.seed);
+    let mut feed = MemoryFeed::new(rows.clone(), layout(), plan.batch_size, config.seed);
     let mut first = learner(&config, 1);
     let state = trainer.run(&mut first, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
     let points: Vec<(u64, f64)> = state.history.iter().map(|p| (p.step, p.epoch)).collect();

@@ -199,16 +199,18 @@ mod tests {
 
     #[test]
     fn the_formula_by_hand() {
-        // Two bins of ten: 0…9 and 10…19; a tenth of each, one value, lies beyond the outer edges.
-        let values = sorted((0..20).map(f64::from));
+        // Two bins of twenty: 0…19 and 20…39; a tenth of each, two values, lies beyond the outer edges.
+        let values = sorted((0..40).map(f64::from));
         let pieces = fit(&values, 2).unwrap();
-        assert_eq!(pieces.edges(), [1.0, 10.0, 18.0]);
-        // (x - 1) / 9 up to 10, then (x - 10) / 8 up to 18.
-        let raw = |x: f64| [((x - 1.0) / 9.0).clamp(0.0, 1.0), ((x - 10.0) / 8.0).clamp(0.0, 1.0)];
+        assert_eq!(pieces.edges(), [2.0, 20.0, 37.0]);
+        // (x - 2) / 18 up to 20, then (x - 20) / 17 up to 37.
+        let raw = |x: f64| [((x - 2.0) / 18.0).clamp(0.0, 1.0), ((x - 20.0) / 17.0).clamp(0.0, 1.0)];
         for t in 0..2 {
-            let mean = values.iter().map(|&x| raw(x)[t]).sum::<f64>() / 20.0;
-            let deviation = (values.iter().map(|&x| (raw(x)[t] - mean).powi(2)).sum::<f64>() / 20.0).sqrt();
-            for x in [-1e30, 0.0, 1.0, 5.5, 10.0, 14.0, 18.0, 1e30] {
+            let mean = values.iter().map(|&x| raw(x)[t]).sum::<f64>() / 40.0;
+            // Two components of half a variance each.
+            let variance = values.iter().map(|&x| (raw(x)[t] - mean).powi(2)).sum::<f64>() / 40.0;
+            let deviation = (2.0 * variance).sqrt();
+            for x in [-1e30, 0.0, 2.0, 5.5, 20.0, 24.0, 37.0, 1e30] {
                 let found = f64::from(encoded(&pieces, x)[t]);
                 assert!((found - (raw(x)[t] - mean) / deviation).abs() < 1e-6, "{x} {t}");
             }
@@ -230,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_value_that_fills_a_bin_has_its_own() {
-        let mostly_zero = sorted((0..1000).map(|i| if i < 950 { 0.0 } else { f64::from(i) }));
+        let mostly_zero = sorted((0..1000).map(|i| if i < 800 { 0.0 } else { f64::from(i) }));
         let pieces = fit(&mostly_zero, 8).unwrap();
-        assert_eq!(pieces.edges()[..2], [0.0, 950.0]);
+        assert_eq!(pieces.edges()[..2], [0.0, 800.0]);
         assert!(pieces.len() >= 5, "the others share the rest: {:?}", pieces.edges());
         let heap = sorted((0..400).map(|i| if i % 2 == 0 { 50.0 } else { f64::from(i / 4) }));
         let pieces = fit(&heap, 6).unwrap();

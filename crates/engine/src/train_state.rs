@@ -1,4 +1,5 @@
 //! How far a run has come.
+use crate::error::Error;
 use dlrm_metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
@@ -76,12 +77,23 @@ pub struct TrainState {
     /// Why training ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// The loss that training diverged with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_loss: Option<f64>,
     /// Loss of the first step, that of a model that knows nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_loss: Option<f64>,
     /// How often the learning rates were reduced so far, see [`Plateau`](crate::train_config::Plateau).
     #[serde(default, alias = "cuts")]
     pub lr_reductions: u32,
+}
+
+impl TrainState {
+    /// What went wrong, where the weights are those of the best evaluation before training diverged.
+    pub fn divergence(&self) -> Option<Error> {
+        let loss = self.broken_loss.unwrap_or(f64::NAN);
+        (self.ending == Some(Ending::Diverged)).then_some(Error::Diverged { step: self.step + 1, loss })
+    }
 }
 
 #[cfg(test)]

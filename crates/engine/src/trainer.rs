@@ -54,7 +54,9 @@ impl Trainer<'_> {
             }
             match (self.epoch(learner, rows, &mut state, observer), state.best) {
                 // What was learned until the best evaluation is not lost.
-                (Err(Error::Diverged { .. }), Some(_)) => state.ending = Some(Ending::Diverged),
+                (Err(Error::Diverged { loss, .. }), Some(_)) => {
+                    (state.ending, state.broken_loss) = (Some(Ending::Diverged), Some(loss));
+                }
                 (Err(error), _) => return Err(error),
                 (Ok(()), _) => state.ending = state.ending.or(self.ending(&state)),
             }

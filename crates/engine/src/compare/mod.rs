@@ -190,6 +190,9 @@ impl Compare {
         let fresh = || new_learner(&entry.model, &config, &rows.layout, rate, self.resources);
         let fit = Fit { config: &config, rows, task, regression, fresh: &fresh, checkpoints };
         let state = fit.run(&mut learner, None, &mut watch)?;
+        if let Some(error) = state.divergence() {
+            return Err(error);
+        }
         let (evaluating, best) = (watch.evaluating, watch.best);
         let seconds = start.elapsed().as_secs_f64();
         calibrate(&mut learner, &rows.parts, &self.base)?;
