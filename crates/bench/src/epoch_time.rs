@@ -78,11 +78,7 @@ impl EpochTimeEstimate {
         // One more window warms up.
         let windows = Windows { count: WINDOWS, length: options.length / (WINDOWS as u32 + 1) };
         let rate = rows_per_second(&mut learner, &batches, windows)?;
-        Ok(EpochTimeEstimate {
-            rows_per_second: rate.median,
-            threads: options.threads,
-            batch_size,
-        })
+        Ok(EpochTimeEstimate { rows_per_second: rate.median, threads: options.threads, batch_size })
     }
 }
 

@@ -18,8 +18,7 @@ impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
     /// `rows` rows.
     pub(crate) fn settle(&mut self, model: &ModelConfig, data: &DataConfig, layout: &Layout, rows: u64) {
-        let can = matches!(model, ModelConfig::Lr(_))
-            && regression::can(data, layout, rows);
+        let can = matches!(model, ModelConfig::Lr(_)) && regression::can(data, layout, rows);
         let solver = match self.solver {
             Some(Solver::Lbfgs) if can => Solver::Lbfgs,
             None if can && regression::is_free(self) => Solver::Lbfgs,

@@ -32,7 +32,8 @@ impl StepPlan {
     /// The plan for epochs of `rows` rows.
     pub fn new(config: &TrainConfig, rows: u64) -> Self {
         let rows = rows.max(1);
-        let by_rows = (rows / STEPS_OF_AN_EPOCH).max(1).next_power_of_two().clamp(BATCH_SIZES[0], BATCH_SIZES[1]);
+        let by_rows =
+            (rows / STEPS_OF_AN_EPOCH).max(1).next_power_of_two().clamp(BATCH_SIZES[0], BATCH_SIZES[1]);
         let batch_size = config.batch_size.unwrap_or(by_rows as usize);
         let steps = rows.div_ceil(batch_size.max(1) as u64);
         let often = (steps >= LONG_EPOCH).then(|| steps.div_ceil(EVALUATIONS_OF_AN_EPOCH));

@@ -80,13 +80,7 @@ impl XDeepFm {
         if cin.is_empty() {
             return Err(Error::new("model.cin", "at least one layer", "none"));
         }
-        Ok(XDeepFm {
-            linear,
-            vectors,
-            cin,
-            cin_output: b.output("cin.output", pooled, Bias::Zero)?,
-            deep,
-        })
+        Ok(XDeepFm { linear, vectors, cin, cin_output: b.output("cin.output", pooled, Bias::Zero)?, deep })
     }
 
     /// The CIN over [S, m·D]; inside, vectors are turned to [S, D, m], so that a layer is one product shared

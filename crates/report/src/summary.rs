@@ -334,9 +334,11 @@ fn ended(state: &TrainState, config: &TrainConfig, monitor: Metric) -> String {
         Some(Ending::Iterations) => {
             return format!("Stopped after {steps} iterations of L-BFGS, before the optimum of its loss.");
         }
-        Some(Ending::Diverged) => return format!(
-            "Training diverged after step {steps}: the weights are those of the best evaluation before."
-        ),
+        Some(Ending::Diverged) => {
+            return format!(
+                "Training diverged after step {steps}: the weights are those of the best evaluation before."
+            );
+        }
         Some(Ending::Epochs) | None => {
             format!("All {} epochs were trained.", config.epochs.unwrap_or(state.epoch))
         }

@@ -1,7 +1,7 @@
 //! Encoded rows as the matrix X of a regression: a column per dense input, one per table row, and ones.
+use dlrm_data::Batch;
 use dlrm_data::batch::{Bags, Layout};
 use dlrm_data::schema::Pooling;
-use dlrm_data::Batch;
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -18,7 +18,6 @@ use crate::explain::{Importance, of_run};
 use crate::fit::Fit;
 use crate::golden::Golden;
 use crate::learner::{self, Learner};
-use crate::model_dir::ModelContents;
 use crate::network::Network;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
@@ -167,17 +166,8 @@ impl Run {
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
-            let (encoder, config) = (&*fitted.encoder, &config);
-            let contents = ModelContents {
-                network: &network,
-                encoder,
-                config,
-                metrics: &metrics,
-                calibration: calibration.as_ref(),
-                golden: &golden,
-            };
-            contents.save(&out.join("model"))?;
-            outcome::write_beside_model(out, &fitted)?;
+            let measured = (&metrics, calibration.as_ref());
+            outcome::save(out, (&network, &fitted), &config, measured, &golden)?;
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
@@ -280,7 +270,8 @@ impl Run {
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
         let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
-        let state = Fit { config, rows, task, regression, checkpoints }.run(&mut learner, resumed, observer)?;
+        let state =
+            Fit { config, rows, task, regression, checkpoints }.run(&mut learner, resumed, observer)?;
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
