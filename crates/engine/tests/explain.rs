@@ -10,11 +10,12 @@ use dlrm_models::ModelConfig;
 use dlrm_nn::{Isa, TablePrecision};
 use serde_json::{Value, json};
 
-/// Two dense columns (one of them two inputs), a vocabulary, hashed values, a bag of values.
+/// Two dense columns (one of them five inputs), a vocabulary, hashed values, a bag of values.
 fn encoder(crosses: Value) -> Encoder {
     let scale = json!({
-        "transform": "standardize", "clip": null, "mean": 3.0, "deviation": 2.5, "missing": 0.25,
-        "indicator": true
+        "transform": "piecewise_linear", "clip": null, "mean": 3.0, "deviation": 2.5, "missing": 0.25,
+        "indicator": true,
+        "pieces": {"edges": [0.0, 3.0, 6.0, 9.0], "means": [0.5, 0.4, 0.3], "deviations": [1.0, 0.5, 2.0]}
     });
     let plain = json!({
         "transform": "log1p", "clip": null, "mean": 0.0, "deviation": 1.0, "missing": 0.5, "indicator": false
@@ -23,7 +24,7 @@ fn encoder(crosses: Value) -> Encoder {
         "schema": {
             "label": {"column": "click"},
             "dense": [
-                {"name": "price", "transform": "standardize", "missing_indicator": true},
+                {"name": "price", "transform": "piecewise_linear", "missing_indicator": true},
                 {"name": "age", "transform": "log1p", "missing_value": 0.5}
             ],
             "categorical": [
@@ -131,7 +132,7 @@ fn exact_values_are_those_of_the_definition() {
     let texts = texts(8);
     let columns = columns(&encoder);
     assert_eq!(columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), FIELDS);
-    assert_eq!((&columns[0].dense, &columns[1].dense), (&vec![0, 1], &vec![2]), "the indicator goes with it");
+    assert_eq!((&columns[0].dense, &columns[1].dense), (&vec![0, 1, 2, 3, 4], &vec![5]), "bins, indicator");
     for kind in ["lr", "fm", "mf", "ffm", "dlrm"] {
         let network = network(kind, &encoder);
         let rows = encoded(&encoder, &network, &texts[..1]);
@@ -163,11 +164,11 @@ fn values_of_a_linear_model_are_weight_times_distance_from_the_mean() {
     let (.., weights) = tensors.iter().find(|(name, ..)| name == "linear.dense.weight").expect("weights");
     let weights: Vec<f64> = weights.iter().map(f64::from).collect();
     let mean = |input: usize| {
-        background.dense.chunks(3).map(|row| f64::from(row[input])).sum::<f64>() / background.len() as f64
+        background.dense.chunks(6).map(|row| f64::from(row[input])).sum::<f64>() / background.len() as f64
     };
     let of = |input: usize| weights[input] * (f64::from(rows.dense[input]) - mean(input));
-    assert!((found.values[0] - (of(0) + of(1))).abs() < 1e-5, "price with its indicator");
-    assert!((found.values[1] - of(2)).abs() < 1e-5, "age");
+    assert!((found.values[0] - (0..5).map(of).sum::<f64>()).abs() < 1e-5, "price with its bins");
+    assert!((found.values[1] - of(5)).abs() < 1e-5, "age");
     // One random order or another gives the same, as for every model of pairs.
     for seed in 0..3 {
         let orders = Orders::Random { orders: 1, seed };

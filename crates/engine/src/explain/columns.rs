@@ -1,6 +1,5 @@
 //! The columns of encoded rows: a column of the schema may stand for several inputs.
-use dlrm_data::batch::{Arity, Layout};
-use dlrm_data::schema::Schema;
+use dlrm_data::batch::Arity;
 use dlrm_data::{Batch, Encoder};
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +44,13 @@ pub struct Column {
 /// The columns of rows that `encoder` makes: dense ones, categorical ones, crosses.
 pub fn columns(encoder: &Encoder) -> Vec<Column> {
     let (schema, layout) = (encoder.schema(), encoder.layout());
-    let mut dense: Vec<Column> =
-        schema.dense.iter().map(|column| Column::new(&column.name, ColumnKind::Dense)).collect();
-    for (input, column) in owners(schema, &layout).into_iter().enumerate() {
-        dense[column].dense.push(input);
-    }
+    let mut input = 0;
+    let dense = schema.dense.iter().zip(encoder.dense()).map(|(column, scale)| {
+        let first = input;
+        input += scale.names(&column.name).len();
+        Column { dense: (first..input).collect(), ..Column::new(&column.name, ColumnKind::Dense) }
+    });
+    let dense: Vec<Column> = dense.collect();
     let features = layout.features.iter().enumerate().map(|(feature, described)| {
         let kind = if described.crossed { ColumnKind::Cross } else { ColumnKind::Categorical };
         Column { bags: vec![feature], ..Column::new(&described.name, kind) }
@@ -60,23 +61,6 @@ pub fn columns(encoder: &Encoder) -> Vec<Column> {
         parts.filter(|c| cross.columns.contains(&c.name)).for_each(|c| c.crosses.push(feature));
     }
     all
-}
-
-/// The dense column that each dense input is made of. Inputs stand in the order of the columns, and each is
-/// called as its column, or as its column with more behind a colon.
-fn owners(schema: &Schema, layout: &Layout) -> Vec<usize> {
-    let names: Vec<&str> = schema.dense.iter().map(|column| column.name.as_str()).collect();
-    let is_of = |input: &str, column: &str| {
-        input.strip_prefix(column).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    };
-    let mut own = 0;
-    let owner = |input: &String| {
-        while own + 1 < names.len() && (input == names[own + 1] || !is_of(input, names[own])) {
-            own += 1;
-        }
-        own
-    };
-    layout.dense.iter().map(owner).collect()
 }
 
 impl Column {

@@ -168,18 +168,16 @@ impl Run {
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
-            let (encoder, config) = (&*fitted.encoder, &config);
             let contents = ModelContents {
                 network: &network,
-                encoder,
-                config,
+                encoder: &fitted.encoder,
+                config: &config,
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden: &golden,
                 trained: &self.trained_files(),
             };
-            contents.save(&out.join("model"))?;
-            outcome::write_beside_model(out, &fitted)?;
+            outcome::save(out, &contents, &fitted)?;
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;

@@ -5,7 +5,7 @@ use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::explain::Importance;
-use crate::model_dir::StoredMetrics;
+use crate::model_dir::{ModelContents, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::train_state::TrainState;
@@ -76,8 +76,14 @@ pub(super) fn verdict_part(parts: &Parts<Arc<Batch>>) -> (Part, Option<&Batch>) 
     (measured.unwrap_or(Part::Train), measured.map(|part| &*parts[part]))
 }
 
+/// Writes the model to the run directory, and beside it what else is kept.
+pub(super) fn save(out: &Path, contents: &ModelContents<'_>, fitted: &Fitted) -> Result<()> {
+    contents.save(&out.join("model"))?;
+    write_beside_model(out, fitted)
+}
+
 /// Lists skipped rows beside the model, and the schema.
-pub(super) fn write_beside_model(out: &Path, fitted: &Fitted) -> Result<()> {
+fn write_beside_model(out: &Path, fitted: &Fitted) -> Result<()> {
     let path = out.join("schema.toml");
     std::fs::write(&path, fitted.encoder.schema().to_toml()).map_err(Error::io("write", &path))?;
     let path = out.join("bad_rows.txt");

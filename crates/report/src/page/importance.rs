@@ -15,9 +15,9 @@ pub(super) fn importance(report: &Report) -> Markup {
     let Some(found) = &report.importance else { return Markup::default() };
     let loss = if report.task == Task::Binary { "Log loss" } else { "Squared error" };
     let about = format!(
-        "What the {} of {} {} rows rises by when the values of one column are exchanged among \
-         them ({} times). A column whose interval reaches zero is not shown to matter to this model; of two columns that tell \
-         the same, each may look unimportant.",
+        "What the {} of {} {} rows rises by when the values of one column are exchanged among them \
+         ({} times). A column whose interval reaches zero is not shown to matter to this model; of two \
+         columns that tell the same, each may look unimportant.",
         loss.to_lowercase(),
         count(found.rows),
         report.verdict_part,
