@@ -253,14 +253,16 @@ fn interruption_and_resume_do_not_change_a_bit() {
 
 #[test]
 fn early_stopping_restores_the_best_weights() {
-    let config = TrainConfig { patience: 2, epochs: 60, ..config(optimizers()[3]) };
+    let config = TrainConfig { patience: Some(2), epochs: Some(60), ..config(optimizers()[3]) };
     let (with_disk, state) = train(&config, 2, &[]);
     let best = state.best.expect("evaluations");
     assert!(best.step < state.step, "it trained past the best");
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let mut learner = learner(&config, 2);
+    let plan = StepPlan::new(&config, rows.len() as u64);
     let trainer = Trainer {
         config: &config,
+        plan,
         task: Task::Binary,
         validation: Some(&validation),
         checkpoints: &InMemory::default(),
@@ -344,14 +346,16 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     let config = TrainConfig {
         evaluate_every: Some(4),
         checkpoint_every: Some(8),
-        epochs: 2,
+        epochs: Some(2),
         ..config(optimizers()[1])
     };
     let (rows, validation) = (Arc::new(rows(1)), rows(2));
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
+    let plan = StepPlan::new(&config, rows.len() as u64);
     let trainer = Trainer {
         config: &config,
+        plan,
         task: Task::Binary,
         validation: Some(&validation),
         checkpoints: &checkpoints,
