@@ -285,9 +285,10 @@ pub(super) struct TrainArgs {
     pub output: Option<PathBuf>,
     /// Resume the interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
-        "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header", "quote",
-        "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation", "split", "cross",
-        "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size", "seed", "stream", "no_baseline",
+        "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header",
+        "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation",
+        "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size",
+        "seed", "stream", "no_baseline",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds

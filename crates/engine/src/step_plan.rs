@@ -54,3 +54,48 @@ impl StepPlan {
         self.max_steps.map_or(steps, |most| most.min(steps))
     }
 }
+
+impl TrainConfig {
+    /// Fills in what depends on the number of rows of an epoch, so that what is stored is complete.
+    pub fn complete(&mut self, rows: u64) -> StepPlan {
+        let plan = StepPlan::new(self, rows);
+        self.batch_size = Some(plan.batch_size);
+        self.epochs = Some(plan.epochs);
+        self.patience = Some(plan.patience);
+        self.evaluate_every = plan.evaluate_every;
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_follows_the_rows() {
+        let usual = TrainConfig::default();
+        for rows in [0, 1, 31, 350, 5_000, 80_000, 1_000_000, 4_000_000_000] {
+            let plan = StepPlan::new(&usual, rows);
+            assert!((32..=512).contains(&plan.batch_size) && (20..=200).contains(&plan.epochs), "{plan:?}");
+            assert!(plan.steps(rows) >= plan.epochs.min(rows), "{plan:?}");
+            let most =
+                plan.evaluate_every.map_or(1, |every| rows.div_ceil(plan.batch_size as u64).div_ceil(every));
+            assert!(most <= 5, "{plan:?}");
+        }
+        assert_eq!(StepPlan::new(&usual, 350).steps(350), 200 * 11);
+    }
+
+    #[test]
+    fn what_is_said_counts() {
+        let said = TrainConfig {
+            epochs: Some(3),
+            max_steps: Some(7),
+            batch_size: Some(10),
+            patience: Some(0),
+            ..TrainConfig::default()
+        };
+        let plan = StepPlan::new(&said, 1000);
+        assert_eq!((plan.epochs, plan.batch_size, plan.patience, plan.evaluate_every), (3, 10, 0, None));
+        assert_eq!(plan.steps(1000), 7);
+    }
+}

@@ -1,7 +1,6 @@
 //! Settings of training, checked before work starts.
 use crate::error::{Error, Result};
 use crate::schedule::Schedule;
-use crate::step_plan::StepPlan;
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_nn::{
@@ -13,13 +12,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the training rows, at most; by default by their number, see [`StepPlan`].
+    /// Passes over the training rows, at most; by default by their number, see [`StepPlan`](crate::step_plan::StepPlan).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Steps, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
-    /// Rows per step, B; by default by the number of rows, see [`StepPlan`].
+    /// Rows per step, B; by default by the number of rows, see [`StepPlan`](crate::step_plan::StepPlan).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// What is minimised; by default log loss for clicks and squared error for ratings.
@@ -180,16 +179,6 @@ impl TrainConfig {
         };
         self.loss.get_or_insert(loss);
         self.monitor.get_or_insert(metric);
-    }
-
-    /// Fills in what depends on the number of rows of an epoch, likewise.
-    pub fn complete(&mut self, rows: u64) -> StepPlan {
-        let plan = StepPlan::new(self, rows);
-        self.batch_size = Some(plan.batch_size);
-        self.epochs = Some(plan.epochs);
-        self.patience = Some(plan.patience);
-        self.evaluate_every = plan.evaluate_every;
-        plan
     }
 
     /// Contradictions that can be seen before work starts.

@@ -16,6 +16,9 @@ pub struct Candidate {
     /// Number of trained parameters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameters: Option<u64>,
+    /// Of a regression, whether it is at its optimum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converged: Option<bool>,
     /// Metrics per part of the rows.
     #[serde(rename = "splits")]
     pub parts: Vec<PartMetrics>,

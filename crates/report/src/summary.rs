@@ -123,7 +123,8 @@ fn candidate(scoring: &Scoring, outcome: &Outcome, task: Task, bootstrap: &Boots
             }
         }
     }
-    Ok(Candidate { name: scoring.name.clone(), parameters: scoring.parameters, parts, pictures })
+    let (name, parameters, converged) = (scoring.name.clone(), scoring.parameters, scoring.converged);
+    Ok(Candidate { name, parameters, converged, parts, pictures })
 }
 
 fn comparisons(outcome: &Outcome, task: Task, bootstrap: &Bootstrap) -> Result<Vec<Comparison>> {

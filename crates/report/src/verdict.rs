@@ -5,6 +5,9 @@ use super::{Candidate, Comparison, Report};
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 
+/// Rows with which small differences cannot be told.
+const FEW_ROWS: u64 = 2000;
+
 /// What one comparison allows to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -80,6 +83,7 @@ impl Report {
         };
         let mut sentences: Vec<String> =
             about.iter().flat_map(|(_, comparisons)| comparisons.iter().map(|c| self.sentence(c))).collect();
+        sentences.extend(self.caveats(strongest, comparisons));
         sentences.extend(self.optimum_sentences(Some(strongest)));
         Verdict { tone: tone(comparisons), headline: self.headline(strongest, comparisons), sentences }
     }
@@ -133,6 +137,33 @@ impl Report {
                 claims.join(" but ")
             ),
         }
+    }
+
+    /// What limits the verdict, and what to do where the model does not win.
+    fn caveats(&self, strongest: &Candidate, comparisons: &[&Comparison]) -> Vec<String> {
+        let mut caveats = Vec::new();
+        if strongest.converged == Some(false) {
+            caveats.push(format!(
+                "The {} was stopped before its optimum, as the rows are many: what it could reach is not known.",
+                strongest.name
+            ));
+        }
+        let all = |reading| comparisons.iter().all(|c| c.reading() == reading);
+        let part = self.data.parts.iter().find(|part| part.name == self.verdict_part);
+        let rows = part.map_or(0, |part| part.rows);
+        if all(Reading::Undecided) && rows < FEW_ROWS {
+            caveats.push(format!(
+                "{rows} rows are too few to tell small differences: more of them, or folds, would."
+            ));
+        }
+        if tone(comparisons) != Reading::Better && strongest.name.contains("regression") {
+            caveats.push(
+                "What may help: more rows, another model (`dlrm compare` measures several), or other \
+                 settings (`dlrm tune` searches)."
+                    .into(),
+            );
+        }
+        caveats
     }
 
     fn sentence(&self, comparison: &Comparison) -> String {

@@ -6,6 +6,8 @@
 mod design;
 mod folds;
 mod minimise;
+#[cfg(test)]
+mod tests;
 
 use crate::config::{DataConfig, Loading};
 use crate::error::{Error, Result};
@@ -27,8 +29,8 @@ use minimise::Problem;
 const FIRST_C: f64 = 1e-3;
 const FACTOR: f64 = 4.0;
 const STRENGTHS: i32 = 12;
-/// Fewer validation rows than this are helped by cross-validation over the training rows, if these are at most
-/// so many.
+/// Fewer validation rows than this are helped by cross-validation over the training rows, if these are at
+/// most so many.
 const FEW: usize = 2000;
 const FOLDED: usize = 50_000;
 /// Strengths in a row that do not improve, after which weaker ones are not tried.

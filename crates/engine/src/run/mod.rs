@@ -147,11 +147,9 @@ impl Run {
         let place = self.place(dir, &fitted)?;
 
         observer.stage("encoding");
-        let mut rows = EncodedParts::encode(source, &fitted, &self.config, self.config.data.loading)?;
+        let rows = self.encoded(source, &fitted, &place)?;
         clock.lap("encode", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
-        self.settle(&mut rows, source, &fitted, &place)?;
-
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
@@ -198,6 +196,18 @@ impl Run {
             stages: clock.stages,
             checkpoints: place.checkpoints,
         })
+    }
+
+    /// The rows, encoded.
+    fn encoded<'a>(
+        &'a self,
+        source: DataSource<'a>,
+        fitted: &'a Fitted,
+        place: &Place,
+    ) -> Result<EncodedParts<'a>> {
+        let mut rows = EncodedParts::encode(source, fitted, &self.config, self.config.data.loading)?;
+        self.settle(&mut rows, source, fitted, place)?;
+        Ok(rows)
     }
 
     /// The configuration that gives these weights again, whatever the clock says then.

@@ -90,7 +90,8 @@ pub(crate) fn report(task: Task, noise: f64) -> Report {
         let test = PartMetrics::of("test", &scored, &ranking, &bootstrap);
         let validation = PartMetrics { part: "validation".into(), intervals: Vec::new(), ..test.clone() };
         let pictures = Some(Pictures::of(&scored, &ranking));
-        Candidate { name: name.into(), parameters, parts: vec![validation, test], pictures }
+        let parts = vec![validation, test];
+        Candidate { name: name.into(), parameters, converged: None, parts, pictures }
     };
     let mut comparisons = Vec::new();
     for (name, predictions) in [("logistic regression", &rows.linear), ("label mean", &rows.mean)] {
