@@ -46,6 +46,8 @@ pub(super) enum Command {
     Train(Box<TrainArgs>),
     /// Train several models on the same rows; report which differences are real and what each model costs
     Compare(Box<CompareArgs>),
+    /// Search for better settings within a time; write a table and the best configuration
+    Tune(Box<TuneArgs>),
     /// Measure a trained model on labelled rows
     Evaluate(EvaluateArgs),
     /// Score rows with a trained model, as CSV on standard output
@@ -252,7 +254,8 @@ pub(super) struct TrainArgs {
     /// Settings to start from: paper (those of the DLRM paper and its reference)
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     pub preset: Option<String>,
-    /// Kind of model (see `dlrm models`; default: dlrm)
+    /// Kind of model (see `dlrm models`; default: dlrm); auto trains several and keeps the one that the
+    /// validation rows choose
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
     /// Passes over the training rows, at most
@@ -270,6 +273,9 @@ pub(super) struct TrainArgs {
     /// Seed of initial weights, shuffling and random splits
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Measure on K folds first, each trained on the others: for small tables
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..=100))]
+    pub folds: Option<u64>,
     /// Read the rows from the files instead of keeping them in memory; later epochs read an encoded copy
     /// beside the checkpoints (--set data.cache=false: they read the files again)
     #[arg(long)]
@@ -288,7 +294,7 @@ pub(super) struct TrainArgs {
         "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header",
         "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation",
         "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size",
-        "seed", "stream", "no_baseline",
+        "seed", "stream", "no_baseline", "folds",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds
@@ -303,10 +309,12 @@ pub(super) struct CompareArgs {
     /// Kinds of models (see `dlrm models`), comma-separated
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     pub models: Vec<String>,
-    /// Seeds per model
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..=100))]
-    pub seeds: u64,
+    /// Seeds per model (default: 3; with folds 1)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub seeds: Option<u64>,
+    /// Compare on K folds, each trained on the others: for small tables
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..=100))]
+    pub folds: Option<u64>,
     /// Configuration or recipe (TOML); several give one model each, on the same input, split and schema
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
@@ -316,9 +324,37 @@ pub(super) struct CompareArgs {
     /// Memory to use at most, such as 8GB (default: what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Directory for compare.html and compare.json
+    /// Directory for compare.html and compare.json; with folds for folds.json
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TuneArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Configuration or recipe (TOML) that the search starts from
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Time for the search, such as 10m or 2h (default: 10m, or none with --trials)
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<String>,
+    /// Trials, at most, with the default and the regression (default: a quarter of the number of validation
+    /// rows)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..=1_000_000))]
+    pub trials: Option<u64>,
+    /// Seed of the search, of initial weights, shuffling and random splits
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Memory to use at most, such as 8GB (default: what the system has free)
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
+    /// Directory for the journal and best.toml (default: runs/tune); a search that it holds is gone on with
+    #[arg(long, short, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Begin anew, whatever the directory holds
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,9 +6,10 @@ use super::{flags, memory, output, requests};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
+use dlrm::engine::folds::{CompareFoldsObserver, FOLDS_FILE, Folded, FoldedCompare};
 use dlrm::engine::observer::Observer;
 use dlrm::metrics::Metric;
-use dlrm::report::{compare_page, terminal};
+use dlrm::report::{compare_page, folds_text, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +29,12 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
     std::fs::create_dir_all(&out).map_err(io("create", &out))?;
-    let runs = compare.entries.len() as u64 * args.seeds;
+    let runs = compare.entries.len() as u64 * compare.seeds * args.folds.unwrap_or(1);
     let mut progress = Progress { quiet: session.quiet, stop: session.stop.clone(), runs, begun: 0 };
+    if let Some(folds) = args.folds {
+        let folded = FoldedCompare { compare, folds }.execute(&mut progress)?;
+        return on_folds(session, &folded, &out);
+    }
     let compared = compare.execute(&mut progress)?;
     let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
     let command: Vec<String> = std::env::args().collect();
@@ -42,6 +47,16 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     output::print(&terminal::comparison_text(&compared, &out.join("compare.html")))
 }
 
+/// Keeps and shows what the folds have measured.
+fn on_folds(session: &Session, folded: &Folded, out: &Path) -> Result<(), Failure> {
+    folded.write(out)?;
+    if session.json {
+        let json = serde_json::to_string_pretty(folded).expect("figures are plain data");
+        return output::print(&format!("{json}\n"));
+    }
+    output::print(&format!("{}\nfigures: {}\n", folds_text(folded), out.join(FOLDS_FILE).display()))
+}
+
 fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Failure> {
     let common = RunRequest {
         epochs: args.epochs,
@@ -52,7 +67,7 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
         common,
         configs: args.config.clone(),
         models: args.models.iter().map(|name| name.trim().to_owned()).collect(),
-        seeds: args.seeds,
+        seeds: args.seeds.unwrap_or(if args.folds.is_some() { 1 } else { 3 }),
     })
 }
 
@@ -111,5 +126,13 @@ impl CompareObserver for Progress {
             run.best_epoch,
             run.seconds
         ));
+    }
+}
+
+impl CompareFoldsObserver for Progress {
+    fn fold(&mut self, fold: u64, folds: u64) {
+        if !self.quiet {
+            output::tell(&format!("fold {} of {folds} …", fold + 1));
+        }
     }
 }

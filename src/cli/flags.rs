@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 30] = [
+const FLAGS: [(&str, &str); 31] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -29,6 +29,7 @@ const FLAGS: [(&str, &str); 30] = [
     ("settings", "--set"),
     ("fetch.from", "--from"),
     ("fetch.url", "--url"),
+    ("run.folds", "--folds"),
     ("run.out", "-o"),
     ("run.resume", "--resume"),
     ("run.overwrite", "--overwrite"),

@@ -24,6 +24,7 @@ mod requests;
 mod session;
 mod show;
 mod train;
+mod tune;
 mod values;
 
 use args::{Cli, Command};
@@ -75,6 +76,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(_)
             | Command::Train(_)
             | Command::Compare(_)
+            | Command::Tune(_)
             | Command::Generate { .. }
             | Command::Prepare(_)
     ) {
@@ -86,6 +88,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Data(args) => data::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
+        Command::Tune(args) => tune::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),
         Command::Predict(args) => predict::run(&session, &args),
         Command::Explain(args) => explain::run(&session, &args),

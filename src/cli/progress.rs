@@ -2,6 +2,8 @@
 use super::output::{count, tell};
 use super::session::Session;
 use dlrm::data::format::{bytes, duration};
+use dlrm::engine::choice::{Choice, ChoiceObserver};
+use dlrm::engine::folds::{Folded, FoldsObserver};
 use dlrm::engine::observer::{Observer, Standing};
 use dlrm::engine::plan::Plan;
 use dlrm::engine::run::RunObserver;
@@ -25,9 +27,13 @@ pub(super) struct Progress {
     /// How long training may take, and since when.
     budget: Option<Duration>,
     training: Instant,
+    /// When the first of several trainings began, and how long all may take.
+    all: Option<(Instant, Option<Duration>)>,
     /// The last rows and when they were trained, for the present rate.
     recent: VecDeque<(Instant, u64)>,
     mean_loss: Option<f64>,
+    /// Whether a training is one of many, of which no details are told.
+    calm: bool,
     /// When the last plain line was written.
     spoken: Instant,
     /// When the last checkpoint was asked for.
@@ -56,8 +62,10 @@ impl Progress {
             steps: 0,
             budget,
             training: Instant::now(),
+            all: None,
             recent: VecDeque::new(),
             mean_loss: None,
+            calm: false,
             spoken: Instant::now(),
             saved: Instant::now(),
         }
@@ -116,6 +124,9 @@ impl Observer for Progress {
     }
 
     fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
+        if self.calm {
+            return;
+        }
         let mut text = format!(
             "epoch {:>3}  step {:>7}  train loss {:.5}",
             evaluation.epoch,
@@ -168,16 +179,24 @@ impl RunObserver for Progress {
                     .progress_chars("=> "),
             );
             self.training = Instant::now();
+            // Another training may have gone before.
+            self.recent.clear();
+            self.mean_loss = None;
             self.bar.set_length(self.steps);
             self.bar.reset();
         } else {
             self.bar.finish_and_clear();
         }
-        self.line(&format!("{name} …"));
+        if !self.calm {
+            self.line(&format!("{name} …"));
+        }
     }
 
     fn planned(&mut self, plan: &Plan) {
         self.steps = plan.steps;
+        if self.calm {
+            return;
+        }
         let [train, validation, test]: [String; 3] = plan.rows.map(count).into();
         self.line(&format!("plan: {train} training, {validation} validation, {test} test rows"));
         if plan.steps > 0 && plan.batch_size as u64 > plan.epoch_rows {
@@ -198,5 +217,31 @@ impl RunObserver for Progress {
             bytes(plan.memory_bytes()),
             bytes(plan.disk_bytes)
         ));
+    }
+}
+
+impl FoldsObserver for Progress {
+    fn fold(&mut self, fold: u64, folds: u64) {
+        self.calm = true;
+        self.line(&format!("fold {} of {folds} …", fold + 1));
+    }
+
+    fn measured(&mut self, _: &Folded) {
+        self.calm = false;
+    }
+}
+
+impl ChoiceObserver for Progress {
+    fn candidate(&mut self, index: usize, of: usize, name: &str) {
+        self.calm = true;
+        // What is left of the time is shared by those that are left.
+        let all = *self.all.get_or_insert((Instant::now(), self.budget));
+        self.budget = all.1.map(|budget| budget.saturating_sub(all.0.elapsed()) / (of - index) as u32);
+        self.line(&format!("[{}/{of}] {name} …", index + 1));
+    }
+
+    fn chosen(&mut self, choice: &Choice) {
+        self.calm = false;
+        self.line(&format!("the {} validation rows choose {}", count(choice.rows), choice.winner));
     }
 }

@@ -8,6 +8,9 @@ use dlrm::engine::request::{InputRequest, LabelRequest, PartsRequest};
 use dlrm::engine::{Resources, RunRequest, Start};
 use std::path::{Path, PathBuf};
 
+/// The name that stands for the kind of model that the validation rows choose.
+pub(super) const AUTO: &str = "auto";
+
 /// How files are read.
 pub(super) fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
     InputRequest {
@@ -55,7 +58,8 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
     Ok(RunRequest {
         config: args.config.clone(),
         preset: args.preset.clone(),
-        model: args.model.clone(),
+        // With several to choose from, that of the configuration is one of them.
+        model: args.model.clone().filter(|kind| kind != AUTO),
         epochs: args.epochs,
         max_steps: args.max_steps,
         batch_size: args.batch_size,

@@ -7,8 +7,10 @@ use super::{flags, output, requests, values};
 use dlrm::data::readers::Input;
 use dlrm::data::rows::OpenRows;
 use dlrm::data::split::Part;
+use dlrm::engine::choice::{CANDIDATES_FILE, Choice, ChosenRun};
+use dlrm::engine::folds::{FOLDS_FILE, Folded, FoldedRun};
 use dlrm::engine::train_config::TrainConfig;
-use dlrm::engine::{Error, Note, RunConfig};
+use dlrm::engine::{Error, Note, Outcome, Run, RunConfig};
 use dlrm::report::summary::{self, Context};
 use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
 use std::fs;
@@ -19,21 +21,25 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
-    let mut progress = Progress::new(session, budget);
+    // The folds and the model itself have the same share of the time.
+    let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
+    let mut progress = Progress::new(session, share);
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
-    let mut outcome = run.execute(&mut progress).map_err(|error| failure(error, &run.config.train))?;
+    let done = execute(args, &run, &mut progress)?;
     drop(progress);
+    let Done { choice, folded, mut outcome } = done;
     let (config, data) = (&run.config, &run.config.data);
     let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));
     let context = Context {
-        title: format!("{} on {}", config.model.kind().to_uppercase(), config.input.name()),
+        title: format!("{} on {}", outcome.config.model.kind().to_uppercase(), config.input.name()),
         inputs: std::iter::once(&config.input).chain(more.iter().flatten()).flat_map(input_cards).collect(),
         run: run_card(session),
         optimum: None,
         notes: notes.iter().map(Note::to_string).collect(),
     };
-    let mut report = summary::report(&outcome, context)?;
+    let mut report = Report { choice, folds: folded, ..summary::report(&outcome, context)? };
     save_report(&out, &report)?;
+    forget_others(&out, &report)?;
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;
     let diverged = outcome.state.divergence().map(|error| {
@@ -98,6 +104,60 @@ fn failure(error: Error, train: &TrainConfig) -> Failure {
          with --set train.clip_norm=1"
     );
     Failure { hint: Some(hint), ..failure }
+}
+
+/// What comes of training.
+struct Done {
+    choice: Option<Choice>,
+    folded: Option<Folded>,
+    outcome: Outcome,
+}
+
+/// Does the run, after what is asked for before it.
+fn execute(args: &TrainArgs, run: &Run, progress: &mut Progress) -> Result<Done, Failure> {
+    let auto = args.model.as_deref() == Some(requests::AUTO);
+    let told = |error| failure(error, &run.config.train);
+    match (auto, args.folds) {
+        (true, Some(_)) => Err(Failure::usage(
+            "--folds: expected one kind of model, found auto",
+            "compare the kinds on folds: dlrm compare --folds K --models lr,fm,dlrm",
+        )),
+        (true, None) => {
+            let (choice, outcome) = ChosenRun::new(run.clone()).execute(progress).map_err(told)?;
+            Ok(Done { choice: Some(choice), folded: None, outcome })
+        }
+        (false, Some(folds)) => {
+            let folded = FoldedRun { run: run.clone(), folds };
+            let (folded, outcome) = folded.execute(progress).map_err(told)?;
+            Ok(Done { choice: None, folded: Some(folded), outcome })
+        }
+        (false, None) => {
+            // What a run that is resumed had found out before it was interrupted.
+            let kept = run.out.as_deref().filter(|_| args.resume);
+            let choice = kept.map(Choice::read).transpose()?.flatten();
+            let folded = kept.map(Folded::read).transpose()?.flatten();
+            Ok(Done { choice, folded, outcome: run.execute(progress).map_err(told)? })
+        }
+    }
+}
+
+/// Removes what an earlier run has found out about its model, which is no longer here.
+fn forget_others(out: &Path, report: &Report) -> Result<(), Failure> {
+    if report.folds.is_none() {
+        forget(&out.join(FOLDS_FILE))?;
+    }
+    if report.choice.is_none() {
+        forget(&out.join(CANDIDATES_FILE))?;
+    }
+    Ok(())
+}
+
+/// Removes a file, if it is there.
+fn forget(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Command line, threads and versions for the report.

@@ -1,6 +1,6 @@
 //! Which rows train, validate and test. Every pass over the data decides the same.
 use crate::error::{Error, Result};
-use crate::rng::mix;
+use crate::rng::{Rng, mix};
 use serde::{Deserialize, Serialize};
 use std::ops::{Index, IndexMut};
 
@@ -156,6 +156,20 @@ pub enum Split {
         #[serde(default)]
         test: Vec<String>,
     },
+    /// One of several folds, between which the rows are dealt out at random: it tests, a random share of the
+    /// others validates. Over all folds every row tests once.
+    Folds {
+        /// Number of folds, K.
+        folds: u64,
+        /// The one that tests, from 0.
+        fold: u64,
+        /// Share of the validation rows among those of the other folds.
+        #[serde(default = "tenth")]
+        validation: f64,
+        /// Seed.
+        #[serde(default)]
+        seed: u64,
+    },
 }
 
 fn tenth() -> f64 {
@@ -175,7 +189,7 @@ impl Split {
             Split::Random { validation, test, .. }
             | Split::Order { validation, test }
             | Split::Time { validation, test } => Some(Shares { validation, test }),
-            Split::LastDay { .. } | Split::Column { .. } => None,
+            Split::LastDay { .. } | Split::Column { .. } | Split::Folds { .. } => None,
         }
     }
 
@@ -190,6 +204,16 @@ impl Split {
                 "at least 2, of which the last is held out",
                 days.to_string(),
             ));
+        }
+        if let Split::Folds { folds, fold, validation, .. } = *self {
+            if folds < 2 || fold >= folds {
+                let expected = "at least 2 folds, and one of them (from 0)";
+                return Err(Error::input("data.split", expected, format!("fold {fold} of {folds}")));
+            }
+            if !(0.0..1.0).contains(&validation) {
+                let expected = "a share in 0..1 that leaves rows for training";
+                return Err(Error::input("data.split.validation", expected, validation.to_string()));
+            }
         }
         let Some(Shares { validation, test }) = self.shares() else { return Ok(()) };
         let valid = |x: f64| (0.0..1.0).contains(&x);
@@ -232,6 +256,8 @@ pub enum Assigner {
     Time(f64, f64),
     /// By text: validation, test.
     Column(Vec<String>, Vec<String>),
+    /// By fold and hash: (folds, the one that tests, validation share of the others, seed).
+    Folds(u64, u64, f64, u64),
 }
 
 impl Assigner {
@@ -259,6 +285,9 @@ impl Assigner {
                 Assigner::LastDay(start, start + (survey.rows - start).div_ceil(2))
             }
             Split::Column { validation, test, .. } => Assigner::Column(validation.clone(), test.clone()),
+            Split::Folds { folds, fold, validation, seed } => {
+                Assigner::Folds(*folds, *fold, *validation, *seed)
+            }
         }
     }
 
@@ -272,8 +301,14 @@ impl Assigner {
         match self {
             Assigner::All(part) => *part,
             Assigner::Random(validation, test, seed) => {
-                let u = (mix(mix(*seed ^ 0x5bf0_3635).wrapping_add(row)) >> 11) as f64 / (1u64 << 53) as f64;
+                let u = uniform(*seed ^ 0x5bf0_3635, row);
                 from(u < *test, u < test + validation)
+            }
+            Assigner::Folds(folds, fold, validation, seed) => {
+                let tests = fold_of(row, *folds, *seed) == *fold;
+                // Which rows validate differs between the folds.
+                let u = uniform(mix(*seed ^ 0x243f_6a88).wrapping_add(*fold), row);
+                from(tests, u < *validation)
             }
             Assigner::Order(validation, test) => from(row >= *test, row >= *validation),
             Assigner::LastDay(test, validation) => {
@@ -285,6 +320,19 @@ impl Assigner {
             }
         }
     }
+}
+
+/// A number in [0, 1) that depends on nothing but the seed and the row.
+fn uniform(seed: u64, row: u64) -> f64 {
+    (mix(mix(seed).wrapping_add(row)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The fold of a row. Of any K rows in a row, counted from the first on, each fold gets one, so that folds
+/// are of one size, and so are classes that stand in blocks; which one gets which is random.
+fn fold_of(row: u64, folds: u64, seed: u64) -> u64 {
+    let mut order: Vec<u64> = (0..folds).collect();
+    Rng::new(seed ^ 0x1319_8a2e, row / folds).shuffle(&mut order);
+    order[(row % folds) as usize]
 }
 
 /// First validation row and first test row of `rows` rows in order.
@@ -319,6 +367,33 @@ mod tests {
         );
         let parts: Vec<Part> = (0..10).map(|r| order.part(r, 0.0, "")).collect();
         assert_eq!(parts[7..], [Part::Train, Part::Validation, Part::Test]);
+    }
+
+    #[test]
+    fn every_row_tests_in_one_fold() {
+        let folds = 5;
+        let part = |fold: u64, row: u64| {
+            let split = Split::Folds { folds, fold, validation: 0.1, seed: 7 };
+            split.check().expect("a fold");
+            Assigner::new(&split, Survey::default()).part(row, 0.0, "")
+        };
+        for row in 0..203 {
+            assert_eq!((0..folds).filter(|&fold| part(fold, row) == Part::Test).count(), 1, "row {row}");
+        }
+        for fold in 0..folds {
+            let count = |wanted| (0..5_000).filter(|&row| part(fold, row) == wanted).count();
+            assert_eq!(count(Part::Test), 1_000);
+            assert!(count(Part::Validation).abs_diff(400) < 80, "{}", count(Part::Validation));
+        }
+        let tests = |seed| {
+            let split = Split::Folds { folds, fold: 0, validation: 0.1, seed };
+            let assigner = Assigner::new(&split, Survey::default());
+            (0..100).filter(|&row| assigner.part(row, 0.0, "") == Part::Test).collect::<Vec<_>>()
+        };
+        assert_ne!(tests(0), tests(1));
+        for (folds, fold, validation) in [(1, 0, 0.1), (5, 5, 0.1), (5, 0, 1.0)] {
+            assert!(Split::Folds { folds, fold, validation, seed: 0 }.check().is_err());
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides
 //!   its result.
-//! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs.
+//! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs;
+//!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run whose model the validation rows choose.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
@@ -19,6 +20,8 @@
 pub mod calibration;
 pub mod checkpoint;
 pub mod checkpoint_store;
+pub mod choice;
+mod common_rows;
 pub mod compare;
 pub mod config;
 mod config_file;
@@ -29,6 +32,7 @@ mod exchange;
 pub mod explain;
 pub mod feed;
 mod fit;
+pub mod folds;
 pub mod golden;
 pub mod input_scorer;
 pub mod learner;
@@ -54,6 +58,7 @@ pub mod train_state;
 pub mod trained_files;
 pub mod trainer;
 pub mod training_rows;
+pub mod tune;
 pub mod workspace;
 
 pub use config::RunConfig;

@@ -17,6 +17,7 @@
 //! | `groups` | ranking within groups of rows |
 //! | `curves` | ROC points, histograms |
 //! | `slices` | groups of rows where the model is worst |
+//! | `student` | quantiles for intervals of few values |
 #![forbid(unsafe_code)]
 
 pub mod auc;
@@ -33,6 +34,7 @@ pub mod normal;
 mod paired;
 mod scored;
 pub mod slices;
+pub mod student;
 mod sum;
 
 pub use auc::Ranking;

@@ -13,7 +13,11 @@
 //! | `summary` | a finished run as a report |
 //! | `verdict`, `comparison` | what may be said in words, of a run and of several models |
 //! | `caution` | what makes the figures of a run meaningless |
+//! | `choice` | the candidates that a model was chosen from |
+//! | `folds` | what cross-validation has measured |
 //! | `terminal` | both as text for a terminal, and as JSON for machines |
+//! | `tuned` | what a search for settings has come to |
+//! | `text_table` | tables of text |
 //! | `format`, `markup` | numbers and escaped text |
 //! | `chart` | SVG plots |
 //! | `graph` | a model's operations as SVG |
@@ -24,7 +28,9 @@
 mod cards;
 mod caution;
 mod chart;
+mod choice;
 pub mod comparison;
+mod folds;
 mod format;
 mod graph;
 mod markup;
@@ -34,14 +40,18 @@ mod report;
 mod results;
 pub mod summary;
 pub mod terminal;
+mod text_table;
+mod tuned;
 pub mod verdict;
 
 pub use cards::{
     Best, ColumnCard, Curve, CurvePoint, DataCard, Fact, InputCard, PartCard, RunCard, TableHealth,
     TrainingCard,
 };
+pub use folds::{folds_text, sentences as folds_sentences};
 pub use graph::graph_svg;
 pub use page::compare_page;
 pub use picture::{OperatorBar, StepBreakdown, breakdown_svg};
 pub use report::{Error, Report, VERSION};
 pub use results::{Candidate, Comparison, MetricInterval, Optimum, PartMetrics, Pictures};
+pub use tuned::{tuned_json, tuned_text};

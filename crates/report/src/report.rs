@@ -2,7 +2,9 @@
 use super::{Candidate, Comparison, DataCard, Optimum, RunCard, TableHealth, TrainingCard};
 use dlrm_data::schema::Task;
 use dlrm_engine::calibration::CalibrationRecord;
+use dlrm_engine::choice::Choice;
 use dlrm_engine::explain::Importance;
+use dlrm_engine::folds::Folded;
 use dlrm_metrics::slices::Slice;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +57,12 @@ pub struct Report {
     pub notes: Vec<String>,
     /// How training went.
     pub training: TrainingCard,
+    /// The candidates that the model was chosen from, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
+    /// What the same settings are worth on folds of the rows, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folds: Option<Folded>,
     /// Worst groups of rows of the verdict's part, worst first.
     #[serde(default)]
     pub slices: Vec<Slice>,

@@ -90,6 +90,8 @@ pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
         caution: caution(outcome, config),
         notes,
         training: training_card(outcome, config, task),
+        choice: None,
+        folds: None,
         slices: slices(outcome, task)?,
         calibrated: outcome.calibration.clone(),
         importance: outcome.importance.clone(),
@@ -221,6 +223,10 @@ fn split_text(config: &RunConfig, rows: Parts<u64>) -> String {
             "the last file: its first half tests, its second half validates".into()
         }
         Split::Column { column, .. } => format!("given by column {column}"),
+        Split::Folds { folds, fold, validation, seed } => {
+            let validation = share("validation", *validation, rows[Part::Validation]);
+            format!("fold {} of {folds} tests (seed {seed}); of the others: {validation}", fold + 1)
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reports and comparisons as text for a terminal, and as JSON for machines. Printing is up to the caller.
+use super::choice::choice_text;
 use super::format::count;
-use super::{Candidate, Report, comparison};
+use super::{Candidate, Report, comparison, folds_text};
 use dlrm_data::format::bytes;
 use dlrm_engine::calibration::{CalibrationRecord, PartQuality};
 use dlrm_engine::compare::{Compared, Measured};
@@ -8,28 +9,7 @@ use dlrm_engine::explain::{ColumnImportance, Importance};
 use dlrm_metrics::{Interval, Metric};
 use std::path::Path;
 
-/// Columns aligned: the first to the left, others to the right.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let pad = |(i, (cell, &width)): (usize, (&str, &usize))| {
-        if i == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-    };
-    let mut text = String::new();
-    let mut line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.into_iter().zip(&widths).enumerate().map(pad).collect();
-        text.push_str(padded.join("  ").trim_end());
-        text.push('\n');
-    };
-    line(header.to_vec());
-    for row in rows {
-        line(row.iter().map(String::as_str).collect());
-    }
-    text
-}
+pub use super::text_table::table;
 
 /// Verdict and table of the run that was saved to the directory `out`, for people.
 pub fn run_text(report: &Report, out: &Path) -> String {
@@ -39,6 +19,14 @@ pub fn run_text(report: &Report, out: &Path) -> String {
     text.push_str(&format!("\n{}\n", metrics_table(report)));
     text.extend(report.calibrated.as_ref().map(calibration_text));
     text.extend(report.importance.as_ref().and_then(columns_line));
+    if let Some(choice) = &report.choice {
+        text.push_str(&choice_text(choice));
+        text.push('\n');
+    }
+    if let Some(folded) = &report.folds {
+        text.push_str(&folds_text(folded));
+        text.push('\n');
+    }
     report.notes.iter().for_each(|note| text.push_str(&format!("note: {note}\n")));
     if report.data.skipped_rows > 0 {
         let n = count(report.data.skipped_rows);
@@ -131,7 +119,7 @@ pub fn run_json(report: &Report, out: &Path) -> serde_json::Value {
     let candidate =
         |c: &Candidate| serde_json::json!({"name": c.name, "parameters": c.parameters, "splits": c.parts});
     let candidates = std::iter::once(&report.model).chain(&report.baselines).map(candidate);
-    serde_json::json!({
+    let mut value = serde_json::json!({
         "model": out.join("model"),
         "report": out.join("report.html"),
         "verdict": report.verdict().headline,
@@ -143,7 +131,14 @@ pub fn run_json(report: &Report, out: &Path) -> serde_json::Value {
         "skipped_rows": report.data.skipped_rows,
         "notes": report.notes,
         "stages": report.run.stages,
-    })
+    });
+    if let Some(choice) = &report.choice {
+        value["choice"] = serde_json::json!(choice);
+    }
+    if let Some(folded) = &report.folds {
+        value["folds"] = serde_json::json!(folded);
+    }
+    value
 }
 
 /// Table and verdict of the comparison whose page was saved as `page`, for people.

@@ -181,6 +181,14 @@ impl Regression<'_> {
 }
 
 impl Solved {
+    /// Puts the weights into a regression, which then is the one that was solved.
+    ///
+    /// # Errors
+    /// If its tables are of other sizes.
+    pub(crate) fn restore(&self, layout: &Layout, weights: &mut Weights) -> Result<()> {
+        write(&self.weights, layout, weights)
+    }
+
     /// Puts the weights where a model has its linear part, and silences the rest of the model; whether it has
     /// one of all inputs.
     ///

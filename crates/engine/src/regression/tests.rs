@@ -92,9 +92,8 @@ fn solved(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(k, pivot);
         for i in k + 1..n {
             let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                a[i][j] -= factor * a[k][j];
-            }
+            let upper = a[k].clone();
+            a[i].iter_mut().zip(&upper).skip(k).for_each(|(a, upper)| *a -= factor * upper);
             b[i] -= factor * b[k];
         }
     }

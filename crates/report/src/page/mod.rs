@@ -1,7 +1,9 @@
 //! The HTML page, section by section. One file, no script, no request.
 mod calibration;
+mod choice;
 mod compare;
 mod data;
+mod folds;
 mod importance;
 mod outcome;
 mod pictures;
@@ -32,6 +34,8 @@ impl Report {
 fn page(report: &Report) -> String {
     let mut sections = vec![
         Section { anchor: "metrics", heading: "Metrics", body: outcome::metrics(report) },
+        Section { anchor: "choice", heading: "Choice of the model", body: choice::choice(report) },
+        Section { anchor: "folds", heading: "Over folds", body: folds::folds(report) },
         Section { anchor: "predictions", heading: "Predictions", body: pictures::pictures(report) },
         Section { anchor: "calibration", heading: "Calibration", body: calibration::calibration(report) },
         Section { anchor: "training", heading: "Training", body: training::curves(report) },

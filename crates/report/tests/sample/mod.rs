@@ -123,6 +123,8 @@ pub(crate) fn report(task: Task, noise: f64) -> Report {
         caution: None,
         notes: vec!["Column \"referrer\": 12.4 % of the test values were never seen in training.".into()],
         training: training(task),
+        choice: None,
+        folds: None,
         slices: worst_slices(&model, &[column], 10).unwrap(),
         calibrated: None,
         importance: None,

@@ -1,0 +1,127 @@
+//! Encoded rows that several models are trained on, one after the other: one encoder, one split, one
+//! regression to start from.
+use crate::checkpoint_store::InMemory;
+use crate::config::{Loading, RunConfig};
+use crate::error::{Error, Result};
+use crate::fit::{Fit, regression};
+use crate::learner::Learner;
+use crate::observer::Observer;
+use crate::plan::Plan;
+use crate::regression::{self, Solved};
+use crate::run::{EncodedParts, Resources, new_learner};
+use crate::train_config::{Solver, TrainConfig};
+use crate::train_state::TrainState;
+use dlrm_data::dataset::Fitted;
+use dlrm_data::schema::Task;
+use dlrm_data::source::DataSource;
+use dlrm_data::split::Part;
+use dlrm_models::{LrConfig, ModelConfig};
+
+/// Encoded rows and what is known of them.
+pub(crate) struct CommonRows<'a> {
+    pub(crate) rows: EncodedParts<'a>,
+    pub(crate) fitted: &'a Fitted,
+    pub(crate) task: Task,
+    config: &'a RunConfig,
+    resources: Resources,
+    regression: Option<Solved>,
+}
+
+/// A model that has been trained; the learner holds its best weights.
+pub(crate) struct Trained {
+    pub(crate) learner: Learner,
+    pub(crate) state: TrainState,
+}
+
+impl<'a> CommonRows<'a> {
+    /// Encodes the rows of `source`, in memory.
+    ///
+    /// # Errors
+    /// If they cannot be read, or there are none of the parts `needed`.
+    pub(crate) fn encode(
+        source: DataSource<'a>,
+        fitted: &'a Fitted,
+        config: &'a RunConfig,
+        resources: Resources,
+        needed: &[Part],
+    ) -> Result<Self> {
+        for &part in needed {
+            if fitted.rows[part] == 0 {
+                let what = format!("{} rows", part.name());
+                let error = Error::config(what, "at least one", "none");
+                return Err(
+                    error.with_hint(format!("give them by data.{0}, or a share of data.split", part.name()))
+                );
+            }
+        }
+        let task = config.complete_schema()?.label.task;
+        let rows = EncodedParts::encode(source, fitted, config, Loading::Memory)?;
+        Ok(CommonRows { rows, fitted, task, config, resources, regression: None })
+    }
+
+    /// The settings of training `model` with what follows from the rows.
+    pub(crate) fn settled(&self, model: &ModelConfig, train: &TrainConfig) -> TrainConfig {
+        let mut train = train.clone();
+        train.settle(model, &self.config.data, &self.rows.layout, self.rows.epoch_rows());
+        train
+    }
+
+    /// What a model needs, refused where there is not so much.
+    ///
+    /// # Errors
+    /// If the model does not fit the rows or the memory, or its settings contradict the rows.
+    pub(crate) fn plan(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Plan> {
+        train.check(self.task)?;
+        let (model, train) = (model.clone(), train.clone());
+        let plan = Plan::new(&RunConfig { model, train, ..self.config.clone() }, self.fitted)?;
+        plan.check(self.resources.memory_limit)?;
+        Ok(plan)
+    }
+
+    /// Solves the regression on the rows, where they allow it; models that are trained later start from it.
+    ///
+    /// # Errors
+    /// If the observer wants to stop.
+    pub(crate) fn solve(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        if regression::can(&self.config.data, &self.rows.layout, self.rows.epoch_rows()) {
+            let mut learner = self.learner(&ModelConfig::Lr(LrConfig {}), &self.config.train)?;
+            self.regression = Some(regression(&self.rows, self.task).train(&mut learner, observer)?);
+        }
+        Ok(())
+    }
+
+    /// Trains a model with complete settings.
+    ///
+    /// # Errors
+    /// If training diverges or the observer wants to stop.
+    pub(crate) fn train(
+        &self,
+        model: &ModelConfig,
+        train: &TrainConfig,
+        observer: &mut dyn Observer,
+    ) -> Result<Trained> {
+        let mut learner = self.learner(model, train)?;
+        if let (Some(Solver::Lbfgs), Some(solved)) = (train.solver, &self.regression) {
+            solved.restore(&self.rows.layout, learner.network_mut().weights_mut())?;
+            return Ok(Trained { learner, state: solved.state.clone() });
+        }
+        let fit = Fit {
+            config: train,
+            rows: &self.rows,
+            task: self.task,
+            regression: self.regression.as_ref(),
+            fresh: &|| self.learner(model, train),
+            checkpoints: &InMemory::default(),
+        };
+        let state = fit.run(&mut learner, None, observer)?;
+        match state.divergence() {
+            Some(error) => Err(error),
+            None => Ok(Trained { learner, state }),
+        }
+    }
+
+    fn learner(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Learner> {
+        let rate = self.config.data.negative_downsampling_rate;
+        new_learner(model, train, &self.rows.layout, rate, self.resources)
+    }
+}
