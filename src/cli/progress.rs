@@ -192,6 +192,14 @@ impl RunObserver for Progress {
         }
     }
 
+    fn baseline(&mut self, steps: u64) {
+        (self.steps, self.budget, self.mean_loss) = (steps, None, None);
+        self.recent.clear();
+        self.bar.set_length(steps);
+        self.bar.reset();
+        self.line(&format!("the baseline takes at most {} steps", count(steps)));
+    }
+
     fn planned(&mut self, plan: &Plan) {
         self.steps = plan.steps;
         if self.calm {

@@ -11,6 +11,7 @@ use dlrm::engine::choice::{CANDIDATES_FILE, Choice, ChosenRun};
 use dlrm::engine::folds::{FOLDS_FILE, Folded, FoldedRun};
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::engine::{Error, Note, Outcome, Run, RunConfig};
+use dlrm::models::ModelConfig;
 use dlrm::report::summary::{self, Context};
 use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
 use std::fs;
@@ -24,6 +25,7 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
     let mut progress = Progress::new(session, share);
+    progress.line(&model_line(args, &run.config));
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
     let done = execute(args, &run, &mut progress)?;
     drop(progress);
@@ -58,6 +60,18 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     output::print(&terminal::run_text(&report, &out))?;
     output::print(&next(config, &out.display().to_string()))?;
     diverged.map_or(Ok(()), Err)
+}
+
+/// Which model is trained.
+fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
+    let kind = config.model.kind();
+    match ModelConfig::ABOUT.iter().find(|about| about.kind == kind) {
+        _ if args.model.as_deref() == Some(requests::AUTO) => {
+            "model: that of the best validation rows".into()
+        }
+        Some(about) => format!("model: {kind} ({})", about.idea),
+        None => format!("model: {kind}"),
+    }
 }
 
 /// What to do with the model. Only rows that took no part are proposed to measure it.

@@ -23,7 +23,7 @@ impl Digests {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// As the file system, or if the observer wishes to stop.
+    /// If the file cannot be read, or the observer wishes to stop.
     pub fn of(path: &Path, observer: &mut dyn Observer) -> Result<Self> {
         let mut file = File::open(path).map_err(Error::io("open", path))?;
         let all = file.metadata().map_err(Error::io("open", path))?.len();

@@ -145,7 +145,7 @@ impl Work {
     /// An empty directory for the files.
     ///
     /// # Errors
-    /// As the file system.
+    /// If the file system refuses: the error names the file and what was attempted.
     pub fn files(&self) -> Result<PathBuf> {
         let path = self.path.join("files");
         self.clear()?;
@@ -156,7 +156,7 @@ impl Work {
     /// Removes the files.
     ///
     /// # Errors
-    /// As the file system.
+    /// If the file system refuses: the error names the file and what was attempted.
     pub fn clear(&self) -> Result<()> {
         Ok(remove_directory(&self.path.join("files"))?)
     }
@@ -175,7 +175,7 @@ impl Work {
     /// Renames the files to `directory`, and removes the rest.
     ///
     /// # Errors
-    /// As the file system.
+    /// If the file system refuses: the error names the file and what was attempted.
     pub fn finish(self, directory: &Path) -> Result<()> {
         let files = self.path.join("files");
         sync_directory(&files)?;

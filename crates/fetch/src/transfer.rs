@@ -372,7 +372,7 @@ impl Transfer<'_> {
     /// Removes what has arrived.
     ///
     /// # Errors
-    /// As the file system.
+    /// If the file system refuses: the error names the file and what was attempted.
     pub fn forget(&self) -> Result<()> {
         for path in [self.state_path(), self.path.to_owned()] {
             match fs::remove_file(&path) {

@@ -85,7 +85,12 @@ impl Report {
             about.iter().flat_map(|(_, comparisons)| comparisons.iter().map(|c| self.sentence(c))).collect();
         sentences.extend(self.caveats(strongest, comparisons));
         sentences.extend(self.optimum_sentences(Some(strongest)));
-        Verdict { tone: tone(comparisons), headline: self.headline(strongest, comparisons), sentences }
+        let tone = match tone(comparisons) {
+            // Against what it could be, nothing is known.
+            Reading::Better if strongest.converged == Some(false) => Reading::Undecided,
+            tone => tone,
+        };
+        Verdict { tone, headline: self.headline(strongest, comparisons), sentences }
     }
 
     /// What the verdict looks at, the optimised metric first; where rows have groups, how it ranks within
@@ -109,12 +114,12 @@ impl Report {
         metrics.into_iter().filter_map(of).collect()
     }
 
-    fn headline(&self, baseline: &Candidate, comparisons: &[&Comparison]) -> String {
+    fn headline(&self, strongest: &Candidate, comparisons: &[&Comparison]) -> String {
         let names = |reading: Reading, join: &str| {
             let of = comparisons.iter().filter(|c| c.reading() == reading);
             of.map(|c| c.metric.title()).collect::<Vec<_>>().join(join)
         };
-        let (model, baseline, rows) = (&self.model.name, &baseline.name, &self.verdict_part);
+        let (model, baseline, rows) = (&self.model.name, &strongest.name, &self.verdict_part);
         let (better, worse, undecided) = (
             names(Reading::Better, " and "),
             names(Reading::Worse, " and "),
@@ -122,7 +127,13 @@ impl Report {
         );
         let mut claims = Vec::new();
         if !better.is_empty() {
-            claims.push(format!("better than {baseline} in {better}"));
+            let claim = match strongest.converged {
+                Some(false) => {
+                    format!("ahead of a {baseline} that was stopped before its optimum in {better}")
+                }
+                _ => format!("better than {baseline} in {better}"),
+            };
+            claims.push(claim);
         }
         if !worse.is_empty() {
             claims.push(format!("worse than {baseline} in {worse}"));

@@ -81,7 +81,8 @@ enum Rows {
 /// chunk and may refuse the next one.
 ///
 /// # Errors
-/// As the file system; `None` if `go_on` refused. What is not finished is removed.
+/// If the file cannot be written: free some space or choose another place. `None` if `go_on` refused. What
+/// is not finished is removed.
 pub fn write_log(
     process: &dyn DataGeneratingProcess,
     form: Form,

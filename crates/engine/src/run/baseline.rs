@@ -7,10 +7,11 @@ use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::fit::{Fit, regression};
 use crate::learner::Learner;
-use crate::observer::Observer;
+use crate::observer::{Observer, Standing};
 use crate::regression::Solved;
+use crate::step_plan::StepPlan;
 use crate::train_config::{Solver, TrainConfig};
-use crate::train_state::Ending;
+use crate::train_state::{Ending, Evaluation, TrainState};
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_data::split::Parts;
@@ -21,16 +22,31 @@ use std::sync::Arc;
 /// Passes over rows that are too many for its optimum.
 const PASSES: u64 = 2;
 
-/// Passes on warnings and the wish to stop, and nothing else.
-struct StopOnly<'a>(&'a mut dyn RunObserver);
+/// Passes on warnings, the wish to stop and, of a training in steps, its progress.
+struct OfBaseline<'a> {
+    run: &'a mut dyn RunObserver,
+    steps: bool,
+}
 
-impl Observer for StopOnly<'_> {
+impl Observer for OfBaseline<'_> {
+    fn step(&mut self, state: &TrainState, loss: f64) {
+        if self.steps {
+            self.run.step(state, loss);
+        }
+    }
+
+    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
+        if self.steps {
+            self.run.evaluated(evaluation, standing);
+        }
+    }
+
     fn warned(&mut self, warning: &str) {
-        self.0.warned(warning);
+        self.run.warned(warning);
     }
 
     fn should_stop(&mut self) -> bool {
-        self.0.should_stop()
+        self.run.should_stop()
     }
 }
 
@@ -57,14 +73,18 @@ impl Run {
         config.resolve(task);
         let model = ModelConfig::Lr(LrConfig {});
         config.settle(&model, &self.config.data, &rows.layout, rows.epoch_rows());
-        if config.solver == Some(Solver::Steps) {
+        let steps = config.solver == Some(Solver::Steps);
+        if steps {
             config.epochs = Some(PASSES);
             config.optimizer = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
             config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
         }
         let mut learner = self.learner(&model, &config, &rows.layout)?;
-        let mut observer = StopOnly(observer);
-        if config.solver == Some(Solver::Lbfgs) {
+        if steps {
+            observer.baseline(StepPlan::new(&config, rows.epoch_rows()).steps(rows.epoch_rows()));
+        }
+        let mut observer = OfBaseline { run: observer, steps };
+        if !steps {
             let solved = regression(rows, task).train(&mut learner, &mut observer)?;
             let converged = solved.state.ending == Some(Ending::Converged);
             return Ok(Reference { learner, solved: Some(solved), converged });

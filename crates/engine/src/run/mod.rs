@@ -78,6 +78,8 @@ pub struct Run {
 pub trait RunObserver: Observer {
     /// A new part of the work begins.
     fn stage(&mut self, _name: &str) {}
+    /// The baseline is trained in steps, at most so many.
+    fn baseline(&mut self, _steps: u64) {}
     /// The plan is known; training has not started.
     fn planned(&mut self, _plan: &Plan) {}
 }
