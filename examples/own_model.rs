@@ -78,7 +78,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plan = StepPlan::new(&config, parts[Part::Train].len() as u64);
     let mut feed = MemoryFeed::new(parts[Part::Train].clone(), layout, plan.batch_size, config.seed);
     let (validation, kept) = (Some(&*parts[Part::Validation]), InMemory::default());
-    let trainer = Trainer { config: &config, plan, task: Task::Binary, validation, checkpoints: &kept };
+    let trainer = Trainer {
+        config: &config,
+        plan,
+        linear_rate: None,
+        task: Task::Binary,
+        validation,
+        checkpoints: &kept,
+    };
     trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved)?;
 
     let test = &parts[Part::Test];

@@ -134,7 +134,14 @@ fn train(config: &TrainConfig, threads: usize, stops: &[u64]) -> (Vec<(String, V
     let scratch = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(scratch.path().join("checkpoints")).unwrap();
     let (plan, validation) = (StepPlan::new(config, rows.len() as u64), Some(&validation));
-    let trainer = Trainer { config, plan, task: Task::Binary, validation, checkpoints: &checkpoints };
+    let trainer = Trainer {
+        config,
+        plan,
+        linear_rate: None,
+        task: Task::Binary,
+        validation,
+        checkpoints: &checkpoints,
+    };
     for (i, &stop) in stops.iter().enumerate() {
         let mut learner = learner(config, threads);
         let state = if i == 0 {
@@ -263,6 +270,7 @@ fn early_stopping_restores_the_best_weights() {
     let trainer = Trainer {
         config: &config,
         plan,
+        linear_rate: None,
         task: Task::Binary,
         validation: Some(&validation),
         checkpoints: &InMemory::default(),
@@ -356,6 +364,7 @@ fn the_end_of_training_is_saved_and_no_step_is_evaluated_twice() {
     let trainer = Trainer {
         config: &config,
         plan,
+        linear_rate: None,
         task: Task::Binary,
         validation: Some(&validation),
         checkpoints: &checkpoints,

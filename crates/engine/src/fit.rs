@@ -8,7 +8,7 @@ use crate::regression::{self, Regression, Solved};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{LinearStart, OutputBias, Solver, TrainConfig};
-use crate::train_state::{Best, TrainState};
+use crate::train_state::{Best, Ending, TrainState};
 use crate::trainer::Trainer;
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
@@ -16,6 +16,10 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_models::ModelConfig;
 use dlrm_nn::{Builder, TableOptimizer};
+
+/// Of a linear part that starts at an optimum.
+const FOLLOWING: TableOptimizer =
+    TableOptimizer::Adagrad { lr: 0.005, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };
 
 impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
@@ -35,8 +39,7 @@ impl TrainConfig {
             && has_linear_part(model, layout)
         {
             // It is at an optimum already: the rest of the model moves, it follows.
-            let (lr, eps, initial_accumulator, l2) = (0.005, 1e-10, 0.0, 0.0);
-            self.linear_optimizer = Some(TableOptimizer::Adagrad { lr, eps, initial_accumulator, l2 });
+            self.linear_optimizer = Some(FOLLOWING);
         }
         if solver == Solver::Steps {
             self.complete(rows);
@@ -80,18 +83,61 @@ impl Fit<'_> {
         if config.solver == Some(Solver::Lbfgs) {
             return Ok(regression(rows, task).train(learner, observer)?.state);
         }
-        let start = if state.is_none() { self.start(learner)? } else { None };
-        let plan = StepPlan::new(config, rows.epoch_rows());
-        let (validation, checkpoints) = (rows.validation(), self.checkpoints);
-        let trainer = Trainer { config, plan, task, validation, checkpoints };
-        let mut feed = rows.feed(plan.batch_size, config.seed);
+        let fresh = state.is_none();
         let mut state = state.unwrap_or_default();
-        if let Some(loss) = start {
-            trainer.evaluate_start(learner, &mut state, loss, observer)?;
+        if state.attempt == 0 {
+            let loss = if fresh { self.start(learner)? } else { None };
+            if let Some(loss) = loss {
+                self.trainer(None).evaluate_start(learner, &mut state, loss, observer)?;
+            }
+            state = self.attempt(learner, state, observer)?;
+            if !self.gained_nothing(&state) {
+                return Ok(state);
+            }
+            state = self.start_again(learner, &state)?;
         }
+        self.attempt(learner, state, observer)
+    }
+
+    fn trainer(&self, linear_rate: Option<f64>) -> Trainer<'_> {
+        let plan = StepPlan::new(self.config, self.rows.epoch_rows());
+        let (config, task, validation) = (self.config, self.task, self.rows.validation());
+        Trainer { config, plan, task, validation, linear_rate, checkpoints: self.checkpoints }
+    }
+
+    /// Trains from `state` to the end.
+    fn attempt(
+        &self,
+        learner: &mut Learner,
+        state: TrainState,
+        observer: &mut dyn Observer,
+    ) -> Result<TrainState> {
+        let follows = self.config.linear_optimizer == Some(FOLLOWING);
+        let trainer =
+            self.trainer((state.attempt > 0 && follows).then_some(self.config.table_optimizer.lr()));
+        let mut feed = self.rows.feed(trainer.plan.batch_size, self.config.seed);
         let mut state = trainer.run(learner, &mut *feed, state, observer)?;
         self.keep_what_pays(learner, &mut state)?;
         Ok(state)
+    }
+
+    /// Whether training started from the regression and ended there.
+    fn gained_nothing(&self, state: &TrainState) -> bool {
+        let usual = matches!(state.ending, Some(Ending::Patience | Ending::Epochs));
+        let started = state.history.first().is_some_and(|first| first.step == 0);
+        usual && started && self.regression.is_some() && state.best.is_some_and(|best| best.step == 0)
+    }
+
+    /// Puts the weights where the model itself starts: what a regression has learned by heart of each id can
+    /// be in the way of what pairs of them tell. The regression stays the best until the validation rows
+    /// prefer something else.
+    fn start_again(&self, learner: &mut Learner, state: &TrainState) -> Result<TrainState> {
+        self.checkpoints.save_best(learner, 0)?;
+        *learner = (self.fresh)()?;
+        learner.network_mut().weights_mut().set_output_bias(self.label_mean() as f32);
+        let (history, best) = (state.history[..1].to_vec(), state.best);
+        let (attempt, step, rows) = (state.attempt + 1, state.step, state.rows);
+        Ok(TrainState { attempt, step, rows, history, best, ..TrainState::default() })
     }
 
     /// Goes back to the regression that training started from, unless the validation rows say that what was

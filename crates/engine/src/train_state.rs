@@ -54,6 +54,9 @@ pub enum Ending {
 pub struct TrainState {
     /// Steps done.
     pub step: u64,
+    /// Where the run started, by number: 1 is the model's own start after that from a regression gained nothing.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub attempt: u32,
     /// Current epoch, from 0.
     pub epoch: u64,
     /// Batches done in it.
@@ -86,6 +89,10 @@ pub struct TrainState {
     /// How often the learning rates were reduced so far, see [`Plateau`](crate::train_config::Plateau).
     #[serde(default, alias = "cuts")]
     pub lr_reductions: u32,
+}
+
+fn is_first(attempt: &u32) -> bool {
+    *attempt == 0
 }
 
 impl TrainState {

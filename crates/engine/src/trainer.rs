@@ -29,6 +29,8 @@ pub struct Trainer<'a> {
     pub task: Task,
     /// Validation rows, if any; without them the last weights are kept.
     pub validation: Option<&'a Batch>,
+    /// Learning rate of the linear part, in the place of its optimiser's.
+    pub linear_rate: Option<f64>,
     /// Where checkpoints and best weights go.
     pub checkpoints: &'a dyn CheckpointStore,
 }
@@ -170,7 +172,11 @@ impl Trainer<'_> {
     ) -> Result<()> {
         let base = learner.optimizer().base_rates();
         let rate = |base| self.config.rate(base, state.step + 1, state.lr_reductions);
-        let rates = Rates { dense: rate(base.dense), tables: rate(base.tables), linear: rate(base.linear) };
+        let rates = Rates {
+            dense: rate(base.dense),
+            tables: rate(base.tables),
+            linear: rate(self.linear_rate.unwrap_or(base.linear)),
+        };
         let loss = learner.step(batch, rates)?;
         state.step += 1;
         state.batch += 1;

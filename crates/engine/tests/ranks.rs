@@ -160,6 +160,7 @@ fn runs_of_ranks_are_those_of_one() {
             let trainer = Trainer {
                 config: &case.1,
                 plan,
+                linear_rate: None,
                 task: Task::Binary,
                 validation: Some(&validation),
                 checkpoints: &InMemory::default(),
