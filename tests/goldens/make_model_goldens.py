@@ -491,10 +491,11 @@ def model_cases():
                embedded("dcn_v2", layers=2, cross=cross, structure=structure, **more), plain)
     yield "xdeepfm", embedded("xdeepfm", cin=[5, 4], split_half=False), plain
     yield "xdeepfm_split_half", embedded("xdeepfm", cin=[6, 4], split_half=True), plain
-    yield "dlrm_dcn", {"kind": "dlrm", "embedding_dim": 4, "bottom": [6], "top": [6],
+    yield "dlrm_dcn", {"kind": "dlrm", "first_order": False, "embedding_dim": 4, "bottom": [6], "top": [6],
                        "interaction": "dcn", "cross_layers": 2, "cross_rank": 3}, plain
     # Only the tables of the first two are compressed; the first is multi-hot.
-    small = {"kind": "dlrm", "embedding_dim": 5, "bottom": [6], "top": [6], "interaction": "dot"}
+    small = {"kind": "dlrm", "first_order": False, "embedding_dim": 5, "bottom": [6], "top": [6],
+             "interaction": "dot"}
     large = make_layout(2, [("tag", "words", 11), ("hour", "hours", 9), ("device", "devices", 5)],
                         multi_hot=["tag"])
     for operation in ("mult", "add", "concat"):

@@ -55,6 +55,7 @@ fn model(config: &Value) -> ModelConfig {
         widths
     };
     ModelConfig::Dlrm(DlrmConfig {
+        first_order: false,
         embedding_dim: config["embedding_dim"].as_u64().expect("dim") as usize,
         bottom: hidden(&config["bottom"]),
         top: hidden(&config["top"]),

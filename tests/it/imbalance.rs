@@ -32,7 +32,7 @@ fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
             "--schema",
             "clicks/schema.toml",
             "--epochs",
-            "3",
+            "10",
             "-o",
             out,
         ];

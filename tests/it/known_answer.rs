@@ -55,7 +55,8 @@ fn three_steps_as_the_reference_prints_them() {
         sample_weights: false,
         groups: false,
     };
-    let config = DlrmConfig { embedding_dim: 2, bottom: vec![3], top: vec![4, 2], ..DlrmConfig::default() };
+    let (bottom, top) = (vec![3], vec![4, 2]);
+    let config = DlrmConfig { embedding_dim: 2, bottom, top, first_order: false, ..DlrmConfig::default() };
     for isa in Isa::available() {
         let mut network = Network::new(&ModelConfig::Dlrm(config.clone()), &layout, 0, isa).expect("a model");
         for (name, values) in known["initial"].as_object().expect("tensors") {

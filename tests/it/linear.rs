@@ -69,15 +69,11 @@ fn mistakes_in_crosses() {
     for (model, more, parts) in [
         ("lr", ["--cross", "a,bb"], ["cross \"a*bb\"", "did you mean \"b\""]),
         ("lr", ["--cross", "a"], ["two or more different columns", "\"a\""]),
+        ("dnn", ["--cross", "a,b"], ["crosses: expected a model with a linear part, found dnn", "wide_deep"]),
         (
-            "dlrm",
-            ["--cross", "a,b"],
-            ["crosses: expected a model with a linear part, found dlrm", "wide_deep"],
-        ),
-        (
-            "dlrm",
+            "dnn",
             ["--set", "train.linear_optimizer={kind=\"ftrl\",lr=0.1}"],
-            ["train.linear_optimizer", "found dlrm"],
+            ["train.linear_optimizer", "found dnn"],
         ),
         (
             "lr",

@@ -179,7 +179,7 @@ fn numbers_of_parameters_are_the_published_ones() {
         (with("xdeepfm", json!({"cin": [64, 64, 64], "hidden": []})), 147_984),
         (
             json!({
-                "kind": "dlrm", "embedding_dim": 10, "interaction": "cat",
+                "kind": "dlrm", "first_order": false, "embedding_dim": 10, "interaction": "cat",
                 "top": [400, 400, 400], "norm": "batch",
             }),
             417_891,

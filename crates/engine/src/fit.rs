@@ -7,7 +7,7 @@ use crate::observer::Observer;
 use crate::regression::{self, Regression, Solved};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
-use crate::train_config::{LinearStart, OutputBias, Solver, TrainConfig};
+use crate::train_config::{OutputBias, Solver, TrainConfig};
 use crate::train_state::{Best, Ending, TrainState};
 use crate::trainer::Trainer;
 use dlrm_data::Batch;
@@ -32,7 +32,7 @@ impl TrainConfig {
             _ => Solver::Steps,
         };
         self.solver = Some(solver);
-        let starts = self.linear_start == LinearStart::Regression && regression::can(data, layout, rows);
+        let starts = self.starts_from_regression() && regression::can(data, layout, rows);
         if starts
             && solver == Solver::Steps
             && self.linear_optimizer.is_none()
@@ -170,7 +170,7 @@ impl Fit<'_> {
     /// Puts the weights where training starts; the mean training loss there, if it is known.
     fn start(&self, learner: &mut Learner) -> Result<Option<f64>> {
         let weights = learner.network_mut().weights_mut();
-        if let Some(solved) = self.regression.filter(|_| self.config.linear_start == LinearStart::Regression)
+        if let Some(solved) = self.regression.filter(|_| self.config.starts_from_regression())
             && solved.start(&self.rows.layout, weights)?
         {
             return Ok(Some(solved.loss));

@@ -273,6 +273,13 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Whether the linear part starts at the optimum of a regression: that of log loss (squared error) is of
+    /// use for these losses alone.
+    pub(crate) fn starts_from_regression(&self) -> bool {
+        let usual = |loss| matches!(loss, Loss::Mse) || loss == Loss::default();
+        self.linear_start == LinearStart::Regression && self.loss.is_none_or(usual)
+    }
+
     /// The learning rate of step `step` (the first is 1), of this base rate, after so many reductions.
     pub(crate) fn rate(&self, base: f64, step: u64, reductions: u32) -> f64 {
         let rate = self.schedule.rate(base, step);

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
 use crate::run::{EncodedParts, Resources, new_learner};
-use crate::train_config::{LinearStart, TrainConfig};
+use crate::train_config::TrainConfig;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
@@ -126,9 +126,7 @@ impl Compare {
         observer: &mut dyn CompareObserver,
     ) -> Result<Option<Solved>> {
         let starts = self.entries.iter().zip(plans).any(|(entry, plan)| {
-            plan.linear
-                && entry.train.linear_start == LinearStart::Regression
-                && !matches!(entry.model, ModelConfig::Lr(_))
+            plan.linear && entry.train.starts_from_regression() && !matches!(entry.model, ModelConfig::Lr(_))
         });
         if !starts || !regression::can(&self.base.data, &rows.layout, rows.epoch_rows()) {
             return Ok(None);

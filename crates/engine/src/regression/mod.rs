@@ -83,10 +83,10 @@ pub(crate) fn can(data: &DataConfig, layout: &Layout, rows: u64) -> bool {
 /// Whether the settings of a regression leave open how it is trained.
 pub(crate) fn is_free(config: &TrainConfig) -> bool {
     let usual = TrainConfig::default();
-    let own = (&config.optimizer, &config.table_optimizer, &config.schedule, &config.loss);
+    let own = (&config.optimizer, &config.table_optimizer, &config.schedule);
     let steps = [config.epochs, config.max_steps, config.evaluate_every, config.patience];
-    let loss = config.loss.is_none_or(|loss| loss == dlrm_nn::Loss::default() || loss == dlrm_nn::Loss::Mse);
-    loss && (own.0, own.1, own.2) == (&usual.optimizer, &usual.table_optimizer, &usual.schedule)
+    config.starts_from_regression()
+        && (own.0, own.1, own.2) == (&usual.optimizer, &usual.table_optimizer, &usual.schedule)
         && steps.iter().all(Option::is_none)
         && config.batch_size.is_none()
         && config.linear_optimizer.is_none()

@@ -26,7 +26,7 @@ use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::RunDir;
 use crate::start::Start;
-use crate::train_config::{LinearStart, TrainConfig};
+use crate::train_config::TrainConfig;
 use crate::train_state::{Ending, TrainState};
 use crate::trained_files::TrainedFiles;
 use baseline::Reference;
@@ -248,7 +248,7 @@ impl Run {
         ];
         match asked.into_iter().find(|(_, vain)| *vain) {
             Some((what, _)) => Err(Error::config(what, "a model with a linear part", kind)
-                .with_hint(format!("leave {what} out, or take lr, fm, ffm, wide_deep, deepfm or xdeepfm"))),
+                .with_hint(format!("leave {what} out, or take lr, fm, ffm, wide_deep, deepfm, xdeepfm, or dlrm with its first-order path"))),
             None => Ok(()),
         }
     }
@@ -330,7 +330,7 @@ impl Run {
         clock: &mut Clock,
         observer: &mut dyn RunObserver,
     ) -> Result<Option<Reference>> {
-        let starts = linear && self.config.train.linear_start == LinearStart::Regression;
+        let starts = linear && self.config.train.starts_from_regression();
         let wanted = (starts || self.has_baseline()) && self.config.model.kind() != "lr";
         let can = regression::can(&self.config.data, &rows.layout, rows.epoch_rows());
         if !(wanted && can) {
