@@ -129,15 +129,13 @@ impl Fit<'_> {
     }
 
     /// Puts the weights where the model itself starts: what a regression has learned by heart of each id can
-    /// be in the way of what pairs of them tell. The regression stays the best until the validation rows
-    /// prefer something else.
+    /// be in the way of what pairs of them tell.
     fn start_again(&self, learner: &mut Learner, state: &TrainState) -> Result<TrainState> {
-        self.checkpoints.save_best(learner, 0)?;
         *learner = (self.fresh)()?;
         learner.network_mut().weights_mut().set_output_bias(self.label_mean() as f32);
-        let (history, best) = (state.history[..1].to_vec(), state.best);
         let (attempt, step, rows) = (state.attempt + 1, state.step, state.rows);
-        Ok(TrainState { attempt, step, rows, history, best, ..TrainState::default() })
+        let history = state.history[..1].to_vec();
+        Ok(TrainState { attempt, step, rows, history, ..TrainState::default() })
     }
 
     /// Goes back to the regression that training started from, unless the validation rows say that what was
