@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 /// Pairs of differences that the second derivative is guessed from.
 const MEMORY: usize = 10;
 /// Iterations, at most.
-const ITERATIONS: usize = 1000;
+const ITERATIONS: usize = 400;
 /// Convergence: no derivative of the mean loss is larger. (scikit-learn's default is 1e-4.)
 pub(super) const TOLERANCE: f64 = 1e-5;
 

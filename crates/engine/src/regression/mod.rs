@@ -31,10 +31,10 @@ const FACTOR: f64 = 4.0;
 const STRENGTHS: i32 = 12;
 /// Fewer validation rows than this are helped by cross-validation over the training rows, if these are at
 /// most so many.
-const FEW: usize = 2000;
-const FOLDED: usize = 50_000;
+const FEW: usize = 500;
+const FOLDED: usize = 5_000;
 /// Strengths in a row that do not improve, after which weaker ones are not tried.
-const PATIENCE: usize = 3;
+const PATIENCE: usize = 2;
 /// More entries of the matrix than this, or more parameters, are trained in steps instead.
 const MOST_ENTRIES: u64 = 200_000_000;
 const MOST_PARAMETERS: usize = 5_000_000;
