@@ -9,13 +9,16 @@ use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{LinearStart, OutputBias, Solver, TrainConfig};
 use crate::train_state::{Best, TrainState};
-use crate::trainer::Trainer;
+use crate::trainer::{Trainer, score};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_models::ModelConfig;
 use dlrm_nn::{Builder, TableOptimizer};
+
+/// Rows whose loss tells how well a model does that training goes on from.
+const ROWS_OF_A_LOSS: usize = 1 << 14;
 
 impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
@@ -28,7 +31,9 @@ impl TrainConfig {
             _ => Solver::Steps,
         };
         self.solver = Some(solver);
-        let starts = self.linear_start == LinearStart::Regression && regression::can(data, layout, rows);
+        let starts = self.from.is_none()
+            && self.linear_start == LinearStart::Regression
+            && regression::can(data, layout, rows);
         if starts
             && solver == Solver::Steps
             && self.linear_optimizer.is_none()
@@ -90,7 +95,9 @@ impl Fit<'_> {
             trainer.evaluate_start(learner, &mut state, loss, observer)?;
         }
         let mut state = trainer.run(learner, &mut *feed, state, observer)?;
-        self.keep_what_pays(learner, &mut state)?;
+        if config.from.is_none() {
+            self.keep_what_pays(learner, &mut state)?;
+        }
         Ok(state)
     }
 
@@ -123,6 +130,9 @@ impl Fit<'_> {
 
     /// Puts the weights where training starts; the mean training loss there, if it is known.
     fn start(&self, learner: &mut Learner) -> Result<Option<f64>> {
+        if self.config.from.is_some() {
+            return self.loss(learner).map(Some);
+        }
         let weights = learner.network_mut().weights_mut();
         if let Some(solved) = self.regression.filter(|_| self.config.linear_start == LinearStart::Regression)
             && solved.start(&self.rows.layout, weights)?
@@ -133,6 +143,20 @@ impl Fit<'_> {
             weights.set_output_bias(self.label_mean() as f32);
         }
         Ok(None)
+    }
+
+    /// The mean loss of the first training rows.
+    fn loss(&self, learner: &mut Learner) -> Result<f64> {
+        let mut rows = self.rows.feed(ROWS_OF_A_LOSS / 4, self.config.seed);
+        let (mut batch, mut sum, mut weight) = (Batch::default(), 0.0, 0.0);
+        rows.start(0, 0, &mut || false)?;
+        while weight < ROWS_OF_A_LOSS as f64 && rows.next_batch(&mut batch)? {
+            let metrics = score(learner, &batch, self.task)?;
+            let own = metrics.log_loss.or(metrics.rmse.map(|rmse| rmse * rmse));
+            sum += own.unwrap_or(0.0) * batch.len() as f64;
+            weight += batch.len() as f64;
+        }
+        Ok(sum / f64::max(weight, 1.0))
     }
 
     /// The logit (the rating) of the mean label.
