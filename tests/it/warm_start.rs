@@ -1,6 +1,6 @@
 //! Training that goes on from a saved model: old rows keep their scores until the first step, new values get rows
 //! of their own, and day by day it beats a model that was trained once.
-use crate::common::{CLICKS_SCHEMA, clicks, dlrm, fails, works};
+use crate::common::{CLICKS_SCHEMA, clicks, fails, works};
 use dlrm::engine::observer::Observer;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::train_state::TrainState;
@@ -75,7 +75,6 @@ fn until_the_first_step_every_row_keeps_its_score() {
         ("bf16", &["--set", "train.table_precision=bf16"]),
         ("deepfm", &["--model", "deepfm", "--keep-optimizer"]),
         ("lr", &["--model", "lr"]),
-        ("ftrl", &["--model", "fm", "--set", "train.linear_optimizer={kind='ftrl',lr=0.1}", "--keep-optimizer"]),
         ("qr", &["--set", "model.quotient_remainder={threshold=20}"]),
     ] {
         let schema = settings.iter().position(|&s| s == "--schema").map_or("schema.toml", |at| settings[at + 1]);
@@ -83,19 +82,13 @@ fn until_the_first_step_every_row_keeps_its_score() {
         let args = ["train", "clicks.csv", "--schema", schema, "--epochs", "2", "--no-baseline", "--quiet"];
         works(dir, &[&args, &["--set", "train.linear_start=model", "-o", out][..], &uncalibrated, &rest].concat());
         let grown = format!("{out}-grown");
-        let still = if out == "ftrl" { &["--max-steps", "1", "--set", "train.optimizer.lr=0"][..] } else { &STANDSTILL };
-        if out != "ftrl" {
-            further(dir, out, &grown, still);
-            assert_eq!(scores(dir, out, "clicks.csv"), scores(dir, &grown, "clicks.csv"), "{out}");
-            if out != "qr" {
-                // A new value is scored as the unseen one that it was.
-                assert_eq!(scores(dir, out, "more.csv"), scores(dir, &grown, "more.csv"), "{out}");
-            }
-            assert_ne!(vocabulary(dir, out, "site"), vocabulary(dir, &grown, "site"), "{out}");
-        } else {
-            // The state of FTRL is its weights: what goes on moves from where it was.
-            further(dir, out, &grown, still);
+        further(dir, out, &grown, &STANDSTILL);
+        assert_eq!(scores(dir, out, "clicks.csv"), scores(dir, &grown, "clicks.csv"), "{out}");
+        if out != "qr" {
+            // A new value is scored as the unseen one that it was.
+            assert_eq!(scores(dir, out, "more.csv"), scores(dir, &grown, "more.csv"), "{out}");
         }
+        assert_ne!(vocabulary(dir, out, "site"), vocabulary(dir, &grown, "site"), "{out}");
     }
 }
 
@@ -122,8 +115,35 @@ fn old_values_keep_their_ids_and_frequent_new_ones_follow() {
     let [old, grown] = ["first", "memory"].map(|model| json(dir.join(model).join("model/encoder.json")));
     assert_eq!(old["dense"], grown["dense"], "numbers keep their scale");
     // What was trained on before counts too.
-    let ran = dlrm(dir, &["evaluate", "memory", "clicks.csv"]);
-    assert!(ran.code == 0 && ran.err.contains("clicks.csv"), "{}", ran.err);
+    let out = works(dir, &["evaluate", "memory", "clicks.csv"]).out;
+    assert!(out.contains("was trained on clicks.csv"), "{out}");
+}
+
+/// A tensor of a saved optimiser, and the number of its steps.
+fn state(dir: &Path, model: &str, name: &str) -> (Vec<f32>, String) {
+    let bytes = fs::read(dir.join(model).join("model/optimizer.safetensors")).expect("a file");
+    let (length, rest) = bytes.split_first_chunk().expect("a length");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Value = serde_json::from_slice(header).expect("JSON");
+    let at = |i: usize| header[name]["data_offsets"][i].as_u64().expect("an offset") as usize;
+    let numbers = data[at(0)..at(1)].as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    (numbers.collect(), header["__metadata__"]["steps"].as_str().expect("a number").to_owned())
+}
+
+#[test]
+fn the_state_of_the_optimiser_goes_on_too() {
+    let dir = scratch();
+    let dir = dir.path();
+    first(dir, "first", &["--keep-optimizer"]);
+    further(dir, "first", "still", &STANDSTILL);
+    further(dir, "first", "moved", &["--max-steps", "3", "--set", "data.split.validation=0.0"]);
+    let [first, still, moved] = ["first", "still", "moved"].map(|model| state(dir, model, "tables.user.sum"));
+    let steps = [&first, &moved].map(|(_, steps)| steps.parse::<u64>().expect("a number"));
+    assert_eq!((&still.1, steps[1]), (&first.1, steps[0] + 3));
+    let (old, new) = still.0.split_at(first.0.len());
+    assert_eq!(old, first.0);
+    assert!(!new.is_empty() && new.iter().all(|&sum| sum == new[0]), "new rows start afresh: {new:?}");
+    assert!(moved.0.iter().zip(&still.0).all(|(moved, still)| moved >= still) && moved.0 != still.0);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl RunRequest {
         let config = in_steps(config, notes);
         if dir.optimizer_file().is_none() {
             notes.push(Note::new(format!(
-                "{name} keeps no state of its optimiser, so that starts anew (train.keep_optimizer = true keeps it)"
+                "{name} keeps no state of its optimiser, so that starts anew (train.keep_optimizer keeps it)"
             )));
         }
         config.check()?;
@@ -123,8 +123,10 @@ fn check_fixed(stored: &RunConfig, config: &RunConfig, from: &Path) -> Result<()
 
 /// The first of the [`FIXED`] keys in which two configurations differ, with both values.
 fn difference(path: &str, old: &Table, new: &Table) -> Option<(String, [Option<Value>; 2])> {
-    let keys = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key)));
-    keys.filter(|key| old.get(*key) != new.get(*key)).find_map(|key| {
+    let mut keys: Vec<&String> = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).collect();
+    // Of another kind, all else differs too.
+    keys.sort_by_key(|key| *key != "kind");
+    keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).find_map(|key| {
         let own = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match (old.get(key), new.get(key)) {
             (Some(Value::Table(old)), Some(Value::Table(new))) => difference(&own, old, new),
