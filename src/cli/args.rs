@@ -258,6 +258,13 @@ pub(super) struct TrainArgs {
     /// validation rows choose
     #[arg(long, value_name = "KIND")]
     pub model: Option<String>,
+    /// Go on from this trained model, on new rows: values that are new get rows of their own; schema, model and
+    /// settings are those it was trained with
+    #[arg(long, value_name = "MODEL")]
+    pub from: Option<PathBuf>,
+    /// Save the optimiser's state with the model, for training that goes on from it
+    #[arg(long)]
+    pub keep_optimizer: bool,
     /// Passes over the training rows, at most
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
@@ -294,7 +301,7 @@ pub(super) struct TrainArgs {
         "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header",
         "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation",
         "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size",
-        "seed", "stream", "no_baseline", "folds",
+        "seed", "stream", "no_baseline", "folds", "from", "keep_optimizer",
     ])]
     pub resume: bool,
     /// Replace what the run directory holds

@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 31] = [
+const FLAGS: [(&str, &str); 34] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -26,6 +26,9 @@ const FLAGS: [(&str, &str); 31] = [
     ("schema.crosses", "--cross"),
     ("model.kind", "--model"),
     ("models", "--models"),
+    ("config", "--config"),
+    ("train.from", "--from"),
+    ("train.keep_optimizer", "--keep-optimizer"),
     ("settings", "--set"),
     ("fetch.from", "--from"),
     ("fetch.url", "--url"),
@@ -38,8 +41,13 @@ const FLAGS: [(&str, &str); 31] = [
 ];
 
 /// Flags without a value, with the value that they stand for.
-const SWITCHES: [(&str, &str); 4] =
-    [("--stream", "stream"), ("--reference-compat", "true"), ("--overwrite", "true"), ("--resume", "true")];
+const SWITCHES: [(&str, &str); 5] = [
+    ("--stream", "stream"),
+    ("--reference-compat", "true"),
+    ("--overwrite", "true"),
+    ("--resume", "true"),
+    ("--keep-optimizer", "true"),
+];
 
 /// The flag of a key, else the key.
 pub(super) fn of_key(key: &str) -> &str {

@@ -60,6 +60,8 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
         preset: args.preset.clone(),
         // With several to choose from, that of the configuration is one of them.
         model: args.model.clone().filter(|kind| kind != AUTO),
+        from: args.from.clone(),
+        keep_optimizer: args.keep_optimizer.then_some(true),
         epochs: args.epochs,
         max_steps: args.max_steps,
         batch_size: args.batch_size,

@@ -28,16 +28,21 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let size: u64 = manifest.files.values().map(|f| f.bytes).sum();
     let dir = model_dir::locate(&args.model);
     let mut text = format!(
-        "{} in {}: checksums and golden rows agree\nwritten by dlrm {}, format {}, {} on disk\n{} parameters \
+        "{} in {}: checksums and golden rows agree\nwritten by dlrm {}, format {}, {} on disk\nid {}\n{} parameters \
             in tables, {} outside\n",
         config.model.kind(),
         dir.display(),
         manifest.dlrm_version,
         manifest.format_version,
         bytes(size),
+        manifest.id(),
         format::count(tables as u64),
         format::count(dense as u64),
     );
+    if let Some(from) = &config.train.from {
+        let id = from.id.as_ref().map_or_else(String::new, |id| format!(" (id {id})"));
+        text.push_str(&format!("training went on from {}{id}\n", from.model.display()));
+    }
     for (part, metrics) in predictor.metrics() {
         let values: Vec<String> = Metric::ALL
             .into_iter()
@@ -129,6 +134,7 @@ fn json(predictor: &Predictor) -> serde_json::Value {
         .map(|(name, shape, _)| serde_json::json!({"name": name, "shape": shape}))
         .collect();
     serde_json::json!({
+        "id": predictor.manifest().id(),
         "manifest": predictor.manifest(),
         "metrics": predictor.metrics(),
         "calibration": predictor.calibration(),

@@ -29,3 +29,4 @@ mod readme;
 mod reproducible;
 mod streaming;
 mod tune;
+mod warm_start;

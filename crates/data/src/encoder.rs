@@ -213,6 +213,11 @@ impl Encoder {
         }
     }
 
+    /// The values of a table that has a vocabulary.
+    pub(crate) fn vocabulary(&self, table: &str) -> Option<&Vocabulary> {
+        self.tables.iter().find(|(name, _)| name == table).and_then(|(_, ids)| ids.vocabulary())
+    }
+
     /// The schema it was fitted for.
     pub fn schema(&self) -> &Schema {
         &self.schema

@@ -214,6 +214,28 @@ impl EncoderFit {
         Encoder::from_parts(self.schema, dense, vocabularies)
     }
 
+    /// The encoder `base`, grown by the values of these rows that are frequent enough and new to it: they get
+    /// ids behind its own, by falling count, ties by text. All else stays: ids of old values, hashes, scales.
+    ///
+    /// # Errors
+    /// If it was fitted for another schema, a vocabulary cannot grow, or one has more values than ids.
+    pub fn grow(mut self, base: &Encoder) -> Result<Encoder> {
+        base.check_growth(&self.schema)?;
+        let mut vocabularies = BTreeMap::new();
+        for (name, table, least) in self.vocabularies() {
+            let known = base.vocabulary(&name);
+            let mut texts = known.map_or_else(StringArena::default, |known| known.texts().clone());
+            self.values(table, least, &mut |text| {
+                if known.is_none_or(|known| known.place(text).is_none()) {
+                    texts.push(text);
+                }
+                Ok(())
+            })?;
+            vocabularies.insert(name, texts);
+        }
+        Encoder::from_parts(self.schema, base.dense().to_vec(), vocabularies)
+    }
+
     /// Writes the fitted encoder to `path` as JSON, byte for byte what serializing [`EncoderFit::finish`]
     /// would give, without holding a vocabulary in memory.
     ///

@@ -83,6 +83,14 @@ impl Ids {
         }
     }
 
+    /// A whole vocabulary.
+    pub(crate) fn vocabulary(&self) -> Option<&Vocabulary> {
+        match self {
+            Ids::Vocabulary { values, .. } => Some(values),
+            _ => None,
+        }
+    }
+
     /// The values of a whole vocabulary, to keep.
     pub(crate) fn into_texts(self) -> Option<StringArena> {
         match self {

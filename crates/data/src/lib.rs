@@ -31,6 +31,7 @@ pub mod encoder;
 pub mod error;
 pub mod fit;
 pub mod format;
+mod growth;
 mod hexadecimal;
 mod hint;
 mod huge;

@@ -2,6 +2,7 @@
 use crate::batches::RowStream;
 use crate::dataset::{Dataset, Fitted, Sources, StoredRows};
 use crate::encoded::EncodedRows;
+use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::prepared::{Prepared, PreparedRows};
 use crate::schema::Schema;
@@ -55,6 +56,26 @@ impl DataSource<'_> {
                 } else {
                     Ok(fitted)
                 }
+            }
+        }
+    }
+
+    /// The encoder `base`, grown by what is new in the training rows; a prepared data set must have been encoded
+    /// with it or one grown from it.
+    ///
+    /// # Errors
+    /// As [`DataSource::fit`], or if `base` is of another schema or cannot grow.
+    pub fn grow(&self, schema: &Schema, base: &Encoder) -> Result<Fitted> {
+        match self {
+            DataSource::Raw(sources) => sources.grow(schema, base),
+            DataSource::Prepared(prepared) => {
+                prepared.encoder().check_grown_from(base).map_err(|error| {
+                    let found = prepared.dir().display();
+                    error.with_hint(format!(
+                        "{found} is encoded by itself: train on the raw files it was made of"
+                    ))
+                })?;
+                self.fit(prepared.encoder().schema())
             }
         }
     }

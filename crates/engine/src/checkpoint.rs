@@ -4,21 +4,22 @@
 use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
+use crate::optimizer_state;
 use crate::saved::{self, Kind, Writer};
 use crate::tensors;
 use crate::train_state::TrainState;
-use dlrm_nn::{Numbers, NumbersMut};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
-const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
 /// The checkpoint directory of a run.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     dir: PathBuf,
+    /// Whether the optimiser's state is kept with the best weights too.
+    optimizer: bool,
 }
 
 impl Checkpoints {
@@ -29,7 +30,13 @@ impl Checkpoints {
     pub fn new(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
         fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-        Ok(Checkpoints { dir })
+        Ok(Checkpoints { dir, optimizer: false })
+    }
+
+    /// Keeps the optimiser's state with the best weights too, or does not.
+    #[must_use]
+    pub fn with_best_optimizer(self, optimizer: bool) -> Self {
+        Checkpoints { optimizer, ..self }
     }
 
     /// The newest checkpoint, if there is one.
@@ -53,21 +60,9 @@ impl Checkpoints {
     fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<TrainState> {
         saved::verify(checkpoint, Kind::Checkpoint)?;
         read_weights(&checkpoint.join(WEIGHTS), learner)?;
-        let names: Vec<_> = learner
-            .optimizer()
-            .tensors(learner.network().weights())
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
-        let arrays = learner.optimizer_mut().tensors_mut();
-        let mut arrays: Vec<_> = names
-            .into_iter()
-            .zip(arrays)
-            .map(|(name, values)| (name, vec![values.len()], NumbersMut::F32(values)))
-            .collect();
-        tensors::read(&checkpoint.join(OPTIMIZER), &mut arrays)?;
         let state: TrainState = saved::read_json(&checkpoint.join(STATE))?;
         learner.optimizer_mut().set_steps(state.step);
+        read_optimizer(&checkpoint.join(optimizer_state::FILE), learner)?;
         Ok(state)
     }
 
@@ -121,12 +116,7 @@ impl CheckpointStore for Checkpoints {
         let weights = learner.network().weights();
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
-        let optimizer = learner.optimizer().tensors(weights);
-        let optimizer: Vec<_> = optimizer
-            .into_iter()
-            .map(|(name, values)| (name, vec![values.len()], Numbers::F32(values)))
-            .collect();
-        writer.file_with(OPTIMIZER, |path| tensors::write(path, &optimizer))?;
+        write_optimizer(&mut writer, learner)?;
         writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
         writer.finish()?;
         self.remove_older(&place, state)?;
@@ -140,14 +130,28 @@ impl CheckpointStore for Checkpoints {
     fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
         let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &learner.network().weights().tensors()))?;
+        if self.optimizer {
+            write_optimizer(&mut writer, learner)?;
+        }
         writer.finish()
     }
 
     fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {
         let dir = self.best(step);
         saved::verify(&dir, Kind::Checkpoint)?;
-        read_weights(&dir.join(WEIGHTS), learner)
+        read_weights(&dir.join(WEIGHTS), learner)?;
+        if self.optimizer { read_optimizer(&dir.join(optimizer_state::FILE), learner) } else { Ok(()) }
     }
+}
+
+fn write_optimizer(writer: &mut Writer, learner: &Learner) -> Result<()> {
+    let weights = learner.network().weights();
+    writer.file_with(optimizer_state::FILE, |path| optimizer_state::write(path, learner.optimizer(), weights))
+}
+
+fn read_optimizer(path: &Path, learner: &mut Learner) -> Result<()> {
+    let (weights, optimizer) = learner.weights_and_optimizer_mut();
+    optimizer_state::read(path, optimizer, weights, |_| None)
 }
 
 fn read_weights(path: &Path, learner: &mut Learner) -> Result<()> {

@@ -45,6 +45,11 @@ impl<'a> CommonRows<'a> {
         resources: Resources,
         needed: &[Part],
     ) -> Result<Self> {
+        if config.train.from.is_some() {
+            let error =
+                Error::config("train.from", "nothing, for models of several kinds start anew", "a model");
+            return Err(error.with_hint("train the model that goes on by itself"));
+        }
         for &part in needed {
             if fitted.rows[part] == 0 {
                 let what = format!("{} rows", part.name());

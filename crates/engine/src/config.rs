@@ -1,7 +1,7 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
-use crate::train_config::TrainConfig;
+use crate::train_config::{Solver, TrainConfig};
 use crate::trained_files::TrainedFiles;
 use dlrm_data::negatives::Negatives;
 use dlrm_data::readers::Input;
@@ -152,6 +152,7 @@ impl RunConfig {
             }
             self.check_negatives(schema.label.task)?;
             self.check_calibration(schema.label.task)?;
+            self.check_start()?;
         }
         Ok(())
     }
@@ -160,6 +161,16 @@ impl RunConfig {
         if task == Task::Rating && !matches!(self.calibration, Calibration::Auto | Calibration::None) {
             let error = Error::config("calibration", "a binary label", "ratings");
             return Err(error.with_hint("leave calibration out: ratings are no probabilities"));
+        }
+        Ok(())
+    }
+
+    /// A regression at its optimum does not go on from anything.
+    fn check_start(&self) -> Result<()> {
+        let solver = self.train.solver;
+        if self.train.from.is_some() && self.model.kind() == "lr" && solver != Some(Solver::Steps) {
+            let found = solver.map_or("none", |_| "lbfgs");
+            return Err(Error::config("train.solver", "steps, to go on from the model in train.from", found));
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{OutputBias, Solver, TrainConfig};
 use crate::train_state::{Best, Ending, TrainState};
-use crate::trainer::Trainer;
+use crate::trainer::{Trainer, score};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
@@ -20,6 +20,9 @@ use dlrm_nn::{Builder, TableOptimizer};
 /// Of a linear part that starts at an optimum.
 const FOLLOWING: TableOptimizer =
     TableOptimizer::Adagrad { lr: 0.005, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };
+
+/// Rows whose loss tells how well a model does that training goes on from.
+const ROWS_OF_A_LOSS: usize = 1 << 14;
 
 impl TrainConfig {
     /// Fills in what depends on the model and the rows, so that what is stored is complete. An epoch has
@@ -117,7 +120,9 @@ impl Fit<'_> {
             self.trainer((state.attempt > 0 && follows).then_some(self.config.table_optimizer.lr()));
         let mut feed = self.rows.feed(trainer.plan.batch_size, self.config.seed);
         let mut state = trainer.run(learner, &mut *feed, state, observer)?;
-        self.keep_what_pays(learner, &mut state)?;
+        if self.config.from.is_none() {
+            self.keep_what_pays(learner, &mut state)?;
+        }
         Ok(state)
     }
 
@@ -125,7 +130,8 @@ impl Fit<'_> {
     fn gained_nothing(&self, state: &TrainState) -> bool {
         let usual = matches!(state.ending, Some(Ending::Patience | Ending::Epochs));
         let started = state.history.first().is_some_and(|first| first.step == 0);
-        usual && started && self.regression.is_some() && state.best.is_some_and(|best| best.step == 0)
+        let own = self.config.starts_from_regression() && self.regression.is_some();
+        usual && started && own && state.best.is_some_and(|best| best.step == 0)
     }
 
     /// Puts the weights where the model itself starts: what a regression has learned by heart of each id can
@@ -167,6 +173,9 @@ impl Fit<'_> {
 
     /// Puts the weights where training starts; the mean training loss there, if it is known.
     fn start(&self, learner: &mut Learner) -> Result<Option<f64>> {
+        if self.config.from.is_some() {
+            return self.loss(learner).map(Some);
+        }
         let weights = learner.network_mut().weights_mut();
         if let Some(solved) = self.regression.filter(|_| self.config.starts_from_regression())
             && solved.start(&self.rows.layout, weights)?
@@ -177,6 +186,20 @@ impl Fit<'_> {
             weights.set_output_bias(self.label_mean() as f32);
         }
         Ok(None)
+    }
+
+    /// The mean loss of the first training rows.
+    fn loss(&self, learner: &mut Learner) -> Result<f64> {
+        let mut rows = self.rows.feed(ROWS_OF_A_LOSS / 4, self.config.seed);
+        let (mut batch, mut sum, mut weight) = (Batch::default(), 0.0, 0.0);
+        rows.start(0, 0, &mut || false)?;
+        while weight < ROWS_OF_A_LOSS as f64 && rows.next_batch(&mut batch)? {
+            let metrics = score(learner, &batch, self.task)?;
+            let own = metrics.log_loss.or(metrics.rmse.map(|rmse| rmse * rmse));
+            sum += own.unwrap_or(0.0) * batch.len() as f64;
+            weight += batch.len() as f64;
+        }
+        Ok(sum / f64::max(weight, 1.0))
     }
 
     /// The logit (the rating) of the mean label.

@@ -13,7 +13,7 @@ use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
     Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes,
-    Timing,
+    Timing, Weights,
 };
 use std::ops::Range;
 use std::time::Duration;
@@ -105,9 +105,9 @@ impl Learner {
         &mut self.replica.network
     }
 
-    /// The network, at the end of training.
-    pub fn into_network(self) -> Network {
-        self.replica.network
+    /// The network and its optimiser, at the end of training.
+    pub fn into_parts(self) -> (Network, Optimizer) {
+        (self.replica.network, self.replica.optimizer)
     }
 
     /// The optimiser.
@@ -118,6 +118,11 @@ impl Learner {
     /// The optimiser, for restoring its state.
     pub fn optimizer_mut(&mut self) -> &mut Optimizer {
         &mut self.replica.optimizer
+    }
+
+    /// The weights beside the optimiser, for restoring its state.
+    pub(crate) fn weights_and_optimizer_mut(&mut self) -> (&Weights, &mut Optimizer) {
+        (self.replica.network.weights(), &mut self.replica.optimizer)
     }
 
     /// The last step's gradients.

@@ -40,7 +40,9 @@ pub mod model_dir;
 pub mod network;
 pub mod note;
 pub mod observer;
+mod optimizer_state;
 pub mod plan;
+pub mod predecessor;
 pub mod predictor;
 mod regression;
 pub mod request;
@@ -59,6 +61,7 @@ pub mod trained_files;
 pub mod trainer;
 pub mod training_rows;
 pub mod tune;
+mod warm_start;
 pub mod workspace;
 
 pub use config::RunConfig;

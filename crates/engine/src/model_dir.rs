@@ -5,13 +5,14 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
 use crate::network::Network;
+use crate::optimizer_state;
 use crate::run_dir;
 use crate::saved::{self, Kind, Manifest, Writer};
 use crate::tensors;
 use crate::trained_files::TrainedFiles;
 use dlrm_data::{Encoder, Hint};
 use dlrm_metrics::Metrics;
-use dlrm_nn::Weights;
+use dlrm_nn::{Optimizer, Weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ pub struct ModelContents<'a> {
     pub golden: &'a Golden,
     /// The files that it was trained on.
     pub trained: &'a TrainedFiles,
+    /// The optimiser, where its state is kept.
+    pub optimizer: Option<&'a Optimizer>,
 }
 
 impl ModelContents<'_> {
@@ -63,6 +66,11 @@ impl ModelContents<'_> {
         }
         writer.file(GOLDEN, &json(self.golden))?;
         writer.file(TRAINED, &json(self.trained))?;
+        if let Some(optimizer) = self.optimizer {
+            let weights = self.network.weights();
+            writer
+                .file_with(optimizer_state::FILE, |path| optimizer_state::write(path, optimizer, weights))?;
+        }
         writer.finish()
     }
 }
@@ -139,6 +147,22 @@ impl ModelDir {
         tensors::read(&self.path.join(WEIGHTS), &mut weights.tensors_mut())?;
         weights.repack();
         Ok(())
+    }
+
+    /// The file of the weights, for who reads them into larger tables.
+    pub(crate) fn weights_file(&self) -> PathBuf {
+        self.path.join(WEIGHTS)
+    }
+
+    /// The file of the optimiser's state, where it was kept.
+    pub(crate) fn optimizer_file(&self) -> Option<PathBuf> {
+        let kept = self.manifest.files.contains_key(optimizer_state::FILE);
+        kept.then(|| self.path.join(optimizer_state::FILE))
+    }
+
+    /// See [`Manifest::id`].
+    pub(crate) fn id(&self) -> String {
+        self.manifest.id()
     }
 
     pub(crate) fn metrics(&self) -> Result<StoredMetrics> {

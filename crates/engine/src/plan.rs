@@ -94,6 +94,7 @@ impl Plan {
                 2 * dense
             }
         };
+        let kept_state = if config.train.keeps_optimizer() { dense_state + state } else { 0 };
         let kept = match config.data.loading {
             Loading::Memory => 1.0,
             // Validation and test rows are kept all the same.
@@ -125,7 +126,7 @@ impl Plan {
             // Weight matrices are kept in two packed forms besides.
             weight_bytes: (4 * 3 * dense + table_bytes) as u64,
             training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,
-            disk_bytes: (4 * dense + table_bytes) as u64,
+            disk_bytes: (4 * (dense + kept_state) + table_bytes) as u64,
         })
     }
 

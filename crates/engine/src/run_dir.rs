@@ -56,7 +56,7 @@ impl RunDir {
                 )
                 .with_hint(OTHERS));
             }
-            return Checkpoints::new(dir.clone());
+            return Ok(Checkpoints::new(dir.clone())?.with_best_optimizer(config.train.keep_optimizer));
         }
         if dir.exists() {
             fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
@@ -64,7 +64,7 @@ impl RunDir {
         let checkpoints = Checkpoints::new(dir)?;
         write_atomically(&dir.join(ENCODER), encoder)?;
         write_atomically(&dir.join(CONFIG), config.to_toml().as_bytes())?;
-        Ok(checkpoints)
+        Ok(checkpoints.with_best_optimizer(config.train.keep_optimizer))
     }
 
     /// Notes the encoded rows of a new run.

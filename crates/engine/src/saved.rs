@@ -38,6 +38,17 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
 }
 
+impl Manifest {
+    /// What tells a saved directory from all others: a hash of the names and checksums of its files.
+    pub fn id(&self) -> String {
+        let mut hash = Xxh3::new();
+        for (name, file) in &self.files {
+            hash.update(format!("{name} {} {}\n", file.bytes, file.xxh3).as_bytes());
+        }
+        format!("{:032x}", hash.digest128())
+    }
+}
+
 /// Length and checksum of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {

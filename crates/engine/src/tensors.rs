@@ -3,6 +3,7 @@ use crate::error::{Error, Result};
 use dlrm_nn::{Numbers, NumbersMut};
 use safetensors::tensor::{Dtype, Metadata, View};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -49,10 +50,33 @@ fn dtype(values: Numbers<'_>) -> Dtype {
 /// # Errors
 /// If the file cannot be written, say for want of space.
 pub fn write(path: &Path, tensors: &[Tensor<'_>]) -> Result<()> {
+    write_with(path, tensors, None)
+}
+
+/// Writes `tensors` to a new file, and a number `key` in its header.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_with_number(path: &Path, tensors: &[Tensor<'_>], key: &str, number: u64) -> Result<()> {
+    write_with(path, tensors, Some(HashMap::from([(key.to_owned(), number.to_string())])))
+}
+
+/// The number `key` in the header of a file, if there is one.
+///
+/// # Errors
+/// A damaged file.
+pub(crate) fn number(path: &Path, key: &str) -> Result<Option<u64>> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let (_, metadata) = header(&mut file, path)?;
+    let text = metadata.metadata().as_ref().and_then(|notes| notes.get(key));
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+fn write_with(path: &Path, tensors: &[Tensor<'_>], notes: Option<HashMap<String, String>>) -> Result<()> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") };
     let views =
         tensors.iter().map(|(name, shape, values)| (name.as_str(), Shaped { shape, values: *values }));
-    safetensors::serialize_to_file(views, None, path).map_err(|e| match e {
+    safetensors::serialize_to_file(views, notes, path).map_err(|e| match e {
         safetensors::SafeTensorError::IoError(source) => Error::io("write", path)(source),
         other => Error::saved(path, format!("cannot be written: {other}")),
     })

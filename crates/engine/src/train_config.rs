@@ -1,5 +1,6 @@
 //! Settings of training, checked before work starts.
 use crate::error::{Error, Result};
+use crate::predecessor::Predecessor;
 use crate::schedule::Schedule;
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
@@ -62,6 +63,12 @@ pub struct TrainConfig {
     pub output_bias: OutputBias,
     /// Where the linear part of a model that has one starts.
     pub linear_start: LinearStart,
+    /// The model that training goes on from, instead of from initial values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Predecessor>,
+    /// Whether the optimiser's state is saved with the model, for training that goes on from it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_optimizer: bool,
     /// Seed of initial weights and shuffling.
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
@@ -161,6 +168,8 @@ impl Default for TrainConfig {
             checkpoint_every: None,
             output_bias: OutputBias::LabelMean,
             linear_start: LinearStart::Regression,
+            from: None,
+            keep_optimizer: false,
             seed: 0,
             precision: Precision::F32,
             table_precision: TablePrecision::F32,
@@ -277,7 +286,7 @@ impl TrainConfig {
     /// use for these losses alone.
     pub(crate) fn starts_from_regression(&self) -> bool {
         let usual = |loss| matches!(loss, Loss::Mse) || loss == Loss::default();
-        self.linear_start == LinearStart::Regression && self.loss.is_none_or(usual)
+        self.from.is_none() && self.linear_start == LinearStart::Regression && self.loss.is_none_or(usual)
     }
 
     /// The learning rate of step `step` (the first is 1), of this base rate, after so many reductions.
@@ -291,6 +300,11 @@ impl TrainConfig {
         let optimizer = Optimizer::new(weights, self.optimizer, self.table_optimizer, self.clip_norm)
             .with_l2_rows(self.l2_rows);
         optimizer.with_linear(weights, self.linear_optimizer)
+    }
+
+    /// Whether there is a state of an optimiser to be saved.
+    pub(crate) fn keeps_optimizer(&self) -> bool {
+        self.keep_optimizer && self.solver != Some(Solver::Lbfgs)
     }
 
     /// How batches are cut.

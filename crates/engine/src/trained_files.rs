@@ -52,6 +52,12 @@ impl TrainedFiles {
         TrainedFiles { files: files.iter().filter_map(|path| Mark::of(path).ok()).collect() }
     }
 
+    /// These and the others.
+    pub fn add(&mut self, others: TrainedFiles) {
+        let new = others.files.into_iter().filter(|mark| !self.files.contains(mark)).collect::<Vec<_>>();
+        self.files.extend(new);
+    }
+
     /// Those of the files of `input` that are among these, as they are called there.
     pub fn among(&self, input: &Input) -> Vec<String> {
         let files = input.files().unwrap_or_default();

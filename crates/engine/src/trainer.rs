@@ -82,11 +82,8 @@ impl Trainer<'_> {
         train_loss: f64,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        self.evaluate(learner, state, None, observer)?;
-        if let Some(evaluation) = state.history.last_mut() {
-            evaluation.train_loss = train_loss;
-        }
-        Ok(())
+        (state.loss_sum, state.loss_weight) = (train_loss, 1.0);
+        self.evaluate(learner, state, None, observer)
     }
 
     /// The rest of an epoch that has been started, or its part until training ends, and its evaluation.

@@ -61,6 +61,11 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
+    /// Whether it has a row for each id; else ids share rows.
+    pub fn is_whole(&self) -> bool {
+        self.ids.1 == RowMap::Whole
+    }
+
     /// The table with its initial values.
     fn allocated(self, seed: u64, precision: TablePrecision) -> Table {
         let mut values = Values::zeroed(self.precision(precision), self.rows * self.dim);

@@ -3,6 +3,7 @@ use super::fitting::{FitWatch, Fitted, Fitting, Saving, Seen, Unwatched};
 use super::{Dataset, PartStats, StoredRows};
 use crate::batch::Batch;
 use crate::encoded::{EncodedRows, Opened};
+use crate::encoder::Encoder;
 use crate::error::{BadRow, Error, Hint, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::Labels;
@@ -110,6 +111,17 @@ impl Sources<'_> {
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
         Ok(seen.fitted(Arc::new(fit.finish()?)))
+    }
+
+    /// Surveys (where the split needs it) and grows `base` by what is new in the training rows, see
+    /// [`EncoderFit::grow`].
+    ///
+    /// # Errors
+    /// As [`Sources::fit`] and [`EncoderFit::grow`].
+    pub fn grow(&self, schema: &Schema, base: &Encoder) -> Result<Fitted> {
+        let mut fit = EncoderFit::new(schema);
+        let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
+        Ok(seen.fitted(Arc::new(fit.grow(base)?)))
     }
 
     /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without

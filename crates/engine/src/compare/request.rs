@@ -56,6 +56,14 @@ impl CompareRequest {
             };
             entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
         }
+        if entries.iter().any(|entry| entry.train.from.is_some()) {
+            return Err(Error::config(
+                "train.from",
+                "models that start anew, to compare them",
+                "one that goes on",
+            )
+            .with_hint("leave it out: every model is trained on all rows"));
+        }
         if entries.is_empty() {
             return Err(Error::config("models", "at least one model", "nothing to compare")
                 .with_hint("name kinds of models (lr,fm,dlrm), or a configuration for each"));

@@ -8,6 +8,7 @@ mod label;
 mod occurs;
 mod parts;
 mod schema;
+mod warm_start;
 
 pub use input::InputRequest;
 pub use label::LabelRequest;
@@ -38,6 +39,8 @@ pub struct RunRequest {
     pub preset: Option<String>,
     /// Settings `key=value` on top of it.
     pub settings: Vec<String>,
+    /// Run or model directory of a model that training goes on from; its configuration takes the place of a file.
+    pub from: Option<PathBuf>,
     /// Directory that relative paths of the configuration start from.
     pub data_dir: Option<PathBuf>,
     /// Files and how they are read.
@@ -66,6 +69,8 @@ pub struct RunRequest {
     pub max_steps: Option<u64>,
     /// Rows per step.
     pub batch_size: Option<usize>,
+    /// See [`TrainConfig::keep_optimizer`](crate::train_config::TrainConfig::keep_optimizer).
+    pub keep_optimizer: Option<bool>,
     /// Seed of initial weights, shuffling and random splits.
     pub seed: Option<u64>,
     /// Where training rows live.
@@ -107,6 +112,9 @@ impl RunRequest {
     /// # Errors
     /// As [`RunRequest::resolve`].
     pub fn configuration(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
+        if let Some(from) = &self.from {
+            return self.continued(from, notes);
+        }
         let mut config = self.stated(notes)?;
         if self.rows.is_none()
             && let Some(dir) = self.prepared_set(&config)
@@ -132,7 +140,7 @@ impl RunRequest {
 
     /// The configuration file with settings and values on top.
     fn stated(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
-        let mut config = match (&self.config, &self.preset) {
+        self.put_on(match (&self.config, &self.preset) {
             (Some(path), None) => RunConfig::read(path, &self.settings, notes)?,
             (None, None) => RunConfig::load("", "the configuration", &self.settings, notes)?,
             (None, Some(name)) => RunConfig::load(preset(name)?, name, &self.settings, notes)?,
@@ -140,7 +148,11 @@ impl RunRequest {
                 return Err(Error::config("preset", "a configuration file or a preset", "both")
                     .with_hint("leave one of them out"));
             }
-        };
+        })
+    }
+
+    /// With values on top.
+    fn put_on(&self, mut config: RunConfig) -> Result<RunConfig> {
         if let Some(dir) = &self.data_dir {
             let lists = [&mut config.input.paths, &mut config.data.validation, &mut config.data.test];
             lists.into_iter().flatten().for_each(|path| *path = dir.join(&*path));
@@ -160,6 +172,7 @@ impl RunRequest {
         train.max_steps = self.max_steps.or(train.max_steps);
         train.batch_size = self.batch_size.or(train.batch_size);
         train.seed = self.seed.unwrap_or(train.seed);
+        train.keep_optimizer = self.keep_optimizer.unwrap_or(train.keep_optimizer);
         self.put_on_data(&mut config.data);
         Ok(config)
     }

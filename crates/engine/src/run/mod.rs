@@ -27,8 +27,8 @@ use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::RunDir;
 use crate::start::Start;
 use crate::train_config::TrainConfig;
-use crate::train_state::{Ending, TrainState};
-use crate::trained_files::TrainedFiles;
+use crate::train_state::TrainState;
+use crate::warm_start::WarmStart;
 use baseline::Reference;
 use clock::Clock;
 use dlrm_data::batch::Layout;
@@ -96,10 +96,15 @@ struct Measured<'a> {
     place: &'a Place,
 }
 
+/// The run directory, and the model that training goes on from.
+type Begun = (Option<RunDir>, Option<WarmStart>);
+
 /// What resuming must find again.
 struct Place {
     dir: Option<RunDir>,
     checkpoints: Option<Checkpoints>,
+    /// The model that training goes on from.
+    before: Option<WarmStart>,
     /// The fitted encoder as JSON.
     encoder: Vec<u8>,
 }
@@ -123,10 +128,15 @@ impl Run {
         let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
         let mut clock = Clock::new();
         observer.stage("fitting the encoder");
-        let fitted = source.fit(schema)?;
+        let (before, fitted) = match &self.config.train.from {
+            Some(from) => {
+                WarmStart::fit(from, source, schema).map(|(before, fitted)| (Some(before), fitted))?
+            }
+            None => (None, source.fit(schema)?),
+        };
         clock.lap("fit the encoder", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
-        self.settled(&fitted)?.on_fitted(source, fitted, (dir, clock), observer)
+        self.settled(&fitted)?.on_fitted(source, fitted, ((dir, before), clock), observer)
     }
 
     /// This run with what follows from the rows.
@@ -141,12 +151,12 @@ impl Run {
         &self,
         source: DataSource<'_>,
         fitted: Fitted,
-        (dir, mut clock): (Option<RunDir>, Clock),
+        (begun, mut clock): (Begun, Clock),
         observer: &mut dyn RunObserver,
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
-        let place = self.place(dir, &fitted)?;
+        let place = self.place(begun, &fitted)?;
 
         observer.stage("encoding");
         let rows = self.encoded(source, &fitted, &place)?;
@@ -155,7 +165,7 @@ impl Run {
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
-        let (mut learner, state) = self.train(&rows, solved, place.checkpoints.as_ref(), observer)?;
+        let (mut learner, state) = self.train(&rows, solved, &place, observer)?;
         clock.lap("train", Some(state.rows));
         let calibration = calibrate(&mut learner, &rows.parts, &self.config)?;
         let measured = Measured { rows: &rows, state: &state, place: &place };
@@ -164,10 +174,11 @@ impl Run {
         let untouched = scoring::untouched(&learner, &rows)?;
         let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
         let config = self.repeatable(&state);
-        let network = learner.into_network();
+        let (network, optimizer) = learner.into_parts();
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
+            let optimizer = self.config.train.keeps_optimizer().then_some(&optimizer);
             let contents = ModelContents {
                 network: &network,
                 encoder: &fitted.encoder,
@@ -175,7 +186,8 @@ impl Run {
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden: &golden,
-                trained: &self.trained_files(),
+                trained: &self.trained_files(place.before.as_ref())?,
+                optimizer,
             };
             outcome::save(out, &contents, &fitted)?;
             clock.lap("save", None);
@@ -212,15 +224,6 @@ impl Run {
         Ok(rows)
     }
 
-    /// The configuration that gives these weights again, whatever the clock says then.
-    fn repeatable(&self, state: &TrainState) -> RunConfig {
-        let mut config = self.config.clone();
-        if state.ending == Some(Ending::Budget) {
-            config.train.max_steps = Some(state.step);
-        }
-        config
-    }
-
     /// What the run needs, refused where there is not so much.
     fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
         let plan = Plan::new(&self.config, fitted)?;
@@ -228,14 +231,6 @@ impl Run {
         self.check_linear(&plan, schema)?;
         plan.check(self.resources.memory_limit)?;
         Ok(plan)
-    }
-
-    /// The files whose rows are trained on.
-    fn trained_files(&self) -> TrainedFiles {
-        match &self.rows {
-            Some(_) => TrainedFiles::default(),
-            None => TrainedFiles::of(&self.config.input, &self.config.data.split),
-        }
     }
 
     /// Settings of a linear part need one.
@@ -254,10 +249,10 @@ impl Run {
     }
 
     /// Readies the run directory.
-    fn place(&self, dir: Option<RunDir>, fitted: &Fitted) -> Result<Place> {
+    fn place(&self, (dir, before): Begun, fitted: &Fitted) -> Result<Place> {
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         let checkpoints = dir.as_ref().map(|dir| dir.prepare(&encoder, &self.config)).transpose()?;
-        Ok(Place { dir, checkpoints, encoder })
+        Ok(Place { dir, checkpoints, before, encoder })
     }
 
     /// Notes which rows the run is on, and where those of a stream are kept encoded.
@@ -291,15 +286,19 @@ impl Run {
         &self,
         rows: &EncodedParts<'_>,
         regression: Option<&Solved>,
-        checkpoints: Option<&Checkpoints>,
+        place: &Place,
         observer: &mut dyn RunObserver,
     ) -> Result<(Learner, TrainState)> {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let mut learner = self.learner(&self.config.model, config, &rows.layout)?;
         let in_memory = InMemory::default();
-        let checkpoints: &dyn CheckpointStore = checkpoints.map_or(&in_memory, |checkpoints| checkpoints);
+        let checkpoints: &dyn CheckpointStore =
+            place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
         let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
+        if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
+            before.put_into(&mut learner, &self.config.model, config)?;
+        }
         let fresh = || self.learner(&self.config.model, config, &rows.layout);
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
         let state = fit.run(&mut learner, resumed, observer)?;

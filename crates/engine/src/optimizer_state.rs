@@ -1,0 +1,45 @@
+//! The state of an optimiser in a safetensors file, with the number of its steps.
+use crate::error::Result;
+use crate::tensors;
+use dlrm_nn::{Numbers, NumbersMut, Optimizer, Weights};
+use std::path::Path;
+
+/// Name of the file.
+pub(crate) const FILE: &str = "optimizer.safetensors";
+const STEPS: &str = "steps";
+
+/// Writes the state of the optimiser of `weights`.
+///
+/// # Errors
+/// If the file cannot be written, say for want of space.
+pub(crate) fn write(path: &Path, optimizer: &Optimizer, weights: &Weights) -> Result<()> {
+    let arrays = optimizer.tensors(weights);
+    let arrays: Vec<_> =
+        arrays.into_iter().map(|(name, values)| (name, vec![values.len()], Numbers::F32(values))).collect();
+    tensors::write_with_number(path, &arrays, STEPS, optimizer.steps())
+}
+
+/// Fills the state of the optimiser of `weights`, whose tensors have grown: of one, `rows_of` tells the rows that
+/// it had in the file and has now. What is behind them stays as it is.
+///
+/// # Errors
+/// If the file is damaged, or of another model or optimiser.
+pub(crate) fn read(
+    path: &Path,
+    optimizer: &mut Optimizer,
+    weights: &Weights,
+    rows_of: impl Fn(&str) -> Option<[usize; 2]>,
+) -> Result<()> {
+    let names: Vec<String> = optimizer.tensors(weights).into_iter().map(|(name, _)| name).collect();
+    let arrays = names.into_iter().zip(optimizer.tensors_mut()).map(|(name, values)| {
+        let rows = name.rsplit_once('.').and_then(|(tensor, _)| rows_of(tensor));
+        let len = rows.map_or(values.len(), |[old, new]| values.len() / new.max(1) * old);
+        (name, vec![len], NumbersMut::F32(&mut values[..len]))
+    });
+    tensors::read(path, &mut arrays.collect::<Vec<_>>())?;
+    // Files of earlier versions do not tell; whoever reads them does.
+    if let Some(steps) = tensors::number(path, STEPS)? {
+        optimizer.set_steps(steps);
+    }
+    Ok(())
+}
