@@ -1,5 +1,5 @@
 //! `dlrm bench`.
-use super::args::BenchArgs;
+use super::bench_args::BenchArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
 use super::{memory, output};

@@ -2,6 +2,7 @@
 //! for behaviour, or exit. Results go to standard output, everything else to standard error.
 mod args;
 mod bench;
+mod bench_args;
 mod compare;
 mod counter;
 #[cfg(feature = "fetch")]

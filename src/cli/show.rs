@@ -28,8 +28,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let size: u64 = manifest.files.values().map(|f| f.bytes).sum();
     let dir = model_dir::locate(&args.model);
     let mut text = format!(
-        "{} in {}: checksums and golden rows agree\nwritten by dlrm {}, format {}, {} on disk\nid {}\n{} parameters \
-            in tables, {} outside\n",
+        "{} in {}: checksums and golden rows agree\nwritten by dlrm {}, format {}, {} on disk\nid {}\n{} \
+            parameters in tables, {} outside\n",
         config.model.kind(),
         dir.display(),
         manifest.dlrm_version,

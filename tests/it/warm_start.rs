@@ -1,5 +1,5 @@
-//! Training that goes on from a saved model: old rows keep their scores until the first step, new values get rows
-//! of their own, and day by day it beats a model that was trained once.
+//! Training that goes on from a saved model: old rows keep their scores until the first step, new values get
+//! rows of their own, and day by day it beats a model that was trained once.
 use crate::common::{CLICKS_SCHEMA, clicks, fails, works};
 use dlrm::engine::observer::Observer;
 use dlrm::engine::run::RunObserver;
@@ -17,8 +17,8 @@ const SAVED: i32 = 4;
 /// Rates of zero: training goes through its motions and changes nothing.
 const STANDSTILL: [&str; 4] = ["--set", "train.optimizer.lr=0", "--set", "train.table_optimizer.lr=0"];
 
-/// `clicks.csv`, and `more.csv` with values that it does not have: users v0, v1, … of every fifth row, a site of
-/// many rows and one of a single row.
+/// `clicks.csv`, and `more.csv` with values that it does not have: users v0, v1, … of every fifth row, a site
+/// of many rows and one of a single row.
 fn scratch() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a scratch directory");
     let text = clicks(900);
@@ -346,7 +346,8 @@ fn day_by_day_it_beats_a_model_trained_once_while_clicks_drift() {
             "log",
         ],
     );
-    // The columns of a few thousand values at most: more rows than these would be needed to learn of the others.
+    // The columns of a few thousand values at most: more rows than these would be needed to learn of the
+    // others.
     let text = fs::read_to_string(dir.join("log/schema.toml")).expect("a schema");
     let large =
         ["C3", "C4", "C10", "C12", "C16", "C21", "C24", "C26"].map(|name| format!("name = \"{name}\"\n"));

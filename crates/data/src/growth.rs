@@ -1,5 +1,5 @@
-//! Encoders that grow: values that were new get ids behind the old ones, and nothing else changes, so that a row
-//! of old values is encoded as before.
+//! Encoders that grow: values that were new get ids behind the old ones, and nothing else changes, so that a
+//! row of old values is encoded as before.
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::schema::{Encoding, Schema};

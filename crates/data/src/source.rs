@@ -60,8 +60,8 @@ impl DataSource<'_> {
         }
     }
 
-    /// The encoder `base`, grown by what is new in the training rows; a prepared data set must have been encoded
-    /// with it or one grown from it.
+    /// The encoder `base`, grown by what is new in the training rows; a prepared data set must have been
+    /// encoded with it or one grown from it.
     ///
     /// # Errors
     /// As [`DataSource::fit`], or if `base` is of another schema or cannot grow.

@@ -3,7 +3,8 @@
 //! * [`request`]: what was said of a run, resolved to a complete [`Run`]; [`config`]: everything that decides
 //!   its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs;
-//!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run whose model the validation rows choose.
+//!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run
+//!   whose model the validation rows choose.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early

@@ -19,8 +19,8 @@ pub(crate) fn write(path: &Path, optimizer: &Optimizer, weights: &Weights) -> Re
     tensors::write_with_number(path, &arrays, STEPS, optimizer.steps())
 }
 
-/// Fills the state of the optimiser of `weights`, whose tensors have grown: of one, `rows_of` tells the rows that
-/// it had in the file and has now. What is behind them stays as it is.
+/// Fills the state of the optimiser of `weights`, whose tensors have grown: of one, `rows_of` tells the rows
+/// that it had in the file and has now. What is behind them stays as it is.
 ///
 /// # Errors
 /// If the file is damaged, or of another model or optimiser.

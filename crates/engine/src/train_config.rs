@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Passes over the training rows, at most; by default by their number, see [`StepPlan`](crate::step_plan::StepPlan).
+    /// Passes over the training rows, at most; by default by their number, see
+    /// [`StepPlan`](crate::step_plan::StepPlan).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
     /// Steps, at most.

@@ -54,7 +54,8 @@ pub enum Ending {
 pub struct TrainState {
     /// Steps done.
     pub step: u64,
-    /// Where the run started, by number: 1 is the model's own start after that from a regression gained nothing.
+    /// Where the run started, by number: 1 is the model's own start after that from a regression gained
+    /// nothing.
     #[serde(default, skip_serializing_if = "is_first")]
     pub attempt: u32,
     /// Current epoch, from 0.

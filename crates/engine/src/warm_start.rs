@@ -1,8 +1,8 @@
-//! Training that goes on from a saved model: its encoder grown by the values of the new rows, its weights and the
-//! state of its optimiser in tables that have grown with it.
+//! Training that goes on from a saved model: its encoder grown by the values of the new rows, its weights and
+//! the state of its optimiser in tables that have grown with it.
 //!
-//! A new value starts as what the model made of it so far: its row is that of unseen values. So the grown model
-//! gives every row, old or new, the bits that the old one gave it, until the first step.
+//! A new value starts as what the model made of it so far: its row is that of unseen values. So the grown
+//! model gives every row, old or new, the bits that the old one gave it, until the first step.
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::model_dir::ModelDir;

@@ -7,9 +7,9 @@ use dlrm_engine::folds::{Folded, FoldedCandidate, OverFolds};
 use dlrm_metrics::{Interval, Metric};
 
 /// How the intervals are to be read.
-pub(crate) const ABOUT: &str = "Means over the folds with 95 % intervals: Student's t over the folds, with the \
-    variance that Nadeau and Bengio (2003) correct for training rows that the folds share. Differences are \
-    paired fold by fold.";
+pub(crate) const ABOUT: &str = "Means over the folds with 95 % intervals: Student's t over the folds, with \
+    the variance that Nadeau and Bengio (2003) correct for training rows that the folds share. Differences \
+    are paired fold by fold.";
 
 /// What was done: folds, rows.
 pub(crate) fn heading(folded: &Folded) -> String {

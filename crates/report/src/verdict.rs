@@ -155,7 +155,8 @@ impl Report {
         let mut caveats = Vec::new();
         if strongest.converged == Some(false) {
             caveats.push(format!(
-                "The {} was stopped before its optimum, as the rows are many: what it could reach is not known.",
+                "The {} was stopped before its optimum, as the rows are many: what it could reach is \
+                 unknown.",
                 strongest.name
             ));
         }

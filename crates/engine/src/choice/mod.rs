@@ -1,5 +1,5 @@
-//! `--model auto`: several kinds of models are trained on the same encoded rows, the validation rows choose one,
-//! and a run with it goes on to its end.
+//! `--model auto`: several kinds of models are trained on the same encoded rows, the validation rows choose
+//! one, and a run with it goes on to its end.
 //!
 //! The rule: the best value of the monitored metric on the validation rows wins; where two are equal, the one
 //! with fewer parameters. How much that is worth is said by the paired differences to the others: where the

@@ -2,7 +2,8 @@
 //!
 //! The folds test different rows, but what they test was trained on rows that overlap, so their figures are
 //! not independent, and the usual variance of a mean is too small. Nadeau and Bengio (2003) correct it:
-//! s² (1/K + n_test/n_train) in place of s²/K. Intervals are those of Student's t with K − 1 degrees of freedom.
+//! s² (1/K + n_test/n_train) in place of s²/K. Intervals are those of Student's t with K − 1 degrees of
+//! freedom.
 use crate::error::{Error, Result};
 use dlrm_data::durable::write_atomically;
 use dlrm_data::schema::Task;

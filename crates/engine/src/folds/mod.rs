@@ -1,6 +1,6 @@
 //! Cross-validation of a run or of a comparison, for tables that are too small for one test part to tell
-//! much: the rows are dealt out to K folds, each fold tests what was trained on the others, and each row tests
-//! once.
+//! much: the rows are dealt out to K folds, each fold tests what was trained on the others, and each row
+//! tests once.
 mod folded;
 
 pub use folded::{FOLDS_FILE, Folded, FoldedCandidate, OverFolds};

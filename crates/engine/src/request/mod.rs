@@ -39,7 +39,8 @@ pub struct RunRequest {
     pub preset: Option<String>,
     /// Settings `key=value` on top of it.
     pub settings: Vec<String>,
-    /// Run or model directory of a model that training goes on from; its configuration takes the place of a file.
+    /// Run or model directory of a model that training goes on from; its configuration takes the place of a
+    /// file.
     pub from: Option<PathBuf>,
     /// Directory that relative paths of the configuration start from.
     pub data_dir: Option<PathBuf>,

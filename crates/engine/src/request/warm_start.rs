@@ -1,5 +1,5 @@
-//! A run that goes on from a saved model: its configuration is that of the model, but for the rows and for how
-//! they are trained on.
+//! A run that goes on from a saved model: its configuration is that of the model, but for the rows and for
+//! how they are trained on.
 use super::RunRequest;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -105,8 +105,8 @@ fn in_steps(mut config: RunConfig, notes: &mut Vec<Note>) -> RunConfig {
     if config.train.solver == Some(Solver::Lbfgs) {
         config.train.solver = Some(Solver::Steps);
         notes.push(Note::new(
-            "the model was taken to the optimum of its rows; on the new ones it goes on in steps, for their optimum \
-                would know nothing of the old ones",
+            "the model was taken to the optimum of its rows; on the new ones it goes on in steps, for their \
+                optimum would know nothing of the old ones",
         ));
     }
     config

@@ -2,6 +2,7 @@
 mod baseline;
 mod clock;
 mod outcome;
+mod record;
 mod rows;
 mod scoring;
 
@@ -157,11 +158,8 @@ impl Run {
         let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
         let place = self.place(begun, &fitted)?;
-
         observer.stage("encoding");
-        let rows = self.encoded(source, &fitted, &place)?;
-        clock.lap("encode", Some(fitted.rows.values().sum()));
-        stop_if_asked(observer)?;
+        let rows = self.encoded(source, &fitted, &place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
@@ -178,7 +176,6 @@ impl Run {
         if let Some(out) = &self.out {
             observer.stage("saving");
             let golden = self.golden(&network, source, &fitted, state.step)?;
-            let optimizer = self.config.train.keeps_optimizer().then_some(&optimizer);
             let contents = ModelContents {
                 network: &network,
                 encoder: &fitted.encoder,
@@ -187,7 +184,7 @@ impl Run {
                 calibration: calibration.as_ref(),
                 golden: &golden,
                 trained: &self.trained_files(place.before.as_ref())?,
-                optimizer,
+                optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
             outcome::save(out, &contents, &fitted)?;
             clock.lap("save", None);
@@ -218,8 +215,10 @@ impl Run {
         source: DataSource<'a>,
         fitted: &'a Fitted,
         place: &Place,
+        clock: &mut Clock,
     ) -> Result<EncodedParts<'a>> {
         let mut rows = EncodedParts::encode(source, fitted, &self.config, self.config.data.loading)?;
+        clock.lap("encode", Some(fitted.rows.values().sum()));
         self.settle(&mut rows, source, fitted, place)?;
         Ok(rows)
     }
@@ -242,8 +241,11 @@ impl Run {
             ("crosses", schema.crosses.iter().any(|cross| unused(cross.name()))),
         ];
         match asked.into_iter().find(|(_, vain)| *vain) {
-            Some((what, _)) => Err(Error::config(what, "a model with a linear part", kind)
-                .with_hint(format!("leave {what} out, or take lr, fm, ffm, wide_deep, deepfm, xdeepfm, or dlrm with its first-order path"))),
+            Some((what, _)) => {
+                Err(Error::config(what, "a model with a linear part", kind).with_hint(format!(
+                    "leave {what} out, or take a model that has one, such as lr, fm, wide_deep or deepfm"
+                )))
+            }
             None => Ok(()),
         }
     }
@@ -332,6 +334,7 @@ impl Run {
         let starts = linear && self.config.train.starts_from_regression();
         let wanted = (starts || self.has_baseline()) && self.config.model.kind() != "lr";
         let can = regression::can(&self.config.data, &rows.layout, rows.epoch_rows());
+        stop_if_asked(observer)?;
         if !(wanted && can) {
             return Ok(None);
         }

@@ -1,5 +1,4 @@
 //! What comes of a run.
-use super::Run;
 use super::clock::Stage;
 use crate::calibration::CalibrationRecord;
 use crate::checkpoint::Checkpoints;
@@ -9,9 +8,7 @@ use crate::explain::Importance;
 use crate::model_dir::{ModelContents, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
-use crate::train_state::{Ending, TrainState};
-use crate::trained_files::TrainedFiles;
-use crate::warm_start::WarmStart;
+use crate::train_state::TrainState;
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Fitted, PartStats};
 use dlrm_data::split::{Part, Parts};
@@ -83,26 +80,6 @@ pub(super) fn verdict_part(parts: &Parts<Arc<Batch>>) -> (Part, Option<&Batch>) 
 pub(super) fn save(out: &Path, contents: &ModelContents<'_>, fitted: &Fitted) -> Result<()> {
     contents.save(&out.join("model"))?;
     write_beside_model(out, fitted)
-}
-
-impl Run {
-    /// The configuration that gives these weights again, whatever the clock says then.
-    pub(super) fn repeatable(&self, state: &TrainState) -> RunConfig {
-        let mut config = self.config.clone();
-        if state.ending == Some(Ending::Budget) {
-            config.train.max_steps = Some(state.step);
-        }
-        config
-    }
-
-    /// The files whose rows were trained on, here and in what training went on from.
-    pub(super) fn trained_files(&self, before: Option<&WarmStart>) -> Result<TrainedFiles> {
-        let mut all = before.map_or_else(|| Ok(TrainedFiles::default()), WarmStart::trained_files)?;
-        if self.rows.is_none() {
-            all.add(TrainedFiles::of(&self.config.input, &self.config.data.split));
-        }
-        Ok(all)
-    }
 }
 
 /// Lists skipped rows beside the model, and the schema.

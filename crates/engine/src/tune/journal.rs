@@ -1,7 +1,8 @@
 //! What a search has found out, line by line in a file that outlives an interruption.
 //!
-//! Each line is JSON with a checksum of its own. A line that the interruption cut off is dropped; anything else
-//! that is damaged is an error. The first line says what was searched, so that no other search goes on from it.
+//! Each line is JSON with a checksum of its own. A line that the interruption cut off is dropped; anything
+//! else that is damaged is an error. The first line says what was searched, so that no other search goes on
+//! from it.
 use super::space::Trial;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};

@@ -4,9 +4,9 @@
 //! A trial is a number: with the seed it decides the settings, and how long it trains on each rung is counted
 //! in steps. So the clock decides only how many trials are begun, and what a trial comes to is the same
 //! whenever it is made, in one go or after an interruption. Trial 0 is the default, trial 1 the regression;
-//! both are trained to their end. The others come in brackets of nine: all train for a ninth of the rows that the
-//! default took, the best three for a third, the best one to its end; there a trial is judged by what it has
-//! learned, not by where it started. Only what was trained to its end can win.
+//! both are trained to their end. The others come in brackets of nine: all train for a ninth of the rows that
+//! the default took, the best three for a third, the best one to its end; there a trial is judged by what it
+//! has learned, not by where it started. Only what was trained to its end can win.
 //! The validation rows choose; the test rows take no part until the winner is known.
 mod journal;
 mod rungs;
@@ -14,7 +14,7 @@ mod space;
 mod tuned;
 
 pub use journal::{Entry, JOURNAL_FILE};
-pub use space::Trial;
+pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
 use crate::common_rows::{CommonRows, Trained};
@@ -34,13 +34,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// The trial of the settings that the search starts from.
-pub const DEFAULT: u64 = 0;
-/// The trial of the regression.
-pub const REGRESSION: u64 = 1;
-
-/// Trials where their number is not given: the more are tried on few validation rows, the more of what is best
-/// on them is luck.
+/// Trials where their number is not given: the more are tried on few validation rows, the more of what is
+/// best on them is luck.
 fn most_trials(validation_rows: u64) -> u64 {
     (validation_rows / 4).max(REGRESSION + 1 + 2 * BRACKET)
 }

@@ -1,5 +1,4 @@
 //! The settings of a trial: decided by the seed and its number alone.
-use super::{DEFAULT, REGRESSION};
 use crate::config::RunConfig;
 use crate::step_plan::StepPlan;
 use crate::train_config::TrainConfig;
@@ -8,6 +7,11 @@ use dlrm_models::{LrConfig, ModelConfig};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+/// The trial of the settings that the search starts from.
+pub const DEFAULT: u64 = 0;
+/// The trial of the regression.
+pub const REGRESSION: u64 = 1;
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]

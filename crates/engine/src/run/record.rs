@@ -1,0 +1,27 @@
+//! What a run notes of itself in its model.
+use super::Run;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::train_state::{Ending, TrainState};
+use crate::trained_files::TrainedFiles;
+use crate::warm_start::WarmStart;
+
+impl Run {
+    /// The configuration that gives these weights again, whatever the clock says then.
+    pub(super) fn repeatable(&self, state: &TrainState) -> RunConfig {
+        let mut config = self.config.clone();
+        if state.ending == Some(Ending::Budget) {
+            config.train.max_steps = Some(state.step);
+        }
+        config
+    }
+
+    /// The files whose rows were trained on, here and in what training went on from.
+    pub(super) fn trained_files(&self, before: Option<&WarmStart>) -> Result<TrainedFiles> {
+        let mut all = before.map_or_else(|| Ok(TrainedFiles::default()), WarmStart::trained_files)?;
+        if self.rows.is_none() {
+            all.add(TrainedFiles::of(&self.config.input, &self.config.data.split));
+        }
+        Ok(all)
+    }
+}
