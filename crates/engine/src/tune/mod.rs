@@ -17,6 +17,7 @@ pub use journal::{Entry, JOURNAL_FILE};
 pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
+use crate::calibration::calibrate;
 use crate::common_rows::{CommonRows, Trained};
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
@@ -254,7 +255,7 @@ impl Search<'_> {
         }
         match self.common.train(&config.model, &train, observer) {
             Ok(trained) if trained.state.ending == Some(Ending::Budget) => Ok(None),
-            Ok(trained) => Ok(Some(self.found(number, trained, entry))),
+            Ok(trained) => self.found(number, trained, entry).map(Some),
             Err(Error::Diverged { step, .. }) => {
                 Ok(Some(Entry { failed: Some(format!("diverged at step {step}")), ..entry }))
             }
@@ -263,11 +264,13 @@ impl Search<'_> {
     }
 
     /// What a trained trial comes to.
-    fn found(&mut self, number: u64, trained: Trained, entry: Entry) -> Entry {
+    fn found(&mut self, number: u64, trained: Trained, entry: Entry) -> Result<Entry> {
         let Trained { mut learner, state } = trained;
         // At its end before the rung's: more steps would change nothing.
         let complete = entry.rung == LAST || state.ending != Some(Ending::Steps);
         if complete {
+            // As a run does after training; what a trial is judged by is not calibrated on the same rows.
+            calibrate(&mut learner, &self.common.rows.parts, &self.tune.base)?;
             let logits = learner.logits(&self.common.rows.parts[Part::Test]);
             self.logits.insert(number, logits);
         }
@@ -276,7 +279,7 @@ impl Search<'_> {
         let values = after.filter_map(|evaluation| metric.of(evaluation.validation.as_ref()?));
         let better = |a: f64, b: f64| if metric.higher_is_better() { a.max(b) } else { a.min(b) };
         let (value, learned) = (state.best.map(|best| best.value), values.reduce(better));
-        Entry { value, learned, complete, steps: state.step, rows: state.rows, ..entry }
+        Ok(Entry { value, learned, complete, steps: state.step, rows: state.rows, ..entry })
     }
 
     /// The winner, and what it is worth on the test rows beside the default and the regression.
