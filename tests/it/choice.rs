@@ -32,7 +32,11 @@ fn the_best_on_the_validation_rows_is_what_training_it_alone_gives() {
     let mut kinds: Vec<&str> = candidates.iter().map(|c| c["kind"].as_str().expect("a kind")).collect();
     let winner = kinds[0].to_owned();
     assert_eq!(choice["winner"].as_str(), Some(&*winner));
-    assert!(candidates.windows(2).all(|pair| loss(&pair[0]) <= loss(&pair[1])), "the best first");
+    assert!(candidates[1..].windows(2).all(|pair| loss(&pair[0]) <= loss(&pair[1])), "the best first");
+    let least = candidates.iter().map(loss).fold(f64::INFINITY, f64::min);
+    let parameters = |c: &Value| c["parameters"].as_u64().expect("a number");
+    let equal = candidates.iter().filter(|c| loss(c) <= least * 1.0001);
+    assert_eq!(equal.map(parameters).min(), Some(parameters(&candidates[0])), "the smallest of equal ones");
     kinds.sort_unstable();
     assert_eq!(kinds, ["dcn_v2", "deepfm", "dlrm", "fm", "lr"]);
     for (place, other) in candidates.iter().enumerate() {
@@ -108,6 +112,6 @@ fn what_is_chosen_on_movielens_is_no_worse_than_the_regression() {
     let run = json(dir.path(), &[&args[..], &more].concat());
     let candidates = run["choice"]["candidates"].as_array().expect("candidates");
     let linear = candidates.iter().find(|c| c["kind"] == "lr").expect("the regression");
-    assert!(loss(&candidates[0]) <= loss(linear));
+    assert!(loss(&candidates[0]) <= loss(linear) * 1.0001);
     assert_eq!(run["candidates"][0]["splits"][0]["metrics"]["log_loss"].as_f64(), Some(loss(&candidates[0])));
 }

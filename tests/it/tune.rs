@@ -46,8 +46,9 @@ fn the_best_of_a_search_is_what_its_configuration_trains() {
         .map(|t| (t["value"].as_f64().expect("a value"), t["trial"].as_u64().expect("a number")))
         .collect();
     assert!(values.len() >= 3, "the default, the regression and one of the others");
-    let best = values.iter().min_by(|a, b| a.partial_cmp(b).expect("numbers")).expect("values");
-    assert_eq!(found["winner"].as_u64(), Some(best.1), "{values:?}");
+    let best = values.iter().map(|(value, _)| *value).fold(f64::INFINITY, f64::min);
+    let equal = values.iter().filter(|(value, _)| *value <= best * 1.0001).map(|(_, trial)| *trial);
+    assert_eq!(found["winner"].as_u64(), equal.min(), "{values:?}");
 
     let run = json(dir.path(), &["train", "--config", "a/best.toml", "-o", "best"]);
     let splits = run["candidates"][0]["splits"].as_array().expect("parts");
@@ -155,7 +156,7 @@ fn a_search_on_adult_is_no_worse_than_its_start() {
         trial["value"].as_f64().expect("a value")
     };
     let winner = found["winner"].as_u64().expect("a winner");
-    assert!(value(winner) <= value(0) && value(winner) <= value(1));
+    assert!(value(winner) <= value(0) * 1.0001 && value(winner) <= value(1) * 1.0001);
     let figures = found["figures"].as_array().expect("figures");
     assert_eq!(figures[0]["test"]["rows"], 16_281);
     assert!(figures[0]["test"]["auc"].as_f64() > Some(0.88), "{}", figures[0]["test"]);

@@ -33,6 +33,14 @@ pub(crate) struct Trained {
     pub(crate) state: TrainState,
 }
 
+/// Values of a metric that differ by less than this share of them count as equal: nobody would notice.
+const EQUAL: f64 = 1e-4;
+
+/// Whether a model is as good as the best, each told by a value that is the lower, the better.
+pub(crate) fn as_good(value: f64, best: f64) -> bool {
+    value <= best + EQUAL * best.abs()
+}
+
 impl<'a> CommonRows<'a> {
     /// Encodes the rows of `source`, in memory.
     ///

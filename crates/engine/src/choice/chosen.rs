@@ -1,4 +1,5 @@
 //! Which candidate the validation rows choose, and how much that is worth.
+use crate::common_rows::as_good;
 use crate::error::{Error, Result};
 use dlrm_data::Batch;
 use dlrm_data::durable::write_atomically;
@@ -20,7 +21,7 @@ pub struct Choice {
     pub rows: u64,
     /// Kind of the winner.
     pub winner: String,
-    /// All candidates, the best first; those that could not be trained are the last.
+    /// All candidates: the winner, then the others, the best first; those that could not be trained are the last.
     pub candidates: Vec<ChosenCandidate>,
 }
 
@@ -117,7 +118,11 @@ impl Choice {
         let mut order: Vec<usize> = (0..all.len()).collect();
         let size = |k: usize| all[k].parameters.unwrap_or(u64::MAX);
         order.sort_by(|&a, &b| badness(a).total_cmp(&badness(b)).then(size(a).cmp(&size(b))));
-        let winner = *order.first().expect("there are candidates");
+        let best = badness(*order.first().expect("there are candidates"));
+        let place = (0..order.len()).filter(|&place| as_good(badness(order[place]), best));
+        let place = place.min_by_key(|&place| size(order[place])).unwrap_or(0);
+        let winner = order.remove(place);
+        order.insert(0, winner);
         let Some(best) = ranked[winner].as_ref().filter(|_| badness(winner).is_finite()) else {
             return Err(none(&all));
         };

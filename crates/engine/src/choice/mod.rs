@@ -1,8 +1,8 @@
 //! `--model auto`: several kinds of models are trained on the same encoded rows, the validation rows choose
 //! one, and a run with it goes on to its end.
 //!
-//! The rule: the best value of the monitored metric on the validation rows wins; where two are equal, the one
-//! with fewer parameters. How much that is worth is said by the paired differences to the others: where the
+//! The rule: the best value of the monitored metric on the validation rows wins; of those that are less than a
+//! ten-thousandth worse, the one with the fewest parameters. How much that is worth is said by the paired differences to the others: where the
 //! interval to a simpler model holds zero, the simpler one may serve as well.
 mod chosen;
 
@@ -23,6 +23,7 @@ use dlrm_data::dataset::Fitted;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::ModelConfig;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// The kinds that are tried, the simplest first.
@@ -79,21 +80,25 @@ impl ChosenRun {
         // Found out before the work, not after it.
         let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let threads = self.run.resources.threads;
-        let (choice, run) = with_rows(&self.run.config, self.run.rows.as_ref(), threads, |source| {
+        let (choice, run, checkpoint) = with_rows(&self.run.config, self.run.rows.as_ref(), threads, |source| {
             self.on(source, dir, observer)
         })?;
         observer.chosen(&choice);
-        let outcome = run.execute(observer)?;
+        let outcome = run.execute(observer).map_err(|error| match error {
+            // What the winner has learned is kept, however early the run with it was stopped.
+            Error::Interrupted { step, checkpoint: None } => Error::Interrupted { step, checkpoint },
+            other => other,
+        })?;
         Ok((choice, outcome))
     }
 
-    /// The choice, and the run that goes on with it.
+    /// The choice, and the run that goes on with it, from a checkpoint where there is a run directory.
     fn on(
         &self,
         source: DataSource<'_>,
         dir: Option<RunDir>,
         observer: &mut dyn ChoiceObserver,
-    ) -> Result<(Choice, Run)> {
+    ) -> Result<(Choice, Run, Option<PathBuf>)> {
         let config = &self.run.config;
         observer.stage("fitting the encoder");
         let fitted = source.fit(config.complete_schema()?)?;
@@ -118,11 +123,11 @@ impl ChosenRun {
         let validation = &common.rows.parts[Part::Validation];
         let (choice, chosen) = Choice::of(scored, common.task, config.train.monitor, validation)?;
         let winner = candidates.swap_remove(chosen).expect("what is chosen has been trained");
-        let run = self.with(winner, &common, &fitted, dir)?;
+        let (run, checkpoint) = self.with(winner, &common, &fitted, dir)?;
         if let Some(out) = &run.out {
             choice.write(out)?;
         }
-        Ok((choice, run))
+        Ok((choice, run, checkpoint))
     }
 
     /// Trains one candidate; a model that does not fit the rows, or diverges, is none.
@@ -170,7 +175,7 @@ impl ChosenRun {
         common: &CommonRows<'_>,
         fitted: &Fitted,
         dir: Option<RunDir>,
-    ) -> Result<Run> {
+    ) -> Result<(Run, Option<PathBuf>)> {
         let Trained { learner, state } = trained;
         let mut config = RunConfig { model, train, ..self.run.config.clone() };
         let Some(dir) = dir else {
@@ -178,7 +183,7 @@ impl ChosenRun {
                 // Without a directory it is trained again, to the same step.
                 config.train.max_steps = Some(state.step);
             }
-            return Ok(Run { config, ..self.run.clone() });
+            return Ok((Run { config, ..self.run.clone() }, None));
         };
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         let checkpoints = dir.prepare(&encoder, &config)?;
@@ -186,7 +191,7 @@ impl ChosenRun {
         if let Some(best) = state.best {
             checkpoints.save_best(&learner, best.step)?;
         }
-        checkpoints.save(&learner, &state)?;
-        Ok(Run { config, start: Start::Resume, ..self.run.clone() })
+        let checkpoint = checkpoints.save(&learner, &state)?;
+        Ok((Run { config, start: Start::Resume, ..self.run.clone() }, checkpoint))
     }
 }

@@ -18,7 +18,7 @@ pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
 use crate::calibration::calibrate;
-use crate::common_rows::{CommonRows, Trained};
+use crate::common_rows::{CommonRows, Trained, as_good};
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, Standing};
@@ -286,9 +286,11 @@ impl Search<'_> {
     fn tuned(&mut self, observer: &mut dyn TuneObserver) -> Result<Tuned> {
         let metric = self.metric();
         let ends = self.journal.entries().iter().filter(|entry| entry.complete && entry.failed.is_none());
-        let best =
-            ends.min_by(|a, b| a.badness(metric).total_cmp(&b.badness(metric)).then(a.trial.cmp(&b.trial)));
-        let winner = best.map_or(DEFAULT, |entry| entry.trial);
+        let ends: Vec<(f64, u64)> = ends.map(|entry| (entry.badness(metric), entry.trial)).collect();
+        let best = ends.iter().map(|(badness, _)| *badness).fold(f64::INFINITY, f64::min);
+        // The default is not left for what makes no difference.
+        let good = ends.iter().filter(|(badness, _)| as_good(*badness, best)).map(|(_, trial)| *trial);
+        let winner = good.min().unwrap_or(DEFAULT);
         let mut figures = Vec::new();
         for (name, number) in [("best", winner), ("default", DEFAULT), ("regression", REGRESSION)] {
             if let Some(logits) = self.test_logits(number, observer)? {
