@@ -6,8 +6,9 @@ use dlrm_metrics::Interval;
 
 /// The rule.
 pub(crate) const ABOUT: &str = "The best value on the validation rows wins, of those that are less than a \
-    ten-thousandth worse the model with the fewest parameters. Differences are those of the winner to the others on the validation rows, which have chosen \
-    it: they flatter it a little, unlike the figures of the test rows.";
+    ten-thousandth worse the model with the fewest parameters. Differences are those of the winner to the \
+    others on the validation rows, which have chosen it: they flatter it a little, unlike the figures of the \
+    test rows.";
 
 /// Differences are not written finer than this.
 const LEAST: f64 = 1e-4;

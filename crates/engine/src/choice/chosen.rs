@@ -21,7 +21,7 @@ pub struct Choice {
     pub rows: u64,
     /// Kind of the winner.
     pub winner: String,
-    /// All candidates: the winner, then the others, the best first; those that could not be trained are the last.
+    /// All candidates: the winner, then the others, the best first; last those that could not be trained.
     pub candidates: Vec<ChosenCandidate>,
 }
 

@@ -1,9 +1,10 @@
 //! `--model auto`: several kinds of models are trained on the same encoded rows, the validation rows choose
 //! one, and a run with it goes on to its end.
 //!
-//! The rule: the best value of the monitored metric on the validation rows wins; of those that are less than a
-//! ten-thousandth worse, the one with the fewest parameters. How much that is worth is said by the paired differences to the others: where the
-//! interval to a simpler model holds zero, the simpler one may serve as well.
+//! The rule: the best value of the monitored metric on the validation rows wins; of those that are less than
+//! a ten-thousandth worse, the one with the fewest parameters. How much that is worth is said by the paired
+//! differences to the others: where the interval to a simpler model holds zero, the simpler one may serve as
+//! well.
 mod chosen;
 
 pub use chosen::{CANDIDATES_FILE, Choice, ChosenCandidate, Fate};
@@ -80,9 +81,9 @@ impl ChosenRun {
         // Found out before the work, not after it.
         let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let threads = self.run.resources.threads;
-        let (choice, run, checkpoint) = with_rows(&self.run.config, self.run.rows.as_ref(), threads, |source| {
-            self.on(source, dir, observer)
-        })?;
+        let given = self.run.rows.as_ref();
+        let (choice, run, checkpoint) =
+            with_rows(&self.run.config, given, threads, |source| self.on(source, dir, observer))?;
         observer.chosen(&choice);
         let outcome = run.execute(observer).map_err(|error| match error {
             // What the winner has learned is kept, however early the run with it was stopped.
