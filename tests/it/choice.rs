@@ -75,7 +75,7 @@ fn the_choice_is_told_in_the_text_and_on_the_page() {
     }
     assert!(ran.err.contains("[5/5] dcn_v2") && ran.err.contains("validation rows choose"), "{}", ran.err);
     let page = fs::read_to_string(dir.path().join("runs/model/report.html")).unwrap();
-    assert!(page.contains("Choice of the model") && page.contains("fewer"));
+    assert!(page.contains("Choice of the model") && page.contains("the fewest parameters"));
 }
 
 #[test]

@@ -5,9 +5,9 @@
 //! in steps. So the clock decides only how many trials are begun, and what a trial comes to is the same
 //! whenever it is made, in one go or after an interruption. Trial 0 is the default, trial 1 the regression;
 //! both are trained to their end. The others come in brackets of nine: all train for a ninth of the rows that
-//! the default took, the best three for a third, the best one to its end. On the way a trial is judged by what
-//! it has learned, not by the regression that it started from. Only what was trained to its end can win, and
-//! of those that are less than a ten-thousandth worse the earliest does.
+//! the default took, the best three for a third, the best one to its end. On the way a trial is judged by
+//! what it has learned, not by the regression that it started from. Only what was trained to its end can win,
+//! and of those that are less than a ten-thousandth worse the earliest does.
 //!
 //! The validation rows choose; the test rows take no part until the winner is known.
 mod journal;
