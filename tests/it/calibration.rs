@@ -177,14 +177,16 @@ fn real_probabilities_do_not_get_worse() {
     let args =
         ["train", "--config", &recipe, "--data-dir", &path, "--no-baseline", "--overwrite", "-o", "adult"];
     let run = |more: &[&str]| json(dir.path(), &[&args[..], more].concat());
-    let (raw, auto) = (run(&["--set", "calibration=none"]), run(&[]));
+    let automatic = ["--set", "calibration=auto"];
+    let (raw, auto) = (run(&["--set", "calibration=none"]), run(&automatic));
     assert_eq!(auto["calibration"]["folds"], 5);
     assert!(test(&auto, "log_loss") < test(&raw, "log_loss") + 5e-4);
     // A model that trained for too long is too sure of itself.
     let long =
         ["--model", "dlrm", "--epochs", "12", "--set", "train.patience=0", "--set", "train.monitor=auc"];
     let skew = [&long[..], &SKEWED].concat();
-    let (raw, auto) = (run(&[&skew[..], &["--set", "calibration=none"]].concat()), run(&skew));
+    let (raw, auto) =
+        (run(&[&skew[..], &["--set", "calibration=none"]].concat()), run(&[&skew[..], &automatic].concat()));
     assert!(test(&auto, "log_loss") < test(&raw, "log_loss") - 0.01, "{}", auto["calibration"]);
     assert!(
         test(&auto, "calibration_error") < 0.5 * test(&raw, "calibration_error"),

@@ -282,7 +282,18 @@ fn movielens_beats_logistic_regression() {
     let path = path.display().to_string();
     let report = json(
         dir.path(),
-        &["train", &path, "--format", "movielens", "--label-rule", "rating >= 4", "-o", "ml"],
+        &[
+            "train",
+            &path,
+            "--format",
+            "movielens",
+            "--label-rule",
+            "rating >= 4",
+            "--model",
+            "fm",
+            "-o",
+            "ml",
+        ],
     );
     let rows: u64 = report["candidates"][0]["splits"][1]["metrics"]["rows"].as_u64().unwrap();
     assert!((9_500..10_500).contains(&rows), "{rows} test rows");

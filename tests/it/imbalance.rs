@@ -24,18 +24,8 @@ fn probabilities_are_corrected_for_the_rows_that_are_left_out() {
         ],
     );
     let train = |out: &str, more: &[&str]| -> Value {
-        let args = [
-            "-q",
-            "--json",
-            "train",
-            "clicks/clicks.csv",
-            "--schema",
-            "clicks/schema.toml",
-            "--epochs",
-            "10",
-            "-o",
-            out,
-        ];
+        let args =
+            ["-q", "--json", "train", "clicks/clicks.csv", "--schema", "clicks/schema.toml", "-o", out];
         let said = works(dir.path(), &[&args[..], more].concat()).out;
         let report: Value = serde_json::from_str(said.trim()).expect("JSON");
         let splits = report["candidates"][0]["splits"].as_array().expect("splits").clone();

@@ -134,8 +134,11 @@ fn the_forecast_is_what_encoding_gives() {
         Sources { main: &main, validation: None, test: None, split: &RANDOM, max_bad_rows: 0, threads: 2 }
             .fit(&schema)
             .unwrap();
-    assert_eq!(found.layout, fitted.encoder.layout(), "the same tables, to the row");
-    assert_eq!((found.rows, found.encoded_bytes), (fitted.rows, fitted.encoded_bytes()));
+    let made = fitted.encoder.layout();
+    assert_eq!((&found.layout.features, &found.layout.tables), (&made.features, &made.tables), "to the row");
+    // Of the bins of a number the most there can be are foretold.
+    assert!(found.layout.dense.len() >= made.dense.len() && found.layout.dense.len() < made.dense.len() + 16);
+    assert!(found.rows == fitted.rows && found.encoded_bytes >= fitted.encoded_bytes());
     let user = &found.tables[1];
     assert_eq!((user.column.as_str(), user.error, user.table_rows), ("user_id", 0.0, user.distinct + 2));
     assert!(user.top[0] < user.top[1] && user.top[1] < user.top[2] && user.top[2] < 1.0);

@@ -1,6 +1,6 @@
 //! `Profile` on made inputs.
 use dlrm_data::moment::DateOrder;
-use dlrm_data::schema::{Encoding, Task, Transform};
+use dlrm_data::schema::{DenseColumn, Encoding, Task, Transform};
 use dlrm_data::{Error, Position, RawRow, Result, RowSource, Schema};
 use dlrm_inspect::profile::{Kind, LabelOrigin, Profile, ProfileOptions, TimeFormat};
 use dlrm_synth::{ClickConfig, ClickSimulator};
@@ -113,13 +113,12 @@ fn suggestions_say_why() {
     });
     let column = &skewed.columns[1];
     assert!(
-        column.suggestions[0].starts_with("log1p: skew ")
-            && column.suggestions[1].contains("missing_indicator"),
+        column.suggestions[0].starts_with("skew ") && column.suggestions[1].contains("missing_indicator"),
         "{:?}",
         column.suggestions
     );
     let schema = skewed.schema().unwrap();
-    assert!(schema.dense[0].transform == Transform::Log1p && schema.dense[0].missing_indicator);
+    assert!(schema.dense[0].transform == Transform::PiecewiseLinear && schema.dense[0].missing_indicator);
     let rare = with_column("x", 2000, |r| if r < 1200 { format!("u{r}") } else { format!("v{}", r % 50) });
     assert_eq!(rare.schema().unwrap().categorical[0].encoding, Encoding::vocabulary(3));
     assert!(rare.columns[1].suggestions[0].contains("occur once"));
@@ -280,7 +279,8 @@ fn the_simulated_log_is_understood() {
     let (inferred, made) = (profile.schema().unwrap(), ClickSimulator::schema());
     assert_eq!(inferred.label, made.label);
     // An hour can be seen either way; everything else is as it was made.
-    let dense: Vec<_> = made.dense.into_iter().filter(|c| c.name != "hour").collect();
+    let pieces = |column| DenseColumn { transform: Transform::PiecewiseLinear, ..column };
+    let dense: Vec<_> = made.dense.into_iter().filter(|c| c.name != "hour").map(pieces).collect();
     assert_eq!(inferred.dense, dense);
     assert_eq!(
         inferred.categorical.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),

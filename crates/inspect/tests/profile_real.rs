@@ -74,7 +74,7 @@ fn adult() {
         ["age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week"]
     );
     assert_eq!(schema.categorical.len(), 8);
-    assert_eq!(schema.dense[3].transform, Transform::Log1p);
+    assert_eq!(schema.dense[3].transform, Transform::PiecewiseLinear);
     assert_eq!(
         (schema.label.column.as_str(), schema.label.positive.as_slice()),
         ("income", [">50K".to_owned()].as_slice())
@@ -103,7 +103,7 @@ fn criteo() {
         schema.categorical.iter().map(|c| c.name.clone()).collect::<Vec<_>>(),
         names("C", 1..=26).collect::<Vec<_>>()
     );
-    assert!(schema.dense.iter().filter(|c| c.transform == Transform::Log1p).count() >= 10);
+    assert!(schema.dense.iter().filter(|c| c.transform == Transform::PiecewiseLinear).count() >= 10);
     assert_eq!(schema.categorical[2].encoding, Encoding::vocabulary(3));
     assert!(profile.columns.iter().all(|c| c.warnings.is_empty()));
 }
