@@ -304,11 +304,17 @@ fn mistakes_name_what_does_not_fit() {
     let seen = CLICKS_SCHEMA
         .replace("{ name = \"user\" }", "{ name = \"user\", encoding = { kind = \"first_seen\" } }");
     fs::write(dir.join("seen.toml"), seen).expect("a schema");
+    // Such values are hexadecimal numbers.
+    for name in ["clicks.csv", "more.csv"] {
+        let rows = fs::read_to_string(dir.join(name)).expect("rows");
+        fs::write(dir.join(format!("hex-{name}")), rows.replace(",u", ",").replace(",v", ",f"))
+            .expect("rows");
+    }
     works(
         dir,
-        &["train", "clicks.csv", "--schema", "seen.toml", "--epochs", "1", "--no-baseline", "-o", "seen"],
+        &["train", "hex-clicks.csv", "--schema", "seen.toml", "--epochs", "1", "--no-baseline", "-o", "seen"],
     );
-    fails(dir, &["train", "more.csv", "--from", "seen", "-o", "x"], DATA, &["\"user\"", "first_seen"]);
+    fails(dir, &["train", "hex-more.csv", "--from", "seen", "-o", "x"], DATA, &["\"user\"", "first_seen"]);
     let state = dir.join("first/model/optimizer.safetensors");
     let mut bytes = fs::read(&state).expect("a file");
     let middle = bytes.len() / 2;
