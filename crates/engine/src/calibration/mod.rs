@@ -2,9 +2,9 @@
 //! probabilities those that are observed. Ranking does not change, and [`crate::Network::logits`] applies the
 //! map, so scores are the same bits wherever they are computed.
 //!
-//! * [`fit`]: Platt scaling, temperature, isotonic regression.
-//! * [`map`]: what was fitted, as applied and stored.
-//! * [`choose`]: which of them is kept, if any: what improves the cross-fitted log loss beyond chance.
+//! * `fit`: Platt scaling, temperature, isotonic regression.
+//! * `map`: what was fitted, as applied and stored.
+//! * `choose`: which of them is kept, if any: what improves the cross-fitted log loss beyond chance.
 mod choose;
 mod fit;
 mod map;

@@ -1,10 +1,10 @@
 //! What a model's scores rest on, measured by asking it about rows whose values were exchanged. Nothing here
 //! knows a model: columns of encoded rows go in, logits come out of the one forward pass.
 //!
-//! * [`columns`]: which encoded inputs a column stands for.
-//! * [`importance`]: what the loss rises by when a column is shuffled.
-//! * [`shapley`]: how the columns of one row move its logit from that of a typical row.
-//! * [`sample`]: a bounded number of the rows of a stream.
+//! * `columns`: which encoded inputs a column stands for.
+//! * `importance`: what the loss rises by when a column is shuffled.
+//! * `shapley`: how the columns of one row move its logit from that of a typical row.
+//! * `sample`: a bounded number of the rows of a stream.
 pub mod columns;
 pub mod importance;
 mod of_run;
