@@ -1,4 +1,5 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
+mod attempts;
 mod bench;
 mod bytes;
 mod calibration;

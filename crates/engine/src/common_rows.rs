@@ -1,5 +1,6 @@
 //! Encoded rows that several models are trained on, one after the other: one encoder, one split, one
 //! regression to start from.
+use crate::calibration::calibrate;
 use crate::checkpoint_store::InMemory;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
@@ -131,6 +132,14 @@ impl<'a> CommonRows<'a> {
             Some(error) => Err(error),
             None => Ok(Trained { learner, state }),
         }
+    }
+
+    /// Calibrates a trained model as a run does.
+    ///
+    /// # Errors
+    /// If a score is not finite.
+    pub(crate) fn calibrate(&self, learner: &mut Learner) -> Result<()> {
+        calibrate(learner, &self.rows.parts, self.config).map(drop)
     }
 
     fn learner(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Learner> {

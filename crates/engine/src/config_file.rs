@@ -19,6 +19,26 @@ impl RunConfig {
         Self::of_table(table, name, settings, notes)
     }
 
+    /// Reads the complete configuration of a model or of an unfinished run. What earlier versions did not have,
+    /// it means to be off.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`].
+    pub(crate) fn load_stored(text: &str, name: &str, notes: &mut Vec<Note>) -> Result<Self> {
+        let mut table: Table = toml::from_str(text).map_err(|e| no_toml(name, &e))?;
+        if let Some(Value::Table(model)) = table.get_mut("model")
+            && model.get("kind").and_then(Value::as_str) == Some("dlrm")
+        {
+            model.entry("first_order").or_insert(false.into());
+        }
+        if let Some(Value::Table(train)) = table.get_mut("train") {
+            for key in ["output_bias", "linear_start"] {
+                train.entry(key).or_insert_with(|| "model".into());
+            }
+        }
+        Self::of_table(table, name, &[], notes)
+    }
+
     /// Reads a configuration file. Its `extends = "other.toml"` names a file beside it whose keys it starts
     /// from.
     ///
@@ -153,6 +173,17 @@ mod tests {
     use super::*;
     use dlrm_data::split::Split;
     use std::path::PathBuf;
+
+    #[test]
+    fn stored_configurations_of_earlier_versions_mean_what_they_did() {
+        let earlier = "[model]\nkind = \"dlrm\"\nembedding_dim = 4\n[train]\nepochs = 3\n";
+        let loaded = RunConfig::load_stored(earlier, "config.toml", &mut Vec::new()).unwrap();
+        let stated = "[model]\nkind = \"dlrm\"\nembedding_dim = 4\nfirst_order = false\n[train]\nepochs = 3\n\
+            output_bias = \"model\"\nlinear_start = \"model\"\n";
+        assert_eq!(loaded, RunConfig::load(stated, "x", &[], &mut Vec::new()).unwrap());
+        let now = RunConfig::default();
+        assert_eq!(RunConfig::load_stored(&now.to_toml(), "x", &mut Vec::new()).unwrap(), now);
+    }
 
     #[test]
     fn the_default_survives_a_round_trip() {

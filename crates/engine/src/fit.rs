@@ -4,7 +4,7 @@ use crate::config::DataConfig;
 use crate::error::Result;
 use crate::learner::Learner;
 use crate::observer::Observer;
-use crate::regression::{self, Regression, Solved};
+use crate::regression::{self, Regression, Solved, neutral_score};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{OutputBias, Solver, TrainConfig};
@@ -13,7 +13,7 @@ use crate::trainer::{Trainer, score};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
-use dlrm_metrics::Metric;
+use dlrm_metrics::{Metric, Scored};
 use dlrm_models::ModelConfig;
 use dlrm_nn::{Builder, TableOptimizer};
 
@@ -138,7 +138,10 @@ impl Fit<'_> {
     /// be in the way of what pairs of them tell.
     fn start_again(&self, learner: &mut Learner, state: &TrainState) -> Result<TrainState> {
         *learner = (self.fresh)()?;
-        learner.network_mut().weights_mut().set_output_bias(self.label_mean() as f32);
+        learner
+            .network_mut()
+            .weights_mut()
+            .set_output_bias(neutral_score(self.rows.mean_label(), self.task) as f32);
         let (attempt, step, rows) = (state.attempt + 1, state.step, state.rows);
         let history = state.history[..1].to_vec();
         Ok(TrainState { attempt, step, rows, history, ..TrainState::default() })
@@ -152,7 +155,7 @@ impl Fit<'_> {
         let (Some(first), Some(solved), Some(rows)) = (first, self.regression, self.rows.validation()) else {
             return Ok(());
         };
-        let usual = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+        let usual = Metric::usual(self.task);
         let start = first.validation.as_ref().and_then(|metrics| usual.of(metrics));
         let (Some(value), true) = (start, self.config.monitor.is_none_or(|monitor| monitor == usual)) else {
             return Ok(());
@@ -163,7 +166,9 @@ impl Fit<'_> {
         let trained = learner.logits(rows);
         let mut regression = (self.fresh)()?;
         solved.start(&self.rows.layout, regression.network_mut().weights_mut())?;
-        let (gain, error) = mean_gain(self.task, &regression.logits(rows), &trained, rows);
+        let before = regression.logits(rows);
+        let before = Scored::of_batch(self.task, &before, rows)?;
+        let (gain, error) = Scored::of_batch(self.task, &trained, rows)?.gain_over(&before)?;
         // A second attempt had twice as many chances.
         if gain <= f64::from(1 + state.attempt) * error {
             *learner = regression;
@@ -184,7 +189,7 @@ impl Fit<'_> {
             return Ok(Some(solved.loss));
         }
         if self.config.output_bias == OutputBias::LabelMean {
-            weights.set_output_bias(self.label_mean() as f32);
+            weights.set_output_bias(neutral_score(self.rows.mean_label(), self.task) as f32);
         }
         Ok(None)
     }
@@ -202,44 +207,9 @@ impl Fit<'_> {
         }
         Ok(sum / f64::max(weight, 1.0))
     }
-
-    /// The logit (the rating) of the mean label.
-    fn label_mean(&self) -> f64 {
-        let mean = self.rows.mean_label();
-        match self.task {
-            Task::Binary => {
-                let p = mean.clamp(1e-6, 1.0 - 1e-6);
-                (p / (1.0 - p)).ln()
-            }
-            Task::Rating => mean,
-        }
-    }
 }
 
 /// The regression on the rows of a run.
 pub(crate) fn regression<'a>(rows: &'a EncodedParts<'_>, task: Task) -> Regression<'a> {
     Regression { rows: &rows.train, validation: rows.validation(), layout: &rows.layout, task }
-}
-
-/// Mean of the losses of `before` minus those of `after`, and its standard error.
-fn mean_gain(task: Task, before: &[f32], after: &[f32], rows: &Batch) -> (f64, f64) {
-    let loss = |z: f32, y: f32| {
-        let (z, y) = (f64::from(z), f64::from(y));
-        match task {
-            Task::Binary => z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z,
-            Task::Rating => (z - y) * (z - y),
-        }
-    };
-    let weight = |b: usize| rows.weights.as_ref().map_or(1.0, |weights| f64::from(weights[b]));
-    let gains: Vec<(f64, f64)> = before
-        .iter()
-        .zip(after)
-        .zip(&rows.labels)
-        .enumerate()
-        .map(|(b, ((&before, &after), &y))| (weight(b), loss(before, y) - loss(after, y)))
-        .collect();
-    let total = gains.iter().map(|(weight, _)| weight).sum::<f64>().max(1e-300);
-    let mean = gains.iter().map(|(weight, gain)| weight * gain).sum::<f64>() / total;
-    let squares = gains.iter().map(|(weight, gain)| (weight * (gain - mean)).powi(2)).sum::<f64>();
-    (mean, squares.sqrt() / total)
 }

@@ -139,8 +139,7 @@ impl ModelDir {
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
         // Whoever reads a saved model did not write its keys, so notes of renamed ones would tell them
         // nothing.
-        let settings: Vec<String> = older_settings(&text).into_iter().map(str::to_owned).collect();
-        RunConfig::load(&text, &path.display().to_string(), &settings, &mut Vec::new())
+        RunConfig::load_stored(&text, &path.display().to_string(), &mut Vec::new())
     }
 
     pub(crate) fn read_weights(&self, weights: &mut Weights) -> Result<()> {
@@ -199,10 +198,4 @@ impl ModelDir {
     pub(crate) fn into_manifest(self) -> Manifest {
         self.manifest
     }
-}
-
-/// What a stored configuration means by keys that it lacks: those that earlier versions did not have.
-fn older_settings(text: &str) -> Option<&'static str> {
-    let dlrm = text.contains("kind = \"dlrm\"");
-    (dlrm && !text.contains("first_order")).then_some("model.first_order=false")
 }

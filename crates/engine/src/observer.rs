@@ -32,6 +32,19 @@ pub trait Observer {
     }
 }
 
+/// Passes on warnings and the wish to stop, and nothing else.
+pub(crate) struct StopOnly<'a>(pub(crate) &'a mut dyn Observer);
+
+impl Observer for StopOnly<'_> {
+    fn warned(&mut self, warning: &str) {
+        self.0.warned(warning);
+    }
+
+    fn should_stop(&mut self) -> bool {
+        self.0.should_stop()
+    }
+}
+
 /// An observer that neither looks nor stops.
 pub struct Unobserved;
 

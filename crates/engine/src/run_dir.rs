@@ -163,7 +163,7 @@ pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
         return Err(nothing_to_resume(out));
     }
     let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    RunConfig::load(&text, &path.display().to_string(), &[], notes)
+    RunConfig::load_stored(&text, &path.display().to_string(), notes)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `manifest.json` names the kind and version of the directory and every file's length and xxh3 checksum.
 use crate::error::{Error, Result};
 use dlrm_data::Hint;
-use dlrm_data::durable::{remove_directory, sync, sync_directory};
+use dlrm_data::durable::{remove_directory, sync, sync_directory, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -207,6 +207,30 @@ fn verify_file(dir: &Path, file: &str, expected: &FileEntry) -> Result<()> {
             .with_hint("the file was changed or damaged: restore it from a copy, or train again"));
     }
     Ok(())
+}
+
+/// Writes a value beside a model, whole or not at all.
+///
+/// # Errors
+/// If the file system refuses.
+pub(crate) fn write_beside<T: serde::Serialize>(path: &Path, value: &T) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("what stands beside a model is plain data");
+    Ok(write_atomically(path, text.as_bytes())?)
+}
+
+/// Reads what [`write_beside`] has written, `what`; `None` where there is none.
+///
+/// # Errors
+/// If it cannot be read, or is something else.
+pub(crate) fn read_beside<T: serde::de::DeserializeOwned>(path: &Path, what: &str) -> Result<Option<T>> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+        Ok(text) => {
+            let problem = |e| Error::saved(path, format!("expected {what}: {e}"));
+            serde_json::from_str(&text).map(Some).map_err(problem)
+        }
+    }
 }
 
 /// Reads and parses a JSON file of a saved directory.

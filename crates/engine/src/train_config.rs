@@ -183,12 +183,9 @@ impl Default for TrainConfig {
 impl TrainConfig {
     /// Fills in what depends on the task, so that what is stored is complete.
     pub fn resolve(&mut self, task: Task) {
-        let (loss, metric) = match task {
-            Task::Binary => (Loss::default(), Metric::LogLoss),
-            Task::Rating => (Loss::Mse, Metric::Rmse),
-        };
+        let loss = if task == Task::Binary { Loss::default() } else { Loss::Mse };
         self.loss.get_or_insert(loss);
-        self.monitor.get_or_insert(metric);
+        self.monitor.get_or_insert(Metric::usual(task));
     }
 
     /// Contradictions that can be seen before work starts.

@@ -242,7 +242,7 @@ impl Trainer<'_> {
     }
 
     fn monitor(&self) -> Metric {
-        self.config.monitor.unwrap_or(if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse })
+        self.config.monitor.unwrap_or(Metric::usual(self.task))
     }
 
     /// Saves a checkpoint if one is due or the run is to stop.

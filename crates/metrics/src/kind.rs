@@ -1,6 +1,7 @@
 //! The names of the metrics.
 use super::Error;
 use dlrm_data::error::{nearest, quoted};
+use dlrm_data::schema::Task;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -44,6 +45,14 @@ impl Metric {
         Metric::HitRateAt10,
         Metric::NdcgAt10,
     ];
+
+    /// What training minimises and evaluations go by unless another metric is asked for.
+    pub fn usual(task: Task) -> Self {
+        match task {
+            Task::Binary => Metric::LogLoss,
+            Task::Rating => Metric::Rmse,
+        }
+    }
 
     /// The name in configurations and JSON.
     pub fn name(self) -> &'static str {

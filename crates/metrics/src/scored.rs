@@ -145,6 +145,28 @@ impl<'a> Scored<'a> {
         }
     }
 
+    /// The loss of each row.
+    pub fn losses(&self) -> Vec<f64> {
+        (0..self.len()).map(|row| self.loss(row)).collect()
+    }
+
+    /// By how much the loss of a row is less than in `before`, on average, and the standard error of that
+    /// mean. Both must be of the same rows.
+    ///
+    /// # Errors
+    /// If they are not.
+    pub fn gain_over(&self, before: &Scored<'_>) -> Result<(f64, f64)> {
+        self.check_paired(before)?;
+        let n = self.len() as f64;
+        let mean_weight = self.total_weight() / n;
+        let weight = |row: usize| self.weight(row) / mean_weight;
+        let gains: Vec<f64> = (0..self.len()).map(|row| before.loss(row) - self.loss(row)).collect();
+        let mean = gains.iter().enumerate().map(|(row, gain)| weight(row) * gain).sum::<f64>() / n;
+        let square = |(row, gain): (usize, &f64)| (weight(row) * (gain - mean)).powi(2);
+        let variance = gains.iter().enumerate().map(square).sum::<f64>() / (n - 1.0).max(1.0);
+        Ok((mean, (variance / n).sqrt()))
+    }
+
     /// Whether a row of the binary task lies on the right side of probability 0.5, which itself
     /// counts as a predicted positive.
     pub fn is_right(&self, row: usize) -> bool {

@@ -296,7 +296,7 @@ fn range_text(range: Option<u32>) -> String {
 
 fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingCard {
     let (state, monitor) = (&outcome.state, config.train.monitor.unwrap_or(Metric::LogLoss));
-    let loss = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+    let loss = Metric::usual(task);
     let point = |e: &Evaluation, value: f64| CurvePoint { step: e.step, epoch: e.epoch, value };
     let mut curves = Vec::new();
     let train_loss = |e: &Evaluation| if task == Task::Binary { e.train_loss } else { e.train_loss.sqrt() };

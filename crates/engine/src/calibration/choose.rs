@@ -53,22 +53,8 @@ impl Rows<'_> {
         Some(calibrated)
     }
 
-    /// The loss of each row.
-    fn losses(&self, logits: &[f32]) -> Result<Vec<f64>> {
-        let scored = Scored::binary(logits, self.labels, self.weights)?;
-        Ok((0..scored.len()).map(|row| scored.loss(row)).collect())
-    }
-
-    /// Whether the mean of `new` lies below that of `old` by more than chance explains.
-    fn improves(&self, old: &[f64], new: &[f64]) -> bool {
-        let n = old.len() as f64;
-        let mean_weight = (0..old.len()).map(|row| self.weight(row)).sum::<f64>() / n;
-        let gain = |row: usize| old[row] - new[row];
-        let weight = |row: usize| self.weight(row) / mean_weight;
-        let mean = (0..old.len()).map(|row| weight(row) * gain(row)).sum::<f64>() / n;
-        let square = |row: usize| (weight(row) * (gain(row) - mean)).powi(2);
-        let variance = (0..old.len()).map(square).sum::<f64>() / (n - 1.0).max(1.0);
-        mean > ERRORS * (variance / n).sqrt()
+    fn scored<'a>(&'a self, logits: &'a [f32]) -> Result<Scored<'a>> {
+        Ok(Scored::binary(logits, self.labels, self.weights)?)
     }
 }
 
@@ -87,15 +73,15 @@ pub struct Choice {
 /// # Errors
 /// If a logit is not finite.
 pub fn choose(rows: Rows<'_>, methods: &[Method]) -> Result<Choice> {
-    let mut best = rows.losses(rows.logits)?;
-    let (mut tried, mut kept) = (Vec::new(), None);
+    let (mut tried, mut kept): (Vec<(Method, Vec<f32>)>, _) = (Vec::new(), None);
+    let mut best = rows.logits.to_vec();
     for &method in methods {
         let Some(calibrated) = rows.cross_fitted(method) else { continue };
-        let losses = rows.losses(&calibrated)?;
-        if rows.improves(&best, &losses)
+        let (gain, error) = rows.scored(&calibrated)?.gain_over(&rows.scored(&best)?)?;
+        if gain > ERRORS * error
             && let Some(map) = fit(method, &rows.points(0..rows.logits.len()))
         {
-            (best, kept) = (losses, Some(map));
+            (best, kept) = (calibrated.clone(), Some(map));
         }
         tried.push((method, calibrated));
     }

@@ -1,8 +1,8 @@
 //! Which candidate the validation rows choose, and how much that is worth.
 use crate::common_rows::as_good;
 use crate::error::{Error, Result};
+use crate::saved;
 use dlrm_data::Batch;
-use dlrm_data::durable::write_atomically;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Bootstrap, Difference, Metric, Metrics, Ranking, difference};
 use serde::{Deserialize, Serialize};
@@ -103,8 +103,7 @@ impl Choice {
         monitor: Option<Metric>,
         rows: &Batch,
     ) -> Result<(Self, usize)> {
-        let usual = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
-        let (metric, bootstrap) = (monitor.unwrap_or(usual), Bootstrap::default());
+        let (metric, bootstrap) = (monitor.unwrap_or(Metric::usual(task)), Bootstrap::default());
         let ranked: Vec<Option<Ranked<'_>>> = all
             .iter()
             .map(|c| c.logits.as_deref().map(|l| ranked(task, l, rows)).transpose())
@@ -151,8 +150,7 @@ impl Choice {
     /// # Errors
     /// If the file system refuses.
     pub fn write(&self, out: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).expect("a choice is plain data");
-        Ok(write_atomically(&out.join(CANDIDATES_FILE), text.as_bytes())?)
+        saved::write_beside(&out.join(CANDIDATES_FILE), self)
     }
 
     /// What is kept in the run directory `out`, if anything is.
@@ -160,15 +158,7 @@ impl Choice {
     /// # Errors
     /// If it cannot be read, or is something else.
     pub fn read(out: &Path) -> Result<Option<Self>> {
-        let path = out.join(CANDIDATES_FILE);
-        match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &path)(error)),
-            Ok(text) => {
-                let problem = |e| Error::saved(&path, format!("expected the candidates of a model: {e}"));
-                serde_json::from_str(&text).map(Some).map_err(problem)
-            }
-        }
+        saved::read_beside(&out.join(CANDIDATES_FILE), "the candidates of a model")
     }
 }
 

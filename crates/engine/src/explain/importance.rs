@@ -73,10 +73,7 @@ pub fn importance(
     shuffles: Shuffles,
     score: &mut dyn FnMut(&Batch) -> Vec<f32>,
 ) -> Result<Importance> {
-    let losses = |logits: &[f32]| -> Result<Vec<f64>> {
-        let scored = Scored::of_batch(task, logits, rows)?;
-        Ok((0..scored.len()).map(|row| scored.loss(row)).collect())
-    };
+    let losses = |logits: &[f32]| -> Result<Vec<f64>> { Ok(Scored::of_batch(task, logits, rows)?.losses()) };
     let own = losses(&score(rows))?;
     let weights = Weights::of(rows);
     let circles: Vec<Vec<u32>> =

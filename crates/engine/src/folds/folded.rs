@@ -4,8 +4,8 @@
 //! not independent, and the usual variance of a mean is too small. Nadeau and Bengio (2003) correct it:
 //! s² (1/K + n_test/n_train) in place of s²/K. Intervals are those of Student's t with K − 1 degrees of
 //! freedom.
-use crate::error::{Error, Result};
-use dlrm_data::durable::write_atomically;
+use crate::error::Result;
+use crate::saved;
 use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts};
 use dlrm_metrics::student::t_95;
@@ -103,8 +103,7 @@ impl Folded {
     /// # Errors
     /// If the file system refuses.
     pub fn write(&self, out: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).expect("figures are plain data");
-        Ok(write_atomically(&out.join(FOLDS_FILE), text.as_bytes())?)
+        saved::write_beside(&out.join(FOLDS_FILE), self)
     }
 
     /// What is kept in the run directory `out`, if anything is.
@@ -112,15 +111,7 @@ impl Folded {
     /// # Errors
     /// If it cannot be read, or is something else.
     pub fn read(out: &Path) -> Result<Option<Self>> {
-        let path = out.join(FOLDS_FILE);
-        match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("read", &path)(error)),
-            Ok(text) => {
-                let problem = |e| Error::saved(&path, format!("expected the figures of folds: {e}"));
-                serde_json::from_str(&text).map(Some).map_err(problem)
-            }
-        }
+        saved::read_beside(&out.join(FOLDS_FILE), "the figures of folds")
     }
 }
 

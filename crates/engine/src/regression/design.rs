@@ -15,6 +15,7 @@ pub(super) struct Design<'a> {
     features: Vec<Columns<'a>>,
     /// P
     pub(super) columns: usize,
+    pool: &'a rayon::ThreadPool,
 }
 
 /// The columns of a feature.
@@ -27,7 +28,8 @@ struct Columns<'a> {
 }
 
 impl<'a> Design<'a> {
-    pub(super) fn new(rows: &'a Batch, layout: &Layout) -> Self {
+    /// Of encoded rows; `pool` goes through them.
+    pub(super) fn new(rows: &'a Batch, layout: &Layout, pool: &'a rayon::ThreadPool) -> Self {
         let places = places(layout);
         let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| Columns {
             bags,
@@ -35,7 +37,7 @@ impl<'a> Design<'a> {
             first: places[feature.table].start,
         });
         let columns = places.last().map_or(layout.dense.len(), |last| last.end) + 1;
-        Design { rows, dense: layout.dense.len(), features: features.collect(), columns }
+        Design { rows, dense: layout.dense.len(), features: features.collect(), columns, pool }
     }
 
     fn parts(&self) -> Vec<Range<usize>> {
@@ -63,7 +65,7 @@ impl<'a> Design<'a> {
     /// X w → [N]
     pub(super) fn margins(&self, w: &[f64], out: &mut [f64]) {
         let size = self.rows.len().div_ceil(PARTS).max(1);
-        out.par_chunks_mut(size).enumerate().for_each(|(part, out)| {
+        let part = |(part, out): (usize, &mut [f64])| {
             for (at, z) in out.iter_mut().enumerate() {
                 let b = part * size + at;
                 let mut sum = w[self.columns - 1];
@@ -72,26 +74,25 @@ impl<'a> Design<'a> {
                 self.sparse(b, |column, x| sum += x * w[column]);
                 *z = sum;
             }
-        });
+        };
+        self.pool.install(|| out.par_chunks_mut(size).enumerate().for_each(part));
     }
 
     /// Xᵀ r → [P], each entry of X through `of` first.
     fn summed(&self, r: &[f64], of: impl Fn(f64) -> f64 + Sync) -> Vec<f64> {
-        let sums: Vec<Vec<f64>> = self
-            .parts()
-            .into_par_iter()
-            .map(|part| {
-                let mut sum = vec![0.0; self.columns];
-                for b in part {
-                    let r = r[b];
-                    let dense = &self.rows.dense[b * self.dense..][..self.dense];
-                    sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x)));
-                    self.sparse(b, |column, x| sum[column] += r * of(x));
-                    sum[self.columns - 1] += r;
-                }
-                sum
-            })
-            .collect();
+        let part = |part: Range<usize>| {
+            let mut sum = vec![0.0; self.columns];
+            for b in part {
+                let r = r[b];
+                let dense = &self.rows.dense[b * self.dense..][..self.dense];
+                sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x)));
+                self.sparse(b, |column, x| sum[column] += r * of(x));
+                sum[self.columns - 1] += r;
+            }
+            sum
+        };
+        let parts = self.parts();
+        let sums: Vec<Vec<f64>> = self.pool.install(|| parts.into_par_iter().map(part).collect());
         sums.into_iter()
             .reduce(|mut total, part| {
                 total.iter_mut().zip(part).for_each(|(total, part)| *total += part);

@@ -28,11 +28,12 @@ impl Folds {
         Folds { parts, weights }
     }
 
-    /// Sum of the losses of the rows left out, for the strength of `problem`, and their weight.
-    pub(super) fn loss(&mut self, problem: &Problem<'_>) -> (f64, f64) {
+    /// Sum of the losses of the rows left out, for the strength of `problem`, and their weight; both mean
+    /// nothing if `stop` said so.
+    pub(super) fn loss(&mut self, problem: &Problem<'_>, stop: &mut dyn FnMut() -> bool) -> (f64, f64) {
         let (mut loss, mut total) = (0.0, 0.0);
         for ([kept, out], weights) in self.parts.iter().zip(&mut self.weights) {
-            Problem { weights: Some(kept), ..*problem }.minimise(weights, || false);
+            Problem { weights: Some(kept), ..*problem }.minimise(weights, stop);
             loss += problem.loss_of(weights, out);
             total += out.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         }

@@ -30,8 +30,6 @@ pub(super) struct Ended {
     pub(super) loss: f64,
     /// The largest derivative.
     pub(super) gradient: f64,
-    /// Whether the caller wanted to stop.
-    pub(super) stopped: bool,
 }
 
 impl Ended {
@@ -104,8 +102,8 @@ impl Problem<'_> {
         diagonal.into_iter().map(|d| 1.0 / d.max(1e-12)).collect()
     }
 
-    /// Moves `w` to the minimum.
-    pub(super) fn minimise(&self, w: &mut [f64], mut stop: impl FnMut() -> bool) -> Ended {
+    /// Moves `w` to the minimum, or until `stop` says so, which is asked before each iteration.
+    pub(super) fn minimise(&self, w: &mut [f64], stop: &mut dyn FnMut() -> bool) -> Ended {
         let mut z = vec![0.0; self.labels.len()];
         self.design.margins(w, &mut z);
         let mut loss = self.mean_loss(z.iter().copied());
@@ -115,12 +113,7 @@ impl Problem<'_> {
         let mut memory = Memory::default();
         let mut along = vec![0.0; z.len()];
         let mut iterations = 0;
-        let mut stopped = false;
-        while largest(&gradient) > TOLERANCE && iterations < ITERATIONS {
-            stopped = stop();
-            if stopped {
-                break;
-            }
+        while largest(&gradient) > TOLERANCE && iterations < ITERATIONS && !stop() {
             iterations += 1;
             let direction = memory.direction(&gradient, &scale);
             self.design.margins(&direction, &mut along);
@@ -136,7 +129,7 @@ impl Problem<'_> {
             memory.push(moved, turned);
             gradient = next;
         }
-        Ended { iterations, loss, gradient: largest(&gradient), stopped }
+        Ended { iterations, loss, gradient: largest(&gradient) }
     }
 
     /// A step along the direction that decreases f enough (Armijo), and the loss there. Margins are linear in

@@ -11,7 +11,7 @@ mod tests;
 
 use crate::config::{DataConfig, Loading};
 use crate::error::{Error, Result};
-use crate::learner::Learner;
+use crate::learner::{self, Learner};
 use crate::observer::{Observer, Standing};
 use crate::train_config::TrainConfig;
 use crate::train_state::{Best, Ending, Evaluation, TrainState};
@@ -99,7 +99,8 @@ impl Regression<'_> {
     /// # Errors
     /// If scores are not finite, or the observer wants to stop.
     pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
-        let design = Design::new(self.rows, self.layout);
+        let pool = learner::pool(learner.pool().current_num_threads())?;
+        let design = Design::new(self.rows, self.layout, &pool);
         let mut weights = vec![0.0; design.columns];
         weights[design.columns - 1] = self.start();
         let mut state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
@@ -112,15 +113,15 @@ impl Regression<'_> {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
             let (labels, task) = (&*self.rows.labels, self.task);
             let problem = Problem { design: &design, labels, weights: own, task, l2 };
-            let ended = learner.pool().install(|| problem.minimise(&mut weights, || false));
+            let ended = problem.minimise(&mut weights, &mut || observer.should_stop());
             state.step += ended.iterations.max(1) as u64;
             state.epoch = state.step;
+            let folded = folds.as_mut().map(|folds| folds.loss(&problem, &mut || observer.should_stop()));
             if observer.should_stop() {
                 return Err(Error::Interrupted { step: state.step, checkpoint: None });
             }
             write(&weights, self.layout, learner.network_mut().weights_mut())?;
             let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
-            let folded = folds.as_mut().map(|folds| learner.pool().install(|| folds.loss(&problem)));
             let (metric, value) = self.value(validation.as_ref(), folded);
             let standing = if value < best.value { Standing::Best } else { Standing::NotBest };
             if standing == Standing::Best {
@@ -147,8 +148,7 @@ impl Regression<'_> {
     /// The monitored metric of the validation rows, and what chooses the strength: their mean loss, together
     /// with that of the rows left out of folds.
     fn value(&self, validation: Option<&Metrics>, folded: Option<(f64, f64)>) -> (Option<f64>, f64) {
-        let metric = if self.task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
-        let value = validation.and_then(|metrics| metric.of(metrics));
+        let value = validation.and_then(|metrics| Metric::usual(self.task).of(metrics));
         let mean = |value: f64| if self.task == Task::Binary { value } else { 0.5 * value * value };
         let rows = self.validation.map_or(0.0, |rows| rows.len() as f64);
         let own = value.map_or((0.0, 0.0), |value| (mean(value) * rows, rows));
@@ -159,14 +159,7 @@ impl Regression<'_> {
     /// The intercept of a regression without inputs.
     fn start(&self) -> f64 {
         let labels = self.rows.labels.iter().map(|&label| f64::from(label));
-        let mean = labels.sum::<f64>() / self.rows.len().max(1) as f64;
-        match self.task {
-            Task::Binary => {
-                let p = mean.clamp(1e-6, 1.0 - 1e-6);
-                (p / (1.0 - p)).ln()
-            }
-            Task::Rating => mean,
-        }
+        neutral_score(labels.sum::<f64>() / self.rows.len().max(1) as f64, self.task)
     }
 
     fn evaluation(&self, state: &TrainState, loss: f64, validation: Option<Metrics>) -> Evaluation {
@@ -227,4 +220,16 @@ fn write(from: &[f64], layout: &Layout, weights: &mut Weights) -> Result<()> {
 /// The tables that features use.
 fn used(layout: &Layout) -> impl Iterator<Item = usize> + '_ {
     (0..layout.tables.len()).filter(|&table| layout.features.iter().any(|feature| feature.table == table))
+}
+
+/// What a model that knows nothing but the mean label scores: its logit, or the mean rating.
+pub(crate) fn neutral_score(mean: f64, task: Task) -> f64 {
+    match task {
+        Task::Binary => {
+            // A column of one class has no finite logit.
+            let p = mean.clamp(1e-6, 1.0 - 1e-6);
+            (p / (1.0 - p)).ln()
+        }
+        Task::Rating => mean,
+    }
 }

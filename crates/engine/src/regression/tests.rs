@@ -1,7 +1,7 @@
 use super::design::Design;
 use super::minimise::{Problem, TOLERANCE};
 use super::{Regression, write};
-use crate::learner::Learner;
+use crate::learner::{self, Learner};
 use crate::network::Network;
 use crate::observer::Unobserved;
 use crate::train_config::TrainConfig;
@@ -70,8 +70,8 @@ fn learner(threads: usize) -> Learner {
 
 #[test]
 fn its_matrix_is_what_the_model_computes() {
-    let (rows, layout) = (rows(1, 50, Task::Binary), layout());
-    let design = Design::new(&rows, &layout);
+    let (rows, layout, pool) = (rows(1, 50, Task::Binary), layout(), learner::pool(1).unwrap());
+    let design = Design::new(&rows, &layout, &pool);
     let mut rng = Rng::new(9, 9);
     let weights: Vec<f64> = (0..design.columns).map(|_| rng.normal()).collect();
     let mut margins = vec![0.0; rows.len()];
@@ -148,12 +148,12 @@ fn by_newton(design: &Design<'_>, rows: &Batch, task: Task, l2: f64) -> Vec<f64>
 fn the_minimum_is_that_of_newtons_method() {
     for task in [Task::Binary, Task::Rating] {
         for (seed, l2) in [(1, 0.1), (2, 0.01), (3, 0.003)] {
-            let (rows, layout) = (rows(seed, 200, task), layout());
-            let design = Design::new(&rows, &layout);
+            let (rows, layout, pool) = (rows(seed, 200, task), layout(), learner::pool(2).unwrap());
+            let design = Design::new(&rows, &layout, &pool);
             let weights = rows.weights.as_deref();
             let problem = Problem { design: &design, labels: &rows.labels, weights, task, l2 };
             let mut found = vec![0.0; design.columns];
-            let ended = problem.minimise(&mut found, || false);
+            let ended = problem.minimise(&mut found, &mut || false);
             assert!(ended.converged() && ended.gradient <= TOLERANCE, "{ended:?}");
             for (a, b) in found.iter().zip(by_newton(&design, &rows, task, l2)) {
                 assert!((a - b).abs() < 2e-3 * (1.0 + b.abs()), "{task:?} {l2}: {a} {b}");

@@ -7,11 +7,11 @@ use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::fit::{Fit, regression};
 use crate::learner::Learner;
-use crate::observer::{Observer, Standing};
+use crate::observer::StopOnly;
 use crate::regression::Solved;
 use crate::step_plan::StepPlan;
 use crate::train_config::{Solver, TrainConfig};
-use crate::train_state::{Ending, Evaluation, TrainState};
+use crate::train_state::Ending;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_data::split::Parts;
@@ -21,34 +21,6 @@ use std::sync::Arc;
 
 /// Passes over rows that are too many for its optimum.
 const PASSES: u64 = 2;
-
-/// Passes on warnings, the wish to stop and, of a training in steps, its progress.
-struct OfBaseline<'a> {
-    run: &'a mut dyn RunObserver,
-    steps: bool,
-}
-
-impl Observer for OfBaseline<'_> {
-    fn step(&mut self, state: &TrainState, loss: f64) {
-        if self.steps {
-            self.run.step(state, loss);
-        }
-    }
-
-    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
-        if self.steps {
-            self.run.evaluated(evaluation, standing);
-        }
-    }
-
-    fn warned(&mut self, warning: &str) {
-        self.run.warned(warning);
-    }
-
-    fn should_stop(&mut self) -> bool {
-        self.run.should_stop()
-    }
-}
 
 /// The regression that a run's model is compared with, and may start from.
 pub(super) struct Reference {
@@ -80,19 +52,16 @@ impl Run {
             config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
         }
         let mut learner = self.learner(&model, &config, &rows.layout)?;
-        if steps {
-            observer.baseline(StepPlan::new(&config, rows.epoch_rows()).steps(rows.epoch_rows()));
-        }
-        let mut observer = OfBaseline { run: observer, steps };
         if !steps {
-            let solved = regression(rows, task).train(&mut learner, &mut observer)?;
+            let solved = regression(rows, task).train(&mut learner, &mut StopOnly(observer))?;
             let converged = solved.state.ending == Some(Ending::Converged);
             return Ok(Reference { learner, solved: Some(solved), converged });
         }
+        observer.baseline(StepPlan::new(&config, rows.epoch_rows()).steps(rows.epoch_rows()));
         let fresh = || self.learner(&model, &config, &rows.layout);
         let checkpoints = &InMemory::default();
         let fit = Fit { config: &config, rows, task, regression: None, fresh: &fresh, checkpoints };
-        fit.run(&mut learner, None, &mut observer)?;
+        fit.run(&mut learner, None, observer)?;
         Ok(Reference { learner, solved: None, converged: false })
     }
 }

@@ -4,6 +4,7 @@ use super::rows::EncodedParts;
 use crate::error::Result;
 use crate::learner::Learner;
 use crate::model_dir::StoredMetrics;
+use crate::regression::neutral_score;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts};
@@ -21,14 +22,7 @@ pub(super) fn scoring(learner: &mut Learner, name: String, parts: &Parts<Arc<Bat
 
 /// Predicts the mean label of the training rows for every row.
 pub(super) fn label_mean(mean: f64, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
-    let constant = match task {
-        Task::Binary => {
-            // A column of one class has no finite logit.
-            let p = mean.clamp(1e-6, 1.0 - 1e-6);
-            (p / (1.0 - p)).ln()
-        }
-        Task::Rating => mean,
-    };
+    let constant = neutral_score(mean, task);
     let logits = [Part::Validation, Part::Test].map(|p| vec![constant as f32; parts[p].len()]);
     Scoring { name: "label mean".into(), parameters: Some(1), converged: None, logits }
 }

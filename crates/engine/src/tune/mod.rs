@@ -19,13 +19,13 @@ pub use journal::{Entry, JOURNAL_FILE};
 pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
-use crate::calibration::calibrate;
 use crate::common_rows::{CommonRows, Trained, as_good};
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::observer::{Observer, Standing};
 use crate::rows::{GivenRows, with_rows};
 use crate::run::Resources;
+use crate::saved;
 use crate::train_state::{Ending, Evaluation, TrainState};
 use dlrm_data::durable::{DirLock, write_atomically};
 use dlrm_data::source::DataSource;
@@ -157,8 +157,7 @@ impl Tune {
         let tuned = search.tuned(observer)?;
         let best = search.config(&search.space.trial(tuned.winner));
         write_atomically(&self.out.join(BEST_FILE), best.to_toml().as_bytes())?;
-        let text = serde_json::to_string_pretty(&tuned).expect("a search is plain data");
-        write_atomically(&self.out.join(TUNED_FILE), text.as_bytes())?;
+        saved::write_beside(&self.out.join(TUNED_FILE), &tuned)?;
         Ok(tuned)
     }
 }
@@ -202,7 +201,7 @@ impl Search<'_> {
     }
 
     fn metric(&self) -> dlrm_metrics::Metric {
-        self.tune.base.train.monitor.unwrap_or(tuned::usual_metric(self.common.task))
+        self.tune.base.train.monitor.unwrap_or(dlrm_metrics::Metric::usual(self.common.task))
     }
 
     /// The complete configuration of a trial.
@@ -272,7 +271,7 @@ impl Search<'_> {
         let complete = entry.rung == LAST || state.ending != Some(Ending::Steps);
         if complete {
             // As a run does after training; what a trial is judged by is not calibrated on the same rows.
-            calibrate(&mut learner, &self.common.rows.parts, &self.tune.base)?;
+            self.common.calibrate(&mut learner)?;
             let logits = learner.logits(&self.common.rows.parts[Part::Test]);
             self.logits.insert(number, logits);
         }

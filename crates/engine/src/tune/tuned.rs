@@ -80,11 +80,6 @@ impl Tuned {
     }
 }
 
-/// The metric that decides unless another is asked for.
-pub(super) fn usual_metric(task: Task) -> Metric {
-    if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse }
-}
-
 /// The metrics of test rows that count.
 fn metrics(task: Task, grouped: bool) -> &'static [Metric] {
     match task {

@@ -185,7 +185,7 @@ fn data(task: Task, rows: &Rows) -> DataCard {
 
 fn training(task: Task) -> TrainingCard {
     let mut random = Random(7);
-    let metric = if task == Task::Binary { Metric::LogLoss } else { Metric::Rmse };
+    let metric = Metric::usual(task);
     let mut curve = |part: &str, metric, every: u64, noise: f64, value: &dyn Fn(f64) -> f64| Curve {
         part: part.into(),
         metric,
