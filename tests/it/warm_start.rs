@@ -399,8 +399,10 @@ fn part_by_part_it_beats_a_model_trained_once_on_ratings_in_the_order_of_time() 
         let text = format!("{}\n{}\n", header.trim(), rows.join("\n"));
         fs::write(dir.join(format!("{part}.csv")), text).expect("a part");
     }
-    let schema = "label = { column = \"rating\", rule = \"rating >= 4\" }\ncategorical = [{ name = \"userId\" }, \
-                  { name = \"movieId\", encoding = { kind = \"vocabulary\", min_count = 2 } }]\n";
+    let schema = r#"
+label = { column = "rating", rule = "rating >= 4" }
+categorical = [{ name = "userId" }, { name = "movieId", encoding = { kind = "vocabulary", min_count = 2 } }]
+"#;
     fs::write(dir.join("schema.toml"), schema).expect("a schema");
     let loss = |model: &str, part: usize| {
         let out = works(dir, &["--json", "--quiet", "evaluate", model, &format!("{part}.csv")]).out;
