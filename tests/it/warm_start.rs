@@ -1,6 +1,6 @@
 //! Training that goes on from a saved model: old rows keep their scores until the first step, new values get
 //! rows of their own, and day by day it beats a model that was trained once.
-use crate::common::{CLICKS_SCHEMA, clicks, fails, works};
+use crate::common::{CLICKS_SCHEMA, clicks, data, fails, works};
 use dlrm::engine::observer::Observer;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::train_state::TrainState;
@@ -382,4 +382,40 @@ fn day_by_day_it_beats_a_model_trained_once_while_clicks_drift() {
     let later = (DAYS - 2) as f64;
     assert!(2 * wins > DAYS - 2, "{wins} of {later} days");
     assert!(chain / later < once / later - 0.003, "{} against {}", chain / later, once / later);
+}
+
+#[test]
+fn part_by_part_it_beats_a_model_trained_once_on_ratings_in_the_order_of_time() {
+    let name = "part_by_part_it_beats_a_model_trained_once_on_ratings_in_the_order_of_time";
+    let Some(movielens) = data(name, "movielens-latest-small") else { return };
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let dir = dir.path();
+    let text = fs::read_to_string(movielens.join("ratings.csv")).expect("ratings");
+    let (header, rows) = text.trim_end().split_once('\n').expect("a header");
+    let mut rows: Vec<&str> = rows.lines().collect();
+    let time = |row: &str| -> u64 { row.trim().rsplit(',').next().expect("fields").parse().expect("a time") };
+    rows.sort_by_key(|row| time(row));
+    for (part, rows) in rows.chunks(rows.len().div_ceil(5)).enumerate() {
+        let text = format!("{}\n{}\n", header.trim(), rows.join("\n"));
+        fs::write(dir.join(format!("{part}.csv")), text).expect("a part");
+    }
+    let schema = r#"
+label = { column = "rating", rule = "rating >= 4" }
+categorical = [{ name = "userId" }, { name = "movieId", encoding = { kind = "vocabulary", min_count = 2 } }]
+"#;
+    fs::write(dir.join("schema.toml"), schema).expect("a schema");
+    let loss = |model: &str, part: usize| {
+        let out = works(dir, &["--json", "--quiet", "evaluate", model, &format!("{part}.csv")]).out;
+        let value: Value = serde_json::from_str(out.trim()).expect("JSON");
+        value["metrics"]["log_loss"].as_f64().expect("a loss")
+    };
+    let first = ["train", "0.csv", "--schema", "schema.toml", "--epochs", "3", "--keep-optimizer"];
+    works(dir, &[&first[..], &["--no-baseline", "--quiet", "-o", "part0"]].concat());
+    for part in 1..4 {
+        let (before, now) = (format!("part{}", part - 1), format!("part{part}"));
+        let file = format!("{part}.csv");
+        works(dir, &["train", &file, "--from", &before, "--no-baseline", "--quiet", "-o", &now]);
+        let [once, chain] = [loss("part0", part + 1), loss(&now, part + 1)];
+        assert!(chain < once, "part {}: {chain} against {once}", part + 1);
+    }
 }

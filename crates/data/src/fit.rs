@@ -216,11 +216,11 @@ impl EncoderFit {
 
     /// The encoder `base`, grown by the values of these rows that are frequent enough and new to it: they get
     /// ids behind its own, by falling count, ties by text. All else stays: ids of old values, hashes, scales.
+    /// It must be able to grow for this schema.
     ///
     /// # Errors
-    /// If it was fitted for another schema, a vocabulary cannot grow, or one has more values than ids.
-    pub fn grow(mut self, base: &Encoder) -> Result<Encoder> {
-        base.check_growth(&self.schema)?;
+    /// If a vocabulary has more values than ids.
+    pub(crate) fn grow(mut self, base: &Encoder) -> Result<Encoder> {
         let mut vocabularies = BTreeMap::new();
         for (name, table, least) in self.vocabularies() {
             let known = base.vocabulary(&name);

@@ -42,7 +42,9 @@ pub struct Written {
     pub files: Vec<WrittenFile>,
     /// Best possible scores over all rows.
     pub all: Bayes,
-    /// Log loss and AUC of the true probabilities over the rows of the last day.
+    /// Best possible scores over the rows of each day.
+    pub days: Vec<Bayes>,
+    /// Those of the last day.
     pub last_day: Bayes,
 }
 
@@ -120,13 +122,16 @@ pub fn write_log(
     probabilities.flush().map_err(Error::io("write", &at(PROBABILITIES)))?;
     drop(probabilities);
     aside.put_in_place()?;
-    let last_day = process.day(process.rows().saturating_sub(1));
-    let last = (0..process.rows()).rev().take_while(|&r| process.day(r) == last_day).count();
-    Ok(Some(Written {
-        files: written,
-        all: Bayes::of(&truth),
-        last_day: Bayes::of(&truth[truth.len() - last..]),
-    }))
+    let days = by_day(process, &truth);
+    let last_day = days.last().copied().unwrap_or(Bayes::of(&[]));
+    Ok(Some(Written { files: written, all: Bayes::of(&truth), days, last_day }))
+}
+
+/// Best possible scores of each day, of the true probabilities of all rows.
+fn by_day(process: &dyn DataGeneratingProcess, truth: &[f64]) -> Vec<Bayes> {
+    let rows: Vec<(u64, f64)> = (0..).map(|r| process.day(r)).zip(truth.iter().copied()).collect();
+    let of = |day: &[(u64, f64)]| Bayes::of(&day.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    rows.chunk_by(|a, b| a.0 == b.0).map(of).collect()
 }
 
 /// Names of the files and their rows.

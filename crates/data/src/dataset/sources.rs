@@ -113,12 +113,13 @@ impl Sources<'_> {
         Ok(seen.fitted(Arc::new(fit.finish()?)))
     }
 
-    /// Surveys (where the split needs it) and grows `base` by what is new in the training rows, see
-    /// [`EncoderFit::grow`].
+    /// Surveys (where the split needs it) and grows `base` by the values that are frequent enough in the
+    /// training rows and new to it.
     ///
     /// # Errors
-    /// As [`Sources::fit`] and [`EncoderFit::grow`].
+    /// As [`Sources::fit`], or if `base` was fitted for another schema or cannot grow.
     pub fn grow(&self, schema: &Schema, base: &Encoder) -> Result<Fitted> {
+        base.check_growth(schema)?;
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
         Ok(seen.fitted(Arc::new(fit.grow(base)?)))
