@@ -128,7 +128,7 @@ impl Observer for Progress {
             return;
         }
         let mut text = format!(
-            "epoch {:>3}  step {:>7}  train loss {:.5}",
+            "epoch {:>6.2}  step {:>7}  train loss {:.5}",
             evaluation.epoch,
             count(evaluation.step),
             evaluation.train_loss
