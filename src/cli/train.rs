@@ -69,6 +69,10 @@ fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
         _ if args.model.as_deref() == Some(requests::AUTO) => {
             "model: that of the best validation rows".into()
         }
+        Some(about) if args.model.is_none() && kind == "fm" && args.config.is_none() => format!(
+            "model: {kind} ({}), which suits a few columns of ids without numbers best; --model dlrm is there too",
+            about.idea
+        ),
         Some(about) => format!("model: {kind} ({})", about.idea),
         None => format!("model: {kind}"),
     }

@@ -51,6 +51,7 @@ fn run(root: &Path, out: &str, start: Start, stop: &mut StopAt) -> Result<Outcom
         input: InputRequest { paths: vec![root.join("clicks.csv")], ..InputRequest::default() },
         label: LabelRequest { column: fresh.then(|| "click".to_owned()), ..LabelRequest::default() },
         settings: if fresh { settings.map(str::to_owned).into() } else { Vec::new() },
+        model: fresh.then(|| "fm".to_owned()),
         out: Some(root.join(out)),
         start,
         ..RunRequest::default()

@@ -410,7 +410,7 @@ categorical = [{ name = "userId" }, { name = "movieId", encoding = { kind = "voc
         value["metrics"]["log_loss"].as_f64().expect("a loss")
     };
     let first = ["train", "0.csv", "--schema", "schema.toml", "--epochs", "3", "--keep-optimizer"];
-    works(dir, &[&first[..], &["--no-baseline", "--quiet", "-o", "part0"]].concat());
+    works(dir, &[&first[..], &["--model", "dlrm", "--no-baseline", "--quiet", "-o", "part0"]].concat());
     for part in 1..4 {
         let (before, now) = (format!("part{}", part - 1), format!("part{part}"));
         let file = format!("{part}.csv");
