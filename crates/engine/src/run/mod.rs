@@ -1,12 +1,14 @@
 //! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
 mod baseline;
 mod clock;
+mod learners;
 mod outcome;
 mod record;
 mod rows;
 mod scoring;
 
 pub use clock::Stage;
+pub(crate) use learners::new_learner;
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
@@ -18,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::explain::{Importance, of_run};
 use crate::fit::Fit;
 use crate::golden::Golden;
-use crate::learner::{self, Learner};
+use crate::learner::Learner;
 use crate::model_dir::ModelContents;
 use crate::network::Network;
 use crate::observer::{Observer, Unobserved};
@@ -293,11 +295,18 @@ impl Run {
     ) -> Result<(Learner, TrainState)> {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
-        let mut learner = self.learner(&self.config.model, config, &rows.layout)?;
+        let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
+        let resumes = self.start == Start::Resume && newest.is_some();
+        let mut learner = if resumes {
+            let rate = self.config.data.negative_downsampling_rate;
+            learners::unfilled(&self.config.model, config, &rows.layout, rate, self.resources)?
+        } else {
+            self.learner(&self.config.model, config, &rows.layout)?
+        };
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore =
             place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
-        let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
+        let resumed = if resumes { checkpoints.resume(&mut learner)? } else { None };
         if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
             before.put_into(&mut learner, &self.config.model, config)?;
         }
@@ -422,23 +431,6 @@ impl Run {
             None => Ok(golden),
         }
     }
-}
-
-/// A network at its start, ready to be trained.
-pub(crate) fn new_learner(
-    model: &ModelConfig,
-    config: &TrainConfig,
-    layout: &Layout,
-    negative_downsampling_rate: f64,
-    resources: Resources,
-) -> Result<Learner> {
-    let Resources { threads, isa, .. } = resources;
-    let pool = learner::pool(threads)?;
-    let made = || Network::with_tables(model, layout, config.table_precision, config.seed, isa);
-    let network = pool.install(made)?.with_precision(config.precision);
-    let network = network.with_negative_downsampling(negative_downsampling_rate);
-    let optimizer = config.optimizer_of(network.weights());
-    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.sharding(), threads)
 }
 
 fn stop_if_asked(observer: &mut dyn RunObserver) -> Result<()> {

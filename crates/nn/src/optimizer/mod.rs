@@ -181,7 +181,7 @@ impl Optimizer {
                 all.push((format!("{}.{kind}", table.name), &values[..]));
             }
             for ((kind, ..), values) in kinds.iter().zip(&state.row_weights) {
-                all.push((format!("{}.{kind}", table.row_weights_name()), &values[..]));
+                all.push((format!("{}.{kind}", table.row_weights_name), &values[..]));
             }
         }
         all
