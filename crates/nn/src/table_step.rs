@@ -19,12 +19,29 @@ pub(crate) struct Rule {
     pub lr: f64,
     /// Whether rows that the batch did not touch are updated too, with a zero gradient.
     pub rows: L2Rows,
+    /// What Adam makes of its betas at this step: powers that are no matter of a row.
+    adam: kernel::Adam,
 }
 
 impl Rule {
-    /// Whether state is one value per row.
-    fn per_row(&self) -> bool {
-        matches!(self.optimizer, TableOptimizer::RowwiseAdagrad { .. })
+    /// At step number `step`.
+    pub(crate) fn new(optimizer: TableOptimizer, lr: f64, rows: L2Rows, step: u64) -> Self {
+        let adam = match optimizer {
+            TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }
+            | TableOptimizer::Adam { beta1, beta2, eps, l2, .. } => {
+                adam(lr as f32, (beta1, beta2), eps, l2, 0.0, step)
+            }
+            _ => kernel::Adam::default(),
+        };
+        Rule { optimizer, lr, rows, adam }
+    }
+
+    /// Values per row of `dim` of the state array number `array`.
+    fn width(&self, array: usize, dim: usize) -> usize {
+        match (self.optimizer, array) {
+            (TableOptimizer::RowwiseAdagrad { .. }, _) | (TableOptimizer::Ftrl { .. }, 2) => 1,
+            _ => dim,
+        }
     }
 }
 
@@ -65,8 +82,9 @@ impl Task<'_> {
             Numbers::F32(row) => prefetch(row),
             Numbers::Bf16(row) | Numbers::F16(row) => prefetch(row),
         }
-        for state in &self.state {
-            prefetch(if self.rule.per_row() { &state[at..=at] } else { &state[row.clone()] });
+        for (array, state) in self.state.iter().enumerate() {
+            let width = self.rule.width(array, self.dim);
+            prefetch(&state[at * width..(at + 1) * width]);
         }
     }
 }
@@ -126,10 +144,8 @@ impl TableStep {
                 key,
                 state: state_left
                     .iter_mut()
-                    .map(|s| {
-                        let len = if rule.per_row() { count } else { count * dim };
-                        take(s, len)
-                    })
+                    .enumerate()
+                    .map(|(array, s)| take(s, count * rule.width(array, dim)))
                     .collect(),
                 row_weights: if row_weights.is_empty() {
                     Default::default()
@@ -224,16 +240,18 @@ impl TableStep {
                 let settings = Adagrad { lr, eps: eps as f32, l2: l2 as f32 };
                 kernel::rowwise_adagrad(isa, w, &mut s[at], g, settings);
             }
-            (TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }, [m, v]) => {
-                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
-                kernel::adam_lazy(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            (TableOptimizer::AdamLazy { .. }, [m, v]) => {
+                kernel::adam_lazy(isa, w, &mut m[row.clone()], &mut v[row], g, rule.adam);
             }
-            (TableOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
-                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
-                kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            (TableOptimizer::Adam { .. }, [m, v]) => {
+                kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, rule.adam);
             }
-            (TableOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
-                kernel::ftrl(isa, w, &mut z[row.clone()], &mut n[row], g, ftrl(rule.lr, beta, l1, l2));
+            (TableOptimizer::Ftrl { beta, l1, l2, .. }, [z, n, rate]) => {
+                let settings = ftrl(rule.lr, rate[at], [beta, l1, l2]);
+                kernel::ftrl(isa, w, &mut z[row.clone()], &mut n[row], g, settings);
+                if lr > 0.0 {
+                    rate[at] = lr;
+                }
             }
             _ => unreachable!("the optimiser made its own state"),
         }
