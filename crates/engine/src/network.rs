@@ -97,7 +97,7 @@ impl Network {
     /// Corrects scores for training on this share of the negative rows: they are then scores for all rows.
     #[must_use]
     pub fn with_negative_downsampling(self, rate: f64) -> Self {
-        Network { shift: rate.ln() as f32, ..self }
+        Network { shift: libm::log(rate) as f32, ..self }
     }
 
     /// Calibrates scores from now on, or no longer.

@@ -206,9 +206,9 @@ bind! {
 /// 1 / (1 + e^-x), without overflow, in f64 (a probability near 0 keeps its relative precision).
 pub fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 {
-        1.0 / (1.0 + (-x).exp())
+        1.0 / (1.0 + libm::exp(-x))
     } else {
-        let e = x.exp();
+        let e = libm::exp(x);
         e / (1.0 + e)
     }
 }

@@ -144,8 +144,8 @@ impl Adam {
             beta2: beta2 as f32,
             gain1: (1.0 - beta1) as f32,
             gain2: (1.0 - beta2) as f32,
-            correction1: (1.0 - beta1.powf(t)) as f32,
-            root_correction2: (1.0 - beta2.powf(t)).sqrt() as f32,
+            correction1: (1.0 - libm::pow(beta1, t)) as f32,
+            root_correction2: (1.0 - libm::pow(beta2, t)).sqrt() as f32,
             ..self
         }
     }
@@ -305,6 +305,44 @@ mod tests {
             }
         }
     }
+    /// Untouched rows are updated by one call for many: the bits are those of a call for each.
+    #[test]
+    fn a_run_of_rows_is_updated_as_its_rows() {
+        let adam = Adam { lr: 0.01, eps: 1e-8, l2: 0.1, decay: 0.0, ..Adam::default() };
+        let adam = adam.at_step(3, 0.9, 0.999);
+        let adagrad = Adagrad { lr: 0.1, eps: 1e-10, l2: 0.1 };
+        for isa in Isa::available() {
+            for (dim, rows) in [(1, 77), (3, 41), (16, 9), (17, 8)] {
+                let value = |i: usize| ((i * 37) % 101) as f32 * 0.013 - 0.5;
+                let start: Vec<f32> = (0..dim * rows).map(value).collect();
+                let state: Vec<f32> = start.iter().map(|x| x * x).collect();
+                let g = vec![0.0; dim * rows];
+                let update = |at_once: usize| {
+                    let mut all: [Vec<f32>; 6] =
+                        [&start, &state, &state, &start, &state, &start].map(Vec::clone);
+                    let [w, m, v, w2, s, w3] = &mut all;
+                    for run in (0..rows).step_by(at_once) {
+                        let run = run * dim..(run + at_once).min(rows) * dim;
+                        let g = &g[run.clone()];
+                        super::adam(
+                            isa,
+                            &mut w[run.clone()],
+                            &mut m[run.clone()],
+                            &mut v[run.clone()],
+                            g,
+                            adam,
+                        );
+                        super::adagrad(isa, &mut w2[run.clone()], &mut s[run.clone()], g, adagrad);
+                        sgd(isa, &mut w3[run], g, 0.1, 0.1);
+                    }
+                    all.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+                };
+                assert_eq!(update(1), update(rows), "{isa:?} {dim} {rows}");
+                assert_eq!(update(1), update(5), "{isa:?} {dim} {rows}");
+            }
+        }
+    }
+
     #[test]
     fn ftrl_keeps_its_start_and_is_sparse() {
         let a = Ftrl { lr: 0.1, last: 0.1, beta: 1.0, l1: 0.5, l2: 0.2 };

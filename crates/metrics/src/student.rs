@@ -41,8 +41,8 @@ pub fn t_95_between(freedom: f64) -> f64 {
 
 /// Chance that |T| is below `t` (Abramowitz and Stegun 1964, 26.7.3 and 26.7.4).
 fn within(t: f64, freedom: u64) -> f64 {
-    let angle = (t / (freedom as f64).sqrt()).atan();
-    let (sine, cosine) = angle.sin_cos();
+    let angle = libm::atan(t / (freedom as f64).sqrt());
+    let (sine, cosine) = libm::sincos(angle);
     let square = cosine * cosine;
     let odd = freedom % 2 == 1;
     // 1 + c² (1/2) + c⁴ (1·3)/(2·4) + … for even, c + c³ (2/3) + c⁵ (2·4)/(3·5) + … for odd degrees.

@@ -11,6 +11,7 @@ use dlrm_kernels::optimizer::{self as kernel, Adagrad};
 use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::{Isa, elementwise};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// How a table is updated.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ pub struct TableStep {
 struct Task<'a> {
     rule: Rule,
     index: &'a RowIndex,
-    touched: std::ops::Range<usize>,
+    touched: Range<usize>,
     first: usize,
     dim: usize,
     values: NumbersMut<'a>,
@@ -91,6 +92,10 @@ impl Task<'_> {
 
 /// How many touched rows ahead one is fetched: far enough to hide a miss to memory.
 const ROWS_AHEAD: usize = 8;
+
+/// Numbers that are updated by one call where no gradient touched them: enough of them to make little of the
+/// call.
+const UNTOUCHED: usize = 4096;
 
 /// Uses of rows that one task handles, so that a single large table still feeds several threads.
 const USES: usize = 8192;
@@ -162,14 +167,13 @@ impl TableStep {
         let dim = task.dim;
         let exact = task.rule.rows == L2Rows::All;
         scratch.resize(dim);
+        scratch.zero.resize(if exact { dim.max(UNTOUCHED) } else { 0 }, 0.0);
         let Scratch { plain, learned, zero, row } = scratch;
         let mut untouched_from = task.first;
         for i in task.touched.clone() {
             let id = task.index.rows()[i] as usize;
             if exact {
-                for untouched in untouched_from..id {
-                    self.update_row(&mut task, untouched, row, zero, Some(0.0));
-                }
+                self.update_untouched(&mut task, untouched_from..id, row, zero);
                 untouched_from = id + 1;
             }
             if let Some(&next) = task.index.rows()[..task.touched.end].get(i + ROWS_AHEAD) {
@@ -191,8 +195,32 @@ impl TableStep {
             self.update_row(&mut task, id, row, plain, row_gradient);
         }
         if exact {
-            for untouched in untouched_from..task.first + task.values.view().len() / dim {
-                self.update_row(&mut task, untouched, row, zero, Some(0.0));
+            let end = task.first + task.values.view().len() / dim;
+            self.update_untouched(&mut task, untouched_from..end, row, zero);
+        }
+    }
+
+    /// A run of rows whose gradient is zero. `zero` are as many zeros as a row has and some more.
+    fn update_untouched(&self, task: &mut Task<'_>, rows: Range<usize>, wide: &mut [f32], zero: &[f32]) {
+        // Elsewhere a row has something of its own: a state, or how it is rounded.
+        let alike = !matches!(
+            task.rule.optimizer,
+            TableOptimizer::RowwiseAdagrad { .. } | TableOptimizer::Ftrl { .. }
+        );
+        let (dim, first) = (task.dim, task.first);
+        let at_once = if alike && matches!(task.values, NumbersMut::F32(_)) { zero.len() / dim } else { 1 };
+        for start in rows.clone().step_by(at_once) {
+            let run = start - first..(start + at_once).min(rows.end) - first;
+            let g = &zero[..run.len() * dim];
+            match task.values.slice(run.start * dim..run.end * dim) {
+                NumbersMut::F32(w) if run.len() > 1 => {
+                    self.apply(task.rule, w, &mut task.state, run.clone(), g);
+                    if !task.row_weights.is_empty() {
+                        let (w, g) = (&mut task.row_weights[run.clone()], &zero[..run.len()]);
+                        self.apply(task.rule, w, &mut task.row_weights_state, run, g);
+                    }
+                }
+                _ => self.update_row(task, start, wide, g, Some(0.0)),
             }
         }
     }
@@ -209,10 +237,10 @@ impl TableStep {
     ) {
         let at = id - task.first;
         match task.values.slice(at * task.dim..(at + 1) * task.dim) {
-            NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at, g),
+            NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at..at + 1, g),
             half => {
                 half::widen(self.isa, wide, half.view());
-                self.apply(task.rule, wide, &mut task.state, at, g);
+                self.apply(task.rule, wide, &mut task.state, at..at + 1, g);
                 half::round(self.isa, half, wide, task.key, id as u64);
             }
         }
@@ -221,16 +249,17 @@ impl TableStep {
                 task.rule,
                 &mut task.row_weights[at..=at],
                 &mut task.row_weights_state,
-                at,
+                at..at + 1,
                 &[gradient],
             );
         }
     }
 
-    /// One row `at` of the task: `w` are its weights.
-    fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], at: usize, g: &[f32]) {
-        let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len());
-        let row = at * dim..(at + 1) * dim;
+    /// Rows `rows` of the task, of which `w` are the weights: one, or several where rows have nothing of their
+    /// own.
+    fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], rows: Range<usize>, g: &[f32]) {
+        let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len() / rows.len());
+        let (at, row) = (rows.start, rows.start * dim..rows.end * dim);
         match (rule.optimizer, state) {
             (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
             (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => {
@@ -289,6 +318,7 @@ fn take<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
 struct Scratch {
     plain: Vec<f32>,
     learned: Vec<f32>,
+    /// Only ever zeros.
     zero: Vec<f32>,
     /// A row of 16-bit numbers, widened.
     row: Vec<f32>,
@@ -296,7 +326,7 @@ struct Scratch {
 
 impl Scratch {
     fn resize(&mut self, dim: usize) {
-        for buffer in [&mut self.plain, &mut self.learned, &mut self.zero, &mut self.row] {
+        for buffer in [&mut self.plain, &mut self.learned, &mut self.row] {
             buffer.clear();
             buffer.resize(dim, 0.0);
         }
