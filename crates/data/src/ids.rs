@@ -3,7 +3,6 @@ use crate::batch::Bags;
 use crate::counts::EncodedCounts;
 use crate::rows::Picked;
 use crate::schema::Encoding;
-use crate::string_arena::StringArena;
 use crate::vocabulary::{Found, Vocabulary};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -87,14 +86,6 @@ impl Ids {
     pub(crate) fn vocabulary(&self) -> Option<&Vocabulary> {
         match self {
             Ids::Vocabulary { values, .. } => Some(values),
-            _ => None,
-        }
-    }
-
-    /// The values of a whole vocabulary, to keep.
-    pub(crate) fn into_texts(self) -> Option<StringArena> {
-        match self {
-            Ids::Vocabulary { values, .. } => Some(values.into_texts()),
             _ => None,
         }
     }

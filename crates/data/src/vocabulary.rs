@@ -158,11 +158,6 @@ impl Vocabulary {
     pub fn texts(&self) -> &StringArena {
         &self.texts
     }
-
-    /// The texts in order, to keep.
-    pub fn into_texts(self) -> StringArena {
-        self.texts
-    }
 }
 
 /// What a lookup finds.
@@ -316,6 +311,11 @@ impl Tally {
     /// Bytes of memory taken, and what growing takes besides for a moment.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.texts.heap_bytes() + 3 * self.slots.len() * size_of::<Counted>()
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.texts.used_bytes() + self.slots.len() * size_of::<Counted>()
     }
 
     /// All texts and their ranks, in order of text.

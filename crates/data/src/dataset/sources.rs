@@ -110,7 +110,8 @@ impl Sources<'_> {
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
-        Ok(seen.fitted(Arc::new(fit.finish()?)))
+        let counting = fit.counting_bytes();
+        Ok(seen.fitted(Arc::new(fit.finish()?)).counted_in(counting))
     }
 
     /// Surveys (where the split needs it) and grows `base` by the values that are frequent enough in the
@@ -122,7 +123,8 @@ impl Sources<'_> {
         base.check_growth(schema)?;
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
-        Ok(seen.fitted(Arc::new(fit.grow(base)?)))
+        let counting = fit.counting_bytes() + base.vocabulary_bytes();
+        Ok(seen.fitted(Arc::new(fit.grow(base)?)).counted_in(counting))
     }
 
     /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without

@@ -159,9 +159,9 @@ impl Run {
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
-        let place = self.place(begun, &fitted)?;
+        let mut place = self.place(begun, &fitted)?;
         observer.stage("encoding");
-        let rows = self.encoded(source, &fitted, &place, &mut clock)?;
+        let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
@@ -216,7 +216,7 @@ impl Run {
         &'a self,
         source: DataSource<'a>,
         fitted: &'a Fitted,
-        place: &Place,
+        place: &mut Place,
         clock: &mut Clock,
     ) -> Result<EncodedParts<'a>> {
         let mut rows = EncodedParts::encode(source, fitted, &self.config, self.config.data.loading)?;
@@ -227,7 +227,10 @@ impl Run {
 
     /// What the run needs, refused where there is not so much.
     fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
-        let plan = Plan::new(&self.config, fitted)?;
+        let mut plan = Plan::new(&self.config, fitted)?;
+        if self.out.is_none() {
+            plan = plan.with_best_in_memory();
+        }
         observer.planned(&plan);
         self.check_linear(&plan, schema)?;
         plan.check(self.resources.memory_limit)?;
@@ -265,8 +268,10 @@ impl Run {
         rows: &mut EncodedParts<'_>,
         source: DataSource<'_>,
         fitted: &Fitted,
-        place: &Place,
+        place: &mut Place,
     ) -> Result<()> {
+        // As large as the vocabularies, and needed here for the last time.
+        let encoder = std::mem::take(&mut place.encoder);
         let Some(dir) = &place.dir else { return Ok(()) };
         let fingerprint = rows.fingerprint();
         dir.check_rows(&fingerprint)?;
@@ -277,7 +282,7 @@ impl Run {
         if raw && data.loading == Loading::Stream && data.cache && again {
             let mut key = Xxh3::new();
             key.update(env!("CARGO_PKG_VERSION").as_bytes());
-            key.update(&place.encoder);
+            key.update(&encoder);
             key.update(fingerprint.as_bytes());
             let key = format!("{:032x}", key.digest128());
             rows.keep_in(Some(Cache::new(dir.kept_rows(), key, &fitted.encoder)));
