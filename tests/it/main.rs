@@ -1,5 +1,6 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
 mod attempts;
+mod baseline;
 mod bench;
 mod bytes;
 mod calibration;
@@ -17,6 +18,7 @@ mod golden;
 mod goldens;
 mod imbalance;
 mod inspect;
+mod kept;
 mod known_answer;
 mod linear;
 mod mistaken_settings;

@@ -197,9 +197,9 @@ pub fn rows_per_second(learner: &mut Learner, batches: &[Batch], windows: Window
     Ok(Rate { median: rates[rates.len() / 2], low: rates[0], high: rates[rates.len() - 1] })
 }
 
-/// The share of the learning rates that steps are timed with. They cost what they cost at any rate, and labels
-/// that are drawn teach nothing: the longer one learns from them, the sooner a large model diverges. (Not
-/// zero: FTRL would do nothing.)
+/// The share of the learning rates that steps are timed with. They cost what they cost at any rate, and
+/// labels that are drawn teach nothing: the longer one learns from them, the sooner a large model diverges.
+/// (Not zero: FTRL would do nothing.)
 const SHARE_OF_RATES: f64 = 1e-6;
 
 /// Trains for at least `length`; how many steps that were, and their time.

@@ -196,8 +196,8 @@ impl Plan {
         let model = self.weight_bytes.saturating_add(self.training_bytes);
         let encoder = self.encoder_bytes.max(self.fitting_bytes);
         let (what, hint) = if encoder > model.max(self.data_bytes) {
-            let hint = "raise min_count, or hash large columns into buckets; `dlrm prepare` fits the encoder in \
-                        bounded memory";
+            let hint = "raise min_count, or hash large columns into buckets; `dlrm prepare` fits the encoder \
+                        in bounded memory";
             ("the vocabularies of the encoder", Hint::from(hint))
         } else if self.data_bytes > model {
             ("the encoded rows", Hint::from("stream them with ").set("data.loading", "stream"))

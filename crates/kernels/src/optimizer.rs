@@ -375,8 +375,8 @@ mod tests {
         }
     }
 
-    /// The weights minimise Σ g·w + ½ Σ σ (w - w_s)² + λ1 |w| + ½ λ2 w² over the steps s so far, where the sum
-    /// of the σ is (β + √n) / α at every step, whatever its rate.
+    /// The weights minimise Σ g·w + ½ Σ σ (w - w_s)² + λ1 |w| + ½ λ2 w² over the steps s so far, where the
+    /// sum of the σ is (β + √n) / α at every step, whatever its rate.
     #[test]
     fn ftrl_under_a_changing_rate_minimises_its_sum() {
         let (beta, l1, l2) = (1.0f32, 0.05f32, 0.01f32);

@@ -255,8 +255,8 @@ impl TableStep {
         }
     }
 
-    /// Rows `rows` of the task, of which `w` are the weights: one, or several where rows have nothing of their
-    /// own.
+    /// Rows `rows` of the task, of which `w` are the weights: one, or several where rows have nothing of
+    /// their own.
     fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], rows: Range<usize>, g: &[f32]) {
         let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len() / rows.len());
         let (at, row) = (rows.start, rows.start * dim..rows.end * dim);
