@@ -99,8 +99,8 @@ mod tests {
             assert_eq!(config.lanes, Some(before));
             before
         };
-        assert_eq!([None, Some(1), Some(2048), Some(4096)].map(lanes), [8, 8, 8, 16]);
-        assert_eq!([Some(1 << 14), Some(1 << 20)].map(lanes), [64, 64]);
+        assert_eq!([None, Some(1), Some(2048), Some(4096)].map(lanes), [8, 8, 16, 32]);
+        assert_eq!([Some(1 << 13), Some(1 << 20)].map(lanes), [64, 64]);
         let said = TrainConfig { lanes: Some(3), batch_size: Some(1 << 20), ..TrainConfig::default() };
         assert_eq!((StepPlan::new(&said, 9).lanes, said.sharding().lanes), (3, 3));
     }

@@ -85,10 +85,9 @@ pub struct TrainConfig {
     pub lanes: Option<usize>,
 }
 
-/// Partial sums of the gradients of a step, within the two bounds: one for so many rows. So a large batch
-/// feeds many threads, and nowhere does adding up the sums take long beside making them. No count of threads
-/// goes in: results would depend on it.
-const ROWS_OF_A_LANE: usize = 256;
+/// Partial sums of the gradients of a step, within the two bounds: one for each shard. So a large batch feeds
+/// many threads, and adding up the sums stays short beside making them. No count of threads goes in: results
+/// would depend on it.
 const LANES: [usize; 2] = [8, 64];
 
 /// How weights are found.
@@ -315,7 +314,7 @@ impl TrainConfig {
 
     /// Partial sums of the gradients of batches of so many rows.
     pub(crate) fn lanes_for(&self, batch_size: usize) -> usize {
-        self.lanes.unwrap_or_else(|| (batch_size / ROWS_OF_A_LANE).clamp(LANES[0], LANES[1]))
+        self.lanes.unwrap_or_else(|| (batch_size / self.shard_rows.max(1)).clamp(LANES[0], LANES[1]))
     }
 
     /// How batches are cut.
