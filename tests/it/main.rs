@@ -24,6 +24,7 @@ mod mistakes;
 mod models;
 mod numbers;
 mod prepare;
+mod prepare_faults;
 mod prepared_sets;
 mod ranking;
 mod readme;

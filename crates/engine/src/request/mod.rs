@@ -118,7 +118,7 @@ impl RunRequest {
         }
         let mut config = self.stated(notes)?;
         if self.rows.is_none()
-            && let Some(dir) = self.prepared_set(&config)
+            && let Some(dir) = self.prepared_set(&config)?
         {
             return self.on_prepared(config, &dir);
         }
@@ -206,12 +206,15 @@ impl RunRequest {
     }
 
     /// The prepared data set that the run is asked to train on, if it is one.
-    fn prepared_set(&self, config: &RunConfig) -> Option<PathBuf> {
+    fn prepared_set(&self, config: &RunConfig) -> Result<Option<PathBuf>> {
         let paths = if self.input.paths.is_empty() { &config.input.paths } else { &self.input.paths };
-        match &paths[..] {
-            [dir] if Prepared::is_in(dir) => Some(dir.clone()),
-            _ => None,
+        let [dir] = &paths[..] else { return Ok(None) };
+        if Prepared::is_unfinished_in(dir) {
+            let found = format!("an unfinished preparation in {}", dir.display());
+            return Err(Error::config("input.paths", "raw files or a prepared data set", found)
+                .with_hint("run the same `dlrm prepare` again: it goes on where it was interrupted"));
         }
+        Ok(Prepared::is_in(dir).then(|| dir.clone()))
     }
 
     /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and
