@@ -45,6 +45,7 @@ pub mod parse;
 mod pass;
 pub mod pieces;
 pub mod prepared;
+mod ranks;
 pub mod readers;
 pub mod rng;
 pub mod row;
