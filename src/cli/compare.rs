@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     let (compare, notes) = request(session, args)?.resolve()?;
+    session.stop_by_signal();
     if !session.quiet {
         notes.iter().for_each(|note| {
             output::tell(&format!(

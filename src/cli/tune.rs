@@ -26,6 +26,7 @@ pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
         ..requests::source(&args.source)
     };
     let (run, notes) = request.resolve()?;
+    session.stop_by_signal();
     let mut progress = Progress::new(session, budget);
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/tune"));
