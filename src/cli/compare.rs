@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{flags, memory, output, requests};
+use super::{flags, memory, output, requests, values};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
@@ -62,6 +62,7 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
     let common = RunRequest {
         epochs: args.epochs,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     Ok(CompareRequest {

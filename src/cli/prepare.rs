@@ -48,8 +48,13 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let request =
-        RunRequest { config: args.config.clone(), seed: args.seed, ..requests::source(&args.source) };
+    let memory_limit = args.memory_limit.as_deref().map(values::size).transpose()?;
+    let request = RunRequest {
+        config: args.config.clone(),
+        seed: args.seed,
+        inference_memory: memory_limit,
+        ..requests::source(&args.source)
+    };
     let mut notes = Vec::new();
     let config = request.configuration(&mut notes)?;
     if let Some(dir) = &config.data.prepared {
@@ -73,10 +78,8 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         split: data.split.clone(),
         max_bad_rows: data.max_bad_rows,
     };
-    let limits = Limits::of_memory(match &args.memory_limit {
-        Some(text) => Some(values::size(text)?),
-        None => memory::free().filter(|&free| free > prepared::LEAST_MEMORY),
-    })?;
+    let free = || memory::free().filter(|&free| free > prepared::LEAST_MEMORY);
+    let limits = Limits::of_memory(memory_limit.or_else(free))?;
     // Until here there is nothing to save or to clear away.
     session.stop_by_signal();
     let made = with_raw_rows(&config, None, session.threads, |sources| {

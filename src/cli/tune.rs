@@ -23,6 +23,7 @@ pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
         config: args.config.clone(),
         seed: args.seed,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     let (run, notes) = request.resolve()?;
