@@ -250,6 +250,12 @@ impl Packing {
     }
 }
 
+/// Whether nothing comes of the packed file `path`.
+pub(super) fn unpacks_to_nothing(path: &Path) -> Result<bool> {
+    let mut lines = Lines::open(path)?;
+    Ok(matches!(lines.window(1), Ok(Window::Bytes(0))))
+}
+
 /// `line` without `\n` or `\r\n` (or a last `\r`).
 pub(super) fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

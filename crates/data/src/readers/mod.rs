@@ -7,7 +7,7 @@
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
 //! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
 //! * `chain`: several files as one stream
-//! * `files`: what a directory or a pattern stands for
+//! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known
 //!
 //! A malformed row is an [`Error::Row`](crate::Error::Row) with its position, and the reader stands at the
@@ -28,10 +28,12 @@ mod ncf;
 mod parquet;
 #[cfg(feature = "parquet")]
 mod parquet_text;
+mod partitions;
 mod record;
 mod side_tables;
 mod sparse;
 
+pub use chain::Compared;
 pub use defaults::default_schema;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;

@@ -84,6 +84,8 @@ pub struct RunRequest {
     pub start: Start,
     /// What may be used.
     pub resources: Resources,
+    /// Bytes that inferring the schema may take, if that is said; a number that is the same everywhere if not.
+    pub inference_memory: Option<u64>,
 }
 
 impl RunRequest {
@@ -135,6 +137,7 @@ impl RunRequest {
         config.schema = Some(schema);
         config.check()?;
         if self.rows.is_none() {
+            notes.extend(config.input.left_out()?.into_iter().map(Note::new));
             check_measuring_files(&config, notes)?;
         }
         Ok(config)
@@ -256,13 +259,14 @@ impl RunRequest {
 
     /// The schema that was given, or else one that is inferred.
     fn described(&self, config: &mut RunConfig, notes: &mut Vec<Note>) -> Result<Schema> {
+        let memory = self.inference_memory;
         let mut schema = match (&self.schema, config.schema.take()) {
             (Some(path), _) => read_schema(path)?,
             (None, Some(schema)) => schema,
             (None, None) => {
                 let inferred = match &self.rows {
-                    Some(rows) => schema_of_rows(&*rows.main, &self.label, notes)?,
-                    None => schema_of(&config.input, &self.label, notes)?,
+                    Some(rows) => schema_of_rows(&*rows.main, &self.label, memory, notes)?,
+                    None => schema_of(&config.input, &self.label, memory, notes)?,
                 };
                 let mut inferred = schema::without_fold(inferred, &config.data.split)?;
                 if let Some(transform) = config.data.dense_transform {
