@@ -114,8 +114,9 @@ impl Extension<'_> {
         old.label_sum += new.label_sum;
         old.weight_sum += new.weight_sum;
         old.counts.iter_mut().zip(&new.counts).for_each(|(old, new)| *old = old.plus(*new));
-        manifest.values += new.counts.iter().map(|counts| counts.values).sum::<u64>();
-        manifest.skipped += skipped;
+        let values = new.counts.iter().map(|counts| counts.values).sum();
+        manifest.values = manifest.values.saturating_add(values);
+        manifest.skipped = manifest.skipped.saturating_add(skipped);
         manifest.bad_rows.extend(bad_rows);
         if manifest.samples[part].rows.is_empty() {
             manifest.samples[part] = done.samples[part].clone();

@@ -51,6 +51,7 @@ pub use manifest::{Manifest, Settings};
 pub use preparation::{Preparation, PrepareObserver};
 pub use shard::ShardFile;
 use shard::{Form, Shard};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use sum::FileSum;
@@ -86,6 +87,14 @@ impl Prepared {
     /// # Errors
     /// A manifest or an encoder that is missing, torn or newer.
     pub fn open(dir: &Path) -> Result<Self> {
+        match Self::open_once(dir) {
+            // A replacement that is finished meanwhile removes the encoder of the manifest that was read.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Self::open_once(dir),
+            other => other,
+        }
+    }
+
+    fn open_once(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
         let path = dir.join(&manifest.encoder_file);
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;

@@ -1,6 +1,7 @@
 //! Several files as one stream of rows.
 use super::criteo::Criteo;
 use super::delimited::Delimited;
+use super::files::is_packed;
 use super::format::Header;
 use super::lines::into_final;
 use super::movielens::Movielens;
@@ -10,6 +11,7 @@ use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -56,12 +58,16 @@ fn open_parquet(path: &Path, _columns: Option<&[String]>) -> Result<Box<dyn RowS
 /// Opens one file of a chain.
 type Opener = Box<dyn Fn(&Path) -> Result<Box<dyn RowSource>> + Send>;
 
+/// Packed files that are opened, and unpacked as far as memory is given to them, before their turn.
+const AHEAD: usize = 3;
+
 /// Files with the same columns, one after another.
 pub(super) struct Chain {
     open: Opener,
     first: PathBuf,
     columns: Vec<String>,
     rest: std::vec::IntoIter<PathBuf>,
+    ahead: VecDeque<(PathBuf, Result<Box<dyn RowSource>>)>,
     current: Box<dyn RowSource>,
 }
 
@@ -121,7 +127,17 @@ impl Chain {
             }
             known.note(how, files);
         }
-        Ok(Chain { open, first, columns, rest, current })
+        Ok(Chain { open, first, columns, rest, ahead: VecDeque::new(), current })
+    }
+
+    /// Opens packed files that come soon.
+    fn look_ahead(&mut self) {
+        while self.ahead.len() < AHEAD && self.rest.as_slice().first().is_some_and(|path| is_packed(path)) {
+            self.ahead.extend(self.rest.next().map(|path| {
+                let opened = (self.open)(&path);
+                (path, opened)
+            }));
+        }
     }
 }
 
@@ -131,9 +147,17 @@ impl RowSource for Chain {
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
+        self.look_ahead();
         while !self.current.next_row(row)? {
-            let Some(path) = self.rest.next() else { return Ok(false) };
-            self.current = (self.open)(&path).map_err(into_final)?;
+            let next = self.ahead.pop_front();
+            let next = next.or_else(|| {
+                let path = self.rest.next()?;
+                let opened = (self.open)(&path);
+                Some((path, opened))
+            });
+            let Some((path, opened)) = next else { return Ok(false) };
+            self.current = opened.map_err(into_final)?;
+            self.look_ahead();
             // Compared already, unless it was changed meanwhile.
             check_same(&self.columns, &self.first, self.current.columns(), &path)?;
         }
@@ -202,5 +226,29 @@ mod tests {
         assert_eq!(pass(&files, "csv"), 300);
         assert_eq!(pass(&files[100..], "csv"), 200, "from a file on");
         assert_eq!(pass(&files, "tsv"), 599, "read otherwise, they have other columns");
+    }
+
+    #[test]
+    fn packed_files_are_opened_before_their_turn() {
+        let opens = Arc::new(AtomicUsize::new(0));
+        let files: Vec<PathBuf> = (0..9).map(|day| PathBuf::from(format!("day_{day}.gz"))).collect();
+        let known = Compared::default();
+        known.note("csv".into(), files.clone());
+        let counted = opens.clone();
+        let open = move |path: &Path| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            if path.ends_with("day_5.gz") {
+                return Err(Error::input("day_5.gz", "a whole gzip file", "half of it"));
+            }
+            Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)
+        };
+        let mut chain = Chain::opened_by(files, Box::new(open), "csv".into(), &known).unwrap();
+        assert_eq!(opens.load(Ordering::Relaxed), 1, "nobody has asked for a row yet");
+        let mut row = RawRow::default();
+        for asked in 0..10 {
+            assert!(chain.next_row(&mut row).unwrap(), "an error waits for its turn");
+            assert_eq!(opens.load(Ordering::Relaxed), (asked / 2 + 1 + AHEAD).min(9));
+        }
+        assert!(chain.next_row(&mut row).unwrap_err().to_string().contains("day_5.gz"));
     }
 }

@@ -19,6 +19,9 @@ const ABOUT: [&str; 5] = ["README", "SOURCE", "LICENSE", "LICENCE", "TERMS"];
 /// Extensions of packed files.
 const PACKED: [&str; 3] = ["gz", "zst", "zstd"];
 
+/// Extensions of files that lie beside rows and are none, which is not worth a word.
+const BESIDE: [&str; 10] = ["toml", "json", "yaml", "yml", "md", "html", "py", "sh", "sql", "log"];
+
 /// What a directory stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Listing {
@@ -60,7 +63,7 @@ impl Listing {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let upper = name.to_uppercase();
             if upper.starts_with(['.', '_'])
-                || upper.ends_with(".CRC")
+                || extension(&path).is_some_and(|e| e == "crc" || BESIDE.contains(&e.as_str()))
                 || ABOUT.iter().any(|about| upper.starts_with(about))
             {
                 continue;
@@ -102,8 +105,7 @@ impl Listing {
     fn check_once(&self, directory: &Path) -> Result<()> {
         let mut plain: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
         for path in &self.files {
-            let is_packed = extension(path).is_some_and(|e| PACKED.contains(&e.as_str()));
-            let name = if is_packed { path.with_extension("") } else { path.clone() };
+            let name = if is_packed(path) { path.with_extension("") } else { path.clone() };
             if let Some(other) = plain.insert(name, path) {
                 let found = format!("both {} and {}", other.display(), path.display());
                 let expected = "each file once, packed or not";
@@ -134,6 +136,11 @@ impl Listing {
     }
 }
 
+/// Whether a file is packed, by its name.
+pub(super) fn is_packed(path: &Path) -> bool {
+    extension(path).is_some_and(|extension| PACKED.contains(&extension.as_str()))
+}
+
 fn extension(path: &Path) -> Option<String> {
     path.extension().map(|extension| extension.to_string_lossy().to_lowercase())
 }
@@ -144,8 +151,7 @@ fn why_left_out(path: &Path) -> Result<Option<String>> {
     if !facts.is_file() {
         return Ok(Some("no regular file".into()));
     }
-    let known = extension(path).filter(|extension| EXTENSIONS.contains(&extension.as_str()));
-    let Some(extension) = known else {
+    if !extension(path).is_some_and(|extension| EXTENSIONS.contains(&extension.as_str())) {
         return Ok(Some(match extension(path).as_deref() {
             Some("bz2" | "xz" | "lz4" | "7z" | "zip" | "rar" | "tar" | "tgz") => {
                 "packed: unpack it first".into()
@@ -153,10 +159,9 @@ fn why_left_out(path: &Path) -> Result<Option<String>> {
             Some(other) => format!("no file of rows by its name, which ends in .{other}"),
             None => "no file of rows by its name, which has no ending".into(),
         }));
-    };
+    }
     // Spark writes a file for each of its tasks, also where that has no row.
-    let is_packed = PACKED.contains(&extension.as_str());
-    let is_empty = facts.len() == 0 || is_packed && facts.len() < 64 && unpacks_to_nothing(path)?;
+    let is_empty = facts.len() == 0 || is_packed(path) && facts.len() < 64 && unpacks_to_nothing(path)?;
     Ok(is_empty.then(|| "empty".into()))
 }
 
@@ -243,6 +248,7 @@ mod tests {
             ("part-12.csv.gz", &empty),
             ("old.csv.bz2", b"BZh"),
             ("notes.docx", b"x"),
+            ("schema.toml", b"x"),
             ("sub/more.csv", b"a\n1\n"),
         ] {
             write(name, bytes);
@@ -258,6 +264,7 @@ mod tests {
             "read: 2 files, part-9.csv to part-10.csv; not read: ",
             "part-11.csv (empty)",
             "part-12.csv.gz (empty)",
+            "notes.docx (no file of rows by its name, which ends in .docx)",
             "old.csv.bz2 (packed: unpack it first)",
             "sub (a directory)",
         ] {

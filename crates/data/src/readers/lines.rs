@@ -1,6 +1,7 @@
 //! Bytes of a file, decompressed, as windows that end at a line end: the floor under all text readers.
 //!
 //! One buffer, refilled in place; memory is bounded by [`LONGEST_RECORD`] whatever the file holds.
+use super::unpacking::Unpacking;
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::RawRow;
 use flate2::bufread::MultiGzDecoder;
@@ -62,9 +63,11 @@ impl Lines {
         let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
         let input: Box<dyn Read + Send> = match packing {
             Packing::Plain => Box::new(raw),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
             Packing::Zstd => {
-                Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?)
+                let packed =
+                    zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
+                Box::new(Unpacking::new(Box::new(packed)))
             }
         };
         let mut lines = Lines {

@@ -2,7 +2,8 @@
 //!
 //! [`Input`] says what to read and how; [`Input::open`] gives a [`RowSource`](crate::RowSource). Below it:
 //!
-//! * `lines`: bytes of a file, seen through gzip and zstd, as lines with their numbers
+//! * `lines`: bytes of a file, seen through gzip and zstd, as lines with their numbers; `unpacking`: ahead of
+//!   whoever reads them, of several files at once
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
 //! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
@@ -32,6 +33,7 @@ mod partitions;
 mod record;
 mod side_tables;
 mod sparse;
+mod unpacking;
 
 pub use chain::Compared;
 pub use defaults::default_schema;
