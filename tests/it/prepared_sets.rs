@@ -224,7 +224,8 @@ fn an_attempt_does_not_go_on_with_what_was_damaged() {
     let log = Log::criteo(4000);
     let limits = Limits { counts: Some(100_000), ..SMALL };
     let expected = whole(&log, limits);
-    for (reports, name) in [(5, "counts"), (14, "begun-"), (14, "train-")] {
+    let places = [(5, "counts"), (14, "begun-"), (14, "train-")];
+    for ((reports, name), is_cut) in places.into_iter().flat_map(|place| [(place, true), (place, false)]) {
         let out = tempfile::tempdir().expect("a directory");
         log.prepare(out.path(), limits, &mut Stop(reports)).expect_err("stopped");
         let work = out.path().join(".work");
@@ -236,8 +237,14 @@ fn an_attempt_does_not_go_on_with_what_was_damaged() {
             .filter(|path| path.file_name().expect("a name").to_string_lossy().starts_with(prefix))
             .min();
         let file = file.unwrap_or_else(|| panic!("no {prefix} in {}", dir.display()));
-        let bytes = fs::read(&file).expect("a file");
-        fs::write(&file, &bytes[..bytes.len() - 1]).expect("damaged");
+        let mut bytes = fs::read(&file).expect("a file");
+        if is_cut {
+            bytes.pop();
+        } else {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }
+        fs::write(&file, bytes).expect("damaged");
         log.prepare(out.path(), limits, &mut Stop(NEVER)).expect("prepared");
         assert_eq!(contents(out.path()), expected, "{name}");
     }

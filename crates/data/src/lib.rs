@@ -57,6 +57,7 @@ mod spelling;
 mod spill;
 pub mod split;
 pub mod string_arena;
+mod sum;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

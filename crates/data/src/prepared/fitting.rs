@@ -1,14 +1,13 @@
 //! The pass that fits the encoder, with its counts on disk.
 use super::ENCODER;
 use super::preparation::{Preparation, PrepareObserver, going_on};
-use super::sum::FileSum;
-use super::taken::sum_while;
 use super::work::WorkDir;
 use crate::dataset::{FitWatch, Fitting, Saving, Seen};
 use crate::error::Result;
 use crate::fit::{EncoderFit, SavedFit, VocabularySize};
 use crate::pass::ResumePoint;
 use crate::split::Assigner;
+use crate::sum::{FileSum, sum_while};
 use serde::{Deserialize, Serialize};
 
 pub(super) const SEEN: &str = "seen.json";

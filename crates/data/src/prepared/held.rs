@@ -6,10 +6,10 @@
 //! then it is the older one, and behind it only clearing up is left to do. `.work` says which of them it is.
 use super::Prepared;
 use super::manifest::{MANIFEST, Manifest};
-use super::sum::{DIGITS, FileSum};
 use crate::durable::{DirLock, remove_directory, write_atomically};
 use crate::error::{Error, Hint, Result, quoted};
 use crate::split::Part;
+use crate::sum::{DIGITS, FileSum};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,5 @@
 //! What a prepared data set is made of, written last: without it there is none.
 use super::shard::ShardFile;
-use super::sum::FileSum;
 use super::taken::TakenFile;
 use crate::dataset::{PartStats, StoredRows};
 use crate::durable::{sync_directory, write_atomically};
@@ -9,6 +8,7 @@ use crate::error::{BadRow, Error, Result, quoted};
 use crate::readers::Input;
 use crate::sealed::{CHECKSUM, Seal, check, seal};
 use crate::split::{Parts, Split};
+use crate::sum::FileSum;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};

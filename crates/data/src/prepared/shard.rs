@@ -10,11 +10,11 @@
 //! | `ids.NAME` | uint32, or list of uint32 | one id per row, or any number |
 //! | `weights.NAME` | list of float32 | of weighted ids |
 use super::map::map;
-use super::sum::{FileSum, Summed};
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
 use crate::error::{Error, Hint, Result};
 use crate::split::Part;
+use crate::sum::{FileSum, Summed};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
 use arrow_array::{
@@ -387,5 +387,39 @@ impl Shard {
             to.extend_from_slice(&from[rows]);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::EncoderFit;
+
+    #[test]
+    fn more_values_than_offsets_tell_apart_are_refused() {
+        let schema = "label = { column = \"y\" }\ncategorical = [\
+            { name = \"a\", encoding = { kind = \"hash\", buckets = 9 } },\
+            { name = \"b\", multi = { separator = \"|\" }, encoding = { kind = \"hash\", buckets = 9 } }]";
+        let schema = crate::Schema::from_toml(schema, "schema").expect("a schema");
+        let form = Form::new(&EncoderFit::new(&schema).finish().expect("an encoder"));
+        let mut rows = form.batch();
+        for row in 0..4u32 {
+            rows.labels.push(0.0);
+            for (bags, values) in rows.bags.iter_mut().zip([1, row]) {
+                bags.ids.extend((0..values).map(|value| 1 + value));
+                bags.offsets.push(bags.ids.len() as u32);
+            }
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("rows.arrow");
+        let sum = form.write(&path, rows.clone()).expect("written");
+        let shard = form.open(&path, &sum).expect("opened");
+        let mut all = form.batch();
+        shard.append_within(&mut all, 0..4, 6).expect("six values are in the second column");
+        assert_eq!(all, rows);
+        let error = shard.append_within(&mut all, 0..2, 7).map_err(|e| e.to_string());
+        error.expect("seven values");
+        let error = shard.append_within(&mut all, 2..4, 7).expect_err("twelve values");
+        assert!(error.to_string().contains("fewer than 2^32 values") && error.hint().is_some(), "{error}");
     }
 }

@@ -1,10 +1,15 @@
 //! Lengths and checksums of files.
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::path::Path;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
 /// Digits of a checksum in the name of a file.
-pub(super) const DIGITS: usize = 16;
+pub(crate) const DIGITS: usize = 16;
 
 /// Length and checksum of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,24 +27,46 @@ impl FileSum {
     }
 
     /// The beginning of the checksum, which names a file among those of one data set.
-    pub(super) fn short(&self) -> &str {
+    pub(crate) fn short(&self) -> &str {
         &self.xxh3[..DIGITS]
     }
 }
 
+/// Length and checksum of the file `path`, read piece by piece while `go_on` says so.
+///
+/// # Errors
+/// If it cannot be read; [`Error::Interrupted`] where `go_on` says no.
+pub(crate) fn sum_while(path: &Path, go_on: &mut dyn FnMut() -> bool) -> Result<FileSum> {
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let (mut sum, mut piece) = (Summed::new(std::io::sink()), vec![0; PIECE]);
+    loop {
+        if !go_on() {
+            return Err(Error::Interrupted);
+        }
+        let read = match file.read(&mut piece) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            other => other.map_err(Error::io("read", path))?,
+        };
+        if read == 0 {
+            return Ok(sum.sum());
+        }
+        sum.write_all(&piece[..read]).map_err(Error::io("read", path))?;
+    }
+}
+
 /// Counts and sums up what it writes.
-pub(super) struct Summed<W> {
+pub(crate) struct Summed<W> {
     out: W,
     hash: Xxh3,
     bytes: u64,
 }
 
 impl<W> Summed<W> {
-    pub(super) fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Summed { out, hash: Xxh3::new(), bytes: 0 }
     }
 
-    pub(super) fn sum(&self) -> FileSum {
+    pub(crate) fn sum(&self) -> FileSum {
         FileSum { bytes: self.bytes, xxh3: format!("{:032x}", self.hash.digest128()) }
     }
 }
