@@ -7,6 +7,7 @@ mod choice;
 mod commands;
 mod common;
 mod data;
+mod directories;
 
 mod examples;
 mod explain;

@@ -280,8 +280,8 @@ fn new_rows_are_added_without_refitting() {
             .any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
     );
     // The same contents add nothing, whatever the name and the part.
-    let copy = Log::criteo(1000).input();
-    for (input, part) in [(&input, Part::Train), (&copy, Part::Test)] {
+    let copy = Log::criteo(1000);
+    for (input, part) in [(&input, Part::Train), (&copy.input(), Part::Test)] {
         let again = Extension { input, part, ..extension }.run(out.path(), &mut Stop(NEVER)).expect("said");
         assert_eq!((again.added.len(), again.known.len()), (0, 1));
         assert_eq!(again.known[0].1.part, Some(Part::Train));
