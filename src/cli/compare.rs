@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{flags, memory, output, requests};
+use super::{flags, memory, output, requests, values};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     let (compare, notes) = request(session, args)?.resolve()?;
+    session.stop_by_signal();
     if !session.quiet {
         notes.iter().for_each(|note| {
             output::tell(&format!(
@@ -61,6 +62,7 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
     let common = RunRequest {
         epochs: args.epochs,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     Ok(CompareRequest {

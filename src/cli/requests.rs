@@ -75,6 +75,7 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
             _ => Start::Fresh,
         },
         resources: resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..source(&args.source)
     })
 }

@@ -22,6 +22,7 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
+    session.stop_by_signal();
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
     let mut progress = Progress::new(session, share);

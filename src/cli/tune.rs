@@ -23,9 +23,11 @@ pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
         config: args.config.clone(),
         seed: args.seed,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     let (run, notes) = request.resolve()?;
+    session.stop_by_signal();
     let mut progress = Progress::new(session, budget);
     notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/tune"));

@@ -8,6 +8,7 @@ mod choice;
 mod commands;
 mod common;
 mod data;
+mod directories;
 
 mod examples;
 mod explain;
@@ -26,6 +27,7 @@ mod mistakes;
 mod models;
 mod numbers;
 mod prepare;
+mod prepare_faults;
 mod prepared_sets;
 mod ranking;
 mod readme;

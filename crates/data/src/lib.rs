@@ -16,6 +16,7 @@
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
+//! * [`sealed`]: JSON files that carry a checksum of themselves.
 //! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
@@ -44,16 +45,19 @@ pub mod parse;
 mod pass;
 pub mod pieces;
 pub mod prepared;
+mod ranks;
 pub mod readers;
 pub mod rng;
 pub mod row;
 pub mod rows;
 pub mod schema;
+pub mod sealed;
 pub mod source;
 mod spelling;
 mod spill;
 pub mod split;
 pub mod string_arena;
+mod sum;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

@@ -33,8 +33,9 @@ impl Fitted {
         let layout = self.encoder.layout();
         let rows: u64 = self.rows.values().sum();
         let weighted = layout.features.iter().any(|f| f.weighted);
-        rows * 4 * (layout.dense.len() + layout.features.len() + 1) as u64
-            + self.values * if weighted { 8 } else { 4 }
+        let fields = (layout.dense.len() + layout.features.len() + 1) as u64;
+        let values = self.values.saturating_mul(if weighted { 8 } else { 4 });
+        rows.saturating_mul(4 * fields).saturating_add(values)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What to read and how: paths, format and the details of delimited text.
-use super::chain::{Chain, Plan};
+use super::chain::{Chain, Compared, Plan};
+use super::files::Listing;
 use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
@@ -41,6 +42,18 @@ pub struct Input {
     /// Whether blanks around fields of delimited text belong to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trim: Option<Trim>,
+    /// Columns whose values stand in the names of directories: `dt` of `dt=4/part-0.csv`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<String>,
+    /// Files whose columns were compared in an earlier pass.
+    #[serde(skip)]
+    pub compared: Compared,
+}
+
+/// What a path stands for.
+enum Found {
+    File(PathBuf),
+    Directory(PathBuf, Listing),
 }
 
 impl Input {
@@ -62,7 +75,8 @@ impl Input {
     /// What cannot be opened, detected or is contradictory.
     pub fn open(&self) -> Result<Box<dyn RowSource>> {
         let input = self.resolve()?;
-        let chain = Chain::open(input.files()?, input.plan()).map_err(into_final)?;
+        let chain = Chain::open(input.files()?, input.plan(), &input.partitions, &self.compared);
+        let chain = chain.map_err(into_final)?;
         Ok(Box::new(chain))
     }
 
@@ -80,6 +94,7 @@ impl Input {
             Format::Auto | Format::Csv | Format::Tsv => resolved.resolve_text(first).map_err(into_final)?,
             _ => resolved.refuse_text_options()?,
         }
+        resolved.partitions = self.found_partitions()?;
         if resolved.format == Format::Libffm && resolved.columns.is_none() {
             resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
         }
@@ -100,17 +115,63 @@ impl Input {
     /// If one cannot be found or is no regular file, or if a directory holds none that can be read.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for path in &self.paths {
-            match files::matching(path)? {
-                Some(matches) => matches.iter().try_for_each(|path| self.add_files(path, &mut files))?,
-                None => self.add_files(path, &mut files)?,
+        for found in self.listings()? {
+            match found {
+                Found::File(path) => files.push(path),
+                Found::Directory(_, listing) => files.extend(listing.files),
             }
         }
         Ok(files)
     }
 
-    /// Adds the files that one path stands for.
-    fn add_files(&self, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    /// What is read of each directory and what is not, a line for each of which something is left out.
+    ///
+    /// # Errors
+    /// As [`Input::files`].
+    pub fn left_out(&self) -> Result<Vec<String>> {
+        let told = |found: Found| match found {
+            Found::File(_) => None,
+            Found::Directory(path, listing) => listing.told(&path),
+        };
+        Ok(self.listings()?.into_iter().filter_map(told).collect())
+    }
+
+    /// The columns that the names of directories give, the same in all of them.
+    fn found_partitions(&self) -> Result<Vec<String>> {
+        let mut all: Option<(PathBuf, Vec<String>)> = None;
+        for found in self.listings()? {
+            let (path, columns) = match found {
+                Found::File(path) => (path, self.partitions.clone()),
+                Found::Directory(path, listing) => (path, listing.partitions),
+            };
+            match &all {
+                Some((first, others)) if *others != columns => {
+                    let expected = format!("directories of the form name=value as in {}", first.display());
+                    return Err(Error::input(path.display().to_string(), expected, "others"));
+                }
+                Some(_) => {}
+                None => all = Some((path, columns)),
+            }
+        }
+        Ok(all.map_or_else(Vec::new, |(_, columns)| columns))
+    }
+
+    /// What each path stands for.
+    fn listings(&self) -> Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for path in &self.paths {
+            match files::matching(path)? {
+                Some(matches) => {
+                    matches.iter().try_for_each(|path| self.find(path).map(|found| all.push(found)))?;
+                }
+                None => all.push(self.find(path)?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// What one path stands for.
+    fn find(&self, path: &Path) -> Result<Found> {
         if path.as_os_str() == "-" && !path.exists() {
             let error =
                 Error::input("-", "a file or a directory", "standard input, which can be read only once");
@@ -120,22 +181,23 @@ impl Input {
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
         if metadata.is_file() {
-            files.push(path.to_owned());
-        } else if !metadata.is_dir() {
+            return Ok(Found::File(path.to_owned()));
+        }
+        if !metadata.is_dir() {
             let error = Error::input(
                 path.display().to_string(),
                 "a file or a directory",
                 "something that can be read only once",
             );
             return Err(error.with_hint("write it to a file first: every pass reads it anew"));
-        } else if self.format == Format::Movielens {
-            files.push(movielens::ratings_file(path)?);
-        } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
-            files.push(ratings);
-        } else {
-            files.extend(files::in_directory(path)?);
         }
-        Ok(())
+        Ok(if self.format == Format::Movielens {
+            Found::File(movielens::ratings_file(path)?)
+        } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
+            Found::File(ratings)
+        } else {
+            Found::Directory(path.to_owned(), Listing::of(path)?)
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -199,6 +261,10 @@ impl Input {
     }
 
     fn resolve_text(&mut self, first: &Path) -> Result<()> {
+        let names = self.header == Some(Header::Present) || self.header.is_some() && self.columns.is_some();
+        if names && self.delimiter.is_some() && self.quote.is_some() && self.trim.is_some() {
+            return Ok(());
+        }
         if self.format == Format::Tsv && self.delimiter.is_none() {
             self.delimiter = Some('\t');
         }

@@ -1,6 +1,7 @@
 //! Bytes of a file, decompressed, as windows that end at a line end: the floor under all text readers.
 //!
 //! One buffer, refilled in place; memory is bounded by [`LONGEST_RECORD`] whatever the file holds.
+use super::unpacking::Unpacking;
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::RawRow;
 use flate2::bufread::MultiGzDecoder;
@@ -62,9 +63,11 @@ impl Lines {
         let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
         let input: Box<dyn Read + Send> = match packing {
             Packing::Plain => Box::new(raw),
-            Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+            Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
             Packing::Zstd => {
-                Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?)
+                let packed =
+                    zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
+                Box::new(Unpacking::new(Box::new(packed)))
             }
         };
         let mut lines = Lines {
@@ -248,6 +251,12 @@ impl Packing {
         let hint = format!("check it with `{tool} {}`, then copy or write the file again", path.display());
         Error::input(path.display().to_string(), format!("a whole {format} file"), found).with_hint(hint)
     }
+}
+
+/// Whether nothing comes of the packed file `path`.
+pub(super) fn unpacks_to_nothing(path: &Path) -> Result<bool> {
+    let mut lines = Lines::open(path)?;
+    Ok(matches!(lines.window(1), Ok(Window::Bytes(0))))
 }
 
 /// `line` without `\n` or `\r\n` (or a last `\r`).

@@ -84,6 +84,8 @@ pub struct RunRequest {
     pub start: Start,
     /// What may be used.
     pub resources: Resources,
+    /// Bytes that inferring the schema may take, if that is said; a number that is the same everywhere if not.
+    pub inference_memory: Option<u64>,
 }
 
 impl RunRequest {
@@ -118,7 +120,7 @@ impl RunRequest {
         }
         let mut config = self.stated(notes)?;
         if self.rows.is_none()
-            && let Some(dir) = self.prepared_set(&config)
+            && let Some(dir) = self.prepared_set(&config)?
         {
             return self.on_prepared(config, &dir);
         }
@@ -135,6 +137,7 @@ impl RunRequest {
         config.schema = Some(schema);
         config.check()?;
         if self.rows.is_none() {
+            notes.extend(config.input.left_out()?.into_iter().map(Note::new));
             check_measuring_files(&config, notes)?;
         }
         Ok(config)
@@ -206,12 +209,15 @@ impl RunRequest {
     }
 
     /// The prepared data set that the run is asked to train on, if it is one.
-    fn prepared_set(&self, config: &RunConfig) -> Option<PathBuf> {
+    fn prepared_set(&self, config: &RunConfig) -> Result<Option<PathBuf>> {
         let paths = if self.input.paths.is_empty() { &config.input.paths } else { &self.input.paths };
-        match &paths[..] {
-            [dir] if Prepared::is_in(dir) => Some(dir.clone()),
-            _ => None,
+        let [dir] = &paths[..] else { return Ok(None) };
+        if Prepared::is_unfinished_in(dir) {
+            let found = format!("an unfinished preparation in {}", dir.display());
+            return Err(Error::config("input.paths", "raw files or a prepared data set", found)
+                .with_hint("run the same `dlrm prepare` again: it goes on where it was interrupted"));
         }
+        Ok(Prepared::is_in(dir).then(|| dir.clone()))
     }
 
     /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and
@@ -253,13 +259,14 @@ impl RunRequest {
 
     /// The schema that was given, or else one that is inferred.
     fn described(&self, config: &mut RunConfig, notes: &mut Vec<Note>) -> Result<Schema> {
+        let memory = self.inference_memory;
         let mut schema = match (&self.schema, config.schema.take()) {
             (Some(path), _) => read_schema(path)?,
             (None, Some(schema)) => schema,
             (None, None) => {
                 let inferred = match &self.rows {
-                    Some(rows) => schema_of_rows(&*rows.main, &self.label, notes)?,
-                    None => schema_of(&config.input, &self.label, notes)?,
+                    Some(rows) => schema_of_rows(&*rows.main, &self.label, memory, notes)?,
+                    None => schema_of(&config.input, &self.label, memory, notes)?,
                 };
                 let mut inferred = schema::without_fold(inferred, &config.data.split)?;
                 if let Some(transform) = config.data.dense_transform {

@@ -21,11 +21,16 @@ pub fn read_schema(path: &Path) -> Result<Schema> {
 }
 
 /// The schema of an input: that of its format where there is one, else inferred from a pass over the rows.
-/// Notes say what was odd about it.
+/// Notes say what was odd about it. The pass takes `memory` bytes at most, if that is given.
 ///
 /// # Errors
 /// If the rows cannot be read, or nothing says what the label is.
-pub fn schema_of(input: &Input, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
+pub fn schema_of(
+    input: &Input,
+    label: &LabelRequest,
+    memory: Option<u64>,
+    notes: &mut Vec<Note>,
+) -> Result<Schema> {
     let mut source = input.open()?;
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
         let own_label = label.rule.is_none() && label.positive.is_empty();
@@ -39,24 +44,30 @@ pub fn schema_of(input: &Input, label: &LabelRequest, notes: &mut Vec<Note>) -> 
         return Err(Error::config("input.paths", "Criteo rows with labels", "rows without")
             .with_hint("train on the labelled file (train.txt)"));
     }
-    infer(&mut *source, &input.name(), label, notes)
+    infer(&mut *source, &input.name(), (label, memory), notes)
 }
 
 /// The schema of rows that are given by another program.
 ///
 /// # Errors
 /// As [`schema_of`].
-pub fn schema_of_rows(rows: &dyn OpenRows, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
-    infer(&mut *rows.open_rows()?, &rows.name(), label, notes)
+pub fn schema_of_rows(
+    rows: &dyn OpenRows,
+    label: &LabelRequest,
+    memory: Option<u64>,
+    notes: &mut Vec<Note>,
+) -> Result<Schema> {
+    infer(&mut *rows.open_rows()?, &rows.name(), (label, memory), notes)
 }
 
 fn infer(
     source: &mut dyn RowSource,
     name: &str,
-    label: &LabelRequest,
+    (label, memory): (&LabelRequest, Option<u64>),
     notes: &mut Vec<Note>,
 ) -> Result<Schema> {
-    let profile = profile(source, name, &label.profile_options()?)?;
+    let options = ProfileOptions { memory, ..label.profile_options()? };
+    let profile = profile(source, name, &options)?;
     let own = profile
         .columns
         .iter()

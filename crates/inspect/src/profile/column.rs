@@ -73,7 +73,7 @@ pub struct ColumnProfile {
 }
 
 /// The column in the making.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct ColumnStats {
     missing: u64,
     missing_texts: BTreeSet<String>,
@@ -98,6 +98,29 @@ pub(super) struct ColumnStats {
 }
 
 impl ColumnStats {
+    /// Nothing seen yet; all counts are kept up to `most` distinct values.
+    pub(super) fn within(most: usize) -> Self {
+        ColumnStats {
+            counts: ValueCounter::within(most),
+            tokens: TokenStats::within(most),
+            missing: 0,
+            missing_texts: BTreeSet::new(),
+            moments: Moments::default(),
+            extremes: Extremes::default(),
+            clock: Clock::default(),
+            leading_zeros: 0,
+            huge: 0,
+            iso: 0,
+            compact: 0,
+            words: 0,
+            commas: Commas::default(),
+            scratch: Vec::new(),
+            examples: Vec::new(),
+            texts: Vec::new(),
+            fingerprint: 0,
+        }
+    }
+
     /// Adds a field; gives its hash and number, if it is not missing.
     pub(super) fn add(&mut self, field: &str) -> Option<(u64, Option<f64>)> {
         let hash = xxh3_64(field.as_bytes());

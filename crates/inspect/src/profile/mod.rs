@@ -2,9 +2,10 @@
 //!
 //! `rows → ColumnStats per column → ColumnProfile → Schema, table, TOML`
 //!
-//! Memory is bounded whatever the length of the input: about 5 MB per column with many distinct values, about
-//! 200 MB for exact numbers of them (beyond, the largest are estimated), and the first rows, from which the
-//! label is guessed and numeric columns are cut into bins.
+//! Memory is bounded whatever the length and width of the input: about 5 MB per column with many distinct
+//! values, less where many columns share it (`room`), about 200 MB for exact numbers of them (beyond, the
+//! largest are estimated), and the first rows, from which the label is guessed and numeric columns are cut
+//! into bins.
 pub(crate) mod advice;
 mod classes;
 mod clock;
@@ -19,6 +20,7 @@ mod leak;
 pub(crate) mod left_out;
 mod moments;
 mod names;
+mod room;
 mod schema;
 mod sentinels;
 mod suggested;
@@ -45,6 +47,7 @@ use dlrm_data::label::{LabelReader, Rule};
 use dlrm_data::row::{RawRow, RowSource};
 use dlrm_data::schema::{Label, is_missing};
 use leak::{LeakTest, Observation};
+use room::Room;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -52,11 +55,6 @@ use xxhash_rust::xxh3::xxh3_64;
 /// First rows that are held in memory, and the most bytes of them.
 const HEAD_ROWS: usize = 10_000;
 const HEAD_BYTES: usize = 16 << 20;
-
-/// Hashes that all columns together may keep to count distinct values, and rows after which that is looked
-/// at.
-const MOST_KEPT: usize = 10_000_000;
-const LOOK_EVERY: u64 = 1 << 16;
 
 /// Malformed rows that are shown.
 const SHOWN: usize = 10;
@@ -70,6 +68,9 @@ pub struct ProfileOptions {
     pub rule: Option<String>,
     /// Texts that count as clicks.
     pub positive: Vec<String>,
+    /// Bytes of memory; a number that suits most machines if not given. Of a wide table less is counted
+    /// exactly in fewer of them.
+    pub memory: Option<u64>,
 }
 
 impl ProfileOptions {
@@ -109,6 +110,7 @@ impl Profile {
     /// If there is no good row or there are more bad ones, the given label is not there, or reading fails.
     pub fn of(rows: &mut dyn RowSource, options: &ProfileOptions) -> Result<Self> {
         let columns = rows.columns().to_vec();
+        let room = Room::new(columns.len(), options.memory)?;
         let mut reader = Reader { rows, bad: 0, first_bad: None, shown: Vec::new() };
         let head = reader.head()?;
         if head.is_empty() {
@@ -118,7 +120,8 @@ impl Profile {
         let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
         let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
         let (said, said_reader) = said.unzip();
-        let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head, said_reader);
+        let classes = Classes::new(&head, label.map(|(index, _)| index), said_reader);
+        let mut pass = Pass::new(columns.len(), label.map(|(index, _)| index), &head, classes, room);
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();
@@ -190,10 +193,11 @@ struct Pass {
     classes: Classes,
     columns: Vec<ColumnStats>,
     tests: Vec<LeakTest>,
+    room: Room,
 }
 
 impl Pass {
-    fn new(columns: &[String], label: Option<usize>, head: &[RawRow], said: Option<LabelReader>) -> Self {
+    fn new(columns: usize, label: Option<usize>, head: &[RawRow], classes: Classes, room: Room) -> Self {
         let numbers = |index: usize| {
             let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
             let (numbers, texts): (Vec<_>, Vec<_>) =
@@ -204,9 +208,9 @@ impl Pass {
                 Vec::new()
             }
         };
-        let tests = (0..columns.len()).map(|index| LeakTest::new(numbers(index))).collect();
-        let classes = Classes::new(head, label, said);
-        Pass { rows: 0, label, classes, columns: vec![ColumnStats::default(); columns.len()], tests }
+        let tests = (0..columns).map(|index| LeakTest::new(numbers(index), room.values)).collect();
+        let columns = vec![ColumnStats::within(room.values); columns];
+        Pass { rows: 0, label, classes, columns, tests, room }
     }
 
     fn add(&mut self, row: &RawRow) {
@@ -216,8 +220,8 @@ impl Pass {
         let class = self.label.and_then(|_| self.classes.of(label));
         let half = usize::from(xxh3_64(&self.rows.to_le_bytes()) & 1 == 1);
         self.rows += 1;
-        if self.rows.is_multiple_of(LOOK_EVERY) {
-            bound(&mut self.columns, MOST_KEPT);
+        if self.rows.is_multiple_of(self.room.look_every) {
+            bound(&mut self.columns, self.room.hashes);
         }
         for (index, (stats, test)) in self.columns.iter_mut().zip(&mut self.tests).enumerate() {
             let text = field(index);
@@ -296,7 +300,7 @@ mod tests {
 
     #[test]
     fn hashes_of_all_columns_together_are_bounded() {
-        let mut columns = vec![ColumnStats::default(); 3];
+        let mut columns = vec![ColumnStats::within(100_000); 3];
         for r in 0..300_000u32 {
             columns[0].add(&format!("a{r}"));
             columns[1].add(&format!("b{}", r / 2));
