@@ -13,6 +13,7 @@ use super::map::map;
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
 use arrow_array::{
@@ -165,8 +166,10 @@ impl Form {
         if found != sum.xxh3 {
             return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
         }
+        let contradictory = || Err(ArrowError::ParseError("lengths that contradict each other".to_owned()));
+        let decoded = guarded(|| self.decode(&bytes)).unwrap_or_else(contradictory);
         let batch =
-            self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
+            decoded.map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
         Shard::of(&batch, &self.layout, &self.arities)
             .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
     }

@@ -27,11 +27,14 @@ mod ncf;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]
+mod parquet_pages;
+#[cfg(feature = "parquet")]
 mod parquet_text;
 mod record;
 mod side_tables;
 mod sparse;
 
 pub use defaults::default_schema;
+pub use detect::are_numbers_of_columns;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;

@@ -5,8 +5,10 @@
 //! as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls
 //! within it are left out.
 use super::names::check_names;
-use super::parquet_text::{Kind, Show};
+use super::parquet_pages::{ALL_PAGES, MOST_EXPANDED, largest_page};
+use super::parquet_text::{Kind, MOST_DECIMALS, Show};
 use crate::error::{Error, Result, nearest, quoted};
+use crate::guard;
 use crate::row::{RawRow, RowSource};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringViewArray};
@@ -33,8 +35,10 @@ const BATCH: usize = 1024;
 /// Reader of one Parquet file.
 pub(super) struct Parquet {
     reader: SerializedFileReader<Shared>,
-    /// The file again, for columns of text, if all of its columns have a type in Arrow.
-    texts: Option<(Shared, ArrowReaderMetadata)>,
+    /// The file again, for columns of text and headers of pages.
+    opened: Shared,
+    /// The types of its columns in Arrow, if all have one.
+    texts: Option<ArrowReaderMetadata>,
     file: Arc<str>,
     columns: Vec<String>,
     /// Leaf column of the file and its kind, for each of `columns`.
@@ -88,9 +92,9 @@ impl Parquet {
         }
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let texts = guarded(|| views(Arc::new(reader.metadata().clone()), options)).ok();
-        let texts = texts.map(|texts| (opened, texts));
         Ok(Parquet {
             reader,
+            opened,
             texts,
             file,
             columns,
@@ -129,15 +133,36 @@ impl Parquet {
         }
     }
 
+    /// Refuses columns whose pages would take more memory than such files do.
+    fn check_pages(&self) -> Result<()> {
+        let group = self.reader.metadata().row_group(self.next_group);
+        let (mut all, mut on_disk) = (0u64, 0u64);
+        for (&(leaf, _), name) in self.leaves.iter().zip(&self.columns) {
+            let chunk = group.column(leaf);
+            let largest = guard::guarded(|| largest_page(&self.opened.0, chunk))
+                .unwrap_or_else(|| Err("contradictory contents".to_owned()))
+                .map_err(|found| damaged(&self.file, &format!("{found} (column \"{name}\")")))?;
+            all = all.saturating_add(largest);
+            on_disk = on_disk.saturating_add(chunk.byte_range().1);
+        }
+        let most = ALL_PAGES.max(on_disk.saturating_mul(MOST_EXPANDED));
+        if all > most {
+            let found = format!("pages that unpack to {all} bytes at a time, of which {most} are read");
+            return Err(damaged(&self.file, &found));
+        }
+        Ok(())
+    }
+
     fn open_group(&mut self) -> Result<()> {
+        self.check_pages()?;
         let damaged = |error: ParquetError| damaged(&self.file, &error.to_string());
         let group = guarded(|| self.reader.get_row_group(self.next_group)).map_err(damaged)?;
         self.chunks.clear();
         for &(leaf, kind) in &self.leaves {
             let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
             let reader = guarded(|| group.get_column_reader(leaf)).map_err(damaged)?;
-            let texts = self.texts.as_ref().and_then(|(file, texts)| {
-                guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten()
+            let texts = self.texts.as_ref().and_then(|texts| {
+                guarded(|| text_reader(&self.opened, texts, self.next_group, leaf)).ok().flatten()
             });
             self.chunks.push(match texts {
                 Some(fast) => Box::new(TextColumn::new(fast, Typed::new(column, kind, reader))),
@@ -256,10 +281,10 @@ fn check_offsets(reader: &SerializedFileReader<Shared>, file: &str) -> Result<()
     Ok(())
 }
 
-/// Runs a part of the decoder, which panics on some damaged files: a bad file is the user's, no bug of ours.
+/// Runs a part of the decoder, which panics on some damaged files.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
-    caught.unwrap_or_else(|_| Err(ParquetError::General("contradictory contents".to_owned())))
+    guard::guarded(decode)
+        .unwrap_or_else(|| Err(ParquetError::General("contradictory contents".to_owned())))
 }
 
 fn damaged(file: &str, found: &str) -> Error {
@@ -292,6 +317,9 @@ fn leaf(schema: &SchemaDescriptor, root: usize) -> Result<(usize, Kind), String>
     }
     match Kind::of(&column) {
         Some(kind) => Ok((leaf, kind)),
+        None if column.type_scale() > MOST_DECIMALS => {
+            Err(format!("decimals with {} digits behind the point", column.type_scale()))
+        }
         None => Err(format!("values of type {} ({})", column.physical_type(), column.converted_type())),
     }
 }
