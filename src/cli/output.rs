@@ -1,6 +1,10 @@
 //! Text for people on standard output.
 use super::failure::{Failure, INTERRUPTED, io};
+use super::flags;
+use super::session::Session;
+use dlrm::data::counts::EncodedCounts;
 pub(super) use dlrm::data::format::count;
+use dlrm::engine::{Note, Predictor};
 use std::io::Write;
 use std::path::Path;
 
@@ -18,6 +22,12 @@ pub(super) fn tell(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
+/// What was noticed of a run, as a line.
+pub(super) fn note(note: &Note) -> String {
+    let kind = if note.is_decision() { "" } else { "warning: " };
+    format!("{kind}{}", flags::in_text(&note.to_string()))
+}
+
 /// Says on standard error why the command ends, as text or as JSON.
 pub(super) fn failure(failure: &Failure, json: bool) {
     let Failure { code, message, hint } = failure;
@@ -31,11 +41,18 @@ pub(super) fn failure(failure: &Failure, json: bool) {
     }
 }
 
+/// Says on standard error which columns hold values that the model does not know.
+pub(super) fn unknown_values(session: &Session, predictor: &Predictor, counts: &[EncodedCounts]) {
+    if !session.quiet {
+        predictor.unknown_values(counts).iter().for_each(|text| tell(&format!("warning: {text}")));
+    }
+}
+
 /// Malformed rows that are shown.
 const SHOWN: usize = 10;
 
 /// Says on standard error which malformed rows were skipped.
-pub(super) fn bad_rows<T: std::fmt::Display>(session: &super::session::Session, bad: &[T], all: u64) {
+pub(super) fn bad_rows<T: std::fmt::Display>(session: &Session, bad: &[T], all: u64) {
     if all == 0 || session.quiet {
         return;
     }

@@ -3,7 +3,7 @@ use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{flags, memory, output, requests, values};
+use super::{memory, output, requests, values};
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
@@ -54,13 +54,7 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
     }
     if !session.quiet {
-        notes.iter().for_each(|note| {
-            output::tell(&format!(
-                "warning: \
-            {}",
-                flags::in_text(&note.to_string())
-            ))
-        });
+        notes.iter().for_each(|note| output::tell(&output::note(note)));
     }
     let data = &config.data;
     let settings = Settings {

@@ -208,6 +208,7 @@ pub(super) fn width(rows: &[Vec<String>]) -> usize {
 pub(super) fn header(rows: &[Vec<String>]) -> Header {
     let Some((first, rest)) = rows.split_first() else { return Header::Present };
     if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column))))
+        || are_numbers_of_columns(first)
     {
         return Header::Present;
     }
@@ -216,6 +217,16 @@ pub(super) fn header(rows: &[Vec<String>]) -> Header {
         distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
     let occurs_again = rest.iter().any(|row| row.iter().zip(first).any(|(value, name)| value == name));
     if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
+}
+
+/// Whether these are the names that a table has whose columns were given none: 0, 1, 2, …, perhaps behind the
+/// empty name of an index. Of two columns 0 and 1 are as likely a row.
+pub fn are_numbers_of_columns(names: &[String]) -> bool {
+    let names = match names {
+        [index, names @ ..] if index.trim().is_empty() || index == "column_1" => names,
+        names => names,
+    };
+    names.len() > 2 && names.iter().enumerate().all(|(number, name)| name.trim() == number.to_string())
 }
 
 /// Whether `text` is a name over numbers, up to one mistake in a hundred.
@@ -287,6 +298,12 @@ mod tests {
         assert_eq!(header_of("NA,x\n1,y\n2,x\n"), Header::Absent);
         let latin: &[u8] = b"us\xe9r,price\n1,2\n3,4\n";
         assert_eq!(header(&Dialect::CSV.records(latin, ROWS).0), Header::Present);
+        for present in ["0,1,2\n1,0.5,a\n", "0,1,2,3\n7,1,2,3\n", ",0,1,2\n0,5,6,7\n"] {
+            assert_eq!(header_of(present), Header::Present, "{present}");
+        }
+        for absent in ["0,1\n1,0\n", "1,2,3\n4,5,6\n", "0,1,3\n1,1,3\n"] {
+            assert_eq!(header_of(absent), Header::Absent, "{absent}");
+        }
         assert_eq!(header_of("red,round\nblue,square\nred,flat\n"), Header::Absent);
         assert_eq!(header_of("colour,shape\nblue,square\nred,flat\n"), Header::Present);
     }

@@ -3,7 +3,7 @@ use super::label::LabelRequest;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use dlrm_data::moment::TimePart;
-use dlrm_data::readers::{Format, Input, default_schema};
+use dlrm_data::readers::{Format, Header, Input, are_numbers_of_columns, default_schema};
 use dlrm_data::row::RowSource;
 use dlrm_data::rows::OpenRows;
 use dlrm_data::schema::Schema;
@@ -39,6 +39,12 @@ pub fn schema_of(input: &Input, label: &LabelRequest, notes: &mut Vec<Note>) -> 
         return Err(Error::config("input.paths", "Criteo rows with labels", "rows without")
             .with_hint("train on the labelled file (train.txt)"));
     }
+    if input.header == Some(Header::Present) && are_numbers_of_columns(source.columns()) {
+        notes.push(Note::decision(
+            "header: the first line, numbers from 0 on, is taken for the names of the columns; if it is a row, \
+             say input.header = \"absent\"",
+        ));
+    }
     infer(&mut *source, &input.name(), label, notes)
 }
 
@@ -61,6 +67,7 @@ fn infer(
         .columns
         .iter()
         .flat_map(|c| c.warnings.iter().map(move |warning| format!("column \"{}\": {warning}", c.name)));
+    notes.extend(profile.label.iter().flat_map(LabelProfile::decisions).map(Note::decision));
     notes.extend(profile.warnings.iter().cloned().chain(own).map(Note::new));
     let schema = inferred(&profile, label)?;
     notes.extend(times(&schema));

@@ -183,7 +183,7 @@ impl Run {
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden: &golden,
-                trained: &self.trained_files(place.before.as_ref())?,
+                trained: &self.trained_files(place.before.as_ref(), &rows)?,
                 optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
             outcome::save(out, &contents, &fitted)?;

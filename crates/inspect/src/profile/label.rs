@@ -54,6 +54,37 @@ impl LabelProfile {
         })
     }
 
+    /// What was decided about it that nobody said, for who did not ask for it.
+    pub fn decisions(&self) -> Vec<String> {
+        let (name, mut said) = (&self.column, Vec::new());
+        if self.origin != LabelOrigin::Given {
+            said.push(format!(
+                "label: column \"{name}\", {}; name another one with schema.label.column",
+                self.origin.in_words()
+            ));
+        }
+        if let (Some(positive), Some(origin)) = (self.positive.first(), self.positive_origin) {
+            let other = self.negative.first().map_or_else(String::new, |text| format!(" ({})", quoted(text)));
+            said.push(format!(
+                "label: {} of \"{name}\" counts as positive, {}, and its probability is predicted; for that of \
+                 the other{other} say so with schema.label.positive",
+                quoted(positive),
+                origin.reason()
+            ));
+        }
+        if self.task == Some(Task::Rating) {
+            let texts: Vec<String> = self.examples.iter().map(|text| quoted(text)).collect();
+            let rule = self.examples.last().map_or("1", String::as_str);
+            said.push(format!(
+                "label: \"{name}\" holds more than two numbers ({}, …), which are predicted as they are (a \
+                 regression); to predict a click, say what counts as one with schema.label.rule, such as \
+                 \"{name} >= {rule}\"",
+                texts.join(", ")
+            ));
+        }
+        said
+    }
+
     /// What is odd about it; `constant` says so where there is nothing to learn.
     pub(super) fn warnings(&self, constant: Option<String>) -> Vec<String> {
         let (name, mut warnings) = (&self.column, Vec::new());

@@ -9,7 +9,6 @@ pub(crate) mod advice;
 mod classes;
 mod clock;
 mod column;
-mod commas;
 pub(crate) mod counts;
 mod evidence;
 mod kind;
@@ -25,12 +24,13 @@ mod suggested;
 pub(crate) mod table;
 mod times;
 mod tokens;
+mod written;
 
 pub use clock::Covered;
 pub use column::ColumnProfile;
 pub use counts::Precision;
 pub use kind::Kind;
-pub use label_profile::{LabelOrigin, LabelProfile};
+pub use label_profile::{LabelOrigin, LabelProfile, PositiveOrigin};
 pub use leak::Leak;
 pub use moments::Numbers;
 pub use sentinels::Sentinel;
@@ -245,7 +245,8 @@ impl Pass {
                 column.warnings.extend(stats.date_warning());
                 let sentinels = column.sentinels.iter().map(|s| advice::sentinel(s, self.rows));
                 column.warnings.extend(sentinels);
-                column.warnings.extend(stats.comma_warning(column.kind));
+                column.warnings.extend(stats.written_warning(column.kind));
+                column.warnings.extend(stats.infinite_warning());
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
                     column
