@@ -7,7 +7,9 @@ use super::{memory, output, requests, values};
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
-use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
+use dlrm::data::prepared::{
+    self, Limits, Manifest, PassOf, Preparation, PrepareObserver, Prepared, Settings, Start,
+};
 use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
 use dlrm::engine::rows::with_raw_rows;
@@ -17,6 +19,10 @@ use std::time::Instant;
 impl PrepareObserver for Counter {
     fn stage(&mut self, name: &str) {
         self.stage(name);
+    }
+
+    fn pass(&mut self, pass: PassOf) {
+        self.pass(&format!("pass {} of {}", pass.number, pass.of), pass.rows);
     }
 
     fn rows(&mut self, rows: u64) -> bool {
@@ -34,7 +40,7 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
         let value = serde_json::json!({
-            "directory": made.dir(),
+            "directory": made.dir().display().to_string(),
             "manifest": made.manifest(),
             "bytes_read": read,
             "seconds": seconds,

@@ -2,7 +2,7 @@
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
 use super::super::session::Session;
-use super::super::{flags, memory};
+use super::super::flags;
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
 use dlrm::data::format;
 use dlrm::data::format::bytes;
@@ -54,7 +54,7 @@ pub(super) fn look(
     let mut inspection = inspected?;
     let seconds = start.elapsed().as_secs_f64();
     inspection.findings.iter_mut().for_each(|finding| finding.fix = flags::in_text(&finding.fix));
-    let plan = plan(&config, &mut inspection);
+    let plan = plan(&config, super::memory_limit(args)?, &mut inspection);
     // An estimate is not worth failing for.
     let measured = plan.is_some() && !args.no_estimate;
     let estimate = measured.then(|| estimate(session, &config, &inspection).ok()).flatten();
@@ -63,12 +63,12 @@ pub(super) fn look(
 }
 
 /// What the default model needs; a finding where it does not fit.
-fn plan(config: &RunConfig, inspection: &mut Inspection) -> Option<Plan> {
+fn plan(config: &RunConfig, memory: Option<u64>, inspection: &mut Inspection) -> Option<Plan> {
     let Inspection { layout, rows, encoded_bytes, .. } = &*inspection;
     let expected = Expected { layout, rows: *rows, encoded_bytes: *encoded_bytes };
     let (plan, objection) = match Plan::of(config, expected) {
         Ok(plan) => {
-            let objection = plan.check(memory::free()).err();
+            let objection = plan.check(memory).err();
             (Some(plan), objection)
         }
         Err(error) => (None, Some(error)),

@@ -41,7 +41,7 @@ pub use cache::Cache;
 pub use extend::extend;
 pub use limits::{LEAST_MEMORY, Limits};
 pub use manifest::{Manifest, Settings, ShardFile};
-pub use preparation::{Preparation, PrepareObserver};
+pub use preparation::{PassOf, Preparation, PrepareObserver};
 pub use shard::FileSum;
 use shard::{Form, Shard};
 use std::path::{Path, PathBuf};

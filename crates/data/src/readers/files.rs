@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Extensions of the files that a directory stands for.
-const EXTENSIONS: [&str; 15] = [
-    "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz",
+const EXTENSIONS: [&str; 17] = [
+    "jsonl", "ndjson", "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz",
     "zst", "zstd",
 ];
 

@@ -4,7 +4,7 @@ use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
 use super::record::Dialect;
-use super::{detect, files, movielens, sparse};
+use super::{detect, files, jsonl, movielens, sparse};
 use crate::error::{Error, Result};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
@@ -35,12 +35,30 @@ pub struct Input {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
     /// Names of the columns of delimited text: of a file without header or, if `header` is present, in
-    /// its place. For Parquet: the columns to read. For libffm: `label` and the fields to expect.
+    /// its place. For Parquet and JSON lines: the columns to read. For libffm: `label` and the fields to expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// Whether blanks around fields of delimited text belong to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trim: Option<Trim>,
+}
+
+/// Files lie on this machine.
+fn refuse_address(path: &Path) -> Result<()> {
+    let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else { return Ok(()) };
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme || path.exists() {
+        return Ok(());
+    }
+    let fetch = match scheme {
+        "file" => format!("name its path: {rest}"),
+        "s3" => format!("copy it first: aws s3 cp \"{}\" .", path.display()),
+        "gs" => format!("copy it first: gcloud storage cp \"{}\" .", path.display()),
+        "http" | "https" => format!("fetch it first: curl -O \"{}\"", path.display()),
+        _ => "copy it to this machine first".to_owned(),
+    };
+    let found = "an address, and nothing is fetched while rows are read";
+    Err(Error::input(path.display().to_string(), "a file or a directory", found).with_hint(fetch))
 }
 
 impl Input {
@@ -83,6 +101,11 @@ impl Input {
         if resolved.format == Format::Libffm && resolved.columns.is_none() {
             resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
         }
+        if resolved.format == Format::Jsonl && resolved.columns.is_none() {
+            let columns = jsonl::columns_of(first).map_err(into_final)?;
+            check_names(&columns, &first.display().to_string())?;
+            resolved.columns = Some(columns);
+        }
         Ok(resolved)
     }
 
@@ -101,6 +124,7 @@ impl Input {
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
         for path in &self.paths {
+            refuse_address(path)?;
             match files::matching(path)? {
                 Some(matches) => matches.iter().try_for_each(|path| self.add_files(path, &mut files))?,
                 None => self.add_files(path, &mut files)?,
@@ -164,7 +188,11 @@ impl Input {
             ("quote", self.quote.is_some()),
             ("header", self.header.is_some()),
             ("trim", self.trim.is_some()),
-            ("columns", self.columns.is_some() && !matches!(self.format, Format::Parquet | Format::Libffm)),
+            (
+                "columns",
+                self.columns.is_some()
+                    && !matches!(self.format, Format::Parquet | Format::Libffm | Format::Jsonl),
+            ),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
@@ -208,6 +236,7 @@ impl Input {
         self.quote = Some(if dialect.quote.is_some() { Quote::Double } else { Quote::None });
         self.trim = Some(if dialect.trims { Trim::Blanks } else { Trim::None });
         let (rows, _) = dialect.records(&head.bytes, detect::ROWS);
+        detect::check_comment(&head, &rows)?;
         self.header = self.header.or(Some(match self.columns {
             Some(_) => Header::Absent,
             None => detect::header(&rows),
@@ -234,6 +263,7 @@ impl Input {
             Format::Movielens => Plan::Movielens,
             Format::Libsvm => Plan::Libsvm,
             Format::Libffm => Plan::Libffm { columns: columns.unwrap_or_default() },
+            Format::Jsonl => Plan::Jsonl { columns: columns.unwrap_or_default() },
             Format::Parquet => Plan::Parquet { columns },
             Format::Auto | Format::Csv | Format::Tsv => {
                 let dialect = Dialect {

@@ -5,7 +5,7 @@
 //! * `lines`: bytes of a file, seen through gzip and zstd, as lines with their numbers
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
-//! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
+//! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
 //! * `chain`: several files as one stream
 //! * `files`: what a directory or a pattern stands for
 //! * `defaults`: the schema of formats whose meaning is known
@@ -20,6 +20,7 @@ mod detect;
 mod files;
 mod format;
 mod input;
+mod jsonl;
 mod lines;
 mod movielens;
 mod names;

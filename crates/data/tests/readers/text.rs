@@ -139,7 +139,7 @@ fn formats_are_parsed_with_a_hint() {
     assert_eq!("criteo".parse::<Format>().expect("known"), Format::Criteo);
     let error = "movilens".parse::<Format>().expect_err("unknown");
     assert_eq!(error.hint(), Some(&"did you mean \"movielens\"?".into()));
-    assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 9]);
+    assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 10]);
 }
 
 #[test]

@@ -72,6 +72,15 @@ pub struct ColumnProfile {
     pub warnings: Vec<String>,
 }
 
+impl ColumnProfile {
+    /// Takes the column for what was said of it.
+    pub(super) fn become_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+        (self.tokens, self.covered) = (None, None);
+        self.sentinels.clear();
+    }
+}
+
 /// The column in the making.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ColumnStats {

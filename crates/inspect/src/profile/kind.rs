@@ -36,6 +36,10 @@ pub enum Kind {
     Identifier,
     /// Free text.
     Text,
+    /// Left out, as was said.
+    Ignored,
+    /// Sample weights, as was said.
+    Weight,
 }
 
 /// Integers with at most so many values are categories, if there are enough rows to say so.

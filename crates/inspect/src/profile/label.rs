@@ -13,7 +13,7 @@ impl LabelProfile {
     /// # Errors
     /// If reading fails or there is no such column.
     pub fn of(rows: &mut dyn RowSource, column: &str) -> Result<Self> {
-        let index = find(rows.columns(), Some(column), &[])?.map_or(0, |(index, _)| index);
+        let index = find(rows.columns(), &[], Some(column), &[])?.map_or(0, |(index, _)| index);
         let (mut tally, mut row) = (Tally::default(), RawRow::default());
         loop {
             match rows.next_row(&mut row) {
@@ -114,13 +114,15 @@ impl LabelProfile {
     }
 }
 
-/// Index of the label column among `columns`: the given one, else a guess from the first rows.
+/// Index of the label column among `columns`: the given one, else a guess from the first rows among those that are
+/// `usable`.
 pub(super) fn find(
     columns: &[String],
+    usable: &[bool],
     given: Option<&str>,
     head: &[RawRow],
 ) -> Result<Option<(usize, LabelOrigin)>> {
-    let Some(name) = given else { return Ok(guess(columns, head)) };
+    let Some(name) = given else { return Ok(guess(columns, usable, head)) };
     if let Some(index) = columns.iter().position(|column| column == name) {
         return Ok(Some((index, LabelOrigin::Given)));
     }
@@ -141,7 +143,7 @@ pub(super) fn find(
     Err(error.with_hint(hint))
 }
 
-fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
+fn guess(columns: &[String], usable: &[bool], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
     let task = |index: usize| Tally::of(head, index).profile(&columns[index], LabelOrigin::Name).task;
     let fits = |index: usize| match task(index) {
         Some(Task::Binary) => !Tally::of(head, index).is_empty(),
@@ -151,15 +153,17 @@ fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
     let mut ranked: Vec<(usize, usize)> = columns
         .iter()
         .enumerate()
+        .filter(|(index, _)| usable[*index])
         .filter_map(|(index, name)| names::label_rank(name).map(|rank| (rank, index)))
         .collect();
     ranked.sort_unstable();
     if let Some(&(_, index)) = ranked.iter().find(|(_, index)| fits(*index)) {
         return Some((index, LabelOrigin::Name));
     }
-    let last = columns.len().checked_sub(1).filter(|&last| last > 0)?;
-    if Tally::of(head, 0).is_clicks() {
-        return Some((0, LabelOrigin::Place));
+    let first = usable.iter().position(|usable| *usable)?;
+    let last = usable.iter().rposition(|usable| *usable).filter(|&last| last > first)?;
+    if Tally::of(head, first).is_clicks() {
+        return Some((first, LabelOrigin::Place));
     }
     (task(last) == Some(Task::Binary) && !Tally::of(head, last).is_constant())
         .then_some((last, LabelOrigin::Place))

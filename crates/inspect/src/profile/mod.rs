@@ -39,7 +39,7 @@ pub use tokens::Tokens;
 
 use classes::Classes;
 use column::ColumnStats;
-use dlrm_data::error::{Error, Result};
+use dlrm_data::error::{Error, Result, nearest, quoted};
 use dlrm_data::format;
 use dlrm_data::label::{LabelReader, Rule};
 use dlrm_data::row::{RawRow, RowSource};
@@ -58,6 +58,9 @@ const HEAD_BYTES: usize = 16 << 20;
 const MOST_KEPT: usize = 10_000_000;
 const LOOK_EVERY: u64 = 1 << 16;
 
+/// Bytes that a hash takes in a table that is growing.
+const HASH_BYTES: u64 = 40;
+
 /// Malformed rows that are shown.
 const SHOWN: usize = 10;
 
@@ -70,6 +73,14 @@ pub struct ProfileOptions {
     pub rule: Option<String>,
     /// Texts that count as clicks.
     pub positive: Vec<String>,
+    /// Columns that are no input.
+    pub ignore: Vec<String>,
+    /// Columns that are categorical, whatever they look like.
+    pub categorical: Vec<String>,
+    /// The column of sample weights.
+    pub weight: Option<String>,
+    /// Bytes that exact numbers of distinct values may take; beyond, they are estimated.
+    pub memory: Option<u64>,
 }
 
 impl ProfileOptions {
@@ -82,6 +93,35 @@ impl ProfileOptions {
             Label { rule: self.rule.clone(), positive: self.positive.clone(), ..Label::clicks(column) };
         let reader = LabelReader::new(&label)?;
         Ok(Some((label, reader)))
+    }
+
+    /// What was said of the kind of each column.
+    fn kinds(&self, columns: &[String]) -> Result<Vec<Option<Kind>>> {
+        let mut kinds = vec![None; columns.len()];
+        let said = [
+            ("schema.ignore", &self.ignore[..], Kind::Ignored),
+            ("schema.categorical", &self.categorical, Kind::Categorical),
+            ("schema.weight", self.weight.as_slice(), Kind::Weight),
+        ];
+        for (key, names, kind) in said {
+            for name in names {
+                let Some(index) = columns.iter().position(|column| column == name) else {
+                    let expected = format!("columns among {}", columns.join(", "));
+                    let error = Error::input(key, expected, quoted(name));
+                    let near = nearest(name, columns.iter().map(String::as_str));
+                    let hint = near.map(|near| format!("did you mean \"{near}\"?"));
+                    return Err(error.with_hint(hint.unwrap_or_else(|| "check delimiter and header".into())));
+                };
+                kinds[index] = Some(kind);
+            }
+        }
+        Ok(kinds)
+    }
+
+    /// Hashes that may be kept.
+    fn most_kept(&self) -> usize {
+        let room = self.memory.map(|bytes| usize::try_from(bytes / HASH_BYTES).unwrap_or(usize::MAX));
+        room.map_or(MOST_KEPT, |room| room.min(MOST_KEPT))
     }
 }
 
@@ -115,10 +155,15 @@ impl Profile {
             return Err(reader.first_bad.unwrap_or_else(|| Error::no_rows("input", &columns)));
         }
         let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
-        let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
+        let kinds = options.kinds(&columns)?;
+        let usable: Vec<bool> =
+            kinds.iter().map(|kind| !matches!(kind, Some(Kind::Ignored | Kind::Weight))).collect();
+        let named = options.label.as_deref().or(by_rule.as_deref());
+        let label = label::find(&columns, &usable, named, &head)?;
         let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
         let (said, said_reader) = said.unzip();
         let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head, said_reader);
+        (pass.kinds, pass.most_kept) = (kinds, options.most_kept());
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();
@@ -190,6 +235,9 @@ struct Pass {
     classes: Classes,
     columns: Vec<ColumnStats>,
     tests: Vec<LeakTest>,
+    /// What was said of the columns.
+    kinds: Vec<Option<Kind>>,
+    most_kept: usize,
 }
 
 impl Pass {
@@ -206,7 +254,8 @@ impl Pass {
         };
         let tests = (0..columns.len()).map(|index| LeakTest::new(numbers(index))).collect();
         let classes = Classes::new(head, label, said);
-        Pass { rows: 0, label, classes, columns: vec![ColumnStats::default(); columns.len()], tests }
+        let (stats, kinds) = (vec![ColumnStats::default(); columns.len()], vec![None; columns.len()]);
+        Pass { rows: 0, label, classes, columns: stats, tests, kinds, most_kept: MOST_KEPT }
     }
 
     fn add(&mut self, row: &RawRow) {
@@ -217,7 +266,7 @@ impl Pass {
         let half = usize::from(xxh3_64(&self.rows.to_le_bytes()) & 1 == 1);
         self.rows += 1;
         if self.rows.is_multiple_of(LOOK_EVERY) {
-            bound(&mut self.columns, MOST_KEPT);
+            bound(&mut self.columns, self.most_kept);
         }
         for (index, (stats, test)) in self.columns.iter_mut().zip(&mut self.tests).enumerate() {
             let text = field(index);
@@ -238,7 +287,10 @@ impl Pass {
             let is_label = self.label == Some(index);
             let tested = tested.as_deref().filter(|_| !is_label);
             let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
-            if !is_label {
+            if let Some(kind) = self.kinds[index].filter(|_| !is_label) {
+                column.become_kind(kind);
+            }
+            if !is_label && !matches!(column.kind, Kind::Ignored | Kind::Weight) {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
                 column.warnings.extend(left_out::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));

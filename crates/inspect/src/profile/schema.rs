@@ -51,7 +51,7 @@ impl Profile {
         }
         let schema = Schema {
             missing,
-            weight: None,
+            weight: self.columns.iter().find(|c| c.kind == Kind::Weight).map(|c| c.name.clone()),
             group: None,
             time,
             date_order,
