@@ -1,5 +1,6 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::bench_args::BenchArgs;
+use super::column_args::ColumnArgs;
 use super::generate::GenerateCommand;
 use super::values;
 use clap::{Args, Parser, Subcommand};
@@ -147,20 +148,6 @@ pub(super) struct LabelArgs {
     pub positive: Vec<String>,
 }
 
-/// What columns are, where a schema is inferred or changed.
-#[derive(Debug, Args, Default, Clone)]
-pub(super) struct ColumnArgs {
-    /// Columns that are no input, comma-separated
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
-    pub ignore: Vec<String>,
-    /// Columns that are categorical, whatever they look like, comma-separated
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
-    pub categorical: Vec<String>,
-    /// Column of sample weights
-    #[arg(long, value_name = "COLUMN")]
-    pub weight: Option<String>,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
     /// Files or a data set directory
@@ -177,8 +164,7 @@ pub(super) struct InspectArgs {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
-    /// Memory to use at most, such as 2GB (default: what the system has free): beyond, numbers of distinct values are
-    /// estimated
+    /// Memory to use at most, such as 2GB (default: what the system has free); beyond, counts are estimated
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
     /// Skip the moment of training that estimates the time of an epoch

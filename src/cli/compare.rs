@@ -31,8 +31,7 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     }
     let compared = compare.execute(&mut progress)?;
     let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
-    let command: Vec<String> =
-        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let json = serde_json::to_string_pretty(&compared).expect("a comparison is plain data");
     save(&out, "compare.json", &json)?;
     save(&out, "compare.html", &compare_page(&compared, &title, &command.join(" ")))?;

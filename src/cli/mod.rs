@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod bench_args;
+mod column_args;
 mod compare;
 mod counter;
 #[cfg(feature = "fetch")]

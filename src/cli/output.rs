@@ -9,9 +9,10 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
-/// `text` as a terminal may see it: what would move its cursor, change its colours or the direction of its text is
-/// written as `\u001b`, which JSON reads as the same. Names of columns, values and versions come from files, and
-/// whoever wrote these may not command a terminal. Everything that is printed goes through here.
+/// `text` as a terminal may see it: what would move its cursor, change its colours or the direction of its
+/// text is written as `\u001b`, which JSON reads as the same. Names of columns, values and versions come
+/// from files, and whoever wrote these may not command a terminal. Everything that is printed goes through
+/// here.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
     let commands = |c: char| {
         c.is_control() && c != '\n' && c != '\t'

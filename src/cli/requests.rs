@@ -1,5 +1,6 @@
 //! From flags to requests of the engine: what was said, and nothing else.
-use super::args::{ColumnArgs, InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
+use super::args::{InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
+use super::column_args::ColumnArgs;
 use super::failure::Failure;
 use super::session::Session;
 use super::{memory, values};

@@ -8,11 +8,11 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a part of a decoder; `None` if it panics. Arrow and Parquet take lengths in a file for granted in more
-/// places than can be checked before.
+/// Runs a part of a decoder; `None` if it panics. Arrow and Parquet take lengths in a file for granted in
+/// more places than can be checked before.
 ///
-/// The panic hook of the process is wrapped once, so that nothing is said of these panics: what is told is the
-/// error that the caller makes of them.
+/// The panic hook of the process is wrapped once, so that nothing is said of these panics: what is told is
+/// the error that the caller makes of them.
 pub(crate) fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -75,8 +75,8 @@ impl Rule {
         Ok(Rule { column, operator, value, number })
     }
 
-    /// Whether the field satisfies the rule; `None` if it should be a number and is not. A rule about a number
-    /// says nothing of texts: a field such as "oops" is no click because it is not 0.
+    /// Whether the field satisfies the rule; `None` if it should be a number and is not. A rule about a
+    /// number says nothing of texts: a field such as "oops" is no click because it is not 0.
     fn holds(&self, field: &str) -> Option<bool> {
         let field = field.trim();
         let number = field.parse::<f64>().ok().filter(|n| n.is_finite());

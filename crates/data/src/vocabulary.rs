@@ -22,8 +22,8 @@ pub struct Vocabulary {
     seed: Seed,
 }
 
-/// What decides the slots, drawn once in a process: values that were chosen to meet in one slot could make every
-/// lookup as long as there are values. Places, and so ids, do not depend on it.
+/// What decides the slots, drawn once in a process: values that were chosen to meet in one slot could make
+/// every lookup as long as there are values. Places, and so ids, do not depend on it.
 #[derive(Clone, Copy)]
 struct Seed {
     /// Of hashes of long texts, and what the head of a key is masked by.
@@ -60,11 +60,10 @@ impl Seed {
         Key { head, length: length as u32 }
     }
 
-    /// Where the search for a key begins, as a hash: the two halves of a product fall together, so that all of
-    /// its bits depend on all of the key and the seed.
+    /// Where the search for a key begins, as a hash: the two halves of a product fall together, so that all
+    /// of its bits depend on all of the key and the seed.
     fn hash(self, key: Key) -> usize {
-        let product =
-            u128::from(key.head ^ self.mask) * u128::from(self.factor ^ u64::from(key.length) << 1);
+        let product = u128::from(key.head ^ self.mask) * u128::from(self.factor ^ u64::from(key.length) << 1);
         (product as u64 ^ (product >> 64) as u64) as usize
     }
 }
@@ -442,8 +441,8 @@ mod tests {
         }
     }
 
-    /// Texts of eight bytes that fell into one run of slots before there was a seed: found by undoing the mixing
-    /// of a fixed hash.
+    /// Texts of eight bytes that fell into one run of slots before there was a seed: found by undoing the
+    /// mixing of a fixed hash.
     fn chosen(count: u64) -> Vec<String> {
         fn unmix(mut z: u64) -> u64 {
             let unshift = |z: u64, by: u32| (0..64 / by).fold(z, |x, _| z ^ (x >> by));
@@ -459,7 +458,10 @@ mod tests {
     #[test]
     fn chosen_texts_do_not_meet_in_one_slot() {
         let texts = chosen(2000);
-        assert_eq!(crate::rng::mix(u64::from_le_bytes(texts[9].as_bytes().try_into().unwrap()) + 8) % 4096, 0);
+        assert_eq!(
+            crate::rng::mix(u64::from_le_bytes(texts[9].as_bytes().try_into().unwrap()) + 8) % 4096,
+            0
+        );
         let vocabulary = Vocabulary::new(texts.iter().cloned().collect()).expect("distinct texts");
         let mask = vocabulary.slots.len() - 1;
         let begins = texts.iter().map(|text| vocabulary.seed.hash(vocabulary.seed.key(text)) & mask);

@@ -172,7 +172,9 @@ impl RunConfig {
         for (key, path) in paths.chain(before) {
             if path.to_str().is_none() {
                 let error = Error::config(key, "a path in UTF-8", format!("{path:?}"));
-                return Err(error.with_hint("rename the file, or its directory: the run keeps its path as text"));
+                return Err(
+                    error.with_hint("rename the file, or its directory: the run keeps its path as text")
+                );
             }
         }
         Ok(())

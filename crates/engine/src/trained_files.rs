@@ -15,8 +15,8 @@ const END: u64 = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TrainedFiles {
     files: Vec<Mark>,
-    /// Share of values that were unseen in rows that took no part in training, by column. Not there in models of
-    /// earlier versions.
+    /// Share of values that were unseen in rows that took no part in training, by column. Not there in
+    /// models of earlier versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unseen: BTreeMap<String, f64>,
 }

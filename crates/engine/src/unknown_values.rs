@@ -1,5 +1,6 @@
-//! Whether the values of scored rows are those that a model knows: ids that are written in another way (34.0 for
-//! 34, with blanks, in capitals) are all unseen, and scores then come from the other columns alone.
+//! Whether the values of scored rows are those that a model knows: ids that are written in another way
+//! (34.0 for 34, with blanks, in capitals) are all unseen, and scores then come from the other columns
+//! alone.
 use crate::predictor::Predictor;
 use dlrm_data::Encoder;
 use dlrm_data::counts::EncodedCounts;
@@ -8,16 +9,16 @@ use dlrm_data::format::percent;
 
 /// Values below which nothing is said.
 const FEWEST: u64 = 20;
-/// A share of unseen values that is worth a word, where twice the share that was usual is less; and where none
-/// is known to be usual.
+/// A share of unseen values that is worth a word, where twice the share that was usual is less; and where
+/// none is known to be usual.
 const MUCH: f64 = 0.1;
 const MUCH_OF_UNKNOWN: f64 = 0.5;
 /// Known values that are shown.
 const SHOWN: u32 = 3;
 
 impl Predictor {
-    /// A sentence about each column with many more values that the model does not know than when it was trained;
-    /// `counts` are of the rows that were scored.
+    /// A sentence about each column with many more values that the model does not know than when it was
+    /// trained; `counts` are of the rows that were scored.
     pub fn unknown_values(&self, counts: &[EncodedCounts]) -> Vec<String> {
         let columns = self.encoder().schema().categorical.iter().zip(counts).enumerate();
         columns
@@ -28,8 +29,8 @@ impl Predictor {
                         format!(" ({} of the rows that it was measured on)", percent(usual))
                     });
                     format!(
-                        "column \"{}\": {} of the values are unknown to the model{usual}, which knows {}: are they \
-                         written in the same way, with the same blanks and capitals?",
+                        "column \"{}\": {} of the values are unknown to the model{usual}, which knows {}: \
+                         are they written in the same way, with the same blanks and capitals?",
                         column.name,
                         percent(share),
                         examples(self.encoder(), c)

@@ -1,8 +1,8 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
-use super::super::session::Session;
 use super::super::flags;
+use super::super::session::Session;
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
 use dlrm::data::format;
 use dlrm::data::format::bytes;

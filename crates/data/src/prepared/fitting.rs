@@ -52,11 +52,8 @@ impl Saver<'_> {
     fn surveyed(&mut self, rows: u64) {
         if self.pass.number + 1 < self.pass.of {
             self.before = rows;
-            self.pass = PassOf {
-                number: self.pass.number + 1,
-                rows: self.same_rows.then_some(rows),
-                ..self.pass
-            };
+            self.pass =
+                PassOf { number: self.pass.number + 1, rows: self.same_rows.then_some(rows), ..self.pass };
             self.observer.pass(self.pass);
         }
     }

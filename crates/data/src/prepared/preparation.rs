@@ -21,8 +21,8 @@ pub trait PrepareObserver: Send {
 pub struct PassOf {
     /// Which one; the first is 1.
     pub number: usize,
-    /// How many there are. While the encoder is fitted, encoding counts as one; where memory is short it takes
-    /// more.
+    /// How many there are. While the encoder is fitted, encoding counts as one; where memory is short it
+    /// takes more.
     pub of: usize,
     /// Rows that it will see, where that is known.
     pub rows: Option<u64>,

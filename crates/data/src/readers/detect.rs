@@ -86,8 +86,8 @@ pub(super) fn check_known(head: &FileHead) -> Result<()> {
     } else {
         return Ok(());
     };
-    let expected =
-        "rows of text with delimiters (CSV and its kin), JSON lines, Criteo, MovieLens, libsvm, libffm or Parquet";
+    let expected = "rows of text with delimiters (CSV and its kin), JSON lines, Criteo, MovieLens, libsvm, \
+        libffm or Parquet";
     Err(Error::input(head.path.display().to_string(), expected, found).with_hint(hint))
 }
 
@@ -221,15 +221,16 @@ pub(super) fn header(rows: &[Vec<String>]) -> Header {
     if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
 }
 
-/// Refuses lines above the names of the columns that are comments: a first line that begins with # and does not have
-/// the fields of the others.
+/// Refuses lines above the names of the columns that are comments: a first line that begins with # and does
+/// not have the fields of the others.
 pub(super) fn check_comment(head: &FileHead, rows: &[Vec<String>]) -> Result<()> {
     let Some(first) = rows.first().filter(|row| row.len() != width(rows)) else { return Ok(()) };
     if !first.first().is_some_and(|field| field.trim_start().starts_with('#')) {
         return Ok(());
     }
     let what = format!("{}:1", head.path.display());
-    let error = Error::input(what, "the names of the columns or a row", format!("a comment, {}", quoted(&first[0])));
+    let error =
+        Error::input(what, "the names of the columns or a row", format!("a comment, {}", quoted(&first[0])));
     Err(error.with_hint("remove the lines that begin with #: grep -v '^#' FILE > NEW"))
 }
 

@@ -34,8 +34,9 @@ pub struct Input {
     /// Whether the first record of delimited text names the columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
-    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in
-    /// its place. For Parquet and JSON lines: the columns to read. For libffm: `label` and the fields to expect.
+    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in its
+    /// place. For Parquet and JSON lines: the columns to read. For libffm: `label` and the fields to
+    /// expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// Whether blanks around fields of delimited text belong to them.
@@ -46,7 +47,8 @@ pub struct Input {
 /// Files lie on this machine.
 fn refuse_address(path: &Path) -> Result<()> {
     let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else { return Ok(()) };
-    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
     if !is_scheme || path.exists() {
         return Ok(());
     }

@@ -1,9 +1,9 @@
 //! JSON lines (newline-delimited JSON): an object in each line.
 //!
-//! The columns are the keys of the first objects, in the order in which they come first; a key that an object lacks
-//! is a missing value, one that is no column is left out, and an object without any column is malformed. Text stands
-//! as it is, numbers as they are written, truth as 1 and 0, null as an empty field; a list of such values becomes
-//! `a|b|c` as in Parquet.
+//! The columns are the keys of the first objects, in the order in which they come first; a key that an
+//! object lacks is a missing value, one that is no column is left out, and an object without any column is
+//! malformed. Text stands as it is, numbers as they are written, truth as 1 and 0, null as an empty field;
+//! a list of such values becomes `a|b|c` as in Parquet.
 use super::lines::{Lines, as_text};
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
@@ -48,7 +48,10 @@ impl JsonLines {
         for (key, value) in &object.0 {
             let Some(&place) = self.places.get(key.as_ref()) else { continue };
             if std::mem::replace(&mut self.met[place], true) {
-                return Err((Some(place), Wrong { expected: "each key once", found: "this one twice".into() }));
+                return Err((
+                    Some(place),
+                    Wrong { expected: "each key once", found: "this one twice".into() },
+                ));
             }
             any = true;
             append(value.get(), &mut self.texts[place]).map_err(|wrong| (Some(place), wrong))?;
@@ -82,7 +85,8 @@ impl RowSource for JsonLines {
             other => other,
         };
         let text = as_text(&line, || row.position(None), |_| (1, String::new())).map_err(shown)?;
-        let object = serde_json::from_str::<Object<'_>>(text).map_err(|error| shown(no_object(row, text, &error)))?;
+        let object =
+            serde_json::from_str::<Object<'_>>(text).map_err(|error| shown(no_object(row, text, &error)))?;
         self.fill(&object).map_err(|(place, wrong)| {
             let column = place.map(|place| (place, self.columns[place].as_str()));
             let error = Error::row(row.position(column), wrong.expected, wrong.found);
@@ -170,10 +174,8 @@ fn append(value: &str, out: &mut String) -> Result<(), Wrong> {
         return append_single(value, out);
     }
     let start = out.len();
-    let items = serde_json::from_str::<Items<'_>>(value).map_err(|error| Wrong {
-        expected: "a list of values",
-        found: error.to_string(),
-    })?;
+    let items = serde_json::from_str::<Items<'_>>(value)
+        .map_err(|error| Wrong { expected: "a list of values", found: error.to_string() })?;
     for item in items.0.iter().map(|item| item.get()).filter(|item| *item != "null") {
         if out.len() > start {
             out.push('|');

@@ -260,8 +260,12 @@ impl Packing {
             _ => None,
         };
         if let Some((found, hint)) = packed_otherwise {
-            return Error::input(path.display().to_string(), format!("a {format} file that can be read alone"), found)
-                .with_hint(hint);
+            return Error::input(
+                path.display().to_string(),
+                format!("a {format} file that can be read alone"),
+                found,
+            )
+            .with_hint(hint);
         }
         let found = match error.kind() {
             std::io::ErrorKind::UnexpectedEof => format!("its end inside line {line}: the file is truncated"),

@@ -5,7 +5,8 @@
 //! * `lines`: bytes of a file, seen through gzip and zstd, as lines with their numbers
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
-//! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
+//! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
+//! `parquet`
 //! * `chain`: several files as one stream
 //! * `files`: what a directory or a pattern stands for
 //! * `defaults`: the schema of formats whose meaning is known
@@ -27,6 +28,8 @@ mod names;
 mod ncf;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_chunks;
 #[cfg(feature = "parquet")]
 mod parquet_pages;
 #[cfg(feature = "parquet")]

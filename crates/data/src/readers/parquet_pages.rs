@@ -1,8 +1,8 @@
 //! What the pages of a Parquet file may become: known from their headers, before any of them is unpacked.
 //!
-//! A page of a few megabytes can unpack to thousands of times as much, and the decoder unpacks a whole page at
-//! once. So the headers (Thrift, compact protocol) are read first, and a page that would become too large is
-//! an error.
+//! A page of a few megabytes can unpack to thousands of times as much, and the decoder unpacks a whole page
+//! at once. So the headers (Thrift, compact protocol) are read first, and a page that would become too
+//! large is an error.
 use flate2::bufread::MultiGzDecoder;
 use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn headers_are_read_and_what_follows_is_not() {
-        // type 0, unpacked 300, packed 20, data page of 7 values with encodings and a statistic, then the page.
+        // type 0, unpacked 300, packed 20, data page of 7 values with encodings and a statistic, then the
+        // page.
         let bytes = [
             0x15, 0x00, 0x15, 0xd8, 0x04, 0x15, 0x28, 0x2c, 0x15, 0x0e, 0x15, 0x00, 0x15, 0x06, 0x15, 0x06,
             0x1c, 0x18, 0x02, b'a', b'b', 0x00, 0x00, 0x00, 0xff, 0xff,

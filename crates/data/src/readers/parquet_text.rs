@@ -4,8 +4,8 @@ use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
 use parquet::schema::types::ColumnDescriptor;
 use std::fmt::Write;
 
-/// Digits behind the point that a decimal may have: those of its number and a hundred zeros. The format allows
-/// no more than it has digits in all.
+/// Digits behind the point that a decimal may have: those of its number and a hundred zeros. The format
+/// allows no more than it has digits in all.
 pub(super) const MOST_DECIMALS: i32 = 138;
 
 /// What the bits of a column mean, where its physical type does not say it.

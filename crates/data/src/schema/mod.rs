@@ -106,8 +106,8 @@ pub struct CategoricalColumn {
     /// How texts become ids.
     #[serde(default)]
     pub encoding: Encoding,
-    /// Values are integers, and one that is written as a whole float (34.0) is the integer (34): what held only
-    /// integers comes as floats from a table in which one is missing. Absent: a value is its text.
+    /// Values are integers, and one that is written as a whole float (34.0) is the integer (34): what held
+    /// only integers comes as floats from a table in which one is missing. Absent: a value is its text.
     #[serde(default, skip_serializing_if = "is_default")]
     pub integers: bool,
     /// One value, or several with a separator.

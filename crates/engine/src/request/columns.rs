@@ -46,7 +46,11 @@ impl ColumnsRequest {
             let wrong = |name: &&String| !columns.contains(name) || **name == schema.label.column;
             if let Some(name) = names.iter().find(wrong) {
                 let found = if columns.contains(name) { "the label" } else { "no such column" };
-                let error = Error::config(key, "columns of the input besides the label", format!("\"{name}\", {found}"));
+                let error = Error::config(
+                    key,
+                    "columns of the input besides the label",
+                    format!("\"{name}\", {found}"),
+                );
                 return Err(match nearest(name, columns.iter().map(String::as_str)) {
                     Some(near) if near != name => error.with_hint(format!("did you mean \"{near}\"?")),
                     _ => error.with_hint(format!("there are: {}", columns.join(", "))),

@@ -267,7 +267,8 @@ impl RunRequest {
         let mut schema = match given {
             Some(mut schema) => {
                 if self.columns.key().is_some() {
-                    said.columns.apply(&mut schema, self.rows_to_read(&config.input).open_rows()?.columns())?;
+                    said.columns
+                        .apply(&mut schema, self.rows_to_read(&config.input).open_rows()?.columns())?;
                 }
                 schema
             }

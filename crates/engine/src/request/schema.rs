@@ -74,8 +74,8 @@ pub fn schema_of(input: &Input, said: Said<'_>, notes: &mut Vec<Note>) -> Result
     }
     if input.header == Some(Header::Present) && are_numbers_of_columns(source.columns()) {
         notes.push(Note::decision(
-            "header: the first line, numbers from 0 on, is taken for the names of the columns; if it is a row, \
-             say input.header = \"absent\"",
+            "header: the first line, numbers from 0 on, is taken for the names of the columns; if it is a \
+             row, say so with input.header (absent)",
         ));
     }
     infer(&mut *source, &input.name(), said, notes)
@@ -89,12 +89,7 @@ pub fn schema_of_rows(rows: &dyn OpenRows, said: Said<'_>, notes: &mut Vec<Note>
     infer(&mut *rows.open_rows()?, &rows.name(), said, notes)
 }
 
-fn infer(
-    source: &mut dyn RowSource,
-    name: &str,
-    said: Said<'_>,
-    notes: &mut Vec<Note>,
-) -> Result<Schema> {
+fn infer(source: &mut dyn RowSource, name: &str, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
     let profile = profile(source, name, &said.profile_options()?)?;
     let own = profile
         .columns

@@ -16,8 +16,8 @@ impl Run {
         config
     }
 
-    /// The files whose rows were trained on, here and in what training went on from, and how many values of other
-    /// rows were unseen.
+    /// The files whose rows were trained on, here and in what training went on from, and how many values of
+    /// other rows were unseen.
     pub(super) fn trained_files(
         &self,
         before: Option<&WarmStart>,
@@ -30,7 +30,9 @@ impl Run {
         let measured = outcome::verdict_part(&rows.parts).0;
         let columns = &self.config.complete_schema()?.categorical;
         let rates = columns.iter().zip(&rows.stats[measured].counts);
-        all.note_unseen(rates.filter_map(|(column, counts)| Some((column.name.clone(), counts.unseen_rate()?))));
+        all.note_unseen(
+            rates.filter_map(|(column, counts)| Some((column.name.clone(), counts.unseen_rate()?))),
+        );
         Ok(all)
     }
 }

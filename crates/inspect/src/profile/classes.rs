@@ -339,7 +339,10 @@ mod tests {
         let outcome = label(&["rejected", "accepted", "rejected"]);
         assert_eq!(outcome.positive_origin, Some(PositiveOrigin::Rarer));
         let said = outcome.decisions().join("\n");
-        assert!(said.contains("\"accepted\" of \"x\" counts as positive, the rarer of the two texts"), "{said}");
+        assert!(
+            said.contains("\"accepted\" of \"x\" counts as positive, the rarer of the two texts"),
+            "{said}"
+        );
         assert!(said.contains("(\"rejected\")"), "{said}");
         assert_eq!(label(&["yes", "no"]).positive_origin, Some(PositiveOrigin::Meaning));
         assert_eq!(label(&["2", "1"]).positive_origin, Some(PositiveOrigin::Larger));
@@ -351,7 +354,10 @@ mod tests {
     #[test]
     fn what_training_reads_is_no_stray() {
         let forms = label(&[&["0"; 150][..], &["1"; 60], &["1.0", "0.0"]].concat());
-        assert_eq!((forms.task, forms.strays, forms.positive_share), (Some(Task::Binary), 0, Some(61.0 / 212.0)));
+        assert_eq!(
+            (forms.task, forms.strays, forms.positive_share),
+            (Some(Task::Binary), 0, Some(61.0 / 212.0))
+        );
         let odd = label(&[&["0"; 150][..], &["1"; 60], &["2"]].concat());
         assert_eq!((odd.strays, odd.stray_texts), (1, vec!["2".to_owned()]));
         let large = label(&[&["1"; 50][..], &["2"; 50], &["3"; 50], &["1e39"]].concat());

@@ -173,7 +173,11 @@ impl ColumnStats {
         let texts: Vec<String> = self.infinite_texts.iter().map(|text| quoted(text)).collect();
         let share = self.missing_numbers() as f64 / (self.missing + self.counts.total()).max(1) as f64;
         (share > 0.0).then(|| {
-            format!("{} in {} of the fields among numbers: taken as missing", texts.join(", "), percent(share))
+            format!(
+                "{} in {} of the fields among numbers: taken as missing",
+                texts.join(", "),
+                percent(share)
+            )
         })
     }
 
@@ -294,8 +298,8 @@ impl ColumnStats {
     }
 }
 
-/// Keeps the first few different texts of missing values. Numbers are compared trimmed, texts as they stand: both
-/// forms must be known.
+/// Keeps the first few different texts of missing values. Numbers are compared trimmed, texts as they
+/// stand: both forms must be known.
 fn remember_missing(kept: &mut BTreeSet<String>, field: &str, trimmed: &str) {
     for text in [field, trimmed] {
         if !text.is_empty() && kept.len() < MISSING_TEXTS && text.len() <= EXAMPLE_LENGTH {

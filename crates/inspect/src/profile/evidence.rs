@@ -11,7 +11,8 @@ pub(super) fn number(trimmed: &str) -> Option<f64> {
     if numeric { trimmed.parse::<f64>().ok().filter(|x| x.is_finite()) } else { None }
 }
 
-/// Whether a trimmed field is what programs write for a number that is none or too large: inf, -Infinity, 1e999.
+/// Whether a trimmed field is what programs write for a number that is none or too large: inf, -Infinity,
+/// 1e999.
 pub(super) fn is_infinite(trimmed: &str) -> bool {
     trimmed.parse::<f64>().is_ok_and(|x| !x.is_finite())
 }

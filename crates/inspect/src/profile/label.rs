@@ -66,8 +66,8 @@ impl LabelProfile {
         if let (Some(positive), Some(origin)) = (self.positive.first(), self.positive_origin) {
             let other = self.negative.first().map_or_else(String::new, |text| format!(" ({})", quoted(text)));
             said.push(format!(
-                "label: {} of \"{name}\" counts as positive, {}, and its probability is predicted; for that of \
-                 the other{other} say so with schema.label.positive",
+                "label: {} of \"{name}\" counts as positive, {}, and its probability is predicted; for \
+                 that of the other{other} say so with schema.label.positive",
                 quoted(positive),
                 origin.reason()
             ));
@@ -114,8 +114,8 @@ impl LabelProfile {
     }
 }
 
-/// Index of the label column among `columns`: the given one, else a guess from the first rows among those that are
-/// `usable`.
+/// Index of the label column among `columns`: the given one, else a guess from the first rows among those
+/// that are `usable`.
 pub(super) fn find(
     columns: &[String],
     usable: &[bool],

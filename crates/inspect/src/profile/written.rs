@@ -43,8 +43,8 @@ impl Written {
         }
     }
 
-    /// What to do, where most of `present` fields are numbers if these are, `plain` of them as they stand. Of a
-    /// column that looks like lists all of them must be.
+    /// What to do, where most of `present` fields are numbers if these are, `plain` of them as they stand.
+    /// Of a column that looks like lists all of them must be.
     pub(super) fn warning(&self, plain: u64, present: u64, is_list: bool) -> Option<String> {
         let own = self.decimal.fields + self.grouped.fields + self.percent.fields;
         let others = present.saturating_sub(own + plain);
@@ -114,7 +114,10 @@ mod tests {
         let thousands = warning(&["1,000", "12,345.6", "1,000,000"], 0, 0).unwrap();
         assert!(thousands.contains("between thousands") && thousands.contains("(1000)"), "{thousands}");
         let percents = warning(&["12 %", "3.5%", "7,5 %"], 0, 0).unwrap();
-        assert!(percents.contains("percent sign, such as \"12 %\"") && percents.contains("(12)"), "{percents}");
+        assert!(
+            percents.contains("percent sign, such as \"12 %\"") && percents.contains("(12)"),
+            "{percents}"
+        );
     }
 
     #[test]
