@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Extensions of the files that a directory stands for.
 const EXTENSIONS: [&str; 17] = [
-    "jsonl", "ndjson", "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm",
-    "parquet", "pq", "gz", "zst", "zstd",
+    "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "jsonl",
+    "ndjson", "gz", "zst", "zstd",
 ];
 
 /// Beginnings of the names of files that come with a data set and are none of it.

@@ -7,10 +7,10 @@
 use super::lines::{Lines, as_text};
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -28,39 +28,20 @@ pub(super) fn is_object(line: &str) -> bool {
 pub(super) struct JsonLines {
     lines: Lines,
     columns: Vec<String>,
-    places: HashMap<String, usize>,
-    /// The text of every field of the current row, and whether it has been met.
-    texts: Vec<String>,
-    met: Vec<bool>,
+    fields: Fields,
 }
 
 impl JsonLines {
     /// Opens `path`, to read these columns.
     pub(super) fn open(path: &Path, columns: &[String]) -> Result<Self> {
-        let places = columns.iter().cloned().zip(0..).collect();
-        let (texts, met) = (vec![String::new(); columns.len()], vec![false; columns.len()]);
-        Ok(JsonLines { lines: Lines::open(path)?, columns: columns.to_vec(), places, texts, met })
-    }
-
-    /// Fills the texts from an object; what is wrong, with the column that it is wrong in.
-    fn fill(&mut self, object: &Object<'_>) -> Result<(), (Option<usize>, Wrong)> {
-        let mut any = false;
-        for (key, value) in &object.0 {
-            let Some(&place) = self.places.get(key.as_ref()) else { continue };
-            if std::mem::replace(&mut self.met[place], true) {
-                return Err((
-                    Some(place),
-                    Wrong { expected: "each key once", found: "this one twice".into() },
-                ));
-            }
-            any = true;
-            append(value.get(), &mut self.texts[place]).map_err(|wrong| (Some(place), wrong))?;
-        }
-        if any || self.columns.is_empty() {
-            return Ok(());
-        }
-        let found = object.0.first().map_or_else(|| "an empty one".into(), |(key, _)| quoted(key));
-        Err((None, Wrong { expected: "an object with one of the columns as key", found }))
+        let fields = Fields {
+            places: columns.iter().cloned().zip(0..).collect(),
+            texts: vec![String::new(); columns.len()],
+            met: vec![false; columns.len()],
+            unknown: None,
+            wrong: None,
+        };
+        Ok(JsonLines { lines: Lines::open(path)?, columns: columns.to_vec(), fields })
     }
 }
 
@@ -70,36 +51,100 @@ impl RowSource for JsonLines {
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
-        let Some((used, length)) = next_line(&mut self.lines)? else { return Ok(false) };
-        self.lines.begin(row);
+        let JsonLines { lines, columns, fields } = self;
+        let Some((used, length)) = next_line(lines)? else { return Ok(false) };
+        lines.begin(row);
+        let line = lines.bytes(used);
+        let read = as_text(line, || row.position(None), |_| (1, String::new()))
+            .and_then(|text| fields.read(text, row, columns));
+        let read = read.map_err(|mut error| {
+            if let Error::Row(bad) = &mut error {
+                bad.keep(&String::from_utf8_lossy(line));
+            }
+            error
+        });
+        lines.consume(length, 1);
+        read?;
+        fields.texts.iter().for_each(|text| row.push(text));
+        Ok(true)
+    }
+}
+
+/// The fields of an object.
+struct Fields {
+    places: HashMap<String, usize>,
+    /// The text of each, and whether it has been met.
+    texts: Vec<String>,
+    met: Vec<bool>,
+    /// The first key that is no column.
+    unknown: Option<String>,
+    /// The first value that is not what it should be.
+    wrong: Option<(usize, Wrong)>,
+}
+
+impl Fields {
+    /// Refills the texts from an object.
+    fn read(&mut self, text: &str, row: &RawRow, columns: &[String]) -> Result<()> {
         self.texts.iter_mut().for_each(String::clear);
         self.met.fill(false);
-        // The texts borrow nothing of the line, which stays where it is until it is consumed.
-        let line = self.lines.bytes(used).to_vec();
-        self.lines.consume(length, 1);
-        let shown = |error: Error| match error {
-            Error::Row(mut bad) => {
-                bad.keep(&String::from_utf8_lossy(&line));
-                Error::Row(bad)
-            }
-            other => other,
+        (self.unknown, self.wrong) = (None, None);
+        let mut json = serde_json::Deserializer::from_str(text);
+        let object = (&mut *self).deserialize(&mut json).and_then(|()| json.end());
+        object.map_err(|error| no_object(row, text, &error))?;
+        if let Some((place, wrong)) = self.wrong.take() {
+            let position = row.position(Some((place, &columns[place])));
+            let error = Error::row(position, wrong.expected, wrong.found);
+            return Err(error.with_hint(
+                "write nested values as keys of their own, or leave the column out by naming the others in \
+                 `columns`",
+            ));
+        }
+        if self.met.contains(&true) || columns.is_empty() {
+            return Ok(());
+        }
+        let found = self.unknown.as_deref().map_or_else(|| "an empty one".into(), quoted);
+        Err(Error::row(row.position(None), "an object with one of the columns as key", found))
+    }
+
+    fn put(&mut self, place: usize, value: &str) {
+        let twice = std::mem::replace(&mut self.met[place], true);
+        let put = if twice {
+            Err(Wrong { expected: "each key once", found: "this one twice".into() })
+        } else {
+            append(value, &mut self.texts[place])
         };
-        let text = as_text(&line, || row.position(None), |_| (1, String::new())).map_err(shown)?;
-        let object =
-            serde_json::from_str::<Object<'_>>(text).map_err(|error| shown(no_object(row, text, &error)))?;
-        self.fill(&object).map_err(|(place, wrong)| {
-            let column = place.map(|place| (place, self.columns[place].as_str()));
-            let error = Error::row(row.position(column), wrong.expected, wrong.found);
-            shown(match place {
-                Some(_) => error.with_hint(
-                    "write nested values as keys of their own, or leave the column out by naming the others \
-                     in `columns`",
-                ),
-                None => error,
-            })
-        })?;
-        self.texts.iter().for_each(|text| row.push(text));
-        Ok(true)
+        if let Err(wrong) = put {
+            self.wrong.get_or_insert((place, wrong));
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Fields {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Fields {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            match self.places.get(key.as_ref()).copied() {
+                Some(place) => self.put(place, map.next_value::<&'de RawValue>()?.get()),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                    self.unknown.get_or_insert_with(|| key.into_owned());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -128,7 +173,7 @@ fn no_object(row: &RawRow, text: &str, error: &serde_json::Error) -> Error {
 /// # Errors
 /// If there is no object among the first rows, or it has too many keys.
 pub(super) fn columns_of(path: &Path) -> Result<Vec<String>> {
-    let (mut lines, mut columns, mut places) = (Lines::open(path)?, Vec::new(), HashMap::new());
+    let (mut lines, mut columns, mut known) = (Lines::open(path)?, Vec::new(), HashSet::new());
     let mut first_bad = None;
     for _ in 0..NAMING_ROWS {
         let (used, length) = match next_line(&mut lines) {
@@ -138,11 +183,11 @@ pub(super) fn columns_of(path: &Path) -> Result<Vec<String>> {
             Err(error) => return Err(error),
         };
         let text = String::from_utf8_lossy(lines.bytes(used));
-        match serde_json::from_str::<Object<'_>>(&text) {
-            Ok(object) => {
-                for (key, _) in object.0 {
-                    if !places.contains_key(key.as_ref()) {
-                        places.insert(key.clone().into_owned(), ());
+        match serde_json::from_str::<Keys<'_>>(&text) {
+            Ok(Keys(keys)) => {
+                for key in keys {
+                    if !known.contains(key.as_ref()) {
+                        known.insert(key.clone().into_owned());
                         columns.push(key.into_owned());
                     }
                 }
@@ -213,28 +258,28 @@ fn append_single(value: &str, out: &mut String) -> Result<(), Wrong> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Keys and values in their order.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The keys of an object in their order.
+struct Keys<'a>(Vec<Cow<'a, str>>);
 
-impl<'de> Deserialize<'de> for Object<'de> {
+impl<'de> Deserialize<'de> for Keys<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Object<'de>;
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Keys<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some((Key(key), value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
-                    pairs.push((key, value));
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((Key(key), _)) = map.next_entry::<Key<'de>, IgnoredAny>()? {
+                    keys.push(key);
                 }
-                Ok(Object(pairs))
+                Ok(Keys(keys))
             }
         }
-        deserializer.deserialize_map(Pairs)
+        deserializer.deserialize_map(Object)
     }
 }
 

@@ -261,7 +261,10 @@ fn json_lines_that_are_wrong() {
         ("{\"click\": 1, \"user\": \"a", "expected a JSON object in a line, found \"{"),
         ("click,user", "expected a JSON object in a line"),
     ] {
-        let found = read_text("rows.jsonl", &format!("{good}{line}\n{good}"));
+        let files = Files::new(&[("rows.jsonl", format!("{good}{line}\n{good}").as_bytes())]);
+        let columns = Some(vec!["click".to_owned(), "user".to_owned()]);
+        let input = Input { columns, ..files.input(&["rows.jsonl"]).with_format(Format::Jsonl) };
+        let found = read(&input).expect("opened");
         assert_eq!((found.rows.len(), found.bad.len(), found.end), (40, 1, None), "{line}");
         assert!(found.bad[0].contains(message), "{}", found.bad[0]);
     }

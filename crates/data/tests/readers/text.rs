@@ -262,7 +262,7 @@ fn what_is_no_table_is_said() {
     for (name, bytes, found, hint) in [
         ("x.tar.gz", &gzip[..], "a tar archive", "tar -xf"),
         ("x.tar", &tar, "a tar archive", "tar -xf"),
-        ("long.csv.zst", &long, "a window", "--long=31"),
+        ("long.csv.zst", &long, "whose window", "--long=31"),
         ("words.csv.zst", &with_dictionary, "dictionary", "-D DICTIONARY"),
         (
             "comment.csv",

@@ -73,8 +73,10 @@ impl LabelProfile {
             ));
         }
         if self.task == Some(Task::Rating) {
-            let texts: Vec<String> = self.examples.iter().map(|text| quoted(text)).collect();
-            let rule = self.examples.last().map_or("1", String::as_str);
+            let mut numbers: Vec<&str> = self.examples.iter().map(String::as_str).collect();
+            numbers.sort_by(|a, b| a.parse::<f64>().unwrap_or(0.0).total_cmp(&b.parse().unwrap_or(0.0)));
+            let rule = numbers.last().copied().unwrap_or("1");
+            let texts: Vec<String> = numbers.iter().map(|text| quoted(text)).collect();
             said.push(format!(
                 "label: \"{name}\" holds more than two numbers ({}, …), which are predicted as they are (a \
                  regression); to predict a click, say what counts as one with schema.label.rule, such as \
