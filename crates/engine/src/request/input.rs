@@ -84,8 +84,8 @@ impl InputRequest {
         }
         let trained = self.apply(Input { paths: Vec::new(), ..stored.clone() })?;
         let mut candidates = vec![trained.clone(), found.clone()];
-        if !matches!(stored.format, Format::Csv | Format::Tsv) {
-            // Other formats are known by their first bytes or lines.
+        if !matches!(stored.format, Format::Csv | Format::Tsv | Format::Jsonl) {
+            // Other formats are known by their first bytes or lines, and have their columns by themselves.
             candidates.reverse();
         } else if trained.header == Some(Header::Absent) && self.header.is_none() && self.columns.is_empty() {
             // The columns were named by hand in training; this file may name them itself.
