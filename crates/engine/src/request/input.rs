@@ -84,8 +84,13 @@ impl InputRequest {
         }
         let trained = self.apply(Input { paths: Vec::new(), ..stored.clone() })?;
         let mut candidates = vec![trained.clone(), found.clone()];
-        if !matches!(stored.format, Format::Csv | Format::Tsv | Format::Jsonl) {
-            // Other formats are known by their first bytes or lines, and have their columns by themselves.
+        let is_json = |input: &Input| input.resolve().is_ok_and(|input| input.format == Format::Jsonl);
+        if stored.format == Format::Jsonl && is_json(&found) {
+            // The columns of training: what further keys hold is no matter.
+            return Ok(trained);
+        }
+        if !matches!(stored.format, Format::Csv | Format::Tsv) {
+            // Other formats are known by their first bytes or lines.
             candidates.reverse();
         } else if trained.header == Some(Header::Absent) && self.header.is_none() && self.columns.is_empty() {
             // The columns were named by hand in training; this file may name them itself.
