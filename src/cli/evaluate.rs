@@ -36,6 +36,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         }
         all.extend(&logits, scorer.rows());
     }
+    output::unknown_values(session, &predictor, scorer.rows().counts());
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     if all.logits.is_empty() {
         return Err(DataError::no_rows(input.name(), input.open()?.columns()).into());
@@ -62,7 +63,8 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         return output::print(&format!("{value}\n"));
     }
     let note = note.map_or_else(String::new, |note| note + "\n\n");
-    output::print(&(note + &text(&found, &columns)))
+    let positive = schema.label.says().map_or_else(String::new, |says| format!("positive: {says}\n"));
+    output::print(&(note + &positive + &text(&found, &columns)))
 }
 
 /// Says so where the model was trained on the rows.

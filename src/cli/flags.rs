@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 34] = [
+const FLAGS: [(&str, &str); 37] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -24,6 +24,9 @@ const FLAGS: [(&str, &str); 34] = [
     ("schema.label.rule", "--label-rule"),
     ("schema.label.positive", "--positive"),
     ("schema.crosses", "--cross"),
+    ("schema.ignore", "--ignore"),
+    ("schema.categorical", "--categorical"),
+    ("schema.weight", "--weight"),
     ("model.kind", "--model"),
     ("models", "--models"),
     ("config", "--config"),

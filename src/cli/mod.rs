@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod bench_args;
 mod cgroup;
+mod column_args;
 mod compare;
 mod counter;
 #[cfg(feature = "fetch")]

@@ -26,6 +26,10 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         json: session.json,
         out: BufWriter::new(std::io::stdout().lock()),
     };
+    // The column's name stays what programs look for; people are told what it is the probability of.
+    if let Some(positive) = predictor.encoder().schema().label.says().filter(|_| !session.quiet) {
+        output::tell(&format!("note: each line is the probability that {positive}"));
+    }
     let mut written = lines.header();
     let mut logits = Vec::new();
     while written.is_ok() {
@@ -40,6 +44,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
         other => other.map_err(io("write", Path::new("standard output")))?,
     }
+    output::unknown_values(session, &predictor, scorer.rows().counts());
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     if scorer.bad_rows() > 0 && !session.quiet {
         output::tell("note: the lines of these rows are empty");

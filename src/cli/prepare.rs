@@ -3,13 +3,13 @@ use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{flags, memory, output, requests, values};
+use super::{memory, output, requests, values};
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::prepared::{
-    self, Extended, Extension, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start,
-    TakenFile,
+    self, Extended, Extension, Limits, Manifest, PassOf, Preparation, PrepareObserver, Prepared, Settings,
+    Start, TakenFile,
 };
 use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
@@ -20,6 +20,10 @@ use std::time::Instant;
 impl PrepareObserver for Counter {
     fn stage(&mut self, name: &str) {
         self.stage(name);
+    }
+
+    fn pass(&mut self, pass: PassOf) {
+        self.pass(&format!("pass {} of {}", pass.number, pass.of), pass.rows);
     }
 
     fn rows(&mut self, rows: u64) -> bool {
@@ -37,7 +41,7 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
         let value = serde_json::json!({
-            "directory": made.dir(),
+            "directory": made.dir().display().to_string(),
             "manifest": made.manifest(),
             "bytes_read": read,
             "seconds": seconds,
@@ -62,13 +66,7 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
     }
     if !session.quiet {
-        notes.iter().for_each(|note| {
-            output::tell(&format!(
-                "warning: \
-            {}",
-                flags::in_text(&note.to_string())
-            ))
-        });
+        notes.iter().for_each(|note| output::tell(&output::note(note)));
     }
     let data = &config.data;
     let settings = Settings {

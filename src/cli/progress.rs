@@ -1,5 +1,5 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
-use super::output::{count, tell};
+use super::output::{count, plain, tell};
 use super::session::Session;
 use dlrm::data::format::{bytes, duration};
 use dlrm::engine::choice::{Choice, ChoiceObserver};
@@ -75,7 +75,7 @@ impl Progress {
     pub(super) fn line(&self, text: &str) {
         if self.quiet {
         } else if self.terminal {
-            self.bar.println(text);
+            self.bar.println(&*plain(text));
         } else {
             tell(text);
         }

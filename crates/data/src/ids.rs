@@ -112,10 +112,11 @@ impl Ids {
         counts: &mut EncodedCounts,
     ) {
         let first = bags.ids.len();
-        self.push(
-            rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))),
-            &mut bags.ids,
-        );
+        let texts = rows.iter().map(|row| {
+            let value = row.parsed.values(c).first()?;
+            Some(value.of(rows.text(row, c)))
+        });
+        self.push(texts, &mut bags.ids);
         self.count(&bags.ids[first..], counts);
         bags.offsets.extend(first as u32 + 1..=bags.ids.len() as u32);
     }

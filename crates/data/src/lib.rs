@@ -33,6 +33,7 @@ pub mod error;
 pub mod fit;
 pub mod format;
 mod growth;
+mod guard;
 mod hexadecimal;
 mod hint;
 mod huge;

@@ -1,8 +1,8 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
+use super::super::flags;
 use super::super::session::Session;
-use super::super::{flags, memory};
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
 use dlrm::data::Encoder;
 use dlrm::data::format;
@@ -55,7 +55,7 @@ pub(super) fn look(
     let mut inspection = inspected?;
     let seconds = start.elapsed().as_secs_f64();
     inspection.findings.iter_mut().for_each(|finding| finding.fix = flags::in_text(&finding.fix));
-    let plan = plan(&config, schema, &mut inspection);
+    let plan = plan(&config, schema, super::memory_limit(args)?, &mut inspection);
     // An estimate is not worth failing for.
     let measured = plan.is_some() && !args.no_estimate;
     let estimate = measured.then(|| estimate(session, &config, &inspection).ok()).flatten();
@@ -64,13 +64,18 @@ pub(super) fn look(
 }
 
 /// What the default model needs; a finding where it does not fit.
-fn plan(config: &RunConfig, schema: &Schema, inspection: &mut Inspection) -> Option<Plan> {
+fn plan(
+    config: &RunConfig,
+    schema: &Schema,
+    memory: Option<u64>,
+    inspection: &mut Inspection,
+) -> Option<Plan> {
     let Inspection { layout, rows, encoded_bytes, .. } = &*inspection;
     let encoder_bytes = Encoder::expected_vocabulary_bytes(schema, layout);
     let expected = Expected { layout, rows: *rows, encoded_bytes: *encoded_bytes, encoder_bytes };
     let (plan, objection) = match Plan::of(config, expected) {
         Ok(plan) => {
-            let objection = plan.check(memory::free()).err();
+            let objection = plan.check(memory).err();
             (Some(plan), objection)
         }
         Err(error) => (None, Some(error)),

@@ -1,7 +1,7 @@
 //! The rounds of encoding of a preparation, each a pass over all rows.
 use super::ENCODER;
 use super::fitting::{Fit, SEEN};
-use super::preparation::{Preparation, PrepareObserver, going_on};
+use super::preparation::{PassOf, Preparation, PrepareObserver, going_on};
 use super::round::{self, Round};
 use super::shards::{Done, SavedShards, Shards};
 use super::work::WorkDir;
@@ -74,6 +74,9 @@ impl Encoding<'_> {
             _ => None,
         };
         observer.stage(&self.stage(number));
+        let fitted = if fit.is_whole { self.preparation.passes_to_fit() } else { 0 };
+        let rows = fit.is_whole.then(|| fit.seen.rows.values().sum());
+        observer.pass(PassOf { number: fitted + number + 1, of: fitted + self.rounds.len(), rows });
         let encoder = round::encoder(&self.work.join(ENCODER), &self.rounds[number], &fit.sizes)?;
         let earlier = number.checked_sub(1).map(|before| self.done(before)).transpose()?;
         let begin = || Progress {

@@ -48,7 +48,7 @@ pub use cache::Cache;
 pub use extend::{Extended, Extension};
 pub use limits::{LEAST_MEMORY, Limits};
 pub use manifest::{Manifest, Settings};
-pub use preparation::{Preparation, PrepareObserver};
+pub use preparation::{PassOf, Preparation, PrepareObserver};
 pub use shard::ShardFile;
 use shard::{Form, Shard};
 use std::io::ErrorKind;

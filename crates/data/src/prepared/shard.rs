@@ -13,6 +13,7 @@ use super::map::map;
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
 use crate::error::{Error, Hint, Result};
+use crate::guard::guarded;
 use crate::split::Part;
 use crate::sum::{FileSum, Summed};
 use arrow_array::cast::AsArray;
@@ -208,8 +209,9 @@ impl Form {
         if found != sum.xxh3 {
             return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
         }
-        let batch =
-            self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
+        let contradictory = || Err(ArrowError::ParseError("lengths that contradict each other".to_owned()));
+        let decoded = guarded(|| self.decode(&bytes)).unwrap_or_else(contradictory);
+        let batch = decoded.map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
         Shard::of(&batch, &self.layout, &self.arities)
             .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
     }
@@ -421,5 +423,62 @@ mod tests {
         error.expect("seven values");
         let error = shard.append_within(&mut all, 2..4, 7).expect_err("twelve values");
         assert!(error.to_string().contains("fewer than 2^32 values") && error.hint().is_some(), "{error}");
+    }
+
+    const SCHEMA: &str = "weight = \"w\"\ngroup = \"g\"\nlabel = { column = \"y\" }\n\
+        dense = [{ name = \"x\", transform = \"none\" }]\n\
+        categorical = [{ name = \"u\", encoding = { kind = \"hash\", buckets = 9 } }, { name = \"t\", \
+        encoding = { kind = \"hash\", buckets = 9 }, \
+        multi = { separator = \"|\", weight_separator = \":\" } }]\n";
+
+    fn rows(form: &Form, rows: u32) -> Batch {
+        let mut batch = form.batch();
+        for row in 0..rows {
+            batch.labels.push(f32::from(row % 2 == 0));
+            batch.dense.push(row as f32);
+            batch.weights.iter_mut().for_each(|weights| weights.push(1.0));
+            batch.groups.iter_mut().for_each(|groups| groups.push(u64::from(row)));
+            for (bags, ids) in batch.bags.iter_mut().zip([1, row % 3]) {
+                bags.ids.extend(0..ids);
+                bags.weights.iter_mut().for_each(|weights| weights.extend((0..ids).map(|_| 0.5)));
+                bags.offsets.push(bags.ids.len() as u32);
+            }
+        }
+        batch
+    }
+
+    /// A checksum is no proof: whoever writes a file can write its checksum too.
+    #[test]
+    fn whatever_the_bytes_a_file_is_rows_or_an_error() {
+        let schema = crate::Schema::from_toml(SCHEMA, "schema").expect("a schema");
+        let form = Form::new(&EncoderFit::new(&schema).finish().expect("an encoder"));
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("rows.arrow");
+        form.write(&path, rows(&form, 20)).expect("written");
+        let whole = fs::read(&path).expect("a file");
+        let (mut read, mut refused) = (0, 0);
+        let mut check = |bytes: &[u8]| {
+            // A new name: mapped files are not written to.
+            let changed = dir.path().join(format!("{}.arrow", read + refused));
+            fs::write(&changed, bytes).expect("written");
+            match form.open(&changed, &FileSum::of(bytes)) {
+                Ok(shard) => {
+                    let mut batch = form.batch();
+                    shard.append(&mut batch, 0..shard.rows()).expect("few values");
+                    read += 1;
+                }
+                Err(_) => refused += 1,
+            }
+            fs::remove_file(&changed).expect("removed");
+        };
+        for at in 0..whole.len() {
+            for value in [whole[at] ^ 1, whole[at] ^ 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                check(&bytes);
+            }
+        }
+        (0..whole.len()).step_by(7).for_each(|length| check(&whole[..length]));
+        assert!(refused > 100 && read > 0, "{refused} {read}");
     }
 }

@@ -3,6 +3,7 @@ use super::criteo::Criteo;
 use super::delimited::Delimited;
 use super::files::is_packed;
 use super::format::Header;
+use super::jsonl::JsonLines;
 use super::lines::into_final;
 use super::movielens::Movielens;
 use super::ncf::Ncf;
@@ -24,6 +25,7 @@ pub(super) enum Plan {
     Ncf,
     Libsvm,
     Libffm { columns: Vec<String> },
+    Jsonl { columns: Vec<String> },
     Parquet { columns: Option<Vec<String>> },
 }
 
@@ -38,6 +40,7 @@ impl Plan {
             Plan::Ncf => Box::new(Ncf::open(path)?),
             Plan::Libsvm => Box::new(Libsvm::open(path)?),
             Plan::Libffm { columns } => Box::new(Libffm::open(path, columns)?),
+            Plan::Jsonl { columns } => Box::new(JsonLines::open(path, columns)?),
             Plan::Parquet { columns } => open_parquet(path, columns.as_deref())?,
         })
     }

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Extensions of the files that a directory stands for.
-const EXTENSIONS: [&str; 15] = [
-    "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "gz",
-    "zst", "zstd",
+const EXTENSIONS: [&str; 17] = [
+    "csv", "tsv", "tab", "psv", "txt", "data", "libsvm", "svm", "libffm", "ffm", "parquet", "pq", "jsonl",
+    "ndjson", "gz", "zst", "zstd",
 ];
 
 /// Beginnings of the names of files that come with a data set and are none of it.

@@ -5,7 +5,7 @@ use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
 use super::record::Dialect;
-use super::{detect, files, movielens, sparse};
+use super::{detect, files, jsonl, movielens, sparse};
 use crate::error::{Error, Result};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
@@ -35,8 +35,9 @@ pub struct Input {
     /// Whether the first record of delimited text names the columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
-    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in
-    /// its place. For Parquet: the columns to read. For libffm: `label` and the fields to expect.
+    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in its
+    /// place. For Parquet and JSON lines: the columns to read. For libffm: `label` and the fields to
+    /// expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// Whether blanks around fields of delimited text belong to them.
@@ -54,6 +55,25 @@ pub struct Input {
 enum Found {
     File(PathBuf),
     Directory(PathBuf, Listing),
+}
+
+/// Files lie on this machine.
+fn refuse_address(path: &Path) -> Result<()> {
+    let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else { return Ok(()) };
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme || path.exists() {
+        return Ok(());
+    }
+    let fetch = match scheme {
+        "file" => format!("name its path: {rest}"),
+        "s3" => format!("copy it first: aws s3 cp \"{}\" .", path.display()),
+        "gs" => format!("copy it first: gcloud storage cp \"{}\" .", path.display()),
+        "http" | "https" => format!("fetch it first: curl -O \"{}\"", path.display()),
+        _ => "copy it to this machine first".to_owned(),
+    };
+    let found = "an address, and nothing is fetched while rows are read";
+    Err(Error::input(path.display().to_string(), "a file or a directory", found).with_hint(fetch))
 }
 
 impl Input {
@@ -97,6 +117,11 @@ impl Input {
         resolved.partitions = self.found_partitions()?;
         if resolved.format == Format::Libffm && resolved.columns.is_none() {
             resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
+        }
+        if resolved.format == Format::Jsonl && resolved.columns.is_none() {
+            let columns = jsonl::columns_of(first).map_err(into_final)?;
+            check_names(&columns, &first.display().to_string())?;
+            resolved.columns = Some(columns);
         }
         Ok(resolved)
     }
@@ -160,6 +185,7 @@ impl Input {
     fn listings(&self) -> Result<Vec<Found>> {
         let mut all = Vec::new();
         for path in &self.paths {
+            refuse_address(path)?;
             match files::matching(path)? {
                 Some(matches) => {
                     matches.iter().try_for_each(|path| self.find(path).map(|found| all.push(found)))?;
@@ -226,7 +252,11 @@ impl Input {
             ("quote", self.quote.is_some()),
             ("header", self.header.is_some()),
             ("trim", self.trim.is_some()),
-            ("columns", self.columns.is_some() && !matches!(self.format, Format::Parquet | Format::Libffm)),
+            (
+                "columns",
+                self.columns.is_some()
+                    && !matches!(self.format, Format::Parquet | Format::Libffm | Format::Jsonl),
+            ),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
@@ -274,6 +304,7 @@ impl Input {
         self.quote = Some(if dialect.quote.is_some() { Quote::Double } else { Quote::None });
         self.trim = Some(if dialect.trims { Trim::Blanks } else { Trim::None });
         let (rows, _) = dialect.records(&head.bytes, detect::ROWS);
+        detect::check_comment(&head, &rows)?;
         self.header = self.header.or(Some(match self.columns {
             Some(_) => Header::Absent,
             None => detect::header(&rows),
@@ -300,6 +331,7 @@ impl Input {
             Format::Movielens => Plan::Movielens,
             Format::Libsvm => Plan::Libsvm,
             Format::Libffm => Plan::Libffm { columns: columns.unwrap_or_default() },
+            Format::Jsonl => Plan::Jsonl { columns: columns.unwrap_or_default() },
             Format::Parquet => Plan::Parquet { columns },
             Format::Auto | Format::Csv | Format::Tsv => {
                 let dialect = Dialect {

@@ -32,6 +32,9 @@ const FOREIGN: [(&[u8], &str, &str); 14] = [
     (b"%PDF", "a PDF document", "name the file with the rows"),
 ];
 
+/// Where a tar archive, whose first bytes are the name of a file, says that it is one.
+const TAR_MARK: std::ops::Range<usize> = 257..262;
+
 /// What [`Lines::window`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Window {
@@ -196,10 +199,14 @@ impl Lines {
 
     /// Refuses what is recognisably no UTF-8 text, with what to do about it.
     fn check_text(&mut self) -> Result<()> {
-        while !self.at_end && self.end < 8 {
+        while !self.at_end && self.end < TAR_MARK.end {
             self.refill()?;
         }
         let head = &self.buffer[..self.end];
+        if head.get(TAR_MARK).is_some_and(|mark| mark == b"ustar") {
+            let error = Error::input(self.file(), "text, plain or packed by gzip or zstd", "a tar archive");
+            return Err(error.with_hint("unpack it first (tar -xf FILE), and name the files that were in it"));
+        }
         if head.starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
             return Ok(());
@@ -243,6 +250,25 @@ impl Packing {
         // The decoder's own failures carry no number of the operating system.
         if error.raw_os_error().is_some() {
             return Error::io("read", path)(error);
+        }
+        let told = error.to_string();
+        let packed_otherwise = match self {
+            Packing::Zstd if told.contains("too much memory") => Some((
+                "one whose window takes more than 128 MiB (zstd --long)",
+                "pack it again without --long: zstd -d --long=31 -c FILE | zstd -o NEW",
+            )),
+            Packing::Zstd if told.to_lowercase().contains("dictionary") => {
+                Some(("one that was packed with a dictionary", "unpack it first: zstd -d -D DICTIONARY FILE"))
+            }
+            _ => None,
+        };
+        if let Some((found, hint)) = packed_otherwise {
+            return Error::input(
+                path.display().to_string(),
+                format!("a {format} file that can be read alone"),
+                found,
+            )
+            .with_hint(hint);
         }
         let found = match error.kind() {
             std::io::ErrorKind::UnexpectedEof => format!("its end inside line {line}: the file is truncated"),

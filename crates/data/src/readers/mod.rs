@@ -6,7 +6,8 @@
 //!   whoever reads them, of several files at once
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
-//! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
+//! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
+//! `parquet`
 //! * `chain`: several files as one stream
 //! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known
@@ -21,12 +22,17 @@ mod detect;
 mod files;
 mod format;
 mod input;
+mod jsonl;
 mod lines;
 mod movielens;
 mod names;
 mod ncf;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_chunks;
+#[cfg(feature = "parquet")]
+mod parquet_pages;
 #[cfg(feature = "parquet")]
 mod parquet_text;
 mod partitions;
@@ -37,5 +43,6 @@ mod unpacking;
 
 pub use chain::Compared;
 pub use defaults::default_schema;
+pub use detect::are_numbers_of_columns;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;

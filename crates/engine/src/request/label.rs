@@ -43,7 +43,7 @@ impl LabelRequest {
             label: self.column.clone(),
             rule: self.rule.clone(),
             positive: self.positive.clone(),
-            memory: None,
+            ..ProfileOptions::default()
         })
     }
 

@@ -130,7 +130,7 @@ impl Run {
         let schema = self.config.complete_schema()?;
         let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
         let mut clock = Clock::new();
-        observer.stage("fitting the encoder");
+        observer.stage(source.fit_stage());
         let (before, fitted) = match &self.config.train.from {
             Some(from) => {
                 WarmStart::fit(from, source, schema).map(|(before, fitted)| (Some(before), fitted))?
@@ -160,7 +160,7 @@ impl Run {
         let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
         let mut place = self.place(begun, &fitted)?;
-        observer.stage("encoding");
+        observer.stage(source.encode_stage());
         let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
@@ -185,7 +185,7 @@ impl Run {
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden: &golden,
-                trained: &self.trained_files(place.before.as_ref())?,
+                trained: &self.trained_files(place.before.as_ref(), &rows)?,
                 optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
             outcome::save(out, &contents, &fitted)?;

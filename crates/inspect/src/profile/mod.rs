@@ -10,7 +10,6 @@ pub(crate) mod advice;
 mod classes;
 mod clock;
 mod column;
-mod commas;
 pub(crate) mod counts;
 mod evidence;
 mod kind;
@@ -27,12 +26,13 @@ mod suggested;
 pub(crate) mod table;
 mod times;
 mod tokens;
+mod written;
 
 pub use clock::Covered;
 pub use column::ColumnProfile;
 pub use counts::Precision;
 pub use kind::Kind;
-pub use label_profile::{LabelOrigin, LabelProfile};
+pub use label_profile::{LabelOrigin, LabelProfile, PositiveOrigin};
 pub use leak::Leak;
 pub use moments::Numbers;
 pub use sentinels::Sentinel;
@@ -41,7 +41,7 @@ pub use tokens::Tokens;
 
 use classes::Classes;
 use column::ColumnStats;
-use dlrm_data::error::{Error, Result};
+use dlrm_data::error::{Error, Result, nearest, quoted};
 use dlrm_data::format;
 use dlrm_data::label::{LabelReader, Rule};
 use dlrm_data::row::{RawRow, RowSource};
@@ -68,6 +68,12 @@ pub struct ProfileOptions {
     pub rule: Option<String>,
     /// Texts that count as clicks.
     pub positive: Vec<String>,
+    /// Columns that are no input.
+    pub ignore: Vec<String>,
+    /// Columns that are categorical, whatever they look like.
+    pub categorical: Vec<String>,
+    /// The column of sample weights.
+    pub weight: Option<String>,
     /// Bytes of memory; a number that suits most machines if not given. Of a wide table less is counted
     /// exactly in fewer of them.
     pub memory: Option<u64>,
@@ -83,6 +89,29 @@ impl ProfileOptions {
             Label { rule: self.rule.clone(), positive: self.positive.clone(), ..Label::clicks(column) };
         let reader = LabelReader::new(&label)?;
         Ok(Some((label, reader)))
+    }
+
+    /// What was said of the kind of each column.
+    fn kinds(&self, columns: &[String]) -> Result<Vec<Option<Kind>>> {
+        let mut kinds = vec![None; columns.len()];
+        let said = [
+            ("schema.ignore", &self.ignore[..], Kind::Ignored),
+            ("schema.categorical", &self.categorical, Kind::Categorical),
+            ("schema.weight", self.weight.as_slice(), Kind::Weight),
+        ];
+        for (key, names, kind) in said {
+            for name in names {
+                let Some(index) = columns.iter().position(|column| column == name) else {
+                    let expected = format!("columns among {}", columns.join(", "));
+                    let error = Error::input(key, expected, quoted(name));
+                    let near = nearest(name, columns.iter().map(String::as_str));
+                    let hint = near.map(|near| format!("did you mean \"{near}\"?"));
+                    return Err(error.with_hint(hint.unwrap_or_else(|| "check delimiter and header".into())));
+                };
+                kinds[index] = Some(kind);
+            }
+        }
+        Ok(kinds)
     }
 }
 
@@ -117,11 +146,15 @@ impl Profile {
             return Err(reader.first_bad.unwrap_or_else(|| Error::no_rows("input", &columns)));
         }
         let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
-        let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
+        let kinds = options.kinds(&columns)?;
+        let usable: Vec<bool> =
+            kinds.iter().map(|kind| !matches!(kind, Some(Kind::Ignored | Kind::Weight))).collect();
+        let named = options.label.as_deref().or(by_rule.as_deref());
+        let label = label::find(&columns, &usable, named, &head)?;
         let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
         let (said, said_reader) = said.unzip();
         let classes = Classes::new(&head, label.map(|(index, _)| index), said_reader);
-        let mut pass = Pass::new(columns.len(), label.map(|(index, _)| index), &head, classes, room);
+        let mut pass = Pass::new(kinds, label.map(|(index, _)| index), &head, classes, room);
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();
@@ -193,6 +226,8 @@ struct Pass {
     classes: Classes,
     columns: Vec<ColumnStats>,
     tests: Vec<LeakTest>,
+    /// What was said of the columns.
+    kinds: Vec<Option<Kind>>,
     room: Room,
 }
 
@@ -208,9 +243,9 @@ impl Pass {
                 Vec::new()
             }
         };
-        let tests = (0..columns).map(|index| LeakTest::new(numbers(index), room.values)).collect();
-        let columns = vec![ColumnStats::within(room.values); columns];
-        Pass { rows: 0, label, classes, columns, tests, room }
+        let tests = (0..kinds.len()).map(|index| LeakTest::new(numbers(index), room.values)).collect();
+        let columns = vec![ColumnStats::within(room.values); kinds.len()];
+        Pass { rows: 0, label, classes, columns, tests, kinds, room }
     }
 
     fn add(&mut self, row: &RawRow) {
@@ -242,14 +277,18 @@ impl Pass {
             let is_label = self.label == Some(index);
             let tested = tested.as_deref().filter(|_| !is_label);
             let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
-            if !is_label {
+            if let Some(kind) = self.kinds[index].filter(|_| !is_label) {
+                column.become_kind(kind);
+            }
+            if !is_label && !matches!(column.kind, Kind::Ignored | Kind::Weight) {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
                 column.warnings.extend(left_out::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));
                 column.warnings.extend(stats.date_warning());
                 let sentinels = column.sentinels.iter().map(|s| advice::sentinel(s, self.rows));
                 column.warnings.extend(sentinels);
-                column.warnings.extend(stats.comma_warning(column.kind));
+                column.warnings.extend(stats.written_warning(column.kind));
+                column.warnings.extend(stats.infinite_warning());
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
                     column
