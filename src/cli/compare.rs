@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{memory, output, requests};
+use super::{memory, output, requests, values};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};

@@ -232,7 +232,13 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(columns: usize, label: Option<usize>, head: &[RawRow], classes: Classes, room: Room) -> Self {
+    fn new(
+        kinds: Vec<Option<Kind>>,
+        label: Option<usize>,
+        head: &[RawRow],
+        classes: Classes,
+        room: Room,
+    ) -> Self {
         let numbers = |index: usize| {
             let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
             let (numbers, texts): (Vec<_>, Vec<_>) =
