@@ -72,8 +72,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    // These write from the beginning. Others that have something to save or to clear away ask for it when they
-    // begin to: until then a signal ends them at once.
+    // These write from the beginning. Others that have something to save or to clear away ask for it when
+    // they begin to: until then a signal ends them at once.
     if matches!(cli.command, Command::Demo(_) | Command::Generate { .. }) {
         session.stop_by_signal();
     }

@@ -1,4 +1,5 @@
-//! JSON files that carry a checksum of themselves, so that a changed byte is an error and never another number.
+//! JSON files that carry a checksum of themselves, so that a changed byte is an error and never another
+//! number.
 //!
 //! ```text
 //! {

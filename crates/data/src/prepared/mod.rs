@@ -17,7 +17,8 @@
 //! * `build`: from raw rows, in bounded memory, in passes that can be interrupted: `fitting` with counts on
 //!   disk, then `encoding` in `round`s, each with as many vocabularies as memory has room for. `work` is
 //!   where they leave what is done.
-//! * `extend`: further rows of a data set, encoded as its other rows are; `taken`: the raw files that are in it.
+//! * `extend`: further rows of a data set, encoded as its other rows are; `taken`: the raw files that are in
+//!   it.
 //! * `held`: its directory while one process writes there.
 //! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.

@@ -1,5 +1,5 @@
-//! Packed files, unpacked on a thread of their own a little ahead of whoever reads them: to unpack takes longer
-//! than to find the rows, and several files can be unpacked at once although their rows come in order.
+//! Packed files, unpacked on a thread of their own a little ahead of whoever reads them: to unpack takes
+//! longer than to find the rows, and several files can be unpacked at once although their rows come in order.
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;

@@ -89,7 +89,7 @@ pub struct RunRequest {
     pub start: Start,
     /// What may be used.
     pub resources: Resources,
-    /// Bytes that inferring the schema may take, if that is said; a number that is the same everywhere if not.
+    /// Bytes that inferring the schema may take, if that is said; else a number that is the same everywhere.
     pub inference_memory: Option<u64>,
 }
 

@@ -3,8 +3,8 @@ use super::counts::EXACT_COUNTS;
 use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format;
 
-/// Bytes that a profile takes at most where nothing is said. It does not depend on the machine, and neither do
-/// the schemas that follow: up to two hundred columns nothing of what is counted is given up for it.
+/// Bytes that a profile takes at most where nothing is said. It does not depend on the machine, and neither
+/// do the schemas that follow: up to two hundred columns nothing of what is counted is given up for it.
 const USUAL: u64 = 4 << 30;
 /// Bytes for each value that is counted, all that is counted of a column together.
 const VALUE: u64 = 200;
