@@ -82,11 +82,14 @@ fn mutated(seed: &[u8], random: &mut Random) -> Vec<u8> {
     bytes
 }
 
+/// Reads an input.
+type Read = Box<dyn Fn(&[u8]) + Send>;
+
 /// A kind of input: a valid one, and what reads it.
 struct Kind {
     name: &'static str,
     seed: Vec<u8>,
-    read: Box<dyn Fn(&[u8]) + Send>,
+    read: Read,
 }
 
 /// Reads rows of a file to their end, or to the first error that is final.
@@ -133,9 +136,8 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 /// Files that the command makes: Parquet, and a model's encoder and configuration.
 fn made(dir: &Path) -> [Vec<u8>; 3] {
     works(dir, &["generate", "clicks", "--rows", "200", "--form", "parquet", "-o", "generated", "--quiet"]);
-    let parquet = fs::read_dir(dir.join("generated")).unwrap().map(|entry| entry.unwrap().path());
-    let parquet: PathBuf =
-        parquet.filter(|path| path.extension().is_some_and(|e| e == "parquet")).next().unwrap();
+    let mut parquet = fs::read_dir(dir.join("generated")).unwrap().map(|entry| entry.unwrap().path());
+    let parquet: PathBuf = parquet.find(|path| path.extension().is_some_and(|e| e == "parquet")).unwrap();
     fs::write(dir.join("clicks.csv"), clicks(200)).unwrap();
     works(dir, &["train", "clicks.csv", "--label", "click", "--epochs", "1", "-o", "run", "--quiet"]);
     let model = dir.join("run/model");

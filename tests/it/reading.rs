@@ -26,7 +26,7 @@ fn schema(dir: &Path, file: &str, more: &[&str]) -> String {
 #[test]
 fn infinite_numbers_are_missing_ones() {
     let dir = scratch(1);
-    let x = |i: usize| if i % 33 == 0 { "inf".to_owned() } else { format!("{}.5", i * 7 % 300) };
+    let x = |i: usize| if i.is_multiple_of(33) { "inf".to_owned() } else { format!("{}.5", i * 7 % 300) };
     write(dir.path(), "inf.csv", "click,x,site", 1000, |i| format!("{},{},s{}", i % 2, x(i), i % 5));
     let found = schema(dir.path(), "inf.csv", &["--label", "click"]);
     assert!(found.contains("[[dense]]") && found.contains("\"inf\""), "{found}");
@@ -143,7 +143,7 @@ fn a_rule_about_numbers_takes_no_text_for_a_click() {
 #[test]
 fn labels_that_are_read_are_not_called_malformed() {
     let dir = scratch(1);
-    let label = |i: usize| if i % 200 == 0 { "1.0".to_owned() } else { format!("{}", i % 2) };
+    let label = |i: usize| if i.is_multiple_of(200) { "1.0".to_owned() } else { format!("{}", i % 2) };
     write(dir.path(), "forms.csv", "x,site,y", 600, |i| format!("{},s{},{}", i * 7 % 300, i % 5, label(i)));
     let ran = works(dir.path(), &train("forms.csv", &["--label", "y"]));
     assert!(!ran.err.contains("malformed"), "{}", ran.err);
@@ -187,13 +187,13 @@ fn columns_are_what_is_said_of_them() {
 fn json_lines_are_trained_on_and_scored() {
     let dir = scratch(1);
     let row = |i: usize| {
-        let user = if i % 9 == 0 { "null".to_owned() } else { format!("\"u{}\"", i % 20) };
-        format!("{{\"click\": {}, \"user\": {user}, \"x\": {}.5}}\n", i % 2 == 0, i * 7 % 300)
+        let user = if i.is_multiple_of(9) { "null".to_owned() } else { format!("\"u{}\"", i % 20) };
+        format!("{{\"click\": {}, \"user\": {user}, \"x\": {}.5}}\n", i.is_multiple_of(2), i * 7 % 300)
     };
     fs::write(dir.path().join("rows.jsonl"), (0..600).map(row).collect::<String>()).unwrap();
     let csv = |i: usize| {
-        let user = if i % 9 == 0 { String::new() } else { format!("u{}", i % 20) };
-        format!("{},{user},{}.5", u8::from(i % 2 == 0), i * 7 % 300)
+        let user = if i.is_multiple_of(9) { String::new() } else { format!("u{}", i % 20) };
+        format!("{},{user},{}.5", u8::from(i.is_multiple_of(2)), i * 7 % 300)
     };
     write(dir.path(), "rows.csv", "click,user,x", 600, csv);
     works(dir.path(), &train("rows.jsonl", &["--label", "click"]));

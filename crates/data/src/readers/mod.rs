@@ -7,7 +7,7 @@
 //! * `record`: one record of delimited text
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
 //! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
-//! `parquet`
+//!   `parquet`
 //! * `chain`: several files as one stream
 //! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known

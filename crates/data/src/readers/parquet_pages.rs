@@ -85,7 +85,7 @@ impl Header {
     }
 }
 
-fn header_at<'f>(input: &mut BufReader<&'f File>, at: u64, end: u64) -> io::Result<Header> {
+fn header_at(input: &mut BufReader<&File>, at: u64, end: u64) -> io::Result<Header> {
     input.seek(SeekFrom::Start(at))?;
     Thrift { input: input.by_ref().take(end - at), read: 0 }.page_header()
 }
