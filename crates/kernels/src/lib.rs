@@ -27,6 +27,7 @@ pub mod buffer;
 pub mod dot_interaction;
 pub mod elementwise;
 pub mod embedding;
+pub mod exponential;
 pub mod f16;
 pub mod half;
 pub mod interaction;

@@ -35,10 +35,11 @@ impl Real for f32 {
         f64::from(self)
     }
     fn exp(self) -> Self {
-        libm::expf(self)
+        crate::exponential::exp(self)
     }
     fn tanh(self) -> Self {
-        libm::tanhf(self)
+        // In f64, whose rounding f32 does not see.
+        libm::tanh(f64::from(self)) as f32
     }
     fn erf(self) -> Self {
         libm::erff(self)

@@ -3,6 +3,7 @@ use super::{Description, Operation};
 use crate::tape::Tape;
 use crate::tape::backward::Backward;
 use crate::tape::value::Var;
+use dlrm_kernels::exponential::exp;
 
 #[derive(Debug)]
 pub(in crate::tape) struct Softmax {
@@ -16,7 +17,7 @@ impl Tape<'_> {
         self.push(Softmax { x }, n, |y, forward| {
             for (y, x) in y.chunks_exact_mut(n.max(1)).zip(forward.value(x).chunks_exact(n.max(1))) {
                 let largest = x.iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = libm::expf(x - largest));
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = exp(x - largest));
                 let sum: f32 = y.iter().sum();
                 y.iter_mut().for_each(|y| *y /= sum);
             }
