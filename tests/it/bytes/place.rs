@@ -33,7 +33,8 @@ const RAW: &str = "--set calibration=none";
 
 /// Lines of JSON files with these keys depend on the clock, the machine or the version; the configuration has
 /// a sum of its own.
-const UNSTABLE: [&str; 11] = [
+const UNSTABLE: [&str; 12] = [
+    "checksum",
     "command",
     "config_toml",
     "dlrm",
@@ -163,7 +164,8 @@ impl Place {
             }
             What::Files(lines) => {
                 lines.iter().for_each(|line| drop(self.print(&format!("{line} -q -o {out}"))));
-                files(&self.path(&out)).into_iter().map(|(name, bytes)| (name, sum(bytes))).collect()
+                let files = files(&self.path(&out)).into_iter().filter(|(name, _)| !name.starts_with('.'));
+                files.map(|(name, bytes)| (without_sum(&name), sum(bytes))).collect()
             }
             What::Prints(lines) => {
                 let printed = lines
@@ -196,6 +198,15 @@ impl Place {
             ("evaluate", sum(printed(&["evaluate -q --json"]))),
         ];
         sums.map(|(name, sum)| (name.to_owned(), sum)).into()
+    }
+}
+
+/// The name of a file of a prepared data set without the checksum in it, which says what the file's own does.
+fn without_sum(name: &str) -> String {
+    let parts = name.rsplit_once('.').and_then(|(stem, end)| Some((stem.rsplit_once('-')?, end)));
+    match parts {
+        Some(((stem, sum), end)) if sum.len() == 16 => format!("{stem}.{end}"),
+        _ => name.to_owned(),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Values enter as 64-bit hashes. Up to [`EXACT_COUNTS`] distinct values (fewer where many columns share the
 //! memory) everything is exact. Beyond, the distinct count stays exact to [`EXACT_DISTINCT`] values and is
-//! then a HyperLogLog estimate, frequent values come from Misra-Gries, and the share of values that occur once from a uniform sample of the
-//! distinct values.
+//! then a HyperLogLog estimate, frequent values come from Misra-Gries, and the share of values that occur
+//! once from a uniform sample of the distinct values.
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
