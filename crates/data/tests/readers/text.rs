@@ -252,12 +252,12 @@ fn what_is_no_table_is_said() {
     long.window_log(28).expect("a setting");
     std::io::Write::write_all(&mut long, csv.as_bytes()).expect("packed");
     let long = long.finish().expect("packed");
-    let words: Vec<u8> =
-        (0..400u32).flat_map(|i| format!("{i},{},{}\n", i * 7, i % 5).into_bytes()).collect();
-    let mut with_dictionary =
-        zstd::stream::write::Encoder::with_dictionary(Vec::new(), 1, &words).expect("an encoder");
-    std::io::Write::write_all(&mut with_dictionary, &words).expect("packed");
-    let with_dictionary = with_dictionary.finish().expect("packed");
+    // A frame that names its dictionary: a bit in the descriptor, and a byte behind the window.
+    let mut with_dictionary = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+    std::io::Write::write_all(&mut with_dictionary, csv.as_bytes()).expect("packed");
+    let mut with_dictionary = with_dictionary.finish().expect("packed");
+    with_dictionary[4] |= 1;
+    with_dictionary.insert(6, 7);
     let comment = format!("# made by a program, on a day\n{csv}");
     for (name, bytes, found, hint) in [
         ("x.tar.gz", &gzip[..], "a tar archive", "tar -xf"),
