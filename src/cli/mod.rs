@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod bench_args;
 mod compare;
+mod completions;
 mod counter;
 #[cfg(feature = "fetch")]
 mod data;
@@ -14,6 +15,7 @@ mod failure;
 mod flags;
 mod generate;
 mod inspect;
+mod manual;
 mod memory;
 mod mistaken_flags;
 mod models;
@@ -22,6 +24,8 @@ mod predict;
 mod prepare;
 mod progress;
 mod requests;
+mod rows_to_score;
+mod scoring_args;
 mod session;
 mod show;
 mod train;
@@ -47,13 +51,21 @@ pub(crate) fn main() -> ExitCode {
                 output::failure(&failure, given.iter().any(|arg| arg == "--json"));
                 return ExitCode::from(failure.code);
             }
-            // Help and version are not errors. A closed pipe is not ours to report.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+            if error.use_stderr() {
+                // Whoever reads it may have gone.
+                let _ = error.print();
+                return ExitCode::from(failure::USAGE);
+            }
+            return ended(output::help(&error), given.iter().any(|arg| arg == "--json"));
         }
     };
     let json = cli.json;
-    match run(cli) {
+    ended(run(cli), json)
+}
+
+/// The exit code of what was done, and the words for it where it failed.
+fn ended(done: Result<(), Failure>, json: bool) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, json);
@@ -99,5 +111,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Prepare(args) => prepare::run(&session, &args),
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args),
     }
 }

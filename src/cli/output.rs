@@ -1,16 +1,70 @@
 //! Text for people on standard output.
-use super::failure::{Failure, INTERRUPTED, io};
+use super::failure::{Failure, INTERRUPTED, USAGE, io};
+use super::rows_to_score::RowsToScore;
+use super::scoring_args::OutputArgs;
+use super::session::Session;
+use dlrm::data::Error;
 pub(super) use dlrm::data::format::count;
-use std::io::Write;
+use dlrm::data::new_file::{Existing, NewFile};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// Writes results to standard output; a closed pipe (`| head`) ends quietly.
+/// Writes results to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes the help or version that clap answers with, coloured where that is wanted.
+pub(super) fn help(answer: &clap::Error) -> Result<(), Failure> {
+    printed(answer.print().and_then(|()| std::io::stdout().flush()))
+}
+
+/// What became of a write to standard output; a closed pipe (`| head`) ends quietly.
+pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(io("write", Path::new("standard output"))),
     }
+}
+
+/// Begins a file of results, which is whole or absent; an interruption leaves nothing of it.
+pub(super) fn create(session: &Session, path: &Path, overwrite: bool) -> Result<NewFile, Failure> {
+    let existing = if overwrite { Existing::Replace } else { Existing::Keep };
+    let file = NewFile::create(path, existing).map_err(taken)?;
+    file.aside().into_iter().for_each(|aside| session.remove_at_signal(aside));
+    Ok(file)
+}
+
+/// Ends a file of results.
+pub(super) fn finish(file: NewFile) -> Result<(), Failure> {
+    file.finish().map_err(taken)
+}
+
+/// A name that is taken is a mistake in the flags.
+pub(super) fn taken(error: Error) -> Failure {
+    let is_usage = matches!(error, Error::Input { .. });
+    let failure = Failure::from(error);
+    if is_usage { Failure { code: USAGE, ..failure } } else { failure }
+}
+
+/// Begins the file that was asked for, if one was: a name that is taken is found out before the work.
+pub(super) fn begin(
+    session: &Session,
+    to: &OutputArgs,
+    rows: &RowsToScore,
+) -> Result<Option<NewFile>, Failure> {
+    let Some(path) = &to.output else { return Ok(None) };
+    rows.check_output(path)?;
+    create(session, path, to.overwrite).map(Some)
+}
+
+/// Writes results that are whole to the file, or else to standard output.
+pub(super) fn save_or_print(file: Option<NewFile>, text: &str) -> Result<(), Failure> {
+    let Some(mut file) = file else { return print(text) };
+    let failed = file.failed();
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    finish(file)
 }
 
 /// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.
@@ -35,7 +89,7 @@ pub(super) fn failure(failure: &Failure, json: bool) {
 const SHOWN: usize = 10;
 
 /// Says on standard error which malformed rows were skipped.
-pub(super) fn bad_rows<T: std::fmt::Display>(session: &super::session::Session, bad: &[T], all: u64) {
+pub(super) fn bad_rows<T: std::fmt::Display>(session: &Session, bad: &[T], all: u64) {
     if all == 0 || session.quiet {
         return;
     }

@@ -1,7 +1,7 @@
 //! `dlrm show`.
-use super::args::ShowArgs;
-use super::failure::{Failure, io};
+use super::failure::Failure;
 use super::output;
+use super::scoring_args::ShowArgs;
 use super::session::Session;
 use dlrm::data::Batch;
 use dlrm::data::format;
@@ -18,7 +18,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
-        std::fs::write(path, graph_svg(&graph)).map_err(io("write", path))?;
+        let file = output::create(session, path, args.overwrite)?;
+        output::save_or_print(Some(file), &graph_svg(&graph))?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));

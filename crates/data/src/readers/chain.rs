@@ -7,6 +7,7 @@ use super::movielens::Movielens;
 use super::ncf::Ncf;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
+use super::stream::Place;
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
 use std::path::{Path, PathBuf};
@@ -24,17 +25,18 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    fn open(&self, path: &Path) -> Result<Box<dyn RowSource>> {
+    /// Opens `place`, which has the format of this plan.
+    pub(super) fn open(&self, place: Place<'_>) -> Result<Box<dyn RowSource>> {
         Ok(match self {
             Plan::Delimited { dialect, header, columns } => {
-                Box::new(Delimited::open(path, *dialect, *header, columns.as_deref())?)
+                Box::new(Delimited::open(place, *dialect, *header, columns.as_deref())?)
             }
-            Plan::Criteo => Box::new(Criteo::open(path)?),
-            Plan::Movielens => Box::new(Movielens::open(path)?),
-            Plan::Ncf => Box::new(Ncf::open(path)?),
-            Plan::Libsvm => Box::new(Libsvm::open(path)?),
-            Plan::Libffm { columns } => Box::new(Libffm::open(path, columns)?),
-            Plan::Parquet { columns } => open_parquet(path, columns.as_deref())?,
+            Plan::Criteo => Box::new(Criteo::open(place)?),
+            Plan::Movielens => Box::new(Movielens::open(place.file("ratings of MovieLens")?)?),
+            Plan::Ncf => Box::new(Ncf::open(place)?),
+            Plan::Libsvm => Box::new(Libsvm::open(place)?),
+            Plan::Libffm { columns } => Box::new(Libffm::open(place, columns)?),
+            Plan::Parquet { columns } => open_parquet(place.file("Parquet")?, columns.as_deref())?,
         })
     }
 }
@@ -64,10 +66,10 @@ impl Chain {
     pub(super) fn open(files: Vec<PathBuf>, plan: Plan) -> Result<Self> {
         let mut rest = files.into_iter();
         let first = rest.next().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
-        let current = plan.open(&first)?;
+        let current = plan.open(Place::File(&first))?;
         let columns = current.columns().to_vec();
         for other in rest.as_slice() {
-            check_same(&columns, &first, plan.open(other)?.columns(), other)?;
+            check_same(&columns, &first, plan.open(Place::File(other))?.columns(), other)?;
         }
         Ok(Chain { plan, columns, rest, current })
     }
@@ -81,7 +83,7 @@ impl RowSource for Chain {
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
         while !self.current.next_row(row)? {
             match self.rest.next() {
-                Some(path) => self.current = self.plan.open(&path).map_err(into_final)?,
+                Some(path) => self.current = self.plan.open(Place::File(&path)).map_err(into_final)?,
                 None => return Ok(false),
             }
         }

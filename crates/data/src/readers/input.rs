@@ -4,6 +4,7 @@ use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
 use super::record::Dialect;
+use super::stream::{Place, Stream};
 use super::{detect, files, movielens, sparse};
 use crate::error::{Error, Result};
 use crate::row::RowSource;
@@ -66,15 +67,39 @@ impl Input {
         Ok(Box::new(chain))
     }
 
+    /// Opens `stream`, read as this input says, whatever its paths.
+    ///
+    /// # Errors
+    /// As [`Input::open`], if the format is one that cannot be read from its beginning to its end, or if the
+    /// stream has been opened before.
+    pub fn open_stream(&self, stream: &Stream) -> Result<Box<dyn RowSource>> {
+        self.resolve_at(Place::Stream(stream))?.plan().open(Place::Stream(stream)).map_err(into_final)
+    }
+
+    /// The columns of `stream`, read as this input says; it can still be opened.
+    ///
+    /// # Errors
+    /// As [`Input::open_stream`].
+    pub fn columns_of_stream(&self, stream: &Stream) -> Result<Vec<String>> {
+        let ahead = Place::Ahead(stream);
+        Ok(self.resolve_at(ahead)?.plan().open(ahead).map_err(into_final)?.columns().to_vec())
+    }
+
     /// This input with everything detected written down, to be stored with a model.
     ///
     /// # Errors
     /// As [`Input::open`].
     pub fn resolve(&self) -> Result<Input> {
         self.check()?;
-        let mut resolved = self.clone();
         let files = self.files()?;
         let first = files.first().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
+        self.resolve_at(Place::File(first))
+    }
+
+    /// This input with what is detected in `first`.
+    fn resolve_at(&self, first: Place<'_>) -> Result<Input> {
+        self.check()?;
+        let mut resolved = self.clone();
         resolved.resolve_format(first)?;
         match resolved.format {
             Format::Auto | Format::Csv | Format::Tsv => resolved.resolve_text(first).map_err(into_final)?,
@@ -179,7 +204,7 @@ impl Input {
         }
     }
 
-    fn resolve_format(&mut self, first: &Path) -> Result<()> {
+    fn resolve_format(&mut self, first: Place<'_>) -> Result<()> {
         if self.format != Format::Auto {
             return Ok(());
         }
@@ -198,7 +223,7 @@ impl Input {
         Ok(())
     }
 
-    fn resolve_text(&mut self, first: &Path) -> Result<()> {
+    fn resolve_text(&mut self, first: Place<'_>) -> Result<()> {
         if self.format == Format::Tsv && self.delimiter.is_none() {
             self.delimiter = Some('\t');
         }

@@ -7,6 +7,7 @@
 //! * `detect`: format, delimiter, quotes and header from the beginning of a file
 //! * `delimited`, `criteo`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`, `parquet`
 //! * `chain`: several files as one stream
+//! * `stream`: bytes that can be read only once, such as standard input
 //! * `files`: what a directory or a pattern stands for
 //! * `defaults`: the schema of formats whose meaning is known
 //!
@@ -31,7 +32,9 @@ mod parquet_text;
 mod record;
 mod side_tables;
 mod sparse;
+mod stream;
 
 pub use defaults::default_schema;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;
+pub use stream::Stream;
