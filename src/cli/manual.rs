@@ -37,6 +37,7 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 fn page(command: &Command) -> Result<String, Failure> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone())
+        .source(concat!("dlrm ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(io("write", Path::new("the manual page")))?;
     Ok(String::from_utf8_lossy(&page).into_owned())

@@ -38,7 +38,13 @@ use failure::Failure;
 use session::Session;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Ends the command where the system has refused so many bytes of memory.
+pub(crate) fn out_of_memory(bytes: usize) {
+    output::out_of_memory(bytes);
+    std::process::exit(i32::from(failure::RESOURCES));
+}
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -60,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let json = cli.json;
+    output::AS_JSON.store(json, Ordering::Relaxed);
     ended(run(cli), json)
 }
 

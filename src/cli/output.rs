@@ -1,13 +1,15 @@
 //! Text for people on standard output.
-use super::failure::{Failure, INTERRUPTED, USAGE, io};
+use super::failure::{Failure, INTERRUPTED, RESOURCES, USAGE, io};
 use super::rows_to_score::RowsToScore;
 use super::scoring_args::OutputArgs;
 use super::session::Session;
 use dlrm::data::Error;
 pub(super) use dlrm::data::format::count;
 use dlrm::data::new_file::{Existing, NewFile};
+use dlrm::data::table::TableFormat;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Writes results to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -28,6 +30,14 @@ pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// The format of a table that goes to the file `path`.
+pub(super) fn format(path: &Path) -> Result<TableFormat, Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::usage("-o: expected a file name, found -", "leave -o out for standard output"));
+    }
+    TableFormat::of_path(path).map_err(taken)
+}
+
 /// Begins a file of results, which is whole or absent; an interruption leaves nothing of it.
 pub(super) fn create(session: &Session, path: &Path, overwrite: bool) -> Result<NewFile, Failure> {
     let existing = if overwrite { Existing::Replace } else { Existing::Keep };
@@ -42,7 +52,7 @@ pub(super) fn finish(file: NewFile) -> Result<(), Failure> {
 }
 
 /// A name that is taken is a mistake in the flags.
-pub(super) fn taken(error: Error) -> Failure {
+fn taken(error: Error) -> Failure {
     let is_usage = matches!(error, Error::Input { .. });
     let failure = Failure::from(error);
     if is_usage { Failure { code: USAGE, ..failure } } else { failure }
@@ -55,6 +65,11 @@ pub(super) fn begin(
     rows: &RowsToScore,
 ) -> Result<Option<NewFile>, Failure> {
     let Some(path) = &to.output else { return Ok(None) };
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    if !ending.as_deref().is_some_and(|ending| ["json", "jsonl", "ndjson"].contains(&ending)) {
+        let message = format!("-o: expected a file name that ends in .json, found {}", path.display());
+        return Err(Failure::usage(message, "figures are written as JSON; leave -o out to see them as text"));
+    }
     rows.check_output(path)?;
     create(session, path, to.overwrite).map(Some)
 }
@@ -83,6 +98,22 @@ pub(super) fn failure(failure: &Failure, json: bool) {
     if let Some(hint) = hint {
         tell(&format!("  hint: {hint}"));
     }
+}
+
+/// Whether errors are told as JSON: for the one that no caller is there to tell of.
+pub(super) static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says on standard error that the system has refused so many bytes. Allocates nothing.
+pub(super) fn out_of_memory(bytes: usize) {
+    let mut err = std::io::stderr().lock();
+    let hint = "free some memory, or see what --help says of memory: --memory-limit refuses early, --stream and \
+                `dlrm prepare` keep rows on disk";
+    let _ = if AS_JSON.load(Ordering::Relaxed) {
+        let error = format_args!("out of memory: the system refused {bytes} bytes");
+        writeln!(err, "{{\"error\":\"{error}\",\"hint\":\"{hint}\",\"exit_code\":{RESOURCES}}}")
+    } else {
+        writeln!(err, "error: out of memory: the system refused {bytes} bytes\n  hint: {hint}")
+    };
 }
 
 /// Malformed rows that are shown.

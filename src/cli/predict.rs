@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
-    let format = args.output.as_deref().map(TableFormat::of_path).transpose().map_err(output::taken)?;
+    let format = args.output.as_deref().map(output::format).transpose()?;
     let predictor = Predictor::load(&args.model, session.isa)?;
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Ignored)?;
     let scorer = rows.scorer(&args.rows, &predictor, Labels::Ignored)?;

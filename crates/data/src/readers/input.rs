@@ -140,7 +140,8 @@ impl Input {
             let error =
                 Error::input("-", "a file or a directory", "standard input, which can be read only once");
             return Err(error.with_hint(
-                "write the rows to a file first (… > rows.csv) and name that: every pass reads them anew",
+                "write the rows to a file first (… > rows.csv) and name that: every pass reads them anew; \
+                 `predict`, `evaluate` and `explain` need one pass and read standard input",
             ));
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;

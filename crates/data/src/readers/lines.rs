@@ -262,7 +262,11 @@ impl Packing {
             std::io::ErrorKind::UnexpectedEof => format!("its end inside line {line}: the file is truncated"),
             _ => format!("damaged data at line {line} ({error})"),
         };
-        let hint = format!("check it with `{tool} {}`, then copy or write the file again", path.display());
+        let hint = if path.exists() {
+            format!("check it with `{tool} {}`, then copy or write the file again", path.display())
+        } else {
+            format!("see whether the program that wrote it came to its end; `{tool}` checks what it wrote")
+        };
         Error::input(path.display().to_string(), format!("a whole {format} file"), found).with_hint(hint)
     }
 }
