@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Required)?;
-    let file = output::begin(session, &args.out, &rows)?;
+    let file = rows.output(session, &args.out)?;
     let mut scorer = rows.scorer(&args.rows, &predictor, Labels::Required)?;
     let (mut logits, mut all) = (Vec::new(), Rows::of(schema));
     while !scorer.is_done() {

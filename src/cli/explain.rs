@@ -74,7 +74,7 @@ fn read(
         let message = format!("--row: expected raw files, found {}, which have no text", input.name());
         return Err(Failure::usage(message, "name the raw files; what the columns are worth needs no text"));
     }
-    let file = output::begin(session, &args.out, &input)?;
+    let file = input.output(session, &args.out)?;
     let asked = |number: u64| args.rows.is_some_and(|most| number <= most) || args.row.contains(&number);
     let most = if labels == Labels::Ignored { args.background } else { args.sample };
     let mut sample = RowSample::new(&layout, most, args.seed);
@@ -86,8 +86,8 @@ fn read(
         let batch = scorer.encode(CHUNK)?;
         sample.show(batch);
         let (batch, skipped) = (scorer.batch(), scorer.skipped_before());
-        for row in 0..batch.len() {
-            number += 1 + skipped[row];
+        for (row, before) in skipped[..batch.len()].iter().enumerate() {
+            number += 1 + before;
             if asked(number) {
                 rows.push_row_of(batch, row);
                 numbers.push(number);

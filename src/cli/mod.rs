@@ -14,6 +14,7 @@ mod explain;
 mod failure;
 mod flags;
 mod generate;
+mod input_args;
 mod inspect;
 mod manual;
 mod memory;

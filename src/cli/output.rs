@@ -1,7 +1,5 @@
 //! Text for people on standard output.
 use super::failure::{Failure, INTERRUPTED, RESOURCES, USAGE, io};
-use super::rows_to_score::RowsToScore;
-use super::scoring_args::OutputArgs;
 use super::session::Session;
 use dlrm::data::Error;
 pub(super) use dlrm::data::format::count;
@@ -58,22 +56,6 @@ fn taken(error: Error) -> Failure {
     if is_usage { Failure { code: USAGE, ..failure } } else { failure }
 }
 
-/// Begins the file that was asked for, if one was: a name that is taken is found out before the work.
-pub(super) fn begin(
-    session: &Session,
-    to: &OutputArgs,
-    rows: &RowsToScore,
-) -> Result<Option<NewFile>, Failure> {
-    let Some(path) = &to.output else { return Ok(None) };
-    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    if !ending.as_deref().is_some_and(|ending| ["json", "jsonl", "ndjson"].contains(&ending)) {
-        let message = format!("-o: expected a file name that ends in .json, found {}", path.display());
-        return Err(Failure::usage(message, "figures are written as JSON; leave -o out to see them as text"));
-    }
-    rows.check_output(path)?;
-    create(session, path, to.overwrite).map(Some)
-}
-
 /// Writes results that are whole to the file, or else to standard output.
 pub(super) fn save_or_print(file: Option<NewFile>, text: &str) -> Result<(), Failure> {
     let Some(mut file) = file else { return print(text) };
@@ -106,8 +88,7 @@ pub(super) static AS_JSON: AtomicBool = AtomicBool::new(false);
 /// Says on standard error that the system has refused so many bytes. Allocates nothing.
 pub(super) fn out_of_memory(bytes: usize) {
     let mut err = std::io::stderr().lock();
-    let hint = "free some memory, or see what --help says of memory: --memory-limit refuses early, --stream and \
-                `dlrm prepare` keep rows on disk";
+    let hint = "free some memory, or use less: --memory-limit refuses early, --stream keeps rows on disk";
     let _ = if AS_JSON.load(Ordering::Relaxed) {
         let error = format_args!("out of memory: the system refused {bytes} bytes");
         writeln!(err, "{{\"error\":\"{error}\",\"hint\":\"{hint}\",\"exit_code\":{RESOURCES}}}")

@@ -1,5 +1,5 @@
-//! `dlrm predict`: one line per row, in order, on standard output or in a file; a skipped malformed row leaves
-//! its line empty but for its ids.
+//! `dlrm predict`: one line per row, in order, on standard output or in a file; a skipped malformed row
+//! leaves its line empty but for its ids.
 use super::failure::{self, Failure};
 use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};

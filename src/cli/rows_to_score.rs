@@ -1,8 +1,10 @@
 //! The rows that a trained model is asked about: files, standard input or a prepared data set.
 use super::failure::Failure;
-use super::requests;
-use super::scoring_args::RowArgs;
+use super::scoring_args::{OutputArgs, RowArgs};
+use super::session::Session;
+use super::{output, requests};
 use dlrm::data::Error;
+use dlrm::data::new_file::NewFile;
 use dlrm::data::parse::Labels;
 use dlrm::data::prepared::Prepared;
 use dlrm::data::readers::{Input, Stream};
@@ -96,7 +98,23 @@ impl RowsToScore {
         }
     }
 
-    /// Refuses to go on where there was no row.
+    /// Begins the file of figures that was asked for, if one was: a name that is taken is found out before the
+    /// work.
+    pub(super) fn output(&self, session: &Session, to: &OutputArgs) -> Result<Option<NewFile>, Failure> {
+        let Some(path) = &to.output else { return Ok(None) };
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        if !ending.as_deref().is_some_and(|ending| ["json", "jsonl", "ndjson"].contains(&ending)) {
+            let message = format!("-o: expected a file name that ends in .json, found {}", path.display());
+            return Err(Failure::usage(
+                message,
+                "figures are written as JSON; leave -o out to see them as text",
+            ));
+        }
+        self.check_output(path)?;
+        output::create(session, path, to.overwrite).map(Some)
+    }
+
+    /// The failure of an input without a row.
     pub(super) fn none(&self, columns: &[String]) -> Failure {
         Error::no_rows(self.name(), columns).into()
     }

@@ -1,5 +1,5 @@
 //! Flags of the commands that ask a trained model.
-use super::args::InputArgs;
+use super::input_args::InputArgs;
 use super::values;
 use clap::Args;
 use std::path::PathBuf;

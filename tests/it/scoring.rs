@@ -166,8 +166,8 @@ fn files_of_each_kind_hold_the_same_scores() {
         );
     }
     // Our own reader is a second opinion on Parquet.
-    let schema = "label = { column = \"probability\", task = \"rating\" }\ncategorical = [{ name = \"user_id\" }]\n\
-        dense = [{ name = \"logit\" }]\n";
+    let schema = "label = { column = \"probability\", task = \"rating\" }\n\
+        categorical = [{ name = \"user_id\" }]\ndense = [{ name = \"logit\" }]\n";
     fs::write(dir.join("scores.toml"), schema).unwrap();
     let mean = |name: &str| -> Value {
         let args =

@@ -30,7 +30,7 @@ pub struct InputScorer<'a> {
 /// Where the rows come from.
 enum Rows<'a> {
     Raw { scorer: Box<RowScorer<'a>>, source: Box<dyn RowSource> },
-    Prepared { encoder: &'a Encoder, rows: PreparedRows, batch: Batch, counts: Vec<EncodedCounts> },
+    Prepared { encoder: &'a Encoder, rows: Box<PreparedRows>, batch: Batch, counts: Vec<EncodedCounts> },
 }
 
 impl<'a> InputScorer<'a> {
@@ -69,7 +69,7 @@ impl<'a> InputScorer<'a> {
             let error = Error::config("data.part", format!("a part that has rows in {name}"), part.name());
             return Err(error.with_hint(format!("its rows are: {there}")));
         }
-        let (rows, batch) = (set.stream(part), Batch::new(&encoder.layout()));
+        let (rows, batch) = (Box::new(set.stream(part)), Batch::new(&encoder.layout()));
         let rows = Rows::Prepared { encoder, rows, batch, counts: encoder.counts() };
         Ok(InputScorer::new(predictor.network(), rows, 0))
     }

@@ -93,7 +93,7 @@ pub trait TableWriter {
     /// If the output refuses it.
     fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()>;
 
-    /// Writes a row of which nothing is known, in as few signs as can be: an empty line of CSV, `null` of JSON.
+    /// Writes a row of which nothing is known, in as few signs as can be: an empty line, or `null`.
     ///
     /// # Errors
     /// If the output refuses it.
@@ -141,7 +141,7 @@ impl<W: Write + Send> Grouped<W> {
     fn close_group(&mut self) -> io::Result<()> {
         let rows = std::mem::replace(&mut self.rows, ParquetRows::new(&self.columns));
         match &mut self.table {
-            Some(table) if rows.len() > 0 => table.push(&rows),
+            Some(table) if !rows.is_empty() => table.push(&rows),
             _ => Ok(()),
         }
     }
