@@ -98,8 +98,8 @@ impl RowsToScore {
         }
     }
 
-    /// Begins the file of figures that was asked for, if one was: a name that is taken is found out before the
-    /// work.
+    /// Begins the file of figures that was asked for, if one was: that a name is taken is found out before
+    /// the work.
     pub(super) fn output(&self, session: &Session, to: &OutputArgs) -> Result<Option<NewFile>, Failure> {
         let Some(path) = &to.output else { return Ok(None) };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
