@@ -1,5 +1,6 @@
 //! `dlrm evaluate`.
 use super::failure::Failure;
+use super::files::answer;
 use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::EvaluateArgs;
@@ -51,7 +52,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
             "columns": columns.iter().map(column).collect::<Vec<_>>(),
             "skipped_rows": scorer.bad_rows(),
         });
-        return output::save_or_print(file, &format!("{value}\n"));
+        return answer(file, &format!("{value}\n"));
     }
     let note = note.map_or_else(String::new, |note| note + "\n\n");
     output::print(&(note + &text(&found, &columns)))

@@ -1,12 +1,12 @@
 //! `dlrm explain`: what the columns are worth to a model, or what moves the scores of single rows.
 use super::failure::Failure;
+use super::files::{Begun, answer};
 use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::ExplainArgs;
 use super::session::Session;
 use dlrm::data::Batch;
 use dlrm::data::format;
-use dlrm::data::new_file::NewFile;
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::{Schema, Task};
 use dlrm::engine::explain::{
@@ -32,7 +32,7 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
         let shuffles = Shuffles { repeats: args.repeats, seed: args.seed };
         let found = importance(&read.sample, &columns, predictor.task(), shuffles, &mut score)?;
         let text = importance_text(session.json || read.file.is_some(), predictor.task(), &found);
-        return output::save_or_print(read.file, &text);
+        return answer(read.file, &text);
     }
     let read = read(session, args, &predictor, Labels::Ignored)?;
     let orders = orders(network, &predictor.config().model, args.orders, args.seed);
@@ -46,11 +46,11 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
     if !json {
         text.push_str(&about(orders, read.sample.len()));
     }
-    output::save_or_print(read.file, &text)
+    answer(read.file, &text)
 }
 
 /// What was read of the input.
-struct Read {
+struct Read<'a> {
     /// The rows that are measured on, or stand in the background.
     sample: Batch,
     /// The rows to explain, their numbers (the first is 1) and the text of each column.
@@ -58,16 +58,16 @@ struct Read {
     numbers: Vec<u64>,
     texts: Vec<Vec<String>>,
     /// Where the answer goes, if not to standard output.
-    file: Option<NewFile>,
+    file: Option<Begun<'a>>,
 }
 
 /// Reads all rows.
-fn read(
+fn read<'a>(
     session: &Session,
-    args: &ExplainArgs,
+    args: &'a ExplainArgs,
     predictor: &Predictor,
     labels: Labels,
-) -> Result<Read, Failure> {
+) -> Result<Read<'a>, Failure> {
     let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
     let input = RowsToScore::of(&args.data, predictor, labels)?;
     if let (Labels::Ignored, RowsToScore::Prepared(..)) = (labels, &input) {

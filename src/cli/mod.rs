@@ -12,6 +12,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod failure;
+mod files;
 mod flags;
 mod generate;
 mod input_args;

@@ -1,10 +1,7 @@
 //! Text for people on standard output.
-use super::failure::{Failure, INTERRUPTED, RESOURCES, USAGE, io};
+use super::failure::{Failure, INTERRUPTED, RESOURCES, io};
 use super::session::Session;
-use dlrm::data::Error;
 pub(super) use dlrm::data::format::count;
-use dlrm::data::new_file::{Existing, NewFile};
-use dlrm::data::table::TableFormat;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,42 +23,6 @@ pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(io("write", Path::new("standard output"))),
     }
-}
-
-/// The format of a table that goes to the file `path`.
-pub(super) fn format(path: &Path) -> Result<TableFormat, Failure> {
-    if path == Path::new("-") {
-        return Err(Failure::usage("-o: expected a file name, found -", "leave -o out for standard output"));
-    }
-    TableFormat::of_path(path).map_err(taken)
-}
-
-/// Begins a file of results, which is whole or absent; an interruption leaves nothing of it.
-pub(super) fn create(session: &Session, path: &Path, overwrite: bool) -> Result<NewFile, Failure> {
-    let existing = if overwrite { Existing::Replace } else { Existing::Keep };
-    let file = NewFile::create(path, existing).map_err(taken)?;
-    file.aside().into_iter().for_each(|aside| session.remove_at_signal(aside));
-    Ok(file)
-}
-
-/// Ends a file of results.
-pub(super) fn finish(file: NewFile) -> Result<(), Failure> {
-    file.finish().map_err(taken)
-}
-
-/// A name that is taken is a mistake in the flags.
-fn taken(error: Error) -> Failure {
-    let is_usage = matches!(error, Error::Input { .. });
-    let failure = Failure::from(error);
-    if is_usage { Failure { code: USAGE, ..failure } } else { failure }
-}
-
-/// Writes results that are whole to the file, or else to standard output.
-pub(super) fn save_or_print(file: Option<NewFile>, text: &str) -> Result<(), Failure> {
-    let Some(mut file) = file else { return print(text) };
-    let failed = file.failed();
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    finish(file)
 }
 
 /// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.

@@ -1,6 +1,7 @@
 //! `dlrm predict`: one line per row, in order, on standard output or in a file; a skipped malformed row
 //! leaves its line empty but for its ids.
-use super::failure::{self, Failure};
+use super::failure::{self, Failure, USAGE};
+use super::files::Target;
 use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::PredictArgs;
@@ -15,7 +16,7 @@ use std::path::Path;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
-    let format = args.output.as_deref().map(output::format).transpose()?;
+    let format = args.output.as_deref().map(table_format).transpose()?;
     let predictor = Predictor::load(&args.model, session.isa)?;
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Ignored)?;
     let scorer = rows.scorer(&args.rows, &predictor, Labels::Ignored)?;
@@ -35,11 +36,11 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         }
         return Ok(());
     };
-    rows.check_output(path)?;
-    let mut file = output::create(session, path, args.overwrite)?;
+    let target = Target { flag: "-o", path, overwrite: args.overwrite };
+    let mut file = target.begin(session, &rows.files()?)?;
     let out = BufWriter::new(&mut file);
     scores.write(|| table::writer(format, out, columns), path)?;
-    output::finish(file)?;
+    file.finish()?;
     scores.tell_bad_rows();
     if session.json {
         let (rows, skipped) = (scores.rows, scores.scorer.bad_rows());
@@ -50,6 +51,14 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         output::tell(&format!("{} rows scored: {}", output::count(scores.rows), path.display()));
     }
     Ok(())
+}
+
+/// The format that the ending of a file's name asks for.
+fn table_format(path: &Path) -> Result<TableFormat, Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::usage("-o: expected a file name, found -", "leave -o out for standard output"));
+    }
+    TableFormat::of_path(path).map_err(|error| Failure { code: USAGE, ..error.into() })
 }
 
 /// Places of the columns of ids among those of the rows.

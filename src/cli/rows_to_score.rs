@@ -1,17 +1,17 @@
 //! The rows that a trained model is asked about: files, standard input or a prepared data set.
-use super::failure::Failure;
+use super::failure::{self, Failure};
+use super::files::{Begun, Target};
+use super::requests;
 use super::scoring_args::{OutputArgs, RowArgs};
 use super::session::Session;
-use super::{output, requests};
 use dlrm::data::Error;
-use dlrm::data::new_file::NewFile;
 use dlrm::data::parse::Labels;
 use dlrm::data::prepared::Prepared;
 use dlrm::data::readers::{Input, Stream};
 use dlrm::data::rows::{OpenRows, StreamRows};
 use dlrm::data::split::Part;
 use dlrm::engine::{InputScorer, Predictor};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Rows scored at a time.
 pub(super) const CHUNK: usize = 16_384;
@@ -20,7 +20,7 @@ pub(super) const CHUNK: usize = 16_384;
 pub(super) enum RowsToScore {
     /// Of files.
     Files(Input),
-    /// Of standard input.
+    /// Of standard input, or of a pipe.
     Stream(Box<StreamRows>),
     /// Of a part of a prepared data set.
     Prepared(Box<Prepared>, Part),
@@ -45,17 +45,23 @@ impl RowsToScore {
             _ => schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect(),
         };
         let (request, stored) = (requests::input(&args.input, &args.paths), &predictor.config().input);
-        if !args.paths.iter().any(|path| path == Path::new("-")) {
+        let Some(once) = args.paths.iter().find(|path| is_read_once(path)) else {
             return Ok(RowsToScore::Files(request.for_model(stored, &needed)?));
-        }
+        };
         if args.paths.len() > 1 {
-            let message = "-: expected standard input alone, found other files beside it";
+            let path = once.display();
+            let message = format!("{path}: expected what can be read only once alone, found other files too");
             return Err(Failure::usage(
                 message,
                 "join them before (cat a.csv - | …), or name the files only",
             ));
         }
-        let stream = Stream::new("standard input", std::io::stdin())?;
+        let stream = if once == Path::new("-") {
+            Stream::new("standard input", std::io::stdin())?
+        } else {
+            let file = std::fs::File::open(once).map_err(failure::io("open", once))?;
+            Stream::new(&once.display().to_string(), file)?
+        };
         let input = request.for_model_of_stream(stored, &needed, &stream)?;
         Ok(RowsToScore::Stream(Box::new(StreamRows { input, stream })))
     }
@@ -84,40 +90,42 @@ impl RowsToScore {
         }
     }
 
-    /// Refuses an output that is one of the files.
-    pub(super) fn check_output(&self, output: &Path) -> Result<(), Failure> {
-        let RowsToScore::Files(input) = self else { return Ok(()) };
-        let Ok(output) = std::fs::canonicalize(output) else { return Ok(()) };
-        let is_output = |path: &Path| std::fs::canonicalize(path).is_ok_and(|path| path == output);
-        match input.files()?.iter().find(|path| is_output(path)) {
-            Some(file) => {
-                let message = format!("-o: expected a file of its own, found {}, an input", file.display());
-                Err(Failure::usage(message, "name another file: the rows would be lost"))
-            }
-            None => Ok(()),
+    /// The files that are read.
+    pub(super) fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        match self {
+            RowsToScore::Files(input) => Ok(input.files()?),
+            _ => Ok(Vec::new()),
         }
     }
 
     /// Begins the file of figures that was asked for, if one was: that a name is taken is found out before
     /// the work.
-    pub(super) fn output(&self, session: &Session, to: &OutputArgs) -> Result<Option<NewFile>, Failure> {
+    pub(super) fn output<'a>(
+        &self,
+        session: &Session,
+        to: &'a OutputArgs,
+    ) -> Result<Option<Begun<'a>>, Failure> {
         let Some(path) = &to.output else { return Ok(None) };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         if !ending.as_deref().is_some_and(|ending| ["json", "jsonl", "ndjson"].contains(&ending)) {
             let message = format!("-o: expected a file name that ends in .json, found {}", path.display());
-            return Err(Failure::usage(
-                message,
-                "figures are written as JSON; leave -o out to see them as text",
-            ));
+            let hint = "figures are written as JSON; without -o they are text";
+            return Err(Failure::usage(message, hint));
         }
-        self.check_output(path)?;
-        output::create(session, path, to.overwrite).map(Some)
+        let target = Target { flag: "-o", path, overwrite: to.overwrite };
+        target.begin(session, &self.files()?).map(Some)
     }
 
     /// The failure of an input without a row.
     pub(super) fn none(&self, columns: &[String]) -> Failure {
         Error::no_rows(self.name(), columns).into()
     }
+}
+
+/// Whether a path stands for standard input, a pipe (as of a shell's `<(…)`) or a device.
+fn is_read_once(path: &Path) -> bool {
+    let other = |found: std::fs::Metadata| !found.is_file() && !found.is_dir();
+    path == Path::new("-") || std::fs::metadata(path).is_ok_and(other)
 }
 
 fn prepared(args: &RowArgs, dir: &Path) -> Result<RowsToScore, Failure> {

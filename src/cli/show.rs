@@ -1,5 +1,6 @@
 //! `dlrm show`.
 use super::failure::Failure;
+use super::files::Target;
 use super::output;
 use super::scoring_args::ShowArgs;
 use super::session::Session;
@@ -18,8 +19,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
-        let file = output::create(session, path, args.overwrite)?;
-        output::save_or_print(Some(file), &graph_svg(&graph))?;
+        let target = Target { flag: "--graph", path, overwrite: args.overwrite };
+        target.write(graph_svg(&graph).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));

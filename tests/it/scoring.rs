@@ -60,6 +60,26 @@ fn gzip_of(text: &[u8]) -> Vec<u8> {
     packed
 }
 
+/// As of a shell's `<(…)`.
+#[cfg(unix)]
+#[test]
+fn rows_of_a_pipe_with_a_name() {
+    let dir = demo_copy();
+    let line = format!(
+        "mkfifo rows; (cat {SAMPLE} > rows &); exec {} predict runs/demo rows",
+        env!("CARGO_BIN_EXE_dlrm")
+    );
+    let ran = finished(
+        std::process::Command::new("sh").args(["-c", &line]).current_dir(dir.path()).output().unwrap(),
+    );
+    assert_eq!(
+        (ran.code, &ran.out),
+        (0, &works(dir.path(), &["predict", "runs/demo", SAMPLE]).out),
+        "{}",
+        ran.err
+    );
+}
+
 #[test]
 fn standard_input_that_cannot_be_used() {
     let dir = demo();
@@ -76,7 +96,7 @@ fn standard_input_that_cannot_be_used() {
         &["standard input", "truncated", "came to its end"],
     );
     let args = ["predict", "runs/demo", SAMPLE, "-"];
-    piped(dir, &args, b"").failed(&args, USAGE, &["standard input alone", "cat a.csv -"]);
+    piped(dir, &args, b"").failed(&args, USAGE, &["read only once alone", "cat a.csv -"]);
     // What reads its rows more than once cannot do so from a pipe.
     fails(dir, &["train", "-", "--label", "click"], DATA, &["standard input", "> rows.csv"]);
 }
@@ -149,7 +169,7 @@ fn files_of_each_kind_hold_the_same_scores() {
         let args = ["predict", "runs/demo", SAMPLE, "--id", "user_id", "--logits", "-o", name];
         let ran = works(dir, &args);
         assert!(ran.out.is_empty() && ran.err.contains("300 rows scored: scores."), "{}", ran.err);
-        fails(dir, &args, USAGE, &[name, "expected no file yet", "--overwrite"]);
+        fails(dir, &args, USAGE, &[name, "expected a new file", "--overwrite"]);
         let ran = works(dir, &[&args[..], &["--overwrite", "--json", "-q"]].concat());
         let told: Value = serde_json::from_str(&ran.out).unwrap();
         assert_eq!(told, serde_json::json!({"output": name, "rows": 300, "skipped_rows": 0}));
@@ -190,12 +210,12 @@ fn outputs_that_cannot_be() {
         ("scores", USAGE, &["found none"]),
         ("-", USAGE, &["-o", "leave -o out for standard output"]),
         ("nowhere/scores.csv", RESOURCES, &["nowhere/scores.csv", "nothing can be made"]),
-        (SAMPLE, USAGE, &["an input", "the rows would be lost"]),
+        (SAMPLE, USAGE, &["those that are read", "name a new file"]),
     ] {
         fails(dir, &[&predict[..], &[name, "--overwrite"]].concat(), code, parts);
     }
     fs::create_dir(dir.join("dir.csv")).unwrap();
-    fails(dir, &[&predict[..], &["dir.csv"]].concat(), USAGE, &["a directory", "name a file in it"]);
+    fails(dir, &[&predict[..], &["dir.csv"]].concat(), RESOURCES, &["a directory", "name a file in it"]);
     fails(dir, &["predict", "runs/demo", SAMPLE, "--overwrite"], USAGE, &["--output"]);
     fails(dir, &["evaluate", "runs/demo", SAMPLE, "-o", "e.csv"], USAGE, &["-o", "ends in .json", "e.csv"]);
     // A failure on the way leaves what stood there.

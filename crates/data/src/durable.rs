@@ -204,4 +204,21 @@ mod tests {
         sync(&path).and_then(|()| sync_directory(dir.path())).expect("synced");
         remove_directory(&dir.path().join("none")).expect("nothing to remove");
     }
+
+    #[test]
+    fn one_process_writes_a_file_that_others_see_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("scores.csv");
+        fs::write(&path, "old").expect("written");
+        fs::write(aside(&path, "partial"), "of a process that was killed").expect("written");
+        let mut file = AsideFile::create(&path).expect("begun");
+        file.write_all(b"new").expect("written");
+        let second = AsideFile::create(&path).expect_err("it is being written");
+        assert!(second.to_string().contains("no other process writes"), "{second}");
+        assert_eq!(fs::read(&path).expect("read"), b"old");
+        file.put().expect("put");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
+        AsideFile::create(&path).expect("nobody writes it");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
+    }
 }

@@ -16,7 +16,7 @@
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
-//! * [`new_file`], [`table`]: files of results, written aside; CSV, JSON lines and Parquet.
+//! * [`table`]: tables that are written, as CSV, JSON lines or Parquet.
 //! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
@@ -41,7 +41,6 @@ mod io_hint;
 pub mod label;
 pub mod moment;
 pub mod negatives;
-pub mod new_file;
 pub mod parse;
 mod pass;
 pub mod pieces;
