@@ -5,6 +5,7 @@ use dlrm_data::Schema;
 use dlrm_data::dataset::Sources;
 use dlrm_data::prepared::{FileSum, Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use dlrm_data::readers::Input;
+use dlrm_data::sealed::{CHECKSUM, seal};
 use dlrm_data::split::Split;
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ static WHOLE: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
                 fs::read(&path).expect("a file"),
             )
         })
+        .filter(|(name, _)| !name.starts_with('.'))
         .collect()
 });
 
@@ -73,16 +75,23 @@ fuzz_target!(|bytes: &[u8]| {
     let mut files = WHOLE.clone();
     let name = files.keys().nth(usize::from(which) % files.len()).expect("a file").clone();
     change(files.get_mut(&name).expect("a file"), changes);
-    if name != "manifest.json" {
+    if name == "manifest.json" {
+        // What was changed in it is sealed too, where it is still text.
+        if let Ok(text) = std::str::from_utf8(&files[&name]) {
+            let body = text.rfind(",\n").map_or(text, |end| &text[..end]);
+            files.insert(name, seal(&format!("{body}}}")).into_bytes());
+        }
+    } else {
         let mut manifest: serde_json::Value =
             serde_json::from_slice(&files["manifest.json"]).expect("a manifest");
+        manifest.as_object_mut().expect("an object").remove(CHECKSUM);
         let sum = serde_json::to_value(FileSum::of(&files[&name])).expect("plain data");
-        if name == "encoder.json" {
+        if name.starts_with("encoder-") {
             manifest["encoder"] = sum;
         } else {
             manifest["files"][0]["sum"] = sum;
         }
-        files.insert("manifest.json".into(), serde_json::to_vec(&manifest).expect("plain data"));
+        files.insert("manifest.json".into(), seal(&manifest.to_string()).into_bytes());
     }
     let dir = tempfile::tempdir().expect("a directory");
     write(dir.path(), &files);

@@ -1,5 +1,6 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::bench_args::BenchArgs;
+use super::column_args::ColumnArgs;
 use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
 use super::scoring_args::{EvaluateArgs, ExplainArgs, PredictArgs, ShowArgs};
@@ -151,11 +152,16 @@ pub(super) struct InspectArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Schema (TOML) to use instead of inferring one
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
+    /// Memory to use at most, such as 2GB (default: what the system has free); beyond, counts are estimated
+    #[arg(long, value_name = "SIZE")]
+    pub memory_limit: Option<String>,
     /// Skip the moment of training that estimates the time of an epoch
     #[arg(long)]
     pub no_estimate: bool,
@@ -189,6 +195,8 @@ pub(super) struct SourceArgs {
     pub input: InputArgs,
     #[command(flatten)]
     pub label: LabelArgs,
+    #[command(flatten)]
+    pub columns_are: ColumnArgs,
     /// Directory that relative paths in the configuration start from
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -235,7 +243,8 @@ pub(super) struct PrepareArgs {
     /// encoded as its other rows
     #[arg(long, value_name = "PART", conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross",
-        "label", "label_rule", "positive", "max_ind_range", "reference_compat",
+        "label", "label_rule", "positive", "ignore", "categorical", "weight", "max_ind_range",
+        "reference_compat",
     ])]
     pub extend: Option<String>,
 }
@@ -295,7 +304,8 @@ pub(super) struct TrainArgs {
     /// Resume the interrupted run in the run directory
     #[arg(long, conflicts_with_all = [
         "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header",
-        "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "test", "validation",
+        "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "ignore",
+        "categorical", "weight", "test", "validation",
         "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size",
         "seed", "stream", "no_baseline", "folds", "from", "keep_optimizer",
     ])]

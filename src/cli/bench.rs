@@ -42,7 +42,8 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         threads: session.threads,
         precision: args.precision,
         table_precision: args.table_precision,
-        sharding: TrainConfig::default().sharding(),
+        sharding: TrainConfig { batch_size: args.batch.iter().max().copied(), ..TrainConfig::default() }
+            .sharding(),
         windows,
     };
     let memory = memory::free();

@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{flags, memory, output, requests};
+use super::{memory, output, requests, values};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::RunRequest;
 use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
@@ -17,14 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
     let (compare, notes) = request(session, args)?.resolve()?;
+    session.stop_by_signal();
     if !session.quiet {
-        notes.iter().for_each(|note| {
-            output::tell(&format!(
-                "warning: \
-            {}",
-                flags::in_text(&note.to_string())
-            ))
-        });
+        notes.iter().for_each(|note| output::tell(&output::note(note)));
     }
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
@@ -37,7 +32,7 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     }
     let compared = compare.execute(&mut progress)?;
     let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
-    let command: Vec<String> = std::env::args().collect();
+    let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let json = serde_json::to_string_pretty(&compared).expect("a comparison is plain data");
     save(&out, "compare.json", &json)?;
     save(&out, "compare.html", &compare_page(&compared, &title, &command.join(" ")))?;
@@ -61,6 +56,7 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
     let common = RunRequest {
         epochs: args.epochs,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     Ok(CompareRequest {

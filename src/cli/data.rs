@@ -1,7 +1,7 @@
 //! `dlrm data`.
 use super::args::DataArgs;
 use super::failure::Failure;
-use super::output::{self, count, tell};
+use super::output::{self, count, plain, tell};
 use super::session::Session;
 use dlrm::data::format::bytes;
 use dlrm::fetch::catalogue::{self, Source};
@@ -213,7 +213,7 @@ impl<'a> Watch<'a> {
     fn line(&self, text: &str) {
         if self.session.quiet {
         } else if self.is_terminal {
-            self.bar.println(text);
+            self.bar.println(&*plain(text));
         } else {
             tell(text);
         }

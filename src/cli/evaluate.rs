@@ -29,6 +29,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
         all.extend(&logits, scorer.batch());
     }
+    output::unknown_values(session, &predictor, scorer.counts());
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     if all.logits.is_empty() {
         return Err(rows.none(scorer.columns()));
@@ -55,7 +56,8 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
         return answer(file, &format!("{value}\n"));
     }
     let note = note.map_or_else(String::new, |note| note + "\n\n");
-    output::print(&(note + &text(&found, &columns)))
+    let positive = schema.label.says().map_or_else(String::new, |says| format!("positive: {says}\n"));
+    output::print(&(note + &positive + &text(&found, &columns)))
 }
 
 /// Says so where the model was trained on the rows.

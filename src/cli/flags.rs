@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 35] = [
+const FLAGS: [(&str, &str); 38] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -25,6 +25,9 @@ const FLAGS: [(&str, &str); 35] = [
     ("schema.label.rule", "--label-rule"),
     ("schema.label.positive", "--positive"),
     ("schema.crosses", "--cross"),
+    ("schema.ignore", "--ignore"),
+    ("schema.categorical", "--categorical"),
+    ("schema.weight", "--weight"),
     ("model.kind", "--model"),
     ("models", "--models"),
     ("config", "--config"),

@@ -4,7 +4,7 @@ use clap::Args;
 /// How files are read.
 #[derive(Debug, Args, Default, Clone)]
 pub(super) struct InputArgs {
-    /// Format: csv, tsv, criteo, movielens, libsvm, libffm, parquet (default: detected)
+    /// Format: csv, tsv, jsonl, criteo, movielens, libsvm, libffm, parquet (default: detected)
     #[arg(long, value_name = "NAME")]
     pub format: Option<String>,
     /// Field separator of text files (default: detected; "tab" for a tab)

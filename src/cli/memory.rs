@@ -1,8 +1,11 @@
 //! What the system says of memory (Linux; elsewhere, or where it is forbidden, nothing).
+use super::cgroup;
+use std::path::Path;
 
-/// Bytes that the system could give.
+/// Bytes that the system could give, and the limits that this process was started with.
 pub(super) fn free() -> Option<u64> {
-    kilobytes("/proc/meminfo", "MemAvailable:")
+    let system = kilobytes("/proc/meminfo", "MemAvailable:");
+    [system, cgroup::free(Path::new("/"))].into_iter().flatten().min()
 }
 
 /// The most bytes that the process has held.

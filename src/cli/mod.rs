@@ -3,6 +3,8 @@
 mod args;
 mod bench;
 mod bench_args;
+mod cgroup;
+mod column_args;
 mod compare;
 mod completions;
 mod counter;
@@ -91,17 +93,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    // These have something to save or to clear away; the others end at once. Fetching asks for it when it
-    // starts.
-    if matches!(
-        cli.command,
-        Command::Demo(_)
-            | Command::Train(_)
-            | Command::Compare(_)
-            | Command::Tune(_)
-            | Command::Generate { .. }
-            | Command::Prepare(_)
-    ) {
+    // These write from the beginning. Others that have something to save or to clear away ask for it when
+    // they begin to: until then a signal ends them at once.
+    if matches!(cli.command, Command::Demo(_) | Command::Generate { .. }) {
         session.stop_by_signal();
     }
     match cli.command {

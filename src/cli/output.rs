@@ -1,15 +1,42 @@
 //! Text for people on standard output.
 use super::failure::{Failure, INTERRUPTED, RESOURCES, io};
+use super::flags;
 use super::session::Session;
+use dlrm::data::counts::EncodedCounts;
 pub(super) use dlrm::data::format::count;
+use dlrm::engine::{Note, Predictor};
+use std::borrow::Cow;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// `text` as a terminal may see it: what would move its cursor, change its colours or the direction of its
+/// text is written as `\u001b`, which JSON reads as the same. Names of columns, values and versions come
+/// from files, and whoever wrote these may not command a terminal. Everything that is printed goes through
+/// here.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let commands = |c: char| {
+        c.is_control() && c != '\n' && c != '\t'
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(commands) {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if commands(c) {
+            plain.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            plain.push(c);
+        }
+    }
+    Cow::Owned(plain)
+}
+
 /// Writes results to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    printed(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+    printed(out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()))
 }
 
 /// Writes the help or version that clap answers with, coloured where that is wanted.
@@ -27,7 +54,13 @@ pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
 
 /// Writes a line to standard error. Whoever reads it may have gone, which is no reason to stop working.
 pub(super) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+}
+
+/// What was noticed of a run, as a line.
+pub(super) fn note(note: &Note) -> String {
+    let kind = if note.is_decision() { "" } else { "warning: " };
+    format!("{kind}{}", flags::in_text(&note.to_string()))
 }
 
 /// Says on standard error why the command ends, as text or as JSON.
@@ -58,6 +91,13 @@ pub(super) fn out_of_memory(bytes: usize) {
     };
 }
 
+/// Says on standard error which columns hold values that the model does not know.
+pub(super) fn unknown_values(session: &Session, predictor: &Predictor, counts: &[EncodedCounts]) {
+    if !session.quiet {
+        predictor.unknown_values(counts).iter().for_each(|text| tell(&format!("warning: {text}")));
+    }
+}
+
 /// Malformed rows that are shown.
 const SHOWN: usize = 10;
 
@@ -69,4 +109,19 @@ pub(super) fn bad_rows<T: std::fmt::Display>(session: &Session, bad: &[T], all: 
     bad.iter().take(SHOWN).for_each(|bad| tell(&format!("skipped: {bad}")));
     let more = if all > SHOWN.min(bad.len()) as u64 { ", the first of them above" } else { "" };
     tell(&format!("note: {} malformed rows were skipped{more}", count(all)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_commands() {
+        assert_eq!(plain("a\tb\nü 学"), "a\tb\nü 学");
+        assert_eq!(plain("\u{1b}[31mred\r\u{9b}2J\u{7f}"), "\\u001b[31mred\\u000d\\u009b2J\\u007f");
+        assert_eq!(plain("a\u{202e}b"), "a\\u202eb");
+        let json = serde_json::json!({"name": "\u{9b}2J"}).to_string();
+        assert_eq!(plain(&json), r#"{"name":"\u009b2J"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&plain(&json)).unwrap()["name"], "\u{9b}2J");
+    }
 }

@@ -25,6 +25,10 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
     let logits = args.logits || format == TableFormat::JsonLines;
     let columns = columns(&args.id, &predictor, logits)?;
     let scorer = scorer.keeping(ids.clone());
+    // The column's name stays what programs look for; people are told what it is the probability of.
+    if let Some(positive) = predictor.encoder().schema().label.says().filter(|_| !session.quiet) {
+        output::tell(&format!("note: each line is the probability that {positive}"));
+    }
     let mut scores = Scores { session, predictor: &predictor, scorer, ids, logits, bare: false, rows: 0 };
     let Some(path) = &args.output else {
         // Without ids a line is told by its place alone.
@@ -32,7 +36,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         let place = Path::new("standard output");
         let out = BufWriter::new(io::stdout());
         if scores.write(|| table::writer(format, out, columns), place)? {
-            scores.tell_bad_rows();
+            scores.tell_of_rows();
         }
         return Ok(());
     };
@@ -41,7 +45,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
     let out = BufWriter::new(&mut file);
     scores.write(|| table::writer(format, out, columns), path)?;
     file.finish()?;
-    scores.tell_bad_rows();
+    scores.tell_of_rows();
     if session.json {
         let (rows, skipped) = (scores.rows, scores.scorer.bad_rows());
         let value = serde_json::json!({"output": path, "rows": rows, "skipped_rows": skipped});
@@ -163,7 +167,9 @@ impl Scores<'_> {
         Ok(())
     }
 
-    fn tell_bad_rows(&self) {
+    /// What is to be said of values that the model does not know, and of malformed rows.
+    fn tell_of_rows(&self) {
+        output::unknown_values(self.session, self.predictor, self.scorer.counts());
         output::bad_rows(self.session, self.scorer.bad(), self.scorer.bad_rows());
         if self.scorer.bad_rows() > 0 && !self.session.quiet {
             let but = if self.ids.is_empty() { "" } else { " but for their ids" };

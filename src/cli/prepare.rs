@@ -3,11 +3,14 @@ use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{flags, memory, output, requests, values};
+use super::{memory, output, requests, values};
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
-use dlrm::data::prepared::{self, Limits, Manifest, Preparation, PrepareObserver, Prepared, Settings, Start};
+use dlrm::data::prepared::{
+    self, Extended, Extension, Limits, Manifest, PassOf, Preparation, PrepareObserver, Prepared, Settings,
+    Start, TakenFile,
+};
 use dlrm::data::split::Part;
 use dlrm::engine::RunRequest;
 use dlrm::engine::rows::with_raw_rows;
@@ -17,6 +20,10 @@ use std::time::Instant;
 impl PrepareObserver for Counter {
     fn stage(&mut self, name: &str) {
         self.stage(name);
+    }
+
+    fn pass(&mut self, pass: PassOf) {
+        self.pass(&format!("pass {} of {}", pass.number, pass.of), pass.rows);
     }
 
     fn rows(&mut self, rows: u64) -> bool {
@@ -34,7 +41,7 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
     let seconds = started.elapsed().as_secs_f64();
     if session.json {
         let value = serde_json::json!({
-            "directory": made.dir(),
+            "directory": made.dir().display().to_string(),
             "manifest": made.manifest(),
             "bytes_read": read,
             "seconds": seconds,
@@ -45,8 +52,13 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let request =
-        RunRequest { config: args.config.clone(), seed: args.seed, ..requests::source(&args.source) };
+    let memory_limit = args.memory_limit.as_deref().map(values::size).transpose()?;
+    let request = RunRequest {
+        config: args.config.clone(),
+        seed: args.seed,
+        inference_memory: memory_limit,
+        ..requests::source(&args.source)
+    };
     let mut notes = Vec::new();
     let config = request.configuration(&mut notes)?;
     if let Some(dir) = &config.data.prepared {
@@ -54,13 +66,7 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         return Err(Failure::usage(message, "train on it: dlrm train DIR"));
     }
     if !session.quiet {
-        notes.iter().for_each(|note| {
-            output::tell(&format!(
-                "warning: \
-            {}",
-                flags::in_text(&note.to_string())
-            ))
-        });
+        notes.iter().for_each(|note| output::tell(&output::note(note)));
     }
     let data = &config.data;
     let settings = Settings {
@@ -70,10 +76,10 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         split: data.split.clone(),
         max_bad_rows: data.max_bad_rows,
     };
-    let limits = Limits::of_memory(match &args.memory_limit {
-        Some(text) => Some(values::size(text)?),
-        None => memory::free().filter(|&free| free > prepared::LEAST_MEMORY),
-    })?;
+    let free = || memory::free().filter(|&free| free > prepared::LEAST_MEMORY);
+    let limits = Limits::of_memory(memory_limit.or_else(free))?;
+    // Until here there is nothing to save or to clear away.
+    session.stop_by_signal();
     let made = with_raw_rows(&config, None, session.threads, |sources| {
         let schema = config.schema.as_ref().expect("a complete configuration has a schema");
         let start = if args.overwrite { Start::Overwrite } else { Start::Fresh };
@@ -97,12 +103,29 @@ fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared
     // The same format, but the paths are others.
     let input =
         requests::input(&args.source.input, &args.source.paths).apply(settings.input.clone())?.resolve()?;
-    let most = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
-    let made =
-        prepared::extend(&args.output, &input, most, session.threads, part, &mut Counter::new(session))
-            .map_err(|e| failure(e, Failed::Extending))?;
-    let read = input.byte_len()?;
-    Ok((made, read))
+    let max_bad_rows = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
+    session.stop_by_signal();
+    let extension = Extension { input: &input, part, max_bad_rows, threads: session.threads };
+    let Extended { prepared, added, known } =
+        extension.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Extending))?;
+    tell_known(session, &added, &known);
+    let read = added.iter().map(|file| file.sum.bytes).sum();
+    Ok((prepared, read))
+}
+
+/// Says which files were left out, as their rows are in the data set already.
+fn tell_known(session: &Session, added: &[TakenFile], known: &[(TakenFile, TakenFile)]) {
+    if session.quiet {
+        return;
+    }
+    for (now, then) in known {
+        let (file, earlier) = (now.file.display(), then.file.display());
+        let part = then.part.map_or_else(String::new, |part| format!(" to {}", part.name()));
+        output::tell(&format!("note: {file} is in the data set already ({earlier}{part}): it adds no row"));
+    }
+    if added.is_empty() {
+        output::tell("note: nothing was added");
+    }
 }
 
 /// What was interrupted.

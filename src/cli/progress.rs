@@ -1,5 +1,5 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
-use super::output::{count, tell};
+use super::output::{count, plain, tell};
 use super::session::Session;
 use dlrm::data::format::{bytes, duration};
 use dlrm::engine::choice::{Choice, ChoiceObserver};
@@ -75,7 +75,7 @@ impl Progress {
     pub(super) fn line(&self, text: &str) {
         if self.quiet {
         } else if self.terminal {
-            self.bar.println(text);
+            self.bar.println(&*plain(text));
         } else {
             tell(text);
         }
@@ -218,8 +218,16 @@ impl RunObserver for Progress {
         let (dense, tables) = (count(plan.dense_parameters as u64), count(plan.table_parameters as u64));
         let shape = format!("{} tables of {} rows in all", plan.tables.len(), count(rows as u64));
         self.line(&format!("plan: {shape}; {tables} parameters in tables, {dense} outside"));
-        let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
-        let memory = format!("{} rows + {} weights + {} training", parts[0], parts[1], parts[2]);
+        let all = [
+            (plan.data_bytes, "rows"),
+            (plan.encoder_bytes, "vocabularies"),
+            (plan.weight_bytes, "weights"),
+            (plan.training_bytes, "training"),
+            (plan.second_bytes, "a second model beside it"),
+        ];
+        let told = all.iter().filter(|(size, _)| *size > 0);
+        let memory =
+            told.map(|(size, what)| format!("{} {what}", bytes(*size))).collect::<Vec<_>>().join(" + ");
         self.line(&format!(
             "plan: {} of memory ({memory}), {} on disk",
             bytes(plan.memory_bytes()),

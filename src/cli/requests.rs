@@ -1,10 +1,11 @@
 //! From flags to requests of the engine: what was said, and nothing else.
 use super::args::{InputArgs, LabelArgs, PartArgs, SourceArgs, TrainArgs};
+use super::column_args::ColumnArgs;
 use super::failure::Failure;
 use super::session::Session;
 use super::{memory, values};
 use dlrm::engine::config::{Baseline, Loading};
-use dlrm::engine::request::{InputRequest, LabelRequest, PartsRequest};
+use dlrm::engine::request::{ColumnsRequest, InputRequest, LabelRequest, PartsRequest};
 use dlrm::engine::{Resources, RunRequest, Start};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,12 @@ pub(super) fn label(args: &LabelArgs) -> LabelRequest {
     LabelRequest { column, rule, positive }
 }
 
+/// What columns are.
+pub(super) fn columns(args: &ColumnArgs) -> ColumnsRequest {
+    let (ignore, categorical) = (args.ignore.clone(), args.categorical.clone());
+    ColumnsRequest { ignore, categorical, weight: args.weight.clone() }
+}
+
 /// Which rows validate and test.
 pub(super) fn parts(args: &PartArgs) -> PartsRequest {
     PartsRequest { validation: args.validation.clone(), test: args.test.clone(), split: args.split.clone() }
@@ -44,6 +51,7 @@ pub(super) fn source(args: &SourceArgs) -> RunRequest {
         input: input(&args.input, &args.paths),
         schema: args.schema.clone(),
         label: label(&args.label),
+        columns: self::columns(&args.columns_are),
         parts: parts(&args.parts),
         max_bad_rows: args.input.max_bad_rows,
         crosses: args.cross.iter().map(columns).collect(),
@@ -75,6 +83,7 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
             _ => Start::Fresh,
         },
         resources: resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..source(&args.source)
     })
 }

@@ -22,11 +22,12 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
     let (run, notes) = requests::training(session, args, &out)?.resolve()?;
+    session.stop_by_signal();
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
     let mut progress = Progress::new(session, share);
     progress.line(&model_line(args, &run.config));
-    notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
+    notes.iter().for_each(|note| progress.line(&output::note(note)));
     let done = execute(args, &run, &mut progress)?;
     drop(progress);
     let Done { choice, folded, mut outcome } = done;
@@ -56,6 +57,9 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         output::print(&format!("{}\n", terminal::run_json(&report, &out)))?;
         return diverged.map_or(Ok(()), Err);
     }
+    // Decisions stand in the first lines and in the page.
+    let decisions: Vec<String> = notes.iter().filter(|n| n.is_decision()).map(Note::to_string).collect();
+    report.notes.retain(|note| !decisions.contains(note));
     report.notes.iter_mut().for_each(|note| *note = flags::in_text(note));
     output::print(&terminal::run_text(&report, &out))?;
     output::print(&next(config, &out.display().to_string()))?;
@@ -180,7 +184,8 @@ fn forget(path: &Path) -> Result<(), Failure> {
 
 /// Command line, threads and versions for the report.
 pub(super) fn run_card(session: &Session) -> RunCard {
-    let command: Vec<String> = std::env::args()
+    let command: Vec<String> = std::env::args_os()
+        .map(|arg| arg.to_string_lossy().into_owned())
         .map(|arg| if arg.contains([' ', '>', '"']) { format!("'{arg}'") } else { arg })
         .collect();
     let fact = |name: &str, value: String| Fact { name: name.into(), value };

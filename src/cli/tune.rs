@@ -2,7 +2,7 @@
 use super::args::TuneArgs;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{flags, output, requests, values};
+use super::{output, requests, values};
 use dlrm::engine::observer::Observer;
 use dlrm::engine::tune::{BEST_FILE, Entry, JOURNAL_FILE, Trial, Tune, TuneObserver};
 use dlrm::engine::{Error, RunRequest};
@@ -23,11 +23,13 @@ pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
         config: args.config.clone(),
         seed: args.seed,
         resources: requests::resources(session, args.memory_limit.as_deref())?,
+        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
         ..requests::source(&args.source)
     };
     let (run, notes) = request.resolve()?;
+    session.stop_by_signal();
     let mut progress = Progress::new(session, budget);
-    notes.iter().for_each(|note| progress.line(&format!("warning: {}", flags::in_text(&note.to_string()))));
+    notes.iter().for_each(|note| progress.line(&output::note(note)));
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/tune"));
     let tune = Tune {
         base: run.config,

@@ -13,8 +13,7 @@
 //! ```
 //!
 //! prints it and writes it to `target/tmp/bytes.txt`, to be committed as `tests/it/bytes/expected.txt`. The
-//! program may be of another commit, so this also tells whether two commits give the same bytes. Recorded
-//! with glibc 2.36, whose logarithms and exponentials are in the metrics.
+//! program may be of another commit, so this also tells whether two commits give the same bytes.
 mod cases;
 mod place;
 

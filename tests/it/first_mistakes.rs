@@ -225,7 +225,7 @@ fn a_decimal_comma() {
     let text = format!("click;price;site;user\n{}", (0..600).map(row).collect::<String>());
     fs::write(dir.path().join("comma.csv"), &text).unwrap();
     let said =
-        ["numbers with a decimal comma, such as \"0,00\"", "write them with a point (0.00)", "decimal=\",\""];
+        ["written with a decimal comma, such as \"0,00\"", "written with a point (0.00)", "decimal=\",\""];
     let ran = works(dir.path(), &training("comma.csv", &[]));
     for part in said {
         assert!(ran.err.contains(part) && ran.out.contains(part), "{part}: {}\n{}", ran.err, ran.out);
@@ -245,21 +245,14 @@ fn a_decimal_comma() {
     let thousands = text.replace(',', ",0");
     fs::write(dir.path().join("thousands.csv"), thousands).unwrap();
     let ran = works(dir.path(), &["inspect", "thousands.csv", "--no-estimate"]);
-    assert!(ran.out.contains("numbers with commas between thousands"), "{}", ran.out);
+    assert!(ran.out.contains("with commas between thousands"), "{}", ran.out);
 }
 
 #[test]
 fn files_of_formats_that_are_not_read() {
     let dir = scratch(1);
-    let json = |i: usize| format!("{{\"click\": {}, \"user\": \"u{i}\"}}\n", i % 2);
-    let lines: String = (0..50).map(json).collect();
     for (name, bytes, parts) in [
-        (
-            "rows.jsonl",
-            lines.as_bytes(),
-            ["JSON lines, an object in each line", "pandas.read_json(FILE, lines=True)"],
-        ),
-        ("rows.json", b"[{\"click\": 1},\n{\"click\": 0}]\n", ["found JSON", "pandas.read_json(FILE)"]),
+        ("rows.json", &b"[{\"click\": 1},\n{\"click\": 0}]\n"[..], ["found JSON", "pandas.read_json(FILE)"]),
         ("rows.xlsx", b"PK\x03\x04........", ["a zip archive", "save the sheet as CSV"]),
         ("page.csv", b"<!DOCTYPE html>\n<html></html>\n", ["a web page", "may be an error page"]),
         ("picture.png", b"\x89PNG\r\n\x1a\n........", ["a picture", "name the file with the rows"]),

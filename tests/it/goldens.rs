@@ -152,7 +152,7 @@ fn check_gradients(name: &str, learner: &mut Learner, batch: &Batch, golden: &Va
             close(
                 &format!("{name} d row weights {t}"),
                 &row_weights,
-                &flat(&golden[table.row_weights_name()]),
+                &flat(&golden[&table.row_weights_name]),
             );
         }
     }

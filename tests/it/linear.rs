@@ -100,6 +100,39 @@ fn mistakes_in_crosses() {
     }
 }
 
+/// Files hold weights by name: of two that would be called the same one would be lost.
+#[test]
+fn a_column_called_as_a_weight_of_the_model_is_refused_before_training() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("parity.csv"), parity().replace("click,a,", "click,bias,")).unwrap();
+    let args = ["train", "parity.csv", "--label", "click", "--model", "lr", "-q", "-o", "out"];
+    let ran = dlrm(dir.path(), &args);
+    assert!(matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"), "{}\n{}", ran.code, ran.err);
+    assert!(ran.err.contains("column \"bias\"") && ran.err.contains("rename it"), "{}", ran.err);
+}
+
+/// Sizes that no memory holds are a message, not a panic.
+#[test]
+fn sizes_beyond_all_memory_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("parity.csv"), parity()).unwrap();
+    for (setting, part) in [
+        ("model.embedding_dim=4611686018427387904", "4611686018427387904"),
+        ("train.lanes=9223372036854775807", "train.lanes"),
+        ("model.top=[9223372036854775807,32]", "9223372036854775807"),
+    ] {
+        let args = ["train", "parity.csv", "--label", "click", "--set", setting, "-q", "-o", "out"];
+        let ran = dlrm(dir.path(), &args);
+        assert!(
+            matches!(ran.code, 2..=5) && !ran.err.contains("panicked"),
+            "{setting} {}\n{}",
+            ran.code,
+            ran.err
+        );
+        assert!(ran.err.contains(part), "missing {part} in\n{}", ran.err);
+    }
+}
+
 /// Wide & Deep over two columns, with `linear` for its wide part.
 fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
     let feature = |table: usize| Feature {
@@ -131,32 +164,36 @@ fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
         .expect("a pool")
 }
 
-fn batch() -> Batch {
+fn batch_of(rows: usize) -> Batch {
     let bags = |step: u32| Bags {
-        ids: (0..12).map(|i| i * step % 5).collect(),
+        ids: (0..rows as u32).map(|i| i * step % 5).collect(),
         weights: None,
-        offsets: (0..=12).collect(),
+        offsets: (0..=rows as u32).collect(),
     };
-    let labels: Vec<f32> = (0..12).map(|i| f32::from(i % 3 == 0)).collect();
+    let labels: Vec<f32> = (0..rows).map(|i| f32::from(i % 3 == 0)).collect();
     Batch {
-        dense: (0..12).map(|i| i as f32 * 0.1 - 0.5).collect(),
+        dense: (0..rows).map(|i| i as f32 * 0.1 - 0.5).collect(),
         bags: vec![bags(1), bags(3)],
         labels,
         ..Batch::default()
     }
 }
 
-/// FTRL moves the wide part as its definition says, from the gradients of each step, and nothing else.
+/// FTRL moves the wide part as its definition says, from the gradients of each step, and nothing else. The
+/// rate falls by half from step to step, and each row is one behind by its own last step.
 #[test]
 fn ftrl_moves_the_wide_part_alone() {
-    let (rows, settings) = (batch(), [0.5, 1.0, 0.05, 0.01]);
-    let [lr, beta, l1, l2] = settings;
+    let (rows, [lr, beta, l1, l2]) = (batch_of(12), [0.5, 1.0, 0.05, 0.01]);
     let mut learner = wide_deep(Some(TableOptimizer::Ftrl { lr, beta, l1, l2 }));
     let mut plain = wide_deep(None);
-    let mut want = [[(0.0f64, 0.0, 0.0); 7]; 2];
-    let mut dense = (0.0f64, 0.0, 0.0);
+    let mut want = [[((0.0f64, 0.0, 0.0), lr); 7]; 2];
+    let (mut dense, mut last) = ((0.0f64, 0.0, 0.0), lr);
     for step in 0..6 {
-        let rates = learner.optimizer().base_rates();
+        // Every other step leaves some rows out.
+        let rows = if step % 2 == 0 { rows.clone() } else { batch_of(4) };
+        let mut rates = learner.optimizer().base_rates();
+        rates.linear = lr * 0.5f64.powi(step);
+        let settings = |last: f64| [rates.linear, last, beta, l1, l2];
         learner.step(&rows, rates).expect("a finite loss");
         plain.step(&rows, plain.optimizer().base_rates()).expect("a finite loss");
         let (weights, gradients) = (learner.network().weights(), learner.gradients());
@@ -173,10 +210,11 @@ fn ftrl_moves_the_wide_part_alone() {
             let table = weights.tables().iter().position(|table| table.name == name).expect("a wide table");
             let found = gradients.rows_of(weights, table, &rows);
             for (row, &g) in found.rows.iter().zip(&found.values) {
-                let state = &mut want[*row as usize];
-                *state = reference::ftrl(*state, f64::from(g), settings);
+                let (state, last) = &mut want[*row as usize];
+                *state = reference::ftrl(*state, f64::from(g), settings(*last));
+                *last = rates.linear;
             }
-            for (row, (&w, state)) in named(&name).iter().zip(want.iter()).enumerate() {
+            for (row, (&w, (state, _))) in named(&name).iter().zip(want.iter()).enumerate() {
                 assert!(
                     (f64::from(w) - state.0).abs() < 1e-6,
                     "step {step}, {name} row {row}: {w} {state:?}"
@@ -190,7 +228,8 @@ fn ftrl_moves_the_wide_part_alone() {
             .expect("a wide weight")
             .range
             .clone();
-        dense = reference::ftrl(dense, f64::from(gradients.dense()[range][0]), settings);
+        dense = reference::ftrl(dense, f64::from(gradients.dense()[range][0]), settings(last));
+        last = rates.linear;
         assert!((f64::from(named("linear.dense.weight")[0]) - dense.0).abs() < 1e-6);
         if step == 0 {
             // The first gradients are the same, so everything outside the wide part has moved the same.
@@ -201,5 +240,8 @@ fn ftrl_moves_the_wide_part_alone() {
             }
         }
     }
-    assert!(want.iter().flatten().any(|s| s.0 == 0.0 && s.2 > 0.0), "l1 keeps some touched weights at zero");
+    assert!(
+        want.iter().flatten().any(|(s, _)| s.0 == 0.0 && s.2 > 0.0),
+        "l1 keeps some touched weights at zero"
+    );
 }

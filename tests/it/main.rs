@@ -1,5 +1,6 @@
 //! Tests of the library and the command as a whole: one binary, linked once.
 mod attempts;
+mod baseline;
 mod bench;
 mod bytes;
 mod calibration;
@@ -7,16 +8,19 @@ mod choice;
 mod commands;
 mod common;
 mod data;
+mod directories;
 
 mod examples;
 mod explain;
 mod first_mistakes;
 mod folds;
+mod fuzzed;
 mod generate;
 mod golden;
 mod goldens;
 mod imbalance;
 mod inspect;
+mod kept;
 mod known_answer;
 mod linear;
 mod memory;
@@ -25,8 +29,10 @@ mod mistakes;
 mod models;
 mod numbers;
 mod prepare;
+mod prepare_faults;
 mod prepared_sets;
 mod ranking;
+mod reading;
 mod readme;
 mod reproducible;
 mod scoring;

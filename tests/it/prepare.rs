@@ -28,7 +28,8 @@ fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let named = |path: PathBuf| {
         (path.file_name().expect("a name").to_string_lossy().into_owned(), fs::read(&path).expect("a file"))
     };
-    entries.map(named).collect()
+    // What is killed has no time to empty its lock.
+    entries.filter(|path| !path.ends_with(".lock")).map(named).collect()
 }
 
 #[test]
@@ -108,8 +109,15 @@ fn rows_are_encoded_as_the_reference_encodes_them() {
 fn new_days_are_added_and_mistakes_are_named() {
     let dir = scratch("3000");
     works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--memory-limit", "512MB"]);
-    let said = works(dir.path(), &["-q", "prepare", "criteo/clicks.tsv", "--extend", "test"]).out;
+    works(dir.path(), &["-q", "generate", "clicks", "--rows", "3000", "--seed", "9", "-o", "later"]);
+    let said = works(dir.path(), &["-q", "prepare", "later/clicks.tsv", "--extend", "test"]).out;
     assert!(said.lines().any(|line| line.starts_with("test") && line.contains("3,300")), "{said}");
+    let again = works(dir.path(), &["prepare", "later/clicks.tsv", "--extend", "test"]);
+    assert_eq!(rows_of(&again.out), rows_of(&said));
+    assert!(again.err.contains("later/clicks.tsv is in the data set already"), "{}", again.err);
+    let first = works(dir.path(), &["prepare", "criteo/clicks.tsv", "--extend", "train"]);
+    assert_eq!(rows_of(&first.out), rows_of(&said));
+    assert!(first.err.contains("nothing was added"), "{}", first.err);
     for (args, code, expected) in [
         (&["prepare", "criteo/clicks.tsv"][..], 3, "found a finished data set"),
         (
@@ -129,6 +137,11 @@ fn new_days_are_added_and_mistakes_are_named() {
         assert_eq!(ran.code, code, "{args:?}: {message}");
         assert!(message.contains(expected) && message.contains("hint:") | (code == 5), "{args:?}: {message}");
     }
+}
+
+/// The lines about parts, without what depends on the clock.
+fn rows_of(said: &str) -> Vec<&str> {
+    said.lines().filter(|line| ["train", "validation", "test"].iter().any(|p| line.starts_with(p))).collect()
 }
 
 struct Silent;
@@ -200,13 +213,13 @@ fn two_hundred_kills_change_nothing() {
             }
             Some(status) => assert!(status.success()),
         }
-        if dir.path().join("killed/manifest.json").exists() {
-            // A kill between the manifest and the removal of `.work` leaves that behind.
-            let _ = fs::remove_dir_all(dir.path().join("killed/.work"));
+        // A kill between the manifest and the removal of `.work` leaves that to the next process.
+        if dir.path().join("killed/manifest.json").exists() && !dir.path().join("killed/.work").exists() {
             assert!(contents(&dir.path().join("killed")) == expected, "after {kills} kills");
             fs::remove_dir_all(dir.path().join("killed")).expect("removed");
         }
     }
     prepare(dir.path(), &dir.path().join("killed"));
     assert!(contents(&dir.path().join("killed")) == expected, "after all kills");
+    assert!(!dir.path().join("killed/.work").exists());
 }

@@ -5,6 +5,7 @@ use dlrm::data::dataset::Sources;
 use dlrm::data::prepared::*;
 use dlrm::data::readers::Input;
 use dlrm::data::schema::{Encoding, Schema};
+use dlrm::data::sealed::{CHECKSUM, seal};
 use dlrm::data::source::DataSource;
 use dlrm::data::split::Part;
 use dlrm::data::split::Split;
@@ -223,7 +224,8 @@ fn an_attempt_does_not_go_on_with_what_was_damaged() {
     let log = Log::criteo(4000);
     let limits = Limits { counts: Some(100_000), ..SMALL };
     let expected = whole(&log, limits);
-    for (reports, name) in [(5, "counts"), (14, "begun-"), (14, "train-")] {
+    let places = [(5, "counts"), (14, "begun-"), (14, "train-")];
+    for ((reports, name), is_cut) in places.into_iter().flat_map(|place| [(place, true), (place, false)]) {
         let out = tempfile::tempdir().expect("a directory");
         log.prepare(out.path(), limits, &mut Stop(reports)).expect_err("stopped");
         let work = out.path().join(".work");
@@ -235,8 +237,14 @@ fn an_attempt_does_not_go_on_with_what_was_damaged() {
             .filter(|path| path.file_name().expect("a name").to_string_lossy().starts_with(prefix))
             .min();
         let file = file.unwrap_or_else(|| panic!("no {prefix} in {}", dir.display()));
-        let bytes = fs::read(&file).expect("a file");
-        fs::write(&file, &bytes[..bytes.len() - 1]).expect("damaged");
+        let mut bytes = fs::read(&file).expect("a file");
+        if is_cut {
+            bytes.pop();
+        } else {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }
+        fs::write(&file, bytes).expect("damaged");
         log.prepare(out.path(), limits, &mut Stop(NEVER)).expect("prepared");
         assert_eq!(contents(out.path()), expected, "{name}");
     }
@@ -247,11 +255,17 @@ fn new_rows_are_added_without_refitting() {
     let (log, more) = (Log::criteo(3000), Log::criteo(1000));
     let out = tempfile::tempdir().expect("a directory");
     let before = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
-    let stopped = extend(out.path(), &more.input(), 0, 2, Part::Train, &mut Stop(1));
-    assert!(matches!(stopped, Err(Error::Interrupted)));
+    let input = more.input();
+    let extension = Extension { input: &input, part: Part::Train, max_bad_rows: 0, threads: 2 };
+    // The first report is of the file being looked at, the second of its rows.
+    for reports in [1, 3] {
+        assert!(matches!(extension.run(out.path(), &mut Stop(reports)), Err(Error::Interrupted)));
+    }
     let kept = Prepared::open(out.path()).expect("as it was");
     assert_eq!(kept.manifest(), before.manifest());
-    let after = extend(out.path(), &more.input(), 0, 2, Part::Train, &mut Stop(NEVER)).expect("extended");
+    let Extended { prepared: after, added, known } =
+        extension.run(out.path(), &mut Stop(NEVER)).expect("extended");
+    assert_eq!((added.len(), known.len()), (1, 0));
     let rows = |prepared: &Prepared| prepared.load(|_| true).expect("loaded").parts;
     let (old, new) = (rows(&before), rows(&after));
     assert_eq!(new[Part::Train].len(), old[Part::Train].len() + 1000);
@@ -265,6 +279,14 @@ fn new_rows_are_added_without_refitting() {
             .iter()
             .any(|counts| counts.unseen.is_some_and(|unseen| unseen > 0))
     );
+    // The same contents add nothing, whatever the name and the part.
+    let copy = Log::criteo(1000);
+    for (input, part) in [(&input, Part::Train), (&copy.input(), Part::Test)] {
+        let again = Extension { input, part, ..extension }.run(out.path(), &mut Stop(NEVER)).expect("said");
+        assert_eq!((again.added.len(), again.known.len()), (0, 1));
+        assert_eq!(again.known[0].1.part, Some(Part::Train));
+        assert_eq!(again.prepared.manifest(), after.manifest());
+    }
 }
 
 #[test]
@@ -280,27 +302,30 @@ fn torn_and_foreign_files_are_named() {
     for bad in [&good[..good.len() - 1], &flipped, &other, b"", b"ARROW1"] {
         fs::write(&file, bad).expect("written");
         let error = prepared.load(|_| true).map(|_| ()).expect_err("a torn file");
-        assert!(error.to_string().contains("train-00000.arrow") && error.hint().is_some(), "{error}");
+        assert!(error.to_string().contains("train-00000-") && error.hint().is_some(), "{error}");
     }
     fs::write(&file, &good).expect("written");
     prepared.load(|_| true).expect("whole again");
-    fs::write(out.path().join("encoder.json"), "{}").expect("written");
+    let encoder = out.path().join(&prepared.manifest().encoder_file);
+    let fitted = fs::read(&encoder).expect("an encoder");
+    fs::write(&encoder, "{}").expect("written");
     assert!(
         Prepared::open(out.path())
             .map(drop)
             .expect_err("another encoder")
             .to_string()
-            .contains("encoder.json")
+            .contains(&prepared.manifest().encoder_file)
     );
+    fs::write(&encoder, fitted).expect("written");
     let manifest = out.path().join("manifest.json");
     let text = fs::read_to_string(&manifest).expect("a manifest");
-    fs::write(&manifest, text.replace("\"format_version\": 1", "\"format_version\": 2")).expect("written");
+    fs::write(&manifest, text.replace("\"format_version\": 2", "\"format_version\": 3")).expect("written");
     assert!(
         Prepared::open(out.path())
             .map(drop)
             .expect_err("newer")
             .to_string()
-            .contains("format version 1 or older, found 2")
+            .contains("format version 2 or older, found 3")
     );
     fs::write(&manifest, &text[..text.len() / 2]).expect("written");
     assert!(Prepared::open(out.path()).map(drop).expect_err("torn").to_string().contains("manifest.json"));
@@ -322,7 +347,7 @@ fn another_directory_is_not_written_over() {
     let foreign = tempfile::tempdir().expect("a directory");
     fs::write(foreign.path().join("mine.arrow"), "x").expect("written");
     let error = log.prepare(foreign.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("other files");
-    assert!(error.to_string().contains("found other files"), "{error}");
+    assert!(error.to_string().contains("found other files (\"mine.arrow\")"), "{error}");
     // What is ours is replaced, what lies beside it stays.
     let input = log.input();
     let sources = Sources {
@@ -361,6 +386,7 @@ fn a_file_of_rows_that_was_made_up_is_an_error() {
     let place = out.path().join("manifest.json");
     let mut manifest: serde_json::Value =
         serde_json::from_slice(&fs::read(&place).expect("a manifest")).expect("json");
+    manifest.as_object_mut().expect("an object").remove(CHECKSUM);
     let whole = fs::read(out.path().join(&file.name)).expect("a file");
     // What describes the columns lies at both ends; the rest is numbers, most of which are as good as others.
     let (mut refused, edge) = (0usize, 3000.min(whole.len() / 2));
@@ -374,7 +400,7 @@ fn a_file_of_rows_that_was_made_up_is_an_error() {
         // The checksum is that of the changed file.
         fs::write(out.path().join(&file.name), &bytes).expect("written");
         manifest["files"][0]["sum"] = serde_json::to_value(FileSum::of(&bytes)).expect("plain data");
-        fs::write(&place, manifest.to_string()).expect("written");
+        fs::write(&place, seal(&manifest.to_string())).expect("written");
         let changed = Prepared::open(out.path()).expect("the manifest is in order");
         refused += usize::from(changed.load(|wanted| wanted == part).is_err());
     }

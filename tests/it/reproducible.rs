@@ -91,7 +91,7 @@ fn config((optimizer, table_optimizer): (DenseOptimizer, TableOptimizer)) -> Tra
         evaluate_every: Some(5),
         patience: Some(0),
         shard_rows: 5,
-        lanes: 3,
+        lanes: Some(3),
         ..TrainConfig::default()
     }
 }

@@ -31,6 +31,17 @@ fn rows_of_standard_input_score_as_those_of_a_file() {
     let tabs = String::from_utf8(text.clone()).unwrap().replace(',', "\t");
     let ran = piped(dir, &["predict", "runs/demo", "-"], tabs.as_bytes());
     assert_eq!(ran.out, expected, "another delimiter is detected: {}", ran.err);
+    // The same rows as JSON lines.
+    let text_of = |line: &str| line.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let lines = String::from_utf8(text.clone()).unwrap();
+    let (names, rows) = lines.split_once('\n').unwrap();
+    let object = |row: &str| {
+        let fields = text_of(names).into_iter().zip(text_of(row).into_iter().map(Value::String));
+        format!("{}\n", Value::Object(fields.collect()))
+    };
+    let objects: String = rows.lines().map(object).collect();
+    let ran = piped(dir, &["predict", "runs/demo", "-"], objects.as_bytes());
+    assert_eq!(ran.out, expected, "JSON lines are detected: {}", ran.err);
     for args in [&["evaluate", "runs/demo"][..], &["explain", "runs/demo", "--repeats", "1"]] {
         let file = works(dir, &[args, &["--json", SAMPLE]].concat()).out;
         assert_eq!(piped(dir, &[args, &["--json", "-"]].concat(), &text).out, file, "{args:?}");

@@ -20,17 +20,7 @@ pub(crate) fn run(dir: &str, rows: &str) -> Result<(), String> {
         command(&["generate", "clicks", "--rows", rows, "--file-per-day", "-o", &clicks])?;
     }
     if !Path::new(&prepared).join("manifest.json").exists() {
-        let schema = format!("{clicks}/schema.toml");
-        command(&[
-            "prepare",
-            &clicks,
-            "--config",
-            &recipe(RECIPES[0]),
-            "--schema",
-            &schema,
-            "-o",
-            &prepared,
-        ])?;
+        command(&["prepare", &clicks, "--config", &recipe(RECIPES[0]), "-o", &prepared])?;
     }
     // Sixteen evaluations in the epoch: six days of seven in batches of 128.
     let every = (rows.parse::<u64>().map_err(|e| format!("{rows}: {e}"))? * 6 / 7 / 128 / 16).max(1);

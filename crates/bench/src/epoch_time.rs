@@ -90,7 +90,7 @@ fn cut(config: &RunConfig, layout: &Layout) -> Result<Layout> {
         config.model.build(&mut builder)?;
         // Weights, and at most two numbers of state for each.
         let largest = layout.tables.iter().map(|table| table.rows).max().unwrap_or(0);
-        if 12 * builder.count().1 <= MOST_TABLE_BYTES || largest < 1000 {
+        if builder.count().1.saturating_mul(12) <= MOST_TABLE_BYTES || largest < 1000 {
             return Ok(layout);
         }
         layout.tables.iter_mut().for_each(|table| table.rows = table.rows.min(largest.div_ceil(2)));

@@ -7,6 +7,7 @@ use dlrm_kernels::embedding::{self, BagsView, Pool, TableView};
 use dlrm_kernels::half::Numbers;
 use dlrm_kernels::peak;
 use dlrm_kernels::{Buffer, Isa, Strided};
+use dlrm_nn::Precision;
 use serde::Serialize;
 use std::hint::black_box;
 use std::sync::{Barrier, Mutex, PoisonError};
@@ -54,6 +55,13 @@ pub struct Peaks {
     pub embedding: [RandomRows; 2],
     /// Random rows read, changed and written.
     pub update: [RandomRows; 2],
+}
+
+impl Peaks {
+    /// Multiply-adds of what products in this precision multiply, twice per second.
+    pub fn flops(&self, precision: Precision) -> f64 {
+        self.bf16_flops.filter(|_| precision == Precision::Bf16).unwrap_or(self.fma_flops)
+    }
 }
 
 /// A rate of random rows.

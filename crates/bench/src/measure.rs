@@ -5,6 +5,7 @@ use dlrm_data::Batch;
 use dlrm_data::rng::Rng;
 use dlrm_engine::error::Result;
 use dlrm_engine::learner::Learner;
+use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{Isa, Precision, Sharding, TablePrecision, Timing};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -149,7 +150,7 @@ impl Bench {
         let (row_bytes, distinct_rows) =
             (self.table_precision.bytes() * workload.embedding_dim, distinct_rows(&batches));
         let floor = Floor {
-            arithmetic: flops / peaks.fma_flops,
+            arithmetic: flops / peaks.flops(self.precision),
             gather: distinct_rows * peaks.gather_seconds(row_bytes),
             update: distinct_rows * peaks.update_seconds(row_bytes),
         };
@@ -196,9 +197,16 @@ pub fn rows_per_second(learner: &mut Learner, batches: &[Batch], windows: Window
     Ok(Rate { median: rates[rates.len() / 2], low: rates[0], high: rates[rates.len() - 1] })
 }
 
+/// The share of the learning rates that steps are timed with. They cost what they cost at any rate, and
+/// labels that are drawn teach nothing: the longer one learns from them, the sooner a large model diverges.
+/// (Not zero: FTRL would do nothing.)
+const SHARE_OF_RATES: f64 = 1e-6;
+
 /// Trains for at least `length`; how many steps that were, and their time.
 fn steps(learner: &mut Learner, batches: &[Batch], length: Duration) -> Result<(usize, Duration)> {
-    let rates = learner.optimizer().base_rates();
+    let Rates { dense, tables, linear } = learner.optimizer().base_rates();
+    let [dense, tables, linear] = [dense, tables, linear].map(|rate| rate * SHARE_OF_RATES);
+    let rates = Rates { dense, tables, linear };
     let start = Instant::now();
     for (done, batch) in batches.iter().cycle().enumerate() {
         learner.step(batch, rates)?;
@@ -228,6 +236,36 @@ fn distinct_rows(batches: &[Batch]) -> f64 {
 mod tests {
     use super::*;
     use crate::{MachineSize, StepShare};
+    use dlrm_nn::{DenseOptimizer, Loss, Optimizer, TableOptimizer};
+
+    #[test]
+    fn a_model_that_would_diverge_is_measured() {
+        let workload = Workload { bottom: vec![8], top: vec![32], ..Workload::kaggle() }.scaled(100_000);
+        let learner = || {
+            let network = workload.network(Isa::detect(), TablePrecision::F32).unwrap();
+            let dense = DenseOptimizer::Sgd { lr: 1000.0, momentum: 0.0, l2: 0.0 };
+            let tables = TableOptimizer::Sgd { lr: 1000.0, l2: 0.0 };
+            let optimizer = Optimizer::new(network.weights(), dense, tables, None);
+            Learner::new(network, optimizer, Loss::default(), Sharding { shard_rows: 16, lanes: 2 }, 1)
+                .unwrap()
+        };
+        let batch = workload.batch(32, &mut Rng::new(1, 0));
+        let mut diverging = learner();
+        let rates = diverging.optimizer().base_rates();
+        assert!((0..100).any(|_| diverging.step(&batch, rates).is_err()), "a rate that diverges");
+        let windows = Windows { count: 2, length: Duration::from_millis(50) };
+        assert!(rows_per_second(&mut learner(), &[batch], windows).unwrap().median > 0.0);
+    }
+
+    #[test]
+    fn the_floor_of_bf16_is_that_of_its_instructions() {
+        let size = MachineSize { table_bytes: 1 << 20, window: Duration::from_millis(1) };
+        let mut peaks = Machine::measure(Isa::detect(), 1, size).unwrap().all;
+        (peaks.fma_flops, peaks.bf16_flops) = (1e9, Some(4e9));
+        assert_eq!([Precision::F32, Precision::Bf16].map(|p| peaks.flops(p)), [1e9, 4e9]);
+        peaks.bf16_flops = None;
+        assert_eq!(peaks.flops(Precision::Bf16), 1e9, "where the CPU has none, f32 are multiplied");
+    }
 
     #[test]
     fn taking_times_changes_no_bit_and_explains_the_step() {

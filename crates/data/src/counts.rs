@@ -22,10 +22,12 @@ impl EncodedCounts {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let unseen = match (self.unseen, other.unseen) {
-            (Some(a), Some(b)) => Some(a + b),
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
         };
-        EncodedCounts { values: self.values + other.values, missing: self.missing + other.missing, unseen }
+        let (values, missing) =
+            (self.values.saturating_add(other.values), self.missing.saturating_add(other.missing));
+        EncodedCounts { values, missing, unseen }
     }
 
     /// Share of the values that were missing.

@@ -102,9 +102,9 @@ pub fn missing_name(name: &str) -> String {
 fn log1p(x: f64) -> f64 {
     const KNOWN: usize = 1024;
     static LOGARITHMS: LazyLock<Vec<f64>> =
-        LazyLock::new(|| (0..KNOWN).map(|n| (n as f64).ln_1p()).collect());
+        LazyLock::new(|| (0..KNOWN).map(|n| libm::log1p(n as f64)).collect());
     let n = x as usize;
-    if n < KNOWN && n as f64 == x { LOGARITHMS[n] } else { x.ln_1p() }
+    if n < KNOWN && n as f64 == x { LOGARITHMS[n] } else { libm::log1p(x) }
 }
 
 /// Statistics of one column in the making.
@@ -194,7 +194,7 @@ impl DenseFit {
         for &value in &self.sample {
             let value = clip.map_or(value, |[low, high]| value.clamp(low, high));
             moments[0].add(value);
-            moments[1].add(value.max(0.0).ln_1p());
+            moments[1].add(libm::log1p(value.max(0.0)));
         }
         moments
     }

@@ -160,7 +160,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Keeps other processes out of a directory as long as it lives.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    file: File,
+    /// Whether the file says who holds it.
+    is_named: bool,
 }
 
 impl DirLock {
@@ -179,10 +181,34 @@ impl DirLock {
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
                 // A file system without locks is none that two processes share by chance.
-                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(DirLock { _file: file })),
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(DirLock { file, is_named: false })),
             }
         }
         Ok(None)
+    }
+
+    /// Locks the file `path`, in which stands who holds it, `what` of this process, as long as that is so.
+    ///
+    /// # Errors
+    /// If the file can neither be opened nor made; if another process holds it: what it says of itself.
+    pub fn take_as(path: &Path, what: &str) -> Result<Result<Self, String>> {
+        let Some(mut lock) = Self::take(path)? else {
+            let holder = fs::read_to_string(path).unwrap_or_default();
+            return Ok(Err(if holder.is_empty() { "another process".into() } else { holder }));
+        };
+        let named = format!("{what} (process {})", std::process::id());
+        // Who cannot be named holds it all the same.
+        lock.is_named = lock.file.set_len(0).and_then(|()| lock.file.write_all(named.as_bytes())).is_ok();
+        Ok(Ok(lock))
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        if self.is_named {
+            // A name that stays is written over by the next one.
+            let _ = self.file.set_len(0);
+        }
     }
 }
 
@@ -200,6 +226,13 @@ mod tests {
         drop(held);
         assert!(DirLock::take(&path).expect("a file").is_some());
         assert_eq!(fs::read(&path).expect("a file"), b"a key");
+        let named = dir.path().join(".lock");
+        let held = DirLock::take_as(&named, "an extension").expect("a file").expect("nobody holds it");
+        let holder = DirLock::take_as(&named, "another").expect("a file").map(drop).expect_err("held");
+        assert_eq!(holder, format!("an extension (process {})", std::process::id()));
+        drop(held);
+        assert_eq!(fs::read(&named).expect("a file"), b"");
+        fs::remove_file(&named).expect("removed");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
         sync(&path).and_then(|()| sync_directory(dir.path())).expect("synced");
         remove_directory(&dir.path().join("none")).expect("nothing to remove");

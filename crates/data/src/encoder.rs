@@ -11,13 +11,13 @@ use crate::rows::Picked;
 use crate::schema::{CategoricalColumn, Encoding, Schema};
 use crate::string_arena::StringArena;
 use crate::vocabulary::{Twice, Vocabulary};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::Xxh3;
 
 /// A fitted encoder.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "Stored", into = "Stored")]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Encoder {
     schema: Schema,
     dense: Vec<DenseScale>,
@@ -26,6 +26,9 @@ pub struct Encoder {
     table_of: Vec<usize>,
     crosses: Vec<Crossing>,
 }
+
+/// Bytes of the text of a value, where texts are not known.
+const USUAL_TEXT: u64 = 10;
 
 /// A cross, with its columns found.
 #[derive(Debug, Clone)]
@@ -37,7 +40,7 @@ struct Crossing {
 }
 
 /// The form of an encoder on disk.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
     schema: Schema,
@@ -128,11 +131,17 @@ fn vocabulary(name: &str, values: Option<StringArena>) -> Result<Vocabulary> {
     Vocabulary::new(values).map_err(twice)
 }
 
-impl From<Encoder> for Stored {
-    fn from(encoder: Encoder) -> Self {
-        let vocabularies =
-            encoder.tables.into_iter().filter_map(|(name, ids)| Some((name, ids.into_texts()?)));
-        Stored { vocabularies: vocabularies.collect(), schema: encoder.schema, dense: encoder.dense }
+impl Serialize for Encoder {
+    /// As [`Stored`], but for copies of vocabularies.
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            schema: &'a Schema,
+            dense: &'a [DenseScale],
+            vocabularies: BTreeMap<&'a str, &'a StringArena>,
+        }
+        let vocabularies = self.vocabularies().map(|(name, values)| (name, values.texts())).collect();
+        Written { schema: &self.schema, dense: &self.dense, vocabularies }.serialize(serializer)
     }
 }
 
@@ -216,6 +225,33 @@ impl Encoder {
     /// The values of a table that has a vocabulary.
     pub(crate) fn vocabulary(&self, table: &str) -> Option<&Vocabulary> {
         self.tables.iter().find(|(name, _)| name == table).and_then(|(_, ids)| ids.vocabulary())
+    }
+
+    /// The whole vocabularies, by table.
+    fn vocabularies(&self) -> impl Iterator<Item = (&str, &Vocabulary)> {
+        self.tables.iter().filter_map(|(name, ids)| Some((name.as_str(), ids.vocabulary()?)))
+    }
+
+    /// Bytes of memory that its vocabularies take.
+    pub fn vocabulary_bytes(&self) -> u64 {
+        let of = |values: &Vocabulary| {
+            Vocabulary::heap_bytes(values.texts().len() as u64, values.texts().text_bytes() as u64)
+        };
+        self.vocabularies().map(|(_, values)| of(values)).sum()
+    }
+
+    /// Bytes of the texts of its vocabularies.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        self.vocabularies().map(|(_, values)| values.texts().used_bytes() as u64).sum()
+    }
+
+    /// Bytes of memory that the vocabularies of `schema` would take where their tables have as many rows as
+    /// those of `layout`.
+    pub fn expected_vocabulary_bytes(schema: &Schema, layout: &Layout) -> u64 {
+        let (first, _) = tables(schema);
+        let with_vocabulary = first.iter().zip(&layout.tables).filter(|(c, _)| c.encoding.has_vocabulary());
+        let values = with_vocabulary.map(|(_, table)| table.rows as u64);
+        values.map(|values| Vocabulary::heap_bytes(values, USUAL_TEXT * values)).sum()
     }
 
     /// The schema it was fitted for.

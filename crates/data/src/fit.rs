@@ -192,6 +192,15 @@ impl EncoderFit {
         named
     }
 
+    /// Bytes of memory that counts take, and what putting the values of the largest table in order takes
+    /// besides.
+    pub(crate) fn counting_bytes(&self) -> u64 {
+        let tallies = || self.tallies.iter().flatten();
+        let ordering = |tally: &Tally| tally.len() * size_of::<(&str, u64)>();
+        let used: usize = tallies().map(Tally::used_bytes).sum();
+        (used + tallies().map(ordering).max().unwrap_or(0)) as u64
+    }
+
     fn scales(&mut self) -> Vec<DenseScale> {
         std::mem::take(&mut self.dense).into_iter().map(DenseFit::finish).collect()
     }

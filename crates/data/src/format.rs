@@ -60,7 +60,7 @@ pub fn number(x: f64) -> String {
     if x.fract() == 0.0 && size < 1e10 {
         format!("{x:.0}")
     } else if (1e-3..1e6).contains(&size) {
-        let decimals = (3 - size.log10().floor() as i32).clamp(0, 6) as usize;
+        let decimals = (3 - libm::log10(size).floor() as i32).clamp(0, 6) as usize;
         let text = format!("{x:.decimals$}");
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {

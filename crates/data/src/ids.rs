@@ -3,7 +3,6 @@ use crate::batch::Bags;
 use crate::counts::EncodedCounts;
 use crate::rows::Picked;
 use crate::schema::Encoding;
-use crate::string_arena::StringArena;
 use crate::vocabulary::{Found, Vocabulary};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -91,14 +90,6 @@ impl Ids {
         }
     }
 
-    /// The values of a whole vocabulary, to keep.
-    pub(crate) fn into_texts(self) -> Option<StringArena> {
-        match self {
-            Ids::Vocabulary { values, .. } => Some(values.into_texts()),
-            _ => None,
-        }
-    }
-
     /// Counts of the values of encoded ids; whether *unseen* is counted is known to `counts`.
     pub(crate) fn count(&self, ids: &[u32], counts: &mut EncodedCounts) {
         counts.values += ids.len() as u64;
@@ -121,10 +112,11 @@ impl Ids {
         counts: &mut EncodedCounts,
     ) {
         let first = bags.ids.len();
-        self.push(
-            rows.iter().map(|row| (!row.parsed.values(c).is_empty()).then(|| rows.text(row, c))),
-            &mut bags.ids,
-        );
+        let texts = rows.iter().map(|row| {
+            let value = row.parsed.values(c).first()?;
+            Some(value.of(rows.text(row, c)))
+        });
+        self.push(texts, &mut bags.ids);
         self.count(&bags.ids[first..], counts);
         bags.offsets.extend(first as u32 + 1..=bags.ids.len() as u32);
     }

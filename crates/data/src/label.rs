@@ -75,15 +75,16 @@ impl Rule {
         Ok(Rule { column, operator, value, number })
     }
 
-    /// Whether the field satisfies the rule; `None` if it should be a number and is not.
+    /// Whether the field satisfies the rule; `None` if it should be a number and is not. A rule about a
+    /// number says nothing of texts: a field such as "oops" is no click because it is not 0.
     fn holds(&self, field: &str) -> Option<bool> {
         let field = field.trim();
         let number = field.parse::<f64>().ok().filter(|n| n.is_finite());
         match (self.operator, self.number, number) {
             (Operator::Equal, Some(a), Some(b)) => Some(a == b),
             (Operator::NotEqual, Some(a), Some(b)) => Some(a != b),
-            (Operator::Equal, ..) => Some(field == self.value),
-            (Operator::NotEqual, ..) => Some(field != self.value),
+            (Operator::Equal, None, _) => Some(field == self.value),
+            (Operator::NotEqual, None, _) => Some(field != self.value),
             (Operator::AtLeast, Some(a), Some(b)) => Some(b >= a),
             (Operator::AtMost, Some(a), Some(b)) => Some(b <= a),
             (Operator::Above, Some(a), Some(b)) => Some(b > a),
@@ -109,6 +110,18 @@ pub struct NoLabel {
     pub expected: String,
     /// What to do.
     pub hint: Option<Hint>,
+}
+
+impl Label {
+    /// What a model of this label predicts the probability of, where that is not plainly a 1 in its column:
+    /// `outcome is "accepted"` or `rating >= 4`.
+    pub fn says(&self) -> Option<String> {
+        if let Some(rule) = &self.rule {
+            return Some(rule.clone());
+        }
+        let positive: Vec<String> = self.positive.iter().map(|text| quoted(text)).collect();
+        (!positive.is_empty()).then(|| format!("{} is {}", self.column, positive.join(" or ")))
+    }
 }
 
 impl LabelReader {
@@ -167,9 +180,15 @@ impl LabelReader {
                 }
             }
             LabelReader::Rule(rule) => {
-                let held = rule
-                    .holds(field)
-                    .ok_or_else(|| NoLabel { expected: "a number for the label rule".into(), hint: None })?;
+                let held = rule.holds(field).ok_or_else(|| NoLabel {
+                    expected: "a number for the label rule".into(),
+                    hint: Some(
+                        Hint::from("if a text counts as a click, list it under ")
+                            .name("schema.label.positive")
+                            .say("; rows that have no label can be skipped with ")
+                            .set("data.max_bad_rows", "N"),
+                    ),
+                })?;
                 Ok(f32::from(held))
             }
             LabelReader::Rating => {
@@ -206,6 +225,10 @@ mod tests {
         assert_eq!(text.column, "income");
         assert_eq!([text.holds(">50K"), text.holds("<=50K")], [Some(true), Some(false)]);
         assert_eq!(text.holds(" >50K "), Some(true));
+        for (rule, of_one) in [("label != 0", true), ("label == 0", false)] {
+            let rule = Rule::parse(rule).unwrap();
+            assert_eq!((rule.holds("1.0"), rule.holds("oops"), rule.holds("")), (Some(of_one), None, None));
+        }
         for bad in ["", "rating", "rating >=", ">= 4", "rating > high", "rating = 4"] {
             assert!(Rule::parse(bad).is_err(), "{bad}");
         }

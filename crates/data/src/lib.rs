@@ -17,6 +17,7 @@
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
 //! * [`table`]: tables that are written, as CSV, JSON lines or Parquet.
+//! * [`sealed`]: JSON files that carry a checksum of themselves.
 //! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
@@ -33,6 +34,7 @@ pub mod error;
 pub mod fit;
 pub mod format;
 mod growth;
+mod guard;
 mod hexadecimal;
 mod hint;
 mod huge;
@@ -45,16 +47,19 @@ pub mod parse;
 mod pass;
 pub mod pieces;
 pub mod prepared;
+mod ranks;
 pub mod readers;
 pub mod rng;
 pub mod row;
 pub mod rows;
 pub mod schema;
+pub mod sealed;
 pub mod source;
 mod spelling;
 mod spill;
 pub mod split;
 pub mod string_arena;
+mod sum;
 pub mod table;
 pub mod vocabulary;
 

@@ -287,10 +287,10 @@ impl RowParser {
                 "leave the field empty where the value is missing, or list this text under \
                     `missing` in the schema",
             )),
-            Err(_) => Err(bad(row, place, "a number", field).with_hint(if has_decimal_comma(field) {
-                "write numbers with a decimal point, as 508.46"
-            } else {
-                "make the column categorical in the schema, or list this text under `missing`"
+            Err(_) => Err(bad(row, place, "a number", field).with_hint(match field {
+                _ if has_decimal_comma(field) => "write numbers with a decimal point, as 508.46",
+                _ if field.ends_with('%') => "write numbers without a percent sign",
+                _ => "make the column categorical in the schema, or list this text under `missing`",
             })),
         }
     }
@@ -359,9 +359,11 @@ impl RowParser {
         if self.is_missing(field) {
             return Ok(());
         }
+        let value = |text: &str| if column.integers { integer_length(text) } else { text.len() };
         let Some(multi) = &column.multi else {
-            check_identity(row, place, column, field)?;
-            out.push(Value::new(0..field.len(), 1.0));
+            let length = value(field);
+            check_identity(row, place, column, &field[..length])?;
+            out.push(Value::new(0..length, 1.0));
             return Ok(());
         };
         let mut start = 0;
@@ -370,8 +372,9 @@ impl RowParser {
             let (text, weight) = weighted(part, multi)
                 .ok_or_else(|| bad(row, place, "values with finite weights, such as a:0.5|b:2", part))?;
             if !text.is_empty() {
-                check_identity(row, place, column, text)?;
-                out.push(Value::new(start..start + text.len(), weight));
+                let length = value(text);
+                check_identity(row, place, column, &text[..length])?;
+                out.push(Value::new(start..start + length, weight));
             }
             start = end + multi.separator.len_utf8();
         }
@@ -389,6 +392,16 @@ fn texts(places: &[Place], columns: &[CategoricalColumn]) -> Vec<TextPlace> {
         time.or_else(integer).unwrap_or(TextPlace::Field(place.index))
     };
     places.iter().zip(columns).map(place).collect()
+}
+
+/// Bytes of the integer that `text` begins with, where the rest says that it is whole, as 34.0 does; else all
+/// of it.
+fn integer_length(text: &str) -> usize {
+    let Some((whole, zeros)) = text.split_once('.') else { return text.len() };
+    let digits = whole.strip_prefix('-').unwrap_or(whole);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_integer = is_whole && !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0');
+    if is_integer { whole.len() } else { text.len() }
 }
 
 /// An integer that a float holds exactly, read faster than any number.
@@ -499,6 +512,34 @@ mod tests {
         let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
         assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
         assert_eq!(row.time, 951_913_800.0);
+    }
+
+    #[test]
+    fn whole_floats_are_integers_where_the_schema_says_so() {
+        for (text, value) in [
+            ("34.0", "34"),
+            ("34", "34"),
+            ("-7.00", "-7"),
+            ("34.5", "34.5"),
+            ("34.", "34."),
+            (".0", ".0"),
+            ("-.0", "-.0"),
+            ("1.0.0", "1.0.0"),
+            ("v1.0", "v1.0"),
+            ("", ""),
+        ] {
+            assert_eq!(&text[..integer_length(text)], value, "{text}");
+        }
+        let mut schema = schema();
+        schema.categorical.iter_mut().for_each(|column| column.integers = true);
+        let columns = ["click", "x", "id", "tags", "day"].map(str::to_owned);
+        let parser = RowParser::new(&schema, &columns, Labels::Ignored, "test").unwrap();
+        let (mut row, mut out) = (RawRow::default(), ParsedRow::default());
+        ["1", "1", "4.0", "3.0:0.5|x", "1"].iter().for_each(|f| row.push(f));
+        parser.parse(&row, &mut out).unwrap();
+        assert_eq!(out.values(0)[0].of("4.0"), "4");
+        let tags: Vec<_> = out.values(1).iter().map(|v| v.of("3.0:0.5|x")).collect();
+        assert_eq!(tags, ["3", "x"]);
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Rng {
     /// Standard normal (Box and Muller).
     pub fn normal(&mut self) -> f64 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
-        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+        (-2.0 * libm::log(u)).sqrt() * libm::cos(std::f64::consts::TAU * v)
     }
 
     /// Uniform below `n` (a bias below 2^-32 for n below 2^32).

@@ -44,6 +44,13 @@ impl RawRow {
         self.ends.push(self.text.len() as u32);
     }
 
+    /// Appends a field to a whole row, however that was filled.
+    pub(crate) fn extend(&mut self, field: &str) {
+        (0..self.gap).for_each(|_| self.text.push('\0'));
+        self.text.push_str(field);
+        self.ends.push(self.text.len() as u32);
+    }
+
     /// Appends a field written in place by `write`.
     pub fn push_with(&mut self, write: impl FnOnce(&mut String)) {
         write(&mut self.text);

@@ -35,6 +35,22 @@ impl RowStream for TrainRows {
 }
 
 impl DataSource<'_> {
+    /// What getting the encoder is: fitting it, or reading the one that is there.
+    pub fn fit_stage(&self) -> &'static str {
+        match self {
+            DataSource::Raw(_) => "fitting the encoder",
+            DataSource::Prepared(_) => "opening the prepared data set",
+        }
+    }
+
+    /// What getting the encoded rows is.
+    pub fn encode_stage(&self) -> &'static str {
+        match self {
+            DataSource::Raw(_) => "encoding",
+            DataSource::Prepared(_) => "reading the encoded rows",
+        }
+    }
+
     /// The encoder, fitted on the training rows or found with them.
     ///
     /// # Errors

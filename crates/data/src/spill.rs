@@ -1,6 +1,8 @@
 //! Ranked texts on disk, for tallies that outgrow the memory they may take: sorted runs, merged when all is
 //! seen (external sorting, Knuth, TAOCP volume 3, section 5.4).
+use crate::durable::sync;
 use crate::error::{Error, Result};
+use crate::sum::{FileSum, Summed, sum_while};
 use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
@@ -28,7 +30,13 @@ pub(crate) struct Runs {
     name: String,
     rank: Rank,
     made: usize,
-    runs: Vec<PathBuf>,
+    runs: Vec<Finished>,
+}
+
+/// A run on disk.
+struct Finished {
+    path: PathBuf,
+    sum: FileSum,
 }
 
 /// Runs that a later attempt resumes with.
@@ -36,8 +44,8 @@ pub(crate) struct Runs {
 pub(crate) struct SavedRuns {
     rank: Rank,
     made: usize,
-    /// Names, each with its length in bytes.
-    files: Vec<(String, u64)>,
+    /// Names, each with its length and checksum.
+    files: Vec<(String, FileSum)>,
 }
 
 impl Runs {
@@ -68,11 +76,10 @@ impl Runs {
     /// What is needed to find the runs again. They lie safe on disk by then.
     pub(crate) fn saved(&self) -> Result<SavedRuns> {
         let mut files = Vec::new();
-        for path in &self.runs {
-            let file = File::open(path).map_err(Error::io("open", path))?;
-            file.sync_all().map_err(Error::io("sync", path))?;
+        for Finished { path, sum } in &self.runs {
+            sync(path)?;
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            files.push((name, file.metadata().map_err(Error::io("open", path))?.len()));
+            files.push((name, sum.clone()));
         }
         Ok(SavedRuns { rank: self.rank, made: self.made, files })
     }
@@ -80,16 +87,17 @@ impl Runs {
     /// Takes over saved runs; `false` if one of them is not what it was.
     pub(crate) fn restore(&mut self, saved: &SavedRuns) -> bool {
         (self.rank, self.made) = (saved.rank, saved.made);
-        self.runs = saved.files.iter().map(|(name, _)| self.dir.join(name)).collect();
-        let mut all = self.runs.iter().zip(&saved.files);
-        all.all(|(path, (_, bytes))| fs::metadata(path).is_ok_and(|found| found.len() == *bytes))
+        let run = |(name, sum): &(String, FileSum)| Finished { path: self.dir.join(name), sum: sum.clone() };
+        self.runs = saved.files.iter().map(run).collect();
+        let is_whole = |run: &Finished| sum_while(&run.path, &mut || true).is_ok_and(|sum| sum == run.sum);
+        self.runs.iter().all(is_whole)
     }
 
     fn run(&mut self) -> Result<Run> {
         let path = self.dir.join(format!("{}-{}.counts", self.name, self.made));
         self.made += 1;
         let file = File::create(&path).map_err(Error::io("create", &path))?;
-        Ok(Run { file: BufWriter::with_capacity(BUFFER, file), path })
+        Ok(Run { file: Summed::new(BufWriter::with_capacity(BUFFER, file)), path })
     }
 
     /// Calls `each` with the texts whose rank is `least` at least, by falling rank, ties by text. Sorts
@@ -101,7 +109,7 @@ impl Runs {
         each: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<()> {
         while self.runs.len() > FAN_IN {
-            let some: Vec<PathBuf> = self.runs.drain(..FAN_IN).collect();
+            let some: Vec<Finished> = self.runs.drain(..FAN_IN).collect();
             let mut run = self.run()?;
             merge(&some, Order::Text, self.rank, &mut |text, count| run.push(text, count))?;
             self.runs.push(run.finish()?);
@@ -127,7 +135,7 @@ impl Runs {
         piece.sorted(&mut |text, count| run.push(text, count))?;
         sorted.push(run.finish()?);
         while sorted.len() > FAN_IN {
-            let some: Vec<PathBuf> = sorted.drain(..FAN_IN).collect();
+            let some: Vec<Finished> = sorted.drain(..FAN_IN).collect();
             let mut run = self.run()?;
             merge(&some, Order::Rank, self.rank, &mut |text, count| run.push(text, count))?;
             sorted.push(run.finish()?);
@@ -138,7 +146,7 @@ impl Runs {
 
 /// A run being written: length, text and rank of every entry.
 struct Run {
-    file: BufWriter<File>,
+    file: Summed<BufWriter<File>>,
     path: PathBuf,
 }
 
@@ -151,9 +159,9 @@ impl Run {
             .map_err(Error::io("write", &self.path))
     }
 
-    fn finish(mut self) -> Result<PathBuf> {
+    fn finish(mut self) -> Result<Finished> {
         self.file.flush().map_err(Error::io("write", &self.path))?;
-        Ok(self.path)
+        Ok(Finished { sum: self.file.sum(), path: self.path })
     }
 }
 
@@ -216,17 +224,18 @@ impl Eq for Head {}
 
 /// Merges sorted runs and removes them; by text, ranks of the same one are joined.
 fn merge(
-    paths: &[PathBuf],
+    runs: &[Finished],
     order: Order,
     rank: Rank,
     each: &mut dyn FnMut(&str, u64) -> Result<()>,
 ) -> Result<()> {
-    let open = |path: &PathBuf| {
+    let paths: Vec<&Path> = runs.iter().map(|run| run.path.as_path()).collect();
+    let open = |path: &&Path| {
         Ok(BufReader::with_capacity(BUFFER, File::open(path).map_err(Error::io("open", path))?))
     };
     let mut files = paths.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut heads = BinaryHeap::new();
-    for (run, (file, path)) in files.iter_mut().zip(paths).enumerate() {
+    for (run, (file, path)) in files.iter_mut().zip(&paths).enumerate() {
         let mut head = Head { order, text: String::new(), count: 0, run };
         if read(file, path, &mut head)? {
             heads.push(Reverse(head));

@@ -1,5 +1,6 @@
 //! Which rows train, validate and test. Every pass over the data decides the same.
 use crate::error::{Error, Result};
+use crate::ranks::Ranks;
 use crate::rng::{Rng, mix};
 use serde::{Deserialize, Serialize};
 use std::ops::{Index, IndexMut};
@@ -183,6 +184,19 @@ impl Default for Split {
 }
 
 impl Split {
+    /// The times from which on rows validate and test, of rows with these times; `None` where the split is
+    /// none by time.
+    pub fn cut_times(&self, of_rows: &[f64]) -> Option<(f64, f64)> {
+        let Split::Time { .. } = self else { return None };
+        let mut times = Ranks::default();
+        of_rows.iter().for_each(|&time| times.add(time));
+        let again = |each: &mut (dyn FnMut(f64) + Send)| {
+            of_rows.iter().for_each(|&time| each(time));
+            Ok(())
+        };
+        cut_times(self.shares()?, &times, again).ok().flatten()
+    }
+
     /// The shares, where there are any.
     pub fn shares(&self) -> Option<Shares> {
         match *self {
@@ -231,14 +245,45 @@ impl Split {
 }
 
 /// What a first pass learns for the split.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Survey {
     /// Good rows.
     pub rows: u64,
-    /// Their times, for splits by time.
-    pub times: Vec<f64>,
+    /// For splits by time: from these times on rows validate, and test.
+    pub cut_times: Option<(f64, f64)>,
     /// Good rows before the last file.
     pub last_file: u64,
+}
+
+/// The times from which on rows validate and test, of the times that were counted; `again` goes over all of
+/// them once more. Equal times stay together, so a cut that would leave nothing to train on moves to the next
+/// time.
+///
+/// # Errors
+/// As `again`; `None` if it gave other times.
+pub(crate) fn cut_times(
+    shares: Shares,
+    times: &Ranks,
+    mut again: impl FnMut(&mut (dyn FnMut(f64) + Send)) -> Result<()>,
+) -> Result<Option<(f64, f64)>> {
+    let (validation, test) = cuts(shares, times.len());
+    let within: Vec<u64> = [validation, test].into_iter().filter(|&row| row < times.len()).collect();
+    let mut search = times.search(&within);
+    let found = loop {
+        if let Some(found) = search.found() {
+            break found;
+        }
+        again(&mut |time| search.add(time))?;
+        match search.narrowed() {
+            Some(narrowed) => search = narrowed,
+            None => return Ok(None),
+        }
+    };
+    let later = times.second().unwrap_or(f64::INFINITY);
+    let mut found = found.into_iter().map(|time| time.max(later));
+    // The cuts beyond the end are the last ones.
+    let mut next = || found.next().unwrap_or(f64::INFINITY);
+    Ok(Some((next(), next())))
 }
 
 /// Decides the part of each good row.
@@ -269,16 +314,9 @@ impl Assigner {
                 let (validation, test) = cuts(Shares { validation: *validation, test: *test }, survey.rows);
                 Assigner::Order(validation, test)
             }
-            Split::Time { validation, test } => {
-                let shares = Shares { validation: *validation, test: *test };
-                let mut times = survey.times;
-                times.sort_unstable_by(f64::total_cmp);
-                let (validation, test) = cuts(shares, times.len() as u64);
-                // Equal times stay together, so a cut that would leave nothing to train on moves to the next
-                // time.
-                let later = times.iter().copied().find(|&time| time > times[0]).unwrap_or(f64::INFINITY);
-                let at = |row: u64| times.get(row as usize).map_or(f64::INFINITY, |&time| time.max(later));
-                Assigner::Time(at(validation), at(test))
+            Split::Time { .. } => {
+                let (validation, test) = survey.cut_times.unwrap_or((f64::INFINITY, f64::INFINITY));
+                Assigner::Time(validation, test)
             }
             Split::LastDay { days } => {
                 let start = days.map_or(survey.last_file, |days| survey.rows - survey.rows / days);
@@ -420,13 +458,14 @@ mod tests {
     fn equal_times_stay_together() {
         let times = vec![5.0, 1.0, 5.0, 5.0, 2.0, 3.0, 9.0, 9.0, 8.0, 4.0];
         let split = Split::Time { validation: 0.2, test: 0.2 };
-        let assigner = Assigner::new(&split, Survey { rows: 10, times, last_file: 0 });
+        let of = |times: &[f64]| Survey { cut_times: split.cut_times(times), ..Survey::default() };
+        let assigner = Assigner::new(&split, of(&times));
         assert_eq!(
             [4.0, 5.0, 8.0, 9.0].map(|t| assigner.part(0, t, "")),
             [Part::Train, Part::Validation, Part::Validation, Part::Test]
         );
         let tied = [vec![1.0; 550], vec![2.0; 40], vec![3.0; 10]].concat();
-        let tied = Assigner::new(&split, Survey { rows: 600, times: tied, last_file: 0 });
+        let tied = Assigner::new(&split, of(&tied));
         assert_eq!([1.0, 2.0, 3.0].map(|t| tied.part(0, t, "")), [Part::Train, Part::Test, Part::Test]);
         let fold = Assigner::new(
             &Split::Column { column: "f".into(), validation: vec!["4".into()], test: vec!["5".into()] },

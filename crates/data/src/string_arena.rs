@@ -46,6 +46,16 @@ impl StringArena {
         (0..self.len()).map(|place| self.text(place))
     }
 
+    /// Bytes of all texts.
+    pub fn text_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Bytes of memory in use: what is kept for more texts has not been touched.
+    pub fn used_bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
+    }
+
     /// Bytes of memory taken.
     pub fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()

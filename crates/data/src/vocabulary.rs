@@ -4,13 +4,14 @@
 //! slot holds all of the text. Memory is what lookups wait for: the vocabulary of a large column lies in no
 //! cache.
 use crate::huge::Zeroed;
-use crate::rng::mix;
 use crate::string_arena::StringArena;
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fmt;
-use xxhash_rust::xxh3::xxh3_64;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Distinct texts in an order of their own.
 #[derive(Clone, Default)]
@@ -18,6 +19,53 @@ pub struct Vocabulary {
     texts: StringArena,
     /// Open addressing with linear probing; a power of two of them, at most two thirds in use.
     slots: Zeroed<Slot>,
+    seed: Seed,
+}
+
+/// What decides the slots, drawn once in a process: values that were chosen to meet in one slot could make
+/// every lookup as long as there are values. Places, and so ids, do not depend on it.
+#[derive(Clone, Copy)]
+struct Seed {
+    /// Of hashes of long texts, and what the head of a key is masked by.
+    mask: u64,
+    /// What the length is masked by; large, whatever the length.
+    factor: u64,
+}
+
+impl Default for Seed {
+    fn default() -> Self {
+        static SEED: LazyLock<Seed> = LazyLock::new(|| {
+            let random = RandomState::new();
+            let [mask, factor] = [1u8, 2].map(|which| random.hash_one(which));
+            Seed { mask, factor: factor | 1 << 63 }
+        });
+        *SEED
+    }
+}
+
+impl Seed {
+    /// What is compared first of a text.
+    fn key(self, text: &str) -> Key {
+        let bytes = text.as_bytes();
+        let length = bytes.len();
+        let head = match length {
+            0 => 0,
+            // Together with the length these bytes are the text: they cover it.
+            1..=3 => {
+                u64::from(bytes[0]) | u64::from(bytes[length / 2]) << 8 | u64::from(bytes[length - 1]) << 16
+            }
+            4..=SHORT => four(&bytes[..4]) | four(&bytes[length - 4..]) << 32,
+            _ => xxh3_64_with_seed(bytes, self.mask),
+        };
+        Key { head, length: length as u32 }
+    }
+
+    /// Where the search for a key begins, as a hash: the two halves of a product fall together, so that all
+    /// of its bits depend on all of the key and the seed.
+    fn hash(self, key: Key) -> usize {
+        let product = u128::from(key.head ^ self.mask) * u128::from(self.factor ^ u64::from(key.length) << 1);
+        (product as u64 ^ (product >> 64) as u64) as usize
+    }
 }
 
 /// A text that equals one of the earlier ones.
@@ -61,27 +109,6 @@ struct Key {
 /// Longest text that a key holds whole.
 const SHORT: usize = 8;
 
-impl Key {
-    fn of(text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let length = bytes.len();
-        let head = match length {
-            0 => 0,
-            // Together with the length these bytes are the text: they cover it.
-            1..=3 => {
-                u64::from(bytes[0]) | u64::from(bytes[length / 2]) << 8 | u64::from(bytes[length - 1]) << 16
-            }
-            4..=SHORT => four(&bytes[..4]) | four(&bytes[length - 4..]) << 32,
-            _ => xxh3_64(bytes),
-        };
-        Key { head, length: length as u32 }
-    }
-
-    fn hash(self) -> usize {
-        mix(self.head.wrapping_add(u64::from(self.length))) as usize
-    }
-}
-
 fn four(bytes: &[u8]) -> u64 {
     u64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
@@ -96,16 +123,16 @@ impl Vocabulary {
     /// If there are 2^32 - 1 texts or more.
     pub fn new(texts: StringArena) -> Result<Self, Twice> {
         assert!(texts.len() < u32::MAX as usize, "places are 32-bit");
-        let mut slots = Zeroed::<Slot>::new(capacity(texts.len()));
+        let (mut slots, seed) = (Zeroed::<Slot>::new(capacity(texts.len())), Seed::default());
         for (place, text) in texts.iter().enumerate() {
-            let key = Key::of(text);
-            let slot = find(&slots, &texts, key, text);
+            let key = seed.key(text);
+            let slot = find(&slots, &texts, (key, seed.hash(key)), text);
             if slots[slot].taken != 0 {
                 return Err(Twice(text.to_owned()));
             }
             slots[slot] = Slot::new(key, place);
         }
-        Ok(Vocabulary { texts, slots })
+        Ok(Vocabulary { texts, slots, seed })
     }
 
     /// Bytes of memory that a vocabulary of so many texts and bytes of text takes.
@@ -118,7 +145,8 @@ impl Vocabulary {
         if self.slots.is_empty() {
             return None;
         }
-        self.slots[find(&self.slots, &self.texts, Key::of(text), text)].taken.checked_sub(1)
+        let key = self.seed.key(text);
+        self.slots[find(&self.slots, &self.texts, (key, self.seed.hash(key)), text)].taken.checked_sub(1)
     }
 
     /// Calls `each` with what is found of every text, in order; no text is a missing value. The first slots
@@ -132,8 +160,8 @@ impl Vocabulary {
             while count < TOGETHER
                 && let Some(text) = texts.next()
             {
-                let key = text.map_or(Key::default(), Key::of);
-                waiting[count] = (text, key, key.hash() & mask);
+                let key = text.map_or(Key::default(), |text| self.seed.key(text));
+                waiting[count] = (text, key, self.seed.hash(key) & mask);
                 count += 1;
             }
             // So short a loop that the processor has many of these loads under way at once.
@@ -157,11 +185,6 @@ impl Vocabulary {
     /// The texts in order.
     pub fn texts(&self) -> &StringArena {
         &self.texts
-    }
-
-    /// The texts in order, to keep.
-    pub fn into_texts(self) -> StringArena {
-        self.texts
     }
 }
 
@@ -212,6 +235,7 @@ pub(crate) struct Tally {
     seen: u64,
     texts: StringArena,
     slots: Zeroed<Counted>,
+    hashing: Seed,
 }
 
 /// A slot and the rank of its text: both are in one cache line.
@@ -262,13 +286,13 @@ impl Tally {
             if self.slots.len() < capacity(self.texts.len() + TOGETHER) {
                 self.grow();
             }
-            let slots = &mut self.slots[..];
+            let (slots, seed) = (&mut self.slots[..], self.hashing);
             let (mask, mut count) = (slots.len() - 1, 0);
             while count < TOGETHER
                 && let Some(text) = texts.next()
             {
-                let key = Key::of(text);
-                waiting[count] = (text, key, key.hash() & mask);
+                let key = seed.key(text);
+                waiting[count] = (text, key, seed.hash(key) & mask);
                 count += 1;
             }
             for (slot, &(.., at)) in first.iter_mut().zip(&waiting[..count]) {
@@ -276,7 +300,7 @@ impl Tally {
             }
             for (&(text, key, at), &slot) in waiting[..count].iter().zip(&first) {
                 let known = slot.taken > 0 && slot.key() == key && text.len() <= SHORT;
-                let at = if known { at } else { find(slots, &self.texts, key, text) };
+                let at = if known { at } else { find(slots, &self.texts, (key, at), text) };
                 if slots[at].slot.taken == 0 {
                     assert!(self.texts.len() < u32::MAX as usize - 1, "places are 32-bit");
                     slots[at].slot = Slot::new(key, self.texts.len());
@@ -299,7 +323,7 @@ impl Tally {
         let mask = slots.len() - 1;
         // No two are the same, so the first free slot is the right one.
         for &counted in self.slots.iter().filter(|counted| counted.slot.taken > 0) {
-            let mut at = counted.slot.key().hash() & mask;
+            let mut at = self.hashing.hash(counted.slot.key()) & mask;
             while slots[at].slot.taken > 0 {
                 at = (at + 1) & mask;
             }
@@ -316,6 +340,11 @@ impl Tally {
     /// Bytes of memory taken, and what growing takes besides for a moment.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.texts.heap_bytes() + 3 * self.slots.len() * size_of::<Counted>()
+    }
+
+    /// Bytes of memory in use.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.texts.used_bytes() + self.slots.len() * size_of::<Counted>()
     }
 
     /// All texts and their ranks, in order of text.
@@ -338,10 +367,10 @@ impl Tally {
     }
 }
 
-/// The slot of `text`, or the free one where it would go.
-fn find(slots: &[impl AsRef<Slot>], texts: &StringArena, key: Key, text: &str) -> usize {
+/// The slot of `text`, or the free one where it would go, for its key and the hash of that.
+fn find(slots: &[impl AsRef<Slot>], texts: &StringArena, (key, hash): (Key, usize), text: &str) -> usize {
     let mask = slots.len() - 1;
-    let mut at = key.hash() & mask;
+    let mut at = hash & mask;
     loop {
         let slot = *slots[at & mask].as_ref();
         let same = slot.key() == key
@@ -410,6 +439,34 @@ mod tests {
             texts.iter().for_each(|text| if !firsts.contains(&text.as_str()) { firsts.push(text) });
             prop_assert_eq!(tally.by_rank(1).into_iter().map(|(text, _)| text).collect::<Vec<_>>(), firsts);
         }
+    }
+
+    /// Texts of eight bytes that fell into one run of slots before there was a seed: found by undoing the
+    /// mixing of a fixed hash.
+    fn chosen(count: u64) -> Vec<String> {
+        fn unmix(mut z: u64) -> u64 {
+            let unshift = |z: u64, by: u32| (0..64 / by).fold(z, |x, _| z ^ (x >> by));
+            z = unshift(z, 31).wrapping_mul(0x319642b2d24d8ec3);
+            z = unshift(z, 27).wrapping_mul(0x96de1b173f119089);
+            unshift(z, 30)
+        }
+        let texts = (0u64..).map(|high| unmix(high << 20).wrapping_sub(8));
+        let plain = texts.filter_map(|head| String::from_utf8(head.to_le_bytes().to_vec()).ok());
+        plain.filter(|text| text.is_ascii()).take(count as usize).collect()
+    }
+
+    #[test]
+    fn chosen_texts_do_not_meet_in_one_slot() {
+        let texts = chosen(2000);
+        assert_eq!(
+            crate::rng::mix(u64::from_le_bytes(texts[9].as_bytes().try_into().unwrap()) + 8) % 4096,
+            0
+        );
+        let vocabulary = Vocabulary::new(texts.iter().cloned().collect()).expect("distinct texts");
+        let mask = vocabulary.slots.len() - 1;
+        let begins = texts.iter().map(|text| vocabulary.seed.hash(vocabulary.seed.key(text)) & mask);
+        let different = begins.collect::<std::collections::HashSet<_>>().len();
+        assert!(different > 1000, "{different} places where 2000 searches begin");
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod large;
 mod parquet;
 #[path = "readers/real.rs"]
 mod real;
+#[path = "readers/several.rs"]
+mod several;
 #[path = "readers/text.rs"]
 mod text;
 

@@ -77,6 +77,20 @@ impl Checkpoints {
         Ok(())
     }
 
+    /// Removes best weights but those of step `step` and those that the newest checkpoint goes back to: many
+    /// evaluations may come before the next one.
+    fn remove_forgotten(&self, step: u64) -> Result<()> {
+        let needed = match self.newest()? {
+            Some(newest) => saved::read_json::<TrainState>(&newest.join(STATE))?.best.map(|best| best.step),
+            None => None,
+        };
+        let needed: Vec<PathBuf> = [Some(step), needed].into_iter().flatten().map(|s| self.best(s)).collect();
+        for old in self.list("best-")?.iter().filter(|old| !needed.contains(old)) {
+            fs::remove_dir_all(old).map_err(Error::io("remove", old))?;
+        }
+        Ok(())
+    }
+
     /// Removes everything, at the end of a run.
     ///
     /// # Errors
@@ -133,7 +147,8 @@ impl CheckpointStore for Checkpoints {
         if self.optimizer {
             write_optimizer(&mut writer, learner)?;
         }
-        writer.finish()
+        writer.finish()?;
+        self.remove_forgotten(step)
     }
 
     fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {

@@ -31,6 +31,9 @@ pub trait CheckpointStore {
     /// # Errors
     /// If they are damaged or missing.
     fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()>;
+
+    /// The learner holds the best weights: a copy of them is kept in memory no longer.
+    fn release_best(&self) {}
 }
 
 /// Keeps the best weights in memory and nothing beyond the run.
@@ -49,8 +52,10 @@ impl CheckpointStore for InMemory {
     }
 
     fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
-        let weights = learner.network().weights().clone();
-        *self.best.borrow_mut() = Some((step, weights));
+        let mut best = self.best.borrow_mut();
+        // Those before them go first: there would be three copies of the weights for a while.
+        *best = None;
+        *best = Some((step, learner.network().weights().clone()));
         Ok(())
     }
 
@@ -60,5 +65,9 @@ impl CheckpointStore for InMemory {
         let (_, weights) = best.ok_or_else(none)?;
         *learner.network_mut().weights_mut() = weights;
         Ok(())
+    }
+
+    fn release_best(&self) {
+        self.best.take();
     }
 }

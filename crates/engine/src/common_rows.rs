@@ -87,7 +87,8 @@ impl<'a> CommonRows<'a> {
     pub(crate) fn plan(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Plan> {
         train.check(self.task)?;
         let (model, train) = (model.clone(), train.clone());
-        let plan = Plan::new(&RunConfig { model, train, ..self.config.clone() }, self.fitted)?;
+        let config = RunConfig { model, train, ..self.config.clone() };
+        let plan = Plan::new(&config, self.fitted)?.with_best_in_memory();
         plan.check(self.resources.memory_limit)?;
         Ok(plan)
     }

@@ -140,6 +140,7 @@ impl RunConfig {
     /// # Errors
     /// The first one found.
     pub fn check(&self) -> Result<()> {
+        self.check_paths()?;
         self.data.split.check().map_err(Error::of_config)?;
         if let Some(schema) = &self.schema {
             schema.check("schema").map_err(Error::of_config)?;
@@ -153,6 +154,28 @@ impl RunConfig {
             self.check_negatives(schema.label.task)?;
             self.check_calibration(schema.label.task)?;
             self.check_start()?;
+        }
+        Ok(())
+    }
+
+    /// A configuration is text, which keeps its paths.
+    fn check_paths(&self) -> Result<()> {
+        let data = &self.data;
+        let lists = [
+            ("input.paths", &self.input.paths[..]),
+            ("data.validation", &data.validation),
+            ("data.test", &data.test),
+            ("data.prepared", data.prepared.as_slice()),
+        ];
+        let before = self.train.from.iter().map(|before| ("train.from", &before.model));
+        let paths = lists.iter().flat_map(|(key, paths)| paths.iter().map(move |path| (*key, path)));
+        for (key, path) in paths.chain(before) {
+            if path.to_str().is_none() {
+                let error = Error::config(key, "a path in UTF-8", format!("{path:?}"));
+                return Err(
+                    error.with_hint("rename the file, or its directory: the run keeps its path as text")
+                );
+            }
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ impl RunConfig {
         Self::of_table(table, name, settings, notes)
     }
 
-    /// Reads the complete configuration of a model or of an unfinished run. What earlier versions did not have,
+    /// Reads the complete configuration of a model or of an unfinished run. What earlier versions had not,
     /// it means to be off.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ impl TrainConfig {
         if solver == Solver::Steps {
             self.complete(rows);
         }
+        self.lanes.get_or_insert(self.sharding().lanes);
     }
 }
 

@@ -62,6 +62,7 @@ pub mod trained_files;
 pub mod trainer;
 pub mod training_rows;
 pub mod tune;
+mod unknown_values;
 mod warm_start;
 pub mod workspace;
 

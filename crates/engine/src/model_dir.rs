@@ -15,6 +15,8 @@ use dlrm_metrics::Metrics;
 use dlrm_nn::{Optimizer, Weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
@@ -58,7 +60,8 @@ impl ModelContents<'_> {
     pub fn save(&self, place: &Path) -> Result<()> {
         let mut writer = Writer::new(place, Kind::Model)?;
         writer.file_with(WEIGHTS, |path| tensors::write(path, &self.network.weights().tensors()))?;
-        writer.file(ENCODER, &json(self.encoder))?;
+        // Written as it is made: as text it is as large as its vocabularies.
+        writer.file_with(ENCODER, |path| write_json(path, self.encoder))?;
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
         writer.file(METRICS, &json(self.metrics))?;
         if let Some(calibration) = self.calibration {
@@ -73,6 +76,13 @@ impl ModelContents<'_> {
         }
         writer.finish()
     }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let file = File::create(path).map_err(Error::io("create", path))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    serde_json::to_writer_pretty(&mut out, value).map_err(|e| Error::io("write", path)(e.into()))?;
+    out.flush().map_err(Error::io("write", path))
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {

@@ -46,6 +46,27 @@ impl Network {
         Ok(Network { model, weights: builder.finish(seed, isa, precision), shift: 0.0, calibration: None })
     }
 
+    /// A network whose weights are all zero, to be read from a file. `seed` is that of dropout.
+    ///
+    /// # Errors
+    /// If the model does not fit the layout.
+    pub fn unfilled(
+        config: &ModelConfig,
+        layout: &Layout,
+        precision: TablePrecision,
+        seed: u64,
+        isa: Isa,
+    ) -> Result<Self> {
+        let mut builder = Builder::new(layout);
+        let model = config.build(&mut builder)?;
+        Ok(Network {
+            model,
+            weights: builder.finish_unfilled(seed, isa, precision),
+            shift: 0.0,
+            calibration: None,
+        })
+    }
+
     /// A freshly initialised network of a model of one's own, whose parameters `build` declares.
     ///
     /// # Errors
@@ -58,6 +79,7 @@ impl Network {
     ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = Box::new(build(&mut builder)?);
+        builder.check_names()?;
         Ok(Network {
             model,
             weights: builder.finish(seed, isa, TablePrecision::F32),
@@ -75,7 +97,7 @@ impl Network {
     /// Corrects scores for training on this share of the negative rows: they are then scores for all rows.
     #[must_use]
     pub fn with_negative_downsampling(self, rate: f64) -> Self {
-        Network { shift: rate.ln() as f32, ..self }
+        Network { shift: libm::log(rate) as f32, ..self }
     }
 
     /// Calibrates scores from now on, or no longer.
@@ -130,5 +152,41 @@ impl Network {
                 out.iter_mut().for_each(|logit| *logit = map.apply(*logit));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dlrm_data::batch::{Feature, TableLayout};
+
+    /// The tensors of a model whose weights are to be read are those of one whose weights were drawn.
+    #[test]
+    fn what_is_to_be_read_is_not_drawn() {
+        let feature = Feature {
+            name: "a".into(),
+            table: 0,
+            weighted: false,
+            embedding_dim: None,
+            pooling: None,
+            crossed: false,
+        };
+        let layout = Layout {
+            dense: vec!["x".into()],
+            features: vec![feature],
+            tables: vec![TableLayout { name: "a".into(), rows: 9 }],
+            ..Layout::default()
+        };
+        for precision in [TablePrecision::F32, TablePrecision::Bf16, TablePrecision::F16] {
+            let (model, isa) = (ModelConfig::default(), Isa::detect());
+            let drawn = Network::with_tables(&model, &layout, precision, 3, isa).expect("a network");
+            let unfilled = Network::unfilled(&model, &layout, precision, 3, isa).expect("a network");
+            let [drawn, unfilled] = [&drawn, &unfilled].map(|network| network.weights().tensors());
+            assert!(drawn.iter().any(|(.., values)| values.iter().any(|v| v != 0.0)));
+            for ((name, shape, _), (own, own_shape, values)) in drawn.iter().zip(&unfilled) {
+                assert_eq!((name, shape), (own, own_shape));
+                assert!(values.iter().all(|v| v == 0.0), "{name}");
+            }
+        }
     }
 }

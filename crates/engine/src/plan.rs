@@ -1,6 +1,7 @@
 //! What a run will need, known before it starts.
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::regression;
 use crate::step_plan::StepPlan;
 use crate::train_config::Solver;
 use dlrm_data::Hint;
@@ -8,7 +9,7 @@ use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::format::bytes;
 use dlrm_data::split::{Part, Parts};
-use dlrm_nn::{Builder, DenseOptimizer, Role, TableSpec};
+use dlrm_nn::{Builder, Role, TableSpec};
 use serde::Serialize;
 
 /// Rows, parameters and bytes of a run.
@@ -36,10 +37,23 @@ pub struct Plan {
     pub table_parameters: usize,
     /// Encoded rows in memory.
     pub data_bytes: u64,
+    /// The encoder's vocabularies in memory.
+    #[serde(skip)]
+    pub encoder_bytes: u64,
+    /// Counts and vocabularies while the encoder was fitted, before all else.
+    #[serde(skip)]
+    pub fitting_bytes: u64,
     /// Weights in memory.
     pub weight_bytes: u64,
+    /// Gradients in memory, one for each lane.
+    #[serde(skip)]
+    pub gradient_bytes: u64,
     /// Optimiser state and gradients in memory.
     pub training_bytes: u64,
+    /// A second model that is held for a while: the best weights so far, where they are kept in memory, or at
+    /// its start, where the trained one is compared with that.
+    #[serde(skip)]
+    pub second_bytes: u64,
     /// The finished model on disk.
     pub disk_bytes: u64,
 }
@@ -53,6 +67,40 @@ pub struct Expected<'a> {
     pub rows: Parts<u64>,
     /// Bytes of the encoded rows in memory.
     pub encoded_bytes: u64,
+    /// Bytes of the encoder in memory.
+    pub encoder_bytes: u64,
+}
+
+/// As a number of bytes; what is larger than any memory stays so.
+fn capped(bytes: u128) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Rows of an epoch, and bytes of the rows in memory.
+fn data(config: &RunConfig, expected: Expected<'_>) -> (u64, u64) {
+    let rows = expected.rows;
+    let kept = match config.data.loading {
+        Loading::Memory => 1.0,
+        // Validation and test rows are kept all the same.
+        Loading::Stream => {
+            (rows[Part::Validation] + rows[Part::Test]) as f64 / rows.values().sum::<u64>() as f64
+        }
+    };
+    let per_positive =
+        config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
+    let epoch_rows = rows[Part::Train] * (1 + per_positive);
+    // The order of an epoch, and what each user took.
+    let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[Part::Train]) } else { 0 };
+    (epoch_rows, (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes)
+}
+
+/// Numbers of the optimiser's state.
+fn state_len(config: &RunConfig, builder: &Builder<'_>, dense: usize) -> u128 {
+    let train = &config.train;
+    let linear = train.linear_optimizer.unwrap_or(train.table_optimizer);
+    let of = |t: &TableSpec| if t.role == Role::Linear { linear } else { train.table_optimizer };
+    let of_tables = builder.tables().iter().map(|t| of(t).state_len(t.rows, t.dim) as u128).sum::<u128>();
+    train.optimizer.state_len(dense) as u128 + of_tables
 }
 
 /// Names of the features that a model embeds.
@@ -67,11 +115,13 @@ impl Plan {
     /// # Errors
     /// If the model does not fit the data.
     pub fn new(config: &RunConfig, fitted: &Fitted) -> Result<Self> {
-        let layout = fitted.encoder.layout();
-        Plan::of(
-            config,
-            Expected { layout: &layout, rows: fitted.rows, encoded_bytes: fitted.encoded_bytes() },
-        )
+        let expected = Expected {
+            layout: &fitted.encoder.layout(),
+            rows: fitted.rows,
+            encoded_bytes: fitted.encoded_bytes(),
+            encoder_bytes: fitted.encoder.vocabulary_bytes(),
+        };
+        Ok(Plan { fitting_bytes: fitted.fitting_bytes, ..Plan::of(config, expected)? })
     }
 
     /// The plan of a run on data of which this is known or predicted.
@@ -79,39 +129,26 @@ impl Plan {
     /// # Errors
     /// If the model does not fit the data.
     pub fn of(config: &RunConfig, expected: Expected<'_>) -> Result<Self> {
-        let rows = expected.rows;
+        let (rows, train) = (expected.rows, &config.train);
         let mut builder = Builder::new(expected.layout);
         config.model.build(&mut builder)?;
         let (dense, in_tables) = builder.count();
-        let table_bytes = builder.table_bytes(config.train.table_precision);
-        let linear = config.train.linear_optimizer.unwrap_or(config.train.table_optimizer);
-        let of = |t: &TableSpec| if t.role == Role::Linear { linear } else { config.train.table_optimizer };
-        let state: usize = builder.tables().iter().map(|t| of(t).state_len(t.rows, t.dim)).sum();
-        let dense_state = match config.train.optimizer {
-            DenseOptimizer::Sgd { momentum: 0.0, .. } => 0,
-            DenseOptimizer::Sgd { .. } | DenseOptimizer::Adagrad { .. } => dense,
-            DenseOptimizer::Adam { .. } | DenseOptimizer::Adamw { .. } | DenseOptimizer::Ftrl { .. } => {
-                2 * dense
-            }
-        };
-        let kept_state = if config.train.keeps_optimizer() { dense_state + state } else { 0 };
-        let kept = match config.data.loading {
-            Loading::Memory => 1.0,
-            // Validation and test rows are kept all the same.
-            Loading::Stream => {
-                (rows[Part::Validation] + rows[Part::Test]) as f64 / rows.values().sum::<u64>() as f64
-            }
-        };
-        let per_positive =
-            config.data.negatives.as_ref().map_or(0, |negatives| u64::from(negatives.per_positive));
-        let epoch_rows = rows[Part::Train] * (1 + per_positive);
-        // The order of an epoch, and what each user took.
-        let drawn_bytes = if per_positive > 0 { 4 * (epoch_rows + 2 * rows[Part::Train]) } else { 0 };
-        let step_plan = StepPlan::new(&config.train, epoch_rows);
-        let steps = match config.train.solver {
+        let table_bytes = builder.table_bytes(train.table_precision);
+        let (epoch_rows, data_bytes) = data(config, expected);
+        let step_plan = StepPlan::new(train, epoch_rows);
+        let steps = match train.solver {
             Some(Solver::Lbfgs) => 0,
             _ => step_plan.steps(epoch_rows),
         };
+        let state = state_len(config, &builder, dense);
+        let kept_state = if train.keeps_optimizer() { state } else { 0 };
+        let gradients = 4 * step_plan.lanes as u128 * dense as u128;
+        // Weight matrices are kept in two packed forms besides.
+        let weight_bytes = capped(4 * 3 * dense as u128 + table_bytes as u128);
+        let training_bytes = capped(4 * state + gradients);
+        let compared = train.starts_from_regression()
+            && builder.has_linear_part()
+            && regression::can(&config.data, expected.layout, epoch_rows);
         Ok(Plan {
             rows,
             epoch_rows,
@@ -122,17 +159,28 @@ impl Plan {
             features: embedded(&builder),
             dense_parameters: dense,
             table_parameters: in_tables,
-            data_bytes: (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes,
-            // Weight matrices are kept in two packed forms besides.
-            weight_bytes: (4 * 3 * dense + table_bytes) as u64,
-            training_bytes: 4 * (dense_state + state + config.train.lanes * dense) as u64,
-            disk_bytes: (4 * (dense + kept_state) + table_bytes) as u64,
+            data_bytes,
+            encoder_bytes: expected.encoder_bytes,
+            fitting_bytes: 0,
+            weight_bytes,
+            gradient_bytes: capped(gradients),
+            training_bytes,
+            second_bytes: if compared { weight_bytes.saturating_add(training_bytes) } else { 0 },
+            disk_bytes: capped(4 * (dense as u128 + kept_state) + table_bytes as u128),
         })
     }
 
-    /// Bytes in memory.
+    /// The plan of a run that keeps its best weights in memory.
+    #[must_use]
+    pub(crate) fn with_best_in_memory(self) -> Self {
+        Plan { second_bytes: self.second_bytes.max(self.weight_bytes), ..self }
+    }
+
+    /// Bytes in memory, at most.
     pub fn memory_bytes(&self) -> u64 {
-        self.data_bytes + self.weight_bytes + self.training_bytes
+        let all =
+            [self.data_bytes, self.encoder_bytes, self.weight_bytes, self.training_bytes, self.second_bytes];
+        all.into_iter().fold(0, u64::saturating_add).max(self.fitting_bytes)
     }
 
     /// Refuses a run that needs more than `limit` bytes, naming cheaper options.
@@ -140,9 +188,24 @@ impl Plan {
     /// # Errors
     /// If it does not fit.
     pub fn check(&self, limit: Option<u64>) -> Result<()> {
-        let Some(limit) = limit.filter(|&limit| self.memory_bytes() > limit) else { return Ok(()) };
-        let (what, hint) = if self.data_bytes > self.weight_bytes + self.training_bytes {
+        // No address space holds more, whatever the machine has.
+        let limit = limit.unwrap_or(u64::MAX).min(isize::MAX as u64);
+        if self.memory_bytes() <= limit {
+            return Ok(());
+        }
+        let model = self.weight_bytes.saturating_add(self.training_bytes);
+        let encoder = self.encoder_bytes.max(self.fitting_bytes);
+        let (what, hint) = if encoder > model.max(self.data_bytes) {
+            let hint = "raise min_count, or hash large columns into buckets; `dlrm prepare` fits the encoder \
+                        in bounded memory";
+            ("the vocabularies of the encoder", Hint::from(hint))
+        } else if self.data_bytes > model {
             ("the encoded rows", Hint::from("stream them with ").set("data.loading", "stream"))
+        } else if self.gradient_bytes > self.training_bytes / 2 && self.gradient_bytes > self.weight_bytes {
+            (
+                "the gradients, one of the layers for each lane",
+                Hint::from("lower train.lanes or the layers' widths"),
+            )
         } else if self.training_bytes > self.weight_bytes {
             (
                 "the optimiser's state",
@@ -164,5 +227,101 @@ impl Plan {
             available: bytes(limit),
             hint,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dlrm_data::batch::{Feature, TableLayout};
+    use dlrm_models::ModelConfig;
+    use serde_json::Value;
+
+    /// Every place of `value` that holds a number of rows or columns, with that number replaced by `size`.
+    fn with_size(value: &Value, size: u64) -> Vec<Value> {
+        match value {
+            Value::Number(n) if n.is_u64() => vec![size.into()],
+            Value::Array(all) => {
+                let one = |i: usize| with_size(&all[i], size).into_iter().map(move |v| (i, v));
+                let put = |(i, v)| {
+                    let mut all = all.clone();
+                    all[i] = v;
+                    Value::Array(all)
+                };
+                (0..all.len()).flat_map(one).map(put).collect()
+            }
+            Value::Object(all) => {
+                let one = |(key, v)| with_size(v, size).into_iter().map(move |v| (key, v));
+                let put = |(key, v): (&String, _)| {
+                    let mut all = all.clone();
+                    all.insert(key.clone(), v);
+                    Value::Object(all)
+                };
+                all.iter().flat_map(one).map(put).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn layout() -> Layout {
+        let feature = |(table, name): (usize, &str)| Feature {
+            name: name.into(),
+            table,
+            weighted: false,
+            embedding_dim: None,
+            pooling: None,
+            crossed: false,
+        };
+        Layout {
+            dense: vec!["x".into(), "y".into()],
+            features: ["a", "b", "c"].into_iter().enumerate().map(feature).collect(),
+            tables: ["a", "b", "c"].map(|name| TableLayout { name: name.into(), rows: 1000 }).into(),
+            ..Layout::default()
+        }
+    }
+
+    /// The plan of a run of this configuration, checked against no limit but that of addresses.
+    fn planned(config: &RunConfig) -> Result<Plan> {
+        let rows = Parts::from_fn(|_| 1000);
+        let plan =
+            Plan::of(config, Expected { layout: &layout(), rows, encoded_bytes: 1 << 20, encoder_bytes: 0 })?;
+        plan.check(None)?;
+        Ok(plan)
+    }
+
+    /// A setting that no memory can hold is refused, in words; sums and products of sizes do not overflow
+    /// (which tests would notice).
+    #[test]
+    fn sizes_beyond_all_memory_are_refused() {
+        let (mut refused, mut fit) = (0, 0);
+        for about in ModelConfig::ABOUT {
+            let config = ModelConfig::of_kind(about.kind).expect("a kind of the list");
+            let config = serde_json::to_value(config).expect("plain data");
+            let sizes = [1 << 24, 1 << 28, 1 << 32, 1 << 62, i64::MAX as u64, u64::MAX];
+            for changed in sizes.into_iter().flat_map(|size| with_size(&config, size)) {
+                let Ok(model) = serde_json::from_value::<ModelConfig>(changed.clone()) else { continue };
+                match planned(&RunConfig { model, ..RunConfig::default() }) {
+                    Err(error) => refused += usize::from(!error.to_string().is_empty()),
+                    Ok(plan) => {
+                        assert!(plan.memory_bytes() < 1 << 63, "{changed}");
+                        fit += 1;
+                    }
+                }
+            }
+        }
+        assert!(refused > 40 && fit > 10, "{refused} {fit}");
+    }
+
+    #[test]
+    fn more_lanes_than_any_memory_holds_are_refused_by_name() {
+        for lanes in [1 << 58, i64::MAX as usize, usize::MAX] {
+            let mut config = RunConfig::default();
+            config.train.lanes = Some(lanes);
+            let error = planned(&config).unwrap_err();
+            assert!(matches!(error, Error::Memory { .. }), "{error}");
+            let said = format!("{error} {error:?}");
+            assert!(said.contains("lane") && said.contains("train.lanes"), "{said}");
+        }
+        assert!(planned(&RunConfig::default()).is_ok());
     }
 }

@@ -35,7 +35,7 @@ impl Predictor {
         let dir = ModelDir::open(path)?;
         let (encoder, config) = (dir.encoder()?, dir.config()?);
         let tables = config.train.table_precision;
-        let network = Network::with_tables(&config.model, &encoder.layout(), tables, 0, isa)?;
+        let network = Network::unfilled(&config.model, &encoder.layout(), tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
         let (metrics, calibration, trained) = (dir.metrics()?, dir.calibration()?, dir.trained()?);

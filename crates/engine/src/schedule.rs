@@ -91,7 +91,7 @@ impl Schedule {
                 let length = total_steps.saturating_sub(warmup_steps).max(1) as f64;
                 let progress = ((step - warmup_steps) as f64 / length).min(1.0);
                 base * (final_factor
-                    + (1.0 - final_factor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()))
+                    + (1.0 - final_factor) * 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress)))
             }
         }
     }

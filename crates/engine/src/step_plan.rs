@@ -6,6 +6,8 @@ use crate::train_config::TrainConfig;
 pub struct StepPlan {
     /// Rows per step, B.
     pub batch_size: usize,
+    /// Partial sums of its gradients.
+    pub lanes: usize,
     /// Passes over the training rows, at most.
     pub epochs: u64,
     /// Steps, at most.
@@ -41,6 +43,7 @@ impl StepPlan {
         let often = often.filter(|_| config.epochs.is_none() || config.patience.is_none());
         StepPlan {
             batch_size,
+            lanes: config.lanes_for(batch_size),
             epochs: config.epochs.unwrap_or_else(|| STEPS.div_ceil(steps).clamp(EPOCHS[0], EPOCHS[1])),
             max_steps: config.max_steps,
             evaluate_every: config.evaluate_every.or(often),
@@ -60,6 +63,7 @@ impl TrainConfig {
     pub fn complete(&mut self, rows: u64) -> StepPlan {
         let plan = StepPlan::new(self, rows);
         self.batch_size = Some(plan.batch_size);
+        self.lanes = Some(plan.lanes);
         self.epochs = Some(plan.epochs);
         self.patience = Some(plan.patience);
         self.evaluate_every = plan.evaluate_every;
@@ -83,6 +87,22 @@ mod tests {
             assert!(most <= 5, "{plan:?}");
         }
         assert_eq!(StepPlan::new(&usual, 350).steps(350), 200 * 11);
+    }
+
+    #[test]
+    fn large_batches_feed_many_threads() {
+        let lanes = |batch_size| {
+            let mut config = TrainConfig { batch_size, ..TrainConfig::default() };
+            let before = config.sharding().lanes;
+            assert_eq!(config.complete(1_000_000_000).lanes, config.sharding().lanes);
+            assert_eq!(before, config.sharding().lanes, "the plan completes what there is");
+            assert_eq!(config.lanes, Some(before));
+            before
+        };
+        assert_eq!([None, Some(1), Some(2048), Some(4096)].map(lanes), [8, 8, 16, 32]);
+        assert_eq!([Some(1 << 13), Some(1 << 20)].map(lanes), [64, 64]);
+        let said = TrainConfig { lanes: Some(3), batch_size: Some(1 << 20), ..TrainConfig::default() };
+        assert_eq!((StepPlan::new(&said, 9).lanes, said.sharding().lanes), (3, 3));
     }
 
     #[test]

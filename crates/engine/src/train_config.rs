@@ -79,9 +79,16 @@ pub struct TrainConfig {
     pub table_precision: TablePrecision,
     /// Rows of a shard. Changes the last bits of results, as any order of summation does.
     pub shard_rows: usize,
-    /// Partial sums of the gradients, and the most threads that can share a step. Changes the last bits.
-    pub lanes: usize,
+    /// Partial sums of the gradients, and the most threads that can share a step; by default by the size of
+    /// the batch. Changes the last bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<usize>,
 }
+
+/// Partial sums of the gradients of a step, within the two bounds: one for each shard. So a large batch feeds
+/// many threads, and adding up the sums stays short beside making them. No count of threads goes in: results
+/// would depend on it.
+const LANES: [usize; 2] = [8, 64];
 
 /// How weights are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +182,7 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             table_precision: TablePrecision::F32,
             shard_rows: 128,
-            lanes: 8,
+            lanes: None,
         }
     }
 }
@@ -205,7 +212,7 @@ impl TrainConfig {
         let sizes = [
             ("batch_size", self.batch_size.unwrap_or(1)),
             ("shard_rows", self.shard_rows),
-            ("lanes", self.lanes),
+            ("lanes", self.lanes.unwrap_or(1)),
             ("epochs", self.epochs.unwrap_or(1) as usize),
             ("max_steps", self.max_steps.unwrap_or(1) as usize),
         ];
@@ -305,8 +312,13 @@ impl TrainConfig {
         self.keep_optimizer && self.solver != Some(Solver::Lbfgs)
     }
 
+    /// Partial sums of the gradients of batches of so many rows.
+    pub(crate) fn lanes_for(&self, batch_size: usize) -> usize {
+        self.lanes.unwrap_or_else(|| (batch_size / self.shard_rows.max(1)).clamp(LANES[0], LANES[1]))
+    }
+
     /// How batches are cut.
     pub fn sharding(&self) -> Sharding {
-        Sharding { shard_rows: self.shard_rows, lanes: self.lanes }
+        Sharding { shard_rows: self.shard_rows, lanes: self.lanes_for(self.batch_size.unwrap_or(1)) }
     }
 }

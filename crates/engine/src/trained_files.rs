@@ -2,6 +2,7 @@
 use dlrm_data::readers::Input;
 use dlrm_data::split::Split;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -11,9 +12,13 @@ use xxhash_rust::xxh3::Xxh3;
 const END: u64 = 64 << 10;
 
 /// Files whose rows were trained on, or some of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct TrainedFiles {
     files: Vec<Mark>,
+    /// Share of values that were unseen in rows that took no part in training, by column. Not there in
+    /// models of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unseen: BTreeMap<String, f64>,
 }
 
 /// What a file is known by.
@@ -49,13 +54,24 @@ impl TrainedFiles {
             // The last file validates and tests.
             files.pop();
         }
-        TrainedFiles { files: files.iter().filter_map(|path| Mark::of(path).ok()).collect() }
+        let files = files.iter().filter_map(|path| Mark::of(path).ok()).collect();
+        TrainedFiles { files, ..TrainedFiles::default() }
     }
 
     /// These and the others.
     pub fn add(&mut self, others: TrainedFiles) {
         let new = others.files.into_iter().filter(|mark| !self.files.contains(mark)).collect::<Vec<_>>();
         self.files.extend(new);
+    }
+
+    /// Notes what share of the values of each column was unseen.
+    pub(crate) fn note_unseen(&mut self, columns: impl IntoIterator<Item = (String, f64)>) {
+        self.unseen = columns.into_iter().collect();
+    }
+
+    /// The share of the values of `column` that was unseen, as far as it is known.
+    pub fn unseen(&self, column: &str) -> Option<f64> {
+        self.unseen.get(column).copied()
     }
 
     /// Those of the files of `input` that are among these, as they are called there.

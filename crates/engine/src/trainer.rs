@@ -68,8 +68,9 @@ impl Trainer<'_> {
             // Also at the very end: what follows training may fail or be interrupted too.
             self.pause(learner, &state, Saving::Now, observer)?;
         }
-        if let Some(best) = state.best.filter(|best| best.step != state.step) {
-            self.checkpoints.load_best(learner, best.step)?;
+        match state.best {
+            Some(best) if best.step != state.step => self.checkpoints.load_best(learner, best.step)?,
+            _ => self.checkpoints.release_best(),
         }
         Ok(state)
     }

@@ -141,7 +141,7 @@ fn grown(before: &Builder<'_>, weights: &Weights) -> Result<Vec<Grown>> {
         if spec.rows < table.rows {
             all.push(Grown {
                 table: table.name.clone(),
-                row_weights: table.row_weights_name(),
+                row_weights: table.row_weights_name.clone(),
                 old: spec.rows,
                 new: table.rows,
                 whole: spec.is_whole(),

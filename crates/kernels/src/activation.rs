@@ -37,7 +37,7 @@ pub mod reference {
 
     /// 1 / (1 + e^-x); e^-x may overflow to infinity, whose inverse is the right limit.
     pub fn sigmoid<T: Real>(x: T) -> T {
-        T::of(1.0) / (T::of(1.0) + (-x).exp())
+        T::of(1.0) / (T::of(1.0) + T::exp(-x))
     }
 
     /// f(x) of the activation f. Only [`Activation::Prelu`] has a `slope`.
@@ -48,7 +48,7 @@ pub mod reference {
             Activation::Gelu => x * normal_cdf(x),
             Activation::Silu => x * sigmoid(x),
             Activation::Sigmoid => sigmoid(x),
-            Activation::Tanh => x.tanh(),
+            Activation::Tanh => T::tanh(x),
             Activation::Prelu => prelu(x, slope),
         }
     }
@@ -60,11 +60,11 @@ pub mod reference {
             Activation::Identity => one,
             Activation::Relu => relu_backward(one, x),
             Activation::Gelu => {
-                normal_cdf(x) + x * T::of(0.398_942_280_401_432_7) * (-(x * x) * T::of(0.5)).exp()
+                normal_cdf(x) + x * T::of(0.398_942_280_401_432_7) * T::exp(-(x * x) * T::of(0.5))
             }
             Activation::Silu => sigmoid(x) * (one + x * (one - sigmoid(x))),
             Activation::Sigmoid => sigmoid(x) * (one - sigmoid(x)),
-            Activation::Tanh => one - x.tanh() * x.tanh(),
+            Activation::Tanh => one - T::tanh(x) * T::tanh(x),
             Activation::Prelu => prelu_backward(one, x, slope).0,
         }
     }
@@ -206,9 +206,9 @@ bind! {
 /// 1 / (1 + e^-x), without overflow, in f64 (a probability near 0 keeps its relative precision).
 pub fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 {
-        1.0 / (1.0 + (-x).exp())
+        1.0 / (1.0 + libm::exp(-x))
     } else {
-        let e = x.exp();
+        let e = libm::exp(x);
         e / (1.0 + e)
     }
 }

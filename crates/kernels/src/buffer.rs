@@ -48,11 +48,17 @@ impl<T: Number> Buffer<T> {
     /// If so many do not fit the address space.
     pub fn hot(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("length overflows");
-        if bytes < WORTH { Buffer::zeroed(len) } else { Buffer::of(len, bytes.next_multiple_of(HUGE), HUGE) }
+        if bytes < WORTH {
+            return Buffer::zeroed(len);
+        }
+        // Checked: a length that wraps to little memory would make slices of memory that is not ours.
+        let whole = bytes.checked_next_multiple_of(HUGE).expect("length overflows");
+        Buffer::of(len, whole, HUGE)
     }
 
     fn of(len: usize, bytes: usize, align: usize) -> Self {
         let layout = Layout::from_size_align(bytes, align).expect("length overflows");
+        assert!(len <= layout.size() / size_of::<T>(), "length overflows");
         if len == 0 {
             return Buffer { data: NonNull::dangling(), len, layout };
         }
@@ -161,6 +167,33 @@ mod tests {
                     && buffer[..len].iter().all(|&x| x == 2.0)
                     && buffer[len..].iter().all(|&x| x == 0.0)
             );
+        }
+    }
+
+    /// What does not fit the address space is refused before memory is asked for, however it overflows.
+    #[test]
+    fn lengths_that_overflow_are_refused() {
+        let refused = |made: &dyn Fn() -> usize| {
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(made)).expect_err("a panic");
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default().to_owned();
+            assert!(said.contains("overflows"), "{said}");
+        };
+        for below in [0, 1, 2, 100, HUGE / 4, HUGE] {
+            for part in [1, 2, 4] {
+                let len = usize::MAX / part - below;
+                refused(&|| Buffer::<f32>::hot(len).len());
+                refused(&|| Buffer::<f32>::zeroed(len).len());
+                if part < 4 {
+                    refused(&|| Buffer::<u16>::hot(len).len());
+                    refused(&|| Buffer::<u16>::zeroed(len).len());
+                    refused(&|| {
+                        let mut buffer = Buffer::<u16>::hot(7);
+                        buffer.grow(len);
+                        buffer.len()
+                    });
+                }
+            }
         }
     }
 }

@@ -90,9 +90,12 @@ const BLOCK: usize = 16;
 const GROUP: usize = 4;
 
 /// Floats of scratch that [`forward`] and [`backward`] need.
+///
+/// # Panics
+/// If so many do not fit the address space.
 pub fn scratch_len(d: Dims) -> usize {
-    let width = d.fields.next_multiple_of(BLOCK);
-    width * d.dim.max(d.fields)
+    let width = d.fields.checked_next_multiple_of(BLOCK).expect("the scratch overflows");
+    width.checked_mul(d.dim.max(d.fields)).expect("the scratch overflows")
 }
 
 /// Row by row: xᵀ is laid out so that one vector holds 16 fields, then a few fields meet 16 partners at once.

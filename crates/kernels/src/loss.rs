@@ -3,7 +3,7 @@
 /// Log loss of a logit: softplus(z) - y·z, with positives weighted by `positive_weight`
 /// (as PyTorch's `BCEWithLogitsLoss(pos_weight)`). Never overflows: softplus is split by the sign of z.
 pub fn bce_with_logits(z: f64, y: f64, positive_weight: f64) -> (f64, f64) {
-    let log1p_e = (-z.abs()).exp().ln_1p();
+    let log1p_e = libm::log1p(libm::exp(-z.abs()));
     let (softplus, softplus_of_minus) = (z.max(0.0) + log1p_e, (-z).max(0.0) + log1p_e);
     let p = crate::activation::sigmoid(z);
     let loss = positive_weight * y * softplus_of_minus + (1.0 - y) * softplus;

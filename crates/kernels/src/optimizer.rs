@@ -144,8 +144,8 @@ impl Adam {
             beta2: beta2 as f32,
             gain1: (1.0 - beta1) as f32,
             gain2: (1.0 - beta2) as f32,
-            correction1: (1.0 - beta1.powf(t)) as f32,
-            root_correction2: (1.0 - beta2.powf(t)).sqrt() as f32,
+            correction1: (1.0 - libm::pow(beta1, t)) as f32,
+            root_correction2: (1.0 - libm::pow(beta2, t)).sqrt() as f32,
             ..self
         }
     }
@@ -198,6 +198,8 @@ bind! {
 pub struct Ftrl {
     /// α: learning rate.
     pub lr: f32,
+    /// α of the last step of these weights; of their start before the first.
+    pub last: f32,
     /// β: added to the root, so that the first steps are not too long.
     pub beta: f32,
     /// λ1: weights whose |z| stays below it are exactly zero.
@@ -215,7 +217,12 @@ fn ftrl_body(simd: impl Simd, w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[
     for (((w, z), n), &g) in w.iter_mut().zip(z).zip(n).zip(g) {
         let squares = simd.fma(g, g, *n);
         let root = squares.sqrt();
-        let sigma = (root - n.sqrt()) / a.lr;
+        // By the first formula as long as the rate stays, which rounds less.
+        let sigma = if a.last == a.lr {
+            (root - n.sqrt()) / a.lr
+        } else {
+            (a.beta + root) / a.lr - (a.beta + n.sqrt()) / a.last
+        };
         *z = simd.fma(-sigma, *w, *z + g);
         *n = squares;
         let shrunk = z.signum() * a.l1 - *z;
@@ -224,8 +231,12 @@ fn ftrl_body(simd: impl Simd, w: &mut [f32], z: &mut [f32], n: &mut [f32], g: &[
 }
 
 bind! {
-    /// FTRL-Proximal (McMahan et al. 2013, algorithm 1), z and n its two sums: σ = (√(n + g²) - √n) / α;
-    /// z ← z + g - σw; n ← n + g²; w ← 0 where |z| ≤ λ1, else -(z - sign(z) λ1) / ((β + √n) / α + λ2).
+    /// FTRL-Proximal (McMahan et al. 2013, algorithm 1), z and n its two sums:
+    /// σ = (β + √(n + g²)) / α - (β + √n) / α', where α' is the rate of the step before; z ← z + g - σw;
+    /// n ← n + g²; w ← 0 where |z| ≤ λ1, else -(z - sign(z) λ1) / ((β + √n) / α + λ2).
+    ///
+    /// The strengths σ of the steps add up to (β + √n) / α whatever the rate was before. With this step's
+    /// rate alone in σ, a new rate would scale all that was learned by their ratio.
     ///
     /// # Panics
     /// If the slices differ in length.
@@ -254,9 +265,13 @@ pub mod reference {
         (w - lr * g / (s.sqrt() + eps), s)
     }
 
-    /// Step of [`super::ftrl`]: (w, z, n).
-    pub fn ftrl((w, z, n): (f64, f64, f64), g: f64, [alpha, beta, l1, l2]: [f64; 4]) -> (f64, f64, f64) {
-        let sigma = ((n + g * g).sqrt() - n.sqrt()) / alpha;
+    /// Step of [`super::ftrl`]: (w, z, n). `last` is the rate of the step before.
+    pub fn ftrl(
+        (w, z, n): (f64, f64, f64),
+        g: f64,
+        [alpha, last, beta, l1, l2]: [f64; 5],
+    ) -> (f64, f64, f64) {
+        let sigma = (beta + (n + g * g).sqrt()) / alpha - (beta + n.sqrt()) / last;
         let (z, n) = (z + g - sigma * w, n + g * g);
         let w = if z.abs() <= l1 { 0.0 } else { -(z - z.signum() * l1) / ((beta + n.sqrt()) / alpha + l2) };
         (w, z, n)
@@ -290,10 +305,48 @@ mod tests {
             }
         }
     }
+    /// Untouched rows are updated by one call for many: the bits are those of a call for each.
+    #[test]
+    fn a_run_of_rows_is_updated_as_its_rows() {
+        let adam = Adam { lr: 0.01, eps: 1e-8, l2: 0.1, decay: 0.0, ..Adam::default() };
+        let adam = adam.at_step(3, 0.9, 0.999);
+        let adagrad = Adagrad { lr: 0.1, eps: 1e-10, l2: 0.1 };
+        for isa in Isa::available() {
+            for (dim, rows) in [(1, 77), (3, 41), (16, 9), (17, 8)] {
+                let value = |i: usize| ((i * 37) % 101) as f32 * 0.013 - 0.5;
+                let start: Vec<f32> = (0..dim * rows).map(value).collect();
+                let state: Vec<f32> = start.iter().map(|x| x * x).collect();
+                let g = vec![0.0; dim * rows];
+                let update = |at_once: usize| {
+                    let mut all: [Vec<f32>; 6] =
+                        [&start, &state, &state, &start, &state, &start].map(Vec::clone);
+                    let [w, m, v, w2, s, w3] = &mut all;
+                    for run in (0..rows).step_by(at_once) {
+                        let run = run * dim..(run + at_once).min(rows) * dim;
+                        let g = &g[run.clone()];
+                        super::adam(
+                            isa,
+                            &mut w[run.clone()],
+                            &mut m[run.clone()],
+                            &mut v[run.clone()],
+                            g,
+                            adam,
+                        );
+                        super::adagrad(isa, &mut w2[run.clone()], &mut s[run.clone()], g, adagrad);
+                        sgd(isa, &mut w3[run], g, 0.1, 0.1);
+                    }
+                    all.map(|values| values.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+                };
+                assert_eq!(update(1), update(rows), "{isa:?} {dim} {rows}");
+                assert_eq!(update(1), update(5), "{isa:?} {dim} {rows}");
+            }
+        }
+    }
+
     #[test]
     fn ftrl_keeps_its_start_and_is_sparse() {
-        let a = Ftrl { lr: 0.1, beta: 1.0, l1: 0.5, l2: 0.2 };
-        let settings = [0.1f32, 1.0, 0.5, 0.2].map(f64::from);
+        let a = Ftrl { lr: 0.1, last: 0.1, beta: 1.0, l1: 0.5, l2: 0.2 };
+        let settings = [0.1f32, 0.1, 1.0, 0.5, 0.2].map(f64::from);
         for isa in Isa::available() {
             let start: Vec<f32> = (0..37).map(|i| (i as f32 - 18.0) * 0.03).collect();
             let (mut w, mut z, mut n) = (start.clone(), vec![0.0; 37], vec![0.0; 37]);
@@ -319,6 +372,46 @@ mod tests {
                 assert!(close(w[i], want_w) && close(z[i], want_z) && close(n[i], want_n), "{i}");
             }
             assert!(w.contains(&0.0) && w.iter().any(|&w| w != 0.0), "l1 zeroes some weights, not all");
+        }
+    }
+
+    /// The weights minimise Σ g·w + ½ Σ σ (w - w_s)² + λ1 |w| + ½ λ2 w² over the steps s so far, where the
+    /// sum of the σ is (β + √n) / α at every step, whatever its rate.
+    #[test]
+    fn ftrl_under_a_changing_rate_minimises_its_sum() {
+        let (beta, l1, l2) = (1.0f32, 0.05f32, 0.01f32);
+        let [beta_wide, l1_wide, l2_wide] = [beta, l1, l2].map(f64::from);
+        for isa in Isa::available() {
+            let (mut w, mut z, mut n, mut last) = ([0.0f32; 9], [0.0f32; 9], [0.0f32; 9], 0.3f32);
+            // Of each weight: Σ g, Σ g², Σ σ w_s, Σ σ, and w.
+            let mut sums = [[0.0, 0.0, 0.0, beta_wide / f64::from(last), 0.0]; 9];
+            for step in 0..40 {
+                // Warmed up, then a cosine down to a thousandth.
+                let lr = if step < 5 {
+                    0.06 * (step + 1) as f32
+                } else {
+                    0.15 * (1.002 + (step as f32 / 12.5).cos())
+                };
+                let g: [f32; 9] = std::array::from_fn(|i| ((i * 7 + step * 3) % 11) as f32 * 0.05 - 0.2);
+                ftrl(isa, &mut w, &mut z, &mut n, &g, Ftrl { lr, last, beta, l1, l2 });
+                last = lr;
+                for (i, [gradients, squares, pulled, strength, old]) in sums.iter_mut().enumerate() {
+                    let g = f64::from(g[i]);
+                    (*gradients, *squares) = (*gradients + g, *squares + g * g);
+                    let now = (beta_wide + squares.sqrt()) / f64::from(lr);
+                    *pulled += (now - *strength) * *old;
+                    *strength = now;
+                    let slope = *gradients - *pulled;
+                    let beyond = (slope.abs() - l1_wide).max(0.0);
+                    *old = -slope.signum() * beyond / (*strength + l2_wide);
+                    assert!((f64::from(w[i]) - *old).abs() < 1e-4, "step {step}, {i}: {} {old}", w[i]);
+                }
+            }
+            let before = w;
+            assert!(before.iter().any(|w| w.abs() > 0.05), "{before:?}");
+            ftrl(isa, &mut w, &mut z, &mut n, &[0.0; 9], Ftrl { lr: last / 50.0, last, beta, l1, l2 });
+            let moved = w.iter().zip(before).map(|(w, before)| (w - before).abs()).fold(0.0, f32::max);
+            assert!(moved < 1e-5, "a rate alone moves nothing: {moved}");
         }
     }
 }

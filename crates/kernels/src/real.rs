@@ -35,10 +35,10 @@ impl Real for f32 {
         f64::from(self)
     }
     fn exp(self) -> Self {
-        f32::exp(self)
+        libm::expf(self)
     }
     fn tanh(self) -> Self {
-        f32::tanh(self)
+        libm::tanhf(self)
     }
     fn erf(self) -> Self {
         libm::erff(self)
@@ -56,10 +56,10 @@ impl Real for f64 {
         self
     }
     fn exp(self) -> Self {
-        f64::exp(self)
+        libm::exp(self)
     }
     fn tanh(self) -> Self {
-        f64::tanh(self)
+        libm::tanh(self)
     }
     fn erf(self) -> Self {
         libm::erf(self)

@@ -335,3 +335,25 @@ fn a_matrix_packed_for_another_cpu_is_refused() {
     }
     matmul(scalar, Strided::new(&mut [0.0; 1], 1), 1, View::of(&[0.0; 1], 1), &packed(1, 1), Epilogue::Set);
 }
+
+/// One element seen everywhere may be a matrix of any size; its packed form may not.
+#[test]
+fn every_packed_size_that_overflows_is_refused() {
+    let b = View { data: &[1.0], row: 0, column: 0 };
+    let sizes = [1, 3, 1 << 20, 1 << 31, usize::MAX / 64, usize::MAX / 4, usize::MAX / 2, usize::MAX];
+    let near = |size: usize| [size.saturating_sub(40), size - 1, size, size.saturating_add(1)];
+    for isa in Isa::available() {
+        for (k, n) in sizes.into_iter().flat_map(near).flat_map(|k| sizes.map(|n| (k, n))) {
+            // Less would be asked of the system, which ends the process.
+            if k.checked_mul(n).is_none_or(|len| len >= usize::MAX / 4) && k > 0 {
+                let refused = |pack: &dyn Fn()| {
+                    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(pack));
+                    assert!(done.is_err(), "{isa:?}: {k} x {n}");
+                };
+                refused(&|| Packed::default().pack(isa, b, k, n));
+                refused(&|| product::PackedBf16::default().pack(isa, b, k, n));
+                refused(&|| product::RowsBf16::default().pack(isa, b, n, k));
+            }
+        }
+    }
+}

@@ -104,7 +104,8 @@ impl Bins {
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(x), h.max(x)));
         let span = (high - low).max(1e-9 * low.abs()).max(1e-12);
         let rough = span / HISTOGRAM_BINS;
-        let magnitude = 10f64.powf(rough.log10().floor());
+        // As the decimal says it, to the last bit.
+        let magnitude = format!("1e{}", libm::log10(rough).floor()).parse().unwrap_or(rough);
         // the largest of 1, 2, 5 times a power of ten that is not above the rough width
         let width =
             [5.0, 2.0, 1.0].map(|m| m * magnitude).into_iter().find(|w| *w <= rough).unwrap_or(magnitude);

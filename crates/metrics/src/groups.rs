@@ -55,7 +55,7 @@ fn of(rows: &Scored<'_>, group: &[u32]) -> Option<GroupScore> {
 
 /// Worth of a positive at this place, counted from 0.
 fn discount(place: usize) -> f64 {
-    1.0 / (place as f64 + 2.0).log2()
+    1.0 / libm::log2(place as f64 + 2.0)
 }
 
 #[cfg(test)]

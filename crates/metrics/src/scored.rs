@@ -131,7 +131,7 @@ impl<'a> Scored<'a> {
     pub fn prediction(&self, row: usize) -> f64 {
         let z = f64::from(self.predictions[row]);
         match self.task {
-            Task::Binary => 1.0 / (1.0 + (-z).exp()),
+            Task::Binary => 1.0 / (1.0 + libm::exp(-z)),
             Task::Rating => z,
         }
     }
@@ -203,12 +203,12 @@ impl<'a> Scored<'a> {
 
 /// −y ln p − (1 − y) ln(1 − p) at p = σ(z), from the logit: neither overflow nor ln 0.
 fn log_loss(z: f64, y: f64) -> f64 {
-    z.max(0.0) - z * y + (-z.abs()).exp().ln_1p()
+    z.max(0.0) - z * y + libm::log1p(libm::exp(-z.abs()))
 }
 
 /// Entropy in nats of a click whose probability is `p`.
 pub(crate) fn entropy(p: f64) -> f64 {
-    let term = |q: f64| if q > 0.0 { -q * q.ln() } else { 0.0 };
+    let term = |q: f64| if q > 0.0 { -q * libm::log(q) } else { 0.0 };
     term(p) + term(1.0 - p)
 }
 

@@ -84,9 +84,9 @@ impl MixedDimsConfig {
         if rows <= self.threshold.max(smallest) {
             return dim;
         }
-        let exact = dim as f64 * (smallest.max(1) as f64 / rows as f64).powf(self.temperature);
+        let exact = dim as f64 * libm::pow(smallest.max(1) as f64 / rows as f64, self.temperature);
         let width = exact.max(1.0).round_ties_even();
-        let width = if self.round { width.log2().round_ties_even().exp2() } else { width };
+        let width = if self.round { libm::exp2(libm::log2(width).round_ties_even()) } else { width };
         (width as usize).min(dim)
     }
 }

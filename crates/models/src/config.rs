@@ -41,11 +41,13 @@ macro_rules! models {
             /// # Errors
             /// Shapes that do not fit, naming the parameter, what was expected and what was found.
             pub fn build(&self, b: &mut Builder<'_>) -> Result<Box<dyn Model>> {
-                match self {
+                let model: Box<dyn Model> = match self {
                     $(ModelConfig::$variant(config) => {
-                        Ok(Box::new(crate::$module::$variant::build(config, b)?))
+                        Box::new(crate::$module::$variant::build(config, b)?)
                     })*
-                }
+                };
+                b.check_names()?;
+                Ok(model)
             }
         }
     };

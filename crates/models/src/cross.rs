@@ -47,12 +47,26 @@ pub struct CrossShape {
     pub experts: usize,
 }
 
+/// Each is declared one by one, before the plan can tell what they need.
+fn few(what: &str, number: usize) -> Result<()> {
+    const MOST: usize = 10_000;
+    if number > MOST {
+        return Err(Error::new(
+            format!("number of cross {what}"),
+            format!("at most {MOST}"),
+            number.to_string(),
+        ));
+    }
+    Ok(())
+}
+
 impl Cross {
     /// DCN's layers over `width` columns: `cross.l.weight` [1, width], `cross.l.bias`.
     ///
     /// # Errors
-    /// If the width is zero.
+    /// If the width is zero, or there are very many layers.
     pub fn vector(b: &mut Builder<'_>, width: usize, layers: usize) -> Result<Self> {
+        few("layers", layers)?;
         let layer = |l: usize| {
             let weight = b.linear(&format!("cross.{l}"), width, 1, Activation::Identity, Bias::Without)?;
             Ok(CrossLayer::Vector { weight, bias: b.param(&format!("cross.{l}.bias"), &[width], Init::Zero) })
@@ -63,9 +77,11 @@ impl Cross {
     /// DCN-V2's layers over `width` columns.
     ///
     /// # Errors
-    /// If a width, the rank or the number of experts is zero.
+    /// If a width, the rank or the number of experts is zero, or there are very many layers or experts.
     pub fn matrix(b: &mut Builder<'_>, width: usize, shape: CrossShape) -> Result<Self> {
         let CrossShape { layers, kind, rank, experts } = shape;
+        few("layers", layers)?;
+        few("experts", experts)?;
         if kind != CrossKind::Full && rank == 0 {
             return Err(Error::new("rank of the cross layers", "at least 1", "0"));
         }

@@ -57,7 +57,8 @@ impl Ffm {
             ));
         }
         let linear = LinearPart::build(b, LinearInputs::All, LinearBias::Own)?;
-        let options = VectorOptions::normal(config.embedding_dim * features.len(), config.embedding_std);
+        let width = config.embedding_dim.saturating_mul(features.len());
+        let options = VectorOptions::normal(width, config.embedding_std);
         Ok(Ffm { linear, vectors: FieldVectors::build(b, "tables", &features, options)? })
     }
 }

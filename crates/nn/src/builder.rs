@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::init::Init;
 use crate::local_tables::LocalTables;
+use crate::names::{self, TableName};
 use crate::param::{BatchNormParams, Param, ParamId, Role};
 use crate::slot::{QuotientRemainder, RowMap, Slot, SlotRows, SlotSpec};
 use crate::slots::{GroupId, Slots};
@@ -18,6 +19,9 @@ use dlrm_kernels::{Buffer, Isa};
 
 /// Parameters start on multiples of this many floats (a cache line).
 const ALIGN: usize = 16;
+
+/// The widest vector that a model may have: sums and products of a few such widths do not overflow.
+const WIDEST: usize = 1 << 28;
 
 /// Whether a layer has a bias, and how it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ struct ParamSpec {
 
 impl ParamSpec {
     fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len, &dim| len.saturating_mul(dim))
     }
 }
 
@@ -66,10 +70,12 @@ impl TableSpec {
         self.ids.1 == RowMap::Whole
     }
 
-    /// The table with its initial values.
-    fn allocated(self, seed: u64, precision: TablePrecision) -> Table {
+    /// The table with its initial values; `row_weights_name` is the key of learned pooling weights.
+    fn allocated(self, seed: u64, precision: TablePrecision, row_weights_name: String) -> Table {
         let mut values = Values::zeroed(self.precision(precision), self.rows * self.dim);
-        values.fill(self.init, seed, &self.name);
+        if self.init != Init::Zero {
+            values.fill(self.init, seed, &self.name);
+        }
         // Learned pooling starts as the plain sum.
         let row_weights = self.learned.then(|| {
             let mut ones = Buffer::zeroed(self.rows);
@@ -77,7 +83,7 @@ impl TableSpec {
             ones
         });
         let TableSpec { name, role, rows, dim, .. } = self;
-        Table { name, role, rows, dim, values, row_weights }
+        Table { name, role, rows, dim, values, row_weights, row_weights_name }
     }
 
     /// How it is kept where others are kept like this.
@@ -197,7 +203,7 @@ impl<'a> Builder<'a> {
         activation: Activation,
         bias: Bias,
     ) -> Result<Linear> {
-        let scale = (2.0 / (inputs + outputs) as f64).sqrt();
+        let scale = (2.0 / inputs.saturating_add(outputs) as f64).sqrt();
         self.linear_from(name, (inputs, outputs), activation, bias, Init::Normal(scale))
     }
 
@@ -215,6 +221,9 @@ impl<'a> Builder<'a> {
         weight: Init,
     ) -> Result<Linear> {
         let refused = |expected: &str, found: String| Error::new(format!("layer {name}"), expected, found);
+        if inputs.max(outputs) > WIDEST {
+            return Err(refused(&format!("at most {WIDEST} columns"), inputs.max(outputs).to_string()));
+        }
         if inputs == 0 || outputs == 0 {
             return Err(refused("at least one input and one output", format!("{inputs} to {outputs}")));
         }
@@ -325,6 +334,9 @@ impl<'a> Builder<'a> {
             if slot.dim == 0 {
                 return Err(Error::new(what(), "at least 1", "0"));
             }
+            if slot.dim > WIDEST {
+                return Err(Error::new(what(), format!("at most {WIDEST}"), slot.dim.to_string()));
+            }
             self.tables.push(spec);
             return Ok(self.tables.len() - 1);
         };
@@ -346,9 +358,10 @@ impl<'a> Builder<'a> {
 
     /// Number of trained parameters declared: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
-        let dense = self.params.iter().filter(|p| p.role != Role::Statistic).map(ParamSpec::len).sum();
-        let tables = self.tables.iter().map(|t| t.rows * (t.dim + usize::from(t.learned))).sum();
-        (dense, tables)
+        let trained = self.params.iter().filter(|p| p.role != Role::Statistic);
+        let in_table = |t: &TableSpec| t.rows.saturating_mul(t.dim + usize::from(t.learned));
+        let dense = trained.map(ParamSpec::len).fold(0, usize::saturating_add);
+        (dense, self.tables.iter().map(in_table).fold(0, usize::saturating_add))
     }
 
     /// Whether anything of a linear part is declared.
@@ -369,25 +382,49 @@ impl<'a> Builder<'a> {
 
     /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
     pub fn table_bytes(&self, precision: TablePrecision) -> usize {
-        self.tables
-            .iter()
-            .map(|spec| {
-                spec.precision(precision).bytes() * spec.rows * spec.dim
-                    + 4 * spec.rows * usize::from(spec.learned)
-            })
-            .sum()
+        let of = |spec: &TableSpec| {
+            let values = spec.rows.saturating_mul(spec.dim).saturating_mul(spec.precision(precision).bytes());
+            values.saturating_add(spec.rows.saturating_mul(4 * usize::from(spec.learned)))
+        };
+        self.tables.iter().map(of).fold(0, usize::saturating_add)
+    }
+
+    /// Refuses names that two weights would have: they are keys in files.
+    ///
+    /// # Errors
+    /// The first such name, and of a table the column that it is called after.
+    pub fn check_names(&self) -> Result<()> {
+        names::check(self.params.iter().map(|p| p.name.as_str()), &self.table_names())
+    }
+
+    fn table_names(&self) -> Vec<TableName<'_>> {
+        let named = self.tables.iter().map(|t| TableName {
+            name: &t.name,
+            learned: t.learned,
+            column: &self.layout.tables[t.ids.0].name,
+        });
+        named.collect()
+    }
+
+    /// Allocates everything, all zero: for weights that are then read from a file, for which values would be
+    /// drawn in vain. `seed` is that of dropout.
+    pub fn finish_unfilled(mut self, seed: u64, isa: Isa, precision: TablePrecision) -> Weights {
+        self.params.iter_mut().for_each(|param| param.init = Init::Zero);
+        self.tables.iter_mut().for_each(|table| table.init = Init::Zero);
+        self.finish(seed, isa, precision)
     }
 
     /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables
-    /// are kept as
-    /// `precision` says, but for those of compressed features.
+    /// are kept as `precision` says, but for those of compressed features.
     pub fn finish(self, seed: u64, isa: Isa, precision: TablePrecision) -> Weights {
         let (params, [linear_start, trained, end]) = laid_out(&self.params);
         let mut values = Buffer::hot(end);
         for (param, spec) in params.iter().zip(&self.params) {
             spec.init.fill(&mut values[param.range.clone()], seed, &param.name);
         }
-        let tables = self.tables.into_iter().map(|spec| spec.allocated(seed, precision)).collect();
+        let keys = names::row_weights(&self.table_names());
+        let tables = self.tables.into_iter().zip(keys);
+        let tables = tables.map(|(spec, key)| spec.allocated(seed, precision, key)).collect();
         let output = OutputParams { bias: self.output_bias, weights: self.output_weights };
         let dense = DenseParams { params, values, linear_start, trained, norms: self.norms, output };
         Weights::new(dense, LocalTables { isa, slots: self.slots, tables }, &self.matrices, seed)

@@ -26,16 +26,21 @@ impl DenseStep {
     ) {
         let chunks = w.par_chunks_mut(CHUNK).zip(g);
         match state {
-            [] => chunks.for_each(|(w, g)| self.apply(w, [], g)),
-            [s] => chunks.zip(s.par_chunks_mut(CHUNK)).for_each(|((w, g), s)| self.apply(w, [s], g)),
-            [m, v, ..] => {
+            [] => chunks.for_each(|(w, g)| self.apply(w, [], g, 0.0)),
+            [s] => chunks.zip(s.par_chunks_mut(CHUNK)).for_each(|((w, g), s)| self.apply(w, [s], g, 0.0)),
+            [m, v, rate @ ..] => {
                 let state = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-                chunks.zip(state).for_each(|((w, g), (m, v))| self.apply(w, [m, v], g));
+                let last = rate.first().map_or(0.0, |rate| rate[0]);
+                chunks.zip(state).for_each(|((w, g), (m, v))| self.apply(w, [m, v], g, last));
+                if let Some(rate) = rate.first_mut().filter(|_| self.lr as f32 > 0.0) {
+                    rate.fill(self.lr as f32);
+                }
             }
         }
     }
 
-    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &mut [f32]) {
+    /// `last` is the rate of the step before, of an optimiser that keeps it.
+    fn apply<const N: usize>(&self, w: &mut [f32], mut state: [&mut [f32]; N], g: &mut [f32], last: f32) {
         let (isa, lr) = (self.isa, self.lr as f32);
         if self.scale != 1.0 {
             g.iter_mut().for_each(|g| *g *= self.scale);
@@ -55,7 +60,7 @@ impl DenseStep {
                 kernel::adam(isa, w, m, v, g, adam(lr, (beta1, beta2), eps, 0.0, weight_decay, self.step));
             }
             (DenseOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
-                kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, beta, l1, l2))
+                kernel::ftrl(isa, w, z, n, g, ftrl(self.lr, last, [beta, l1, l2]))
             }
             _ => unreachable!("the optimiser made its own state"),
         }

@@ -63,7 +63,7 @@ impl Init {
             Init::Normal(deviation) => {
                 // Box and Muller; the second variate is not used, so that elements stay independent.
                 let (u, v) = (uniform(key, 2 * i), uniform(key, 2 * i + 1));
-                ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos() * deviation) as f32
+                ((-2.0 * libm::log(u)).sqrt() * libm::cos(std::f64::consts::TAU * v) * deviation) as f32
             }
         }
     }

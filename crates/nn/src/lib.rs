@@ -17,6 +17,7 @@ mod lane;
 mod local_tables;
 mod loss;
 mod mode;
+mod names;
 pub mod optimizer;
 mod packed_matrix;
 mod param;

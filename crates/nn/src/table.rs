@@ -16,14 +16,8 @@ pub struct Table {
     pub dim: usize,
     /// [R, D]
     pub values: Values,
-    /// `[R]` learned pooling weights, checkpoint key [`Table::row_weights_name`].
+    /// `[R]` learned pooling weights.
     pub row_weights: Option<Buffer>,
-}
-
-impl Table {
-    /// Checkpoint key of the learned pooling weights: `tables.x` has `row_weights.x`.
-    pub fn row_weights_name(&self) -> String {
-        let own = self.name.split_once('.').map_or(self.name.as_str(), |(_, own)| own);
-        format!("row_weights.{own}")
-    }
+    /// Their key in checkpoints.
+    pub row_weights_name: String,
 }

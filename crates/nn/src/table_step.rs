@@ -11,6 +11,7 @@ use dlrm_kernels::optimizer::{self as kernel, Adagrad};
 use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::{Isa, elementwise};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// How a table is updated.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +20,29 @@ pub(crate) struct Rule {
     pub lr: f64,
     /// Whether rows that the batch did not touch are updated too, with a zero gradient.
     pub rows: L2Rows,
+    /// What Adam makes of its betas at this step: powers that are no matter of a row.
+    adam: kernel::Adam,
 }
 
 impl Rule {
-    /// Whether state is one value per row.
-    fn per_row(&self) -> bool {
-        matches!(self.optimizer, TableOptimizer::RowwiseAdagrad { .. })
+    /// At step number `step`.
+    pub(crate) fn new(optimizer: TableOptimizer, lr: f64, rows: L2Rows, step: u64) -> Self {
+        let adam = match optimizer {
+            TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }
+            | TableOptimizer::Adam { beta1, beta2, eps, l2, .. } => {
+                adam(lr as f32, (beta1, beta2), eps, l2, 0.0, step)
+            }
+            _ => kernel::Adam::default(),
+        };
+        Rule { optimizer, lr, rows, adam }
+    }
+
+    /// Values per row of `dim` of the state array number `array`.
+    fn width(&self, array: usize, dim: usize) -> usize {
+        match (self.optimizer, array) {
+            (TableOptimizer::RowwiseAdagrad { .. }, _) | (TableOptimizer::Ftrl { .. }, 2) => 1,
+            _ => dim,
+        }
     }
 }
 
@@ -46,7 +64,7 @@ pub struct TableStep {
 struct Task<'a> {
     rule: Rule,
     index: &'a RowIndex,
-    touched: std::ops::Range<usize>,
+    touched: Range<usize>,
     first: usize,
     dim: usize,
     values: NumbersMut<'a>,
@@ -65,14 +83,19 @@ impl Task<'_> {
             Numbers::F32(row) => prefetch(row),
             Numbers::Bf16(row) | Numbers::F16(row) => prefetch(row),
         }
-        for state in &self.state {
-            prefetch(if self.rule.per_row() { &state[at..=at] } else { &state[row.clone()] });
+        for (array, state) in self.state.iter().enumerate() {
+            let width = self.rule.width(array, self.dim);
+            prefetch(&state[at * width..(at + 1) * width]);
         }
     }
 }
 
 /// How many touched rows ahead one is fetched: far enough to hide a miss to memory.
 const ROWS_AHEAD: usize = 8;
+
+/// Numbers that are updated by one call where no gradient touched them: enough of them to make little of the
+/// call.
+const UNTOUCHED: usize = 4096;
 
 /// Uses of rows that one task handles, so that a single large table still feeds several threads.
 const USES: usize = 8192;
@@ -126,10 +149,8 @@ impl TableStep {
                 key,
                 state: state_left
                     .iter_mut()
-                    .map(|s| {
-                        let len = if rule.per_row() { count } else { count * dim };
-                        take(s, len)
-                    })
+                    .enumerate()
+                    .map(|(array, s)| take(s, count * rule.width(array, dim)))
                     .collect(),
                 row_weights: if row_weights.is_empty() {
                     Default::default()
@@ -146,14 +167,13 @@ impl TableStep {
         let dim = task.dim;
         let exact = task.rule.rows == L2Rows::All;
         scratch.resize(dim);
+        scratch.zero.resize(if exact { dim.max(UNTOUCHED) } else { 0 }, 0.0);
         let Scratch { plain, learned, zero, row } = scratch;
         let mut untouched_from = task.first;
         for i in task.touched.clone() {
             let id = task.index.rows()[i] as usize;
             if exact {
-                for untouched in untouched_from..id {
-                    self.update_row(&mut task, untouched, row, zero, Some(0.0));
-                }
+                self.update_untouched(&mut task, untouched_from..id, row, zero);
                 untouched_from = id + 1;
             }
             if let Some(&next) = task.index.rows()[..task.touched.end].get(i + ROWS_AHEAD) {
@@ -175,8 +195,32 @@ impl TableStep {
             self.update_row(&mut task, id, row, plain, row_gradient);
         }
         if exact {
-            for untouched in untouched_from..task.first + task.values.view().len() / dim {
-                self.update_row(&mut task, untouched, row, zero, Some(0.0));
+            let end = task.first + task.values.view().len() / dim;
+            self.update_untouched(&mut task, untouched_from..end, row, zero);
+        }
+    }
+
+    /// A run of rows whose gradient is zero. `zero` are as many zeros as a row has and some more.
+    fn update_untouched(&self, task: &mut Task<'_>, rows: Range<usize>, wide: &mut [f32], zero: &[f32]) {
+        // Elsewhere a row has something of its own: a state, or how it is rounded.
+        let alike = !matches!(
+            task.rule.optimizer,
+            TableOptimizer::RowwiseAdagrad { .. } | TableOptimizer::Ftrl { .. }
+        );
+        let (dim, first) = (task.dim, task.first);
+        let at_once = if alike && matches!(task.values, NumbersMut::F32(_)) { zero.len() / dim } else { 1 };
+        for start in rows.clone().step_by(at_once) {
+            let run = start - first..(start + at_once).min(rows.end) - first;
+            let g = &zero[..run.len() * dim];
+            match task.values.slice(run.start * dim..run.end * dim) {
+                NumbersMut::F32(w) if run.len() > 1 => {
+                    self.apply(task.rule, w, &mut task.state, run.clone(), g);
+                    if !task.row_weights.is_empty() {
+                        let (w, g) = (&mut task.row_weights[run.clone()], &zero[..run.len()]);
+                        self.apply(task.rule, w, &mut task.row_weights_state, run, g);
+                    }
+                }
+                _ => self.update_row(task, start, wide, g, Some(0.0)),
             }
         }
     }
@@ -193,10 +237,10 @@ impl TableStep {
     ) {
         let at = id - task.first;
         match task.values.slice(at * task.dim..(at + 1) * task.dim) {
-            NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at, g),
+            NumbersMut::F32(row) => self.apply(task.rule, row, &mut task.state, at..at + 1, g),
             half => {
                 half::widen(self.isa, wide, half.view());
-                self.apply(task.rule, wide, &mut task.state, at, g);
+                self.apply(task.rule, wide, &mut task.state, at..at + 1, g);
                 half::round(self.isa, half, wide, task.key, id as u64);
             }
         }
@@ -205,16 +249,17 @@ impl TableStep {
                 task.rule,
                 &mut task.row_weights[at..=at],
                 &mut task.row_weights_state,
-                at,
+                at..at + 1,
                 &[gradient],
             );
         }
     }
 
-    /// One row `at` of the task: `w` are its weights.
-    fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], at: usize, g: &[f32]) {
-        let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len());
-        let row = at * dim..(at + 1) * dim;
+    /// Rows `rows` of the task, of which `w` are the weights: one, or several where rows have nothing of
+    /// their own.
+    fn apply(&self, rule: Rule, w: &mut [f32], state: &mut [&mut [f32]], rows: Range<usize>, g: &[f32]) {
+        let (isa, lr, dim) = (self.isa, rule.lr as f32, w.len() / rows.len());
+        let (at, row) = (rows.start, rows.start * dim..rows.end * dim);
         match (rule.optimizer, state) {
             (TableOptimizer::Sgd { l2, .. }, _) => kernel::sgd(isa, w, g, lr, l2 as f32),
             (TableOptimizer::Adagrad { eps, l2, .. }, [s]) => {
@@ -224,16 +269,18 @@ impl TableStep {
                 let settings = Adagrad { lr, eps: eps as f32, l2: l2 as f32 };
                 kernel::rowwise_adagrad(isa, w, &mut s[at], g, settings);
             }
-            (TableOptimizer::AdamLazy { beta1, beta2, eps, l2, .. }, [m, v]) => {
-                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
-                kernel::adam_lazy(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            (TableOptimizer::AdamLazy { .. }, [m, v]) => {
+                kernel::adam_lazy(isa, w, &mut m[row.clone()], &mut v[row], g, rule.adam);
             }
-            (TableOptimizer::Adam { beta1, beta2, eps, l2, .. }, [m, v]) => {
-                let settings = adam(lr, (beta1, beta2), eps, l2, 0.0, self.step);
-                kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, settings);
+            (TableOptimizer::Adam { .. }, [m, v]) => {
+                kernel::adam(isa, w, &mut m[row.clone()], &mut v[row], g, rule.adam);
             }
-            (TableOptimizer::Ftrl { beta, l1, l2, .. }, [z, n]) => {
-                kernel::ftrl(isa, w, &mut z[row.clone()], &mut n[row], g, ftrl(rule.lr, beta, l1, l2));
+            (TableOptimizer::Ftrl { beta, l1, l2, .. }, [z, n, rate]) => {
+                let settings = ftrl(rule.lr, rate[at], [beta, l1, l2]);
+                kernel::ftrl(isa, w, &mut z[row.clone()], &mut n[row], g, settings);
+                if lr > 0.0 {
+                    rate[at] = lr;
+                }
             }
             _ => unreachable!("the optimiser made its own state"),
         }
@@ -271,6 +318,7 @@ fn take<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
 struct Scratch {
     plain: Vec<f32>,
     learned: Vec<f32>,
+    /// Only ever zeros.
     zero: Vec<f32>,
     /// A row of 16-bit numbers, widened.
     row: Vec<f32>,
@@ -278,7 +326,7 @@ struct Scratch {
 
 impl Scratch {
     fn resize(&mut self, dim: usize) {
-        for buffer in [&mut self.plain, &mut self.learned, &mut self.zero, &mut self.row] {
+        for buffer in [&mut self.plain, &mut self.learned, &mut self.row] {
             buffer.clear();
             buffer.resize(dim, 0.0);
         }

@@ -162,8 +162,8 @@ mod tests {
             let mut memory = TableMemory::default();
             memory.states.resize_with(weights.tables().len(), TableState::default);
             memory.indices.resize_with(weights.tables().len(), Default::default);
-            let rule =
-                Rule { optimizer: TableOptimizer::Sgd { lr: 0.1, l2: 0.01 }, lr: 0.1, rows: L2Rows::Touched };
+            let sgd = TableOptimizer::Sgd { lr: 0.1, l2: 0.01 };
+            let rule = Rule::new(sgd, 0.1, L2Rows::Touched, 1);
             let step =
                 TableStep { common: rule, linear: rule, step: 1, seed: 7, scale: 0.5, isa: weights.isa() };
             store.index(&batch, &mut memory);

@@ -156,7 +156,7 @@ impl Weights {
         for table in self.tables() {
             all.push((table.name.clone(), vec![table.rows, table.dim], table.values.view()));
             if let Some(weights) = &table.row_weights {
-                all.push((table.row_weights_name(), vec![table.rows], Numbers::F32(weights)));
+                all.push((table.row_weights_name.clone(), vec![table.rows], Numbers::F32(weights)));
             }
         }
         all
@@ -182,7 +182,7 @@ impl Weights {
             (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))
         }));
         for table in &mut self.tables.tables {
-            let (weights_name, shape) = (table.row_weights_name(), vec![table.rows, table.dim]);
+            let (weights_name, shape) = (table.row_weights_name.clone(), vec![table.rows, table.dim]);
             all.push((table.name.clone(), shape, table.values.view_mut()));
             if let Some(weights) = &mut table.row_weights {
                 all.push((weights_name, vec![table.rows], NumbersMut::F32(weights)));

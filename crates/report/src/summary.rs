@@ -184,7 +184,7 @@ fn data_card(outcome: &Outcome, config: &RunConfig, inputs: Vec<InputCard>) -> D
         });
     DataCard {
         inputs,
-        label: schema.label.rule.clone().unwrap_or_else(|| schema.label.column.clone()),
+        label: schema.label.says().unwrap_or_else(|| schema.label.column.clone()),
         split_by: split_text(config, outcome.fitted.rows),
         parts: parts.collect(),
         columns: columns(outcome, schema),

@@ -120,8 +120,8 @@ pub fn run_json(report: &Report, out: &Path) -> serde_json::Value {
         |c: &Candidate| serde_json::json!({"name": c.name, "parameters": c.parameters, "splits": c.parts});
     let candidates = std::iter::once(&report.model).chain(&report.baselines).map(candidate);
     let mut value = serde_json::json!({
-        "model": out.join("model"),
-        "report": out.join("report.html"),
+        "model": out.join("model").display().to_string(),
+        "report": out.join("report.html").display().to_string(),
         "verdict": report.verdict().headline,
         "candidates": candidates.collect::<Vec<_>>(),
         "comparisons": report.comparisons,

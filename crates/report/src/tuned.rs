@@ -111,8 +111,8 @@ fn sentences(tuned: &Tuned) -> Vec<String> {
 /// What [`tuned_text`] says, for machines.
 pub fn tuned_json(tuned: &Tuned, out: &Path) -> serde_json::Value {
     serde_json::json!({
-        "best": out.join(BEST_FILE),
-        "journal": out.join(JOURNAL_FILE),
+        "best": out.join(BEST_FILE).display().to_string(),
+        "journal": out.join(JOURNAL_FILE).display().to_string(),
         "metric": tuned.metric,
         "winner": tuned.winner,
         "rows": tuned.rows,

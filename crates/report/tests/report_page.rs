@@ -3,8 +3,9 @@
 mod sample;
 
 use dlrm_data::schema::Task;
+use dlrm_metrics::{Difference, Interval, Metric};
 use dlrm_report::verdict::Reading;
-use dlrm_report::{Best, ColumnCard, Error, Report, compare_page, terminal};
+use dlrm_report::{Best, ColumnCard, Comparison, Error, Report, compare_page, terminal};
 use std::path::Path;
 
 fn leave(name: &str, html: &str) {
@@ -262,4 +263,40 @@ fn a_report_with_next_to_nothing_in_it_is_a_page() {
     report.data = Default::default();
     report.run = Default::default();
     assert_well_formed(&report.to_html());
+}
+
+/// Where the metric grows, the strongest baseline is the one with the largest value, wherever it is listed.
+#[test]
+fn the_strongest_baseline_is_named_by_the_sense_of_the_metric() {
+    let mut report = sample::report(Task::Binary, 0.5);
+    let part = report.verdict_part.clone();
+    for (candidate, value) in
+        std::iter::once(&mut report.model).chain(&mut report.baselines).zip([0.6, 0.5, 0.05])
+    {
+        for found in candidate.parts.iter_mut().filter(|found| found.part == part) {
+            (found.metrics.ndcg_at_10, found.metrics.hit_rate_at_10) = (Some(value), Some(value));
+        }
+    }
+    let ranked = report.baselines.iter().flat_map(|baseline| {
+        [Metric::NdcgAt10, Metric::HitRateAt10].map(|metric| Comparison {
+            baseline: baseline.name.clone(),
+            part: part.clone(),
+            metric,
+            difference: Difference {
+                interval: Interval { estimate: 0.1, low: 0.05, high: 0.15 },
+                p_value: None,
+            },
+        })
+    });
+    report.comparisons = ranked.collect();
+    let headline = "DLRM is better than logistic regression in NDCG@10 and HR@10 on the test rows.";
+    for _ in 0..2 {
+        report.baselines.reverse();
+        report.comparisons.reverse();
+        assert_eq!(report.verdict().headline, headline);
+        assert!(report.verdict().sentences[0].contains("of logistic regression"));
+        assert!(report.to_html().contains(headline));
+        assert!(terminal::run_text(&report, Path::new("out")).contains(headline));
+        assert_eq!(terminal::run_json(&report, Path::new("out"))["verdict"], headline);
+    }
 }

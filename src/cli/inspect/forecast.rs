@@ -1,9 +1,10 @@
 //! The second pass of `dlrm inspect`: what is wrong with the data, and what training on it will take.
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
+use super::super::flags;
 use super::super::session::Session;
-use super::super::{flags, memory};
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
+use dlrm::data::Encoder;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::readers::Input;
@@ -54,7 +55,7 @@ pub(super) fn look(
     let mut inspection = inspected?;
     let seconds = start.elapsed().as_secs_f64();
     inspection.findings.iter_mut().for_each(|finding| finding.fix = flags::in_text(&finding.fix));
-    let plan = plan(&config, &mut inspection);
+    let plan = plan(&config, schema, super::memory_limit(args)?, &mut inspection);
     // An estimate is not worth failing for.
     let measured = plan.is_some() && !args.no_estimate;
     let estimate = measured.then(|| estimate(session, &config, &inspection).ok()).flatten();
@@ -63,12 +64,18 @@ pub(super) fn look(
 }
 
 /// What the default model needs; a finding where it does not fit.
-fn plan(config: &RunConfig, inspection: &mut Inspection) -> Option<Plan> {
+fn plan(
+    config: &RunConfig,
+    schema: &Schema,
+    memory: Option<u64>,
+    inspection: &mut Inspection,
+) -> Option<Plan> {
     let Inspection { layout, rows, encoded_bytes, .. } = &*inspection;
-    let expected = Expected { layout, rows: *rows, encoded_bytes: *encoded_bytes };
+    let encoder_bytes = Encoder::expected_vocabulary_bytes(schema, layout);
+    let expected = Expected { layout, rows: *rows, encoded_bytes: *encoded_bytes, encoder_bytes };
     let (plan, objection) = match Plan::of(config, expected) {
         Ok(plan) => {
-            let objection = plan.check(memory::free()).err();
+            let objection = plan.check(memory).err();
             (Some(plan), objection)
         }
         Err(error) => (None, Some(error)),
@@ -122,15 +129,16 @@ impl Forecast {
     /// What training will take, for people.
     pub(super) fn text(&self) -> String {
         let Some(plan) = &self.plan else { return String::new() };
-        let parts = [plan.data_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
+        let parts = [plan.data_bytes, plan.encoder_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
         let parameters = format::count((plan.dense_parameters + plan.table_parameters) as u64);
         let mut text = format!(
-            "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} weights, {} \
-                training\n",
+            "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} vocabularies, {} \
+                weights, {} training\n",
             bytes(plan.memory_bytes()),
             parts[0],
             parts[1],
             parts[2],
+            parts[3],
         );
         if let (Some(estimate), Some(epoch)) = (&self.estimate, self.epoch()) {
             let threads = if estimate.threads == 1 { "thread" } else { "threads" };

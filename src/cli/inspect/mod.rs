@@ -5,11 +5,11 @@ mod forecast;
 use super::args::InspectArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{flags, output, requests};
+use super::{flags, memory, output, requests, values};
 use dlrm::data::readers::{Format, Input, default_schema};
 use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
-use dlrm::engine::request;
+use dlrm::engine::request::{self, Said};
 use dlrm::inspect::findings::{Inspection, RowSample, SampledRows};
 use dlrm::inspect::profile::Profile;
 use forecast::Forecast;
@@ -32,8 +32,11 @@ impl FirstPass {
         let mut source = input.open()?;
         let given = args.schema.as_deref().map(request::read_schema).transpose()?;
         let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
-        let label = requests::label(&args.label);
-        let mut options = label.profile_options()?;
+        let (label, columns) = (requests::label(&args.label), requests::columns(&args.columns));
+        // The other half is for the second pass. Nothing here depends on what is free: nor does the schema.
+        let memory = args.memory_limit.as_deref().map(values::size).transpose()?.map(|limit| limit / 2);
+        let said = Said { label: &label, columns: &columns, memory };
+        let mut options = said.profile_options()?;
         if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
             options.label = Some(schema.label.column.clone());
         }
@@ -51,12 +54,18 @@ impl FirstPass {
                 if let Some(label) = profile.label.as_ref().filter(|_| unnamed) {
                     schema.label = label.to_schema()?;
                 }
-                label.apply(&mut schema).map(|()| schema)
+                let names: Vec<String> = profile.columns.iter().map(|column| column.name.clone()).collect();
+                said.apply(&mut schema, &names).map(|()| schema)
             }
             None => request::inferred(&profile, &label),
         };
         Ok(FirstPass { profile, sample, schema: schema.map_err(Failure::from), given: given.is_some() })
     }
+}
+
+/// The memory that was said, or what the system could give.
+fn memory_limit(args: &InspectArgs) -> Result<Option<u64>, Failure> {
+    args.memory_limit.as_deref().map(values::size).transpose().map(|limit| limit.or_else(memory::free))
 }
 
 fn check_bad_rows(args: &InspectArgs, input: &Input, profile: &Profile) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ mod lines;
 mod mentions;
 mod modules;
 mod panics;
+mod platform;
 mod signatures;
 mod source;
 mod unsafety;
@@ -70,6 +71,7 @@ fn faults(packages: &[Package]) -> Result<Vec<Fault>, String> {
         faults.extend(functions::check(source));
         faults.extend(signatures::check(source));
         faults.extend(panics::check(source));
+        faults.extend(platform::check(source));
         faults.extend(comments::check(source));
         faults.extend(unsafety::check(source));
     }

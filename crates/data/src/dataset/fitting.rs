@@ -17,6 +17,8 @@ pub struct Fitted {
     pub rows: Parts<u64>,
     /// Ids of all rows, for estimates of memory.
     pub values: u64,
+    /// The most bytes that fitting has held for counts and vocabularies.
+    pub fitting_bytes: u64,
     /// Decides parts in later passes.
     pub(super) assigner: Assigner,
     /// Number of malformed rows that were skipped.
@@ -31,8 +33,18 @@ impl Fitted {
         let layout = self.encoder.layout();
         let rows: u64 = self.rows.values().sum();
         let weighted = layout.features.iter().any(|f| f.weighted);
-        rows * 4 * (layout.dense.len() + layout.features.len() + 1) as u64
-            + self.values * if weighted { 8 } else { 4 }
+        let fields = (layout.dense.len() + layout.features.len() + 1) as u64;
+        let values = self.values.saturating_mul(if weighted { 8 } else { 4 });
+        rows.saturating_mul(4 * fields).saturating_add(values)
+    }
+}
+
+impl Fitted {
+    /// Fitted from counts that took so many bytes.
+    pub(super) fn counted_in(self, counting: u64) -> Self {
+        // The texts are copied before the counts go; the slots of vocabularies come later.
+        let texts = self.encoder.text_bytes();
+        Fitted { fitting_bytes: counting + texts, ..self }
     }
 }
 
@@ -136,6 +148,6 @@ impl Seen {
     /// With the encoder fitted on them.
     pub(crate) fn fitted(self, encoder: Arc<Encoder>) -> Fitted {
         let Seen { rows, values, assigner, skipped, bad_rows } = self;
-        Fitted { encoder, rows, values, assigner, skipped, bad_rows }
+        Fitted { encoder, rows, values, fitting_bytes: 0, assigner, skipped, bad_rows }
     }
 }

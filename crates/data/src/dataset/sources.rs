@@ -8,9 +8,10 @@ use crate::error::{BadRow, Error, Hint, Result, quoted};
 use crate::fit::EncoderFit;
 use crate::parse::Labels;
 use crate::pass::{Block, Pass, PassInput, ResumePoint};
+use crate::ranks::Ranks;
 use crate::rows::{GoodRow, GoodRows, OpenRows};
 use crate::schema::Schema;
-use crate::split::{Assigner, Part, Parts, Split, Survey};
+use crate::split::{Assigner, Part, Parts, Shares, Split, Survey, cut_times};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -110,7 +111,8 @@ impl Sources<'_> {
     pub fn fit(&self, schema: &Schema) -> Result<Fitted> {
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
-        Ok(seen.fitted(Arc::new(fit.finish()?)))
+        let counting = fit.counting_bytes();
+        Ok(seen.fitted(Arc::new(fit.finish()?)).counted_in(counting))
     }
 
     /// Surveys (where the split needs it) and grows `base` by the values that are frequent enough in the
@@ -122,7 +124,8 @@ impl Sources<'_> {
         base.check_growth(schema)?;
         let mut fit = EncoderFit::new(schema);
         let seen = self.observe(schema, &mut fit, None, &mut Unwatched)?;
-        Ok(seen.fitted(Arc::new(fit.grow(base)?)))
+        let counting = fit.counting_bytes() + base.vocabulary_bytes();
+        Ok(seen.fitted(Arc::new(fit.grow(base)?)).counted_in(counting))
     }
 
     /// How rows are assigned and encoded, if that does not depend on any of them: by a schema without
@@ -230,39 +233,69 @@ impl Sources<'_> {
             ));
         }
         let mut survey = Survey::default();
-        if self.split.needs_survey() {
-            let by_time = matches!(self.split, Split::Time { .. });
-            let labels = if by_time { Labels::WithTime } else { Labels::Required };
-            let main = [PassInput { rows: self.main, labels, fold: None }];
-            let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
-            let mut file: Arc<str> = "".into();
-            let pass = Pass { inputs: &main, schema, threads: self.threads };
-            pass.run(ResumePoint::start(self.max_bad_rows), &|_| (), &mut part, &mut |block, (), _| {
-                // Rows of one file are together, so most have the same name in the same place.
-                for (number, row) in (survey.rows..).zip(block.rows()) {
-                    if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
-                        survey.last_file = number;
-                    }
-                    file = row.raw.file.clone();
-                }
-                survey.rows += block.rows().len() as u64;
-                if by_time {
-                    survey.times.extend(block.rows().iter().map(|row| row.parsed.time));
-                }
-                watch.rows(survey.rows)
-            })?;
+        if !self.split.needs_survey() {
+            return Ok(survey);
         }
-        if let (Some(column), Some(&first)) = (&schema.time, survey.times.first())
-            && survey.times.iter().all(|&time| time == first)
-        {
-            let error = Error::input(
-                format!("time column \"{column}\""),
-                "different times to split by",
-                "the same in every row",
-            );
-            return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
+        let by_time = self.split.shares().filter(|_| matches!(self.split, Split::Time { .. }));
+        let (mut times, mut file): (_, Arc<str>) = (Ranks::default(), "".into());
+        self.over_main(schema, &mut |block| {
+            // Rows of one file are together, so most have the same name in the same place.
+            for (number, row) in (survey.rows..).zip(block.rows()) {
+                if !Arc::ptr_eq(&file, &row.raw.file) && file != row.raw.file {
+                    survey.last_file = number;
+                }
+                file = row.raw.file.clone();
+                if by_time.is_some() {
+                    times.add(row.parsed.time);
+                }
+            }
+            survey.rows += block.rows().len() as u64;
+            watch.rows(survey.rows)
+        })?;
+        if let Some(shares) = by_time {
+            survey.cut_times = Some(self.cut_times(schema, shares, &times, watch)?);
         }
         Ok(survey)
+    }
+
+    /// The times at which the parts of a split by time begin. Where there are too many different times to
+    /// be counted at once, further passes over the rows find them.
+    fn cut_times(
+        &self,
+        schema: &Schema,
+        shares: Shares,
+        times: &Ranks,
+        watch: &mut dyn FitWatch,
+    ) -> Result<(f64, f64)> {
+        if times.second().is_none() {
+            let column = schema.time.as_deref().unwrap_or_default();
+            let what = format!("time column \"{column}\"");
+            let error = Error::input(what, "different times to split by", "the same in every row");
+            return Err(error.with_hint("split at random, or by \"order\" if the rows are in time order"));
+        }
+        let cuts = cut_times(shares, times, |each| {
+            let mut rows = 0;
+            self.over_main(schema, &mut |block| {
+                block.rows().iter().for_each(|row| each(row.parsed.time));
+                rows += block.rows().len() as u64;
+                watch.rows(rows)
+            })
+        })?;
+        cuts.ok_or_else(|| {
+            let error = Error::input(self.main.name(), "the same times in every pass", "others");
+            error.with_hint("the files were changed meanwhile: start again")
+        })
+    }
+
+    /// A pass over the rows that the split decides on, with their times where it needs them.
+    fn over_main(&self, schema: &Schema, each: &mut (dyn FnMut(&Block) -> Result<()> + Send)) -> Result<()> {
+        let by_time = matches!(self.split, Split::Time { .. });
+        let labels = if by_time { Labels::WithTime } else { Labels::Required };
+        let main = [PassInput { rows: self.main, labels, fold: None }];
+        let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
+        let pass = Pass { inputs: &main, schema, threads: self.threads };
+        let from = ResumePoint::start(self.max_bad_rows);
+        pass.run(from, &|_| (), &mut part, &mut |block, (), _| each(block)).map(drop)
     }
 
     /// Encodes the parts that `wanted` says, into memory.

@@ -10,13 +10,13 @@
 //! is removed and done without. Both are told by
 //! [`Cache::take_warning`] and never fail a pass.
 use super::PreparedRows;
-use super::manifest::ShardFile;
-use super::shard::Form;
+use super::shard::{Form, ShardFile};
 use crate::batch::Batch;
 use crate::batches::RowStream;
 use crate::durable::{remove_directory, write_atomically};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
+use crate::sealed;
 use crate::split::Part;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -109,13 +109,11 @@ impl Cache {
             }
             other => other.map_err(Error::io("read", &path))?,
         };
-        let what = || path.display().to_string();
-        let index: Index = serde_json::from_slice(&text)
-            .map_err(|e| Error::input(what(), "a list of files", e.to_string()))?;
+        let index: Index = sealed::read_alone(&path, &text)?;
         if index.key == self.key {
             Ok(Some(index.files))
         } else {
-            Err(Error::input(what(), "the rows of this run", "others"))
+            Err(Error::input(path.display().to_string(), "the rows of this run", "others"))
         }
     }
 
@@ -157,10 +155,7 @@ impl Keeping {
         if first == batch.len() {
             self.write()?;
             let index = Index { key: self.cache.key.clone(), files: self.files.take().unwrap_or_default() };
-            return write_atomically(
-                &self.cache.dir.join(INDEX),
-                &serde_json::to_vec(&index).expect("plain data"),
-            );
+            return write_atomically(&self.cache.dir.join(INDEX), sealed::alone(&index).as_bytes());
         }
         while first < batch.len() {
             let end = batch.len().min(first + ROWS - self.rows.len());

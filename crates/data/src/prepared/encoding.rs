@@ -1,10 +1,10 @@
 //! The rounds of encoding of a preparation, each a pass over all rows.
 use super::ENCODER;
 use super::fitting::{Fit, SEEN};
-use super::preparation::{Preparation, PrepareObserver, going_on};
+use super::preparation::{PassOf, Preparation, PrepareObserver, going_on};
 use super::round::{self, Round};
 use super::shards::{Done, SavedShards, Shards};
-use super::work::{WorkDir, sum_of};
+use super::work::WorkDir;
 use crate::batch::Batch;
 use crate::dataset::Fitting;
 use crate::durable::remove_directory;
@@ -13,6 +13,7 @@ use crate::error::{BadRow, Error, Result};
 use crate::fit::{EncoderFit, SavedFit};
 use crate::pass::{Block, ResumePoint};
 use crate::schema::Schema;
+use crate::sum::sum_while;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,11 +69,14 @@ impl Encoding<'_> {
         let into = self.directory(number);
         fs::create_dir_all(&into).map_err(Error::io("create", &into))?;
         let saved = match self.work.stored(&point_name(number)) {
-            Some(RoundPoint::Done(done)) => return Ok(done),
+            Some(RoundPoint::Done(done)) if done.is_in(&into) => return Ok(done),
             Some(RoundPoint::Going(going)) => Some(going),
-            None => None,
+            _ => None,
         };
         observer.stage(&self.stage(number));
+        let fitted = if fit.is_whole { self.preparation.passes_to_fit() } else { 0 };
+        let rows = fit.is_whole.then(|| fit.seen.rows.values().sum());
+        observer.pass(PassOf { number: fitted + number + 1, of: fitted + self.rounds.len(), rows });
         let encoder = round::encoder(&self.work.join(ENCODER), &self.rounds[number], &fit.sizes)?;
         let earlier = number.checked_sub(1).map(|before| self.done(before)).transpose()?;
         let begin = || Progress {
@@ -139,7 +143,7 @@ impl Encoding<'_> {
         let path = self.work.join(ENCODER);
         let sizes = rows.finish_to(&path)?;
         let seen = self.preparation.sources.seen(fitting, skipped, bad_rows)?;
-        Ok(Fit { seen, sizes, encoder: sum_of(&path)?, is_whole: true })
+        Ok(Fit { seen, sizes, encoder: sum_while(&path, &mut || true)?, is_whole: true })
     }
 
     /// The directory and the files of a round that is done.

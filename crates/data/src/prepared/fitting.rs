@@ -1,13 +1,13 @@
 //! The pass that fits the encoder, with its counts on disk.
 use super::ENCODER;
-use super::preparation::{Preparation, PrepareObserver, going_on};
-use super::shard::FileSum;
-use super::work::{WorkDir, sum_of};
+use super::preparation::{PassOf, Preparation, PrepareObserver, going_on};
+use super::work::WorkDir;
 use crate::dataset::{FitWatch, Fitting, Saving, Seen};
 use crate::error::Result;
 use crate::fit::{EncoderFit, SavedFit, VocabularySize};
 use crate::pass::ResumePoint;
 use crate::split::Assigner;
+use crate::sum::{FileSum, sum_while};
 use serde::{Deserialize, Serialize};
 
 pub(super) const SEEN: &str = "seen.json";
@@ -40,11 +40,28 @@ struct Saver<'a> {
     every: u64,
     /// Rows read when it was saved last.
     saved: Option<u64>,
+    /// The pass that is under way, and the rows of those before it.
+    pass: PassOf,
+    before: u64,
+    /// Whether the next pass sees the same rows.
+    same_rows: bool,
+}
+
+impl Saver<'_> {
+    /// The pass that looks what the split must know is over.
+    fn surveyed(&mut self, rows: u64) {
+        if self.pass.number + 1 < self.pass.of {
+            self.before = rows;
+            self.pass =
+                PassOf { number: self.pass.number + 1, rows: self.same_rows.then_some(rows), ..self.pass };
+            self.observer.pass(self.pass);
+        }
+    }
 }
 
 impl FitWatch for Saver<'_> {
     fn rows(&mut self, rows: u64) -> Result<()> {
-        going_on(self.observer.rows(rows))
+        going_on(self.observer.rows(rows - self.before))
     }
 
     fn point(
@@ -54,6 +71,7 @@ impl FitWatch for Saver<'_> {
         at: &ResumePoint,
         saving: Saving,
     ) -> Result<()> {
+        self.surveyed(fitting.read - fitting.seen.rows.values().sum::<u64>());
         if saving == Saving::WhenDue && self.saved.is_some_and(|saved| fitting.read < saved + self.every) {
             return Ok(());
         }
@@ -66,7 +84,9 @@ impl FitWatch for Saver<'_> {
 impl Preparation<'_> {
     /// Fits the encoder, or finds it fitted.
     pub(super) fn fit(&self, work: &WorkDir, observer: &mut dyn PrepareObserver) -> Result<Fit> {
-        if let Some(fit) = work.stored(SEEN) {
+        if let Some(fit) = work.stored::<Fit>(SEEN)
+            && sum_while(&work.join(ENCODER), &mut || true).is_ok_and(|sum| sum == fit.encoder)
+        {
             return Ok(fit);
         }
         if let Some(assigner) = self.sources.known_before(self.schema)? {
@@ -75,14 +95,26 @@ impl Preparation<'_> {
         observer.stage("fitting the encoder");
         let (mut fit, from) = self.begun(work)?;
         let saved = from.as_ref().map(|(fitting, _)| fitting.read);
-        let mut saver = Saver { observer, work, every: self.limits.save_rows, saved };
+        let pass = PassOf { number: 1, of: self.passes_to_fit() + 1, rows: None };
+        let same_rows = self.sources.validation.is_none() && self.sources.test.is_none();
+        let every = self.limits.save_rows;
+        let mut saver = Saver { observer, work, every, saved, pass, before: 0, same_rows };
+        saver.observer.pass(pass);
+        if let Some((fitting, _)) = &from {
+            saver.surveyed(fitting.read - fitting.seen.rows.values().sum::<u64>());
+        }
         let seen = self.sources.observe(self.schema, &mut fit, from, &mut saver)?;
         let encoder = work.join(ENCODER);
         let sizes = fit.finish_to(&encoder)?;
-        let fit = Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: true };
+        let fit = Fit { seen, sizes, encoder: sum_while(&encoder, &mut || true)?, is_whole: true };
         work.store(SEEN, &fit)?;
         crate::durable::remove_directory(&work.join(COUNTS))?;
         Ok(fit)
+    }
+
+    /// Passes before the rows are encoded.
+    pub(super) fn passes_to_fit(&self) -> usize {
+        1 + usize::from(self.sources.split.needs_survey())
     }
 
     /// The encoder of a schema that needs no rows; these are seen while they are encoded.
@@ -90,7 +122,7 @@ impl Preparation<'_> {
         let encoder = work.join(ENCODER);
         let sizes = EncoderFit::new(self.schema).finish_to(&encoder)?;
         let seen = Fitting::new(assigner).seen;
-        Ok(Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: false })
+        Ok(Fit { seen, sizes, encoder: sum_while(&encoder, &mut || true)?, is_whole: false })
     }
 
     /// Fitting as an earlier attempt has left it, or at its beginning.

@@ -18,8 +18,8 @@ pub struct Limits {
 }
 
 /// Memory beside counts or vocabularies: the files of three parts while they are filled and one while it is
-/// written, rows read ahead, the program itself.
-const FIXED: u64 = 288 << 20;
+/// written, rows read ahead, packed files unpacked ahead, the program itself.
+const FIXED: u64 = 352 << 20;
 /// Least memory for counts and vocabularies.
 const LEAST: u64 = 64 << 20;
 /// Least memory that a preparation can be limited to, in bytes.

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! prepared/  manifest.json   settings, rows, checksums; written last
-//!            encoder.json    the fitted encoder with its schema
-//!            train-00000.arrow …  validation-00000.arrow …  test-00000.arrow …
+//!            encoder-SUM.json    the fitted encoder with its schema
+//!            train-00000-SUM.arrow …  validation-00000-SUM.arrow …  test-00000-SUM.arrow …
 //!            .work/          what a later attempt resumes an interrupted preparation from
+//!            .lock           held, and filled with a name, by the process that writes here
 //! ```
+//! SUM is the beginning of the file's checksum. The files of a data set and of the one that is to replace it
+//! lie side by side until the new manifest takes the place of the older one.
 //!
 //! Arrow and not Parquet, because its columns lie in the file as they are computed with: opening one maps it,
 //! nothing is decoded, several processes share the pages, and a set larger than memory is read as fast as the
@@ -14,7 +17,9 @@
 //! * `build`: from raw rows, in bounded memory, in passes that can be interrupted: `fitting` with counts on
 //!   disk, then `encoding` in `round`s, each with as many vocabularies as memory has room for. `work` is
 //!   where they leave what is done.
-//! * `extend`: further rows of a data set, encoded as its other rows are.
+//! * `extend`: further rows of a data set, encoded as its other rows are; `taken`: the raw files that are in
+//!   it.
+//! * `held`: its directory while one process writes there.
 //! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.
 mod build;
@@ -22,6 +27,7 @@ mod cache;
 mod encoding;
 mod extend;
 mod fitting;
+mod held;
 mod limits;
 mod manifest;
 mod map;
@@ -29,6 +35,7 @@ mod preparation;
 mod round;
 mod shard;
 mod shards;
+mod taken;
 mod work;
 
 use crate::batch::Batch;
@@ -37,19 +44,22 @@ use crate::dataset::{Dataset, Fitted, Seen, StoredRows};
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::split::{Assigner, Part, Parts};
+pub use crate::sum::FileSum;
 pub use cache::Cache;
-pub use extend::extend;
+pub use extend::{Extended, Extension};
 pub use limits::{LEAST_MEMORY, Limits};
-pub use manifest::{Manifest, Settings, ShardFile};
-pub use preparation::{Preparation, PrepareObserver};
-pub use shard::FileSum;
+pub use manifest::{Manifest, Settings};
+pub use preparation::{PassOf, Preparation, PrepareObserver};
+pub use shard::ShardFile;
 use shard::{Form, Shard};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub use taken::TakenFile;
 pub use work::Start;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Name of the encoder's file.
+/// Name of the encoder's file while the data set is made.
 const ENCODER: &str = "encoder.json";
 
 /// A prepared data set.
@@ -67,13 +77,26 @@ impl Prepared {
         manifest::is_in(dir)
     }
 
+    /// Whether `dir` holds a preparation that was interrupted, and no data set yet.
+    pub fn is_unfinished_in(dir: &Path) -> bool {
+        held::is_unfinished(dir)
+    }
+
     /// Opens the one in `dir`. Files of rows are checked when they are read.
     ///
     /// # Errors
     /// A manifest or an encoder that is missing, torn or newer.
     pub fn open(dir: &Path) -> Result<Self> {
+        match Self::open_once(dir) {
+            // A replacement that is finished meanwhile removes the encoder of the manifest that was read.
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Self::open_once(dir),
+            other => other,
+        }
+    }
+
+    fn open_once(dir: &Path) -> Result<Self> {
         let manifest = Manifest::read(dir)?;
-        let path = dir.join(ENCODER);
+        let path = dir.join(&manifest.encoder_file);
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
         if FileSum::of(&text) != manifest.encoder {
             let error =
@@ -82,6 +105,7 @@ impl Prepared {
         }
         let encoder: Encoder = serde_json::from_slice(&text)
             .map_err(|e| Error::input(path.display().to_string(), "an encoder", e.to_string()))?;
+        manifest.check(dir, &encoder)?;
         Ok(Prepared { dir: dir.to_owned(), form: Form::new(&encoder), manifest, encoder: Arc::new(encoder) })
     }
 
@@ -130,11 +154,13 @@ impl Prepared {
                     self.files(part).fold(1, |hash, file| xxh3_64_with_seed(file.sum.xxh3.as_bytes(), hash));
                 continue;
             }
+            // Memory is taken for rows that are there.
+            self.files(part).try_for_each(|file| file.check_length(&self.dir))?;
             let batch = &mut data.parts[part];
             batch.reserve(stats.rows as usize, dense);
             for file in self.files(part) {
-                let shard = self.form.open(&self.dir.join(&file.name), &file.sum)?;
-                shard.append(batch, 0..shard.rows());
+                let shard = self.form.open_rows(&self.dir, file)?;
+                shard.append(batch, 0..shard.rows())?;
             }
         }
         Ok(data)
@@ -176,12 +202,12 @@ impl RowStream for PreparedRows {
         loop {
             if let Some(shard) = self.shard.as_ref().filter(|shard| self.at < shard.rows()) {
                 let rows = most.min(shard.rows() - self.at);
-                shard.append(batch, self.at..self.at + rows);
+                shard.append(batch, self.at..self.at + rows)?;
                 self.at += rows;
                 return Ok(rows);
             }
             let Some(file) = self.files.next() else { return Ok(0) };
-            self.shard = Some(self.form.open(&self.dir.join(&file.name), &file.sum)?);
+            self.shard = Some(self.form.open_rows(&self.dir, &file)?);
             self.at = 0;
         }
     }

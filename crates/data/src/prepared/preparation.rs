@@ -10,8 +10,22 @@ use crate::schema::Schema;
 pub trait PrepareObserver: Send {
     /// A new part of the work begins.
     fn stage(&mut self, name: &str);
-    /// So many rows of this part have gone by. `false` if the user wants to stop.
+    /// Within it, a pass over the rows begins.
+    fn pass(&mut self, _pass: PassOf) {}
+    /// So many rows of this pass have gone by. `false` if the user wants to stop.
     fn rows(&mut self, rows: u64) -> bool;
+}
+
+/// A pass of several over the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassOf {
+    /// Which one; the first is 1.
+    pub number: usize,
+    /// How many there are. While the encoder is fitted, encoding counts as one; where memory is short it
+    /// takes more.
+    pub of: usize,
+    /// Rows that it will see, where that is known.
+    pub rows: Option<u64>,
 }
 
 /// A preparation to be done.

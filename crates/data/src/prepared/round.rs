@@ -185,7 +185,8 @@ impl<'de> Visitor<'de> for Values {
         while let Some(text) = list.next_element::<String>()? {
             if self.share.holds(&text) {
                 texts.push(&text);
-                places.push(values as u32);
+                let place = u32::try_from(values);
+                places.push(place.map_err(|_| serde::de::Error::custom("more than 2^32 values"))?);
             }
             values += 1;
         }

@@ -12,7 +12,10 @@
 use super::map::map;
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, Hint, Result};
+use crate::guard::guarded;
+use crate::split::Part;
+use crate::sum::{FileSum, Summed};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt32Type, UInt64Type};
 use arrow_array::{
@@ -26,36 +29,45 @@ use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Alignment of columns in the file, so that mapped ones can be computed with.
 const ALIGNMENT: usize = 64;
+
+/// A file of encoded rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardFile {
+    /// Name in the directory.
+    pub name: String,
+    /// Which rows it holds.
+    pub part: Part,
+    /// Number of rows.
+    pub rows: usize,
+    /// Length and checksum.
+    pub sum: FileSum,
+}
+
+impl ShardFile {
+    /// Makes sure that it lies in `dir` with the length that is known of it.
+    pub(super) fn check_length(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(&self.name);
+        let found = fs::metadata(&path).map_err(|error| gone(&path, error))?.len();
+        if found == self.sum.bytes {
+            return Ok(());
+        }
+        Err(torn(&path, &format!("{} bytes", self.sum.bytes), &found.to_string()))
+    }
+}
 
 /// The columns of a data set.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
     layout: Layout,
     arities: Vec<Arity>,
-}
-
-/// Length and checksum of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSum {
-    /// Length in bytes.
-    pub bytes: u64,
-    /// xxh3 (128 bits), hexadecimal.
-    pub xxh3: String,
-}
-
-impl FileSum {
-    /// Of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        FileSum { bytes: bytes.len() as u64, xxh3: format!("{:032x}", xxh3_128(bytes)) }
-    }
 }
 
 impl Form {
@@ -108,8 +120,30 @@ impl Form {
     /// Writes `batch`, which has rows, to `path`: aside first, then in its place.
     pub(super) fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
         let aside = path.with_extension("partial");
-        let failed = |error: ArrowError| Error::io("write", &aside)(into_io(error));
-        let file = File::create(&aside).map_err(Error::io("create", &aside))?;
+        let sum = self.write_aside(&aside, batch)?;
+        fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
+        Ok(sum)
+    }
+
+    /// Writes `batch`, which has rows, into `dir`, under a name that begins with `stem` and tells its
+    /// contents.
+    pub(super) fn write_named(&self, dir: &Path, stem: &str, batch: Batch) -> Result<(String, FileSum)> {
+        let aside = dir.join(format!("{stem}.partial"));
+        let sum = self.write_aside(&aside, batch)?;
+        let name = format!("{stem}-{}.arrow", sum.short());
+        fs::rename(&aside, dir.join(&name)).map_err(Error::io("rename", &aside))?;
+        Ok((name, sum))
+    }
+
+    fn write_aside(&self, aside: &Path, batch: Batch) -> Result<FileSum> {
+        if batch.bags.iter().any(|bags| i32::try_from(bags.ids.len()).is_err()) {
+            return Err(too_many(
+                &aside.display().to_string(),
+                "fewer than 2^31 values of a column in a file",
+            ));
+        }
+        let failed = |error: ArrowError| Error::io("write", aside)(into_io(error));
+        let file = File::create(aside).map_err(Error::io("create", aside))?;
         let options =
             IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).expect("a valid alignment");
         let schema = Arc::new(self.schema());
@@ -118,8 +152,7 @@ impl Form {
         let mut writer = FileWriter::try_new_with_options(out, &schema, options).map_err(failed)?;
         writer.write(&rows).map_err(failed)?;
         let mut out = writer.into_inner().map_err(failed)?;
-        out.flush().map_err(Error::io("write", &aside))?;
-        fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
+        out.flush().map_err(Error::io("write", aside))?;
         Ok(out.sum())
     }
 
@@ -154,9 +187,20 @@ impl Form {
         columns
     }
 
+    /// Maps a file of a data set in `dir`, or of rows that are kept there.
+    pub(super) fn open_rows(&self, dir: &Path, file: &ShardFile) -> Result<Shard> {
+        let path = dir.join(&file.name);
+        let shard = self.open(&path, &file.sum)?;
+        if shard.rows() == file.rows {
+            Ok(shard)
+        } else {
+            Err(torn(&path, &format!("{} rows", file.rows), &shard.rows().to_string()))
+        }
+    }
+
     /// Maps the file `path`, whose length and checksum are known.
     pub(super) fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
-        let bytes = map(path).map_err(Error::io("open", path))?;
+        let bytes = map(path).map_err(|error| gone(path, error))?;
         let what = || path.display().to_string();
         if bytes.len() as u64 != sum.bytes {
             return Err(torn(path, &format!("{} bytes", sum.bytes), &format!("{}", bytes.len())));
@@ -165,8 +209,9 @@ impl Form {
         if found != sum.xxh3 {
             return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
         }
-        let batch =
-            self.decode(&bytes).map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
+        let contradictory = || Err(ArrowError::ParseError("lengths that contradict each other".to_owned()));
+        let decoded = guarded(|| self.decode(&bytes)).unwrap_or_else(contradictory);
+        let batch = decoded.map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
         Shard::of(&batch, &self.layout, &self.arities)
             .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
     }
@@ -214,6 +259,18 @@ fn rows_of(block: &Block, file: &Buffer) -> Option<Buffer> {
     whole.then_some(data)
 }
 
+/// The error of a file that cannot be opened.
+fn gone(path: &Path, error: std::io::Error) -> Error {
+    let is_gone = error.kind() == ErrorKind::NotFound;
+    let error = Error::io("open", path)(error);
+    if is_gone { error.with_hint("was the data set replaced meanwhile? Then start again") } else { error }
+}
+
+/// The error of more values than an offset can tell apart.
+fn too_many(input: &str, expected: &str) -> Error {
+    Error::input(input, expected, "more")
+}
+
 /// What a list of dense inputs holds.
 fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Float32, false))
@@ -228,36 +285,6 @@ fn into_io(error: ArrowError) -> std::io::Error {
     match error {
         ArrowError::IoError(_, error) => error,
         other => std::io::Error::other(other),
-    }
-}
-
-/// Counts and sums up what it writes.
-pub(super) struct Summed<W> {
-    out: W,
-    hash: Xxh3,
-    bytes: u64,
-}
-
-impl<W> Summed<W> {
-    pub(super) fn new(out: W) -> Self {
-        Summed { out, hash: Xxh3::new(), bytes: 0 }
-    }
-
-    pub(super) fn sum(&self) -> FileSum {
-        FileSum { bytes: self.bytes, xxh3: format!("{:032x}", self.hash.digest128()) }
-    }
-}
-
-impl<W: Write> Write for Summed<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hash.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
     }
 }
 
@@ -317,22 +344,34 @@ impl Shard {
     }
 
     /// Appends rows `rows` to `batch`.
-    pub(super) fn append(&self, batch: &mut Batch, rows: Range<usize>) {
+    ///
+    /// # Errors
+    /// If it would hold more values of a column than it can count; it is of no use then.
+    pub(super) fn append(&self, batch: &mut Batch, rows: Range<usize>) -> Result<()> {
+        self.append_within(batch, rows, u32::MAX as usize)
+    }
+
+    /// With at most so many values of a column.
+    fn append_within(&self, batch: &mut Batch, rows: Range<usize>, most: usize) -> Result<()> {
         for (bags, column) in batch.bags.iter_mut().zip(&self.columns) {
-            let before = bags.ids.len() as u32;
             let ids = match &column.ends {
-                None => {
-                    bags.offsets.extend(before + 1..=before + rows.len() as u32);
-                    rows.clone()
-                }
+                None => rows.clone(),
+                Some(ends) => ends[rows.start] as usize..ends[rows.end] as usize,
+            };
+            let before = bags.ids.len();
+            if before + ids.len() > most {
+                let error = too_many("a prepared data set", "fewer than 2^32 values of a column in memory");
+                return Err(error.with_hint(Hint::from("train with ").set("data.loading", "stream")));
+            }
+            let before = before as u32;
+            match &column.ends {
+                None => bags.offsets.extend(before + 1..=before + rows.len() as u32),
                 Some(ends) => {
                     let first = ends[rows.start];
-                    bags.offsets.extend(
-                        ends[rows.start + 1..=rows.end].iter().map(|end| before + (end - first) as u32),
-                    );
-                    first as usize..ends[rows.end] as usize
+                    let of_rows = ends[rows.start + 1..=rows.end].iter();
+                    bags.offsets.extend(of_rows.map(|end| before + (end - first) as u32));
                 }
-            };
+            }
             bags.ids.extend_from_slice(&column.ids[ids.clone()]);
             if let (Some(to), Some(from)) = (&mut bags.weights, &column.weights) {
                 to.extend_from_slice(&from[ids]);
@@ -349,5 +388,97 @@ impl Shard {
         if let (Some(to), Some(from)) = (&mut batch.groups, &self.groups) {
             to.extend_from_slice(&from[rows]);
         }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::EncoderFit;
+
+    #[test]
+    fn more_values_than_offsets_tell_apart_are_refused() {
+        let schema = "label = { column = \"y\" }\ncategorical = [\
+            { name = \"a\", encoding = { kind = \"hash\", buckets = 9 } },\
+            { name = \"b\", multi = { separator = \"|\" }, encoding = { kind = \"hash\", buckets = 9 } }]";
+        let schema = crate::Schema::from_toml(schema, "schema").expect("a schema");
+        let form = Form::new(&EncoderFit::new(&schema).finish().expect("an encoder"));
+        let mut rows = form.batch();
+        for row in 0..4u32 {
+            rows.labels.push(0.0);
+            for (bags, values) in rows.bags.iter_mut().zip([1, row]) {
+                bags.ids.extend((0..values).map(|value| 1 + value));
+                bags.offsets.push(bags.ids.len() as u32);
+            }
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("rows.arrow");
+        let sum = form.write(&path, rows.clone()).expect("written");
+        let shard = form.open(&path, &sum).expect("opened");
+        let mut all = form.batch();
+        shard.append_within(&mut all, 0..4, 6).expect("six values are in the second column");
+        assert_eq!(all, rows);
+        let error = shard.append_within(&mut all, 0..2, 7).map_err(|e| e.to_string());
+        error.expect("seven values");
+        let error = shard.append_within(&mut all, 2..4, 7).expect_err("twelve values");
+        assert!(error.to_string().contains("fewer than 2^32 values") && error.hint().is_some(), "{error}");
+    }
+
+    const SCHEMA: &str = "weight = \"w\"\ngroup = \"g\"\nlabel = { column = \"y\" }\n\
+        dense = [{ name = \"x\", transform = \"none\" }]\n\
+        categorical = [{ name = \"u\", encoding = { kind = \"hash\", buckets = 9 } }, { name = \"t\", \
+        encoding = { kind = \"hash\", buckets = 9 }, \
+        multi = { separator = \"|\", weight_separator = \":\" } }]\n";
+
+    fn rows(form: &Form, rows: u32) -> Batch {
+        let mut batch = form.batch();
+        for row in 0..rows {
+            batch.labels.push(f32::from(row % 2 == 0));
+            batch.dense.push(row as f32);
+            batch.weights.iter_mut().for_each(|weights| weights.push(1.0));
+            batch.groups.iter_mut().for_each(|groups| groups.push(u64::from(row)));
+            for (bags, ids) in batch.bags.iter_mut().zip([1, row % 3]) {
+                bags.ids.extend(0..ids);
+                bags.weights.iter_mut().for_each(|weights| weights.extend((0..ids).map(|_| 0.5)));
+                bags.offsets.push(bags.ids.len() as u32);
+            }
+        }
+        batch
+    }
+
+    /// A checksum is no proof: whoever writes a file can write its checksum too.
+    #[test]
+    fn whatever_the_bytes_a_file_is_rows_or_an_error() {
+        let schema = crate::Schema::from_toml(SCHEMA, "schema").expect("a schema");
+        let form = Form::new(&EncoderFit::new(&schema).finish().expect("an encoder"));
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("rows.arrow");
+        form.write(&path, rows(&form, 20)).expect("written");
+        let whole = fs::read(&path).expect("a file");
+        let (mut read, mut refused) = (0, 0);
+        let mut check = |bytes: &[u8]| {
+            // A new name: mapped files are not written to.
+            let changed = dir.path().join(format!("{}.arrow", read + refused));
+            fs::write(&changed, bytes).expect("written");
+            match form.open(&changed, &FileSum::of(bytes)) {
+                Ok(shard) => {
+                    let mut batch = form.batch();
+                    shard.append(&mut batch, 0..shard.rows()).expect("few values");
+                    read += 1;
+                }
+                Err(_) => refused += 1,
+            }
+            fs::remove_file(&changed).expect("removed");
+        };
+        for at in 0..whole.len() {
+            for value in [whole[at] ^ 1, whole[at] ^ 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                check(&bytes);
+            }
+        }
+        (0..whole.len()).step_by(7).for_each(|length| check(&whole[..length]));
+        assert!(refused > 100 && read > 0, "{refused} {read}");
     }
 }

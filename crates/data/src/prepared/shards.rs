@@ -1,7 +1,6 @@
 //! The files of rows of a round, filled as the rows come by.
 use super::limits::Limits;
-use super::manifest::ShardFile;
-use super::shard::Form;
+use super::shard::{Form, ShardFile};
 use crate::batch::Batch;
 use crate::counts::EncodedCounts;
 use crate::dataset::{PartStats, StoredRows};
@@ -62,6 +61,16 @@ pub(super) struct SavedShards {
     begun: Vec<ShardFile>,
 }
 
+impl Done {
+    /// Whether its files lie in `dir`, as far as their lengths tell.
+    pub(super) fn is_in(&self, dir: &Path) -> bool {
+        let is_there = |file: &ShardFile| {
+            std::fs::metadata(dir.join(&file.name)).is_ok_and(|facts| facts.len() == file.sum.bytes)
+        };
+        self.files.iter().all(is_there)
+    }
+}
+
 impl SavedShards {
     /// Names of the files of `.work`.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -104,7 +113,9 @@ impl<'a> Shards<'a> {
         }
         for file in &begun {
             let Ok(shard) = self.form.open(&work.join(&file.name), &file.sum) else { return false };
-            shard.append(&mut self.parts[file.part].rows, 0..shard.rows());
+            if shard.append(&mut self.parts[file.part].rows, 0..shard.rows()).is_err() {
+                return false;
+            }
         }
         self.files = done.files;
         for (part, own) in self.parts.iter_mut() {
@@ -182,20 +193,23 @@ impl<'a> Shards<'a> {
             return Ok(());
         }
         let mut batch = std::mem::replace(&mut own.rows, self.form.batch());
-        let name = name(part, own.number);
+        let stem = stem(part, own.number);
         if let Some((dir, done)) = self.earlier {
-            let file = done.files.iter().find(|file| file.name == name);
+            let file = done.files.iter().find(|file| file.name.starts_with(&format!("{stem}-")));
             let file = file
-                .ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {name}"), "none"))?;
-            let (shard, mut before) = (self.form.open(&dir.join(&name), &file.sum)?, self.form.batch());
-            shard.append(&mut before, 0..shard.rows());
+                .ok_or_else(|| Error::input(dir.display().to_string(), format!("the file {stem}"), "none"))?;
+            let (shard, mut before) = (self.form.open(&dir.join(&file.name), &file.sum)?, self.form.batch());
+            shard.append(&mut before, 0..shard.rows())?;
             self.encoder.join_rounds(&mut batch, &before);
         }
         self.parts[part].number += 1;
-        let (rows, counts, path, form) =
-            (batch.len(), self.encoder.counts_of(&batch), self.into.join(&name), self.form.clone());
+        let (rows, counts) = (batch.len(), self.encoder.counts_of(&batch));
+        let (into, form) = (self.into.to_owned(), self.form.clone());
         self.written()?;
-        let write = move || Ok((ShardFile { name, part, rows, sum: form.write(&path, batch)? }, counts));
+        let write = move || {
+            let (name, sum) = form.write_named(&into, &stem, batch)?;
+            Ok((ShardFile { name, part, rows, sum }, counts))
+        };
         self.writing = Some(std::thread::spawn(write));
         Ok(())
     }
@@ -242,6 +256,7 @@ impl Drop for Shards<'_> {
     }
 }
 
-fn name(part: Part, number: usize) -> String {
-    format!("{}-{number:05}.arrow", part.name())
+/// What the name of a file begins with.
+fn stem(part: Part, number: usize) -> String {
+    format!("{}-{number:05}", part.name())
 }

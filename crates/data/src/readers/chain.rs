@@ -1,16 +1,21 @@
 //! Several files as one stream of rows.
 use super::criteo::Criteo;
 use super::delimited::Delimited;
+use super::files::is_packed;
 use super::format::Header;
+use super::jsonl::JsonLines;
 use super::lines::into_final;
 use super::movielens::Movielens;
 use super::ncf::Ncf;
+use super::partitions::Partitioned;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
 use super::stream::Place;
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How to open each file of an input; nothing is left to detect.
 #[derive(Debug, Clone)]
@@ -21,6 +26,7 @@ pub(super) enum Plan {
     Ncf,
     Libsvm,
     Libffm { columns: Vec<String> },
+    Jsonl { columns: Vec<String> },
     Parquet { columns: Option<Vec<String>> },
 }
 
@@ -36,6 +42,7 @@ impl Plan {
             Plan::Ncf => Box::new(Ncf::open(place)?),
             Plan::Libsvm => Box::new(Libsvm::open(place)?),
             Plan::Libffm { columns } => Box::new(Libffm::open(place, columns)?),
+            Plan::Jsonl { columns } => Box::new(JsonLines::open(place, columns)?),
             Plan::Parquet { columns } => open_parquet(place.file("Parquet")?, columns.as_deref())?,
         })
     }
@@ -53,25 +60,89 @@ fn open_parquet(path: &Path, _columns: Option<&[String]>) -> Result<Box<dyn RowS
     Err(error.with_hint("build dlrm with its default features, of which `parquet` was left out"))
 }
 
+/// Opens one file of a chain.
+type Opener = Box<dyn Fn(&Path) -> Result<Box<dyn RowSource>> + Send>;
+
+/// Packed files that are opened, and unpacked as far as memory is given to them, before their turn.
+const AHEAD: usize = 3;
+
 /// Files with the same columns, one after another.
 pub(super) struct Chain {
-    plan: Plan,
+    open: Opener,
+    first: PathBuf,
     columns: Vec<String>,
     rest: std::vec::IntoIter<PathBuf>,
+    ahead: VecDeque<(PathBuf, Result<Box<dyn RowSource>>)>,
     current: Box<dyn RowSource>,
 }
 
+/// Files whose columns are known to be the same, so that later passes open each of them once. Copies of an
+/// input share them.
+#[derive(Debug, Clone, Default)]
+pub struct Compared(Arc<Mutex<Option<(String, Vec<PathBuf>)>>>);
+
+impl PartialEq for Compared {
+    /// What is known of files is no difference between inputs.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Compared {
+    /// Whether `files`, read so, are among those that are known.
+    fn holds(&self, how: &str, files: &[PathBuf]) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().is_some_and(|(other, known)| other == how && known.ends_with(files))
+    }
+
+    fn note(&self, how: String, files: Vec<PathBuf>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((how, files));
+    }
+}
+
 impl Chain {
-    /// Opens the first of `files` and makes sure of the others.
-    pub(super) fn open(files: Vec<PathBuf>, plan: Plan) -> Result<Self> {
-        let mut rest = files.into_iter();
+    /// Opens the first of `files`, whose directories give the columns `partitions`, and makes sure of the
+    /// others, unless they are known.
+    pub(super) fn open(
+        files: Vec<PathBuf>,
+        plan: Plan,
+        partitions: &[String],
+        known: &Compared,
+    ) -> Result<Self> {
+        let (how, partitions) = (format!("{plan:?} {partitions:?}"), partitions.to_vec());
+        let open = move |path: &Path| {
+            let rows = plan.open(Place::File(path))?;
+            if partitions.is_empty() {
+                return Ok(rows);
+            }
+            Ok(Box::new(Partitioned::new(rows, path, &partitions)?) as Box<dyn RowSource>)
+        };
+        Chain::opened_by(files, Box::new(open), how, known)
+    }
+
+    fn opened_by(files: Vec<PathBuf>, open: Opener, how: String, known: &Compared) -> Result<Self> {
+        let is_known = known.holds(&how, &files);
+        let mut rest = files.clone().into_iter();
         let first = rest.next().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
-        let current = plan.open(Place::File(&first))?;
+        let current = open(&first)?;
         let columns = current.columns().to_vec();
-        for other in rest.as_slice() {
-            check_same(&columns, &first, plan.open(Place::File(other))?.columns(), other)?;
+        if !is_known {
+            for other in rest.as_slice() {
+                check_same(&columns, &first, open(other)?.columns(), other)?;
+            }
+            known.note(how, files);
         }
-        Ok(Chain { plan, columns, rest, current })
+        Ok(Chain { open, first, columns, rest, ahead: VecDeque::new(), current })
+    }
+
+    /// Opens packed files that come soon.
+    fn look_ahead(&mut self) {
+        while self.ahead.len() < AHEAD && self.rest.as_slice().first().is_some_and(|path| is_packed(path)) {
+            self.ahead.extend(self.rest.next().map(|path| {
+                let opened = (self.open)(&path);
+                (path, opened)
+            }));
+        }
     }
 }
 
@@ -81,11 +152,19 @@ impl RowSource for Chain {
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
+        self.look_ahead();
         while !self.current.next_row(row)? {
-            match self.rest.next() {
-                Some(path) => self.current = self.plan.open(Place::File(&path)).map_err(into_final)?,
-                None => return Ok(false),
-            }
+            let next = self.ahead.pop_front();
+            let next = next.or_else(|| {
+                let path = self.rest.next()?;
+                let opened = (self.open)(&path);
+                Some((path, opened))
+            });
+            let Some((path, opened)) = next else { return Ok(false) };
+            self.current = opened.map_err(into_final)?;
+            self.look_ahead();
+            // Compared already, unless it was changed meanwhile.
+            check_same(&self.columns, &self.first, self.current.columns(), &path)?;
         }
         Ok(true)
     }
@@ -105,4 +184,76 @@ fn check_same(columns: &[String], first: &Path, others: &[String], other: &Path)
     };
     Err(Error::input(what, expected, found)
         .with_hint("files that are read as one stream need the same columns in the same order"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A file of two rows.
+    struct Two(Vec<String>, usize);
+
+    impl RowSource for Two {
+        fn columns(&self) -> &[String] {
+            &self.0
+        }
+
+        fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
+            row.clear();
+            row.push("x");
+            self.1 += 1;
+            Ok(self.1 <= 2)
+        }
+    }
+
+    #[test]
+    fn a_later_pass_opens_each_file_once() {
+        let opens = Arc::new(AtomicUsize::new(0));
+        let files: Vec<PathBuf> = (0..300).map(|n| PathBuf::from(format!("{n}.csv"))).collect();
+        let known = Compared::default();
+        let pass = |files: &[PathBuf], how: &str| {
+            let before = opens.load(Ordering::Relaxed);
+            let counted = opens.clone();
+            let open = move |_: &Path| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)
+            };
+            let mut chain = Chain::opened_by(files.to_vec(), Box::new(open), how.into(), &known).unwrap();
+            let (mut row, mut rows) = (RawRow::default(), 0);
+            while chain.next_row(&mut row).unwrap() {
+                rows += 1;
+            }
+            assert_eq!(rows, 2 * files.len());
+            opens.load(Ordering::Relaxed) - before
+        };
+        assert_eq!(pass(&files, "csv"), 599, "compared before the first row");
+        assert_eq!(pass(&files, "csv"), 300);
+        assert_eq!(pass(&files[100..], "csv"), 200, "from a file on");
+        assert_eq!(pass(&files, "tsv"), 599, "read otherwise, they have other columns");
+    }
+
+    #[test]
+    fn packed_files_are_opened_before_their_turn() {
+        let opens = Arc::new(AtomicUsize::new(0));
+        let files: Vec<PathBuf> = (0..9).map(|day| PathBuf::from(format!("day_{day}.gz"))).collect();
+        let known = Compared::default();
+        known.note("csv".into(), files.clone());
+        let counted = opens.clone();
+        let open = move |path: &Path| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            if path.ends_with("day_5.gz") {
+                return Err(Error::input("day_5.gz", "a whole gzip file", "half of it"));
+            }
+            Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)
+        };
+        let mut chain = Chain::opened_by(files, Box::new(open), "csv".into(), &known).unwrap();
+        assert_eq!(opens.load(Ordering::Relaxed), 1, "nobody has asked for a row yet");
+        let mut row = RawRow::default();
+        for asked in 0..10 {
+            assert!(chain.next_row(&mut row).unwrap(), "an error waits for its turn");
+            assert_eq!(opens.load(Ordering::Relaxed), (asked / 2 + 1 + AHEAD).min(9));
+        }
+        assert!(chain.next_row(&mut row).unwrap_err().to_string().contains("day_5.gz"));
+    }
 }

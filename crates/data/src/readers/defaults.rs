@@ -12,7 +12,7 @@ pub fn default_schema(format: Format, columns: &[String]) -> Option<Schema> {
         Format::Movielens => movielens(columns),
         Format::Ncf => Some(ncf()),
         Format::Libsvm | Format::Libffm => sparse(columns),
-        Format::Auto | Format::Csv | Format::Tsv | Format::Parquet => None,
+        Format::Auto | Format::Csv | Format::Tsv | Format::Jsonl | Format::Parquet => None,
     }
 }
 

@@ -3,8 +3,8 @@ use super::format::{Format, Header, Quote, Trim};
 use super::lines::{Window, into_final, without_line_end};
 use super::record::Dialect;
 use super::stream::Place;
-use super::{criteo, movielens, ncf, sparse};
-use crate::error::{Error, Result};
+use super::{criteo, jsonl, movielens, ncf, sparse};
+use crate::error::{Error, Result, quoted};
 use crate::schema::is_missing;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -68,26 +68,27 @@ impl FileHead {
     }
 }
 
-/// Refuses text that is of no format that is read: JSON and web pages.
+/// Refuses text that is of no format that is read: JSON (but for an object in each line) and web pages.
 pub(super) fn check_known(head: &FileHead) -> Result<()> {
-    let json = |line: &str| {
-        let line = line.trim().trim_end_matches(',');
-        line.starts_with('{') && line.ends_with('}')
+    // The lines of an array or of an object that is written over several.
+    let piece = |line: &str| {
+        let line = line.trim();
+        line.starts_with('{') && line.ends_with("},") && jsonl::is_object(line.trim_end_matches(','))
     };
     let text = String::from_utf8_lossy(&head.bytes[..head.bytes.len().min(64)]).trim_start().to_lowercase();
     let opens = |beginnings: &[&str]| beginnings.iter().any(|beginning| text.starts_with(beginning));
     let convert = "convert it to CSV or Parquet, for example in Python: pandas.read_json(";
-    let (found, hint) = if head.mostly(json) {
-        ("JSON lines, an object in each line", format!("{convert}FILE, lines=True).to_csv(NEW, index=False)"))
-    } else if opens(&["[{", "[\n", "[\r\n", "[ {", "{\n", "{\r\n", "{ \""]) {
+    let (found, hint) = if head.mostly(jsonl::is_object) {
+        return Ok(());
+    } else if head.mostly(piece) || opens(&["[{", "[\n", "[\r\n", "[ {", "{\n", "{\r\n", "{ \""]) {
         ("JSON", format!("{convert}FILE).to_csv(NEW, index=False)"))
     } else if opens(&["<!doctype", "<html", "<?xml"]) {
         ("a web page or XML", "name the file with the rows; what was downloaded may be an error page".into())
     } else {
         return Ok(());
     };
-    let expected =
-        "rows of text with delimiters (CSV and its kin), Criteo, MovieLens, libsvm, libffm or Parquet";
+    let expected = "rows of text with delimiters (CSV and its kin), JSON lines, Criteo, MovieLens, libsvm, \
+        libffm or Parquet";
     Err(Error::input(head.path.display().to_string(), expected, found).with_hint(hint))
 }
 
@@ -108,6 +109,7 @@ pub(super) fn format(head: &FileHead) -> Format {
     match () {
         () if movielens::is_ratings(&head.path) => Format::Movielens,
         () if ncf::is_named_so(&head.path) => Format::Ncf,
+        () if head.mostly(jsonl::is_object) => Format::Jsonl,
         () if head.mostly(criteo::is_row) => Format::Criteo,
         () if head.mostly(sparse::is_ffm_row) => Format::Libffm,
         () if head.mostly(sparse::is_svm_row) => Format::Libsvm,
@@ -213,6 +215,7 @@ pub(super) fn width(rows: &[Vec<String>]) -> usize {
 pub(super) fn header(rows: &[Vec<String>]) -> Header {
     let Some((first, rest)) = rows.split_first() else { return Header::Present };
     if (0..first.len()).any(|column| is_title(&first[column], rest.iter().filter_map(|row| row.get(column))))
+        || are_numbers_of_columns(first)
     {
         return Header::Present;
     }
@@ -221,6 +224,29 @@ pub(super) fn header(rows: &[Vec<String>]) -> Header {
         distinct.len() == first.len() && !distinct.iter().any(|name| name.is_empty() || is_number(name));
     let occurs_again = rest.iter().any(|row| row.iter().zip(first).any(|(value, name)| value == name));
     if looks_like_names && !occurs_again { Header::Present } else { Header::Absent }
+}
+
+/// Refuses lines above the names of the columns that are comments: a first line that begins with # and does
+/// not have the fields of the others.
+pub(super) fn check_comment(head: &FileHead, rows: &[Vec<String>]) -> Result<()> {
+    let Some(first) = rows.first().filter(|row| row.len() != width(rows)) else { return Ok(()) };
+    if !first.first().is_some_and(|field| field.trim_start().starts_with('#')) {
+        return Ok(());
+    }
+    let what = format!("{}:1", head.path.display());
+    let error =
+        Error::input(what, "the names of the columns or a row", format!("a comment, {}", quoted(&first[0])));
+    Err(error.with_hint("remove the lines that begin with #: grep -v '^#' FILE > NEW"))
+}
+
+/// Whether these are the names that a table has whose columns were given none: 0, 1, 2, …, perhaps behind the
+/// empty name of an index. Of two columns 0 and 1 are as likely a row.
+pub fn are_numbers_of_columns(names: &[String]) -> bool {
+    let names = match names {
+        [index, names @ ..] if index.trim().is_empty() || index == "column_1" => names,
+        names => names,
+    };
+    names.len() > 2 && names.iter().enumerate().all(|(number, name)| name.trim() == number.to_string())
 }
 
 /// Whether `text` is a name over numbers, up to one mistake in a hundred.
@@ -292,6 +318,12 @@ mod tests {
         assert_eq!(header_of("NA,x\n1,y\n2,x\n"), Header::Absent);
         let latin: &[u8] = b"us\xe9r,price\n1,2\n3,4\n";
         assert_eq!(header(&Dialect::CSV.records(latin, ROWS).0), Header::Present);
+        for present in ["0,1,2\n1,0.5,a\n", "0,1,2,3\n7,1,2,3\n", ",0,1,2\n0,5,6,7\n"] {
+            assert_eq!(header_of(present), Header::Present, "{present}");
+        }
+        for absent in ["0,1\n1,0\n", "1,2,3\n4,5,6\n", "0,1,3\n1,1,3\n"] {
+            assert_eq!(header_of(absent), Header::Absent, "{absent}");
+        }
         assert_eq!(header_of("red,round\nblue,square\nred,flat\n"), Header::Absent);
         assert_eq!(header_of("colour,shape\nblue,square\nred,flat\n"), Header::Present);
     }
@@ -301,6 +333,7 @@ mod tests {
         assert_eq!(format(&head("1 3:0.5 7:1\n-1 2:1\n")), Format::Libsvm);
         assert_eq!(format(&head("1 0:3:0.5 1:7:1\n0 0:2:1\n")), Format::Libffm);
         assert_eq!(format(&head("a,b\n1,2\n")), Format::Csv);
+        assert_eq!(format(&head("{\"a\": 1}\n{ \"a\": 2}\n")), Format::Jsonl);
         let criteo = format!("1{}{}\n", "\t5".repeat(13), "\t68fd1e64".repeat(26));
         assert_eq!(format(&head(&criteo)), Format::Criteo);
         assert_eq!(format(&head(&criteo[2..])), Format::Criteo);
@@ -309,7 +342,7 @@ mod tests {
     #[test]
     fn formats_that_are_not_read() {
         for (text, found) in [
-            ("{\"click\": 1, \"user\": \"a\"}\n{\"click\": 0, \"user\": \"b\"}\n", "JSON lines"),
+            ("{\"click\": 1, \"user\": \"a\"},\n{\"click\": 0, \"user\": \"b\"},\n", "JSON"),
             ("[{\"click\": 1},\n {\"click\": 0}]\n", "JSON"),
             ("[\n  {\n \"click\": 1}]\n", "JSON"),
             ("<!DOCTYPE html>\n<html>\n", "a web page"),

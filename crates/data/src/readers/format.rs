@@ -24,13 +24,15 @@ pub enum Format {
     Libsvm,
     /// `label field:index:value …`.
     Libffm,
+    /// JSON lines: an object in each line.
+    Jsonl,
     /// Apache Parquet.
     Parquet,
 }
 
 impl Format {
     /// All formats with their names.
-    pub const ALL: [(&'static str, Format); 9] = [
+    pub const ALL: [(&'static str, Format); 10] = [
         ("auto", Format::Auto),
         ("csv", Format::Csv),
         ("tsv", Format::Tsv),
@@ -39,6 +41,7 @@ impl Format {
         ("ncf", Format::Ncf),
         ("libsvm", Format::Libsvm),
         ("libffm", Format::Libffm),
+        ("jsonl", Format::Jsonl),
         ("parquet", Format::Parquet),
     ];
 
@@ -58,6 +61,8 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        // The same by its other name.
+        let text = if text == "ndjson" { "jsonl" } else { text };
         if let Some((_, format)) = Self::ALL.iter().find(|(name, _)| *name == text) {
             return Ok(*format);
         }

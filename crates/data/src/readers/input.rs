@@ -1,11 +1,12 @@
 //! What to read and how: paths, format and the details of delimited text.
-use super::chain::{Chain, Plan};
+use super::chain::{Chain, Compared, Plan};
+use super::files::Listing;
 use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
 use super::record::Dialect;
 use super::stream::{Place, Stream};
-use super::{detect, files, movielens, sparse};
+use super::{detect, files, jsonl, movielens, sparse};
 use crate::error::{Error, Result};
 use crate::row::RowSource;
 use serde::{Deserialize, Serialize};
@@ -35,13 +36,45 @@ pub struct Input {
     /// Whether the first record of delimited text names the columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<Header>,
-    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in
-    /// its place. For Parquet: the columns to read. For libffm: `label` and the fields to expect.
+    /// Names of the columns of delimited text: of a file without header or, if `header` is present, in its
+    /// place. For Parquet and JSON lines: the columns to read. For libffm: `label` and the fields to
+    /// expect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// Whether blanks around fields of delimited text belong to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trim: Option<Trim>,
+    /// Columns whose values stand in the names of directories: `dt` of `dt=4/part-0.csv`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<String>,
+    /// Files whose columns were compared in an earlier pass.
+    #[serde(skip)]
+    pub compared: Compared,
+}
+
+/// What a path stands for.
+enum Found {
+    File(PathBuf),
+    Directory(PathBuf, Listing),
+}
+
+/// Files lie on this machine.
+fn refuse_address(path: &Path) -> Result<()> {
+    let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once("://")) else { return Ok(()) };
+    let is_scheme =
+        !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    if !is_scheme || path.exists() {
+        return Ok(());
+    }
+    let fetch = match scheme {
+        "file" => format!("name its path: {rest}"),
+        "s3" => format!("copy it first: aws s3 cp \"{}\" .", path.display()),
+        "gs" => format!("copy it first: gcloud storage cp \"{}\" .", path.display()),
+        "http" | "https" => format!("fetch it first: curl -O \"{}\"", path.display()),
+        _ => "copy it to this machine first".to_owned(),
+    };
+    let found = "an address, and nothing is fetched while rows are read";
+    Err(Error::input(path.display().to_string(), "a file or a directory", found).with_hint(fetch))
 }
 
 impl Input {
@@ -63,7 +96,8 @@ impl Input {
     /// What cannot be opened, detected or is contradictory.
     pub fn open(&self) -> Result<Box<dyn RowSource>> {
         let input = self.resolve()?;
-        let chain = Chain::open(input.files()?, input.plan()).map_err(into_final)?;
+        let chain = Chain::open(input.files()?, input.plan(), &input.partitions, &self.compared);
+        let chain = chain.map_err(into_final)?;
         Ok(Box::new(chain))
     }
 
@@ -93,7 +127,8 @@ impl Input {
         self.check()?;
         let files = self.files()?;
         let first = files.first().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
-        self.resolve_at(Place::File(first))
+        let partitions = self.found_partitions()?;
+        Ok(Input { partitions, ..self.resolve_at(Place::File(first))? })
     }
 
     /// This input with what is detected in `first`.
@@ -107,6 +142,11 @@ impl Input {
         }
         if resolved.format == Format::Libffm && resolved.columns.is_none() {
             resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
+        }
+        if resolved.format == Format::Jsonl && resolved.columns.is_none() {
+            let columns = jsonl::columns_of(first).map_err(into_final)?;
+            check_names(&columns, &first.path().display().to_string())?;
+            resolved.columns = Some(columns);
         }
         Ok(resolved)
     }
@@ -125,17 +165,64 @@ impl Input {
     /// If one cannot be found or is no regular file, or if a directory holds none that can be read.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
         let mut files = Vec::new();
-        for path in &self.paths {
-            match files::matching(path)? {
-                Some(matches) => matches.iter().try_for_each(|path| self.add_files(path, &mut files))?,
-                None => self.add_files(path, &mut files)?,
+        for found in self.listings()? {
+            match found {
+                Found::File(path) => files.push(path),
+                Found::Directory(_, listing) => files.extend(listing.files),
             }
         }
         Ok(files)
     }
 
-    /// Adds the files that one path stands for.
-    fn add_files(&self, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    /// What is read of each directory and what is not, a line for each of which something is left out.
+    ///
+    /// # Errors
+    /// As [`Input::files`].
+    pub fn left_out(&self) -> Result<Vec<String>> {
+        let told = |found: Found| match found {
+            Found::File(_) => None,
+            Found::Directory(path, listing) => listing.told(&path),
+        };
+        Ok(self.listings()?.into_iter().filter_map(told).collect())
+    }
+
+    /// The columns that the names of directories give, the same in all of them.
+    fn found_partitions(&self) -> Result<Vec<String>> {
+        let mut all: Option<(PathBuf, Vec<String>)> = None;
+        for found in self.listings()? {
+            let (path, columns) = match found {
+                Found::File(path) => (path, self.partitions.clone()),
+                Found::Directory(path, listing) => (path, listing.partitions),
+            };
+            match &all {
+                Some((first, others)) if *others != columns => {
+                    let expected = format!("directories of the form name=value as in {}", first.display());
+                    return Err(Error::input(path.display().to_string(), expected, "others"));
+                }
+                Some(_) => {}
+                None => all = Some((path, columns)),
+            }
+        }
+        Ok(all.map_or_else(Vec::new, |(_, columns)| columns))
+    }
+
+    /// What each path stands for.
+    fn listings(&self) -> Result<Vec<Found>> {
+        let mut all = Vec::new();
+        for path in &self.paths {
+            refuse_address(path)?;
+            match files::matching(path)? {
+                Some(matches) => {
+                    matches.iter().try_for_each(|path| self.find(path).map(|found| all.push(found)))?;
+                }
+                None => all.push(self.find(path)?),
+            }
+        }
+        Ok(all)
+    }
+
+    /// What one path stands for.
+    fn find(&self, path: &Path) -> Result<Found> {
         if path.as_os_str() == "-" && !path.exists() {
             let error =
                 Error::input("-", "a file or a directory", "standard input, which can be read only once");
@@ -146,22 +233,23 @@ impl Input {
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
         if metadata.is_file() {
-            files.push(path.to_owned());
-        } else if !metadata.is_dir() {
+            return Ok(Found::File(path.to_owned()));
+        }
+        if !metadata.is_dir() {
             let error = Error::input(
                 path.display().to_string(),
                 "a file or a directory",
                 "something that can be read only once",
             );
             return Err(error.with_hint("write it to a file first: every pass reads it anew"));
-        } else if self.format == Format::Movielens {
-            files.push(movielens::ratings_file(path)?);
-        } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
-            files.push(ratings);
-        } else {
-            files.extend(files::in_directory(path)?);
         }
-        Ok(())
+        Ok(if self.format == Format::Movielens {
+            Found::File(movielens::ratings_file(path)?)
+        } else if let (Format::Auto, Ok(ratings)) = (self.format, movielens::data_set(path)) {
+            Found::File(ratings)
+        } else {
+            Found::Directory(path.to_owned(), Listing::of(path)?)
+        })
     }
 
     fn check(&self) -> Result<()> {
@@ -190,7 +278,11 @@ impl Input {
             ("quote", self.quote.is_some()),
             ("header", self.header.is_some()),
             ("trim", self.trim.is_some()),
-            ("columns", self.columns.is_some() && !matches!(self.format, Format::Parquet | Format::Libffm)),
+            (
+                "columns",
+                self.columns.is_some()
+                    && !matches!(self.format, Format::Parquet | Format::Libffm | Format::Jsonl),
+            ),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             Some((name, _)) => {
@@ -225,6 +317,10 @@ impl Input {
     }
 
     fn resolve_text(&mut self, first: Place<'_>) -> Result<()> {
+        let names = self.header == Some(Header::Present) || self.header.is_some() && self.columns.is_some();
+        if names && self.delimiter.is_some() && self.quote.is_some() && self.trim.is_some() {
+            return Ok(());
+        }
         if self.format == Format::Tsv && self.delimiter.is_none() {
             self.delimiter = Some('\t');
         }
@@ -234,6 +330,7 @@ impl Input {
         self.quote = Some(if dialect.quote.is_some() { Quote::Double } else { Quote::None });
         self.trim = Some(if dialect.trims { Trim::Blanks } else { Trim::None });
         let (rows, _) = dialect.records(&head.bytes, detect::ROWS);
+        detect::check_comment(&head, &rows)?;
         self.header = self.header.or(Some(match self.columns {
             Some(_) => Header::Absent,
             None => detect::header(&rows),
@@ -260,6 +357,7 @@ impl Input {
             Format::Movielens => Plan::Movielens,
             Format::Libsvm => Plan::Libsvm,
             Format::Libffm => Plan::Libffm { columns: columns.unwrap_or_default() },
+            Format::Jsonl => Plan::Jsonl { columns: columns.unwrap_or_default() },
             Format::Parquet => Plan::Parquet { columns },
             Format::Auto | Format::Csv | Format::Tsv => {
                 let dialect = Dialect {

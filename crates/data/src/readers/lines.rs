@@ -1,6 +1,7 @@
 //! Bytes of a file, decompressed, as windows that end at a line end: the floor under all text readers.
 //!
 //! One buffer, refilled in place; memory is bounded by [`LONGEST_RECORD`] whatever the file holds.
+use super::unpacking::Unpacking;
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::RawRow;
 use flate2::bufread::MultiGzDecoder;
@@ -30,6 +31,9 @@ const FOREIGN: [(&[u8], &str, &str); 14] = [
     (b"\x89PNG", "a picture", "name the file with the rows"),
     (b"%PDF", "a PDF document", "name the file with the rows"),
 ];
+
+/// Where a tar archive, whose first bytes are the name of a file, says that it is one.
+const TAR_MARK: std::ops::Range<usize> = 257..262;
 
 /// What [`Lines::window`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,10 +194,14 @@ impl Lines {
 
     /// Refuses what is recognisably no UTF-8 text, with what to do about it.
     fn check_text(&mut self) -> Result<()> {
-        while !self.at_end && self.end < 8 {
+        while !self.at_end && self.end < TAR_MARK.end {
             self.refill()?;
         }
         let head = &self.buffer[..self.end];
+        if head.get(TAR_MARK).is_some_and(|mark| mark == b"ustar") {
+            let error = Error::input(self.file(), "text, plain or packed by gzip or zstd", "a tar archive");
+            return Err(error.with_hint("unpack it first (tar -xf FILE), and name the files that were in it"));
+        }
         if head.starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
             return Ok(());
@@ -220,9 +228,10 @@ pub(super) fn unpacked(raw: impl Read + Send + 'static, path: &Path) -> Result<U
     let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
     let input: Box<dyn Read + Send> = match packing {
         Packing::Plain => Box::new(raw),
-        Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
+        Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
         Packing::Zstd => {
-            Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?)
+            let packed = zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
+            Box::new(Unpacking::new(Box::new(packed)))
         }
     };
     Ok(Unpacked { input, packing })
@@ -258,6 +267,25 @@ impl Packing {
         if error.raw_os_error().is_some() {
             return Error::io("read", path)(error);
         }
+        let told = error.to_string();
+        let packed_otherwise = match self {
+            Packing::Zstd if told.contains("too much memory") => Some((
+                "one whose window takes more than 128 MiB (zstd --long)",
+                "pack it again without --long: zstd -d --long=31 -c FILE | zstd -o NEW",
+            )),
+            Packing::Zstd if told.to_lowercase().contains("dictionary") => {
+                Some(("one that was packed with a dictionary", "unpack it first: zstd -d -D DICTIONARY FILE"))
+            }
+            _ => None,
+        };
+        if let Some((found, hint)) = packed_otherwise {
+            return Error::input(
+                path.display().to_string(),
+                format!("a {format} file that can be read alone"),
+                found,
+            )
+            .with_hint(hint);
+        }
         let found = match error.kind() {
             std::io::ErrorKind::UnexpectedEof => format!("its end inside line {line}: the file is truncated"),
             _ => format!("damaged data at line {line} ({error})"),
@@ -269,6 +297,12 @@ impl Packing {
         };
         Error::input(path.display().to_string(), format!("a whole {format} file"), found).with_hint(hint)
     }
+}
+
+/// Whether nothing comes of the packed file `path`.
+pub(super) fn unpacks_to_nothing(path: &Path) -> Result<bool> {
+    let mut lines = Lines::open(path)?;
+    Ok(matches!(lines.window(1), Ok(Window::Bytes(0))))
 }
 
 /// `line` without `\n` or `\r\n` (or a last `\r`).

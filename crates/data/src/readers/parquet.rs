@@ -5,36 +5,34 @@
 //! as integers in the unit of their column, null as an empty field. A list of values becomes `a|b|c`; nulls
 //! within it are left out.
 use super::names::check_names;
-use super::parquet_text::{Kind, Show};
+use super::parquet_chunks::{BATCH, Chunk, TextColumn, Typed, chunk, guarded};
+use super::parquet_pages::{ALL_PAGES, MOST_EXPANDED, largest_page};
+use super::parquet_text::{Kind, MOST_DECIMALS};
 use crate::error::{Error, Result, nearest, quoted};
+use crate::guard;
 use crate::row::{RawRow, RowSource};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, StringViewArray};
 use arrow_schema::{DataType, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{ConvertedType, LogicalType};
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_typed_column_reader};
-use parquet::data_type as types;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
-use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor, Type};
+use parquet::schema::types::{SchemaDescriptor, Type};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Rows decoded at a time.
-const BATCH: usize = 1024;
-
 /// Reader of one Parquet file.
 pub(super) struct Parquet {
     reader: SerializedFileReader<Shared>,
-    /// The file again, for columns of text, if all of its columns have a type in Arrow.
-    texts: Option<(Shared, ArrowReaderMetadata)>,
+    /// The file again, for columns of text and headers of pages.
+    opened: Shared,
+    /// The types of its columns in Arrow, if all have one.
+    texts: Option<ArrowReaderMetadata>,
     file: Arc<str>,
     columns: Vec<String>,
     /// Leaf column of the file and its kind, for each of `columns`.
@@ -88,9 +86,9 @@ impl Parquet {
         }
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let texts = guarded(|| views(Arc::new(reader.metadata().clone()), options)).ok();
-        let texts = texts.map(|texts| (opened, texts));
         Ok(Parquet {
             reader,
+            opened,
             texts,
             file,
             columns,
@@ -129,15 +127,36 @@ impl Parquet {
         }
     }
 
+    /// Refuses columns whose pages would take more memory than such files do.
+    fn check_pages(&self) -> Result<()> {
+        let group = self.reader.metadata().row_group(self.next_group);
+        let (mut all, mut on_disk) = (0u64, 0u64);
+        for (&(leaf, _), name) in self.leaves.iter().zip(&self.columns) {
+            let chunk = group.column(leaf);
+            let largest = guard::guarded(|| largest_page(&self.opened.0, chunk))
+                .unwrap_or_else(|| Err("contradictory contents".to_owned()))
+                .map_err(|found| damaged(&self.file, &format!("{found} (column \"{name}\")")))?;
+            all = all.saturating_add(largest);
+            on_disk = on_disk.saturating_add(chunk.byte_range().1);
+        }
+        let most = ALL_PAGES.max(on_disk.saturating_mul(MOST_EXPANDED));
+        if all > most {
+            let found = format!("pages that unpack to {all} bytes at a time, of which {most} are read");
+            return Err(damaged(&self.file, &found));
+        }
+        Ok(())
+    }
+
     fn open_group(&mut self) -> Result<()> {
+        self.check_pages()?;
         let damaged = |error: ParquetError| damaged(&self.file, &error.to_string());
         let group = guarded(|| self.reader.get_row_group(self.next_group)).map_err(damaged)?;
         self.chunks.clear();
         for &(leaf, kind) in &self.leaves {
             let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
             let reader = guarded(|| group.get_column_reader(leaf)).map_err(damaged)?;
-            let texts = self.texts.as_ref().and_then(|(file, texts)| {
-                guarded(|| text_reader(file, texts, self.next_group, leaf)).ok().flatten()
+            let texts = self.texts.as_ref().and_then(|texts| {
+                guarded(|| text_reader(&self.opened, texts, self.next_group, leaf)).ok().flatten()
             });
             self.chunks.push(match texts {
                 Some(fast) => Box::new(TextColumn::new(fast, Typed::new(column, kind, reader))),
@@ -256,12 +275,6 @@ fn check_offsets(reader: &SerializedFileReader<Shared>, file: &str) -> Result<()
     Ok(())
 }
 
-/// Runs a part of the decoder, which panics on some damaged files: a bad file is the user's, no bug of ours.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
-    caught.unwrap_or_else(|_| Err(ParquetError::General("contradictory contents".to_owned())))
-}
-
 fn damaged(file: &str, found: &str) -> Error {
     if found.contains("Disabled feature at compile time") {
         let codec = found.rsplit(' ').next().unwrap_or(found);
@@ -292,155 +305,9 @@ fn leaf(schema: &SchemaDescriptor, root: usize) -> Result<(usize, Kind), String>
     }
     match Kind::of(&column) {
         Some(kind) => Ok((leaf, kind)),
+        None if column.type_scale() > MOST_DECIMALS => {
+            Err(format!("decimals with {} digits behind the point", column.type_scale()))
+        }
         None => Err(format!("values of type {} ({})", column.physical_type(), column.converted_type())),
-    }
-}
-
-/// The values of one column chunk, row by row.
-trait Chunk: Send {
-    /// Decodes the next rows; how many.
-    fn decode(&mut self) -> Result<usize, ParquetError>;
-
-    /// Appends the field of the next decoded row to `out`.
-    fn show(&mut self, out: &mut String) -> Result<(), &'static str>;
-}
-
-fn chunk(column: ColumnDescPtr, kind: Kind, reader: ColumnReader) -> Box<dyn Chunk> {
-    match reader {
-        ColumnReader::BoolColumnReader(_) => Box::new(Typed::<types::BoolType>::new(column, kind, reader)),
-        ColumnReader::Int32ColumnReader(_) => Box::new(Typed::<types::Int32Type>::new(column, kind, reader)),
-        ColumnReader::Int64ColumnReader(_) => Box::new(Typed::<types::Int64Type>::new(column, kind, reader)),
-        ColumnReader::Int96ColumnReader(_) => Box::new(Typed::<types::Int96Type>::new(column, kind, reader)),
-        ColumnReader::FloatColumnReader(_) => Box::new(Typed::<types::FloatType>::new(column, kind, reader)),
-        ColumnReader::DoubleColumnReader(_) => {
-            Box::new(Typed::<types::DoubleType>::new(column, kind, reader))
-        }
-        ColumnReader::ByteArrayColumnReader(_) => {
-            Box::new(Typed::<types::ByteArrayType>::new(column, kind, reader))
-        }
-        ColumnReader::FixedLenByteArrayColumnReader(_) => {
-            Box::new(Typed::<types::FixedLenByteArrayType>::new(column, kind, reader))
-        }
-    }
-}
-
-/// A chunk of one physical type. Levels as in the Dremel paper: a value is there where its definition
-/// level is the greatest; a row begins where the repetition level is 0.
-struct Typed<T: types::DataType> {
-    reader: ColumnReaderImpl<T>,
-    kind: Kind,
-    greatest_definition: i16,
-    is_list: bool,
-    values: Vec<T::T>,
-    definitions: Vec<i16>,
-    repetitions: Vec<i16>,
-    next_value: usize,
-    next_level: usize,
-}
-
-impl<T: types::DataType> Typed<T> {
-    fn new(column: ColumnDescPtr, kind: Kind, reader: ColumnReader) -> Self {
-        Typed {
-            reader: get_typed_column_reader(reader),
-            kind,
-            greatest_definition: column.max_def_level(),
-            is_list: column.max_rep_level() > 0,
-            values: Vec::new(),
-            definitions: Vec::new(),
-            repetitions: Vec::new(),
-            next_value: 0,
-            next_level: 0,
-        }
-    }
-}
-
-impl<T: types::DataType> Chunk for Typed<T>
-where
-    T::T: Show,
-{
-    fn decode(&mut self) -> Result<usize, ParquetError> {
-        self.values.clear();
-        self.definitions.clear();
-        self.repetitions.clear();
-        (self.next_value, self.next_level) = (0, 0);
-        let read = self.reader.read_records(
-            BATCH,
-            Some(&mut self.definitions),
-            Some(&mut self.repetitions),
-            &mut self.values,
-        );
-        read.map(|(records, _, _)| records)
-    }
-
-    fn show(&mut self, out: &mut String) -> Result<(), &'static str> {
-        let start = out.len();
-        let mut result = Ok(());
-        loop {
-            let is_there =
-                self.definitions.get(self.next_level).is_none_or(|&level| level == self.greatest_definition);
-            self.next_level += 1;
-            if let (true, Some(value)) = (is_there, self.values.get(self.next_value)) {
-                self.next_value += 1;
-                if out.len() > start {
-                    out.push('|');
-                }
-                let value_start = out.len();
-                result = result.and(value.show(self.kind, out));
-                if self.is_list && out[value_start..].contains('|') {
-                    result = Err("list values without `|`, which separates them here");
-                }
-            }
-            if !self.is_list || self.repetitions.get(self.next_level).is_none_or(|&level| level == 0) {
-                return result;
-            }
-        }
-    }
-}
-
-/// A chunk of texts, single values. Most time of reading goes into columns of them, so they are decoded a
-/// batch at once; what cannot be is left to the reader of single values, which finds the one that is wrong.
-struct TextColumn {
-    fast: Option<ParquetRecordBatchReader>,
-    slow: Typed<types::ByteArrayType>,
-    texts: StringViewArray,
-    next: usize,
-    /// Rows decoded by `fast`.
-    rows: usize,
-}
-
-impl TextColumn {
-    fn new(fast: ParquetRecordBatchReader, slow: Typed<types::ByteArrayType>) -> Self {
-        TextColumn { fast: Some(fast), slow, texts: StringViewArray::new_null(0), next: 0, rows: 0 }
-    }
-}
-
-impl Chunk for TextColumn {
-    fn decode(&mut self) -> Result<usize, ParquetError> {
-        if let Some(fast) = &mut self.fast {
-            let decoded = guarded(|| Ok(fast.next().transpose()?));
-            let texts = decoded.map(|batch| match batch {
-                Some(batch) => batch.column(0).as_string_view_opt().cloned(),
-                None => Some(StringViewArray::new_null(0)),
-            });
-            if let Ok(Some(texts)) = texts {
-                (self.texts, self.next) = (texts, 0);
-                self.rows += self.texts.len();
-                return Ok(self.texts.len());
-            }
-            self.fast = None;
-            self.slow.reader.skip_records(self.rows)?;
-        }
-        self.slow.decode()
-    }
-
-    fn show(&mut self, out: &mut String) -> Result<(), &'static str> {
-        if self.fast.is_none() {
-            return self.slow.show(out);
-        }
-        if self.texts.is_valid(self.next) {
-            out.push_str(self.texts.value(self.next));
-        }
-        self.next += 1;
-        Ok(())
     }
 }

@@ -4,6 +4,10 @@ use parquet::data_type::{ByteArray, FixedLenByteArray, Int96};
 use parquet::schema::types::ColumnDescriptor;
 use std::fmt::Write;
 
+/// Digits behind the point that a decimal may have: those of its number and a hundred zeros. The format
+/// allows no more than it has digits in all.
+pub(super) const MOST_DECIMALS: i32 = 138;
+
 /// What the bits of a column mean, where its physical type does not say it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -33,6 +37,7 @@ impl Kind {
         };
         if let Some(scale) = decimal {
             let fits = column.physical_type() != Physical::FIXED_LEN_BYTE_ARRAY || column.type_length() <= 16;
+            let fits = fits && scale <= MOST_DECIMALS;
             return usize::try_from(scale).ok().filter(|_| fits).map(Kind::Decimal);
         }
         let is_unsigned = matches!(logical, Some(LogicalType::Integer(integer)) if !integer.is_signed)

@@ -106,6 +106,10 @@ pub struct CategoricalColumn {
     /// How texts become ids.
     #[serde(default)]
     pub encoding: Encoding,
+    /// Values are integers, and one that is written as a whole float (34.0) is the integer (34): what held
+    /// only integers comes as floats from a table in which one is missing. Absent: a value is its text.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub integers: bool,
     /// One value, or several with a separator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi: Option<MultiValued>,
@@ -127,6 +131,7 @@ impl CategoricalColumn {
             name: name.into(),
             time: None,
             encoding: Encoding::default(),
+            integers: false,
             multi: None,
             table: None,
             embedding_dim: None,
@@ -141,7 +146,8 @@ impl CategoricalColumn {
 
     /// Whether the value is the text of the field, no part of it and no integer that it stands for.
     pub fn value_is_field(&self) -> bool {
-        self.time.is_none() && self.multi.is_none() && !self.encoding.reads_integers()
+        let is_text = self.time.is_none() && self.multi.is_none() && !self.integers;
+        is_text && !self.encoding.reads_integers()
     }
 
     /// Name of the table that holds its ids: the shared one, or its own.

@@ -221,3 +221,66 @@ fn libffm_rows() {
     };
     assert_eq!(read(&all).expect("opened").rows[10_001], ["0", "", "1:1", ""]);
 }
+
+#[test]
+fn json_lines() {
+    let text = "{\"click\": 1, \"user\": \"a\", \"price\": 1.50, \"tags\": [\"x\", \"y\", null]}\n\
+        \n\
+        {\"user\": \"b\\u00e9\\n\", \"click\": false, \"id\": 9007199254740993}\r\n\
+        {\"click\": true, \"price\": null, \"tags\": []}";
+    let found = read_text("rows.jsonl", text);
+    assert_eq!(found.columns, ["click", "user", "price", "tags", "id"]);
+    let expected = [
+        ["1", "a", "1.50", "x|y", ""],
+        ["0", "b\u{e9}\n", "", "", "9007199254740993"],
+        ["1", "", "", "", ""],
+    ];
+    assert_eq!(found.rows, expected);
+    assert_eq!(found.lines, [1, 3, 4]);
+    let files = Files::new(&[("rows.json", text.as_bytes())]);
+    let resolved = files.input(&["rows.json"]).resolve().expect("resolved");
+    assert_eq!(resolved.format, Format::Jsonl, "whatever the name");
+    let some = Input { columns: Some(vec!["id".into(), "click".into()]), ..resolved };
+    assert_eq!(read(&some).expect("opened").rows[1], ["9007199254740993", "0"]);
+}
+
+#[test]
+fn json_lines_that_are_wrong() {
+    let good = "{\"click\": 1, \"user\": \"a\"}\n".repeat(20);
+    for (line, message) in [
+        (
+            "{\"click\": 1, \"user\": {\"id\": 3}}",
+            "rows.jsonl:21:2 (column \"user\"): expected a single value or a list",
+        ),
+        ("{\"click\": 1, \"user\": [[1]]}", "expected a single value or a list of them, found \"[1]\""),
+        ("{\"click\": 1, \"user\": [\"a|b\"]}", "expected list values without `|`"),
+        ("{\"click\": 1, \"click\": 0}", "(column \"click\"): expected each key once"),
+        ("{\"error\": \"timeout\"}", "expected an object with one of the columns as key, found \"error\""),
+        ("{}", "found an empty one"),
+        ("[1, 2]", "expected a JSON object in a line, found \"[1, 2]\""),
+        ("{\"click\": 1, \"user\": \"a", "expected a JSON object in a line, found \"{"),
+        ("click,user", "expected a JSON object in a line"),
+    ] {
+        let files = Files::new(&[("rows.jsonl", format!("{good}{line}\n{good}").as_bytes())]);
+        let columns = Some(vec!["click".to_owned(), "user".to_owned()]);
+        let input = Input { columns, ..files.input(&["rows.jsonl"]).with_format(Format::Jsonl) };
+        let found = read(&input).expect("opened");
+        assert_eq!((found.rows.len(), found.bad.len(), found.end), (40, 1, None), "{line}");
+        assert!(found.bad[0].contains(message), "{}", found.bad[0]);
+    }
+    let deep = format!("{good}{{\"user\": {}}}\n", "[".repeat(100_000));
+    assert_eq!(read_text("rows.jsonl", &deep).bad.len(), 1);
+    let latin = [good.as_bytes(), b"{\"user\": \"\xe9\"}\n"].concat();
+    let files = Files::new(&[("rows.jsonl", &latin)]);
+    assert!(read(&files.input(&["rows.jsonl"])).expect("opened").bad[0].contains("UTF-8"));
+}
+
+#[test]
+fn json_lines_packed_in_several_files() {
+    let text = "{\"a\": 1, \"b\": \"x\"}\n".repeat(30);
+    let packed = zstd::encode_all(text.as_bytes(), 1).expect("packed");
+    let files = Files::new(&[("1.jsonl", text.as_bytes()), ("2.ndjson.zst", &packed)]);
+    let found = read(&files.input(&["1.jsonl", "2.ndjson.zst"])).expect("opened");
+    assert_eq!((found.rows.len(), found.columns), (60, vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(read(&Input::new([files.directory()])).expect("opened").rows.len(), 60);
+}

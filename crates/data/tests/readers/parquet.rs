@@ -209,3 +209,100 @@ fn flipped_bytes_never_panic() {
         let _ = read(&input);
     }
 }
+
+/// A file of one column of long texts that are all the same, packed so.
+fn repetitive(files: &Files, name: &str, compression: Compression, megabytes: usize) {
+    let schema =
+        Arc::new(parse_message_type("message rows { required binary t (UTF8); }").expect("a schema"));
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
+        .set_data_page_size_limit(4 << 30)
+        .set_data_page_row_count_limit(usize::MAX)
+        .set_write_batch_size(1 << 20)
+        .build();
+    let file = std::fs::File::create(files.path(name)).expect("a file");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    let text: ByteArray = "x".repeat(1 << 20).as_str().into();
+    column::<ByteArrayType>(&mut group, &vec![text; megabytes], None, None);
+    group.close().expect("closed");
+    writer.close().expect("closed");
+}
+
+#[test]
+fn pages_that_would_fill_the_memory_are_refused_before_they_are_unpacked() {
+    let files = Files::new(&[]);
+    for (compression, name) in [
+        (Compression::GZIP(parquet::basic::GzipLevel::default()), "gzip.parquet"),
+        (Compression::ZSTD(ZstdLevel::default()), "zstd.parquet"),
+    ] {
+        repetitive(&files, name, compression, 300);
+        let size = std::fs::metadata(files.path(name)).expect("a file").len();
+        assert!(size < 2 << 20, "{size}");
+        let end = read(&files.input(&[name])).expect("opened").end.expect("an error");
+        assert!(end.contains("a page that unpacks to 3145") && end.contains("column \"t\""), "{end}");
+        repetitive(&files, name, compression, 40);
+        let found = read(&files.input(&[name])).expect("opened");
+        assert_eq!((found.rows.len(), found.end), (40, None));
+    }
+}
+
+#[test]
+fn a_page_that_unpacks_to_more_than_it_says_is_refused() {
+    let files = Files::new(&[]);
+    let name = "liar.parquet";
+    repetitive(&files, name, Compression::GZIP(parquet::basic::GzipLevel::default()), 300);
+    let bytes = std::fs::read(files.path(name)).expect("a file");
+    // The header of the page: type 0, then its size unpacked, which becomes 16 MiB in as many bytes.
+    let mut said = vec![0x15, 0x00, 0x15];
+    let zigzag = |mut n: u64| {
+        let mut out = Vec::new();
+        while n > 0x7f {
+            out.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        out.push(n as u8);
+        out
+    };
+    let unpacked = zigzag(2 * 300 * ((1 << 20) + 4));
+    said.extend(&unpacked);
+    let at = bytes.windows(said.len()).position(|window| window == said).expect("the header") + 3;
+    let mut lie = zigzag(2 * (16 << 20));
+    while lie.len() < unpacked.len() {
+        *lie.last_mut().expect("a byte") |= 0x80;
+        lie.push(0);
+    }
+    let mut lying = bytes;
+    lying[at..at + lie.len()].copy_from_slice(&lie);
+    std::fs::write(files.path(name), &lying).expect("written");
+    let end = read(&files.input(&[name])).expect("opened").end.expect("an error");
+    assert!(end.contains("more than its header says"), "{end}");
+}
+
+#[test]
+fn a_decimal_of_absurd_scale_is_refused() {
+    let files = Files::new(&[]);
+    let schema = "message rows { required int32 price (DECIMAL(9,2)); }";
+    let schema = Arc::new(parse_message_type(schema).expect("a schema"));
+    let file = std::fs::File::create(files.path("a.parquet")).expect("a file");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+    let mut group = writer.next_row_group().expect("a group");
+    column::<Int32Type>(&mut group, &[1, 2], None, None);
+    group.close().expect("closed");
+    writer.close().expect("closed");
+    // The scale, 2, and the precision, 9, as fields of the schema: 70,000 takes three bytes, as these two
+    // take two.
+    let bytes = std::fs::read(files.path("a.parquet")).expect("a file");
+    for (at, _) in bytes.windows(3).enumerate().filter(|(_, window)| *window == [0x04, 0x15, 0x12]) {
+        let mut changed = bytes.clone();
+        changed.splice(at..at + 1, [0xe0, 0xc5, 0x08]);
+        let end = changed.len() - 8;
+        let footer = u32::from_le_bytes(changed[end..end + 4].try_into().expect("four bytes")) + 2;
+        changed[end..end + 4].copy_from_slice(&footer.to_le_bytes());
+        std::fs::write(files.path("b.parquet"), &changed).expect("written");
+        // Not a panic: rows, or an error that says what is wrong.
+        let _ = read(&files.input(&["b.parquet"]));
+    }
+}

@@ -139,7 +139,7 @@ fn formats_are_parsed_with_a_hint() {
     assert_eq!("criteo".parse::<Format>().expect("known"), Format::Criteo);
     let error = "movilens".parse::<Format>().expect_err("unknown");
     assert_eq!(error.hint(), Some(&"did you mean \"movielens\"?".into()));
-    assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 9]);
+    assert_eq!(Format::ALL.map(|(name, format)| name == format.to_string()), [true; 10]);
 }
 
 #[test]
@@ -236,4 +236,64 @@ fn an_endless_line_in_the_beginning_is_one_bad_row() {
         (vec![vec!["2".to_owned(), "b".into()]], vec!["id".to_owned(), "x".into()])
     );
     assert_eq!(found.bad, ["a.csv:2: expected a line of at most 16 MiB, found a longer one"]);
+}
+
+#[test]
+fn what_is_no_table_is_said() {
+    let csv = "a,b,c\n1,2,3\n4,5,6\n";
+    let mut tar = vec![0u8; 512];
+    tar[..5].copy_from_slice(b"x.csv");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar.extend(csv.as_bytes());
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, &tar).expect("packed");
+    let gzip = gzip.finish().expect("packed");
+    let mut long = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+    long.window_log(28).expect("a setting");
+    std::io::Write::write_all(&mut long, csv.as_bytes()).expect("packed");
+    let long = long.finish().expect("packed");
+    let words: Vec<u8> =
+        (0..400u32).flat_map(|i| format!("{i},{},{}\n", i * 7, i % 5).into_bytes()).collect();
+    let mut with_dictionary =
+        zstd::stream::write::Encoder::with_dictionary(Vec::new(), 1, &words).expect("an encoder");
+    std::io::Write::write_all(&mut with_dictionary, &words).expect("packed");
+    let with_dictionary = with_dictionary.finish().expect("packed");
+    let comment = format!("# made by a program, on a day\n{csv}");
+    for (name, bytes, found, hint) in [
+        ("x.tar.gz", &gzip[..], "a tar archive", "tar -xf"),
+        ("x.tar", &tar, "a tar archive", "tar -xf"),
+        ("long.csv.zst", &long, "whose window", "--long=31"),
+        ("words.csv.zst", &with_dictionary, "dictionary", "-D DICTIONARY"),
+        (
+            "comment.csv",
+            comment.as_bytes(),
+            "comment.csv:1: expected the names of the columns",
+            "grep -v '^#'",
+        ),
+    ] {
+        let files = Files::new(&[(name, bytes)]);
+        let (message, said) = match files.input(&[name]).open() {
+            Ok(_) => panic!("{name}: {:?}", read(&files.input(&[name]))),
+            Err(error) => (error.to_string(), error.hint().map(ToString::to_string).unwrap_or_default()),
+        };
+        assert!(
+            (message.contains(found) || said.contains(found)) && said.contains(hint),
+            "{message}\n{said}"
+        );
+    }
+    for (address, hint) in [
+        ("s3://bucket/day_*.csv", "aws s3 cp"),
+        ("https://example.com/a.csv", "curl -O"),
+        ("file:///tmp/a.csv", "name its path: /tmp/a.csv"),
+    ] {
+        let (message, said) = refusal(&Input::new([address]));
+        assert!(message.contains("an address") && said.contains(hint), "{message}\n{said}");
+    }
+    assert_eq!(read_text("a.csv", "#a,b\n1,2\n3,4\n").columns, ["#a", "b"], "a name");
+}
+
+#[test]
+fn numbers_of_columns_are_their_names() {
+    let found = read_text("a.csv", "0,1,2,3\n1,0.5,x,7\n0,0.25,y,7\n");
+    assert_eq!((found.columns, found.rows.len()), (["0", "1", "2", "3"].map(str::to_owned).to_vec(), 2));
 }

@@ -59,7 +59,7 @@ fn line(points: &Points, free: bool) -> [f64; 2] {
     let loss = |[a, b]: [f64; 2]| -> f64 {
         let of = |&[z, y, w]: &[f64; 3]| {
             let s = a * z + b;
-            w * (s.max(0.0) + (-s.abs()).exp().ln_1p() - target(y) * s)
+            w * (s.max(0.0) + libm::log1p(libm::exp(-s.abs())) - target(y) * s)
         };
         points.rows.iter().map(of).sum()
     };
@@ -68,7 +68,7 @@ fn line(points: &Points, free: bool) -> [f64; 2] {
     for _ in 0..STEPS {
         let (mut g, mut h) = ([0.0; 2], [1e-9, 0.0, 1e-9]);
         for &[z, y, w] in &points.rows {
-            let p = 1.0 / (1.0 + (-(at[0] * z + at[1])).exp());
+            let p = 1.0 / (1.0 + libm::exp(-(at[0] * z + at[1])));
             let (residual, curvature) = (w * (p - target(y)), w * p * (1.0 - p));
             g[0] += residual * z;
             g[1] += residual;
@@ -138,7 +138,7 @@ fn isotonic(points: &Points) -> Vec<Knot> {
     let mut knots: Vec<Knot> = Vec::new();
     for block in blocks {
         let p = block.share();
-        let knot = Knot { from: (block.logits / block.weight) as f32, to: (p / (1.0 - p)).ln() as f32 };
+        let knot = Knot { from: (block.logits / block.weight) as f32, to: libm::log(p / (1.0 - p)) as f32 };
         // Neighbours that are one number in f32 are one knot.
         if knots.last().is_none_or(|last| last.from < knot.from && last.to < knot.to) {
             knots.push(knot);

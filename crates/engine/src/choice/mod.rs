@@ -101,9 +101,9 @@ impl ChosenRun {
         observer: &mut dyn ChoiceObserver,
     ) -> Result<(Choice, Run, Option<PathBuf>)> {
         let config = &self.run.config;
-        observer.stage("fitting the encoder");
+        observer.stage(source.fit_stage());
         let fitted = source.fit(config.complete_schema()?)?;
-        observer.stage("encoding");
+        observer.stage(source.encode_stage());
         let needed = [Part::Train, Part::Validation];
         let mut common = CommonRows::encode(source, &fitted, config, self.run.resources, &needed)?;
         observer.stage("solving the regression");

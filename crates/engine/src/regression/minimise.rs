@@ -53,7 +53,7 @@ impl Problem<'_> {
 
     fn sum_of_losses(&self, margins: impl Iterator<Item = f64>) -> f64 {
         let loss = |z: f64, y: f64| match self.task {
-            Task::Binary => z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z,
+            Task::Binary => z.max(0.0) + libm::log1p(libm::exp(-z.abs())) - y * z,
             Task::Rating => 0.5 * (z - y) * (z - y),
         };
         let rows = margins.zip(self.labels).enumerate();
@@ -78,7 +78,7 @@ impl Problem<'_> {
             let weight = self.weight(b) / total;
             match self.task {
                 Task::Binary => {
-                    let p = 1.0 / (1.0 + (-z).exp());
+                    let p = 1.0 / (1.0 + libm::exp(-z));
                     (weight * (p - f64::from(y)), weight * p * (1.0 - p))
                 }
                 Task::Rating => (weight * (z - f64::from(y)), weight),

@@ -228,7 +228,7 @@ pub(crate) fn neutral_score(mean: f64, task: Task) -> f64 {
         Task::Binary => {
             // A column of one class has no finite logit.
             let p = mean.clamp(1e-6, 1.0 - 1e-6);
-            (p / (1.0 - p)).ln()
+            libm::log(p / (1.0 - p))
         }
         Task::Rating => mean,
     }

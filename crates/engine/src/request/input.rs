@@ -106,6 +106,11 @@ impl InputRequest {
         }
         let trained = self.apply(Input { paths: Vec::new(), ..stored.clone() })?;
         let mut candidates = vec![trained.clone(), found.clone()];
+        let is_json = |input: &Input| input.resolve().is_ok_and(|input| input.format == Format::Jsonl);
+        if stored.format == Format::Jsonl && is_json(&found) {
+            // The columns of training: what further keys hold is no matter.
+            return Ok(trained);
+        }
         if !matches!(stored.format, Format::Csv | Format::Tsv) {
             // Other formats are known by their first bytes or lines.
             candidates.reverse();

@@ -43,6 +43,7 @@ impl LabelRequest {
             label: self.column.clone(),
             rule: self.rule.clone(),
             positive: self.positive.clone(),
+            ..ProfileOptions::default()
         })
     }
 

@@ -3,6 +3,7 @@
 //! Command line, Python and server fill in a [`RunRequest`], let it [`resolve`](RunRequest::resolve) and
 //! execute the
 //! [`Run`] that comes of it. None of the three steps prints, exits or reads the environment.
+mod columns;
 mod input;
 mod label;
 mod occurs;
@@ -10,10 +11,11 @@ mod parts;
 mod schema;
 mod warm_start;
 
+pub use columns::ColumnsRequest;
 pub use input::InputRequest;
 pub use label::LabelRequest;
 pub use parts::{PartsRequest, check_time, split_of, usual_split};
-pub use schema::{inferred, profile, read_schema, schema_of, schema_of_rows};
+pub use schema::{Said, inferred, profile, read_schema, schema_of, schema_of_rows};
 
 use crate::config::{Baseline, DataConfig, Loading, RunConfig};
 use crate::error::{Error, Result};
@@ -24,6 +26,7 @@ use crate::run_dir;
 use crate::start::Start;
 use dlrm_data::error::nearest;
 use dlrm_data::prepared::{Prepared, Settings};
+use dlrm_data::readers::Input;
 use dlrm_data::rows::OpenRows;
 use dlrm_data::schema::{Cross, Schema};
 use dlrm_data::split::{Part, Split};
@@ -52,6 +55,8 @@ pub struct RunRequest {
     pub schema: Option<PathBuf>,
     /// What is predicted.
     pub label: LabelRequest,
+    /// What was said of other columns.
+    pub columns: ColumnsRequest,
     /// Which rows train, validate and test.
     pub parts: PartsRequest,
     /// Malformed rows that may be skipped.
@@ -84,6 +89,8 @@ pub struct RunRequest {
     pub start: Start,
     /// What may be used.
     pub resources: Resources,
+    /// Bytes that inferring the schema may take, if that is said; else a number that is the same everywhere.
+    pub inference_memory: Option<u64>,
 }
 
 impl RunRequest {
@@ -118,7 +125,7 @@ impl RunRequest {
         }
         let mut config = self.stated(notes)?;
         if self.rows.is_none()
-            && let Some(dir) = self.prepared_set(&config)
+            && let Some(dir) = self.prepared_set(&config)?
         {
             return self.on_prepared(config, &dir);
         }
@@ -135,6 +142,7 @@ impl RunRequest {
         config.schema = Some(schema);
         config.check()?;
         if self.rows.is_none() {
+            notes.extend(config.input.left_out()?.into_iter().map(Note::new));
             check_measuring_files(&config, notes)?;
         }
         Ok(config)
@@ -206,12 +214,15 @@ impl RunRequest {
     }
 
     /// The prepared data set that the run is asked to train on, if it is one.
-    fn prepared_set(&self, config: &RunConfig) -> Option<PathBuf> {
+    fn prepared_set(&self, config: &RunConfig) -> Result<Option<PathBuf>> {
         let paths = if self.input.paths.is_empty() { &config.input.paths } else { &self.input.paths };
-        match &paths[..] {
-            [dir] if Prepared::is_in(dir) => Some(dir.clone()),
-            _ => None,
+        let [dir] = &paths[..] else { return Ok(None) };
+        if Prepared::is_unfinished_in(dir) {
+            let found = format!("an unfinished preparation in {}", dir.display());
+            return Err(Error::config("input.paths", "raw files or a prepared data set", found)
+                .with_hint("run the same `dlrm prepare` again: it goes on where it was interrupted"));
         }
+        Ok(Prepared::is_in(dir).then(|| dir.clone()))
     }
 
     /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and
@@ -226,6 +237,7 @@ impl RunRequest {
             ("data.max_ind_range", self.max_ind_range.is_some()),
             ("data.reference_compat", self.reference_compat == Some(true)),
             ("schema.label", !self.label.is_empty()),
+            (self.columns.key().unwrap_or_default(), self.columns.key().is_some()),
         ];
         if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
             let found = format!("the prepared data set {}, where this is decided", dir.display());
@@ -253,13 +265,23 @@ impl RunRequest {
 
     /// The schema that was given, or else one that is inferred.
     fn described(&self, config: &mut RunConfig, notes: &mut Vec<Note>) -> Result<Schema> {
-        let mut schema = match (&self.schema, config.schema.take()) {
-            (Some(path), _) => read_schema(path)?,
-            (None, Some(schema)) => schema,
-            (None, None) => {
+        let given = match (&self.schema, config.schema.take()) {
+            (Some(path), _) => Some(read_schema(path)?),
+            (None, schema) => schema,
+        };
+        let said = Said { label: &self.label, columns: &self.columns, memory: self.inference_memory };
+        let mut schema = match given {
+            Some(mut schema) => {
+                if self.columns.key().is_some() {
+                    said.columns
+                        .apply(&mut schema, self.rows_to_read(&config.input).open_rows()?.columns())?;
+                }
+                schema
+            }
+            None => {
                 let inferred = match &self.rows {
-                    Some(rows) => schema_of_rows(&*rows.main, &self.label, notes)?,
-                    None => schema_of(&config.input, &self.label, notes)?,
+                    Some(rows) => schema_of_rows(&*rows.main, said, notes)?,
+                    None => schema_of(&config.input, said, notes)?,
                 };
                 let mut inferred = schema::without_fold(inferred, &config.data.split)?;
                 if let Some(transform) = config.data.dense_transform {
@@ -270,13 +292,15 @@ impl RunRequest {
         };
         self.label.apply(&mut schema)?;
         if !self.label.is_empty() && occurs::says_what_counts(&schema.label) {
-            let rows = match &self.rows {
-                Some(rows) => &*rows.main as &dyn OpenRows,
-                None => &config.input,
-            };
+            let rows = self.rows_to_read(&config.input);
             occurs::check_clicks_occur(&mut *rows.open_rows()?, &rows.name(), &schema.label)?;
         }
         Ok(schema)
+    }
+
+    /// Those of another program, or of files.
+    fn rows_to_read<'a>(&'a self, input: &'a Input) -> &'a dyn OpenRows {
+        self.rows.as_ref().map_or(input, |rows| &*rows.main)
     }
 
     /// What the rest of the configuration means for the schema.

@@ -1,9 +1,10 @@
 //! The schema of a run: given, that of a known format, or inferred from a pass over the rows.
+use super::columns::ColumnsRequest;
 use super::label::LabelRequest;
 use crate::error::{Error, Result};
 use crate::note::Note;
 use dlrm_data::moment::TimePart;
-use dlrm_data::readers::{Format, Input, default_schema};
+use dlrm_data::readers::{Format, Header, Input, are_numbers_of_columns, default_schema};
 use dlrm_data::row::RowSource;
 use dlrm_data::rows::OpenRows;
 use dlrm_data::schema::Schema;
@@ -20,49 +21,86 @@ pub fn read_schema(path: &Path) -> Result<Schema> {
     Ok(Schema::from_toml(&text, &path.display().to_string())?)
 }
 
+/// What was said of the columns of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Said<'a> {
+    /// Of the label.
+    pub label: &'a LabelRequest,
+    /// Of others.
+    pub columns: &'a ColumnsRequest,
+    /// Bytes that a pass over them may take.
+    pub memory: Option<u64>,
+}
+
+impl Said<'_> {
+    /// What a profile must know of it.
+    ///
+    /// # Errors
+    /// As [`LabelRequest::profile_options`].
+    pub fn profile_options(&self) -> Result<ProfileOptions> {
+        let mut options = self.label.profile_options()?;
+        self.columns.put_into(&mut options);
+        options.memory = self.memory;
+        Ok(options)
+    }
+
+    /// Writes it into a schema that was not inferred, for rows of these columns.
+    ///
+    /// # Errors
+    /// What contradicts the schema or itself.
+    pub fn apply(&self, schema: &mut Schema, columns: &[String]) -> Result<()> {
+        self.label.apply(schema)?;
+        self.columns.apply(schema, columns)
+    }
+}
+
 /// The schema of an input: that of its format where there is one, else inferred from a pass over the rows.
-/// Notes say what was odd about it.
+/// Notes say what was odd about it. The pass takes the memory that was said.
 ///
 /// # Errors
 /// If the rows cannot be read, or nothing says what the label is.
-pub fn schema_of(input: &Input, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
+pub fn schema_of(input: &Input, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
+    let label = said.label;
     let mut source = input.open()?;
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
         let own_label = label.rule.is_none() && label.positive.is_empty();
         if matches!(input.format, Format::Libsvm | Format::Libffm) && own_label {
             schema.label = LabelProfile::of(&mut *source, &schema.label.column)?.to_schema()?;
         }
-        label.apply(&mut schema)?;
+        let columns = source.columns().to_vec();
+        said.apply(&mut schema, &columns)?;
         return Ok(schema);
     }
     if input.format == Format::Criteo {
         return Err(Error::config("input.paths", "Criteo rows with labels", "rows without")
             .with_hint("train on the labelled file (train.txt)"));
     }
-    infer(&mut *source, &input.name(), label, notes)
+    if input.header == Some(Header::Present) && are_numbers_of_columns(source.columns()) {
+        notes.push(Note::decision(
+            "header: the first line, numbers from 0 on, is taken for the names of the columns; if it is a \
+             row, say so with input.header (absent)",
+        ));
+    }
+    infer(&mut *source, &input.name(), said, notes)
 }
 
 /// The schema of rows that are given by another program.
 ///
 /// # Errors
 /// As [`schema_of`].
-pub fn schema_of_rows(rows: &dyn OpenRows, label: &LabelRequest, notes: &mut Vec<Note>) -> Result<Schema> {
-    infer(&mut *rows.open_rows()?, &rows.name(), label, notes)
+pub fn schema_of_rows(rows: &dyn OpenRows, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
+    infer(&mut *rows.open_rows()?, &rows.name(), said, notes)
 }
 
-fn infer(
-    source: &mut dyn RowSource,
-    name: &str,
-    label: &LabelRequest,
-    notes: &mut Vec<Note>,
-) -> Result<Schema> {
-    let profile = profile(source, name, &label.profile_options()?)?;
+fn infer(source: &mut dyn RowSource, name: &str, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
+    let profile = profile(source, name, &said.profile_options()?)?;
     let own = profile
         .columns
         .iter()
         .flat_map(|c| c.warnings.iter().map(move |warning| format!("column \"{}\": {warning}", c.name)));
+    notes.extend(profile.label.iter().flat_map(LabelProfile::decisions).map(Note::decision));
     notes.extend(profile.warnings.iter().cloned().chain(own).map(Note::new));
-    let schema = inferred(&profile, label)?;
+    let schema = inferred(&profile, said.label)?;
     notes.extend(times(&schema));
     Ok(schema)
 }

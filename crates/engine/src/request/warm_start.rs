@@ -49,7 +49,7 @@ impl RunRequest {
         config.train.from = Some(Predecessor { model: from.to_owned(), id: Some(dir.id()) });
         let own = config.schema.take().ok_or_else(|| Error::saved(from, "expected a schema, found none"))?;
         let schema = self.described_again(own)?;
-        let config = match self.prepared_set(&config).filter(|_| self.rows.is_none()) {
+        let config = match self.prepared_set(&config)?.filter(|_| self.rows.is_none()) {
             Some(set) => self.on_prepared(config, &set)?,
             None => self.on_files(config, schema)?,
         };

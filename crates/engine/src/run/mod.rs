@@ -1,12 +1,14 @@
 //! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
 mod baseline;
 mod clock;
+mod learners;
 mod outcome;
 mod record;
 mod rows;
 mod scoring;
 
 pub use clock::Stage;
+pub(crate) use learners::new_learner;
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
@@ -18,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::explain::{Importance, of_run};
 use crate::fit::Fit;
 use crate::golden::Golden;
-use crate::learner::{self, Learner};
+use crate::learner::Learner;
 use crate::model_dir::ModelContents;
 use crate::network::Network;
 use crate::observer::{Observer, Unobserved};
@@ -128,7 +130,7 @@ impl Run {
         let schema = self.config.complete_schema()?;
         let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
         let mut clock = Clock::new();
-        observer.stage("fitting the encoder");
+        observer.stage(source.fit_stage());
         let (before, fitted) = match &self.config.train.from {
             Some(from) => {
                 WarmStart::fit(from, source, schema).map(|(before, fitted)| (Some(before), fitted))?
@@ -157,9 +159,9 @@ impl Run {
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
         let plan = self.plan(&fitted, schema, observer)?;
-        let place = self.place(begun, &fitted)?;
-        observer.stage("encoding");
-        let rows = self.encoded(source, &fitted, &place, &mut clock)?;
+        let mut place = self.place(begun, &fitted)?;
+        observer.stage(source.encode_stage());
+        let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
@@ -183,7 +185,7 @@ impl Run {
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden: &golden,
-                trained: &self.trained_files(place.before.as_ref())?,
+                trained: &self.trained_files(place.before.as_ref(), &rows)?,
                 optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
             outcome::save(out, &contents, &fitted)?;
@@ -214,7 +216,7 @@ impl Run {
         &'a self,
         source: DataSource<'a>,
         fitted: &'a Fitted,
-        place: &Place,
+        place: &mut Place,
         clock: &mut Clock,
     ) -> Result<EncodedParts<'a>> {
         let mut rows = EncodedParts::encode(source, fitted, &self.config, self.config.data.loading)?;
@@ -225,7 +227,10 @@ impl Run {
 
     /// What the run needs, refused where there is not so much.
     fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
-        let plan = Plan::new(&self.config, fitted)?;
+        let mut plan = Plan::new(&self.config, fitted)?;
+        if self.out.is_none() {
+            plan = plan.with_best_in_memory();
+        }
         observer.planned(&plan);
         self.check_linear(&plan, schema)?;
         plan.check(self.resources.memory_limit)?;
@@ -263,8 +268,10 @@ impl Run {
         rows: &mut EncodedParts<'_>,
         source: DataSource<'_>,
         fitted: &Fitted,
-        place: &Place,
+        place: &mut Place,
     ) -> Result<()> {
+        // As large as the vocabularies, and needed here for the last time.
+        let encoder = std::mem::take(&mut place.encoder);
         let Some(dir) = &place.dir else { return Ok(()) };
         let fingerprint = rows.fingerprint();
         dir.check_rows(&fingerprint)?;
@@ -275,7 +282,7 @@ impl Run {
         if raw && data.loading == Loading::Stream && data.cache && again {
             let mut key = Xxh3::new();
             key.update(env!("CARGO_PKG_VERSION").as_bytes());
-            key.update(&place.encoder);
+            key.update(&encoder);
             key.update(fingerprint.as_bytes());
             let key = format!("{:032x}", key.digest128());
             rows.keep_in(Some(Cache::new(dir.kept_rows(), key, &fitted.encoder)));
@@ -293,11 +300,18 @@ impl Run {
     ) -> Result<(Learner, TrainState)> {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
-        let mut learner = self.learner(&self.config.model, config, &rows.layout)?;
+        let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
+        let resumes = self.start == Start::Resume && newest.is_some();
+        let mut learner = if resumes {
+            let rate = self.config.data.negative_downsampling_rate;
+            learners::unfilled(&self.config.model, config, &rows.layout, rate, self.resources)?
+        } else {
+            self.learner(&self.config.model, config, &rows.layout)?
+        };
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore =
             place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
-        let resumed = if self.start == Start::Resume { checkpoints.resume(&mut learner)? } else { None };
+        let resumed = if resumes { checkpoints.resume(&mut learner)? } else { None };
         if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
             before.put_into(&mut learner, &self.config.model, config)?;
         }
@@ -422,23 +436,6 @@ impl Run {
             None => Ok(golden),
         }
     }
-}
-
-/// A network at its start, ready to be trained.
-pub(crate) fn new_learner(
-    model: &ModelConfig,
-    config: &TrainConfig,
-    layout: &Layout,
-    negative_downsampling_rate: f64,
-    resources: Resources,
-) -> Result<Learner> {
-    let Resources { threads, isa, .. } = resources;
-    let pool = learner::pool(threads)?;
-    let made = || Network::with_tables(model, layout, config.table_precision, config.seed, isa);
-    let network = pool.install(made)?.with_precision(config.precision);
-    let network = network.with_negative_downsampling(negative_downsampling_rate);
-    let optimizer = config.optimizer_of(network.weights());
-    Learner::new(network, optimizer, config.loss.unwrap_or_default(), config.sharding(), threads)
 }
 
 fn stop_if_asked(observer: &mut dyn RunObserver) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What a run notes of itself in its model.
-use super::Run;
+use super::{EncodedParts, Run, outcome};
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::train_state::{Ending, TrainState};
@@ -16,12 +16,23 @@ impl Run {
         config
     }
 
-    /// The files whose rows were trained on, here and in what training went on from.
-    pub(super) fn trained_files(&self, before: Option<&WarmStart>) -> Result<TrainedFiles> {
+    /// The files whose rows were trained on, here and in what training went on from, and how many values of
+    /// other rows were unseen.
+    pub(super) fn trained_files(
+        &self,
+        before: Option<&WarmStart>,
+        rows: &EncodedParts<'_>,
+    ) -> Result<TrainedFiles> {
         let mut all = before.map_or_else(|| Ok(TrainedFiles::default()), WarmStart::trained_files)?;
         if self.rows.is_none() {
             all.add(TrainedFiles::of(&self.config.input, &self.config.data.split));
         }
+        let measured = outcome::verdict_part(&rows.parts).0;
+        let columns = &self.config.complete_schema()?.categorical;
+        let rates = columns.iter().zip(&rows.stats[measured].counts);
+        all.note_unseen(
+            rates.filter_map(|(column, counts)| Some((column.name.clone(), counts.unseen_rate()?))),
+        );
         Ok(all)
     }
 }

@@ -136,9 +136,9 @@ impl Tune {
     }
 
     fn on(&self, source: DataSource<'_>, observer: &mut dyn TuneObserver) -> Result<Tuned> {
-        observer.stage("fitting the encoder");
+        observer.stage(source.fit_stage());
         let fitted = source.fit(self.base.complete_schema()?)?;
-        observer.stage("encoding");
+        observer.stage(source.encode_stage());
         let mut common = CommonRows::encode(source, &fitted, &self.base, self.resources, &Part::ALL)?;
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         let key = journal::key(&encoder, &common.rows.fingerprint(), &self.base);

@@ -136,7 +136,7 @@ fn one<T: Copy>(rng: &mut Rng, from: &[T]) -> T {
 
 /// Uniform in the logarithm, with two digits.
 fn logarithmic(rng: &mut Rng, [low, high]: [f64; 2]) -> f64 {
-    let drawn = (low.ln() + rng.uniform() * (high / low).ln()).exp();
+    let drawn = libm::exp(libm::log(low) + rng.uniform() * libm::log(high / low));
     format!("{drawn:.1e}").parse().expect("a number as it was written")
 }
 

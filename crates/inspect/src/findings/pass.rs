@@ -248,12 +248,12 @@ fn survey(sources: &Sources<'_>, schema: &Schema, profile: &Profile, sample: &Ro
     }
     let parser = RowParser::new(schema, sample.columns(), Labels::WithTime, &sources.main.name())?;
     let mut parsed = ParsedRow::default();
-    let times = sample
+    let times: Vec<f64> = sample
         .rows()
         .iter()
         .filter_map(|row| parser.parse(row, &mut parsed).ok().map(|()| parsed.time))
         .collect();
-    Ok(Survey { times, ..survey })
+    Ok(Survey { cut_times: sources.split.cut_times(&times), ..survey })
 }
 
 /// Probability that two rows of the sample agree in all of `columns`, were these independent.

@@ -19,7 +19,7 @@ pub(super) fn suggestions(column: &ColumnProfile, stray: Option<&[&str]>) -> Vec
         Kind::Dense => dense(column, &mut out),
         Kind::Categorical | Kind::MultiValued { .. } => categorical(column, stray, &mut out),
         Kind::Timestamp { .. } => timestamp(column, &mut out),
-        Kind::Constant | Kind::Empty | Kind::Identifier | Kind::Text => {}
+        Kind::Constant | Kind::Empty | Kind::Identifier | Kind::Text | Kind::Ignored | Kind::Weight => {}
     }
     out
 }

@@ -3,7 +3,7 @@
 //! One odd value among thousands does not make a click a rating: if 99 % of the rows hold 0 or 1 (or one of
 //! two texts), the rest are mistakes, which training reports with their places.
 use super::evidence::number;
-use super::label_profile::{LabelOrigin, LabelProfile};
+use super::label_profile::{LabelOrigin, LabelProfile, PositiveOrigin};
 use dlrm_data::error::quoted;
 use dlrm_data::label::{LabelReader, plain};
 use dlrm_data::row::RawRow;
@@ -21,7 +21,9 @@ pub(super) struct Tally {
     texts: Vec<(String, u64)>,
     /// Rows of further texts.
     others: u64,
+    /// Rows of numbers, and those among further texts.
     numbers: u64,
+    other_numbers: u64,
     missing: u64,
 }
 
@@ -40,11 +42,15 @@ impl Tally {
             self.missing += 1;
             return;
         }
-        self.numbers += u64::from(number(field).is_some());
+        let is_rating = LabelReader::Rating.read(field).is_ok() && number(field).is_some();
+        self.numbers += u64::from(is_rating);
         match self.texts.iter().position(|(text, _)| text == field) {
             Some(at) => self.texts[at].1 += 1,
             None if self.texts.len() < MOST => self.texts.push((field.to_owned(), 1)),
-            None => self.others += 1,
+            None => {
+                self.others += 1;
+                self.other_numbers += u64::from(is_rating);
+            }
         }
     }
 
@@ -95,54 +101,65 @@ impl Tally {
             task: None,
             rule: None,
             positive: Vec::new(),
+            positive_origin: None,
             negative: Vec::new(),
             positive_share: None,
             missing: self.missing,
             strays: 0,
             stray_texts: Vec::new(),
-        };
-        let shown = |is_stray: &dyn Fn(&str) -> bool| -> Vec<String> {
-            self.texts
-                .iter()
-                .filter(|(text, _)| is_stray(text))
-                .take(SHOWN)
-                .map(|(text, _)| text.chars().take(60).collect())
-                .collect()
+            examples: first_of(self.texts.iter().filter(|(_, count)| *count > 0)),
         };
         if let Some(classes) = self.classes() {
-            let (positive, is_plain) = positive_class(&classes);
             profile.task = Some(Task::Binary);
-            profile.positive_share =
-                Some(positive.map_or(0.0, |at| classes[at].1 as f64 / total.max(1) as f64));
-            profile.strays = total - classes.iter().map(|(_, count)| count).sum::<u64>();
-            profile.stray_texts = shown(&|text| classes.iter().all(|(class, _)| *class != text));
-            if let (Some(at), false) = (positive, is_plain) {
+            if let (Some(at), Some(origin)) = positive_class(&classes) {
                 profile.positive = vec![classes[at].0.to_owned()];
+                profile.positive_origin = (classes.len() > 1).then_some(origin);
                 profile.negative =
                     classes.get(1 - at).map(|(text, _)| (*text).to_owned()).into_iter().collect();
             }
         } else if self.numbers * 100 >= total * 99 {
             profile.task = Some(Task::Rating);
-            profile.strays = total - self.numbers;
-            profile.stray_texts = shown(&|text| number(text).is_none());
-        } else {
-            profile.stray_texts = shown(&|_| true);
         }
+        self.count_strays(&mut profile);
         profile
+    }
+
+    /// Fills in what training, which reads the label by the schema, makes of its texts.
+    fn count_strays(&self, profile: &mut LabelProfile) {
+        let Some(reader) = profile.to_schema().ok().and_then(|label| LabelReader::new(&label).ok()) else {
+            profile.stray_texts = first_of(self.texts.iter());
+            return;
+        };
+        let is_stray = |text: &str| reader.read(text).is_err();
+        let strays = || self.texts.iter().filter(|(text, count)| *count > 0 && is_stray(text));
+        let is_rating = profile.task == Some(Task::Rating);
+        let further = self.others - if is_rating { self.other_numbers } else { 0 };
+        profile.strays = strays().map(|(_, count)| count).sum::<u64>() + further;
+        profile.stray_texts = first_of(strays());
+        if !is_rating {
+            let positive = self.texts.iter().filter(|(text, _)| reader.read(text) == Ok(1.0));
+            let positive: u64 = positive.map(|(_, count)| count).sum();
+            profile.positive_share = Some(positive as f64 / self.total().max(1) as f64);
+        }
     }
 }
 
-/// Which of at most two texts is the positive one, and whether that needs no saying.
-fn positive_class(classes: &[(&str, u64)]) -> (Option<usize>, bool) {
+/// The first different texts, shortened.
+fn first_of<'t>(texts: impl Iterator<Item = &'t (String, u64)>) -> Vec<String> {
+    texts.take(SHOWN).map(|(text, _)| text.chars().take(60).collect()).collect()
+}
+
+/// Which of at most two texts is the positive one, and why, unless that needs no saying.
+fn positive_class(classes: &[(&str, u64)]) -> (Option<usize>, Option<PositiveOrigin>) {
     let meanings: Vec<Option<bool>> = classes.iter().map(|(text, _)| plain(text)).collect();
     if !meanings.is_empty()
         && meanings.iter().all(Option::is_some)
         && (meanings.len() < 2 || meanings[0] != meanings[1])
     {
-        return (meanings.iter().position(|&m| m == Some(true)), true);
+        return (meanings.iter().position(|&m| m == Some(true)), None);
     }
     let [(first, first_count), (second, second_count)] = *classes else {
-        return ((!classes.is_empty()).then_some(0), false);
+        return ((!classes.is_empty()).then_some(0), Some(PositiveOrigin::Rarer));
     };
     let said = |text: &str| {
         matches!(
@@ -150,13 +167,13 @@ fn positive_class(classes: &[(&str, u64)]) -> (Option<usize>, bool) {
             "yes" | "y" | "t" | "click" | "clicked" | "positive" | "pos" | "good"
         )
     };
-    let second_is_positive = match (first.parse::<f64>(), second.parse::<f64>()) {
-        _ if said(first) != said(second) => said(second),
-        (Ok(a), Ok(b)) => b > a,
-        // The rarer one; in doubt the later in the alphabet, so that the order of the rows decides nothing.
-        _ => (second_count, first) < (first_count, second),
+    let (second_is_positive, origin) = match (first.parse::<f64>(), second.parse::<f64>()) {
+        _ if said(first) != said(second) => (said(second), PositiveOrigin::Meaning),
+        (Ok(a), Ok(b)) => (b > a, PositiveOrigin::Larger),
+        // In doubt the later in the alphabet, so that the order of the rows decides nothing.
+        _ => ((second_count, first) < (first_count, second), PositiveOrigin::Rarer),
     };
-    (Some(usize::from(second_is_positive)), false)
+    (Some(usize::from(second_is_positive)), Some(origin))
 }
 
 /// How rows fall into two classes for the leak tests, as the first rows tell.
@@ -272,6 +289,7 @@ impl Classes {
             task: Some(Task::Binary),
             rule: said.rule,
             positive: said.positive,
+            positive_origin: None,
             negative: Vec::new(),
             positive_share: Some(positive as f64 / (negative + positive).max(1) as f64),
             strays,
@@ -314,6 +332,36 @@ mod tests {
         assert!(label(&["a", "b", "c"]).to_schema().unwrap_err().to_string().contains("\"a\", \"b\", \"c\""));
         assert_eq!(label(&["0", "0"]).positive_share, Some(0.0));
         assert_eq!(label(&[]).positive_share, Some(0.0));
+    }
+
+    #[test]
+    fn the_choice_of_the_positive_class_is_said() {
+        let outcome = label(&["rejected", "accepted", "rejected"]);
+        assert_eq!(outcome.positive_origin, Some(PositiveOrigin::Rarer));
+        let said = outcome.decisions().join("\n");
+        assert!(
+            said.contains("\"accepted\" of \"x\" counts as positive, the rarer of the two texts"),
+            "{said}"
+        );
+        assert!(said.contains("(\"rejected\")"), "{said}");
+        assert_eq!(label(&["yes", "no"]).positive_origin, Some(PositiveOrigin::Meaning));
+        assert_eq!(label(&["2", "1"]).positive_origin, Some(PositiveOrigin::Larger));
+        assert!(label(&["0", "1", "1"]).decisions().is_empty(), "given, and plain");
+        let grades = label(&["0", "1", "2", "1"]).decisions().join("\n");
+        assert!(grades.contains("(\"0\", \"1\", \"2\", …)") && grades.contains("\"x >= 2\""), "{grades}");
+    }
+
+    #[test]
+    fn what_training_reads_is_no_stray() {
+        let forms = label(&[&["0"; 150][..], &["1"; 60], &["1.0", "0.0"]].concat());
+        assert_eq!(
+            (forms.task, forms.strays, forms.positive_share),
+            (Some(Task::Binary), 0, Some(61.0 / 212.0))
+        );
+        let odd = label(&[&["0"; 150][..], &["1"; 60], &["2"]].concat());
+        assert_eq!((odd.strays, odd.stray_texts), (1, vec!["2".to_owned()]));
+        let large = label(&[&["1"; 50][..], &["2"; 50], &["3"; 50], &["1e39"]].concat());
+        assert_eq!((large.task, large.strays), (Some(Task::Rating), 1), "no rating of training");
     }
 
     #[test]

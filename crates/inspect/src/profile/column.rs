@@ -1,8 +1,7 @@
 //! Everything that is gathered of one column, row by row.
 use super::clock::{Clock, Covered};
-use super::commas::Commas;
 use super::counts::{Precision, ValueCounter};
-use super::evidence::{Evidence, are_strays, number};
+use super::evidence::{Evidence, are_strays, is_infinite, number};
 use super::kind::{self, Kind};
 use super::leak::Leak;
 use super::moments::{Moments, Numbers};
@@ -10,8 +9,9 @@ use super::names::Hint;
 use super::sentinels::{Extremes, Sentinel};
 use super::times;
 use super::tokens::{TokenStats, Tokens};
+use super::written::Written;
 use dlrm_data::error::quoted;
-use dlrm_data::format::count;
+use dlrm_data::format::{count, percent};
 use dlrm_data::schema::is_missing;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,8 +72,17 @@ pub struct ColumnProfile {
     pub warnings: Vec<String>,
 }
 
+impl ColumnProfile {
+    /// Takes the column for what was said of it.
+    pub(super) fn become_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+        (self.tokens, self.covered) = (None, None);
+        self.sentinels.clear();
+    }
+}
+
 /// The column in the making.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct ColumnStats {
     missing: u64,
     missing_texts: BTreeSet<String>,
@@ -85,10 +94,15 @@ pub(super) struct ColumnStats {
     leading_zeros: u64,
     /// Integers that a float cannot tell from their neighbours.
     huge: u64,
+    /// Others beyond 2^53, which a float writes as they stand.
+    rounded: u64,
+    /// Fields that hold no finite number but are written like one, and the first different texts of them.
+    infinite: u64,
+    infinite_texts: BTreeSet<String>,
     iso: u64,
     compact: u64,
     words: u64,
-    commas: Commas,
+    written: Written,
     tokens: TokenStats,
     scratch: Vec<u64>,
     examples: Vec<(u64, String)>,
@@ -98,6 +112,32 @@ pub(super) struct ColumnStats {
 }
 
 impl ColumnStats {
+    /// Nothing seen yet; all counts are kept up to `most` distinct values.
+    pub(super) fn within(most: usize) -> Self {
+        ColumnStats {
+            counts: ValueCounter::within(most),
+            tokens: TokenStats::within(most),
+            missing: 0,
+            missing_texts: BTreeSet::new(),
+            moments: Moments::default(),
+            extremes: Extremes::default(),
+            clock: Clock::default(),
+            leading_zeros: 0,
+            huge: 0,
+            rounded: 0,
+            infinite: 0,
+            infinite_texts: BTreeSet::new(),
+            iso: 0,
+            compact: 0,
+            words: 0,
+            written: Written::default(),
+            scratch: Vec::new(),
+            examples: Vec::new(),
+            texts: Vec::new(),
+            fingerprint: 0,
+        }
+    }
+
     /// Adds a field; gives its hash and number, if it is not missing.
     pub(super) fn add(&mut self, field: &str) -> Option<(u64, Option<f64>)> {
         let hash = xxh3_64(field.as_bytes());
@@ -120,14 +160,22 @@ impl ColumnStats {
                 self.leading_zeros +=
                     u64::from(bytes.len() > 1 && bytes[0] == b'0' && bytes.iter().all(u8::is_ascii_digit));
                 let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
-                self.huge += u64::from(x.abs() >= EXACT_INTEGERS && digits.iter().all(u8::is_ascii_digit));
+                if x.abs() >= EXACT_INTEGERS && digits.iter().all(u8::is_ascii_digit) {
+                    let is_float = x.abs() <= f64::from(f32::MAX) && x.to_string() == trimmed;
+                    self.rounded += u64::from(is_float);
+                    self.huge += u64::from(!is_float);
+                }
                 self.compact += u64::from(times::is_compact(trimmed));
             }
             None => {
                 remember(&mut self.texts, EXAMPLES + 1, hash, trimmed);
                 self.clock.add_text(trimmed);
+                if is_infinite(trimmed) {
+                    self.infinite += 1;
+                    remember_missing(&mut self.infinite_texts, field, trimmed);
+                }
                 self.iso += u64::from(times::is_iso(trimmed));
-                self.commas.add(trimmed);
+                self.written.add(trimmed);
                 self.words += trimmed.split_ascii_whitespace().count() as u64;
             }
         }
@@ -136,12 +184,27 @@ impl ColumnStats {
 
     fn add_missing(&mut self, field: &str, trimmed: &str) {
         self.missing += 1;
-        // Numbers are compared trimmed, texts as they stand: both forms must be known.
-        for text in [field, trimmed] {
-            if !text.is_empty() && self.missing_texts.len() < MISSING_TEXTS && text.len() <= EXAMPLE_LENGTH {
-                self.missing_texts.insert(text.to_owned());
-            }
-        }
+        remember_missing(&mut self.missing_texts, field, trimmed);
+    }
+
+    /// Fields such as `inf`, which are missing values of a column that holds numbers but for them.
+    fn missing_numbers(&self) -> u64 {
+        let (numbers, all) = (self.moments.count(), self.counts.total() - self.infinite);
+        let are_numbers = numbers > self.infinite && are_strays(all - numbers, all);
+        if are_numbers && self.infinite_texts.len() < MISSING_TEXTS { self.infinite } else { 0 }
+    }
+
+    /// That such fields are taken as missing.
+    pub(super) fn infinite_warning(&self) -> Option<String> {
+        let texts: Vec<String> = self.infinite_texts.iter().map(|text| quoted(text)).collect();
+        let share = self.missing_numbers() as f64 / (self.missing + self.counts.total()).max(1) as f64;
+        (share > 0.0).then(|| {
+            format!(
+                "{} in {} of the fields among numbers: taken as missing",
+                texts.join(", "),
+                percent(share)
+            )
+        })
     }
 
     /// Hashes that are kept to count distinct values.
@@ -161,7 +224,7 @@ impl ColumnStats {
 
     /// Non-missing fields that are no numbers.
     fn no_numbers(&self) -> u64 {
-        self.counts.total() - self.moments.count()
+        self.counts.total() - self.moments.count() - self.missing_numbers()
     }
 
     /// What is odd about a column of this kind: fields that are mistakes if the column is what nearly all of
@@ -191,10 +254,11 @@ impl ColumnStats {
         self.clock.warning(self.counts.total())
     }
 
-    /// What to do about numbers that are written with commas.
-    pub(super) fn comma_warning(&self, kind: Kind) -> Option<String> {
+    /// What to do about numbers that are written in a way that is not read.
+    pub(super) fn written_warning(&self, kind: Kind) -> Option<String> {
         let is_list = matches!(kind, Kind::MultiValued { .. });
-        self.commas.warning(self.moments.count(), self.counts.total()).filter(|_| !is_list)
+        let plain = self.moments.count() + self.infinite;
+        self.written.warning(plain, self.counts.total(), is_list)
     }
 
     /// Texts among numbers, if they are few and all the same: perhaps one more way to write *missing*.
@@ -208,18 +272,22 @@ impl ColumnStats {
 
     /// The facts, without advice.
     pub(super) fn profile(&self, name: &str, hint: Hint, auc: Option<f64>) -> ColumnProfile {
-        let present = self.counts.total();
+        let infinite = self.missing_numbers();
+        let (present, missing) = (self.counts.total() - infinite, self.missing + infinite);
         let (distinct, precision) = self.counts.distinct();
+        let missing_texts = self.missing_texts.iter();
+        let missing_texts = missing_texts.chain(self.infinite_texts.iter().filter(|_| infinite > 0));
         let numbers = self.moments.summary().filter(|_| are_strays(self.no_numbers(), present));
         let evidence = Evidence {
             hint,
             present,
-            missing: self.missing,
+            missing,
             distinct,
             precision,
             numbers,
             leading_zeros: self.leading_zeros,
             huge: self.huge,
+            rounded: self.rounded,
             iso: self.iso,
             compact: self.compact,
             dates: self.clock.dates(present),
@@ -232,9 +300,9 @@ impl ColumnStats {
             name: name.to_owned(),
             tokens: multi.map(|(_, tokens)| tokens).filter(|_| matches!(kind, Kind::MultiValued { .. })),
             kind,
-            missing: self.missing,
-            missing_share: self.missing as f64 / (self.missing + present).max(1) as f64,
-            missing_texts: self.missing_texts.iter().cloned().collect(),
+            missing,
+            missing_share: missing as f64 / (missing + present).max(1) as f64,
+            missing_texts: missing_texts.cloned().collect(),
             distinct,
             precision,
             head_share,
@@ -252,6 +320,16 @@ impl ColumnStats {
             leak: None,
             suggestions: Vec::new(),
             warnings: Vec::new(),
+        }
+    }
+}
+
+/// Keeps the first few different texts of missing values. Numbers are compared trimmed, texts as they
+/// stand: both forms must be known.
+fn remember_missing(kept: &mut BTreeSet<String>, field: &str, trimmed: &str) {
+    for text in [field, trimmed] {
+        if !text.is_empty() && kept.len() < MISSING_TEXTS && text.len() <= EXAMPLE_LENGTH {
+            kept.insert(text.to_owned());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! How many distinct values a column has, and how often the frequent ones come, in bounded memory.
 //!
-//! Values enter as 64-bit hashes. Up to [`EXACT_COUNTS`] distinct values everything is exact. Beyond, the
-//! distinct count stays exact to [`EXACT_DISTINCT`] values and is then a HyperLogLog estimate, frequent
-//! values come from Misra-Gries, and the share of values that occur once from a uniform sample of the
+//! Values enter as 64-bit hashes. Up to [`EXACT_COUNTS`] distinct values (fewer where many columns share the
+//! memory) everything is exact. Beyond, the distinct count stays exact to [`EXACT_DISTINCT`] values and is
+//! then a HyperLogLog estimate, frequent values come from Misra-Gries, and the share of values that occur once from a uniform sample of the
 //! distinct values.
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -145,6 +145,7 @@ impl Heavy {
 struct Sample {
     counts: HashOf<u64>,
     level: u32,
+    most: usize,
 }
 
 impl Sample {
@@ -155,7 +156,7 @@ impl Sample {
             return;
         }
         *self.counts.entry(hash).or_insert(0) += 1;
-        if self.counts.len() > EXACT_COUNTS {
+        if self.counts.len() > self.most {
             self.level += 1;
             self.counts.retain(|&hash, _| chosen(hash, level + 1));
         }
@@ -163,9 +164,11 @@ impl Sample {
 }
 
 /// Counts of the values of one column.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct ValueCounter {
     total: u64,
+    /// Distinct values up to which all counts are kept.
+    most: usize,
     /// All counts, while there are few; else empty and `many` is there.
     counts: HashOf<u64>,
     many: Option<Box<Many>>,
@@ -178,7 +181,18 @@ struct Many {
     sample: Sample,
 }
 
+impl Default for ValueCounter {
+    fn default() -> Self {
+        ValueCounter::within(EXACT_COUNTS)
+    }
+}
+
 impl ValueCounter {
+    /// Keeping all counts up to `most` distinct values.
+    pub(super) fn within(most: usize) -> Self {
+        ValueCounter { total: 0, most, counts: HashOf::default(), many: None }
+    }
+
     /// Counts one value.
     pub(super) fn add(&mut self, hash: u64) {
         self.total += 1;
@@ -190,8 +204,8 @@ impl ValueCounter {
             }
             None => {
                 *self.counts.entry(hash).or_insert(0) += 1;
-                if self.counts.len() > EXACT_COUNTS {
-                    self.many = Some(Box::new(Many::from(std::mem::take(&mut self.counts))));
+                if self.counts.len() > self.most {
+                    self.many = Some(Box::new(Many::new(std::mem::take(&mut self.counts), self.most)));
                 }
             }
         }
@@ -246,11 +260,11 @@ impl ValueCounter {
     }
 }
 
-impl From<HashOf<u64>> for Many {
-    fn from(counts: HashOf<u64>) -> Self {
+impl Many {
+    fn new(counts: HashOf<u64>, most: usize) -> Self {
         let distinct = Distinct::Exact(counts.keys().copied().collect());
         let heavy = Heavy::new(&counts);
-        Many { distinct, heavy, sample: Sample { counts, level: 0 } }
+        Many { distinct, heavy, sample: Sample { counts, level: 0, most } }
     }
 }
 
@@ -296,6 +310,19 @@ mod tests {
         let exact = 750_002.0 / 2_550_000.0;
         assert!((top - exact).abs() < 0.002 && ten >= top && hundred >= ten, "{top} {exact}");
         assert!((counts.singleton_share() - 0.8).abs() < 0.01, "{}", counts.singleton_share());
+    }
+
+    #[test]
+    fn fewer_counts_are_kept_where_there_is_less_room() {
+        let mut counts = ValueCounter::within(300);
+        for i in 0..100_000u64 {
+            counts.add(hash(i % 5_000));
+            counts.add(hash(7));
+        }
+        let many = counts.many.as_deref().expect("many values");
+        assert!(counts.counts.is_empty() && many.sample.counts.len() <= 300);
+        assert_eq!(counts.distinct(), (5_000, Precision::Exact));
+        assert!((counts.head_shares()[0] - 0.5).abs() < 0.01 && counts.singleton_share() == 0.0);
     }
 
     #[test]

@@ -11,6 +11,12 @@ pub(super) fn number(trimmed: &str) -> Option<f64> {
     if numeric { trimmed.parse::<f64>().ok().filter(|x| x.is_finite()) } else { None }
 }
 
+/// Whether a trimmed field is what programs write for a number that is none or too large: inf, -Infinity,
+/// 1e999.
+pub(super) fn is_infinite(trimmed: &str) -> bool {
+    trimmed.parse::<f64>().is_ok_and(|x| !x.is_finite())
+}
+
 /// Whether so few of so many fields are mistakes rather than what the column holds.
 pub(super) fn are_strays(few: u64, all: u64) -> bool {
     few * 100 <= all
@@ -30,6 +36,8 @@ pub(super) struct Evidence {
     pub leading_zeros: u64,
     /// Integers that a float cannot tell from their neighbours.
     pub huge: u64,
+    /// Integers beyond 2^53 that a float writes as they stand: probably floats themselves.
+    pub rounded: u64,
     pub iso: u64,
     pub compact: u64,
     /// What dates that end with their year say of day and month, if nearly all fields are such.

@@ -36,6 +36,10 @@ pub enum Kind {
     Identifier,
     /// Free text.
     Text,
+    /// Left out, as was said.
+    Ignored,
+    /// Sample weights, as was said.
+    Weight,
 }
 
 /// Integers with at most so many values are categories, if there are enough rows to say so.
@@ -100,6 +104,9 @@ fn integers(e: &Evidence, numbers: &Numbers) -> Kind {
         // Whatever its name says: as a number, it would be another one.
         return if unique { Kind::Identifier } else { Kind::Categorical };
     }
+    if e.rounded > 0 && e.hint != Hint::Id {
+        return Kind::Dense;
+    }
     // Numbers given out one after another: 0 or 1 to n with hardly a gap.
     let range = numbers.max - numbers.min + 1.0;
     let consecutive =
@@ -153,6 +160,7 @@ mod tests {
             numbers,
             leading_zeros: 0,
             huge: 0,
+            rounded: 0,
             iso: 0,
             compact: 0,
             dates: None,
@@ -189,5 +197,9 @@ mod tests {
         let huge =
             Evidence { huge: 3, ..evidence(Hint::Number, 1000, 200, Some((0.0, 9_007_199_254_741_192.0))) };
         assert_eq!(infer(&huge, None), Kind::Categorical);
+        for (hint, kind) in [(Hint::None, Kind::Dense), (Hint::Id, Kind::Identifier)] {
+            let floats = Evidence { rounded: 3, ..evidence(hint, 5000, 5000, Some((1e15, 1e21))) };
+            assert_eq!(infer(&floats, None), kind);
+        }
     }
 }

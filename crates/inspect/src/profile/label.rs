@@ -13,7 +13,7 @@ impl LabelProfile {
     /// # Errors
     /// If reading fails or there is no such column.
     pub fn of(rows: &mut dyn RowSource, column: &str) -> Result<Self> {
-        let index = find(rows.columns(), Some(column), &[])?.map_or(0, |(index, _)| index);
+        let index = find(rows.columns(), &[], Some(column), &[])?.map_or(0, |(index, _)| index);
         let (mut tally, mut row) = (Tally::default(), RawRow::default());
         loop {
             match rows.next_row(&mut row) {
@@ -54,6 +54,39 @@ impl LabelProfile {
         })
     }
 
+    /// What was decided about it that nobody said, for who did not ask for it.
+    pub fn decisions(&self) -> Vec<String> {
+        let (name, mut said) = (&self.column, Vec::new());
+        if self.origin != LabelOrigin::Given {
+            said.push(format!(
+                "label: column \"{name}\", {}; name another one with schema.label.column",
+                self.origin.in_words()
+            ));
+        }
+        if let (Some(positive), Some(origin)) = (self.positive.first(), self.positive_origin) {
+            let other = self.negative.first().map_or_else(String::new, |text| format!(" ({})", quoted(text)));
+            said.push(format!(
+                "label: {} of \"{name}\" counts as positive, {}, and its probability is predicted; for \
+                 that of the other{other} say so with schema.label.positive",
+                quoted(positive),
+                origin.reason()
+            ));
+        }
+        if self.task == Some(Task::Rating) {
+            let mut numbers: Vec<&str> = self.examples.iter().map(String::as_str).collect();
+            numbers.sort_by(|a, b| a.parse::<f64>().unwrap_or(0.0).total_cmp(&b.parse().unwrap_or(0.0)));
+            let rule = numbers.last().copied().unwrap_or("1");
+            let texts: Vec<String> = numbers.iter().map(|text| quoted(text)).collect();
+            said.push(format!(
+                "label: \"{name}\" holds more than two numbers ({}, …), which are predicted as they are (a \
+                 regression); to predict a click, say what counts as one with schema.label.rule, such as \
+                 \"{name} >= {rule}\"",
+                texts.join(", ")
+            ));
+        }
+        said
+    }
+
     /// What is odd about it; `constant` says so where there is nothing to learn.
     pub(super) fn warnings(&self, constant: Option<String>) -> Vec<String> {
         let (name, mut warnings) = (&self.column, Vec::new());
@@ -83,13 +116,15 @@ impl LabelProfile {
     }
 }
 
-/// Index of the label column among `columns`: the given one, else a guess from the first rows.
+/// Index of the label column among `columns`: the given one, else a guess from the first rows among those
+/// that are `usable`.
 pub(super) fn find(
     columns: &[String],
+    usable: &[bool],
     given: Option<&str>,
     head: &[RawRow],
 ) -> Result<Option<(usize, LabelOrigin)>> {
-    let Some(name) = given else { return Ok(guess(columns, head)) };
+    let Some(name) = given else { return Ok(guess(columns, usable, head)) };
     if let Some(index) = columns.iter().position(|column| column == name) {
         return Ok(Some((index, LabelOrigin::Given)));
     }
@@ -110,7 +145,7 @@ pub(super) fn find(
     Err(error.with_hint(hint))
 }
 
-fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
+fn guess(columns: &[String], usable: &[bool], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
     let task = |index: usize| Tally::of(head, index).profile(&columns[index], LabelOrigin::Name).task;
     let fits = |index: usize| match task(index) {
         Some(Task::Binary) => !Tally::of(head, index).is_empty(),
@@ -120,15 +155,17 @@ fn guess(columns: &[String], head: &[RawRow]) -> Option<(usize, LabelOrigin)> {
     let mut ranked: Vec<(usize, usize)> = columns
         .iter()
         .enumerate()
+        .filter(|(index, _)| usable[*index])
         .filter_map(|(index, name)| names::label_rank(name).map(|rank| (rank, index)))
         .collect();
     ranked.sort_unstable();
     if let Some(&(_, index)) = ranked.iter().find(|(_, index)| fits(*index)) {
         return Some((index, LabelOrigin::Name));
     }
-    let last = columns.len().checked_sub(1).filter(|&last| last > 0)?;
-    if Tally::of(head, 0).is_clicks() {
-        return Some((0, LabelOrigin::Place));
+    let first = usable.iter().position(|usable| *usable)?;
+    let last = usable.iter().rposition(|usable| *usable).filter(|&last| last > first)?;
+    if Tally::of(head, first).is_clicks() {
+        return Some((first, LabelOrigin::Place));
     }
     (task(last) == Some(Task::Binary) && !Tally::of(head, last).is_constant())
         .then_some((last, LabelOrigin::Place))

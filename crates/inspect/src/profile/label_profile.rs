@@ -14,6 +14,40 @@ pub enum LabelOrigin {
     Place,
 }
 
+impl LabelOrigin {
+    /// How, for people.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            LabelOrigin::Given => "as given",
+            LabelOrigin::Name => "guessed by its name",
+            LabelOrigin::Place => "guessed by its place and its two values",
+        }
+    }
+}
+
+/// Why one of two texts is the positive one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PositiveOrigin {
+    /// It says so, as `yes` does.
+    Meaning,
+    /// The larger of two numbers.
+    Larger,
+    /// The rarer of two texts.
+    Rarer,
+}
+
+impl PositiveOrigin {
+    /// Why, for people.
+    pub fn reason(self) -> &'static str {
+        match self {
+            PositiveOrigin::Meaning => "for its meaning",
+            PositiveOrigin::Larger => "the larger of the two numbers",
+            PositiveOrigin::Rarer => "the rarer of the two texts",
+        }
+    }
+}
+
 /// The label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelProfile {
@@ -27,6 +61,9 @@ pub struct LabelProfile {
     pub rule: Option<String>,
     /// Positive values to be named in a schema; empty if 0 and 1 (or false and true) speak for themselves.
     pub positive: Vec<String>,
+    /// Why it is positive, where that was found and not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positive_origin: Option<PositiveOrigin>,
     /// The other value, where the positive one was found and not given.
     pub negative: Vec<String>,
     /// Share of positive rows of a binary label.
@@ -37,4 +74,7 @@ pub struct LabelProfile {
     pub strays: u64,
     /// The first different texts of these rows; of a label without a task, of all rows.
     pub stray_texts: Vec<String>,
+    /// The first different texts.
+    #[serde(default)]
+    pub examples: Vec<String>,
 }

@@ -26,6 +26,8 @@ pub(super) struct LeakTest {
     groups: Groups,
     equal: u64,
     rows: u64,
+    /// Distinct values up to which each has its own rate.
+    most: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -68,8 +70,9 @@ pub(super) struct Observation {
 }
 
 impl LeakTest {
-    /// For a column whose first rows hold these numbers (empty: it is not numeric).
-    pub(super) fn new(mut first: Vec<f64>) -> Self {
+    /// For a column whose first rows hold these numbers (empty: it is not numeric); with room for so many
+    /// values, if they are fewer than [`MOST_VALUES`].
+    pub(super) fn new(mut first: Vec<f64>, room: usize) -> Self {
         first.sort_unstable_by(f64::total_cmp);
         let quantile = |k: usize| first[k * (first.len() - 1) / BINS];
         let mut edges: Vec<f64> =
@@ -82,7 +85,14 @@ impl LeakTest {
             let cells = vec![Cell::default(); edges.len() + 2];
             Groups::Bins { edges, cells }
         };
-        LeakTest { missing: Cell::default(), present: Cell::default(), groups, equal: 0, rows: 0 }
+        LeakTest {
+            missing: Cell::default(),
+            present: Cell::default(),
+            groups,
+            equal: 0,
+            rows: 0,
+            most: MOST_VALUES.min(room),
+        }
     }
 
     /// Adds a row.
@@ -103,7 +113,7 @@ impl LeakTest {
             Groups::Values { cells, level } => {
                 if hash.leading_zeros() >= *level {
                     cells.entry(hash).or_default()[half][class] += 1;
-                    if cells.len() > MOST_VALUES {
+                    if cells.len() > self.most {
                         *level += 1;
                         cells.retain(|hash, _| hash.leading_zeros() >= *level);
                     }
@@ -169,7 +179,7 @@ mod tests {
 
     /// A test fed with `n` rows of (value, class).
     fn fed(n: u64, first: Vec<f64>, row: impl Fn(u64) -> (Option<f64>, usize)) -> LeakTest {
-        let mut test = LeakTest::new(first);
+        let mut test = LeakTest::new(first, MOST_VALUES);
         for r in 0..n {
             let (value, class) = row(r);
             let half = usize::from(xxh3_64(&r.to_le_bytes()) & 1 == 1);

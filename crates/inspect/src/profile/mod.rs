@@ -2,14 +2,14 @@
 //!
 //! `rows → ColumnStats per column → ColumnProfile → Schema, table, TOML`
 //!
-//! Memory is bounded whatever the length of the input: about 5 MB per column with many distinct values, about
-//! 200 MB for exact numbers of them (beyond, the largest are estimated), and the first rows, from which the
-//! label is guessed and numeric columns are cut into bins.
+//! Memory is bounded whatever the length and width of the input: about 5 MB per column with many distinct
+//! values, less where many columns share it (`room`), about 200 MB for exact numbers of them (beyond, the
+//! largest are estimated), and the first rows, from which the label is guessed and numeric columns are cut
+//! into bins.
 pub(crate) mod advice;
 mod classes;
 mod clock;
 mod column;
-mod commas;
 pub(crate) mod counts;
 mod evidence;
 mod kind;
@@ -19,18 +19,20 @@ mod leak;
 pub(crate) mod left_out;
 mod moments;
 mod names;
+mod room;
 mod schema;
 mod sentinels;
 mod suggested;
 pub(crate) mod table;
 mod times;
 mod tokens;
+mod written;
 
 pub use clock::Covered;
 pub use column::ColumnProfile;
 pub use counts::Precision;
 pub use kind::Kind;
-pub use label_profile::{LabelOrigin, LabelProfile};
+pub use label_profile::{LabelOrigin, LabelProfile, PositiveOrigin};
 pub use leak::Leak;
 pub use moments::Numbers;
 pub use sentinels::Sentinel;
@@ -39,12 +41,13 @@ pub use tokens::Tokens;
 
 use classes::Classes;
 use column::ColumnStats;
-use dlrm_data::error::{Error, Result};
+use dlrm_data::error::{Error, Result, nearest, quoted};
 use dlrm_data::format;
 use dlrm_data::label::{LabelReader, Rule};
 use dlrm_data::row::{RawRow, RowSource};
 use dlrm_data::schema::{Label, is_missing};
 use leak::{LeakTest, Observation};
+use room::Room;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -52,11 +55,6 @@ use xxhash_rust::xxh3::xxh3_64;
 /// First rows that are held in memory, and the most bytes of them.
 const HEAD_ROWS: usize = 10_000;
 const HEAD_BYTES: usize = 16 << 20;
-
-/// Hashes that all columns together may keep to count distinct values, and rows after which that is looked
-/// at.
-const MOST_KEPT: usize = 10_000_000;
-const LOOK_EVERY: u64 = 1 << 16;
 
 /// Malformed rows that are shown.
 const SHOWN: usize = 10;
@@ -70,6 +68,15 @@ pub struct ProfileOptions {
     pub rule: Option<String>,
     /// Texts that count as clicks.
     pub positive: Vec<String>,
+    /// Columns that are no input.
+    pub ignore: Vec<String>,
+    /// Columns that are categorical, whatever they look like.
+    pub categorical: Vec<String>,
+    /// The column of sample weights.
+    pub weight: Option<String>,
+    /// Bytes of memory; a number that suits most machines if not given. Of a wide table less is counted
+    /// exactly in fewer of them.
+    pub memory: Option<u64>,
 }
 
 impl ProfileOptions {
@@ -82,6 +89,29 @@ impl ProfileOptions {
             Label { rule: self.rule.clone(), positive: self.positive.clone(), ..Label::clicks(column) };
         let reader = LabelReader::new(&label)?;
         Ok(Some((label, reader)))
+    }
+
+    /// What was said of the kind of each column.
+    fn kinds(&self, columns: &[String]) -> Result<Vec<Option<Kind>>> {
+        let mut kinds = vec![None; columns.len()];
+        let said = [
+            ("schema.ignore", &self.ignore[..], Kind::Ignored),
+            ("schema.categorical", &self.categorical, Kind::Categorical),
+            ("schema.weight", self.weight.as_slice(), Kind::Weight),
+        ];
+        for (key, names, kind) in said {
+            for name in names {
+                let Some(index) = columns.iter().position(|column| column == name) else {
+                    let expected = format!("columns among {}", columns.join(", "));
+                    let error = Error::input(key, expected, quoted(name));
+                    let near = nearest(name, columns.iter().map(String::as_str));
+                    let hint = near.map(|near| format!("did you mean \"{near}\"?"));
+                    return Err(error.with_hint(hint.unwrap_or_else(|| "check delimiter and header".into())));
+                };
+                kinds[index] = Some(kind);
+            }
+        }
+        Ok(kinds)
     }
 }
 
@@ -109,16 +139,22 @@ impl Profile {
     /// If there is no good row or there are more bad ones, the given label is not there, or reading fails.
     pub fn of(rows: &mut dyn RowSource, options: &ProfileOptions) -> Result<Self> {
         let columns = rows.columns().to_vec();
+        let room = Room::new(columns.len(), options.memory)?;
         let mut reader = Reader { rows, bad: 0, first_bad: None, shown: Vec::new() };
         let head = reader.head()?;
         if head.is_empty() {
             return Err(reader.first_bad.unwrap_or_else(|| Error::no_rows("input", &columns)));
         }
         let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
-        let label = label::find(&columns, options.label.as_deref().or(by_rule.as_deref()), &head)?;
+        let kinds = options.kinds(&columns)?;
+        let usable: Vec<bool> =
+            kinds.iter().map(|kind| !matches!(kind, Some(Kind::Ignored | Kind::Weight))).collect();
+        let named = options.label.as_deref().or(by_rule.as_deref());
+        let label = label::find(&columns, &usable, named, &head)?;
         let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
         let (said, said_reader) = said.unzip();
-        let mut pass = Pass::new(&columns, label.map(|(index, _)| index), &head, said_reader);
+        let classes = Classes::new(&head, label.map(|(index, _)| index), said_reader);
+        let mut pass = Pass::new(kinds, label.map(|(index, _)| index), &head, classes, room);
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();
@@ -190,10 +226,19 @@ struct Pass {
     classes: Classes,
     columns: Vec<ColumnStats>,
     tests: Vec<LeakTest>,
+    /// What was said of the columns.
+    kinds: Vec<Option<Kind>>,
+    room: Room,
 }
 
 impl Pass {
-    fn new(columns: &[String], label: Option<usize>, head: &[RawRow], said: Option<LabelReader>) -> Self {
+    fn new(
+        kinds: Vec<Option<Kind>>,
+        label: Option<usize>,
+        head: &[RawRow],
+        classes: Classes,
+        room: Room,
+    ) -> Self {
         let numbers = |index: usize| {
             let fields = head.iter().filter(|row| index < row.len()).map(|row| row.field(index).trim());
             let (numbers, texts): (Vec<_>, Vec<_>) =
@@ -204,9 +249,9 @@ impl Pass {
                 Vec::new()
             }
         };
-        let tests = (0..columns.len()).map(|index| LeakTest::new(numbers(index))).collect();
-        let classes = Classes::new(head, label, said);
-        Pass { rows: 0, label, classes, columns: vec![ColumnStats::default(); columns.len()], tests }
+        let tests = (0..kinds.len()).map(|index| LeakTest::new(numbers(index), room.values)).collect();
+        let columns = vec![ColumnStats::within(room.values); kinds.len()];
+        Pass { rows: 0, label, classes, columns, tests, kinds, room }
     }
 
     fn add(&mut self, row: &RawRow) {
@@ -216,8 +261,8 @@ impl Pass {
         let class = self.label.and_then(|_| self.classes.of(label));
         let half = usize::from(xxh3_64(&self.rows.to_le_bytes()) & 1 == 1);
         self.rows += 1;
-        if self.rows.is_multiple_of(LOOK_EVERY) {
-            bound(&mut self.columns, MOST_KEPT);
+        if self.rows.is_multiple_of(self.room.look_every) {
+            bound(&mut self.columns, self.room.hashes);
         }
         for (index, (stats, test)) in self.columns.iter_mut().zip(&mut self.tests).enumerate() {
             let text = field(index);
@@ -238,14 +283,18 @@ impl Pass {
             let is_label = self.label == Some(index);
             let tested = tested.as_deref().filter(|_| !is_label);
             let mut column = stats.profile(&names[index], hints[index], tested.and_then(|_| test.auc()));
-            if !is_label {
+            if let Some(kind) = self.kinds[index].filter(|_| !is_label) {
+                column.become_kind(kind);
+            }
+            if !is_label && !matches!(column.kind, Kind::Ignored | Kind::Weight) {
                 column.suggestions = advice::suggestions(&column, stats.stray_texts().as_deref());
                 column.warnings.extend(left_out::left_out(&column));
                 column.warnings.extend(stats.stray_warning(column.kind));
                 column.warnings.extend(stats.date_warning());
                 let sentinels = column.sentinels.iter().map(|s| advice::sentinel(s, self.rows));
                 column.warnings.extend(sentinels);
-                column.warnings.extend(stats.comma_warning(column.kind));
+                column.warnings.extend(stats.written_warning(column.kind));
+                column.warnings.extend(stats.infinite_warning());
                 if let (Some(tested), Some(label)) = (tested, &label) {
                     column.leak = test.leak();
                     column
@@ -296,7 +345,7 @@ mod tests {
 
     #[test]
     fn hashes_of_all_columns_together_are_bounded() {
-        let mut columns = vec![ColumnStats::default(); 3];
+        let mut columns = vec![ColumnStats::within(100_000); 3];
         for r in 0..300_000u32 {
             columns[0].add(&format!("a{r}"));
             columns[1].add(&format!("b{}", r / 2));

@@ -3,7 +3,7 @@ use super::column::ColumnProfile;
 use super::kind::Kind;
 use super::left_out::left_out;
 use super::suggested::{self, USUAL, categorical, date_order, dense, times, unusual_missing};
-use super::{LabelOrigin, LabelProfile, Profile};
+use super::{LabelProfile, Profile};
 use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format::{clip, count, number, percent};
 use dlrm_data::schema::{Label, Schema, Task};
@@ -43,14 +43,15 @@ impl Profile {
             .find(|c| matches!(c.kind, Kind::Timestamp { .. }) && c.missing == 0)
             .map(|c| c.name.clone());
         let mut missing = USUAL.map(str::to_owned).to_vec();
-        for text in inputs().flat_map(unusual_missing) {
+        // Those of the label too: a missing label is no class of its own.
+        for text in self.columns.iter().flat_map(unusual_missing) {
             if !missing.iter().any(|known| known == text) {
                 missing.push(text.to_owned());
             }
         }
         let schema = Schema {
             missing,
-            weight: None,
+            weight: self.columns.iter().find(|c| c.kind == Kind::Weight).map(|c| c.name.clone()),
             group: None,
             time,
             date_order,
@@ -106,15 +107,12 @@ impl Profile {
 
     /// One line about the label.
     pub(super) fn label_line(&self, label: &LabelProfile) -> String {
-        let origin = match label.origin {
-            LabelOrigin::Given => "as given",
-            LabelOrigin::Name => "guessed by its name",
-            LabelOrigin::Place => "guessed by its place and its two values",
-        };
+        let origin = label.origin.in_words();
+        let why = label.positive_origin.map_or(String::new(), |origin| format!(", {}", origin.reason()));
         let positive = label
             .positive
             .first()
-            .map_or(String::new(), |text| format!(", positive: {}", dlrm_data::error::quoted(text)));
+            .map_or(String::new(), |text| format!(", positive: {}{why}", dlrm_data::error::quoted(text)));
         let what = match (label.task, label.positive_share) {
             (Some(Task::Binary), Some(share)) if label.rule.is_some() => {
                 format!("{} of the rows fulfil {}", percent(share), label.rule.as_deref().unwrap_or_default())

@@ -60,7 +60,8 @@ pub(super) fn categorical(column: &ColumnProfile) -> CategoricalColumn {
         }
         _ => None,
     };
-    CategoricalColumn { encoding: encoding(column), multi, ..CategoricalColumn::new(&column.name) }
+    let integers = multi.is_none() && column.numbers.is_some_and(|numbers| numbers.integers);
+    CategoricalColumn { encoding: encoding(column), integers, multi, ..CategoricalColumn::new(&column.name) }
 }
 
 /// The parts of a timestamp that are worth an input: those that recur within the time that it covers.

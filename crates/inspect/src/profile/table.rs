@@ -126,6 +126,8 @@ fn kind_name(kind: Kind) -> String {
         Kind::Empty => "empty".to_owned(),
         Kind::Identifier => "identifier".to_owned(),
         Kind::Text => "text".to_owned(),
+        Kind::Ignored => "ignored".to_owned(),
+        Kind::Weight => "weight".to_owned(),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Tokens {
 }
 
 /// Statistics for one separator.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Candidate {
     /// Fields that contain the separator.
     fields: u64,
@@ -49,8 +49,10 @@ struct Candidate {
 }
 
 /// Gathers the statistics.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct TokenStats {
+    /// Distinct values up to which all counts are kept.
+    most: usize,
     /// Non-missing fields, and those that are no numbers.
     present: u64,
     texts: u64,
@@ -69,7 +71,30 @@ fn is_weighted(token: &str) -> Option<bool> {
     }
 }
 
+impl TokenStats {
+    /// Keeping all counts up to `most` distinct values.
+    pub(super) fn within(most: usize) -> Self {
+        let candidates = std::array::from_fn(|_| Candidate::within(most));
+        TokenStats { most, present: 0, texts: 0, is_started: false, candidates, decided: None }
+    }
+}
+
 impl Candidate {
+    fn within(most: usize) -> Self {
+        Candidate {
+            fields: 0,
+            fewest: 0,
+            most: 0,
+            counts: ValueCounter::within(most),
+            all: ValueCounter::within(most),
+            short: 0,
+            with_digits: 0,
+            repeating: 0,
+            weighted: 0,
+            unweightable: 0,
+        }
+    }
+
     /// Counts one value of a field.
     fn value(&mut self, token: &str) -> u64 {
         let weighted = is_weighted(token);
@@ -155,7 +180,7 @@ impl TokenStats {
             let found = self.convincing(before.distinct().0);
             for (_, candidate) in self.candidates.iter_mut().enumerate().filter(|(at, _)| Some(*at) != found)
             {
-                *candidate = Candidate::default();
+                *candidate = Candidate::within(self.most);
             }
             self.decided = Some(found);
         }
@@ -198,7 +223,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn verdict(fields: &[String]) -> Option<(MultiValued, Tokens)> {
-        let mut stats = TokenStats::default();
+        let mut stats = TokenStats::within(100_000);
         let mut before = ValueCounter::default();
         for field in fields {
             stats.add(field, &before, &mut Vec::new());

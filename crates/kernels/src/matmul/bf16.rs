@@ -68,7 +68,8 @@ impl RowsBf16 {
         let (lines, length) = if by_columns { (steps, m) } else { (m, steps) };
         // An odd number of cache lines: at a power of two, the lines of a tile would fall into the same few
         // sets of the cache.
-        let stride = length.next_multiple_of(16) | 16;
+        let stride = length.checked_next_multiple_of(16).map(|whole| whole | 16);
+        let stride = stride.expect("the size of A overflows");
         let len = lines.checked_mul(stride).expect("the size of A overflows");
         if self.data.len() < len {
             self.data = Buffer::hot(len);

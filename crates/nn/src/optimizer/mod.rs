@@ -89,13 +89,15 @@ impl Optimizer {
     /// as Wide & Deep has it. The state is fresh.
     #[must_use]
     pub fn with_linear(self, weights: &Weights, linear: Option<TableOptimizer>) -> Self {
-        Optimizer { linear, ..self }.started(weights)
+        let fresh = self.step == 0 && linear == self.linear;
+        if fresh { self } else { Optimizer { linear, ..self }.started(weights) }
     }
 
     fn started(mut self, weights: &Weights) -> Self {
         let dense = |optimizer: DenseOptimizer, range: Range<usize>| {
+            let state = optimizer.state(range.len());
             let mut state: Vec<Buffer> =
-                optimizer.state().into_iter().map(|(_, value)| filled(range.len(), value)).collect();
+                state.into_iter().map(|(_, len, value)| filled(len, value)).collect();
             optimizer.start(&mut state, Numbers::F32(&weights.dense[range]));
             state
         };
@@ -105,6 +107,9 @@ impl Optimizer {
             optimizer.start(&mut state, values);
             state
         };
+        // What was there goes first: both would not fit where one just does.
+        (self.dense_state, self.linear_state) = (Vec::new(), Vec::new());
+        self.table_memory = TableMemory::default();
         let own = self.linear_range(weights);
         self.dense_state = dense(self.dense, 0..own.start);
         self.linear_state = self.linear.map_or_else(Vec::new, |linear| dense(linear.for_dense(), own));
@@ -168,11 +173,11 @@ impl Optimizer {
     /// State arrays as (name, values), in a fixed order, for checkpoints.
     pub fn tensors(&self, weights: &Weights) -> Vec<(String, &[f32])> {
         let mut all = Vec::new();
-        for ((kind, _), values) in self.dense.state().into_iter().zip(&self.dense_state) {
+        for ((kind, ..), values) in self.dense.state(0).into_iter().zip(&self.dense_state) {
             all.push((format!("dense.{kind}"), &values[..]));
         }
-        let linear = self.linear.map_or_else(Vec::new, |linear| linear.for_dense().state());
-        for ((kind, _), values) in linear.into_iter().zip(&self.linear_state) {
+        let linear = self.linear.map_or_else(Vec::new, |linear| linear.for_dense().state(0));
+        for ((kind, ..), values) in linear.into_iter().zip(&self.linear_state) {
             all.push((format!("dense.linear.{kind}"), &values[..]));
         }
         for (table, state) in weights.tables().iter().zip(&self.table_memory.states) {
@@ -181,7 +186,7 @@ impl Optimizer {
                 all.push((format!("{}.{kind}", table.name), &values[..]));
             }
             for ((kind, ..), values) in kinds.iter().zip(&state.row_weights) {
-                all.push((format!("{}.{kind}", table.row_weights_name()), &values[..]));
+                all.push((format!("{}.{kind}", table.row_weights_name), &values[..]));
             }
         }
         all
@@ -291,7 +296,7 @@ impl Optimizer {
             TableOptimizer::Ftrl { .. } => L2Rows::Touched,
             _ => self.l2_rows,
         };
-        Rule { optimizer, lr, rows }
+        Rule::new(optimizer, lr, rows, self.step)
     }
 }
 
@@ -312,4 +317,31 @@ fn both((times, phases): (&mut PhaseTimes, [Phase; 2]), a: impl FnOnce() + Send,
     times.end(phases[0]);
     b();
     times.end(phases[1]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Activation, Bias, Builder, TablePrecision};
+    use dlrm_data::batch::Layout;
+
+    /// State is as large as the weights or twice so: it is made once.
+    #[test]
+    fn no_second_state_is_made_where_nothing_changes() {
+        let layout = Layout::default();
+        let mut b = Builder::new(&layout);
+        b.linear("layer", 3, 2, Activation::Relu, Bias::Zero).unwrap();
+        b.linear_part(|b| b.param("linear.bias", &[1], crate::init::Init::Zero));
+        let weights = b.finish(1, Isa::detect(), TablePrecision::F32);
+        let dense = DenseOptimizer::Adagrad { lr: 0.1, eps: 1e-10, initial_accumulator: 0.5, l2: 0.0 };
+        let tables = TableOptimizer::Sgd { lr: 0.1, l2: 0.0 };
+        let optimizer = Optimizer::new(&weights, dense, tables, None);
+        let place = optimizer.tensors(&weights)[0].1.as_ptr();
+        let optimizer = optimizer.with_linear(&weights, None);
+        assert_eq!(optimizer.tensors(&weights)[0].1.as_ptr(), place);
+        let ftrl = TableOptimizer::Ftrl { lr: 0.1, beta: 1.0, l1: 0.0, l2: 0.0 };
+        let optimizer = optimizer.with_linear(&weights, Some(ftrl));
+        let names: Vec<String> = optimizer.tensors(&weights).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["dense.sum", "dense.linear.z", "dense.linear.n", "dense.linear.rate"]);
+    }
 }

@@ -180,9 +180,9 @@ pub(crate) fn adam(
     settings.at_step(step, beta1, beta2)
 }
 
-/// Settings of a step of FTRL at the rate `lr`.
-pub(crate) fn ftrl(lr: f64, beta: f64, l1: f64, l2: f64) -> kernel::Ftrl {
-    kernel::Ftrl { lr: lr as f32, beta: beta as f32, l1: l1 as f32, l2: l2 as f32 }
+/// Settings of a step of FTRL at the rate `lr`, that of the step before being `last`.
+pub(crate) fn ftrl(lr: f64, last: f32, [beta, l1, l2]: [f64; 3]) -> kernel::Ftrl {
+    kernel::Ftrl { lr: lr as f32, last, beta: beta as f32, l1: l1 as f32, l2: l2 as f32 }
 }
 
 /// FTRL divides by its rate.
@@ -240,19 +240,24 @@ impl DenseOptimizer {
     /// Fits fresh `state` to the weights that it starts from.
     pub(super) fn start(&self, state: &mut [Buffer], weights: Numbers<'_>) {
         if let (Self::Ftrl { lr, beta, l1, l2 }, [z, ..]) = (*self, state) {
-            kernel::ftrl_start(z, weights, 0.0, ftrl(lr, beta, l1, l2));
+            kernel::ftrl_start(z, weights, 0.0, ftrl(lr, lr as f32, [beta, l1, l2]));
         }
     }
 
-    /// Names and initial values of the state arrays, each as long as the parameters.
-    pub(super) fn state(&self) -> Vec<(&'static str, f32)> {
+    /// Names, lengths and initial values of the state arrays of `len` parameters.
+    pub(super) fn state(&self, len: usize) -> Vec<(&'static str, usize, f32)> {
         match *self {
             Self::Sgd { momentum: 0.0, .. } => vec![],
-            Self::Sgd { .. } => vec![("momentum", 0.0)],
-            Self::Adagrad { initial_accumulator, .. } => vec![("sum", initial_accumulator as f32)],
-            Self::Adam { .. } | Self::Adamw { .. } => vec![("m", 0.0), ("v", 0.0)],
-            Self::Ftrl { .. } => vec![("z", 0.0), ("n", 0.0)],
+            Self::Sgd { .. } => vec![("momentum", len, 0.0)],
+            Self::Adagrad { initial_accumulator, .. } => vec![("sum", len, initial_accumulator as f32)],
+            Self::Adam { .. } | Self::Adamw { .. } => vec![("m", len, 0.0), ("v", len, 0.0)],
+            Self::Ftrl { lr, .. } => vec![("z", len, 0.0), ("n", len, 0.0), ("rate", 1, lr as f32)],
         }
+    }
+
+    /// Floats of state of `len` parameters, for plans.
+    pub fn state_len(&self, len: usize) -> usize {
+        self.state(len).iter().fold(0, |sum, (_, len, _)| sum.saturating_add(*len))
     }
 }
 
@@ -318,21 +323,25 @@ impl TableOptimizer {
 
     /// Names, lengths and initial values of the state arrays of a table of `rows` × `dim`.
     pub(super) fn state(&self, rows: usize, dim: usize) -> Vec<(&'static str, usize, f32)> {
+        let len = rows.saturating_mul(dim);
         match *self {
             Self::Sgd { .. } => vec![],
             Self::Adagrad { initial_accumulator, .. } => {
-                vec![("sum", rows * dim, initial_accumulator as f32)]
+                vec![("sum", len, initial_accumulator as f32)]
             }
             Self::RowwiseAdagrad { initial_accumulator, .. } => {
                 vec![("sum", rows, initial_accumulator as f32)]
             }
-            Self::AdamLazy { .. } | Self::Adam { .. } => vec![("m", rows * dim, 0.0), ("v", rows * dim, 0.0)],
-            Self::Ftrl { .. } => vec![("z", rows * dim, 0.0), ("n", rows * dim, 0.0)],
+            Self::AdamLazy { .. } | Self::Adam { .. } => vec![("m", len, 0.0), ("v", len, 0.0)],
+            // A row that was not touched for long has had another rate than the others.
+            Self::Ftrl { lr, .. } => {
+                vec![("z", len, 0.0), ("n", len, 0.0), ("rate", rows, lr as f32)]
+            }
         }
     }
 
     /// Floats of state of a table of `rows` × `dim`, for plans.
     pub fn state_len(&self, rows: usize, dim: usize) -> usize {
-        self.state(rows, dim).iter().map(|(_, len, _)| len).sum()
+        self.state(rows, dim).iter().fold(0, |sum, (_, len, _)| sum.saturating_add(*len))
     }
 }

@@ -16,7 +16,7 @@ impl Tape<'_> {
         self.push(Softmax { x }, n, |y, forward| {
             for (y, x) in y.chunks_exact_mut(n.max(1)).zip(forward.value(x).chunks_exact(n.max(1))) {
                 let largest = x.iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - largest).exp());
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = libm::expf(x - largest));
                 let sum: f32 = y.iter().sum();
                 y.iter_mut().for_each(|y| *y /= sum);
             }
