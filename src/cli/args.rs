@@ -2,6 +2,8 @@
 use super::bench_args::BenchArgs;
 use super::column_args::ColumnArgs;
 use super::generate::GenerateCommand;
+pub(super) use super::input_args::InputArgs;
+use super::scoring_args::{EvaluateArgs, ExplainArgs, PredictArgs, ShowArgs};
 use super::values;
 use clap::{Args, Parser, Subcommand};
 use dlrm::nn::{Precision, TablePrecision};
@@ -52,7 +54,7 @@ pub(super) enum Command {
     Tune(Box<TuneArgs>),
     /// Measure a trained model on labelled rows
     Evaluate(EvaluateArgs),
-    /// Score rows with a trained model, as CSV on standard output
+    /// Score rows with a trained model, as CSV on standard output or into a file
     Predict(PredictArgs),
     /// Say which columns a trained model rests on, or what moves its scores of single rows
     Explain(ExplainArgs),
@@ -68,6 +70,25 @@ pub(super) enum Command {
     },
     /// List the kinds of models
     Models,
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page of dlrm, or of one of its commands
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// The command, such as `train` (default: dlrm itself)
+    pub command: Vec<String>,
+    /// Write the pages of all commands into this directory instead
+    #[arg(long, short, value_name = "DIR", conflicts_with = "command")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -106,32 +127,6 @@ pub(super) struct DataArgs {
     /// Accept the publisher's terms, which are shown
     #[arg(long)]
     pub accept_terms: bool,
-}
-
-/// How files are read.
-#[derive(Debug, Args, Default, Clone)]
-pub(super) struct InputArgs {
-    /// Format: csv, tsv, jsonl, criteo, movielens, libsvm, libffm, parquet (default: detected)
-    #[arg(long, value_name = "NAME")]
-    pub format: Option<String>,
-    /// Field separator of text files (default: detected; "tab" for a tab)
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
-    /// Column names of a headerless file, comma-separated
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
-    pub columns: Vec<String>,
-    /// Whether the first line of text files names the columns: present, absent or auto
-    #[arg(long, value_name = "WHAT")]
-    pub header: Option<String>,
-    /// Quotes around fields of text files: double ("), none or auto
-    #[arg(long, value_name = "KIND")]
-    pub quote: Option<String>,
-    /// Blanks around fields of text files: blanks (drop them), none (they belong to the field) or auto
-    #[arg(long, value_name = "WHAT")]
-    pub trim: Option<String>,
-    /// Skip up to this many malformed rows; they are counted and listed
-    #[arg(long, value_name = "N")]
-    pub max_bad_rows: Option<u64>,
 }
 
 /// What is predicted.
@@ -373,67 +368,4 @@ pub(super) struct TuneArgs {
     /// Begin anew, whatever the directory holds
     #[arg(long)]
     pub overwrite: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct EvaluateArgs {
-    /// Run or model directory
-    pub model: PathBuf,
-    /// Files or a data set directory
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub input: InputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PredictArgs {
-    /// Run or model directory
-    pub model: PathBuf,
-    /// Files or a data set directory
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub input: InputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ExplainArgs {
-    /// Run or model directory
-    pub model: PathBuf,
-    /// Files or a data set directory; their labels are read unless rows are explained
-    #[arg(required = true, value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
-    #[command(flatten)]
-    pub input: InputArgs,
-    /// Explain the first N rows: what each column adds to their logits (Shapley values)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub rows: Option<u64>,
-    /// Explain row K; the first is 1 (may be repeated)
-    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
-    pub row: Vec<u64>,
-    /// Rows that the columns are measured on, at most; chosen from all
-    #[arg(long, value_name = "N", default_value = "20000", value_parser = values::batch)]
-    pub sample: usize,
-    /// Times that each column is shuffled
-    #[arg(long, value_name = "N", default_value = "5", value_parser = values::windows)]
-    pub repeats: usize,
-    /// Background rows that an explained row is compared with; chosen from all
-    #[arg(long, value_name = "N", default_value = "100", value_parser = values::batch)]
-    pub background: usize,
-    /// Random orders of the columns for each background row; lr, mf, fm and ffm need none
-    #[arg(long, value_name = "N", default_value = "1", value_parser = values::windows)]
-    pub orders: usize,
-    /// Seed of all these choices
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ShowArgs {
-    /// Run or model directory
-    pub model: PathBuf,
-    /// Where to draw the model's operations (SVG)
-    #[arg(long, value_name = "FILE")]
-    pub graph: Option<PathBuf>,
 }

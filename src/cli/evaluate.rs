@@ -1,54 +1,47 @@
 //! `dlrm evaluate`.
-use super::args::EvaluateArgs;
 use super::failure::Failure;
+use super::files::answer;
+use super::output;
+use super::rows_to_score::{CHUNK, RowsToScore};
+use super::scoring_args::EvaluateArgs;
 use super::session::Session;
-use super::{output, requests};
-use dlrm::data::Error as DataError;
+use dlrm::data::Batch;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
-use dlrm::data::readers::Input;
-use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Schema;
-use dlrm::engine::{InputScorer, Parallel, Predictor, RowScorer, Workspace, learner};
+use dlrm::data::split::Part;
+use dlrm::engine::{Parallel, Predictor, Workspace, learner};
 use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
 use dlrm::report::PartMetrics;
 use dlrm::report::terminal::table;
-
-/// Rows scored at a time.
-const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let predictor = Predictor::load(&args.model, session.isa)?;
     let schema = predictor.encoder().schema();
-    // The time is read for splits only.
-    let needed: Vec<&str> = schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect();
-    let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
-    let max_bad_rows = args.input.max_bad_rows.unwrap_or(0);
-    let mut scorer = InputScorer::open(&predictor, &input, Labels::Required, max_bad_rows)?;
+    let rows = RowsToScore::of(&args.rows, &predictor, Labels::Required)?;
+    let file = rows.output(session, &args.out)?;
+    let mut scorer = rows.scorer(&args.rows, &predictor, Labels::Required)?;
     let (mut logits, mut all) = (Vec::new(), Rows::of(schema));
-    loop {
+    while !scorer.is_done() {
         scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
-        if logits.is_empty() {
-            break;
-        }
-        all.extend(&logits, scorer.rows());
+        all.extend(&logits, scorer.batch());
     }
-    output::unknown_values(session, &predictor, scorer.rows().counts());
+    output::unknown_values(session, &predictor, scorer.counts());
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     if all.logits.is_empty() {
-        return Err(DataError::no_rows(input.name(), input.open()?.columns()).into());
+        return Err(rows.none(scorer.columns()));
     }
-    let note = trained_on(&predictor, &input);
+    let note = trained_on(&predictor, &rows);
     let scored = Scored::new(predictor.task(), &all.logits, &all.labels, all.weights.as_deref())?
         .with_groups(all.groups.as_deref())?;
     let found = PartMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
-    let counts = scorer.rows().counts().iter().copied();
+    let counts = scorer.counts().iter().copied();
     let columns: Vec<(&str, EncodedCounts)> =
         schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
-    if session.json {
+    if session.json || file.is_some() {
         note.iter().for_each(|note| output::tell(note));
         let column = |(name, c): &(&str, EncodedCounts)| {
             let (missing, unseen) = (c.missing_rate(), c.unseen_rate());
@@ -60,7 +53,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
             "columns": columns.iter().map(column).collect::<Vec<_>>(),
             "skipped_rows": scorer.bad_rows(),
         });
-        return output::print(&format!("{value}\n"));
+        return answer(file, &format!("{value}\n"));
     }
     let note = note.map_or_else(String::new, |note| note + "\n\n");
     let positive = schema.label.says().map_or_else(String::new, |says| format!("positive: {says}\n"));
@@ -68,8 +61,13 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
 }
 
 /// Says so where the model was trained on the rows.
-fn trained_on(predictor: &Predictor, input: &Input) -> Option<String> {
-    let files = predictor.trained().among(input);
+fn trained_on(predictor: &Predictor, rows: &RowsToScore) -> Option<String> {
+    let files = match rows {
+        RowsToScore::Files(input) => predictor.trained().among(input),
+        RowsToScore::Stream(_) | RowsToScore::Prepared(_, Part::Test) => Vec::new(),
+        // They have the model's encoder, which was fitted to them.
+        RowsToScore::Prepared(..) => vec![rows.name()],
+    };
     let left_out = predictor.metrics().get("test").map(|test| test.rows).filter(|&rows| rows > 0);
     let better = match left_out {
         Some(rows) => {
@@ -108,11 +106,15 @@ impl Rows {
         }
     }
 
-    fn extend(&mut self, logits: &[f32], rows: &RowScorer<'_>) {
+    fn extend(&mut self, logits: &[f32], rows: &Batch) {
         self.logits.extend_from_slice(logits);
-        self.labels.extend_from_slice(rows.labels());
-        self.weights.iter_mut().for_each(|all| all.extend_from_slice(rows.weights().unwrap_or_default()));
-        self.groups.iter_mut().for_each(|all| all.extend_from_slice(rows.groups().unwrap_or_default()));
+        self.labels.extend_from_slice(&rows.labels);
+        self.weights
+            .iter_mut()
+            .for_each(|all| all.extend_from_slice(rows.weights.as_deref().unwrap_or_default()));
+        self.groups
+            .iter_mut()
+            .for_each(|all| all.extend_from_slice(rows.groups.as_deref().unwrap_or_default()));
     }
 }
 

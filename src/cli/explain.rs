@@ -1,12 +1,13 @@
 //! `dlrm explain`: what the columns are worth to a model, or what moves the scores of single rows.
-use super::args::ExplainArgs;
 use super::failure::Failure;
+use super::files::{Begun, answer};
+use super::output;
+use super::rows_to_score::{CHUNK, RowsToScore};
+use super::scoring_args::ExplainArgs;
 use super::session::Session;
-use super::{output, requests};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
-use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::{Schema, Task};
 use dlrm::engine::explain::{
     Column, ColumnKind, Explained, Explainer, Importance, Orders, RowSample, Shuffles, columns, importance,
@@ -14,9 +15,6 @@ use dlrm::engine::explain::{
 };
 use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
 use dlrm::report::terminal::{importance_table, table};
-
-/// Rows read at a time.
-const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> {
@@ -33,67 +31,70 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
         let read = read(session, args, &predictor, Labels::Required)?;
         let shuffles = Shuffles { repeats: args.repeats, seed: args.seed };
         let found = importance(&read.sample, &columns, predictor.task(), shuffles, &mut score)?;
-        return output::print(&importance_text(session, predictor.task(), &found));
+        let text = importance_text(session.json || read.file.is_some(), predictor.task(), &found);
+        return answer(read.file, &text);
     }
     let read = read(session, args, &predictor, Labels::Ignored)?;
     let orders = orders(network, &predictor.config().model, args.orders, args.seed);
     let explainer = Explainer::new(&columns, &read.sample, orders, &mut score);
-    let mut text = String::new();
+    let (json, mut text) = (session.json || read.file.is_some(), String::new());
     for (place, &number) in read.numbers.iter().enumerate() {
         let found = explainer.explain((&read.rows, place), number, &mut score);
         let row = Row { number, columns: &columns, texts: &read.texts[place], found: &found };
-        text.push_str(&if session.json { row.json(&predictor) } else { row.text(&predictor) });
+        text.push_str(&if json { row.json(&predictor) } else { row.text(&predictor) });
     }
-    if !session.json {
+    if !json {
         text.push_str(&about(orders, read.sample.len()));
     }
-    output::print(&text)
+    answer(read.file, &text)
 }
 
 /// What was read of the input.
-struct Read {
+struct Read<'a> {
     /// The rows that are measured on, or stand in the background.
     sample: Batch,
     /// The rows to explain, their numbers (the first is 1) and the text of each column.
     rows: Batch,
     numbers: Vec<u64>,
     texts: Vec<Vec<String>>,
+    /// Where the answer goes, if not to standard output.
+    file: Option<Begun<'a>>,
 }
 
 /// Reads all rows.
-fn read(
+fn read<'a>(
     session: &Session,
-    args: &ExplainArgs,
+    args: &'a ExplainArgs,
     predictor: &Predictor,
     labels: Labels,
-) -> Result<Read, Failure> {
+) -> Result<Read<'a>, Failure> {
     let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
-    let needed: Vec<&str> = match labels {
-        Labels::Ignored => schema.inputs(),
-        _ => schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect(),
-    };
-    let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
+    let input = RowsToScore::of(&args.data, predictor, labels)?;
+    if let (Labels::Ignored, RowsToScore::Prepared(..)) = (labels, &input) {
+        let message = format!("--row: expected raw files, found {}, which have no text", input.name());
+        return Err(Failure::usage(message, "name the raw files; what the columns are worth needs no text"));
+    }
+    let file = input.output(session, &args.out)?;
     let asked = |number: u64| args.rows.is_some_and(|most| number <= most) || args.row.contains(&number);
     let most = if labels == Labels::Ignored { args.background } else { args.sample };
     let mut sample = RowSample::new(&layout, most, args.seed);
     let (mut rows, mut numbers, mut texts) = (Batch::new(&layout), Vec::new(), Vec::new());
-    let mut scorer = InputScorer::open(predictor, &input, labels, args.input.max_bad_rows.unwrap_or(0))?;
+    let mut scorer = input.scorer(&args.data, predictor, labels)?;
     let fields = fields(schema, scorer.columns());
     let mut number = 0;
-    loop {
+    while !scorer.is_done() {
         let batch = scorer.encode(CHUNK)?;
-        if batch.is_empty() {
-            break;
-        }
         sample.show(batch);
-        for row in 0..batch.len() {
-            number += 1 + scorer.skipped_before()[row];
+        let (batch, skipped) = (scorer.batch(), scorer.skipped_before());
+        for (row, before) in skipped[..batch.len()].iter().enumerate() {
+            number += 1 + before;
             if asked(number) {
-                rows.push_row_of(scorer.rows().batch(), row);
+                rows.push_row_of(batch, row);
                 numbers.push(number);
                 texts.push(fields.iter().map(|places| text_of(&scorer, row, places)).collect());
             }
         }
+        number += skipped.last().copied().unwrap_or(0);
     }
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
     let (sample, _) = sample.finish();
@@ -107,7 +108,7 @@ fn read(
         let message = format!("--row: expected the number of a good row among {number}, found {missing}");
         return Err(Failure::usage(message, "the first row is 1"));
     }
-    Ok(Read { sample, rows, numbers, texts })
+    Ok(Read { sample, rows, numbers, texts, file })
 }
 
 /// The fields of each column, in the order of [`columns`].
@@ -122,12 +123,12 @@ fn fields(schema: &Schema, names: &[String]) -> Vec<Vec<usize>> {
 
 /// What stands in these fields of a row.
 fn text_of(scorer: &InputScorer<'_>, row: usize, fields: &[usize]) -> String {
-    let texts: Vec<&str> = fields.iter().map(|&field| scorer.rows().field(row, field)).collect();
+    let texts: Vec<&str> = fields.iter().map(|&field| scorer.field(row, field)).collect();
     texts.join(" * ")
 }
 
-fn importance_text(session: &Session, task: Task, found: &Importance) -> String {
-    if session.json {
+fn importance_text(json: bool, task: Task, found: &Importance) -> String {
+    if json {
         return format!("{}\n", serde_json::to_value(found).expect("plain data"));
     }
     let loss = if task == Task::Binary { "log loss" } else { "squared error" };

@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 37] = [
+const FLAGS: [(&str, &str); 38] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -12,6 +12,7 @@ const FLAGS: [(&str, &str); 37] = [
     ("input.columns", "--columns"),
     ("data.prepared", "--data-dir"),
     ("data.max_bad_rows", "--max-bad-rows"),
+    ("data.part", "--part"),
     ("data.split", "--split"),
     ("data.validation", "--validation"),
     ("data.test", "--test"),

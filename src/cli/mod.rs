@@ -6,6 +6,7 @@ mod bench_args;
 mod cgroup;
 mod column_args;
 mod compare;
+mod completions;
 mod counter;
 #[cfg(feature = "fetch")]
 mod data;
@@ -13,9 +14,12 @@ mod demo;
 mod evaluate;
 mod explain;
 mod failure;
+mod files;
 mod flags;
 mod generate;
+mod input_args;
 mod inspect;
+mod manual;
 mod memory;
 mod mistaken_flags;
 mod models;
@@ -24,6 +28,8 @@ mod predict;
 mod prepare;
 mod progress;
 mod requests;
+mod rows_to_score;
+mod scoring_args;
 mod session;
 mod show;
 mod train;
@@ -36,7 +42,13 @@ use failure::Failure;
 use session::Session;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Ends the command where the system has refused so many bytes of memory.
+pub(crate) fn out_of_memory(bytes: usize) {
+    output::out_of_memory(bytes);
+    std::process::exit(i32::from(failure::RESOURCES));
+}
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
@@ -49,13 +61,22 @@ pub(crate) fn main() -> ExitCode {
                 output::failure(&failure, given.iter().any(|arg| arg == "--json"));
                 return ExitCode::from(failure.code);
             }
-            // Help and version are not errors. A closed pipe is not ours to report.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+            if error.use_stderr() {
+                // Whoever reads it may have gone.
+                let _ = error.print();
+                return ExitCode::from(failure::USAGE);
+            }
+            return ended(output::help(&error), given.iter().any(|arg| arg == "--json"));
         }
     };
     let json = cli.json;
-    match run(cli) {
+    output::AS_JSON.store(json, Ordering::Relaxed);
+    ended(run(cli), json)
+}
+
+/// The exit code of what was done, and the words for it where it failed.
+fn ended(done: Result<(), Failure>, json: bool) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, json);
@@ -93,5 +114,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Prepare(args) => prepare::run(&session, &args),
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args),
     }
 }

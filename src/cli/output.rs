@@ -1,13 +1,14 @@
 //! Text for people on standard output.
-use super::failure::{Failure, INTERRUPTED, io};
+use super::failure::{Failure, INTERRUPTED, RESOURCES, io};
 use super::flags;
 use super::session::Session;
 use dlrm::data::counts::EncodedCounts;
 pub(super) use dlrm::data::format::count;
 use dlrm::engine::{Note, Predictor};
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `text` as a terminal may see it: what would move its cursor, change its colours or the direction of its
 /// text is written as `\u001b`, which JSON reads as the same. Names of columns, values and versions come
@@ -32,11 +33,21 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Writes results to standard output; a closed pipe (`| head`) ends quietly.
+/// Writes results to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+    printed(out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes the help or version that clap answers with, coloured where that is wanted.
+pub(super) fn help(answer: &clap::Error) -> Result<(), Failure> {
+    printed(answer.print().and_then(|()| std::io::stdout().flush()))
+}
+
+/// What became of a write to standard output; a closed pipe (`| head`) ends quietly.
+pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(io("write", Path::new("standard output"))),
     }
 }
@@ -63,6 +74,21 @@ pub(super) fn failure(failure: &Failure, json: bool) {
     if let Some(hint) = hint {
         tell(&format!("  hint: {hint}"));
     }
+}
+
+/// Whether errors are told as JSON: for the one that no caller is there to tell of.
+pub(super) static AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says on standard error that the system has refused so many bytes. Allocates nothing.
+pub(super) fn out_of_memory(bytes: usize) {
+    let mut err = std::io::stderr().lock();
+    let hint = "free some memory, or use less: --memory-limit refuses early, --stream keeps rows on disk";
+    let _ = if AS_JSON.load(Ordering::Relaxed) {
+        let error = format_args!("out of memory: the system refused {bytes} bytes");
+        writeln!(err, "{{\"error\":\"{error}\",\"hint\":\"{hint}\",\"exit_code\":{RESOURCES}}}")
+    } else {
+        writeln!(err, "error: out of memory: the system refused {bytes} bytes\n  hint: {hint}")
+    };
 }
 
 /// Says on standard error which columns hold values that the model does not know.

@@ -1,5 +1,6 @@
 //! What was said to the command as a whole, and the wish to stop.
 use super::failure::INTERRUPTED;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,6 +27,17 @@ impl Session {
                 // The second time the user means it.
                 std::process::exit(i32::from(INTERRUPTED));
             }
+        };
+        let _ = ctrlc::set_handler(handler);
+    }
+
+    /// From now on Ctrl-C removes the file `path`, which is not whole, and ends the command, also while it
+    /// waits for rows.
+    pub(super) fn remove_at_signal(&self, path: &Path) {
+        let path = path.to_owned();
+        let handler = move || {
+            let _ = std::fs::remove_file(&path);
+            std::process::exit(i32::from(INTERRUPTED));
         };
         let _ = ctrlc::set_handler(handler);
     }

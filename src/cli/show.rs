@@ -1,7 +1,8 @@
 //! `dlrm show`.
-use super::args::ShowArgs;
-use super::failure::{Failure, io};
+use super::failure::Failure;
+use super::files::Target;
 use super::output;
+use super::scoring_args::ShowArgs;
 use super::session::Session;
 use dlrm::data::Batch;
 use dlrm::data::format;
@@ -18,7 +19,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let predictor = Predictor::load(&args.model, session.isa)?;
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
-        std::fs::write(path, graph_svg(&graph)).map_err(io("write", path))?;
+        let target = Target { flag: "--graph", path, overwrite: args.overwrite };
+        target.write(graph_svg(&graph).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));

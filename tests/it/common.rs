@@ -1,7 +1,8 @@
 //! Running the `dlrm` command in tests.
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// What a command did.
@@ -33,6 +34,23 @@ pub(crate) fn command(dir: &Path, args: &[&str]) -> Command {
 /// Runs `dlrm` with `args` in `dir`.
 pub(crate) fn dlrm(dir: &Path, args: &[&str]) -> Ran {
     finished(command(dir, args).output().expect("the dlrm command"))
+}
+
+/// Runs `dlrm` with `bytes` on its standard input.
+pub(crate) fn piped(dir: &Path, args: &[&str], bytes: &[u8]) -> Ran {
+    let mut child = command(dir, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes = bytes.to_vec();
+    let writing = std::thread::spawn(move || input.write_all(&bytes));
+    let ran = finished(child.wait_with_output().unwrap());
+    // Whoever refuses its flags reads nothing.
+    let _ = writing.join().unwrap();
+    ran
 }
 
 pub(crate) fn finished(output: Output) -> Ran {

@@ -270,14 +270,6 @@ fn files_of_formats_that_are_not_read() {
 }
 
 #[test]
-fn standard_input() {
-    let dir = demo_copy();
-    let parts = ["-: expected a file", "standard input", "> rows.csv"];
-    fails(dir.path(), &["predict", "runs/demo", "-"], DATA, &parts);
-    fails(dir.path(), &["train", "-", "--label", "click"], DATA, &parts);
-}
-
-#[test]
 fn resuming_what_is_finished_or_with_other_settings() {
     let dir = demo_copy();
     let resume = ["train", "--resume", "-o", "runs/demo"];

@@ -1,6 +1,6 @@
 //! The README and the pages of the book: every command runs, every configuration is valid, every link leads
 //! somewhere.
-use crate::common::{copy, data, dlrm};
+use crate::common::{copy, data, piped};
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -131,12 +131,17 @@ impl Runner {
     fn command(&mut self, page: &str, line: &str) {
         let (line, output) =
             line.split_once(" > ").map_or((line, None), |(line, output)| (line, Some(output)));
+        // A page may show how rows come from another program.
+        let (line, input) = match line.strip_prefix("cat ").and_then(|rest| rest.split_once(" | ")) {
+            Some((file, line)) => (line, fs::read(self.dir.path().join(file)).expect("a file")),
+            None => (line, Vec::new()),
+        };
         let written = if let Some(text) = line.strip_prefix("echo ") {
             Some(format!("{text}\n"))
         } else if let Some(rest) =
             line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("dlrm "))
         {
-            self.dlrm(page, rest)
+            self.dlrm(page, rest, &input)
         } else {
             assert!(self.gate.contains(line), "{page}: the gate runs it: {line}");
             None
@@ -147,7 +152,7 @@ impl Runner {
     }
 
     /// What the command printed; `None` where it was skipped or is one that has been run before.
-    fn dlrm(&mut self, page: &str, rest: &str) -> Option<String> {
+    fn dlrm(&mut self, page: &str, rest: &str, input: &[u8]) -> Option<String> {
         if !self.done.insert(rest.to_owned()) {
             return None;
         }
@@ -161,7 +166,7 @@ impl Runner {
             rest.to_owned()
         };
         let words = words(&line);
-        let ran = dlrm(self.dir.path(), &words.iter().map(String::as_str).collect::<Vec<_>>());
+        let ran = piped(self.dir.path(), &words.iter().map(String::as_str).collect::<Vec<_>>(), input);
         assert_eq!(ran.code, 0, "{page}: dlrm {rest}\n{}", ran.err);
         Some(ran.out)
     }

@@ -200,16 +200,18 @@ impl Batch {
     }
 
     /// Makes room for `rows` rows of `dense` dense values and one id per feature, so that filling a large
-    /// batch does not double its memory.
+    /// batch does not double its memory. Where a file lies about its rows, no room is made, and the batch
+    /// grows by the rows that there are.
     pub fn reserve(&mut self, rows: usize, dense: usize) {
-        self.dense.reserve_exact(rows * dense);
-        self.labels.reserve_exact(rows);
+        let mut refused = self.dense.try_reserve_exact(rows.saturating_mul(dense)).is_err();
+        refused |= self.labels.try_reserve_exact(rows).is_err();
         for bags in &mut self.bags {
-            bags.ids.reserve(rows);
-            bags.offsets.reserve_exact(rows);
-            if let Some(weights) = &mut bags.weights {
-                weights.reserve(rows);
+            if refused {
+                return;
             }
+            refused |= bags.ids.try_reserve(rows).is_err();
+            refused |= bags.offsets.try_reserve_exact(rows).is_err();
+            refused |= bags.weights.as_mut().is_some_and(|weights| weights.try_reserve(rows).is_err());
         }
     }
 
@@ -328,4 +330,22 @@ pub trait BatchSource: Send {
     /// # Errors
     /// As the reader and the encoder behind it.
     fn next_batch(&mut self, out: &mut Batch) -> Result<bool>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of rows come from files.
+    #[test]
+    fn room_for_more_rows_than_any_memory_holds_is_not_made() {
+        let layout =
+            Layout { dense: vec!["x".into(), "y".into()], sample_weights: true, ..Layout::default() };
+        for rows in [usize::MAX, usize::MAX / 4, isize::MAX as usize] {
+            let mut batch = Batch::new(&layout);
+            batch.reserve(rows, layout.dense.len());
+            batch.push_row_of(&Batch::placeholder(&layout), 0);
+            assert_eq!(batch.len(), 1);
+        }
+    }
 }

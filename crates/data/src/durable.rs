@@ -2,20 +2,126 @@
 //! works in.
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The name of `place` while something is made that will be put there; hidden, and of no other place.
+pub fn aside(place: &Path, suffix: &str) -> PathBuf {
+    let own = place.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    place.with_file_name(format!(".{own}.{suffix}"))
+}
+
+/// A file that is written aside and put in its place when it is whole; what is not put there is removed. A
+/// place that is no regular file, such as a terminal or a pipe, is written to as it is.
+#[derive(Debug)]
+pub struct AsideFile {
+    /// Locked as long as it is aside.
+    file: File,
+    place: PathBuf,
+    aside: Option<PathBuf>,
+}
+
+impl AsideFile {
+    /// Begins the file that will stand in `place`.
+    ///
+    /// # Errors
+    /// If the file system refuses; the error names the file and what was tried. If another process writes
+    /// the file.
+    pub fn create(place: &Path) -> Result<Self> {
+        let direct = fs::metadata(place).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        // What a link leads to is what is written, and the link stays.
+        let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        if direct {
+            let file = OpenOptions::new().write(true).open(&place).map_err(Error::io("open", &place))?;
+            return Ok(AsideFile { file, place, aside: None });
+        }
+        if place.is_dir() {
+            return Err(Error::io("write", &place)(ErrorKind::IsADirectory.into()));
+        }
+        let aside = aside(&place, "partial");
+        let file = alone(&aside, &place)?;
+        file.set_len(0).map_err(Error::io("create", &place))?;
+        Ok(AsideFile { file, place, aside: Some(aside) })
+    }
+
+    /// Where it is until it is put in its place; `None` where it is written to as it is.
+    pub fn aside(&self) -> Option<&Path> {
+        self.aside.as_deref()
+    }
+
+    /// Waits until it is on the disk, and puts it in its place.
+    ///
+    /// # Errors
+    /// If the file system refuses; what stood in its place is then still there.
+    pub fn put(mut self) -> Result<()> {
+        let Some(aside) = &self.aside else { return Ok(()) };
+        self.file.sync_all().map_err(Error::io("write", &self.place))?;
+        fs::rename(aside, &self.place).map_err(Error::io("write", &self.place))?;
+        self.aside = None;
+        sync_directory(self.place.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Write for AsideFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for AsideFile {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here.
+        let _ = self.aside.take().map(fs::remove_file);
+    }
+}
+
+/// Opens the file `aside`, which no other process writes; messages speak of `place`.
+fn alone(aside: &Path, place: &Path) -> Result<File> {
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(aside);
+        let file = file.map_err(Error::io("create", place))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let what = place.display().to_string();
+                let error = Error::input(what, "a file that no other process writes", "one that does");
+                return Err(error.with_hint("wait for it, or name another file"));
+            }
+            // The other process has put it in its place since.
+            Ok(()) if !is_at(&file, aside) => {}
+            // A file system without locks is none that two processes share by chance.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+        }
+    }
+}
+
+/// Whether `path` still names this file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = file.metadata().map(|own| (own.dev(), own.ino()));
+    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
+    matches!((own, there), (Ok(own), Ok(there)) if own == there)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
 
 /// Writes a small file aside, syncs it and renames it to `path`.
 ///
 /// # Errors
 /// If the file system refuses; the error names the file and what was tried. What stood in `path` before is
-/// then still there.
+/// then still there, and nothing is left aside.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
+    let mut file = AsideFile::create(path)?;
+    file.write_all(contents).map_err(Error::io("write", path))?;
+    file.put()
 }
 
 /// Waits until the contents of the file `path` are on the disk.
@@ -130,5 +236,22 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
         sync(&path).and_then(|()| sync_directory(dir.path())).expect("synced");
         remove_directory(&dir.path().join("none")).expect("nothing to remove");
+    }
+
+    #[test]
+    fn one_process_writes_a_file_that_others_see_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("scores.csv");
+        fs::write(&path, "old").expect("written");
+        fs::write(aside(&path, "partial"), "of a process that was killed").expect("written");
+        let mut file = AsideFile::create(&path).expect("begun");
+        file.write_all(b"new").expect("written");
+        let second = AsideFile::create(&path).expect_err("it is being written");
+        assert!(second.to_string().contains("no other process writes"), "{second}");
+        assert_eq!(fs::read(&path).expect("read"), b"old");
+        file.put().expect("put");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
+        AsideFile::create(&path).expect("nobody writes it");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
     }
 }

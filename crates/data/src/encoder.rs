@@ -200,7 +200,7 @@ impl Encoder {
     }
 
     /// Counts of the values of encoded rows, one per categorical column and cross.
-    pub(crate) fn counts_of(&self, batch: &Batch) -> Vec<EncodedCounts> {
+    pub fn counts_of(&self, batch: &Batch) -> Vec<EncodedCounts> {
         let mut all = self.counts();
         for ((counts, bags), ids) in all.iter_mut().zip(&batch.bags).zip(self.ids()) {
             ids.count(&bags.ids, counts);

@@ -3,6 +3,12 @@
 use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::schema::{Encoding, Schema};
+use crate::string_arena::StringArena;
+
+/// A schema without the time, which only splits read.
+fn timeless(schema: &Schema) -> Schema {
+    Schema { time: None, ..schema.clone() }
+}
 
 impl Encoder {
     /// The id of a value that a growing vocabulary does not have; its row stays where it is.
@@ -14,7 +20,6 @@ impl Encoder {
     /// If it is not the schema of this encoder (but for the time, which only splits read), or the place of a
     /// row depends on the number of values.
     pub(crate) fn check_growth(&self, schema: &Schema) -> Result<()> {
-        let timeless = |schema: &Schema| Schema { time: None, ..schema.clone() };
         if timeless(self.schema()) != timeless(schema) {
             return Err(Error::input(
                 "schema",
@@ -39,20 +44,10 @@ impl Encoder {
     /// If it encodes a value that `base` knows in another way.
     pub(crate) fn check_grown_from(&self, base: &Encoder) -> Result<()> {
         base.check_growth(self.schema())?;
-        let begins = |column: &str| match (self.vocabulary(column), base.vocabulary(column)) {
-            (Some(own), Some(old)) => {
-                let (own, old) = (own.texts(), old.texts());
-                own.len() >= old.len() && old.iter().zip(own.iter()).all(|(old, own)| old == own)
-            }
-            (None, None) => true,
-            _ => false,
+        let begins = |own: &StringArena, old: &StringArena| {
+            own.len() >= old.len() && old.iter().zip(own.iter()).all(|(old, own)| old == own)
         };
-        let columns = &self.schema().categorical;
-        let other = columns.iter().find(|column| !begins(column.table_name())).map(|column| &column.name);
-        let scaled = self.schema().dense.iter().zip(self.dense().iter().zip(base.dense()));
-        let other =
-            other.or(scaled.filter(|(_, (own, old))| own != old).map(|(column, _)| &column.name).next());
-        match other {
+        match self.first_other(base, begins) {
             None => Ok(()),
             Some(name) => Err(Error::input(
                 format!("encoder of column \"{name}\""),
@@ -60,5 +55,40 @@ impl Encoder {
                 "another one",
             )),
         }
+    }
+
+    /// Refuses rows that this encoder has encoded where that of a model would give other labels, ids or
+    /// numbers.
+    ///
+    /// # Errors
+    /// The first column that they encode differently, or that their schemas are not the same.
+    pub fn check_encodes_as(&self, model: &Encoder) -> Result<()> {
+        if timeless(self.schema()) != timeless(model.schema()) {
+            return Err(Error::input("schema", "that of the model", "another one"));
+        }
+        match self.first_other(model, PartialEq::eq) {
+            None => Ok(()),
+            Some(name) => {
+                Err(Error::input(format!("encoder of column \"{name}\""), "that of the model", "another one"))
+            }
+        }
+    }
+
+    /// The first column that `other`, of the same schema, encodes otherwise, where `alike` compares
+    /// vocabularies.
+    fn first_other(
+        &self,
+        other: &Encoder,
+        alike: impl Fn(&StringArena, &StringArena) -> bool,
+    ) -> Option<&String> {
+        let is_alike = |table: &str| match (self.vocabulary(table), other.vocabulary(table)) {
+            (Some(own), Some(other)) => alike(own.texts(), other.texts()),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        let schema = self.schema();
+        let ids = schema.categorical.iter().find(|column| !is_alike(column.table_name()));
+        let mut scales = schema.dense.iter().zip(self.dense().iter().zip(other.dense()));
+        ids.map(|column| &column.name)
+            .or_else(|| scales.find(|(_, (own, other))| own != other).map(|(column, _)| &column.name))
     }
 }

@@ -16,6 +16,7 @@
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
+//! * [`table`]: tables that are written, as CSV, JSON lines or Parquet.
 //! * [`sealed`]: JSON files that carry a checksum of themselves.
 //! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
@@ -59,6 +60,7 @@ mod spill;
 pub mod split;
 pub mod string_arena;
 mod sum;
+pub mod table;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

@@ -11,6 +11,7 @@ use crate::split::Part;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
 
 /// Rows that go together: enough lookups to wait for memory together, few enough to stay in the second-level
 /// cache.
@@ -373,7 +374,8 @@ impl Pass<'_> {
             }
         };
         std::thread::scope(|scope| {
-            (1..self.threads.max(1)).for_each(|_| drop(scope.spawn(worker)));
+            // Fewer do where the system has no more: no result depends on their number.
+            (1..self.threads.max(1)).for_each(|_| drop(Builder::new().spawn_scoped(scope, worker)));
             worker();
         });
         let turn = turn.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! One raw row as text fields. Readers refill the same [`RawRow`], so reading allocates nothing per row.
 use crate::error::{Position, Result};
+use crate::table::csv_field;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -88,11 +89,7 @@ impl RawRow {
 
     /// The row as a line of comma-separated values, for people to read.
     pub fn to_line(&self) -> String {
-        let field = |text: &str| match text.contains([',', '"', '\n', '\r']) {
-            true => format!("\"{}\"", text.replace('"', "\"\"")),
-            false => text.to_owned(),
-        };
-        self.fields().map(field).collect::<Vec<_>>().join(",")
+        self.fields().map(csv_field).collect::<Vec<_>>().join(",")
     }
 
     /// Position of the row, or of its field `column` (0-based index and name).

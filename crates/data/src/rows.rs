@@ -1,6 +1,7 @@
 //! Good rows of an input: read, parsed, malformed ones skipped within a limit.
 use crate::error::{BadRow, Error, Hint, Result};
 use crate::parse::{Labels, ParsedRow, RowParser, TextPlace};
+use crate::readers::{Input, Stream};
 use crate::row::{RawRow, RowSource};
 use crate::schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub trait OpenRows: Send + Sync {
     fn name(&self) -> String;
 }
 
-impl OpenRows for crate::readers::Input {
+impl OpenRows for Input {
     fn open_rows(&self) -> Result<Box<dyn RowSource>> {
         self.open()
     }
@@ -34,12 +35,30 @@ impl OpenRows for crate::readers::Input {
         let mut files = self.files()?;
         let place = files.iter().position(|path| path.display().to_string() == file);
         files.drain(..place.unwrap_or(0));
-        crate::readers::Input { paths: files, ..self.clone() }.open()
+        Input { paths: files, ..self.clone() }.open()
     }
 
     fn name(&self) -> String {
         let names: Vec<String> = self.paths.iter().map(|p| p.display().to_string()).collect();
         names.join(", ")
+    }
+}
+
+/// Rows that can be read only once, such as those of standard input.
+pub struct StreamRows {
+    /// How they are read.
+    pub input: Input,
+    /// Their bytes.
+    pub stream: Stream,
+}
+
+impl OpenRows for StreamRows {
+    fn open_rows(&self) -> Result<Box<dyn RowSource>> {
+        self.input.open_stream(&self.stream)
+    }
+
+    fn name(&self) -> String {
+        self.stream.name()
     }
 }
 

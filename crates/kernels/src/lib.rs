@@ -22,6 +22,7 @@ mod strided;
 mod vector;
 
 pub mod activation;
+pub mod allocator;
 pub mod bf16;
 pub mod buffer;
 pub mod dot_interaction;

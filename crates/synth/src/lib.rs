@@ -13,10 +13,6 @@ pub mod bayes;
 pub mod click_config;
 pub mod clicks;
 pub mod criteo;
-#[cfg(feature = "parquet")]
-mod parquet_rows;
-#[cfg(not(feature = "parquet"))]
-#[path = "no_parquet_rows.rs"]
 mod parquet_rows;
 pub mod process;
 pub mod random;

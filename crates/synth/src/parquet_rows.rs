@@ -1,114 +1,65 @@
-//! Simulated rows as Parquet: integers, numbers and texts, empty fields as nulls, zstd.
+//! Simulated rows as Parquet: integers, numbers and texts, empty fields as nulls.
 use super::process::{DataGeneratingProcess, FieldKind};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
-use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical, ZstdLevel};
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::types::Type;
+use dlrm_data::table::{self, Cell, Column, ColumnKind, ParquetTable};
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
-/// Rows of one group, column by column.
-pub(super) struct ParquetRows(Vec<Column>);
+/// The columns of a process.
+fn columns(process: &dyn DataGeneratingProcess) -> Vec<Column> {
+    let column = |(i, name): (usize, String)| {
+        let kind = match process.kind(i) {
+            FieldKind::Integer => ColumnKind::Integer,
+            FieldKind::Number => ColumnKind::Double,
+            FieldKind::Text => ColumnKind::Text,
+        };
+        Column { name, kind }
+    };
+    process.columns().into_iter().enumerate().map(column).collect()
+}
 
-enum Column {
-    Integers(Vec<i64>, Vec<i16>),
-    Numbers(Vec<f64>, Vec<i16>),
-    Texts(Vec<ByteArray>, Vec<i16>),
+/// Rows of one group.
+pub(super) struct ParquetRows {
+    kinds: Vec<ColumnKind>,
+    rows: table::ParquetRows,
 }
 
 impl ParquetRows {
     pub(crate) fn new(process: &dyn DataGeneratingProcess) -> Self {
-        let column = |i| match process.kind(i) {
-            FieldKind::Integer => Column::Integers(Vec::new(), Vec::new()),
-            FieldKind::Number => Column::Numbers(Vec::new(), Vec::new()),
-            FieldKind::Text => Column::Texts(Vec::new(), Vec::new()),
-        };
-        ParquetRows((0..process.columns().len()).map(column).collect())
+        let columns = columns(process);
+        let rows = table::ParquetRows::new(&columns);
+        ParquetRows { kinds: columns.iter().map(|column| column.kind).collect(), rows }
     }
 
     pub(crate) fn push(&mut self, row: &RawRow) {
-        for (column, field) in self.0.iter_mut().zip(row.fields()) {
-            let there = !field.is_empty();
-            let levels = match column {
-                Column::Integers(values, levels) => {
-                    values.extend(field.parse::<i64>().ok());
-                    levels
-                }
-                Column::Numbers(values, levels) => {
-                    values.extend(field.parse::<f64>().ok());
-                    levels
-                }
-                Column::Texts(values, levels) => {
-                    values.extend(there.then(|| ByteArray::from(field)));
-                    levels
-                }
-            };
-            levels.push(i16::from(there));
-        }
+        let cells = self.kinds.iter().zip(row.fields()).map(|(kind, field)| match kind {
+            _ if field.is_empty() => Cell::Missing,
+            ColumnKind::Integer => field.parse().map_or(Cell::Missing, Cell::Integer),
+            ColumnKind::Double | ColumnKind::Float => field.parse().map_or(Cell::Missing, Cell::Double),
+            ColumnKind::Text => Cell::Text(field),
+        });
+        self.rows.push(cells);
     }
 }
 
 /// A Parquet file being written, group by group.
-pub(super) struct Writer(SerializedFileWriter<File>);
+pub(super) struct Writer(ParquetTable<File>);
 
 impl Writer {
     pub(crate) fn new(process: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
-        let field = |(i, name): (usize, String)| {
-            let (physical, logical) = match process.kind(i) {
-                FieldKind::Integer => (Physical::INT64, None),
-                FieldKind::Number => (Physical::DOUBLE, None),
-                FieldKind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            };
-            let field = Type::primitive_type_builder(&name, physical)
-                .with_repetition(Repetition::OPTIONAL)
-                .with_logical_type(logical);
-            Arc::new(field.build().expect("a plain column"))
-        };
-        let fields = process.columns().into_iter().enumerate().map(field).collect();
-        let schema = Type::group_type_builder("clicks").with_fields(fields).build().expect("plain columns");
-        let properties =
-            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
         let file = File::create(aside).map_err(Error::io("create", aside))?;
-        SerializedFileWriter::new(file, Arc::new(schema), Arc::new(properties))
-            .map(Writer)
-            .map_err(failed(aside))
+        let table = ParquetTable::new(file, "clicks", &columns(process));
+        table.map(Writer).map_err(Error::io("write", aside))
     }
 
     /// Appends a group of rows.
     pub(crate) fn push(&mut self, rows: &ParquetRows, path: &Path) -> Result<()> {
-        let mut group = self.0.next_row_group().map_err(failed(path))?;
-        for column in &rows.0 {
-            match column {
-                Column::Integers(values, levels) => write::<Int64Type>(&mut group, values, levels),
-                Column::Numbers(values, levels) => write::<DoubleType>(&mut group, values, levels),
-                Column::Texts(values, levels) => write::<ByteArrayType>(&mut group, values, levels),
-            }
-            .map_err(failed(path))?;
-        }
-        group.close().map(drop).map_err(failed(path))
+        self.0.push(&rows.rows).map_err(Error::io("write", path))
     }
 
     /// The finished file.
     pub(crate) fn finish(self, path: &Path) -> Result<File> {
-        self.0.into_inner().map_err(failed(path))
+        self.0.finish().map_err(Error::io("write", path))
     }
-}
-
-fn write<T: DataType>(
-    group: &mut SerializedRowGroupWriter<'_, File>,
-    values: &[T::T],
-    levels: &[i16],
-) -> Result<(), parquet::errors::ParquetError> {
-    let mut column = group.next_column()?.expect("as many columns as the schema has");
-    column.typed::<T>().write_batch(values, Some(levels), None)?;
-    column.close()
-}
-
-fn failed(path: &Path) -> impl FnOnce(parquet::errors::ParquetError) -> Error + use<> {
-    let path = path.to_owned();
-    move |error| Error::io("write", &path)(std::io::Error::other(error))
 }

@@ -124,6 +124,11 @@ impl Prepared {
         &self.dir
     }
 
+    /// Number of rows of a part.
+    pub fn rows(&self, part: Part) -> u64 {
+        self.manifest.parts[part].rows
+    }
+
     /// The encoder and what fitting saw.
     pub fn fitted(&self) -> Fitted {
         let Manifest { parts, values, skipped, bad_rows, .. } = &self.manifest;

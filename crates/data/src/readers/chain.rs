@@ -10,6 +10,7 @@ use super::ncf::Ncf;
 use super::partitions::Partitioned;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
+use super::stream::Place;
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
 use std::collections::VecDeque;
@@ -30,18 +31,19 @@ pub(super) enum Plan {
 }
 
 impl Plan {
-    fn open(&self, path: &Path) -> Result<Box<dyn RowSource>> {
+    /// Opens `place`, which has the format of this plan.
+    pub(super) fn open(&self, place: Place<'_>) -> Result<Box<dyn RowSource>> {
         Ok(match self {
             Plan::Delimited { dialect, header, columns } => {
-                Box::new(Delimited::open(path, *dialect, *header, columns.as_deref())?)
+                Box::new(Delimited::open(place, *dialect, *header, columns.as_deref())?)
             }
-            Plan::Criteo => Box::new(Criteo::open(path)?),
-            Plan::Movielens => Box::new(Movielens::open(path)?),
-            Plan::Ncf => Box::new(Ncf::open(path)?),
-            Plan::Libsvm => Box::new(Libsvm::open(path)?),
-            Plan::Libffm { columns } => Box::new(Libffm::open(path, columns)?),
-            Plan::Jsonl { columns } => Box::new(JsonLines::open(path, columns)?),
-            Plan::Parquet { columns } => open_parquet(path, columns.as_deref())?,
+            Plan::Criteo => Box::new(Criteo::open(place)?),
+            Plan::Movielens => Box::new(Movielens::open(place.file("ratings of MovieLens")?)?),
+            Plan::Ncf => Box::new(Ncf::open(place)?),
+            Plan::Libsvm => Box::new(Libsvm::open(place)?),
+            Plan::Libffm { columns } => Box::new(Libffm::open(place, columns)?),
+            Plan::Jsonl { columns } => Box::new(JsonLines::open(place, columns)?),
+            Plan::Parquet { columns } => open_parquet(place.file("Parquet")?, columns.as_deref())?,
         })
     }
 }
@@ -109,7 +111,7 @@ impl Chain {
     ) -> Result<Self> {
         let (how, partitions) = (format!("{plan:?} {partitions:?}"), partitions.to_vec());
         let open = move |path: &Path| {
-            let rows = plan.open(path)?;
+            let rows = plan.open(Place::File(path))?;
             if partitions.is_empty() {
                 return Ok(rows);
             }

@@ -2,9 +2,9 @@
 //! integers I1 to I13 and the hexadecimal categories C1 to C26, without header; an empty field is missing.
 //! The lines of a test set lack the label.
 use super::lines::{Lines, as_text};
+use super::stream::Place;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
-use std::path::Path;
 
 const INTEGERS: usize = 13;
 const CATEGORIES: usize = 26;
@@ -19,15 +19,15 @@ pub(super) struct Criteo {
 }
 
 impl Criteo {
-    /// Opens `path`. The first line with 39 or 40 fields decides whether there is a label.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens `place`. The first line with 39 or 40 fields decides whether there is a label.
+    pub(super) fn open(place: Place<'_>) -> Result<Self> {
         let mut first_width = None;
-        let mut lines = Lines::open(path)?;
+        let mut lines = place.ahead().lines()?;
         for _ in 0..LOOKED_AT {
             let Some((used, length)) = lines.peek_line()? else { break };
             let width = memchr::memchr_iter(b'\t', lines.bytes(used)).count() + 1;
             if width == UNLABELLED || width == UNLABELLED + 1 {
-                return Ok(Criteo { lines: Lines::open(path)?, columns: columns(width) });
+                return Ok(Criteo { lines: place.lines()?, columns: columns(width) });
             }
             if used > 0 {
                 first_width.get_or_insert(width);

@@ -3,9 +3,9 @@ use super::format::Header;
 use super::lines::{LONGEST_RECORD, Lines, Window, as_text, without_line_end};
 use super::names::check_names;
 use super::record::{Dialect, Span, Split};
+use super::stream::Place;
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::{RawRow, RowSource};
-use std::path::Path;
 
 /// Reader of one file of delimited text.
 pub(super) struct Delimited {
@@ -18,15 +18,15 @@ pub(super) struct Delimited {
 }
 
 impl Delimited {
-    /// Opens `path` and reads its header, if it has one; `columns` name the fields in its place.
+    /// Opens `place` and reads its header, if it has one; `columns` name the fields in its place.
     pub(super) fn open(
-        path: &Path,
+        place: Place<'_>,
         dialect: Dialect,
         header: Header,
         columns: Option<&[String]>,
     ) -> Result<Self> {
         let given = columns.map(<[String]>::to_vec);
-        let (lines, columns, spans) = (Lines::open(path)?, Vec::new(), Vec::new());
+        let (lines, columns, spans) = (place.lines()?, Vec::new(), Vec::new());
         let mut reader = Delimited { lines, dialect, columns, has_names: false, spans };
         if reader.skip_blank()?.is_none() {
             return Err(Error::empty_file(reader.lines.file(), "rows"));

@@ -1,14 +1,15 @@
 //! What the beginning of a file tells: format, delimiter, quotes, blanks and header.
 use super::format::{Format, Header, Quote, Trim};
-use super::lines::{Lines, Window, into_final, without_line_end};
+use super::lines::{Window, into_final, without_line_end};
 use super::record::Dialect;
+use super::stream::Place;
 use super::{criteo, jsonl, movielens, ncf, sparse};
 use crate::error::{Error, Result, quoted};
 use crate::schema::is_missing;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// So many records are looked at.
 pub(super) const ROWS: usize = 100;
@@ -24,8 +25,8 @@ pub(super) struct FileHead {
 
 impl FileHead {
     /// Reads it; an empty file is an error.
-    pub(super) fn of(path: &Path) -> Result<Self> {
-        let mut lines = Lines::open(path)?;
+    pub(super) fn of(place: Place<'_>) -> Result<Self> {
+        let (path, mut lines) = (place.path(), place.ahead().lines()?);
         let bytes = match lines.window(BYTES)? {
             Window::Bytes(length) => lines.bytes(length).to_vec(),
             Window::TooLong => match lines.whole_lines() {
@@ -91,9 +92,13 @@ pub(super) fn check_known(head: &FileHead) -> Result<()> {
     Err(Error::input(head.path.display().to_string(), expected, found).with_hint(hint))
 }
 
-/// Whether the file begins like a Parquet file.
-pub(super) fn is_parquet(path: &Path) -> Result<bool> {
+/// Whether what is there begins like a Parquet file.
+pub(super) fn is_parquet(place: Place<'_>) -> Result<bool> {
     let mut head = Vec::new();
+    let path = match place {
+        Place::File(path) => path,
+        Place::Ahead(stream) | Place::Stream(stream) => return Ok(stream.begins_with(b"PAR1")),
+    };
     let file = File::open(path).map_err(Error::io("open", path))?;
     file.take(4).read_to_end(&mut head).map_err(Error::io("read", path))?;
     Ok(head == b"PAR1")

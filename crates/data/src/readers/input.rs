@@ -5,6 +5,7 @@ use super::format::{Format, Header, Quote, Trim};
 use super::lines::into_final;
 use super::names::check_names;
 use super::record::Dialect;
+use super::stream::{Place, Stream};
 use super::{detect, files, jsonl, movielens, sparse};
 use crate::error::{Error, Result};
 use crate::row::RowSource;
@@ -100,27 +101,51 @@ impl Input {
         Ok(Box::new(chain))
     }
 
+    /// Opens `stream`, read as this input says, whatever its paths.
+    ///
+    /// # Errors
+    /// As [`Input::open`], if the format is one that cannot be read from its beginning to its end, or if the
+    /// stream has been opened before.
+    pub fn open_stream(&self, stream: &Stream) -> Result<Box<dyn RowSource>> {
+        self.resolve_at(Place::Stream(stream))?.plan().open(Place::Stream(stream)).map_err(into_final)
+    }
+
+    /// The columns of `stream`, read as this input says; it can still be opened.
+    ///
+    /// # Errors
+    /// As [`Input::open_stream`].
+    pub fn columns_of_stream(&self, stream: &Stream) -> Result<Vec<String>> {
+        let ahead = Place::Ahead(stream);
+        Ok(self.resolve_at(ahead)?.plan().open(ahead).map_err(into_final)?.columns().to_vec())
+    }
+
     /// This input with everything detected written down, to be stored with a model.
     ///
     /// # Errors
     /// As [`Input::open`].
     pub fn resolve(&self) -> Result<Input> {
         self.check()?;
-        let mut resolved = self.clone();
         let files = self.files()?;
         let first = files.first().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
+        let partitions = self.found_partitions()?;
+        Ok(Input { partitions, ..self.resolve_at(Place::File(first))? })
+    }
+
+    /// This input with what is detected in `first`.
+    fn resolve_at(&self, first: Place<'_>) -> Result<Input> {
+        self.check()?;
+        let mut resolved = self.clone();
         resolved.resolve_format(first)?;
         match resolved.format {
             Format::Auto | Format::Csv | Format::Tsv => resolved.resolve_text(first).map_err(into_final)?,
             _ => resolved.refuse_text_options()?,
         }
-        resolved.partitions = self.found_partitions()?;
         if resolved.format == Format::Libffm && resolved.columns.is_none() {
             resolved.columns = Some(sparse::ffm_columns(first).map_err(into_final)?);
         }
         if resolved.format == Format::Jsonl && resolved.columns.is_none() {
             let columns = jsonl::columns_of(first).map_err(into_final)?;
-            check_names(&columns, &first.display().to_string())?;
+            check_names(&columns, &first.path().display().to_string())?;
             resolved.columns = Some(columns);
         }
         Ok(resolved)
@@ -202,7 +227,8 @@ impl Input {
             let error =
                 Error::input("-", "a file or a directory", "standard input, which can be read only once");
             return Err(error.with_hint(
-                "write the rows to a file first (… > rows.csv) and name that: every pass reads them anew",
+                "write the rows to a file first (… > rows.csv) and name that: every pass reads them anew; \
+                 `predict`, `evaluate` and `explain` need one pass and read standard input",
             ));
         }
         let metadata = fs::metadata(path).map_err(Error::io("open", path))?;
@@ -271,7 +297,7 @@ impl Input {
         }
     }
 
-    fn resolve_format(&mut self, first: &Path) -> Result<()> {
+    fn resolve_format(&mut self, first: Place<'_>) -> Result<()> {
         if self.format != Format::Auto {
             return Ok(());
         }
@@ -290,7 +316,7 @@ impl Input {
         Ok(())
     }
 
-    fn resolve_text(&mut self, first: &Path) -> Result<()> {
+    fn resolve_text(&mut self, first: Place<'_>) -> Result<()> {
         let names = self.header == Some(Header::Present) || self.header.is_some() && self.columns.is_some();
         if names && self.delimiter.is_some() && self.quote.is_some() && self.trim.is_some() {
             return Ok(());

@@ -5,6 +5,7 @@
 //! malformed. Text stands as it is, numbers as they are written, truth as 1 and 0, null as an empty field;
 //! a list of such values becomes `a|b|c` as in Parquet.
 use super::lines::{Lines, as_text};
+use super::stream::Place;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -12,7 +13,6 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::path::Path;
 
 /// The columns are the keys of so many first rows.
 const NAMING_ROWS: usize = 10_000;
@@ -32,8 +32,8 @@ pub(super) struct JsonLines {
 }
 
 impl JsonLines {
-    /// Opens `path`, to read these columns.
-    pub(super) fn open(path: &Path, columns: &[String]) -> Result<Self> {
+    /// Opens `place`, to read these columns.
+    pub(super) fn open(place: Place<'_>, columns: &[String]) -> Result<Self> {
         let fields = Fields {
             places: columns.iter().cloned().zip(0..).collect(),
             texts: vec![String::new(); columns.len()],
@@ -41,7 +41,7 @@ impl JsonLines {
             unknown: None,
             wrong: None,
         };
-        Ok(JsonLines { lines: Lines::open(path)?, columns: columns.to_vec(), fields })
+        Ok(JsonLines { lines: place.lines()?, columns: columns.to_vec(), fields })
     }
 }
 
@@ -168,12 +168,12 @@ fn no_object(row: &RawRow, text: &str, error: &serde_json::Error) -> Error {
     Error::row(row.position(None), "a JSON object in a line", found)
 }
 
-/// The columns of `path`.
+/// The columns of what is there.
 ///
 /// # Errors
 /// If there is no object among the first rows, or it has too many keys.
-pub(super) fn columns_of(path: &Path) -> Result<Vec<String>> {
-    let (mut lines, mut columns, mut known) = (Lines::open(path)?, Vec::new(), HashSet::new());
+pub(super) fn columns_of(place: Place<'_>) -> Result<Vec<String>> {
+    let (mut lines, mut columns, mut known) = (place.ahead().lines()?, Vec::new(), HashSet::new());
     let mut first_bad = None;
     for _ in 0..NAMING_ROWS {
         let (used, length) = match next_line(&mut lines) {

@@ -62,17 +62,12 @@ impl Lines {
     /// Opens `path`, sees through gzip and zstd, and stands behind a byte order mark.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io("open", path))?;
-        let mut raw = BufReader::with_capacity(READ_SIZE, file);
-        let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
-        let input: Box<dyn Read + Send> = match packing {
-            Packing::Plain => Box::new(raw),
-            Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
-            Packing::Zstd => {
-                let packed =
-                    zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
-                Box::new(Unpacking::new(Box::new(packed)))
-            }
-        };
+        Lines::of(unpacked(file, path)?, path)
+    }
+
+    /// Stands behind a byte order mark of these bytes, which messages call `path`.
+    pub(super) fn of(bytes: Unpacked, path: &Path) -> Result<Self> {
+        let Unpacked { input, packing } = bytes;
         let mut lines = Lines {
             input,
             path: path.to_owned(),
@@ -221,9 +216,30 @@ impl Lines {
     }
 }
 
+/// Bytes as they were before they were packed.
+pub(super) struct Unpacked {
+    pub input: Box<dyn Read + Send>,
+    pub packing: Packing,
+}
+
+/// Sees through gzip and zstd; messages call the bytes `path`.
+pub(super) fn unpacked(raw: impl Read + Send + 'static, path: &Path) -> Result<Unpacked> {
+    let mut raw = BufReader::with_capacity(READ_SIZE, raw);
+    let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
+    let input: Box<dyn Read + Send> = match packing {
+        Packing::Plain => Box::new(raw),
+        Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
+        Packing::Zstd => {
+            let packed = zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
+            Box::new(Unpacking::new(Box::new(packed)))
+        }
+    };
+    Ok(Unpacked { input, packing })
+}
+
 /// How the bytes of a file are packed, by its first bytes (names lie).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Packing {
+pub(super) enum Packing {
     Plain,
     Gzip,
     Zstd,
@@ -241,7 +257,7 @@ impl Packing {
         }
     }
 
-    fn error(self, path: &Path, line: u64, error: std::io::Error) -> Error {
+    pub(super) fn error(self, path: &Path, line: u64, error: std::io::Error) -> Error {
         let (format, tool) = match self {
             Packing::Plain => return Error::io("read", path)(error),
             Packing::Gzip => ("gzip", "gzip -t"),
@@ -274,7 +290,11 @@ impl Packing {
             std::io::ErrorKind::UnexpectedEof => format!("its end inside line {line}: the file is truncated"),
             _ => format!("damaged data at line {line} ({error})"),
         };
-        let hint = format!("check it with `{tool} {}`, then copy or write the file again", path.display());
+        let hint = if path.exists() {
+            format!("check it with `{tool} {}`, then copy or write the file again", path.display())
+        } else {
+            format!("see whether the program that wrote it came to its end; `{tool}` checks what it wrote")
+        };
         Error::input(path.display().to_string(), format!("a whole {format} file"), found).with_hint(hint)
     }
 }

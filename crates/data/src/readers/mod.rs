@@ -9,6 +9,7 @@
 //! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
 //!   `parquet`
 //! * `chain`: several files as one stream
+//! * `stream`: bytes that can be read only once, such as standard input
 //! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known
 //!
@@ -39,6 +40,7 @@ mod partitions;
 mod record;
 mod side_tables;
 mod sparse;
+mod stream;
 mod unpacking;
 
 pub use chain::Compared;
@@ -46,3 +48,4 @@ pub use defaults::default_schema;
 pub use detect::are_numbers_of_columns;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;
+pub use stream::Stream;

@@ -5,6 +5,7 @@
 //! Columns: user_id, item_id, rating. A line of candidates gives one row for each of them, in its order:
 //! rating 1 for the item taken, 0 for the others.
 use super::lines::{Lines, as_text};
+use super::stream::Place;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
 use std::path::Path;
@@ -19,10 +20,10 @@ pub(super) struct Ncf {
 }
 
 impl Ncf {
-    /// Opens `path`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens `place`.
+    pub(super) fn open(place: Place<'_>) -> Result<Self> {
         let columns = ["user_id", "item_id", "rating"].map(str::to_owned).to_vec();
-        Ok(Ncf { lines: Lines::open(path)?, columns, rest: Vec::new(), user: String::new() })
+        Ok(Ncf { lines: place.lines()?, columns, rest: Vec::new(), user: String::new() })
     }
 
     /// Reads `line` into `row`, and what more rows it holds into `user` and `rest`.
@@ -110,7 +111,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.test.negative");
         std::fs::write(&path, text).unwrap();
-        let mut reader = Ncf::open(&path).unwrap();
+        let mut reader = Ncf::open(Place::File(&path)).unwrap();
         let (mut row, mut all) = (RawRow::default(), Vec::new());
         loop {
             match reader.next_row(&mut row) {

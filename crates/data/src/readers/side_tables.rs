@@ -3,6 +3,7 @@ use super::delimited::Delimited;
 use super::format::Header;
 use super::lines::Lines;
 use super::record::Dialect;
+use super::stream::Place;
 use crate::error::{Error, Position, Result, quoted};
 use crate::row::{RawRow, RowSource};
 use std::collections::HashMap;
@@ -127,7 +128,7 @@ fn items_100k(path: &Path, directory: &Path) -> Result<HashMap<u64, Vec<String>>
 
 fn items_csv(path: &Path) -> Result<HashMap<u64, Vec<String>>> {
     let columns = ["movieId", "title", "genres"].map(str::to_owned);
-    let mut reader = Delimited::open(path, Dialect::CSV, Header::Present, Some(&columns))?;
+    let mut reader = Delimited::open(Place::File(path), Dialect::CSV, Header::Present, Some(&columns))?;
     let (mut rows, mut row) = (HashMap::new(), RawRow::default());
     while reader.next_row(&mut row)? {
         insert(&mut rows, row.position(None), row.field(0), item(row.field(1), row.field(2)))?;

@@ -3,10 +3,10 @@
 //! The features of a row become one multi-valued field `index:value|index:value`, for libffm one per
 //! field number. `#` begins a comment.
 use super::lines::{Lines, as_text};
+use super::stream::Place;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// The fields of a libffm file are those of its first so many rows.
 const FIELD_ROWS: usize = 10_000;
@@ -18,10 +18,10 @@ pub(super) struct Libsvm {
 }
 
 impl Libsvm {
-    /// Opens `path`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Opens `place`.
+    pub(super) fn open(place: Place<'_>) -> Result<Self> {
         let mut has_query = None;
-        let mut first = Lines::open(path)?;
+        let mut first = place.ahead().lines()?;
         while has_query.is_none() {
             let query = with_row(&mut first, |_, text| {
                 Ok(tokens(text).nth(1).is_some_and(|token| token.1.starts_with("qid:")))
@@ -35,7 +35,7 @@ impl Libsvm {
         }
         let names: &[&str] =
             if has_query == Some(true) { &["label", "qid", "features"] } else { &["label", "features"] };
-        Ok(Libsvm { lines: Lines::open(path)?, columns: names.iter().map(|&name| name.to_owned()).collect() })
+        Ok(Libsvm { lines: place.lines()?, columns: names.iter().map(|&name| name.to_owned()).collect() })
     }
 }
 
@@ -90,8 +90,8 @@ pub(super) struct Libffm {
 }
 
 impl Libffm {
-    /// Opens `path`, whose rows hold the fields that `columns` names.
-    pub(super) fn open(path: &Path, columns: &[String]) -> Result<Self> {
+    /// Opens `place`, whose rows hold the fields that `columns` names.
+    pub(super) fn open(place: Place<'_>, columns: &[String]) -> Result<Self> {
         let number = |name: &String| name.strip_prefix("field_").and_then(|number| number.parse().ok());
         let numbers: Option<Vec<u64>> = columns.iter().skip(1).map(number).collect();
         let (Some("label"), Some(numbers)) = (columns.first().map(String::as_str), numbers) else {
@@ -99,7 +99,7 @@ impl Libffm {
         };
         let texts = vec![String::new(); numbers.len()];
         let places = numbers.into_iter().enumerate().map(|(place, number)| (number, place)).collect();
-        Ok(Libffm { lines: Lines::open(path)?, columns: columns.to_vec(), places, texts })
+        Ok(Libffm { lines: place.lines()?, columns: columns.to_vec(), places, texts })
     }
 }
 
@@ -143,8 +143,8 @@ impl RowSource for Libffm {
 }
 
 /// Columns of a libffm file by its first rows. Rows that cannot be read are left to the pass itself.
-pub(super) fn ffm_columns(path: &Path) -> Result<Vec<String>> {
-    let mut lines = Lines::open(path)?;
+pub(super) fn ffm_columns(place: Place<'_>) -> Result<Vec<String>> {
+    let mut lines = place.ahead().lines()?;
     let mut fields = BTreeSet::new();
     for _ in 0..FIELD_ROWS {
         let read = with_row(&mut lines, |_, text| {

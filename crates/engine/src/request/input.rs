@@ -2,7 +2,7 @@
 //! model says.
 use crate::error::{Error, Result};
 use dlrm_data::error::nearest;
-use dlrm_data::readers::{Format, Header, Input, Quote, Trim};
+use dlrm_data::readers::{Format, Header, Input, Quote, Stream, Trim};
 use std::path::PathBuf;
 
 /// What was said of the files of a run. Values are texts, as people write them; what is absent is left as it
@@ -78,6 +78,28 @@ impl InputRequest {
     /// # Errors
     /// As [`InputRequest::apply`], or if the files cannot be opened.
     pub fn for_model(&self, stored: &Input, needed: &[&str]) -> Result<Input> {
+        self.fitting(stored, needed, |input| Ok(input.open()?.columns().to_vec()))
+    }
+
+    /// How a stored model should read `stream`, as [`InputRequest::for_model`] says of files.
+    ///
+    /// # Errors
+    /// As [`InputRequest::for_model`].
+    pub fn for_model_of_stream(&self, stored: &Input, needed: &[&str], stream: &Stream) -> Result<Input> {
+        self.fitting(stored, needed, |input| input.columns_of_stream(stream))
+    }
+
+    /// The first reading with every `needed` column, where `columns` opens one and says which it has.
+    fn fitting(
+        &self,
+        stored: &Input,
+        needed: &[&str],
+        columns: impl Fn(&Input) -> Result<Vec<String>, dlrm_data::Error>,
+    ) -> Result<Input> {
+        let fits = |input: &Input| -> Result<bool, dlrm_data::Error> {
+            let columns = columns(input)?;
+            Ok(needed.iter().all(|name| columns.iter().any(|column| column == name)))
+        };
         let found = self.apply(Input::default())?;
         if found.format != Format::Auto && found.format != stored.format {
             return Ok(found);
@@ -96,13 +118,13 @@ impl InputRequest {
             // The columns were named by hand in training; this file may name them itself.
             candidates.insert(0, Input { header: Some(Header::Present), columns: None, ..trained.clone() });
         }
-        if let Some(fit) = candidates.iter().find(|input| matches!(fits(input, needed), Ok(true))) {
+        if let Some(fit) = candidates.iter().find(|input| matches!(fits(input), Ok(true))) {
             return Ok(fit.clone());
         }
         // Neither has the columns: complain about the reading that opens, in training's terms if both do.
-        match fits(&trained, needed) {
+        match fits(&trained) {
             Ok(_) => Ok(trained),
-            Err(_) => Ok(fits(&found, needed).map(|_| found)?),
+            Err(_) => Ok(fits(&found).map(|_| found)?),
         }
     }
 }
@@ -126,10 +148,4 @@ fn one_of<T: Copy>(key: &str, text: &str, known: &[(&str, T)]) -> Result<T> {
     let hint = nearest(text, names.iter().copied())
         .map_or("leave it out to have it detected".to_owned(), |near| format!("did you mean \"{near}\"?"));
     Err(Error::config(key, format!("one of {}", names.join(", ")), format!("\"{text}\"")).with_hint(hint))
-}
-
-/// Whether an input opens with every `needed` column.
-fn fits(input: &Input, needed: &[&str]) -> Result<bool, dlrm_data::Error> {
-    let source = input.open()?;
-    Ok(needed.iter().all(|name| source.columns().iter().any(|c| c == name)))
 }
