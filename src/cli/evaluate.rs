@@ -2,7 +2,7 @@
 use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::{output, requests};
+use super::{memory, output, requests};
 use dlrm::data::Error as DataError;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
@@ -21,7 +21,7 @@ const CHUNK: usize = 16_384;
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let schema = predictor.encoder().schema();
     // The time is read for splits only.
     let needed: Vec<&str> = schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect();

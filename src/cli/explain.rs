@@ -2,7 +2,7 @@
 use super::args::ExplainArgs;
 use super::failure::Failure;
 use super::session::Session;
-use super::{output, requests};
+use super::{memory, output, requests};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
@@ -20,7 +20,7 @@ const CHUNK: usize = 16_384;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> {
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let columns = columns(predictor.encoder());
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let network = predictor.network();

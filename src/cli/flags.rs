@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 37] = [
+const FLAGS: [(&str, &str); 38] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -40,6 +40,7 @@ const FLAGS: [(&str, &str); 37] = [
     ("run.resume", "--resume"),
     ("run.overwrite", "--overwrite"),
     ("run.threads", "--threads"),
+    ("run.isa", "--isa"),
     ("run.memory_limit", "--memory-limit"),
 ];
 

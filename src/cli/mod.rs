@@ -13,6 +13,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod failure;
+mod files;
 mod flags;
 mod generate;
 mod inspect;
@@ -34,6 +35,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use failure::Failure;
 use session::Session;
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -49,13 +51,22 @@ pub(crate) fn main() -> ExitCode {
                 output::failure(&failure, given.iter().any(|arg| arg == "--json"));
                 return ExitCode::from(failure.code);
             }
-            // Help and version are not errors. A closed pipe is not ours to report.
-            let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS };
+            if error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::from(failure::USAGE);
+            }
+            // Help and version are results like others.
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return ended(output::printed(printed), given.iter().any(|arg| arg == "--json"));
         }
     };
     let json = cli.json;
-    match run(cli) {
+    ended(run(cli), json)
+}
+
+/// The exit code of what was done; why it was not is told.
+fn ended(done: Result<(), Failure>, json: bool) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             output::failure(&failure, json);
@@ -71,7 +82,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
         json: cli.json,
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
+        asks: Arc::new(AtomicBool::new(false)),
     };
+    session.watch_signals();
     // These write from the beginning. Others that have something to save or to clear away ask for it when
     // they begin to: until then a signal ends them at once.
     if matches!(cli.command, Command::Demo(_) | Command::Generate { .. }) {

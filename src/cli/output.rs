@@ -35,7 +35,12 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
 /// Writes results to standard output; a closed pipe (`| head`) ends quietly.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()) {
+    printed(out.write_all(plain(text).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to standard output; a closed pipe is not ours to report.
+pub(super) fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(io("write", Path::new("standard output"))),
     }

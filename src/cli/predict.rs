@@ -2,7 +2,7 @@
 use super::args::PredictArgs;
 use super::failure::{Failure, io};
 use super::session::Session;
-use super::{output, requests};
+use super::{memory, output, requests};
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
 use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
@@ -15,7 +15,7 @@ const CHUNK: usize = 16_384;
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let needed = predictor.encoder().schema().inputs();
     let input = requests::input(&args.input, &args.paths).for_model(&predictor.config().input, &needed)?;
     let max_bad_rows = args.input.max_bad_rows.unwrap_or(0);

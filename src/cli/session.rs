@@ -1,5 +1,7 @@
 //! What was said to the command as a whole, and the wish to stop.
 use super::failure::INTERRUPTED;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,20 +15,43 @@ pub(super) struct Session {
     pub json: bool,
     /// No progress on standard error.
     pub quiet: bool,
-    /// Set by Ctrl-C or SIGTERM.
+    /// Set by Ctrl-C, SIGTERM or SIGHUP.
     pub stop: Arc<AtomicBool>,
+    /// Whether the first of them only asks to stop; else it ends the command.
+    pub asks: Arc<AtomicBool>,
 }
 
 impl Session {
-    /// From now on Ctrl-C asks the work to stop. Without the handler the command still works.
-    pub(super) fn stop_by_signal(&self) {
-        let stop = self.stop.clone();
-        let handler = move || {
-            if stop.swap(true, Ordering::SeqCst) {
+    /// Lets Ctrl-C, SIGTERM and SIGHUP end the command with the exit code for it, or ask it to stop. Without
+    /// that the command still works, and ends as the system has it.
+    pub(super) fn watch_signals(&self) {
+        let mut wanted = vec![SIGINT, SIGTERM];
+        if !ignores_hangup() {
+            wanted.push(SIGHUP);
+        }
+        let Ok(mut signals) = Signals::new(wanted) else { return };
+        let (stop, asks) = (self.stop.clone(), self.asks.clone());
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
                 // The second time the user means it.
-                std::process::exit(i32::from(INTERRUPTED));
+                if !asks.load(Ordering::SeqCst) || stop.swap(true, Ordering::SeqCst) {
+                    std::process::exit(i32::from(INTERRUPTED));
+                }
             }
-        };
-        let _ = ctrlc::set_handler(handler);
+        });
     }
+
+    /// From now on signals ask the work to stop, which has something to save or to clear away.
+    pub(super) fn stop_by_signal(&self) {
+        self.asks.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Whether the command was started to ignore SIGHUP, as `nohup` does: it then outlives its terminal. Where
+/// the system does not tell, SIGHUP is left as it is.
+fn ignores_hangup() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask & (1 << (SIGHUP - 1)) != 0)
 }

@@ -2,20 +2,156 @@
 //! works in.
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The name of `place` while something is made that will be put there; hidden, and of no other place.
+pub fn aside(place: &Path, suffix: &str) -> PathBuf {
+    let own = place.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    place.with_file_name(format!(".{own}.{suffix}"))
+}
+
+/// A file that is written aside and put in its place when it is whole; what is not put there is removed. A
+/// place that is no regular file, such as a terminal or a pipe, is written to as it is.
+#[derive(Debug)]
+pub struct AsideFile {
+    /// Locked as long as it is aside.
+    file: File,
+    place: PathBuf,
+    aside: Option<PathBuf>,
+}
+
+impl AsideFile {
+    /// Begins the file that will stand in `place`.
+    ///
+    /// # Errors
+    /// If the file system refuses; the error names the file and what was tried. If another process writes
+    /// the file.
+    pub fn create(place: &Path) -> Result<Self> {
+        let direct = fs::metadata(place).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        // What a link leads to is what is written, and the link stays.
+        let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
+        if direct {
+            let file = OpenOptions::new().write(true).open(&place).map_err(Error::io("open", &place))?;
+            return Ok(AsideFile { file, place, aside: None });
+        }
+        if place.is_dir() {
+            return Err(Error::io("write", &place)(ErrorKind::IsADirectory.into()));
+        }
+        let aside = aside(&place, "partial");
+        let file = alone(&aside, &place)?;
+        file.set_len(0).map_err(Error::io("create", &place))?;
+        Ok(AsideFile { file, place, aside: Some(aside) })
+    }
+
+    /// Where it is until it is put in its place; `None` where it is written to as it is.
+    pub fn aside(&self) -> Option<&Path> {
+        self.aside.as_deref()
+    }
+
+    /// Waits until it is on the disk, and puts it in its place.
+    ///
+    /// # Errors
+    /// If the file system refuses; what stood in its place is then still there.
+    pub fn put(mut self) -> Result<()> {
+        let Some(aside) = &self.aside else { return Ok(()) };
+        self.file.sync_all().map_err(Error::io("write", &self.place))?;
+        fs::rename(aside, &self.place).map_err(Error::io("write", &self.place))?;
+        self.aside = None;
+        sync_directory(self.place.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Write for AsideFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for AsideFile {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here.
+        let _ = self.aside.take().map(fs::remove_file);
+    }
+}
+
+/// Opens the file `aside`, which no other process writes; messages speak of `place`.
+fn alone(aside: &Path, place: &Path) -> Result<File> {
+    loop {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(aside);
+        let file = file.map_err(Error::io("create", place))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let what = place.display().to_string();
+                let error = Error::input(what, "a file that no other process writes", "one that does");
+                return Err(error.with_hint("wait for it, or name another file"));
+            }
+            // The other process has put it in its place since.
+            Ok(()) if !is_at(&file, aside) => {}
+            // A file system without locks is none that two processes share by chance.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+        }
+    }
+}
+
+/// Whether `path` still names this file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let own = file.metadata().map(|own| (own.dev(), own.ino()));
+    let there = fs::symlink_metadata(path).map(|there| (there.dev(), there.ino()));
+    matches!((own, there), (Ok(own), Ok(there)) if own == there)
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
 
 /// Writes a small file aside, syncs it and renames it to `path`.
 ///
 /// # Errors
 /// If the file system refuses; the error names the file and what was tried. What stood in `path` before is
-/// then still there.
+/// then still there, and nothing is left aside.
 pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
-    let aside = path.with_extension("partial");
-    let mut file = File::create(&aside).map_err(Error::io("create", &aside))?;
-    file.write_all(contents).and_then(|()| file.sync_all()).map_err(Error::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(Error::io("rename", &aside))
+    let mut file = AsideFile::create(path)?;
+    file.write_all(contents).map_err(Error::io("write", path))?;
+    file.put()
+}
+
+/// Puts a finished directory in the place of another, which then stands where the finished one stood; at no
+/// moment is there none. Where the file system cannot exchange names, the other one is set aside for a
+/// moment under the name `old`, and put back if that is all that can be done.
+///
+/// # Errors
+/// If the file system refuses; the error names the directory. Both are then where they were.
+pub fn exchange(finished: &Path, place: &Path, old: &Path) -> Result<()> {
+    if exchanged(finished, place) {
+        return Ok(());
+    }
+    fs::rename(place, old).map_err(Error::io("rename", place))?;
+    if let Err(error) = fs::rename(finished, place) {
+        // What stood there is more than nothing.
+        let _ = fs::rename(old, place);
+        return Err(Error::io("rename", finished)(error));
+    }
+    fs::rename(old, finished).map_err(Error::io("rename", old))
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn exchanged(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn exchanged(_: &Path, _: &Path) -> bool {
+    false
 }
 
 /// Waits until the contents of the file `path` are on the disk.
@@ -60,6 +196,15 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// Locks a directory itself, where no file may be left in it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn of_directory(directory: &Path) -> Result<Option<Self>> {
+        let file = File::open(directory).map_err(Error::io("open", directory))?;
+        Ok(DirLock::locked(file))
+    }
+
     /// Locks the file `path` of the directory, whose contents stay; `None` if another process holds it.
     ///
     /// # Errors
@@ -67,7 +212,10 @@ impl DirLock {
     pub fn take(path: &Path) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).open(path);
-        let file = file.map_err(Error::io("create", path))?;
+        Ok(DirLock::locked(file.map_err(Error::io("create", path))?))
+    }
+
+    fn locked(file: File) -> Option<Self> {
         for attempt in 0.. {
             match file.try_lock() {
                 // A program that this process starts has the lock that was let go of until it runs code of
@@ -75,10 +223,10 @@ impl DirLock {
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
                 // A file system without locks is none that two processes share by chance.
-                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(DirLock { file, is_named: false })),
+                Ok(()) | Err(TryLockError::Error(_)) => return Some(DirLock { file, is_named: false }),
             }
         }
-        Ok(None)
+        None
     }
 
     /// Locks the file `path`, in which stands who holds it, `what` of this process, as long as that is so.
@@ -130,5 +278,33 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
         sync(&path).and_then(|()| sync_directory(dir.path())).expect("synced");
         remove_directory(&dir.path().join("none")).expect("nothing to remove");
+    }
+
+    #[test]
+    fn what_is_not_put_in_its_place_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("report.json");
+        // A name that differs in its extension alone is another file.
+        let other = AsideFile::create(&dir.path().join("report.html")).expect("begun");
+        let mut file = AsideFile::create(&path).expect("begun");
+        file.write_all(b"half").expect("written");
+        drop(file);
+        assert!(!path.exists() && fs::read_dir(dir.path()).expect("listed").count() == 1);
+        other.put().expect("put");
+        let error = write_atomically(dir.path(), b"x").expect_err("a directory");
+        assert!(error.to_string().contains("write"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn two_directories_change_places() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let [a, b, old] = ["a", "b", "old"].map(|name| dir.path().join(name));
+        for (path, text) in [(&a, "new"), (&b, "old")] {
+            fs::create_dir(path).and_then(|()| fs::write(path.join("x"), text)).expect("made");
+        }
+        exchange(&a, &b, &old).expect("exchanged");
+        let read = |path: &Path| fs::read_to_string(path.join("x")).expect("read");
+        assert_eq!((read(&a), read(&b), old.exists()), ("old".into(), "new".into(), false));
     }
 }

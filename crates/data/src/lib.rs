@@ -59,6 +59,8 @@ mod spill;
 pub mod split;
 pub mod string_arena;
 mod sum;
+mod synthetic;
+pub mod text;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};
