@@ -168,6 +168,9 @@ pub(super) struct InspectArgs {
     /// Where to write the schema (TOML), with the findings as comments
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace the file that -o names
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Which rows test and validate.
@@ -337,9 +340,13 @@ pub(super) struct CompareArgs {
     /// Memory to use at most, such as 8GB (default: what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
-    /// Directory for compare.html and compare.json; with folds for folds.json
+    /// Directory for compare.html and compare.json (with folds for folds.json), and until then for a journal
+    /// from which the same command goes on (default: runs/compare)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Replace what the directory holds of an earlier comparison, changed or not
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `dlrm bench`.
 use super::bench_args::BenchArgs;
-use super::failure::{Failure, io};
+use super::failure::Failure;
+use super::files::Target;
 use super::session::Session;
 use super::{memory, output};
 use dlrm::bench::{
@@ -12,7 +13,6 @@ use dlrm::engine::Error;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::report::terminal::table;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
-use std::path::Path;
 use std::time::Duration;
 
 /// The table of random rows, where there is memory enough: large beside any cache.
@@ -26,6 +26,10 @@ const QUICK_WINDOW: Duration = Duration::from_millis(10);
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
+    let svg = args.svg.as_deref();
+    let svg = svg.map(|path| Target { flag: "--svg", path, overwrite: args.overwrite });
+    // Found out before the work, not after it.
+    svg.map_or(Ok(()), |svg| svg.check(&[]))?;
     let scale = if args.quick { args.scale * QUICK_SCALE } else { args.scale };
     let names = if args.workloads.is_empty() { vec!["k".to_owned()] } else { args.workloads.clone() };
     let workloads = names
@@ -65,8 +69,9 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         say(session, &format!("training {} …", workload.name));
         all.extend(bench.run(workload, &args.batch, &machine)?);
     }
-    if let Some(path) = &args.svg {
-        write_svg(path, &all)?;
+    if let Some(svg) = &svg {
+        let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
+        svg.write(breakdown_svg(&pictures).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", serde_json::json!({"machine": machine, "workloads": all})));
@@ -79,11 +84,6 @@ fn say(session: &Session, text: &str) {
     if !session.quiet {
         output::tell(text);
     }
-}
-
-fn write_svg(path: &Path, all: &[Measured]) -> Result<(), Failure> {
-    let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
-    std::fs::write(path, breakdown_svg(&pictures)).map_err(io("write", path))
 }
 
 fn picture(measured: &Measured) -> StepBreakdown {

@@ -35,4 +35,7 @@ pub(super) struct BenchArgs {
     /// Where to draw the time of a step by operator (SVG)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Replace the file that --svg names
+    #[arg(long)]
+    pub overwrite: bool,
 }

@@ -1,13 +1,14 @@
 //! `dlrm compare`.
 use super::args::CompareArgs;
-use super::failure::{Failure, io};
+use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
 use super::{memory, output, requests, values};
 use dlrm::data::rows::OpenRows;
-use dlrm::engine::RunRequest;
-use dlrm::engine::compare::{CompareObserver, CompareRequest, Diverged, SeedRun};
+use dlrm::engine::compare::{CompareDir, CompareObserver, CompareRequest, Diverged, SeedRun};
 use dlrm::engine::folds::{CompareFoldsObserver, FOLDS_FILE, Folded, FoldedCompare};
 use dlrm::engine::observer::Observer;
+use dlrm::engine::tune::JOURNAL_FILE;
+use dlrm::engine::{Error, RunRequest};
 use dlrm::metrics::Metric;
 use dlrm::report::{compare_page, folds_text, terminal};
 use std::path::{Path, PathBuf};
@@ -23,28 +24,43 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     }
     let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/compare"));
     // Found out before the work, not after it.
-    std::fs::create_dir_all(&out).map_err(io("create", &out))?;
+    let mut dir = CompareDir::open(&out, args.overwrite)?;
     let runs = compare.entries.len() as u64 * compare.seeds * args.folds.unwrap_or(1);
     let mut progress = Progress { quiet: session.quiet, stop: session.stop.clone(), runs, begun: 0 };
     if let Some(folds) = args.folds {
-        let folded = FoldedCompare { compare, folds }.execute(&mut progress)?;
+        let folded = FoldedCompare { compare, folds }.execute_in(Some(&mut dir), &mut progress);
+        let folded = folded.map_err(|error| stopped(error, &out))?;
+        dir.write(FOLDS_FILE, &folded.to_json())?;
+        dir.finish()?;
         return on_folds(session, &folded, &out);
     }
-    let compared = compare.execute(&mut progress)?;
+    let compared = compare.execute_in(Some(&mut dir), &mut progress).map_err(|error| stopped(error, &out))?;
     let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
     let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let json = serde_json::to_string_pretty(&compared).expect("a comparison is plain data");
-    save(&out, "compare.json", &json)?;
-    save(&out, "compare.html", &compare_page(&compared, &title, &command.join(" ")))?;
+    dir.write("compare.json", json.as_bytes())?;
+    dir.write("compare.html", compare_page(&compared, &title, &command.join(" ")).as_bytes())?;
+    dir.finish()?;
     if session.json {
         return output::print(&format!("{json}\n"));
     }
     output::print(&terminal::comparison_text(&compared, &out.join("compare.html")))
 }
 
-/// Keeps and shows what the folds have measured.
+/// An interruption says what is kept.
+fn stopped(error: Error, out: &Path) -> Failure {
+    match error {
+        Error::Interrupted { .. } => Failure {
+            code: INTERRUPTED,
+            message: format!("finished runs are kept in {}", out.join(JOURNAL_FILE).display()),
+            hint: Some("the same command goes on from there".into()),
+        },
+        other => other.into(),
+    }
+}
+
+/// Shows what the folds have measured.
 fn on_folds(session: &Session, folded: &Folded, out: &Path) -> Result<(), Failure> {
-    folded.write(out)?;
     if session.json {
         let json = serde_json::to_string_pretty(folded).expect("figures are plain data");
         return output::print(&format!("{json}\n"));
@@ -67,11 +83,6 @@ fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Fail
     })
 }
 
-fn save(out: &Path, name: &str, text: &str) -> Result<(), Failure> {
-    let path = out.join(name);
-    std::fs::write(&path, text).map_err(io("write", &path))
-}
-
 /// A line per run on standard error.
 struct Progress {
     quiet: bool,
@@ -92,6 +103,12 @@ impl CompareObserver for Progress {
         memory::forget_peak();
         if !self.quiet {
             output::tell(&format!("[{}/{}] {name}, seed {seed} …", self.begun, self.runs));
+        }
+    }
+
+    fn resumed(&mut self, runs: usize) {
+        if !self.quiet {
+            output::tell(&format!("going on after {runs} finished runs"));
         }
     }
 

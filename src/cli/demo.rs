@@ -55,7 +55,8 @@ fn config(args: &DemoArgs) -> RunConfig {
     config
 }
 
-/// Rows of the sample that is written beside the model.
+/// The sample that is written beside the model, and its rows.
+const SAMPLE_FILE: &str = "sample.csv";
 const SAMPLE: u64 = 1000;
 
 /// The simulated log, the last two tenths of which validate and test.
@@ -90,12 +91,12 @@ impl Log {
         Bayes::of(&truth)
     }
 
-    /// Writes the first test rows.
-    fn write_sample(&self, path: &Path) -> Result<(), Failure> {
-        let mut file = std::fs::File::create(path).map_err(io("create", path))?;
-        let Range { start, end } = self.test();
-        self.simulator.write_csv(start..(start + SAMPLE).min(end), &mut file).map_err(io("write", path))?;
-        Ok(())
+    /// The first test rows as CSV.
+    fn sample(&self) -> Result<Vec<u8>, Failure> {
+        let (mut text, Range { start, end }) = (Vec::new(), self.test());
+        let written = self.simulator.write_csv(start..(start + SAMPLE).min(end), &mut text);
+        written.map_err(io("write", Path::new(SAMPLE_FILE)))?;
+        Ok(text)
     }
 }
 
@@ -120,10 +121,10 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     drop(progress);
     let best = log.best();
     let report = summary::report(&outcome, context(session, args, &best))?;
-    train::save_report(&output, &report)?;
+    train::save_report(&mut outcome, &report)?;
+    outcome.write(SAMPLE_FILE, &log.sample()?)?;
     outcome.finish()?;
-    let sample = output.join("sample.csv");
-    log.write_sample(&sample)?;
+    let sample = output.join(SAMPLE_FILE);
     output::print(&shown(session, &report, &best, (&output, &sample)))
 }
 

@@ -1,10 +1,10 @@
 //! `dlrm evaluate`.
 use super::failure::Failure;
 use super::files::answer;
-use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::EvaluateArgs;
 use super::session::Session;
+use super::{memory, output};
 use dlrm::data::Batch;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
@@ -19,7 +19,7 @@ use dlrm::report::terminal::table;
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let schema = predictor.encoder().schema();
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Required)?;
     let file = rows.output(session, &args.out)?;

@@ -1,10 +1,10 @@
 //! `dlrm explain`: what the columns are worth to a model, or what moves the scores of single rows.
 use super::failure::Failure;
 use super::files::{Begun, answer};
-use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::ExplainArgs;
 use super::session::Session;
+use super::{memory, output};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
@@ -18,7 +18,7 @@ use dlrm::report::terminal::{importance_table, table};
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> {
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let columns = columns(predictor.encoder());
     let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
     let network = predictor.network();

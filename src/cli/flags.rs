@@ -3,7 +3,7 @@ use dlrm::data::Hint;
 use dlrm::data::error::HintPart;
 
 /// Keys with the flag that sets them.
-const FLAGS: [(&str, &str); 38] = [
+const FLAGS: [(&str, &str); 39] = [
     ("input.format", "--format"),
     ("input.delimiter", "--delimiter"),
     ("input.header", "--header"),
@@ -41,6 +41,7 @@ const FLAGS: [(&str, &str); 38] = [
     ("run.resume", "--resume"),
     ("run.overwrite", "--overwrite"),
     ("run.threads", "--threads"),
+    ("run.isa", "--isa"),
     ("run.memory_limit", "--memory-limit"),
 ];
 

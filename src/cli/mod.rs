@@ -92,7 +92,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         json: cli.json,
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
+        asks: Arc::new(AtomicBool::new(false)),
+        unfinished: Arc::default(),
     };
+    session.watch_signals();
     // These write from the beginning. Others that have something to save or to clear away ask for it when
     // they begin to: until then a signal ends them at once.
     if matches!(cli.command, Command::Demo(_) | Command::Generate { .. }) {

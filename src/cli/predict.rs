@@ -2,10 +2,10 @@
 //! leaves its line empty but for its ids.
 use super::failure::{self, Failure, USAGE};
 use super::files::Target;
-use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::PredictArgs;
 use super::session::Session;
+use super::{memory, output};
 use dlrm::data::error::nearest;
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> {
     let format = args.output.as_deref().map(table_format).transpose()?;
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Ignored)?;
     let scorer = rows.scorer(&args.rows, &predictor, Labels::Ignored)?;
     let ids = places(&args.id, &rows, scorer.columns())?;

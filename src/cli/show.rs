@@ -1,9 +1,9 @@
 //! `dlrm show`.
 use super::failure::Failure;
 use super::files::Target;
-use super::output;
 use super::scoring_args::ShowArgs;
 use super::session::Session;
+use super::{memory, output};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
@@ -16,7 +16,7 @@ use dlrm::report::terminal::{calibration_text, table};
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
-    let predictor = Predictor::load(&args.model, session.isa)?;
+    let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
         let target = Target { flag: "--graph", path, overwrite: args.overwrite };
@@ -53,6 +53,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
         text.push_str(&format!("{part}: {} rows, {}\n", format::count(metrics.rows), values.join(", ")));
     }
     text.extend(predictor.calibration().map(calibration_text));
+    let golden = predictor.golden().rows.len();
+    text.push_str(&format!("golden rows: {}\n", config.golden.rows.described(golden)));
     text.push_str(&format!(
         "\n{}\n{}\n{}\nconfiguration ({})\n{}",
         inputs(&predictor),
@@ -140,6 +142,7 @@ fn json(predictor: &Predictor) -> serde_json::Value {
         "manifest": predictor.manifest(),
         "metrics": predictor.metrics(),
         "calibration": predictor.calibration(),
+        "golden_rows": {"number": predictor.golden().rows.len(), "of": predictor.config().golden.rows},
         "config": predictor.config(),
         "layout": predictor.encoder().layout(),
         "tensors": tensors,

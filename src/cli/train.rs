@@ -1,6 +1,6 @@
 //! `dlrm train`.
 use super::args::TrainArgs;
-use super::failure::{Failure, io};
+use super::failure::Failure;
 use super::progress::Progress;
 use super::session::Session;
 use super::{flags, output, requests, values};
@@ -15,7 +15,7 @@ use dlrm::models::ModelConfig;
 use dlrm::report::summary::{self, Context};
 use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
@@ -41,8 +41,10 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
         notes: notes.iter().map(Note::to_string).collect(),
     };
     let mut report = Report { choice, folds: folded, ..summary::report(&outcome, context)? };
-    save_report(&out, &report)?;
-    forget_others(&out, &report)?;
+    save_report(&mut outcome, &report)?;
+    // What an earlier run has found out about its model, which is no longer here.
+    let found_out = [(FOLDS_FILE, report.folds.is_some()), (CANDIDATES_FILE, report.choice.is_some())];
+    found_out.iter().filter(|(_, now)| !now).try_for_each(|(name, _)| outcome.forget(name))?;
     // Only now is the run safe without its checkpoints.
     outcome.finish()?;
     let diverged = outcome.state.divergence().map(|error| {
@@ -163,25 +165,6 @@ fn execute(args: &TrainArgs, run: &Run, progress: &mut Progress) -> Result<Done,
     }
 }
 
-/// Removes what an earlier run has found out about its model, which is no longer here.
-fn forget_others(out: &Path, report: &Report) -> Result<(), Failure> {
-    if report.folds.is_none() {
-        forget(&out.join(FOLDS_FILE))?;
-    }
-    if report.choice.is_none() {
-        forget(&out.join(CANDIDATES_FILE))?;
-    }
-    Ok(())
-}
-
-/// Removes a file, if it is there.
-fn forget(path: &Path) -> Result<(), Failure> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
-        _ => Ok(()),
-    }
-}
-
 /// Command line, threads and versions for the report.
 pub(super) fn run_card(session: &Session) -> RunCard {
     let command: Vec<String> = std::env::args_os()
@@ -213,10 +196,7 @@ fn input_cards(input: &Input) -> Vec<InputCard> {
 }
 
 /// Writes `report.html` and `report.json` beside the model.
-pub(super) fn save_report(out: &Path, report: &Report) -> Result<(), Failure> {
-    for (name, text) in [("report.html", report.to_html()), ("report.json", report.to_json())] {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(io("write", &path))?;
-    }
-    Ok(())
+pub(super) fn save_report(outcome: &mut Outcome, report: &Report) -> Result<(), Failure> {
+    outcome.write("report.html", report.to_html().as_bytes())?;
+    Ok(outcome.write("report.json", report.to_json().as_bytes())?)
 }

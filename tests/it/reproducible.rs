@@ -7,7 +7,7 @@ use dlrm::engine::checkpoint::Checkpoints;
 use dlrm::engine::checkpoint_store::{CheckpointStore, InMemory};
 use dlrm::engine::feed::MemoryFeed;
 use dlrm::engine::observer::{Observer, Unobserved};
-use dlrm::engine::train_config::TrainConfig;
+use dlrm::engine::train_config::{Keep, TrainConfig};
 use dlrm::engine::train_state::TrainState;
 use dlrm::engine::trainer::Trainer;
 use dlrm::engine::{Error, Learner, Network, StepPlan};
@@ -177,6 +177,22 @@ fn threads_do_not_change_a_bit() {
             );
         }
     }
+}
+
+/// The last weights, where they are asked for; the best ones else.
+#[test]
+fn the_last_weights_can_be_kept() {
+    let best =
+        TrainConfig { table_optimizer: TableOptimizer::Sgd { lr: 2.0, l2: 0.0 }, ..config(optimizers()[0]) };
+    let last = TrainConfig { keep: Keep::Last, ..best.clone() };
+    let ((best, state), (kept, again)) = (train(&best, 2, &[]), train(&last, 2, &[]));
+    assert!(state.best.is_some_and(|best| best.step < state.step), "the rates make the last no best one");
+    assert_eq!((&state.history, state.best), (&again.history, again.best));
+    assert_ne!(best, kept);
+    // Those that a run of as many steps ends with that evaluates nothing better.
+    let none =
+        TrainConfig { evaluate_every: Some(1000), epochs: Some(1000), max_steps: Some(state.step), ..last };
+    assert_eq!(train(&none, 1, &[3]).0, kept, "interrupted or not");
 }
 
 #[test]

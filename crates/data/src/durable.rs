@@ -124,6 +124,36 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> Result<()> {
     file.put()
 }
 
+/// Puts a finished directory in the place of another, which then stands where the finished one stood; at no
+/// moment is there none. Where the file system cannot exchange names, the other one is set aside for a
+/// moment under the name `old`, and put back if that is all that can be done.
+///
+/// # Errors
+/// If the file system refuses; the error names the directory. Both are then where they were.
+pub fn exchange(finished: &Path, place: &Path, old: &Path) -> Result<()> {
+    if exchanged(finished, place) {
+        return Ok(());
+    }
+    fs::rename(place, old).map_err(Error::io("rename", place))?;
+    if let Err(error) = fs::rename(finished, place) {
+        // What stood there is more than nothing.
+        let _ = fs::rename(old, place);
+        return Err(Error::io("rename", finished)(error));
+    }
+    fs::rename(old, finished).map_err(Error::io("rename", old))
+}
+
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn exchanged(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn exchanged(_: &Path, _: &Path) -> bool {
+    false
+}
+
 /// Waits until the contents of the file `path` are on the disk.
 ///
 /// # Errors
@@ -166,6 +196,15 @@ pub struct DirLock {
 }
 
 impl DirLock {
+    /// Locks a directory itself, where no file may be left in it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn of_directory(directory: &Path) -> Result<Option<Self>> {
+        let file = File::open(directory).map_err(Error::io("open", directory))?;
+        Ok(DirLock::locked(file))
+    }
+
     /// Locks the file `path` of the directory, whose contents stay; `None` if another process holds it.
     ///
     /// # Errors
@@ -173,7 +212,10 @@ impl DirLock {
     pub fn take(path: &Path) -> Result<Option<Self>> {
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).open(path);
-        let file = file.map_err(Error::io("create", path))?;
+        Ok(DirLock::locked(file.map_err(Error::io("create", path))?))
+    }
+
+    fn locked(file: File) -> Option<Self> {
         for attempt in 0.. {
             match file.try_lock() {
                 // A program that this process starts has the lock that was let go of until it runs code of
@@ -181,10 +223,10 @@ impl DirLock {
                 Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
                 // A file system without locks is none that two processes share by chance.
-                Ok(()) | Err(TryLockError::Error(_)) => return Ok(Some(DirLock { file, is_named: false })),
+                Ok(()) | Err(TryLockError::Error(_)) => return Some(DirLock { file, is_named: false }),
             }
         }
-        Ok(None)
+        None
     }
 
     /// Locks the file `path`, in which stands who holds it, `what` of this process, as long as that is so.
@@ -253,5 +295,33 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"new");
         AsideFile::create(&path).expect("nobody writes it");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn what_is_not_put_in_its_place_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("report.json");
+        // A name that differs in its extension alone is another file.
+        let other = AsideFile::create(&dir.path().join("report.html")).expect("begun");
+        let mut file = AsideFile::create(&path).expect("begun");
+        file.write_all(b"half").expect("written");
+        drop(file);
+        assert!(!path.exists() && fs::read_dir(dir.path()).expect("listed").count() == 1);
+        other.put().expect("put");
+        let error = write_atomically(dir.path(), b"x").expect_err("a directory");
+        assert!(error.to_string().contains("write"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn two_directories_change_places() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let [a, b, old] = ["a", "b", "old"].map(|name| dir.path().join(name));
+        for (path, text) in [(&a, "new"), (&b, "old")] {
+            fs::create_dir(path).and_then(|()| fs::write(path.join("x"), text)).expect("made");
+        }
+        exchange(&a, &b, &old).expect("exchanged");
+        let read = |path: &Path| fs::read_to_string(path.join("x")).expect("read");
+        assert_eq!((read(&a), read(&b), old.exists()), ("old".into(), "new".into(), false));
     }
 }

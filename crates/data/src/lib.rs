@@ -60,7 +60,9 @@ mod spill;
 pub mod split;
 pub mod string_arena;
 mod sum;
+mod synthetic;
 pub mod table;
+pub mod text;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

@@ -5,10 +5,11 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::optimizer_state;
-use crate::saved::{self, Kind, Writer};
+use crate::saved::{self, Kind, Saved, Writer};
 use crate::tensors;
 use crate::train_state::TrainState;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
@@ -58,11 +59,11 @@ impl Checkpoints {
     /// # Errors
     /// If it is damaged or of another model or optimiser.
     fn load(&self, checkpoint: &Path, learner: &mut Learner) -> Result<TrainState> {
-        saved::verify(checkpoint, Kind::Checkpoint)?;
-        read_weights(&checkpoint.join(WEIGHTS), learner)?;
-        let state: TrainState = saved::read_json(&checkpoint.join(STATE))?;
+        let saved = Saved::open(checkpoint, Kind::Checkpoint)?;
+        read_weights(&saved, learner)?;
+        let state: TrainState = saved.json(STATE)?;
         learner.optimizer_mut().set_steps(state.step);
-        read_optimizer(&checkpoint.join(optimizer_state::FILE), learner)?;
+        read_optimizer(&saved, learner)?;
         Ok(state)
     }
 
@@ -81,7 +82,10 @@ impl Checkpoints {
     /// evaluations may come before the next one.
     fn remove_forgotten(&self, step: u64) -> Result<()> {
         let needed = match self.newest()? {
-            Some(newest) => saved::read_json::<TrainState>(&newest.join(STATE))?.best.map(|best| best.step),
+            Some(newest) => {
+                let state: TrainState = Saved::open(&newest, Kind::Checkpoint)?.json(STATE)?;
+                state.best.map(|best| best.step)
+            }
             None => None,
         };
         let needed: Vec<PathBuf> = [Some(step), needed].into_iter().flatten().map(|s| self.best(s)).collect();
@@ -89,14 +93,6 @@ impl Checkpoints {
             fs::remove_dir_all(old).map_err(Error::io("remove", old))?;
         }
         Ok(())
-    }
-
-    /// Removes everything, at the end of a run.
-    ///
-    /// # Errors
-    /// If a file cannot be removed; the rest is then left too.
-    pub fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.dir).map_err(Error::io("remove", &self.dir))
     }
 
     fn best(&self, step: u64) -> PathBuf {
@@ -118,6 +114,48 @@ impl Checkpoints {
     }
 }
 
+/// What of a directory of checkpoints is not ours: the directory itself, or an entry of it. `own` stands
+/// beside checkpoints in it; the first two of them always do. None if it is not there or all of it is ours.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn foreign(dir: &Path, own: &[&str]) -> Result<Option<PathBuf>> {
+    let found = stranger(dir, own)?;
+    let begun = || own[..2].iter().all(|own| dir.join(own).exists());
+    let empty = || fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    Ok(found.or_else(|| (!begun() && !empty()).then(|| dir.to_owned())))
+}
+
+/// An entry of a directory of checkpoints that is no checkpoint and not one of `own`; what is left of one
+/// that was being removed has none.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn stranger(dir: &Path, own: &[&str]) -> Result<Option<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Or what should hold it is none.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Ok(dir.exists().then(|| dir.to_owned()));
+        }
+        other => other.map_err(Error::io("read", dir))?,
+    };
+    for entry in entries {
+        let name = entry.map_err(Error::io("read", dir))?.file_name();
+        let text = name.to_string_lossy();
+        let visible = text.trim_start_matches('.');
+        let of_checkpoints = visible.starts_with("step-") || visible.starts_with("best-");
+        // Earlier versions wrote `config.toml` aside as `config.partial`.
+        let of = |own: &str| {
+            visible == own || visible.strip_suffix(".partial").is_some_and(|stem| own.starts_with(stem))
+        };
+        if !of_checkpoints && !own.iter().any(|own| of(own)) {
+            return Ok(Some(dir.join(name)));
+        }
+    }
+    Ok(None)
+}
+
 impl CheckpointStore for Checkpoints {
     /// Writes `step-N-E-H`, a name that no other position has, so that nothing is ever replaced; then removes
     /// older ones and best weights that nothing refers to any more.
@@ -129,7 +167,7 @@ impl CheckpointStore for Checkpoints {
         }
         let weights = learner.network().weights();
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
-        writer.file_with(WEIGHTS, |path| tensors::write(path, &weights.tensors()))?;
+        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
         write_optimizer(&mut writer, learner)?;
         writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
         writer.finish()?;
@@ -143,7 +181,8 @@ impl CheckpointStore for Checkpoints {
 
     fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
         let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
-        writer.file_with(WEIGHTS, |path| tensors::write(path, &learner.network().weights().tensors()))?;
+        let weights = learner.network().weights();
+        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
         if self.optimizer {
             write_optimizer(&mut writer, learner)?;
         }
@@ -152,26 +191,24 @@ impl CheckpointStore for Checkpoints {
     }
 
     fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()> {
-        let dir = self.best(step);
-        saved::verify(&dir, Kind::Checkpoint)?;
-        read_weights(&dir.join(WEIGHTS), learner)?;
-        if self.optimizer { read_optimizer(&dir.join(optimizer_state::FILE), learner) } else { Ok(()) }
+        let saved = Saved::open(&self.best(step), Kind::Checkpoint)?;
+        read_weights(&saved, learner)?;
+        if self.optimizer { read_optimizer(&saved, learner) } else { Ok(()) }
     }
 }
 
-fn write_optimizer(writer: &mut Writer, learner: &Learner) -> Result<()> {
-    let weights = learner.network().weights();
-    writer.file_with(optimizer_state::FILE, |path| optimizer_state::write(path, learner.optimizer(), weights))
+fn write_optimizer(writer: &mut Writer<'_>, learner: &Learner) -> Result<()> {
+    optimizer_state::write(writer, learner.optimizer(), learner.network().weights())
 }
 
-fn read_optimizer(path: &Path, learner: &mut Learner) -> Result<()> {
+fn read_optimizer(saved: &Saved, learner: &mut Learner) -> Result<()> {
     let (weights, optimizer) = learner.weights_and_optimizer_mut();
-    optimizer_state::read(path, optimizer, weights, |_| None)
+    optimizer_state::read(saved, optimizer, weights, |_| None)
 }
 
-fn read_weights(path: &Path, learner: &mut Learner) -> Result<()> {
+fn read_weights(saved: &Saved, learner: &mut Learner) -> Result<()> {
     let weights = learner.network_mut().weights_mut();
-    tensors::read(path, &mut weights.tensors_mut())?;
+    saved.tensors(WEIGHTS, &mut weights.tensors_mut())?;
     weights.repack();
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The configuration of a run: typed, complete before work starts, stored resolved with the model.
 use crate::calibration::Calibration;
 use crate::error::{Error, Result};
+use crate::golden_config::GoldenConfig;
 use crate::train_config::{Solver, TrainConfig};
 use crate::trained_files::TrainedFiles;
 use dlrm_data::negatives::Negatives;
@@ -28,6 +29,9 @@ pub struct RunConfig {
     pub model: ModelConfig,
     /// Training.
     pub train: TrainConfig,
+    /// Rows that are stored with the model.
+    #[serde(skip_serializing_if = "GoldenConfig::is_default")]
+    pub golden: GoldenConfig,
 }
 
 /// Split and rows.

@@ -3,6 +3,7 @@ use crate::config::RunConfig;
 use crate::config_mistakes::Given;
 use crate::error::{Error, Result};
 use crate::note::Note;
+use crate::own_files;
 use dlrm_data::schema;
 use dlrm_models::ModelConfig;
 use std::path::Path;
@@ -45,6 +46,9 @@ impl RunConfig {
     /// # Errors
     /// As [`RunConfig::load`], or if a file cannot be read or extends itself.
     pub fn read(path: &Path, settings: &[String], notes: &mut Vec<Note>) -> Result<Self> {
+        if own_files::was_changed(path) {
+            notes.push(Note::new(format!("{} was changed since dlrm wrote it", path.display())));
+        }
         Self::of_table(read_table(path, MOST_EXTENSIONS)?, &path.display().to_string(), settings, notes)
     }
 
@@ -103,7 +107,7 @@ fn rename_old_keys(table: &mut Table, file: &str, notes: &mut Vec<Note>) -> Resu
 const MOST_EXTENSIONS: usize = 8;
 
 fn read_table(path: &Path, left: usize) -> Result<Table> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text = dlrm_data::text::read(path).map_err(Error::of_config)?;
     let name = path.display().to_string();
     let mut table: Table = toml::from_str(&text).map_err(|e| no_toml(&name, &e))?;
     let Some(base) = table.remove("extends") else { return Ok(table) };

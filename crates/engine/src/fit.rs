@@ -7,7 +7,7 @@ use crate::observer::Observer;
 use crate::regression::{self, Regression, Solved, neutral_score};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
-use crate::train_config::{OutputBias, Solver, TrainConfig};
+use crate::train_config::{Keep, OutputBias, Solver, TrainConfig};
 use crate::train_state::{Best, Ending, TrainState};
 use crate::trainer::{Trainer, score};
 use dlrm_data::Batch;
@@ -121,7 +121,7 @@ impl Fit<'_> {
             self.trainer((state.attempt > 0 && follows).then_some(self.config.table_optimizer.lr()));
         let mut feed = self.rows.feed(trainer.plan.batch_size, self.config.seed);
         let mut state = trainer.run(learner, &mut *feed, state, observer)?;
-        if self.config.from.is_none() {
+        if self.config.from.is_none() && self.config.keep == Keep::Best {
             self.keep_what_pays(learner, &mut state)?;
         }
         Ok(state)
@@ -131,7 +131,9 @@ impl Fit<'_> {
     fn gained_nothing(&self, state: &TrainState) -> bool {
         let usual = matches!(state.ending, Some(Ending::Patience | Ending::Epochs));
         let started = state.history.first().is_some_and(|first| first.step == 0);
-        let own = self.config.starts_from_regression() && self.regression.is_some();
+        // Where the last weights are asked for, they are those of this attempt.
+        let own = self.config.starts_from_regression() && self.config.keep == Keep::Best;
+        let own = own && self.regression.is_some();
         usual && started && own && state.best.is_some_and(|best| best.step == 0)
     }
 

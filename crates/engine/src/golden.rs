@@ -1,17 +1,22 @@
 //! Golden rows: a few raw rows that are stored with a model together with their scores, and are scored again
 //! whenever the model is loaded. A model that no longer gives the scores it gave when it was saved is
 //! refused.
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::golden_config::{GoldenRows, NAME};
 use crate::network::Network;
 use crate::row_scorer::RowScorer;
 use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Encoder;
+use dlrm_data::dataset::{Fitted, StoredRows};
 use dlrm_data::parse::Labels;
+use dlrm_data::source::DataSource;
+use dlrm_data::split::Part;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What messages call the rows.
-const NAME: &str = "golden.json";
+/// Rows whose scores are stored with a model.
+const ROWS: usize = 8;
 
 /// How far a score may be off on another instruction set, relative to 1 + |logit|.
 const OTHER_ISA_TOLERANCE: f32 = 1e-4;
@@ -46,6 +51,45 @@ impl Golden {
         Ok(Golden { isa, columns, rows, logit_bits: logits.iter().map(|logit| logit.to_bits()).collect() })
     }
 
+    /// Scores rows of the input, or rows drawn from the encoder.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or a score is not finite, which that of finite weights can be.
+    pub(crate) fn of_run(
+        network: &Network,
+        (source, fitted): (DataSource<'_>, &Fitted),
+        config: &RunConfig,
+        step: u64,
+    ) -> Result<Self> {
+        let encoder = &*fitted.encoder;
+        let golden = match config.golden.rows {
+            GoldenRows::Synthetic => {
+                let StoredRows { columns, mut rows } = encoder.synthetic_rows(ROWS, config.train.seed);
+                let mut scorer = RowScorer::new(encoder, network, &columns, Labels::Ignored, NAME)?;
+                rows.iter_mut().for_each(|row| readable(row, &mut scorer));
+                Golden::new(encoder, network, columns, rows)?
+            }
+            GoldenRows::Raw => {
+                let part = [Part::Test, Part::Validation, Part::Train];
+                let part = part.into_iter().find(|&part| fitted.rows[part] > 0).unwrap_or(Part::Train);
+                let sample = source.sample(fitted, part, ROWS)?;
+                let names = encoder.schema().inputs().into_iter();
+                let places: Vec<usize> =
+                    names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
+                let pick = |fields: &Vec<String>| -> Vec<String> {
+                    places.iter().map(|&place| fields[place].clone()).collect()
+                };
+                let rows = sample.rows.iter().map(pick).collect();
+                Golden::new(encoder, network, pick(&sample.columns), rows)?
+            }
+        };
+        let broken = golden.logits().find(|logit| !logit.is_finite());
+        match broken {
+            Some(broken) => Err(Error::Diverged { step, loss: f64::from(broken) }),
+            None => Ok(golden),
+        }
+    }
+
     /// The stored logits.
     pub fn logits(&self) -> impl Iterator<Item = f32> {
         self.logit_bits.iter().map(|&bits| f32::from_bits(bits))
@@ -74,6 +118,15 @@ impl Golden {
             }
         }
         Ok(())
+    }
+}
+
+/// Leaves out the fields of a drawn row that its columns cannot read.
+fn readable(row: &mut [String], scorer: &mut RowScorer<'_>) {
+    for _ in 0..row.len() {
+        let Err(bad) = scorer.push(row.iter().map(String::as_str)) else { return };
+        let Some((column, _)) = bad.position.column else { return };
+        row[column.saturating_sub(1).min(row.len() - 1)].clear();
     }
 }
 

@@ -15,7 +15,8 @@
 //! * [`calibration`]: probabilities that are those observed.
 //! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
-//!   directories on disk that are whole or absent; [`trained_files`]: which files a model has seen.
+//!   directories on disk that are whole or absent; [`own_files`]: which files of a directory are ours;
+//!   [`trained_files`]: which files a model has seen.
 #![forbid(unsafe_code)]
 
 pub mod calibration;
@@ -35,13 +36,16 @@ pub mod feed;
 mod fit;
 pub mod folds;
 pub mod golden;
+pub mod golden_config;
 pub mod input_scorer;
+mod journal;
 pub mod learner;
 pub mod model_dir;
 pub mod network;
 pub mod note;
 pub mod observer;
 mod optimizer_state;
+pub mod own_files;
 pub mod plan;
 pub mod predecessor;
 pub mod predictor;

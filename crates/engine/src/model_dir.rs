@@ -4,26 +4,25 @@ use crate::calibration::{CalibrationMap, CalibrationRecord};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::golden::Golden;
+use crate::golden_config::NAME as GOLDEN;
 use crate::network::Network;
 use crate::optimizer_state;
 use crate::run_dir;
-use crate::saved::{self, Kind, Manifest, Writer};
-use crate::tensors;
+use crate::saved::{self, Kind, Saved, Writer};
+use crate::tensors::{self, TensorMut};
 use crate::trained_files::TrainedFiles;
 use dlrm_data::{Encoder, Hint};
 use dlrm_metrics::Metrics;
-use dlrm_nn::{Optimizer, Weights};
+use dlrm_nn::{Builder, Optimizer, TablePrecision, Weights};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
 const ENCODER: &str = "encoder.json";
 const CONFIG: &str = "config.toml";
 const METRICS: &str = "metrics.json";
-const GOLDEN: &str = "golden.json";
 /// Not there in models of earlier versions, and of rows that came from no file.
 const TRAINED: &str = "trained_files.json";
 /// Only where calibration was tried.
@@ -56,12 +55,14 @@ impl ModelContents<'_> {
     /// Writes a model directory, in the place of an older one.
     ///
     /// # Errors
-    /// If the disk is full or the place cannot be written; an older directory then stays.
-    pub fn save(&self, place: &Path) -> Result<()> {
-        let mut writer = Writer::new(place, Kind::Model)?;
-        writer.file_with(WEIGHTS, |path| tensors::write(path, &self.network.weights().tensors()))?;
+    /// If the disk is full, the place cannot be written or holds something else; [`Error::Interrupted`] if
+    /// `stop` says so meanwhile. An older directory then stays.
+    pub fn save(&self, place: &Path, stop: &mut dyn FnMut() -> bool) -> Result<()> {
+        let mut writer = Writer::until(place, Kind::Model, stop)?;
+        let weights = self.network.weights();
+        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
         // Written as it is made: as text it is as large as its vocabularies.
-        writer.file_with(ENCODER, |path| write_json(path, self.encoder))?;
+        writer.file_with(ENCODER, |out| write_json(out, self.encoder))?;
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
         writer.file(METRICS, &json(self.metrics))?;
         if let Some(calibration) = self.calibration {
@@ -70,19 +71,16 @@ impl ModelContents<'_> {
         writer.file(GOLDEN, &json(self.golden))?;
         writer.file(TRAINED, &json(self.trained))?;
         if let Some(optimizer) = self.optimizer {
-            let weights = self.network.weights();
-            writer
-                .file_with(optimizer_state::FILE, |path| optimizer_state::write(path, optimizer, weights))?;
+            optimizer_state::write(&mut writer, optimizer, weights)?;
         }
         writer.finish()
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let file = File::create(path).map_err(Error::io("create", path))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    serde_json::to_writer_pretty(&mut out, value).map_err(|e| Error::io("write", path)(e.into()))?;
-    out.flush().map_err(Error::io("write", path))
+fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.flush()
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -98,12 +96,9 @@ pub fn locate(path: &Path) -> PathBuf {
 /// Refuses what can be no directory of a run or model.
 fn check_is_run(path: &Path) -> Result<()> {
     let wrong = |found: &str| Error::saved(path, format!("expected a model directory, found {found}"));
-    if path.is_file() {
-        return Err(wrong("a file").with_hint(
-            saved::written_by_training().say("; the model is named first, then the files with rows"),
-        ));
-    }
     match std::fs::metadata(path) {
+        // What is read in its place is found out below.
+        Err(_) if saved::set_aside(path).exists() => Ok(()),
         Err(error) => {
             let near = dlrm_data::error::io_hint("open", path, &error);
             let hint = saved::written_by_training();
@@ -112,7 +107,13 @@ fn check_is_run(path: &Path) -> Result<()> {
                 None => hint,
             }))
         }
-        Ok(_) if run_dir::is_unfinished(path) && !path.join("model").exists() => {
+        Ok(found) if !found.is_dir() => {
+            let kind = if found.is_file() { "a file" } else { saved::kind_of(&found) };
+            let hint =
+                saved::written_by_training().say("; the model is named first, then the files with rows");
+            Err(wrong(kind).with_hint(hint))
+        }
+        Ok(_) if run_dir::is_unfinished(path) && !run_dir::has_model(path) => {
             let hint = Hint::from(format!("go on with `dlrm train -o {} ", path.display()));
             Err(wrong("an unfinished run").with_hint(hint.name("run.resume").say("`, then use its model")))
         }
@@ -120,92 +121,124 @@ fn check_is_run(path: &Path) -> Result<()> {
     }
 }
 
-/// A model directory whose files are there and whole.
+/// A model directory whose files are there and open.
 pub(crate) struct ModelDir {
-    path: PathBuf,
-    manifest: Manifest,
+    saved: Saved,
 }
 
 impl ModelDir {
-    /// Checks the manifest of a run or model directory and every file against it.
+    /// Opens all files of a run or model directory. The contents of each are checked when they are read.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         check_is_run(path)?;
-        let path = locate(path);
-        let manifest = saved::verify(&path, Kind::Model)?;
+        let saved = Saved::open(&locate(path), Kind::Model)?;
         let files = [WEIGHTS, ENCODER, CONFIG, METRICS, GOLDEN];
-        if let Some(file) = files.into_iter().find(|&file| !manifest.files.contains_key(file)) {
+        if let Some(file) = files.into_iter().find(|&file| !saved.has(file)) {
             let problem = format!("expected a file {file} in the manifest, found none");
-            return Err(Error::saved(&path, problem));
+            return Err(Error::saved(saved.path(""), problem));
         }
-        Ok(ModelDir { path, manifest })
+        Ok(ModelDir { saved })
+    }
+
+    /// The files.
+    pub(crate) fn saved(&self) -> &Saved {
+        &self.saved
     }
 
     pub(crate) fn encoder(&self) -> Result<Encoder> {
-        saved::read_json(&self.path.join(ENCODER))
+        self.saved.json(ENCODER)
     }
 
     pub(crate) fn config(&self) -> Result<RunConfig> {
-        let path = self.path.join(CONFIG);
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+        let text = self.saved.text(CONFIG)?;
         // Whoever reads a saved model did not write its keys, so notes of renamed ones would tell them
         // nothing.
-        RunConfig::load_stored(&text, &path.display().to_string(), &mut Vec::new())
+        RunConfig::load_stored(&text, &self.saved.path(CONFIG).display().to_string(), &mut Vec::new())
+    }
+
+    /// Refuses weights of another form than a model has that has been declared, before it takes any memory,
+    /// and a model that needs more than `limit` bytes.
+    pub(crate) fn check_size(
+        &self,
+        declared: &Builder<'_>,
+        precision: TablePrecision,
+        limit: Option<u64>,
+    ) -> Result<()> {
+        let header = self.saved.tensor_header(WEIGHTS)?;
+        let wrong = |problem: String| Error::saved(self.saved.path(WEIGHTS), problem);
+        for table in declared.tables() {
+            let found = header.info(&table.name).map(|info| &info.shape[..]);
+            if found != Some(&[table.rows, table.dim]) {
+                let expected = format!("expected [{}, {}]", table.rows, table.dim);
+                return Err(wrong(format!(
+                    "tensor \"{}\": {expected}, found {:?}",
+                    table.name,
+                    found.unwrap_or(&[])
+                )));
+            }
+        }
+        let (dense, tables) = (declared.dense_bytes() as u64, declared.table_bytes(precision) as u64);
+        let (expected, found) = (dense.saturating_add(tables), header.data_len() as u64);
+        if found != expected {
+            return Err(wrong(format!("expected {expected} bytes of tensors, found {found}")));
+        }
+        // Weight matrices are kept in two packed forms besides.
+        let needed = dense.saturating_mul(3).saturating_add(tables);
+        match limit.filter(|&limit| needed > limit) {
+            Some(limit) => Err(Error::Memory {
+                what: format!("the model in {}", self.saved.path("").display()),
+                needed: dlrm_data::format::bytes(needed),
+                available: dlrm_data::format::bytes(limit),
+                hint: Hint::from("load it where there is more memory"),
+            }),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn read_weights(&self, weights: &mut Weights) -> Result<()> {
-        tensors::read(&self.path.join(WEIGHTS), &mut weights.tensors_mut())?;
+        self.read_tensors(&mut weights.tensors_mut())?;
         weights.repack();
         Ok(())
     }
 
-    /// The file of the weights, for who reads them into larger tables.
-    pub(crate) fn weights_file(&self) -> PathBuf {
-        self.path.join(WEIGHTS)
+    /// Fills tensors that are those of the weights, for who reads them into larger tables.
+    pub(crate) fn read_tensors(&self, tensors: &mut [TensorMut<'_>]) -> Result<()> {
+        self.saved.tensors(WEIGHTS, tensors).map(drop)
     }
 
-    /// The file of the optimiser's state, where it was kept.
-    pub(crate) fn optimizer_file(&self) -> Option<PathBuf> {
-        let kept = self.manifest.files.contains_key(optimizer_state::FILE);
-        kept.then(|| self.path.join(optimizer_state::FILE))
+    /// Whether the optimiser's state was kept.
+    pub(crate) fn has_optimizer(&self) -> bool {
+        self.saved.has(optimizer_state::FILE)
     }
 
-    /// See [`Manifest::id`].
+    /// See [`Manifest::id`](saved::Manifest::id).
     pub(crate) fn id(&self) -> String {
-        self.manifest.id()
+        self.saved.manifest().id()
     }
 
     pub(crate) fn metrics(&self) -> Result<StoredMetrics> {
-        saved::read_json(&self.path.join(METRICS))
+        self.saved.json(METRICS)
     }
 
     pub(crate) fn trained(&self) -> Result<TrainedFiles> {
-        match self.manifest.files.contains_key(TRAINED) {
-            true => saved::read_json(&self.path.join(TRAINED)),
-            false => Ok(TrainedFiles::default()),
-        }
+        if self.saved.has(TRAINED) { self.saved.json(TRAINED) } else { Ok(TrainedFiles::default()) }
     }
 
     /// What calibration found, where it was tried.
     pub(crate) fn calibration(&self) -> Result<Option<CalibrationRecord>> {
-        if !self.manifest.files.contains_key(CALIBRATION) {
+        if !self.saved.has(CALIBRATION) {
             return Ok(None);
         }
-        let path = self.path.join(CALIBRATION);
-        let record: CalibrationRecord = saved::read_json(&path)?;
+        let record: CalibrationRecord = self.saved.json(CALIBRATION)?;
         match record.kept.as_ref().and_then(CalibrationMap::problem) {
-            Some(problem) => Err(Error::saved(path, problem)),
+            Some(problem) => Err(Error::saved(self.saved.path(CALIBRATION), problem)),
             None => Ok(Some(record)),
         }
     }
 
     /// Scores the golden rows by what was loaded, and compares.
-    pub(crate) fn replay(&self, encoder: &Encoder, network: &Network) -> Result<()> {
-        let path = self.path.join(GOLDEN);
-        let golden: Golden = saved::read_json(&path)?;
-        golden.replay(encoder, network, &path)
-    }
-
-    pub(crate) fn into_manifest(self) -> Manifest {
-        self.manifest
+    pub(crate) fn replay(&self, encoder: &Encoder, network: &Network) -> Result<Golden> {
+        let golden: Golden = self.saved.json(GOLDEN)?;
+        golden.replay(encoder, network, &self.saved.path(GOLDEN))?;
+        Ok(golden)
     }
 }

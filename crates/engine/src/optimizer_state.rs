@@ -1,22 +1,24 @@
 //! The state of an optimiser in a safetensors file, with the number of its steps.
 use crate::error::Result;
+use crate::saved::{Saved, Writer};
 use crate::tensors;
 use dlrm_nn::{Numbers, NumbersMut, Optimizer, Weights};
-use std::path::Path;
+use std::collections::HashMap;
 
 /// Name of the file.
 pub(crate) const FILE: &str = "optimizer.safetensors";
 const STEPS: &str = "steps";
 
-/// Writes the state of the optimiser of `weights`.
+/// Adds the state of the optimiser of `weights` to a directory.
 ///
 /// # Errors
 /// If the file cannot be written, say for want of space.
-pub(crate) fn write(path: &Path, optimizer: &Optimizer, weights: &Weights) -> Result<()> {
+pub(crate) fn write(writer: &mut Writer<'_>, optimizer: &Optimizer, weights: &Weights) -> Result<()> {
     let arrays = optimizer.tensors(weights);
     let arrays: Vec<_> =
         arrays.into_iter().map(|(name, values)| (name, vec![values.len()], Numbers::F32(values))).collect();
-    tensors::write_with_number(path, &arrays, STEPS, optimizer.steps())
+    let notes = HashMap::from([(STEPS.to_owned(), optimizer.steps().to_string())]);
+    writer.file_with(FILE, |out| tensors::write(out, &arrays, Some(notes)))
 }
 
 /// Fills the state of the optimiser of `weights`, whose tensors have grown: of one, `rows_of` tells the rows
@@ -25,7 +27,7 @@ pub(crate) fn write(path: &Path, optimizer: &Optimizer, weights: &Weights) -> Re
 /// # Errors
 /// If the file is damaged, or of another model or optimiser.
 pub(crate) fn read(
-    path: &Path,
+    saved: &Saved,
     optimizer: &mut Optimizer,
     weights: &Weights,
     rows_of: impl Fn(&str) -> Option<[usize; 2]>,
@@ -36,9 +38,9 @@ pub(crate) fn read(
         let len = rows.map_or(values.len(), |[old, new]| values.len() / new.max(1) * old);
         (name, vec![len], NumbersMut::F32(&mut values[..len]))
     });
-    tensors::read(path, &mut arrays.collect::<Vec<_>>())?;
+    let notes = saved.tensors(FILE, &mut arrays.collect::<Vec<_>>())?;
     // Files of earlier versions do not tell; whoever reads them does.
-    if let Some(steps) = tensors::number(path, STEPS)? {
+    if let Some(steps) = notes.get(STEPS).and_then(|steps| steps.parse().ok()) {
         optimizer.set_steps(steps);
     }
     Ok(())

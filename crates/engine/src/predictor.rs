@@ -2,6 +2,7 @@
 use crate::calibration::CalibrationRecord;
 use crate::config::RunConfig;
 use crate::error::Result;
+use crate::golden::Golden;
 use crate::model_dir::{ModelDir, StoredMetrics};
 use crate::network::Network;
 use crate::row_scorer::RowScorer;
@@ -10,7 +11,7 @@ use crate::trained_files::TrainedFiles;
 use dlrm_data::Encoder;
 use dlrm_data::parse::Labels;
 use dlrm_data::schema::Task;
-use dlrm_nn::Isa;
+use dlrm_nn::{Builder, Isa};
 use std::path::Path;
 
 /// A model that scores raw rows.
@@ -21,6 +22,7 @@ pub struct Predictor {
     metrics: StoredMetrics,
     trained: TrainedFiles,
     calibration: Option<CalibrationRecord>,
+    golden: Golden,
     manifest: Manifest,
 }
 
@@ -32,17 +34,30 @@ impl Predictor {
     /// if a golden row gets another score than it got when the model was saved. The message names the file;
     /// restore it from a copy, or train again.
     pub fn load(path: &Path, isa: Isa) -> Result<Self> {
+        Predictor::load_within(path, isa, None)
+    }
+
+    /// As [`Predictor::load`], where the model may take at most `limit` bytes of memory.
+    ///
+    /// # Errors
+    /// As [`Predictor::load`], or if it needs more.
+    pub fn load_within(path: &Path, isa: Isa, limit: Option<u64>) -> Result<Self> {
         let dir = ModelDir::open(path)?;
         let (encoder, config) = (dir.encoder()?, dir.config()?);
         let tables = config.train.table_precision;
+        let layout = encoder.layout();
+        let mut declared = Builder::new(&layout);
+        config.model.build(&mut declared)?;
+        dir.check_size(&declared, tables, limit)?;
         let network = Network::unfilled(&config.model, &encoder.layout(), tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
         let (metrics, calibration, trained) = (dir.metrics()?, dir.calibration()?, dir.trained()?);
         network.set_calibration(calibration.as_ref().and_then(|record| record.kept.clone()));
-        dir.replay(&encoder, &network)?;
-        let manifest = dir.into_manifest();
-        Ok(Predictor { encoder, network, config, metrics, calibration, trained, manifest })
+        let golden = dir.replay(&encoder, &network)?;
+        dir.saved().check_rest()?;
+        let manifest = dir.saved().manifest().clone();
+        Ok(Predictor { encoder, network, config, metrics, calibration, trained, golden, manifest })
     }
 
     /// A scorer of raw rows whose fields are `columns`, in this order; labels are not looked at.
@@ -82,6 +97,11 @@ impl Predictor {
     /// What calibration found when the model was trained, where it was tried.
     pub fn calibration(&self) -> Option<&CalibrationRecord> {
         self.calibration.as_ref()
+    }
+
+    /// Rows that are stored with it and were scored again.
+    pub fn golden(&self) -> &Golden {
+        &self.golden
     }
 
     /// Versions and checksums.

@@ -1,91 +1,226 @@
-//! The directory of a run while it is unfinished: whose it is, and what resuming must find again.
+//! The directory of a run: whose it is, which of its files are ours, and what resuming must find again.
 //!
 //! ```text
 //! .lock         held by the run that works here
-//! checkpoints/  encoder.json config.toml rows.txt   of the run that was started
-//!               rows/                               encoded rows of a stream
+//! .dlrm-files   which files were written here
+//! checkpoints/  encoder.json config.toml rows.txt isa.txt manifest.json   of the run that was started
+//!               rows/                                                     encoded rows of a stream
 //! ```
-use crate::checkpoint::Checkpoints;
+use crate::checkpoint::{self, Checkpoints};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::note::Note;
+use crate::own_files::OwnFiles;
+use crate::saved::{self, Kind, Saved, Writer, not_ours};
 use crate::start::Start;
 use dlrm_data::Hint;
-use dlrm_data::durable::{DirLock, write_atomically};
+use dlrm_data::durable::{DirLock, remove_directory, sync_directory};
+use dlrm_nn::{Isa, Precision};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+const MODEL: &str = "model";
 const CHECKPOINTS: &str = "checkpoints";
 const CONFIG: &str = "config.toml";
 const ENCODER: &str = "encoder.json";
 const ROWS: &str = "rows.txt";
+/// Not there in runs that earlier versions have started.
+const ISA: &str = "isa.txt";
+const MANIFEST: &str = "manifest.json";
 const KEPT: &str = "rows";
 const LOCK: &str = ".lock";
 const OTHERS: &str = "give the same files and settings, or start again with run.overwrite";
 
+/// What a run writes beside its model.
+const FILES: [&str; 6] =
+    ["schema.toml", "bad_rows.txt", "report.html", "report.json", "candidates.json", "folds.json"];
+
 /// A run directory that no other run works in as long as this lives.
 pub(crate) struct RunDir {
+    out: PathBuf,
     checkpoints: PathBuf,
     start: Start,
+    files: OwnFiles,
     _lock: DirLock,
 }
 
+/// What a run is started with, and must be resumed with.
+pub(crate) struct StartedWith<'a> {
+    /// The fitted encoder as JSON.
+    pub(crate) encoder: &'a [u8],
+    /// The configuration.
+    pub(crate) config: &'a RunConfig,
+    /// What tells the encoded rows from others.
+    pub(crate) rows: &'a str,
+    /// The instruction set.
+    pub(crate) isa: Isa,
+}
+
 impl RunDir {
-    /// Takes `out` for a run.
+    /// Takes `out` for a run; what an interruption has left half done is put right.
     ///
     /// # Errors
-    /// If it holds another run, or nothing to resume.
+    /// If it holds another run, something that dlrm did not write and would replace, or nothing to resume.
     pub(crate) fn open(out: &Path, start: Start) -> Result<Self> {
-        check(out, start)?;
+        // Until it is put back, an older model that was set aside says nothing.
+        if !saved::set_aside(&out.join(MODEL)).exists() {
+            check(out, start)?;
+        }
         fs::create_dir_all(out).map_err(|error| not_made(out, error))?;
-        Ok(RunDir { checkpoints: out.join(CHECKPOINTS), start, _lock: lock(out)? })
+        let lock = lock(out)?;
+        saved::recover(&out.join(MODEL), Kind::Model)?;
+        let checkpoints = out.join(CHECKPOINTS);
+        let left = saved::set_aside(&checkpoints);
+        if checkpoint::stranger(&left, &OWN)?.is_none() {
+            remove_directory(&left)?;
+        }
+        // Now nobody else changes it.
+        check(out, start)?;
+        let mut files = OwnFiles::open(out, start == Start::Overwrite)?;
+        let earlier = !OwnFiles::has_list(out) && (out.join(MODEL).exists() || checkpoints.exists());
+        if earlier && start != Start::Fresh {
+            files.adopt(&FILES)?;
+        }
+        files.check(&FILES)?;
+        Ok(RunDir { out: out.to_owned(), checkpoints, start, files, _lock: lock })
     }
 
-    /// Readies the checkpoints: what resuming must find again is written first.
-    ///
-    /// # Errors
-    /// If the run that is resumed was started with another encoder.
-    pub(crate) fn prepare(&self, encoder: &[u8], config: &RunConfig) -> Result<Checkpoints> {
-        let dir = &self.checkpoints;
-        if self.start == Start::Resume {
-            let path = dir.join(ENCODER);
-            if fs::read(&path).map_err(Error::io("read", &path))? != encoder {
-                return Err(Error::saved(
-                    path,
-                    "expected the data that the run started with, found other values",
-                )
-                .with_hint(OTHERS));
-            }
-            return Ok(Checkpoints::new(dir.clone())?.with_best_optimizer(config.train.keep_optimizer));
-        }
-        if dir.exists() {
-            fs::remove_dir_all(dir).map_err(Error::io("remove", dir))?;
-        }
-        let checkpoints = Checkpoints::new(dir)?;
-        write_atomically(&dir.join(ENCODER), encoder)?;
-        write_atomically(&dir.join(CONFIG), config.to_toml().as_bytes())?;
-        Ok(checkpoints.with_best_optimizer(config.train.keep_optimizer))
+    /// The place of the model.
+    pub(crate) fn model(&self) -> PathBuf {
+        self.out.join(MODEL)
     }
 
-    /// Notes the encoded rows of a new run.
+    /// From now on it is that of a run that is resumed.
+    pub(crate) fn resume(self) -> Self {
+        RunDir { start: Start::Resume, ..self }
+    }
+
+    /// Writes a file beside the model.
     ///
     /// # Errors
-    /// If the run that is resumed was started with other rows.
-    pub(crate) fn check_rows(&self, found: &str) -> Result<()> {
-        let path = self.checkpoints.join(ROWS);
-        if self.start != Start::Resume {
-            return Ok(write_atomically(&path, found.as_bytes())?);
-        }
-        if fs::read_to_string(&path).map_err(Error::io("read", &path))? == found {
+    /// As [`OwnFiles::write`].
+    pub(crate) fn write(&mut self, name: &str, contents: &[u8]) -> Result<()> {
+        self.files.write(name, contents)
+    }
+
+    /// Removes a file of ours beside the model.
+    ///
+    /// # Errors
+    /// As [`OwnFiles::remove`].
+    pub(crate) fn remove(&mut self, name: &str) -> Result<()> {
+        self.files.remove(name)
+    }
+
+    /// Refuses another encoder than that of the run that is resumed.
+    ///
+    /// # Errors
+    /// If it was started with another one.
+    pub(crate) fn check_encoder(&self, encoder: &[u8]) -> Result<()> {
+        if self.start != Start::Resume || stored(&self.checkpoints, ENCODER)? == encoder {
             return Ok(());
         }
-        Err(Error::saved(path, "expected the rows that the run started with, found others").with_hint(OTHERS))
+        let problem = "expected the data that the run started with, found other values";
+        Err(Error::saved(self.checkpoints.join(ENCODER), problem).with_hint(OTHERS))
+    }
+
+    /// Readies the checkpoints. What resuming must find again is written first, or looked at; beside them
+    /// what there is to say of it.
+    ///
+    /// # Errors
+    /// If the run that is resumed was started with other rows, or on an instruction set that gives other bits
+    /// and could be taken here.
+    pub(crate) fn begin(&self, with: &StartedWith<'_>) -> Result<(Checkpoints, Option<String>)> {
+        let optimizer = with.config.train.keep_optimizer;
+        let ready = || Checkpoints::new(&self.checkpoints).map(|all| all.with_best_optimizer(optimizer));
+        if self.start == Start::Resume {
+            if stored(&self.checkpoints, ROWS)? != with.rows.as_bytes() {
+                let problem = "expected the rows that the run started with, found others";
+                return Err(Error::saved(self.checkpoints.join(ROWS), problem).with_hint(OTHERS));
+            }
+            let warning = self.check_isa(with)?;
+            return Ok((ready()?, warning));
+        }
+        self.remove_checkpoints()?;
+        let mut writer = Writer::new(&self.checkpoints, Kind::Run)?;
+        writer.file(ENCODER, with.encoder)?;
+        writer.file(CONFIG, with.config.to_toml().as_bytes())?;
+        writer.file(ROWS, with.rows.as_bytes())?;
+        writer.file(ISA, bits_of(with.isa, with.config).as_bytes())?;
+        writer.finish()?;
+        Ok((ready()?, None))
+    }
+
+    /// Looks at the instruction set that the run was started on. What gives other bits is refused where the
+    /// same could be had, else told.
+    fn check_isa(&self, with: &StartedWith<'_>) -> Result<Option<String>> {
+        let path = self.checkpoints.join(ISA);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let started = String::from_utf8_lossy(&stored(&self.checkpoints, ISA)?).into_owned();
+        let now = bits_of(with.isa, with.config);
+        if now == started {
+            return Ok(None);
+        }
+        let other = Isa::available().find(|isa| bits_of(*isa, with.config) == started);
+        match other.map(|isa| isa.level().name()) {
+            Some(name) => {
+                let problem = format!(
+                    "expected the {started} instructions that the run started with, found {now}: the weights \
+                     would not be those of a run in one go"
+                );
+                Err(Error::saved(path, problem).with_hint(Hint::from("give ").set("run.isa", name)))
+            }
+            None => Ok(Some(format!(
+                "the run was started with {started} instructions, which this processor does not have: its \
+                 weights will differ in their last bits from those of a run in one go"
+            ))),
+        }
     }
 
     /// Where streamed rows are kept encoded.
     pub(crate) fn kept_rows(&self) -> PathBuf {
         self.checkpoints.join(KEPT)
     }
+
+    /// Removes the checkpoints, at once for whoever looks from outside; what is not ours of them stays.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn remove_checkpoints(&self) -> Result<()> {
+        if !self.checkpoints.exists() {
+            return Ok(());
+        }
+        let aside = saved::set_aside(&self.checkpoints);
+        fs::rename(&self.checkpoints, &aside).map_err(Error::io("remove", &self.checkpoints))?;
+        sync_directory(&self.out)?;
+        if let Some(foreign) = checkpoint::foreign(&aside, &OWN)? {
+            // Found out before, so somebody has put it there since.
+            fs::rename(&aside, &self.checkpoints).map_err(Error::io("rename", &aside))?;
+            return Err(not_ours(&foreign));
+        }
+        Ok(remove_directory(&aside)?)
+    }
+}
+
+/// What stands in the directory of checkpoints besides them.
+const OWN: [&str; 6] = [ENCODER, CONFIG, ROWS, ISA, MANIFEST, KEPT];
+
+/// What decides the last bits of weights, by name.
+fn bits_of(isa: Isa, config: &RunConfig) -> String {
+    // AVX2 and AVX-512 multiply and add in the same order.
+    let vectors = if isa.level().name() == "scalar" { "scalar" } else { "vector" };
+    let bf16 = config.train.precision == Precision::Bf16 && isa.has_bf16();
+    format!("{vectors}{}", if bf16 { " bf16" } else { "" })
+}
+
+/// A file that a run was started with; in runs of earlier versions it has no checksum.
+fn stored(checkpoints: &Path, name: &str) -> Result<Vec<u8>> {
+    if checkpoints.join(MANIFEST).exists() {
+        return Saved::open(checkpoints, Kind::Run)?.bytes(name);
+    }
+    let path = checkpoints.join(name);
+    fs::read(&path).map_err(Error::io("read", &path))
 }
 
 /// Whether `out` holds a run that was interrupted.
@@ -93,27 +228,33 @@ pub(crate) fn is_unfinished(out: &Path) -> bool {
     Checkpoints::any_in(&out.join(CHECKPOINTS))
 }
 
-/// Refuses to write over another run.
+/// Whether `out` holds a model, or one that an interrupted replacement has set aside.
+pub(crate) fn has_model(out: &Path) -> bool {
+    out.join(MODEL).exists() || saved::set_aside(&out.join(MODEL)).exists()
+}
+
+/// Refuses to write over another run, and over what is none.
 fn check(out: &Path, start: Start) -> Result<()> {
+    let (model, checkpoints) = (out.join(MODEL), out.join(CHECKPOINTS));
     let unfinished = is_unfinished(out);
-    let held = [
-        ("model", "a finished model", out.join("model").exists()),
-        (CHECKPOINTS, "an unfinished run", unfinished),
-    ];
-    let held = held.into_iter().find(|(.., exists)| *exists).map(|(name, what, _)| (name, what));
-    match (start, held) {
-        (Start::Fresh, Some((name, what))) => {
-            let go_on = if name == CHECKPOINTS { "run.resume to go on with it, " } else { "" };
-            Err(Error::config(
-                "output directory",
-                "a new or empty directory",
-                format!("{what} in {}", out.display()),
-            )
-            .with_hint(format!("{go_on}run.overwrite to replace it, or another run.out")))
-        }
-        (Start::Resume, None | Some(("model", _))) if !unfinished => Err(nothing_to_resume(out)),
-        _ => Ok(()),
+    if start == Start::Resume && !unfinished {
+        return Err(nothing_to_resume(out));
     }
+    let foreign = match saved::foreign(&model, Kind::Model)? {
+        Some(found) => Some(found),
+        None => checkpoint::foreign(&checkpoints, &OWN)?,
+    };
+    if let Some(found) = foreign {
+        return Err(not_ours(&found));
+    }
+    let (what, go_on) = match (start, has_model(out), unfinished) {
+        (Start::Fresh, true, _) => ("a finished model", ""),
+        (Start::Fresh, false, true) => ("an unfinished run", "run.resume to go on with it, "),
+        _ => return Ok(()),
+    };
+    let found = format!("{what} in {}", out.display());
+    let error = Error::config("output directory", "a new or empty directory", found);
+    Err(error.with_hint(format!("{go_on}run.overwrite to replace it, or another run.out")))
 }
 
 /// The error of a directory that cannot be made.
@@ -130,7 +271,7 @@ fn not_made(out: &Path, error: std::io::Error) -> Error {
 /// The error of a directory without an unfinished run.
 fn nothing_to_resume(out: &Path) -> Error {
     let expected = "expected an unfinished run to resume, found";
-    if out.join("model").exists() {
+    if has_model(out) {
         let hint =
             Hint::from(format!("nothing is left to do: look at it with `dlrm show {}`; ", out.display()));
         return Error::saved(out, format!("{expected} a finished one")).with_hint(
@@ -146,7 +287,11 @@ fn nothing_to_resume(out: &Path) -> Error {
     error.with_hint(hint.say(" an interrupted run with ").name("run.out"))
 }
 
-fn lock(out: &Path) -> Result<DirLock> {
+/// Keeps other runs and searches out of the directory `out`.
+///
+/// # Errors
+/// If one works there.
+pub(crate) fn lock(out: &Path) -> Result<DirLock> {
     DirLock::take(&out.join(LOCK))?.ok_or_else(|| {
         let error = Error::saved(out, "expected no other run in this directory, found one that is going on");
         error.with_hint("wait for its end, or give another run.out")
@@ -156,13 +301,19 @@ fn lock(out: &Path) -> Result<DirLock> {
 /// The configuration that an unfinished run in `out` was started with.
 ///
 /// # Errors
-/// If there is none.
+/// If there is none, or it is damaged.
 pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
-    let path = out.join(CHECKPOINTS).join(CONFIG);
+    if saved::set_aside(&out.join(MODEL)).exists() {
+        let _lock = lock(out)?;
+        saved::recover(&out.join(MODEL), Kind::Model)?;
+    }
+    let checkpoints = out.join(CHECKPOINTS);
+    let path = checkpoints.join(CONFIG);
     if !path.exists() {
         return Err(nothing_to_resume(out));
     }
-    let text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let text = String::from_utf8(stored(&checkpoints, CONFIG)?)
+        .map_err(|e| Error::saved(&path, format!("expected UTF-8, found {e}")))?;
     RunConfig::load_stored(&text, &path.display().to_string(), notes)
 }
 

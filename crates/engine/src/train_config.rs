@@ -50,6 +50,9 @@ pub struct TrainConfig {
     /// Metric of the validation rows that decides which weights are best; by default log loss or RMSE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub monitor: Option<Metric>,
+    /// Which weights are kept: those of the best evaluation, or the last.
+    #[serde(skip_serializing_if = "Keep::is_best")]
+    pub keep: Keep,
     /// Evaluations in a row without a new best after which training stops; 0 never stops early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
@@ -89,6 +92,22 @@ pub struct TrainConfig {
 /// many threads, and adding up the sums stays short beside making them. No count of threads goes in: results
 /// would depend on it.
 const LANES: [usize; 2] = [8, 64];
+/// Which weights a training ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Those of the best evaluation on the validation rows, where there are any.
+    #[default]
+    Best,
+    /// Those after the last step. If training diverges, those of the best evaluation before.
+    Last,
+}
+
+impl Keep {
+    fn is_best(&self) -> bool {
+        *self == Keep::Best
+    }
+}
 
 /// How weights are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +190,7 @@ impl Default for TrainConfig {
             plateau: None,
             clip_norm: None,
             monitor: None,
+            keep: Keep::Best,
             patience: None,
             evaluate_every: None,
             checkpoint_every: None,

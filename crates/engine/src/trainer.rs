@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::observer::{Observer, Standing};
 use crate::step_plan::StepPlan;
-use crate::train_config::TrainConfig;
+use crate::train_config::{Keep, TrainConfig};
 use crate::train_state::{Best, Ending, Evaluation, TrainState};
 use crate::training_rows::TrainingRows;
 use dlrm_data::Batch;
@@ -36,7 +36,7 @@ pub struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    /// Trains from `state` to the end and leaves the best weights in `learner`.
+    /// Trains from `state` to the end and leaves the weights that are kept in `learner`.
     ///
     /// # Errors
     /// If rows cannot be read, a checkpoint cannot be written or the loss diverges; [`Error::Interrupted`] if
@@ -68,9 +68,10 @@ impl Trainer<'_> {
             // Also at the very end: what follows training may fail or be interrupted too.
             self.pause(learner, &state, Saving::Now, observer)?;
         }
-        match state.best {
-            Some(best) if best.step != state.step => self.checkpoints.load_best(learner, best.step)?,
-            _ => self.checkpoints.release_best(),
+        let kept = self.config.keep == Keep::Best || state.ending == Some(Ending::Diverged);
+        match state.best.filter(|best| kept && best.step != state.step) {
+            Some(best) => self.checkpoints.load_best(learner, best.step)?,
+            None => self.checkpoints.release_best(),
         }
         Ok(state)
     }

@@ -8,7 +8,6 @@ use crate::learner::Learner;
 use crate::model_dir::ModelDir;
 use crate::optimizer_state;
 use crate::predecessor::Predecessor;
-use crate::tensors;
 use crate::train_config::TrainConfig;
 use crate::trained_files::TrainedFiles;
 use dlrm_data::Encoder;
@@ -44,6 +43,8 @@ impl WarmStart {
     /// If there is no model, it is damaged or another one than it was; as [`DataSource::grow`].
     pub(crate) fn fit(from: &Predecessor, source: DataSource<'_>, schema: &Schema) -> Result<(Self, Fitted)> {
         let dir = ModelDir::open(&from.model)?;
+        // Found out before the work, not after it.
+        dir.saved().check_rest()?;
         let id = dir.id();
         if let Some(expected) = from.id.as_ref().filter(|expected| **expected != id) {
             let problem = format!("expected the model {expected}, which training goes on from, found {id}");
@@ -80,9 +81,11 @@ impl WarmStart {
         // Some optimisers start from the weights.
         let fresh = train.optimizer_of(learner.network().weights());
         *learner.optimizer_mut() = fresh;
-        let Some(path) = self.dir.optimizer_file() else { return Ok(()) };
+        if !self.dir.has_optimizer() {
+            return Ok(());
+        }
         let (weights, optimizer) = learner.weights_and_optimizer_mut();
-        optimizer_state::read(&path, optimizer, weights, |tensor| {
+        optimizer_state::read(self.dir.saved(), optimizer, weights, |tensor| {
             let grown = grown.iter().find(|grown| grown.is(tensor))?;
             Some([grown.old, grown.new])
         })
@@ -98,7 +101,7 @@ impl WarmStart {
             let len = shape.iter().product();
             (name.clone(), shape, values.slice(0..len))
         });
-        tensors::read(&self.dir.weights_file(), &mut before.collect::<Vec<_>>())?;
+        self.dir.read_tensors(&mut before.collect::<Vec<_>>())?;
         for (name, _, values) in &mut tensors {
             if let Some(grown) = grown.iter().find(|grown| grown.whole && grown.is(name)) {
                 match values {

@@ -1,7 +1,7 @@
 //! A finished run as a report.
 use crate::caution::caution;
 use crate::{
-    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, InputCard, Optimum, PartCard,
+    Best, Candidate, ColumnCard, Comparison, Curve, CurvePoint, DataCard, Fact, InputCard, Optimum, PartCard,
     PartMetrics, Pictures, Report, RunCard, TableHealth, TrainingCard, VERSION,
 };
 use dlrm_data::counts::EncodedCounts;
@@ -11,7 +11,7 @@ use dlrm_data::split::{Part, Parts, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::run::{Outcome, Scoring};
-use dlrm_engine::train_config::TrainConfig;
+use dlrm_engine::train_config::{Keep, TrainConfig};
 use dlrm_engine::train_state::{Ending, Evaluation, TrainState};
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
@@ -57,6 +57,8 @@ pub fn report(outcome: &Outcome, context: Context) -> Result<Report> {
     run.stages = outcome.stages.clone();
     run.config_toml = config.to_toml();
     run.seed = config.train.seed;
+    let golden = config.golden.rows.described(outcome.golden_rows);
+    run.facts.push(Fact { name: "golden rows".into(), value: golden });
     let mut notes = context.notes;
     if config.data.loading == Loading::Stream {
         notes.push(format!(
@@ -320,7 +322,8 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
             curves.push(Curve { part: "validation".into(), metric, points });
         }
     }
-    let best = state.best.and_then(|best| {
+    let last = config.train.keep == Keep::Last && state.ending != Some(Ending::Diverged);
+    let best = state.best.filter(|_| !last).and_then(|best| {
         let at = state.history.iter().find(|p| p.step == best.step)?;
         Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
     });

@@ -134,6 +134,12 @@ fn by_day(process: &dyn DataGeneratingProcess, truth: &[f64]) -> Vec<Bayes> {
     rows.chunk_by(|a, b| a.0 == b.0).map(of).collect()
 }
 
+/// Names of the files that [`write_log`] writes.
+pub fn names(process: &dyn DataGeneratingProcess, form: Form, files: Files) -> Vec<String> {
+    let rows = parts(process, form, files).into_iter().map(|(name, _)| name);
+    rows.chain([PROBABILITIES.to_owned()]).collect()
+}
+
 /// Names of the files and their rows.
 fn parts(process: &dyn DataGeneratingProcess, form: Form, files: Files) -> Vec<(String, Range<u64>)> {
     let extension = match form {

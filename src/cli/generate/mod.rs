@@ -8,11 +8,15 @@ use super::failure::{Failure, INTERRUPTED, io};
 use super::output;
 use super::session::Session;
 use clap::Subcommand;
+use dlrm::data::durable::{DirLock, write_atomically};
 use dlrm::data::format;
 use dlrm::synth::process::DataGeneratingProcess;
 use dlrm::synth::writer::{self, Files, Form, PROBABILITIES};
 use std::fs;
 use std::path::Path;
+
+const MANIFEST: &str = "manifest.json";
+const SCHEMA: &str = "schema.toml";
 
 /// What to generate.
 #[derive(Debug, Subcommand)]
@@ -38,6 +42,19 @@ pub(super) fn run(session: &Session, command: &GenerateCommand) -> Result<(), Fa
     }
 }
 
+/// Refuses to replace a data set, or any of its `files` that somebody else has written.
+fn check(files: &[String], dir: &Path) -> Result<(), Failure> {
+    let found = if dir.join(MANIFEST).exists() {
+        Some(format!("a data set in {}", dir.display()))
+    } else {
+        let mut paths = files.iter().map(String::as_str).chain([SCHEMA]).map(|name| dir.join(name));
+        paths.find(|path| path.exists()).map(|path| path.display().to_string())
+    };
+    let Some(found) = found else { return Ok(()) };
+    let message = format!("output directory: expected a new or empty directory, found {found}");
+    Err(Failure::usage(message, "give another directory with -o, or move this away"))
+}
+
 /// Writes the rows of `data-generating process` with schema and manifest into the directory `dir`. `config`
 /// is what the data-generating process was made of.
 fn write(
@@ -48,15 +65,13 @@ fn write(
     files: Files,
     dir: &Path,
 ) -> Result<(), Failure> {
-    let manifest = dir.join("manifest.json");
-    if manifest.exists() {
-        let message = format!(
-            "output directory: expected a new or empty directory, found a data set in {}",
-            dir.display()
-        );
-        return Err(Failure::usage(message, "give another directory with -o, or remove this one"));
-    }
     fs::create_dir_all(dir).map_err(io("create", dir))?;
+    let _lock = DirLock::of_directory(dir)?.ok_or_else(|| {
+        let message = format!("output directory: expected no other work in {}, found some", dir.display());
+        Failure::usage(message, "wait for its end, or give another directory with -o")
+    })?;
+    check(&writer::names(process, form, files), dir)?;
+    let [manifest, schema] = [MANIFEST, SCHEMA].map(|name| dir.join(name));
     let mut counter = Counter::new(session);
     counter.stage("generating");
     let written =
@@ -65,8 +80,7 @@ fn write(
     let Some(written) = written else {
         return Err(Failure { code: INTERRUPTED, message: "nothing was kept".into(), hint: None });
     };
-    let schema = dir.join("schema.toml");
-    fs::write(&schema, process.schema().to_toml()).map_err(io("write", &schema))?;
+    write_atomically(&schema, process.schema().to_toml().as_bytes())?;
     let facts = serde_json::json!({
         "law": config,
         "written": written,
@@ -74,7 +88,7 @@ fn write(
         "dlrm": env!("CARGO_PKG_VERSION"),
     });
     let text = serde_json::to_string_pretty(&facts).expect("a manifest is plain data");
-    fs::write(&manifest, text).map_err(io("write", &manifest))?;
+    write_atomically(&manifest, text.as_bytes())?;
     if session.json {
         return output::print(&format!("{facts}\n"));
     }

@@ -1,12 +1,12 @@
 //! `dlrm generate trace`.
-use crate::cli::failure::{Failure, io};
+use crate::cli::failure::Failure;
+use crate::cli::files::Target;
 use crate::cli::{Session, output};
 use clap::Subcommand;
 use dlrm::data::format;
 use dlrm::data::rng::Rng;
 use dlrm::report::terminal::table;
 use dlrm::synth::trace::{self, Padding, Profile};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What to do with a trace of ids.
@@ -22,6 +22,9 @@ pub(crate) enum TraceCommand {
         /// Pad with new ids, for traces of few ids (--data-trace-enable-padding of the reference)
         #[arg(long)]
         padding: bool,
+        /// Replace the file that -o names
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Draw a trace from a profile
     Synthesize {
@@ -43,6 +46,9 @@ pub(crate) enum TraceCommand {
         /// Where to write the ids, one per line
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
+        /// Replace the file that -o names
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Compare the hit rates of traces under a least-recently-used cache, by its size
     Compare {
@@ -58,9 +64,11 @@ pub(crate) enum TraceCommand {
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failure> {
     match command {
-        TraceCommand::Profile { trace, output, padding } => {
+        TraceCommand::Profile { trace, output, padding, overwrite } => {
+            let target = Target { flag: "-o", path: output, overwrite: *overwrite };
+            target.check(std::slice::from_ref(trace))?;
             let profile = Profile::of(&read(trace)?, padding_of(*padding));
-            fs::write(output, profile.to_text()).map_err(io("write", output))?;
+            target.write(profile.to_text().as_bytes())?;
             let (unique, distances) = (profile.unique.len() as u64, profile.distances.len() as u64);
             output::print(&format!(
                 "{} unique ids, {} stack distances\n",
@@ -68,8 +76,10 @@ pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failu
                 format::count(distances)
             ))
         }
-        TraceCommand::Synthesize { profile, accesses, unique, seed, padding, output } => {
-            let text = fs::read_to_string(profile).map_err(io("read", profile))?;
+        TraceCommand::Synthesize { profile, accesses, unique, seed, padding, output, overwrite } => {
+            let target = Target { flag: "-o", path: output, overwrite: *overwrite };
+            target.check(std::slice::from_ref(profile))?;
+            let text = dlrm::data::text::read(profile)?;
             let mut profile = Profile::parse(&text, &profile.display().to_string())?;
             if let Some(most) = unique {
                 profile = profile.bounded(usize::try_from(*most).unwrap_or(usize::MAX));
@@ -81,7 +91,7 @@ pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failu
                 &mut Rng::new(*seed, 0),
             );
             let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-            fs::write(output, text).map_err(io("write", output))?;
+            target.write(text.as_bytes())?;
             output::print(&format!("{} accesses\n", format::count(*accesses)))
         }
         TraceCommand::Compare { traces, sizes } => compare(session, traces, sizes),
@@ -93,7 +103,7 @@ fn padding_of(padding: bool) -> Padding {
 }
 
 fn read(path: &Path) -> Result<Vec<u64>, Failure> {
-    let text = fs::read_to_string(path).map_err(io("read", path))?;
+    let text = dlrm::data::text::read(path)?;
     Ok(trace::parse_trace(&text, &path.display().to_string())?)
 }
 

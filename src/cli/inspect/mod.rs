@@ -3,7 +3,8 @@
 mod forecast;
 
 use super::args::InspectArgs;
-use super::failure::{Failure, io};
+use super::failure::Failure;
+use super::files::Target;
 use super::session::Session;
 use super::{flags, memory, output, requests, values};
 use dlrm::data::readers::{Format, Input, default_schema};
@@ -13,6 +14,7 @@ use dlrm::engine::request::{self, Said};
 use dlrm::inspect::findings::{Inspection, RowSample, SampledRows};
 use dlrm::inspect::profile::Profile;
 use forecast::Forecast;
+use std::path::Path;
 
 /// Width of the table where standard output is no terminal that says its own.
 const WIDTH: usize = 120;
@@ -78,6 +80,11 @@ fn check_bad_rows(args: &InspectArgs, input: &Input, profile: &Profile) -> Resul
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> {
     let input = requests::input(&args.input, &args.paths).apply(Input::default())?.resolve()?;
+    if let Some(path) = &args.output {
+        // Found out before the work, not after it.
+        let inputs = [input.files()?, args.parts.test.clone(), args.parts.validation.clone()];
+        target(args, path).check(&inputs.concat())?;
+    }
     let first = FirstPass::over(session, args, &input)?;
     let FirstPass { profile, sample, schema, given } = &first;
     let second =
@@ -86,7 +93,7 @@ pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> 
     if let Some(path) = &args.output {
         let schema = schema.as_ref().map_err(Failure::clone)?;
         let comments = second.as_ref().map_or_else(Vec::new, |(inspection, _)| inspection.comments());
-        std::fs::write(path, profile.annotate_with(schema, &comments)).map_err(io("write", path))?;
+        target(args, path).write(profile.annotate_with(schema, &comments).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(profile, schema.as_ref().ok(), second.as_ref())));
@@ -97,6 +104,11 @@ pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> 
     };
     text.push_str(&next(args, schema.is_ok(), *given));
     output::print(&text)
+}
+
+/// Where the schema goes.
+fn target<'a>(args: &InspectArgs, path: &'a Path) -> Target<'a> {
+    Target { flag: "-o", path, overwrite: args.overwrite }
 }
 
 /// What to do with the schema.

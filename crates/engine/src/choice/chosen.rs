@@ -1,7 +1,7 @@
 //! Which candidate the validation rows choose, and how much that is worth.
 use crate::common_rows::as_good;
 use crate::error::{Error, Result};
-use crate::saved;
+use crate::own_files;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Bootstrap, Difference, Metric, Metrics, Ranking, difference};
@@ -145,12 +145,9 @@ impl Choice {
         Ok((Choice { metric, rows, winner: kind, candidates }, winner))
     }
 
-    /// Keeps it in the run directory `out`.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub fn write(&self, out: &Path) -> Result<()> {
-        saved::write_beside(&out.join(CANDIDATES_FILE), self)
+    /// As JSON, as it is kept in a file of that name.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("a choice is plain data")
     }
 
     /// What is kept in the run directory `out`, if anything is.
@@ -158,7 +155,7 @@ impl Choice {
     /// # Errors
     /// If it cannot be read, or is something else.
     pub fn read(out: &Path) -> Result<Option<Self>> {
-        saved::read_beside(&out.join(CANDIDATES_FILE), "the candidates of a model")
+        own_files::read_json(out, CANDIDATES_FILE, "the candidates of a model")
     }
 }
 

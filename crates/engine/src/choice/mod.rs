@@ -15,7 +15,7 @@ use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::rows::with_rows;
 use crate::run::{Outcome, Run, RunObserver};
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::Ending;
@@ -45,6 +45,9 @@ pub trait ChoiceObserver: RunObserver {
     /// The choice is made; the run with it goes on.
     fn chosen(&mut self, _choice: &Choice) {}
 }
+
+/// The run directory, and the checkpoint in it that the winner's run goes on from.
+type Kept = (RunDir, Option<PathBuf>);
 
 /// A candidate that has been trained.
 struct Candidate {
@@ -82,10 +85,12 @@ impl ChosenRun {
         let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let threads = self.run.resources.threads;
         let given = self.run.rows.as_ref();
-        let (choice, run, checkpoint) =
+        let (choice, run, kept) =
             with_rows(&self.run.config, given, threads, |source| self.on(source, dir, observer))?;
         observer.chosen(&choice);
-        let outcome = run.execute(observer).map_err(|error| match error {
+        let (dir, checkpoint) = kept.unzip();
+        let checkpoint = checkpoint.flatten();
+        let outcome = run.execute_in(dir, observer).map_err(|error| match error {
             // What the winner has learned is kept, however early the run with it was stopped.
             Error::Interrupted { step, checkpoint: None } => Error::Interrupted { step, checkpoint },
             other => other,
@@ -99,7 +104,7 @@ impl ChosenRun {
         source: DataSource<'_>,
         dir: Option<RunDir>,
         observer: &mut dyn ChoiceObserver,
-    ) -> Result<(Choice, Run, Option<PathBuf>)> {
+    ) -> Result<(Choice, Run, Option<Kept>)> {
         let config = &self.run.config;
         observer.stage(source.fit_stage());
         let fitted = source.fit(config.complete_schema()?)?;
@@ -124,11 +129,11 @@ impl ChosenRun {
         let validation = &common.rows.parts[Part::Validation];
         let (choice, chosen) = Choice::of(scored, common.task, config.train.monitor, validation)?;
         let winner = candidates.swap_remove(chosen).expect("what is chosen has been trained");
-        let (run, checkpoint) = self.with(winner, &common, &fitted, dir)?;
-        if let Some(out) = &run.out {
-            choice.write(out)?;
+        let (run, mut kept) = self.with(winner, &common, &fitted, dir)?;
+        if let Some((dir, _)) = &mut kept {
+            dir.write(CANDIDATES_FILE, &choice.to_json())?;
         }
-        Ok((choice, run, checkpoint))
+        Ok((choice, run, kept))
     }
 
     /// Trains one candidate; a model that does not fit the rows, or diverges, is none.
@@ -176,7 +181,7 @@ impl ChosenRun {
         common: &CommonRows<'_>,
         fitted: &Fitted,
         dir: Option<RunDir>,
-    ) -> Result<(Run, Option<PathBuf>)> {
+    ) -> Result<(Run, Option<Kept>)> {
         let Trained { learner, state } = trained;
         let mut config = RunConfig { model, train, ..self.run.config.clone() };
         let Some(dir) = dir else {
@@ -187,12 +192,14 @@ impl ChosenRun {
             return Ok((Run { config, ..self.run.clone() }, None));
         };
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
-        let checkpoints = dir.prepare(&encoder, &config)?;
-        dir.check_rows(&common.rows.fingerprint())?;
+        let (rows, isa) = (common.rows.fingerprint(), self.run.resources.isa);
+        let with = StartedWith { encoder: &encoder, config: &config, rows: &rows, isa };
+        let (checkpoints, _) = dir.begin(&with)?;
         if let Some(best) = state.best {
             checkpoints.save_best(&learner, best.step)?;
         }
         let checkpoint = checkpoints.save(&learner, &state)?;
-        Ok((Run { config, start: Start::Resume, ..self.run.clone() }, checkpoint))
+        let run = Run { config, start: Start::Resume, ..self.run.clone() };
+        Ok((run, Some((dir.resume(), checkpoint))))
     }
 }

@@ -1,6 +1,7 @@
 //! Several models on the same rows: one encoder, one split, one loader, the same seeds for all; what each is
 //! worth and what it costs.
 mod compared;
+mod dir;
 mod entry;
 mod measured;
 mod request;
@@ -8,6 +9,7 @@ mod statistics;
 mod watch;
 
 pub use compared::Compared;
+pub use dir::CompareDir;
 pub use entry::Entry;
 pub use measured::{Diverged, Measured, OverSeeds, SeedRun};
 pub use request::CompareRequest;
@@ -15,11 +17,13 @@ pub use request::CompareRequest;
 use crate::common_rows::{CommonRows, Trained};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::journal;
 use crate::observer::{Observer, StopOnly};
 use crate::plan::Plan;
 use crate::rows::{GivenRows, with_rows};
 use crate::run::Resources;
 use crate::train_config::{Solver, TrainConfig};
+use dir::Kept;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
@@ -49,6 +53,8 @@ pub trait CompareObserver: Observer {
     fn done(&mut self, _name: &str, _run: &SeedRun) {}
     /// A run has diverged; its model is left out.
     fn diverged(&mut self, _run: &Diverged) {}
+    /// The directory holds so many finished runs of an earlier attempt, whose results are taken from there.
+    fn resumed(&mut self, _runs: usize) {}
     /// The most memory in bytes that the process has held since the run began, where the system tells.
     fn peak_bytes(&mut self) -> Option<u64> {
         None
@@ -62,10 +68,32 @@ impl Compare {
     /// If rows cannot be read or there are none to test, the configuration contradicts them, memory does not
     /// suffice, the observer asks to stop, or no model can be trained.
     pub fn execute(&self, observer: &mut dyn CompareObserver) -> Result<Compared> {
-        with_rows(&self.base, self.rows.as_ref(), self.resources.threads, |source| self.on(source, observer))
+        self.execute_in(None, observer)
     }
 
-    fn on(&self, source: DataSource<'_>, observer: &mut dyn CompareObserver) -> Result<Compared> {
+    /// Makes the comparison; runs that `dir` holds finished are not made again, and those that are finished
+    /// are kept there.
+    ///
+    /// # Errors
+    /// As [`Compare::execute`], or if the file system refuses.
+    pub fn execute_in(
+        &self,
+        dir: Option<&mut CompareDir>,
+        observer: &mut dyn CompareObserver,
+    ) -> Result<Compared> {
+        let threads = self.resources.threads;
+        with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, dir, observer))
+    }
+
+    fn on(
+        &self,
+        source: DataSource<'_>,
+        dir: Option<&mut CompareDir>,
+        observer: &mut dyn CompareObserver,
+    ) -> Result<Compared> {
+        if let Some(found) = dir.as_ref().map(|dir| dir.found()).filter(|&found| found > 0) {
+            observer.resumed(found);
+        }
         let fitted = source.fit(self.base.complete_schema()?)?;
         let needed = [Part::Train, Part::Test];
         let mut common = CommonRows::encode(source, &fitted, &self.base, self.resources, &needed)?;
@@ -81,11 +109,13 @@ impl Compare {
             common.solve(&mut StopOnly(observer))?;
         }
         let solving = start.elapsed().as_secs_f64();
+        let rows = if dir.is_some() { self.key(&common) } else { String::new() };
+        let mut finished = Finished { dir, rows, solving };
         let (mut models, mut diverged) = (Vec::new(), Vec::new());
         for (index, (entry, plan)) in self.entries.iter().zip(&plans).enumerate() {
             let train = common.settled(&entry.model, &entry.train);
             let settled = Entry { train, ..entry.clone() };
-            match self.runs((index, &settled), plan, (&common, solving), observer) {
+            match self.runs((index, &settled), plan, &common, &mut finished, observer) {
                 Ok(measured) => models.push(measured),
                 // What the other models have taken hours for is not lost with it.
                 Err((seed, Error::Diverged { step, .. }))
@@ -109,30 +139,76 @@ impl Compare {
         Ok(Compared { rows: fitted.rows, task, metric, seeds: self.seeds, models, diverged })
     }
 
+    /// What stands for the rows and all that the models share.
+    fn key(&self, common: &CommonRows<'_>) -> String {
+        let encoder = serde_json::to_vec(&*common.fitted.encoder).expect("an encoder is plain data");
+        let isa = self.resources.isa.level().name();
+        let parts = [common.rows.fingerprint(), self.base.to_toml(), isa.to_owned()];
+        let [rows, base, isa] = parts.each_ref().map(|part| part.as_bytes());
+        journal::key(&[&encoder, rows, base, isa])
+    }
+
     /// All runs of a model; an error comes with the seed of its run.
     fn runs(
         &self,
         (index, entry): (usize, &Entry),
         plan: &Plan,
-        (common, solving): (&CommonRows<'_>, f64),
+        common: &CommonRows<'_>,
+        finished: &mut Finished<'_>,
         observer: &mut dyn CompareObserver,
     ) -> Result<Measured, (u64, Error)> {
         let mut measured = Measured::new(entry, plan);
         for seed in (0..self.seeds).map(|s| entry.train.seed + s) {
             observer.run(index, &entry.name, seed);
-            let run = one(entry, seed, common, &mut measured, observer);
-            let mut run = run.map_err(|error| (seed, error))?;
-            if entry.train.solver == Some(Solver::Lbfgs) {
-                // All models share the regression, but it is the whole training of this one.
-                run.seconds += solving;
-                run.seconds_to_best += solving;
-                run.rows_per_second = common.rows.train.len() as f64 * run.epochs / run.seconds.max(1e-9);
-            }
-            run.peak_bytes = observer.peak_bytes();
+            let run = finished.run(entry, seed, common, &mut measured, observer);
+            let run = run.map_err(|error| (seed, error))?;
             observer.done(&entry.name, &run);
             measured.runs.push(run);
         }
         Ok(measured)
+    }
+}
+
+/// Where finished runs come from and go to.
+struct Finished<'a> {
+    dir: Option<&'a mut CompareDir>,
+    /// What stands for the rows and all that the models share.
+    rows: String,
+    /// Seconds that the regression took that all models share.
+    solving: f64,
+}
+
+impl Finished<'_> {
+    /// A run: found, or made and kept.
+    fn run(
+        &mut self,
+        entry: &Entry,
+        seed: u64,
+        common: &CommonRows<'_>,
+        measured: &mut Measured,
+        observer: &mut dyn CompareObserver,
+    ) -> Result<SeedRun> {
+        let key = dir::run_key(&self.rows, entry, seed);
+        if let Some(kept) = self.dir.as_ref().and_then(|dir| dir.find(&key)) {
+            return kept.restored(measured);
+        }
+        let made = one(entry, seed, common, measured, observer).map(|mut run| {
+            if entry.train.solver == Some(Solver::Lbfgs) {
+                // All models share the regression, but it is the whole training of this one.
+                run.seconds += self.solving;
+                run.seconds_to_best += self.solving;
+                run.rows_per_second = common.rows.train.len() as f64 * run.epochs / run.seconds.max(1e-9);
+            }
+            SeedRun { peak_bytes: observer.peak_bytes(), ..run }
+        });
+        if let Some(dir) = &mut self.dir {
+            match &made {
+                Ok(run) => dir.keep(Kept::of(key, run, measured))?,
+                Err(Error::Diverged { step, .. }) => dir.keep(Kept::diverged(key, *step))?,
+                Err(_) => {}
+            }
+        }
+        made
     }
 }
 

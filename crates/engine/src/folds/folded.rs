@@ -5,7 +5,7 @@
 //! s² (1/K + n_test/n_train) in place of s²/K. Intervals are those of Student's t with K − 1 degrees of
 //! freedom.
 use crate::error::Result;
-use crate::saved;
+use crate::own_files;
 use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts};
 use dlrm_metrics::student::t_95;
@@ -98,12 +98,9 @@ impl Folded {
         &self.candidates[self.reference]
     }
 
-    /// Keeps it in the run directory `out`.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub fn write(&self, out: &Path) -> Result<()> {
-        saved::write_beside(&out.join(FOLDS_FILE), self)
+    /// As JSON, as it is kept in a file of that name.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("figures are plain data")
     }
 
     /// What is kept in the run directory `out`, if anything is.
@@ -111,7 +108,7 @@ impl Folded {
     /// # Errors
     /// If it cannot be read, or is something else.
     pub fn read(out: &Path) -> Result<Option<Self>> {
-        saved::read_beside(&out.join(FOLDS_FILE), "the figures of folds")
+        own_files::read_json(out, FOLDS_FILE, "the figures of folds")
     }
 }
 

@@ -5,7 +5,7 @@ mod folded;
 
 pub use folded::{FOLDS_FILE, Folded, FoldedCandidate, OverFolds};
 
-use crate::compare::{Compare, CompareObserver, Compared};
+use crate::compare::{Compare, CompareDir, CompareObserver, Compared};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::rows::GivenRows;
@@ -58,7 +58,7 @@ impl FoldedRun {
         let config = &self.run.config;
         check(config, self.run.rows.as_ref())?;
         // Found out before the work, not after it.
-        let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
+        let mut dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let mut all: Vec<Values> = Vec::new();
         for fold in 0..self.folds {
             observer.fold(fold, self.folds);
@@ -67,12 +67,11 @@ impl FoldedRun {
             all.push(measured(&run.execute(observer)?)?);
         }
         let folded = Folded::of(&all, reference_of_run(&all), split_seed(config)?);
-        drop(dir);
-        if let Some(out) = &self.run.out {
-            folded.write(out)?;
+        if let Some(dir) = &mut dir {
+            dir.write(FOLDS_FILE, &folded.to_json())?;
         }
         observer.measured(&folded);
-        let outcome = self.run.execute(observer)?;
+        let outcome = self.run.execute_in(dir, observer)?;
         Ok((folded, outcome))
     }
 }
@@ -83,6 +82,18 @@ impl FoldedCompare {
     /// # Errors
     /// As [`Compare::execute`], or if the rows cannot be dealt out to folds.
     pub fn execute(&self, observer: &mut dyn CompareFoldsObserver) -> Result<Folded> {
+        self.execute_in(None, observer)
+    }
+
+    /// As [`Compare::execute_in`], on each fold.
+    ///
+    /// # Errors
+    /// As [`FoldedCompare::execute`], or if the file system refuses.
+    pub fn execute_in(
+        &self,
+        mut dir: Option<&mut CompareDir>,
+        observer: &mut dyn CompareFoldsObserver,
+    ) -> Result<Folded> {
         let Compare { base, rows, entries, seeds, resources } = &self.compare;
         check(base, rows.as_ref())?;
         let mut all = Vec::new();
@@ -92,7 +103,7 @@ impl FoldedCompare {
             base.data.split = split(&base, self.folds, fold)?;
             let (rows, entries) = (rows.clone(), entries.clone());
             let compare = Compare { base, rows, entries, seeds: *seeds, resources: *resources };
-            all.push(compare.execute(observer)?);
+            all.push(compare.execute_in(dir.as_deref_mut(), observer)?);
         }
         let names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         // A model that diverged on one fold is left out.

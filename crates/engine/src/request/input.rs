@@ -35,7 +35,7 @@ impl InputRequest {
             input.paths.clone_from(&self.paths);
         }
         if let Some(format) = &self.format {
-            input.format = format.parse()?;
+            input.format = format.parse().map_err(Error::of_config)?;
         }
         if let Some(text) = &self.delimiter {
             input.delimiter = Some(delimiter(text)?);

@@ -17,7 +17,7 @@ use std::path::Path;
 /// # Errors
 /// If the file cannot be read or is no schema.
 pub fn read_schema(path: &Path) -> Result<Schema> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text = dlrm_data::text::read(path)?;
     Ok(Schema::from_toml(&text, &path.display().to_string())?)
 }
 

@@ -55,7 +55,7 @@ impl RunRequest {
         };
         check_fixed(&stored, &config, from)?;
         let config = in_steps(config, notes);
-        if dir.optimizer_file().is_none() {
+        if !dir.has_optimizer() {
             notes.push(Note::new(format!(
                 "{name} keeps no state of its optimiser, so that starts anew (train.keep_optimizer keeps it)"
             )));

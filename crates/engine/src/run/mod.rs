@@ -3,6 +3,7 @@ mod baseline;
 mod clock;
 mod learners;
 mod outcome;
+mod place;
 mod record;
 mod rows;
 mod scoring;
@@ -27,7 +28,7 @@ use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
 use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
 use crate::train_config::TrainConfig;
 use crate::train_state::TrainState;
@@ -42,6 +43,7 @@ use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::ModelConfig;
 use dlrm_nn::Isa;
+use place::{Place, stopped_after};
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -89,9 +91,6 @@ pub trait RunObserver: Observer {
 
 impl RunObserver for Unobserved {}
 
-/// Rows whose scores are stored with the model.
-const GOLDEN_ROWS: usize = 8;
-
 /// What is measured.
 struct Measured<'a> {
     rows: &'a EncodedParts<'a>,
@@ -102,16 +101,6 @@ struct Measured<'a> {
 /// The run directory, and the model that training goes on from.
 type Begun = (Option<RunDir>, Option<WarmStart>);
 
-/// What resuming must find again.
-struct Place {
-    dir: Option<RunDir>,
-    checkpoints: Option<Checkpoints>,
-    /// The model that training goes on from.
-    before: Option<WarmStart>,
-    /// The fitted encoder as JSON.
-    encoder: Vec<u8>,
-}
-
 impl Run {
     /// Does the run.
     ///
@@ -120,15 +109,28 @@ impl Run {
     /// training diverges or the observer asks to stop; what was saved until then stays, and the run can be
     /// resumed.
     pub fn execute(&self, observer: &mut dyn RunObserver) -> Result<Outcome> {
+        self.execute_in(None, observer)
+    }
+
+    /// Does the run in its directory, which is open already where something went before it.
+    pub(crate) fn execute_in(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
         self.config.check()?;
         with_rows(&self.config, self.rows.as_ref(), self.resources.threads, |source| {
-            self.on(source, observer)
+            self.on(source, dir, observer)
         })
     }
 
-    fn on(&self, source: DataSource<'_>, observer: &mut dyn RunObserver) -> Result<Outcome> {
+    fn on(
+        &self,
+        source: DataSource<'_>,
+        dir: Option<RunDir>,
+        observer: &mut dyn RunObserver,
+    ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
-        let dir = self.out.as_deref().map(|out| RunDir::open(out, self.start)).transpose()?;
+        let dir = match (dir, &self.out) {
+            (None, Some(out)) => Some(RunDir::open(out, self.start)?),
+            (dir, _) => dir,
+        };
         let mut clock = Clock::new();
         observer.stage(source.fit_stage());
         let (before, fitted) = match &self.config.train.from {
@@ -175,20 +177,19 @@ impl Run {
         let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
         let config = self.repeatable(&state);
         let (network, optimizer) = learner.into_parts();
-        if let Some(out) = &self.out {
-            observer.stage("saving");
-            let golden = self.golden(&network, source, &fitted, state.step)?;
+        let golden = self.golden(&network, (source, &fitted), &place, state.step, observer)?;
+        if let Some(golden) = &golden {
             let contents = ModelContents {
                 network: &network,
                 encoder: &fitted.encoder,
                 config: &config,
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
-                golden: &golden,
+                golden,
                 trained: &self.trained_files(place.before.as_ref(), &rows)?,
                 optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
-            outcome::save(out, &contents, &fitted)?;
+            place.save(&contents, &fitted, state.step, observer)?;
             clock.lap("save", None);
         }
         let EncodedParts { parts, stats, .. } = rows;
@@ -207,8 +208,25 @@ impl Run {
             calibration,
             metrics,
             stages: clock.stages,
-            checkpoints: place.checkpoints,
+            golden_rows: golden.map_or(0, |golden| golden.rows.len()),
+            dir: place.dir,
         })
+    }
+
+    /// The rows that are stored with the model, where it is saved.
+    fn golden(
+        &self,
+        network: &Network,
+        rows: (DataSource<'_>, &Fitted),
+        place: &Place,
+        step: u64,
+        observer: &mut dyn RunObserver,
+    ) -> Result<Option<Golden>> {
+        if place.dir.is_none() {
+            return Ok(None);
+        }
+        observer.stage("saving");
+        Golden::of_run(network, rows, &self.config, step).map(Some)
     }
 
     /// The rows, encoded.
@@ -258,11 +276,11 @@ impl Run {
     /// Readies the run directory.
     fn place(&self, (dir, before): Begun, fitted: &Fitted) -> Result<Place> {
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
-        let checkpoints = dir.as_ref().map(|dir| dir.prepare(&encoder, &self.config)).transpose()?;
-        Ok(Place { dir, checkpoints, before, encoder })
+        dir.as_ref().map(|dir| dir.check_encoder(&encoder)).transpose()?;
+        Ok(Place { dir, checkpoints: None, before, encoder, warning: None })
     }
 
-    /// Notes which rows the run is on, and where those of a stream are kept encoded.
+    /// Notes what the run is started with, which rows it is on, and where those of a stream are kept encoded.
     fn settle(
         &self,
         rows: &mut EncodedParts<'_>,
@@ -273,8 +291,10 @@ impl Run {
         // As large as the vocabularies, and needed here for the last time.
         let encoder = std::mem::take(&mut place.encoder);
         let Some(dir) = &place.dir else { return Ok(()) };
-        let fingerprint = rows.fingerprint();
-        dir.check_rows(&fingerprint)?;
+        let (fingerprint, isa) = (rows.fingerprint(), self.resources.isa);
+        let (encoder, config) = (&encoder[..], &self.config);
+        let (checkpoints, warning) = dir.begin(&StartedWith { encoder, config, rows: &fingerprint, isa })?;
+        (place.checkpoints, place.warning) = (Some(checkpoints), warning);
         let data = &self.config.data;
         // One pass would write what nothing reads.
         let again = self.config.train.epochs.is_none_or(|epochs| epochs > 1) || data.baseline == Baseline::Lr;
@@ -298,6 +318,7 @@ impl Run {
         place: &Place,
         observer: &mut dyn RunObserver,
     ) -> Result<(Learner, TrainState)> {
+        place.warning.iter().for_each(|warning| observer.warned(warning));
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
@@ -382,14 +403,9 @@ impl Run {
                     self.reference(rows, task, observer)
                 }
             };
-            let reference = trained.map_err(|error| match error {
-                // What the model learned is saved, whatever becomes of the baseline.
-                Error::Interrupted { .. } => Error::Interrupted {
-                    step: state.step,
-                    checkpoint: place.checkpoints.as_ref().and_then(|c| c.newest().ok().flatten()),
-                },
-                other => other,
-            })?;
+            // What the model learned is saved, whatever becomes of the baseline.
+            let stopped = |error| stopped_after(error, state.step, place.checkpoints.as_ref());
+            let reference = trained.map_err(stopped)?;
             scorings.insert(1, reference.scoring(task, &rows.parts));
             clock.lap("train and score the baseline", None);
         }
@@ -409,32 +425,6 @@ impl Run {
         let found = of_run(learner, (&fitted.encoder, measured), &self.config, trained)?;
         clock.lap("explain", None);
         Ok(found)
-    }
-
-    /// A few rows as text with their scores.
-    fn golden(
-        &self,
-        network: &Network,
-        source: DataSource<'_>,
-        fitted: &Fitted,
-        step: u64,
-    ) -> Result<Golden> {
-        let part = [Part::Test, Part::Validation, Part::Train].into_iter().find(|&p| fitted.rows[p] > 0);
-        let schema = fitted.encoder.schema();
-        let sample = source.sample(fitted, part.unwrap_or(Part::Train), GOLDEN_ROWS)?;
-        let names = schema.inputs().into_iter();
-        let places: Vec<usize> =
-            names.filter_map(|name| sample.columns.iter().position(|c| c == name)).collect();
-        let pick =
-            |fields: &Vec<String>| -> Vec<String> { places.iter().map(|&i| fields[i].clone()).collect() };
-        let (columns, rows) = (pick(&sample.columns), sample.rows.iter().map(pick).collect::<Vec<_>>());
-        let golden = Golden::new(&fitted.encoder, network, columns, rows)?;
-        let broken = golden.logits().find(|logit| !logit.is_finite());
-        match broken {
-            // Finite weights can be too large to compute with.
-            Some(broken) => Err(Error::Diverged { step, loss: f64::from(broken) }),
-            None => Ok(golden),
-        }
     }
 }
 

@@ -1,18 +1,17 @@
 //! What comes of a run.
 use super::clock::Stage;
 use crate::calibration::CalibrationRecord;
-use crate::checkpoint::Checkpoints;
 use crate::config::RunConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::explain::Importance;
 use crate::model_dir::{ModelContents, StoredMetrics};
 use crate::network::Network;
 use crate::plan::Plan;
+use crate::run_dir::RunDir;
 use crate::train_state::TrainState;
 use dlrm_data::Batch;
 use dlrm_data::dataset::{Fitted, PartStats};
 use dlrm_data::split::{Part, Parts};
-use std::path::Path;
 use std::sync::Arc;
 
 /// Logits of one candidate on the parts it is measured on.
@@ -57,16 +56,35 @@ pub struct Outcome {
     pub stages: Vec<Stage>,
     /// The part that results are quoted on: test, or what there is.
     pub verdict_part: Part,
-    pub(super) checkpoints: Option<Checkpoints>,
+    /// Rows that are stored with the model.
+    pub golden_rows: usize,
+    /// The run directory, where there is one; nobody else works in it until it is finished.
+    pub(super) dir: Option<RunDir>,
 }
 
 impl Outcome {
-    /// Removes the checkpoints, once everything made of the run is written.
+    /// Writes a file beside the model, whole or not at all; without a run directory nothing is written.
+    ///
+    /// # Errors
+    /// If the file system refuses, or what stands there is not ours.
+    pub fn write(&mut self, name: &str, contents: &[u8]) -> Result<()> {
+        self.dir.as_mut().map_or(Ok(()), |dir| dir.write(name, contents))
+    }
+
+    /// Removes a file of an earlier run beside the model, if it is there and ours.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn forget(&mut self, name: &str) -> Result<()> {
+        self.dir.as_mut().map_or(Ok(()), |dir| dir.remove(name))
+    }
+
+    /// Removes the checkpoints, once everything made of the run is written, and lets go of the run directory.
     ///
     /// # Errors
     /// If the file system refuses.
     pub fn finish(&mut self) -> Result<()> {
-        self.checkpoints.take().map_or(Ok(()), Checkpoints::remove)
+        self.dir.take().map_or(Ok(()), |dir| dir.remove_checkpoints())
     }
 }
 
@@ -77,26 +95,21 @@ pub(super) fn verdict_part(parts: &Parts<Arc<Batch>>) -> (Part, Option<&Batch>) 
 }
 
 /// Writes the model to the run directory, and beside it what else is kept.
-pub(super) fn save(out: &Path, contents: &ModelContents<'_>, fitted: &Fitted) -> Result<()> {
-    contents.save(&out.join("model"))?;
-    write_beside_model(out, fitted)
-}
-
-/// Lists skipped rows beside the model, and the schema.
-fn write_beside_model(out: &Path, fitted: &Fitted) -> Result<()> {
-    let path = out.join("schema.toml");
-    std::fs::write(&path, fitted.encoder.schema().to_toml()).map_err(Error::io("write", &path))?;
-    let path = out.join("bad_rows.txt");
+pub(super) fn save(
+    dir: &mut RunDir,
+    contents: &ModelContents<'_>,
+    fitted: &Fitted,
+    stop: &mut dyn FnMut() -> bool,
+) -> Result<()> {
+    contents.save(&dir.model(), stop)?;
+    dir.write("schema.toml", fitted.encoder.schema().to_toml().as_bytes())?;
     if fitted.skipped == 0 {
         // An earlier run's list must not stand beside this model.
-        return match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &path)(e)),
-            _ => Ok(()),
-        };
+        return dir.remove("bad_rows.txt");
     }
     let mut text = format!("{} malformed rows were skipped\n", fitted.skipped);
     for bad in &fitted.bad_rows {
         text.push_str(&format!("{bad}\n    {}\n", bad.text.escape_debug().to_string().replace("\\\"", "\"")));
     }
-    std::fs::write(&path, text).map_err(Error::io("write", &path))
+    dir.write("bad_rows.txt", text.as_bytes())
 }

@@ -10,27 +10,28 @@
 //! and of those that are less than a ten-thousandth worse the earliest does.
 //!
 //! The validation rows choose; the test rows take no part until the winner is known.
-mod journal;
+mod entry;
 mod rungs;
 mod space;
 mod tuned;
 
-pub use journal::{Entry, JOURNAL_FILE};
+pub use crate::journal::JOURNAL_FILE;
+pub use entry::Entry;
 pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
 use crate::common_rows::{CommonRows, Trained, as_good};
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::journal::{self, Journal};
 use crate::observer::{Observer, Standing};
+use crate::own_files::OwnFiles;
 use crate::rows::{GivenRows, with_rows};
 use crate::run::Resources;
-use crate::saved;
+use crate::run_dir;
 use crate::train_state::{Ending, Evaluation, TrainState};
-use dlrm_data::durable::{DirLock, write_atomically};
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
-use journal::Journal;
 use rungs::{BRACKET, LAST, Rungs, kept};
 use space::Space;
 use std::collections::HashMap;
@@ -105,7 +106,7 @@ struct Search<'a> {
     tune: &'a Tune,
     common: CommonRows<'a>,
     space: Space<'a>,
-    journal: Journal,
+    journal: Journal<Entry>,
     /// Of the trials that were trained to their end in this process: logits of the test rows.
     logits: HashMap<u64, Vec<f32>>,
     /// Rows that the default was trained on until its end.
@@ -127,22 +128,32 @@ impl Tune {
         }
         let out = &self.out;
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
-        let _lock = DirLock::take(&out.join(".lock"))?.ok_or_else(|| {
-            let problem = "expected no other search in this directory, found one that is going on";
-            Error::saved(out, problem).with_hint("wait for its end, or give another run.out")
-        })?;
+        let _lock = run_dir::lock(out)?;
+        let mut files = OwnFiles::open(out, self.overwrite)?;
+        if !OwnFiles::has_list(out) && journal::is_in(out) {
+            // Of an earlier version.
+            files.adopt(&[BEST_FILE, TUNED_FILE])?;
+        }
+        // Found out before the work, not after it.
+        files.check(&[BEST_FILE, TUNED_FILE])?;
         let threads = self.resources.threads;
-        with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, observer))
+        with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, &mut files, observer))
     }
 
-    fn on(&self, source: DataSource<'_>, observer: &mut dyn TuneObserver) -> Result<Tuned> {
+    fn on(
+        &self,
+        source: DataSource<'_>,
+        files: &mut OwnFiles,
+        observer: &mut dyn TuneObserver,
+    ) -> Result<Tuned> {
         observer.stage(source.fit_stage());
         let fitted = source.fit(self.base.complete_schema()?)?;
         observer.stage(source.encode_stage());
         let mut common = CommonRows::encode(source, &fitted, &self.base, self.resources, &Part::ALL)?;
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
-        let key = journal::key(&encoder, &common.rows.fingerprint(), &self.base);
-        let journal = Journal::open(&self.out, &key, self.overwrite)?;
+        let (rows, base) = (common.rows.fingerprint(), self.base.to_toml());
+        let key = journal::key(&[&encoder, rows.as_bytes(), base.as_bytes()]);
+        let journal: Journal<Entry> = Journal::open(&self.out, "search", &key, self.overwrite)?;
         observer.stage("solving the regression");
         common.solve(&mut Quiet { inner: observer, timed: false })?;
         if !journal.entries().is_empty() {
@@ -156,8 +167,8 @@ impl Tune {
         observer.stage("measuring");
         let tuned = search.tuned(observer)?;
         let best = search.config(&search.space.trial(tuned.winner));
-        write_atomically(&self.out.join(BEST_FILE), best.to_toml().as_bytes())?;
-        saved::write_beside(&self.out.join(TUNED_FILE), &tuned)?;
+        files.write(BEST_FILE, best.to_toml().as_bytes())?;
+        files.write(TUNED_FILE, &serde_json::to_vec_pretty(&tuned).expect("a result is plain data"))?;
         Ok(tuned)
     }
 }
@@ -212,7 +223,7 @@ impl Search<'_> {
 
     /// What a trial comes to on a rung: as the journal has it, or made now. None if the time is up.
     fn entry(&mut self, number: u64, rung: u32, observer: &mut dyn TuneObserver) -> Result<Option<Entry>> {
-        if let Some(entry) = self.journal.find(number, rung) {
+        if let Some(entry) = entry::find(self.journal.entries(), number, rung) {
             return Ok(Some(entry.clone()));
         }
         let timed = number > REGRESSION;
@@ -226,7 +237,7 @@ impl Search<'_> {
             return Ok(None);
         };
         entry.seconds = start.elapsed().as_secs_f64();
-        self.journal.append(&entry)?;
+        self.journal.append(entry.clone())?;
         observer.done(&entry);
         Ok(Some(entry))
     }

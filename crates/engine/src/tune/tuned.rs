@@ -1,5 +1,5 @@
 //! What a search has come to.
-use super::journal::Entry;
+use super::entry::Entry;
 use crate::error::Result;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;

@@ -1,0 +1,477 @@
+//! A campaign of faults: kills at random moments, files that cannot grow, flipped and cut files, two
+//! processes on one output, models that are replaced while they are loaded. What was whole stays whole, what
+//! is damaged is refused, and the same command puts everything right.
+//!
+//! In an ordinary run each part takes a few seconds. `cargo xtask faults --minutes N` takes as long as it is
+//! told and prints the figures of each part.
+use crate::common::{Ran, command, copy, dlrm, finished, scratch, works};
+use dlrm::data::rng::Rng;
+use dlrm::engine::Predictor;
+use dlrm::engine::saved::{Kind, Writer, verify};
+use dlrm::nn::Isa;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long each part goes on, in seconds.
+const SECONDS: &str = "DLRM_FAULTS_SECONDS";
+const USAGE: i32 = 2;
+const DATA: i32 = 3;
+const SAVED: i32 = 4;
+const RESOURCES: i32 = 5;
+
+const ROWS: &[&str] = &["clicks.csv", "--schema", "schema.toml", "-q"];
+const SHORT: &[&str] = &["--epochs", "2", "--batch-size", "16", "--no-baseline"];
+
+/// A verb that writes: what it is called with, and where its results lie.
+struct Verb {
+    name: &'static str,
+    args: Vec<&'static str>,
+    /// What went before it.
+    before: Vec<&'static str>,
+    out: &'static str,
+}
+
+fn verbs() -> Vec<Verb> {
+    let verb = |name, parts: &[&[&'static str]], before: &[&[&'static str]], out| Verb {
+        name,
+        args: parts.concat(),
+        before: before.concat(),
+        out,
+    };
+    let train: &[&[&str]] = &[&["train"], ROWS, SHORT, &["-o", "out"]];
+    let inspect: &[&str] = &["inspect", "clicks.csv", "--label", "click", "--no-estimate", "-o", "out.toml"];
+    vec![
+        verb("train", train, &[], "out"),
+        verb("train --overwrite", &[&train.concat(), &["--seed", "7", "--overwrite"]], train, "out"),
+        verb(
+            "compare",
+            &[&["compare"], ROWS, &["--models", "lr,fm", "--seeds", "2", "--epochs", "1", "-o", "out"]],
+            &[],
+            "out",
+        ),
+        verb(
+            "tune",
+            &[&["tune"], ROWS, &["--trials", "4", "--set", "train.epochs=1", "-o", "out"]],
+            &[],
+            "out",
+        ),
+        verb("generate", &[&["generate", "clicks", "--rows", "20000", "-q", "-o", "out"]], &[], "out"),
+        verb("prepare", &[&["prepare"], ROWS, &["-o", "out"]], &[], "out"),
+        verb("inspect -o", &[inspect, &["--overwrite"]], &[], "out.toml"),
+        verb("demo", &[&["demo", "--rows", "1500", "-q", "-o", "out"]], &[], "out"),
+    ]
+}
+
+/// Figures of a part of the campaign.
+#[derive(Default)]
+struct Figures(BTreeMap<&'static str, BTreeMap<&'static str, u64>>);
+
+impl Figures {
+    fn count(&mut self, row: &'static str, what: &'static str) {
+        *self.0.entry(row).or_default().entry(what).or_default() += 1;
+    }
+
+    fn print(&self, part: &str) {
+        println!("\n{part}");
+        for (row, counts) in &self.0 {
+            let counts: Vec<String> = counts.iter().map(|(what, n)| format!("{n} {what}")).collect();
+            println!("  {row:<20} {}", counts.join(", "));
+        }
+    }
+}
+
+fn until() -> Instant {
+    let seconds = std::env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(5.0);
+    Instant::now() + Duration::from_secs_f64(seconds)
+}
+
+fn rng() -> Rng {
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let seed = clock.as_nanos() as u64;
+    println!("seed {seed}");
+    Rng::new(seed, 0)
+}
+
+/// Results of a verb that neither the clock nor an interruption changes.
+fn lasting(dir: &Path, verb: &Verb) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let out = dir.join(verb.out);
+    let names = [
+        "model/weights.safetensors",
+        "model/encoder.json",
+        "model/golden.json",
+        "schema.toml",
+        "best.toml",
+        "clicks.tsv",
+        "truth/probabilities.csv",
+        "encoder.json",
+        "train-00000.arrow",
+        "sample.csv",
+    ];
+    for path in names.iter().map(|name| out.join(name)).chain([out.clone()]).filter(|path| path.is_file()) {
+        found.insert(
+            path.display().to_string().replace(&dir.display().to_string(), ""),
+            fs::read(&path).unwrap(),
+        );
+    }
+    if let Ok(text) = fs::read(out.join("compare.json")) {
+        let all: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        let tests = all["models"].as_array().into_iter().flatten().map(|model| {
+            model["runs"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|run| run["test"].to_string())
+                .collect::<String>()
+        });
+        found.insert("compare.json".into(), tests.collect::<String>().into_bytes());
+    }
+    found
+}
+
+/// Names of files below `dir` that are set aside while something is written.
+fn left_aside(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(left_aside(&path));
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".partial") || name.ends_with(".old") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A directory with rows, and what goes before the verb.
+fn place(verb: &Verb) -> tempfile::TempDir {
+    let dir = scratch(300);
+    if !verb.before.is_empty() {
+        works(dir.path(), &verb.before);
+    }
+    dir
+}
+
+/// After a fault the same command, or resuming where it says so, brings everything to the same end.
+fn put_right(dir: &Path, verb: &Verb, expected: &BTreeMap<String, Vec<u8>>) -> &'static str {
+    let again = dlrm(dir, &verb.args);
+    let end = match again.code {
+        0 => "done again",
+        // The rows of the demo are in no file that a run could be resumed from.
+        USAGE if ["generate", "demo"].contains(&verb.name) && again.err.contains("out") => {
+            fs::remove_dir_all(dir.join(verb.out)).unwrap();
+            works(dir, &verb.args);
+            "refused by name"
+        }
+        USAGE if again.err.contains("--resume") => {
+            works(dir, &["train", "--resume", "-q", "-o", verb.out]);
+            "resumed"
+        }
+        USAGE if again.err.contains("a finished model") => {
+            // Its report may not have been written; what is left of the run does it.
+            let ran = dlrm(dir, &["train", "--resume", "-q", "-o", verb.out]);
+            assert!(ran.code == 0 || ran.err.contains("a finished one"), "{}: {}", verb.name, ran.err);
+            "was finished"
+        }
+        code => panic!("{}: exit {code}\n{}", verb.name, again.err),
+    };
+    assert_eq!(
+        lasting(dir, verb).keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>(),
+        "{}",
+        verb.name
+    );
+    for (name, bytes) in lasting(dir, verb) {
+        assert!(expected[&name] == bytes, "{}: other bytes in {name}", verb.name);
+    }
+    end
+}
+
+#[test]
+fn kills_at_random_moments() {
+    let (mut rng, mut figures) = (rng(), Figures::default());
+    let all: Vec<_> = verbs()
+        .into_iter()
+        .map(|verb| {
+            let dir = place(&verb);
+            let before = lasting(dir.path(), &verb);
+            let start = Instant::now();
+            works(dir.path(), &verb.args);
+            let took = start.elapsed();
+            let after = lasting(dir.path(), &verb);
+            (verb, took, before, after)
+        })
+        .collect();
+    let until = until();
+    for (verb, took, before, after) in all.iter().cycle().take(all.len().max(1) * 100_000) {
+        if Instant::now() > until {
+            break;
+        }
+        let dir = place(verb);
+        let mut child = command(dir.path(), &verb.args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        std::thread::sleep(took.mul_f64(rng.uniform() * 1.1));
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        // Whatever had been there is there, or what takes its place.
+        let model = dir.path().join(verb.out).join("model");
+        if !verb.before.is_empty() {
+            verify(&model, Kind::Model).expect("a whole model at every moment");
+        }
+        for (name, bytes) in before {
+            let now = lasting(dir.path(), verb).remove(name);
+            assert!(now.as_ref() == Some(bytes) || now.as_ref() == after.get(name), "{}: {name}", verb.name);
+        }
+        figures.count(verb.name, put_right(dir.path(), verb, after));
+    }
+    figures.print("kills at random moments (0 with a wrong byte)");
+}
+
+/// A limit on the length of files stands for a full disk: it needs no rights, and hits the n-th byte.
+#[test]
+fn files_that_cannot_grow() {
+    if !cfg!(unix) {
+        println!("skipped: files_that_cannot_grow (the system has no limit of this kind)");
+        return;
+    }
+    let (mut rng, mut figures) = (rng(), Figures::default());
+    let all: Vec<_> = verbs()
+        .into_iter()
+        .map(|verb| {
+            let dir = place(&verb);
+            let before = lasting(dir.path(), &verb);
+            works(dir.path(), &verb.args);
+            let after = lasting(dir.path(), &verb);
+            (verb, before, after)
+        })
+        .collect();
+    let until = until();
+    for (verb, before, after) in all.iter().cycle().take(all.len() * 100_000) {
+        if Instant::now() > until {
+            break;
+        }
+        let dir = place(verb);
+        // Of half kilobytes.
+        let blocks = 1 << rng.below(10);
+        let mut shell = std::process::Command::new("sh");
+        let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(line).arg(env!("CARGO_BIN_EXE_dlrm")).args(&verb.args);
+        let ran = finished(shell.current_dir(dir.path()).env("NO_COLOR", "1").output().expect("started"));
+        let shown = format!("{} within {blocks} blocks: exit {}\n{}", verb.name, ran.code, ran.err);
+        assert!([0, RESOURCES].contains(&ran.code), "{shown}");
+        let left = left_aside(dir.path());
+        let working = |path: &PathBuf| path.components().any(|part| part.as_os_str() == ".work");
+        assert!(left.iter().all(working), "{shown}\n{left:?}");
+        if ran.code == 0 {
+            figures.count(verb.name, "had room");
+            continue;
+        }
+        for (name, bytes) in before {
+            assert!(lasting(dir.path(), verb).get(name) == Some(bytes), "{shown}\n{name} was changed");
+        }
+        figures.count(verb.name, put_right(dir.path(), verb, after));
+    }
+    figures.print("files that cannot grow (0 left aside, 0 lost)");
+}
+
+/// Files below `dir`, whose names do not begin with a dot.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let mut found: Vec<PathBuf> =
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect();
+    found.sort();
+    found
+}
+
+/// Flips a bit or cuts the file, calls `refused`, and puts the file back.
+fn spoil(path: &Path, rng: &mut Rng, refused: &mut dyn FnMut() -> bool) -> bool {
+    let whole = fs::read(path).expect("a file");
+    let mut spoiled = whole.clone();
+    if rng.below(3) == 0 {
+        spoiled.truncate(rng.below(whole.len()));
+    } else {
+        spoiled[rng.below(whole.len())] ^= 1 << rng.below(8);
+    }
+    fs::write(path, spoiled).expect("spoiled");
+    let was = refused();
+    fs::write(path, whole).expect("put back");
+    was
+}
+
+#[test]
+fn flips_and_cuts_of_every_file() {
+    let (mut rng, mut figures) = (rng(), Figures::default());
+    let dir = scratch(200);
+    let train = [&["train"], ROWS, SHORT, &["--keep-optimizer", "-o", "out"]].concat();
+    works(dir.path(), &train);
+    // A run that is killed as soon as it has a checkpoint.
+    let slow =
+        [&["train"], ROWS, &["--no-baseline", "--set", "train.checkpoint_every=1", "-o", "run"]].concat();
+    let checkpoints = dir.path().join("run/checkpoints");
+    let step = || {
+        let names = fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut steps: Vec<PathBuf> = names
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-")))
+            .collect();
+        steps.sort();
+        steps.pop()
+    };
+    let mut child = command(dir.path(), &slow).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while step().is_none() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let Some(step) = step() else {
+        println!("skipped: flips_and_cuts_of_every_file (the run ended before it was killed)");
+        return;
+    };
+    let isa = Isa::detect();
+    let model = dir.path().join("out/model");
+    let begun: Vec<PathBuf> =
+        files(&checkpoints).into_iter().filter(|p| p.parent() == Some(&checkpoints)).collect();
+    let until = until();
+    for number in 0.. {
+        if Instant::now() > until && number > 60 {
+            break;
+        }
+        for path in files(&model) {
+            let accepted = spoil(&path, &mut rng, &mut || Predictor::load(&model, isa).is_ok());
+            assert!(!accepted, "{} was accepted", path.display());
+            figures.count("model", "refused");
+        }
+        for path in files(&step) {
+            assert!(
+                !spoil(&path, &mut rng, &mut || verify(&step, Kind::Checkpoint).is_ok()),
+                "{}",
+                path.display()
+            );
+            figures.count("checkpoint", "refused");
+        }
+        for path in &begun {
+            assert!(
+                !spoil(path, &mut rng, &mut || verify(&checkpoints, Kind::Run).is_ok()),
+                "{}",
+                path.display()
+            );
+            figures.count("start of a run", "refused");
+        }
+        let list = dir.path().join("out/.dlrm-files");
+        let accepted = spoil(&list, &mut rng, &mut || {
+            dlrm::engine::own_files::OwnFiles::open(&dir.path().join("out"), false).is_ok()
+        });
+        assert!(!accepted, "the list of files was accepted");
+        figures.count("list of files", "refused");
+    }
+    // As a person meets it.
+    for path in begun.iter().chain(&files(&step)) {
+        spoil(path, &mut rng, &mut || {
+            let ran = dlrm(dir.path(), &["train", "--resume", "-q", "-o", "run"]);
+            assert_eq!(ran.code, SAVED, "{}: {}", path.display(), ran.err);
+            false
+        });
+        figures.count("--resume", "refused");
+    }
+    works(dir.path(), &["train", "--resume", "-q", "-o", "run"]);
+    Predictor::load(&model, isa).expect("put back");
+    figures.print("flips and cuts (0 accepted)");
+}
+
+/// One of two may do the work; the other one says that it is going on or done, and nothing is mixed.
+#[test]
+fn two_processes_on_one_output() {
+    let mut figures = Figures::default();
+    let all: Vec<_> = verbs()
+        .into_iter()
+        // Preparing has tests of its own.
+        .filter(|verb| verb.name != "prepare")
+        .map(|verb| {
+            let dir = place(&verb);
+            works(dir.path(), &verb.args);
+            let after = lasting(dir.path(), &verb);
+            (verb, after)
+        })
+        .collect();
+    let until = until();
+    for (verb, after) in all.iter().cycle().take(all.len() * 100_000) {
+        if Instant::now() > until {
+            break;
+        }
+        let dir = place(verb);
+        let start = || {
+            let mut command = command(dir.path(), &verb.args);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started")
+        };
+        let both = [start(), start()].map(|child| finished(child.wait_with_output().expect("ended")));
+        let shown: String =
+            both.iter().map(|Ran { code, err, .. }| format!("exit {code}: {err}\n")).collect();
+        assert!(both.iter().any(|ran| ran.code == 0), "{}\n{shown}", verb.name);
+        let refused = |ran: &&Ran| [USAGE, DATA, SAVED].contains(&ran.code);
+        assert!(both.iter().filter(|ran| ran.code != 0).all(|ran| refused(&ran)), "{}\n{shown}", verb.name);
+        assert!(left_aside(dir.path()).is_empty(), "{}", verb.name);
+        for (name, bytes) in lasting(dir.path(), verb) {
+            assert!(after[&name] == bytes, "{}: other bytes in {name}\n{shown}", verb.name);
+        }
+        let done = both.iter().filter(|ran| ran.code == 0).count();
+        figures.count(verb.name, if done == 2 { "done one after the other" } else { "refused the second" });
+    }
+    figures.print("two processes on one output (0 mixed)");
+}
+
+/// One thread replaces a model by another and back while others load it.
+#[test]
+fn a_model_that_is_replaced_while_it_is_loaded() {
+    let mut figures = Figures::default();
+    let dir = scratch(200);
+    for (seed, out) in [("1", "a"), ("2", "b")] {
+        works(dir.path(), &[&["train"], ROWS, SHORT, &["--seed", seed, "-o", out]].concat());
+    }
+    let both = ["a", "b"].map(|name| dir.path().join(name).join("model"));
+    let ids = both.clone().map(|model| verify(&model, Kind::Model).expect("whole").id());
+    let place = dir.path().join("changing/model");
+    copy(&both[0], &place);
+    let (done, isa, until) = (AtomicBool::new(false), Isa::detect(), until());
+    std::thread::scope(|scope| {
+        let loaders: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = [0u64; 2];
+                    while !done.load(Ordering::Relaxed) {
+                        // The golden rows tell if weights and encoder were not of one model.
+                        let loaded = Predictor::load(&place, isa).expect("one of the two");
+                        let id = loaded.manifest().id();
+                        seen[ids.iter().position(|known| *known == id).expect("a, or b")] += 1;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let mut replaced = 0;
+        while Instant::now() < until || replaced < 50 {
+            replaced += 1;
+            let mut writer = Writer::new(&place, Kind::Model).expect("begun");
+            for path in files(&both[replaced % 2]).iter().filter(|path| !path.ends_with("manifest.json")) {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                writer.file(&name, &fs::read(path).expect("a file")).expect("written");
+            }
+            writer.finish().expect("replaced");
+            figures.count("model", "replaced");
+        }
+        done.store(true, Ordering::Relaxed);
+        for loader in loaders {
+            let seen = loader.join().expect("no load failed");
+            (0..seen[0]).for_each(|_| figures.count("load", "of the first"));
+            (0..seen[1]).for_each(|_| figures.count("load", "of the second"));
+        }
+    });
+    figures.print("a model that is replaced while it is loaded (0 mixed, 0 failed)");
+}
