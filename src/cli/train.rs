@@ -76,7 +76,7 @@ fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
             "model: that of the best validation rows".into()
         }
         Some(about) if args.model.is_none() && kind == "fm" && args.config.is_none() => format!(
-            "model: {kind} ({}), which suits a few columns of ids without numbers best; --model dlrm is there too",
+            "model: {kind} ({}), which suits a few columns of ids without numbers; --model names another",
             about.idea
         ),
         Some(about) => format!("model: {kind} ({})", about.idea),
