@@ -60,7 +60,7 @@ const CASES: [Case; 5] = [
         column: VOCABULARY,
         settings: &["model.kind=lr", "train.solver=steps"],
         models: &[],
-        rows: 700_000,
+        rows: 1_300_000,
     },
     Case {
         name: "compare",
