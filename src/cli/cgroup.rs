@@ -1,7 +1,7 @@
 //! What the control groups of this process leave of memory: containers, services and batch systems limit it
 //! there, and the system's free memory does not tell (Linux, versions 1 and 2).
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The files of a group that limits memory.
 struct Names {
@@ -43,7 +43,7 @@ fn free_along(mount: &Path, path: &str, names: &Names) -> Option<u64> {
     groups.filter_map(|group| free_of(&group, names)).min()
 }
 
-fn free_of(group: &PathBuf, names: &Names) -> Option<u64> {
+fn free_of(group: &Path, names: &Names) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
     // "max" is no number, and no limit.
     let (limit, used) = (number(names.limit)?, number(names.used)?);

@@ -253,7 +253,7 @@ fn merge(
             count = head.count;
         }
         let run = head.run;
-        if read(&mut files[run], &paths[run], &mut head)? {
+        if read(&mut files[run], paths[run], &mut head)? {
             heads.push(Reverse(head));
         }
     }

@@ -79,7 +79,10 @@ pub(super) struct Chain {
 /// Files whose columns are known to be the same, so that later passes open each of them once. Copies of an
 /// input share them.
 #[derive(Debug, Clone, Default)]
-pub struct Compared(Arc<Mutex<Option<(String, Vec<PathBuf>)>>>);
+pub struct Compared(Arc<Mutex<Option<ComparedFiles>>>);
+
+/// How they were read, and which they are.
+type ComparedFiles = (String, Vec<PathBuf>);
 
 impl PartialEq for Compared {
     /// What is known of files is no difference between inputs.
