@@ -1,0 +1,44 @@
+//! What a builder has been told so far.
+use super::{Builder, ParamSpec, TableSpec};
+use crate::param::Role;
+use crate::table_values::TablePrecision;
+
+impl Builder<'_> {
+    /// Number of trained parameters declared: (dense, tables).
+    pub fn count(&self) -> (usize, usize) {
+        let trained = self.params.iter().filter(|p| p.role != Role::Statistic);
+        let in_table = |t: &TableSpec| t.rows.saturating_mul(t.dim + usize::from(t.learned));
+        let dense = trained.map(ParamSpec::len).fold(0, usize::saturating_add);
+        (dense, self.tables.iter().map(in_table).fold(0, usize::saturating_add))
+    }
+
+    /// Whether anything of a linear part is declared.
+    pub fn has_linear_part(&self) -> bool {
+        let mut roles = self.params.iter().map(|p| p.role).chain(self.tables.iter().map(|t| t.role));
+        roles.any(|role| role == Role::Linear)
+    }
+
+    /// Whether a feature of the layout, by index, is embedded.
+    pub fn embeds(&self, feature: usize) -> bool {
+        self.slots.all().iter().any(|slot| slot.feature == feature)
+    }
+
+    /// Declared tables.
+    pub fn tables(&self) -> &[TableSpec] {
+        &self.tables
+    }
+
+    /// Bytes of the dense parameters, running statistics among them, in a file.
+    pub fn dense_bytes(&self) -> usize {
+        self.params.iter().map(|param| param.len().saturating_mul(4)).fold(0, usize::saturating_add)
+    }
+
+    /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
+    pub fn table_bytes(&self, precision: TablePrecision) -> usize {
+        let of = |spec: &TableSpec| {
+            let values = spec.rows.saturating_mul(spec.dim).saturating_mul(spec.precision(precision).bytes());
+            values.saturating_add(spec.rows.saturating_mul(4 * usize::from(spec.learned)))
+        };
+        self.tables.iter().map(of).fold(0, usize::saturating_add)
+    }
+}
