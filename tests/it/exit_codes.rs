@@ -138,7 +138,7 @@ fn what_was_said_wrongly_is_2_and_the_rest_of_the_table() {
         (as_it_is, "show runs/demo --graph none/picture.svg", 5),
         (as_it_is, "inspect SAMPLE --label click -o none/schema.toml", 5),
         (latin_1, "train SAMPLE --config config.toml -o out", 2),
-        (as_it_is, "train SAMPLE --label click --memory-limit 10kB -o out", 5),
+        (as_it_is, "train SAMPLE --schema runs/demo/schema.toml --memory-limit 10kB -o out", 5),
         (as_it_is, "train --resume -o runs/demo", 4),
     ];
     check(&cases.iter().map(|(before, line, code)| (*before, (*line).to_owned(), *code)).collect::<Vec<_>>());

@@ -120,7 +120,7 @@ impl Form {
     /// Writes `batch`, which has rows, to `path`: aside first, then in its place.
     pub(super) fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
         let aside = path.with_extension("partial");
-        let sum = self.write_aside(&aside, batch)?;
+        let sum = self.write_aside(&aside, batch).inspect_err(|_| drop(fs::remove_file(&aside)))?;
         fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
         Ok(sum)
     }
@@ -129,7 +129,7 @@ impl Form {
     /// contents.
     pub(super) fn write_named(&self, dir: &Path, stem: &str, batch: Batch) -> Result<(String, FileSum)> {
         let aside = dir.join(format!("{stem}.partial"));
-        let sum = self.write_aside(&aside, batch)?;
+        let sum = self.write_aside(&aside, batch).inspect_err(|_| drop(fs::remove_file(&aside)))?;
         let name = format!("{stem}-{}.arrow", sum.short());
         fs::rename(&aside, dir.join(&name)).map_err(Error::io("rename", &aside))?;
         Ok((name, sum))
