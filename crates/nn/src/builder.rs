@@ -380,11 +380,6 @@ impl<'a> Builder<'a> {
         &self.tables
     }
 
-    /// Bytes of the dense parameters, running statistics among them, in a file.
-    pub fn dense_bytes(&self) -> usize {
-        self.params.iter().map(|param| param.len().saturating_mul(4)).fold(0, usize::saturating_add)
-    }
-
     /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
     pub fn table_bytes(&self, precision: TablePrecision) -> usize {
         let of = |spec: &TableSpec| {
