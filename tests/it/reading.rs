@@ -157,6 +157,13 @@ fn numbers_of_columns_are_said_to_be_names() {
     assert!(ran.err.contains("the first line, numbers from 0 on, is taken for the names"), "{}", ran.err);
 }
 
+/// The encoder of a prepared data set, whose file is called after its contents.
+fn encoder_of(prepared: &Path) -> String {
+    let manifest = fs::read_to_string(prepared.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    fs::read_to_string(prepared.join(manifest["encoder_file"].as_str().unwrap())).unwrap()
+}
+
 #[test]
 fn columns_are_what_is_said_of_them() {
     let dir = scratch(1);
@@ -170,8 +177,8 @@ fn columns_are_what_is_said_of_them() {
     assert!(!found.contains("[[dense]]"), "{found}");
     works(dir.path(), &train("a.csv", &said));
     works(dir.path(), &[&["prepare", "a.csv", "-o", "prepared", "--quiet"], &said[..]].concat());
-    let manifest = fs::read_to_string(dir.path().join("prepared/encoder.json")).unwrap();
-    assert!(manifest.contains("\"weight\":\"w\""), "{manifest}");
+    let encoder = encoder_of(&dir.path().join("prepared"));
+    assert!(encoder.contains("\"weight\":\"w\""), "{encoder}");
     fails(dir.path(), &train("a.csv", &["--ignore", "sites"]), DATA, &["--ignore", "did you mean \"site\"?"]);
     fails(dir.path(), &["train", "prepared", "--ignore", "x"], USAGE, &["--ignore", "prepared data set"]);
     // Of a schema that is given, too.
@@ -307,7 +314,7 @@ fn the_recipe_of_the_paper_has_the_inputs_of_the_paper() {
             dir.path(),
             &["prepare", "train.txt", "--config", &recipe, "-o", "prepared", "--overwrite", "--quiet"],
         );
-        let encoder = fs::read_to_string(dir.path().join("prepared/encoder.json")).unwrap();
+        let encoder = encoder_of(&dir.path().join("prepared"));
         let encoder: dlrm::data::Encoder = serde_json::from_str(&encoder).unwrap();
         let names: Vec<String> = (1..=13).map(|i| format!("I{i}")).collect();
         assert_eq!(encoder.layout().dense, names, "{recipe}");

@@ -20,7 +20,7 @@ const METHODS: [&str; 26] = [
 /// Checks one file.
 pub(super) fn check(source: &Source) -> Vec<Fault> {
     let own = |name: &&str| source.path.starts_with(Path::new("crates").join(name).join("src"));
-    if !CRATES.iter().any(|name| own(&name)) {
+    if !CRATES.iter().any(own) {
         return Vec::new();
     }
     let mut calls = Calls { source, faults: Vec::new() };

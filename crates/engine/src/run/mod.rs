@@ -302,7 +302,7 @@ impl Run {
         if raw && data.loading == Loading::Stream && data.cache && again {
             let mut key = Xxh3::new();
             key.update(env!("CARGO_PKG_VERSION").as_bytes());
-            key.update(&encoder);
+            key.update(encoder);
             key.update(fingerprint.as_bytes());
             let key = format!("{:032x}", key.digest128());
             rows.keep_in(Some(Cache::new(dir.kept_rows(), key, &fitted.encoder)));

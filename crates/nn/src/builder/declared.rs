@@ -28,11 +28,6 @@ impl Builder<'_> {
         &self.tables
     }
 
-    /// Bytes of the dense parameters, running statistics among them, in a file.
-    pub fn dense_bytes(&self) -> usize {
-        self.params.iter().map(|param| param.len().saturating_mul(4)).fold(0, usize::saturating_add)
-    }
-
     /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
     pub fn table_bytes(&self, precision: TablePrecision) -> usize {
         let of = |spec: &TableSpec| {
