@@ -132,7 +132,7 @@ fn vocabulary(name: &str, values: Option<StringArena>) -> Result<Vocabulary> {
 }
 
 impl Serialize for Encoder {
-    /// As [`Stored`], but for copies of vocabularies.
+    /// As it is stored, without copies of the vocabularies.
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Written<'a> {
