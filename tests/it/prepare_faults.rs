@@ -122,7 +122,8 @@ fn whatever_is_killed_goes_on_and_loses_nothing() {
         begin(&whole);
         let took = Instant::now();
         verb.run(dir.path(), &whole).expect("done");
-        let (took, expected) = (took.elapsed().as_micros() as usize, contents(&whole));
+        // On a busy machine it takes long, and the test should not.
+        let (took, expected) = ((took.elapsed().as_micros() as usize).min(200_000), contents(&whole));
         let (mut kills, mut done, mut begun) = (0, 0, 0);
         begin(&killed);
         while kills < 60 {
