@@ -19,7 +19,7 @@ fn write(dir: &Path, name: &str, header: &str, rows: usize, row: impl Fn(usize) 
 }
 
 fn schema(dir: &Path, file: &str, more: &[&str]) -> String {
-    works(dir, &[&["inspect", file, "--no-estimate", "-o", "found.toml"], more].concat());
+    works(dir, &[&["inspect", file, "--no-estimate", "--overwrite", "-o", "found.toml"], more].concat());
     fs::read_to_string(dir.join("found.toml")).unwrap()
 }
 
