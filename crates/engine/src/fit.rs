@@ -21,6 +21,10 @@ use dlrm_nn::{Builder, TableOptimizer};
 const FOLLOWING: TableOptimizer =
     TableOptimizer::Adagrad { lr: 0.005, eps: 1e-10, initial_accumulator: 0.0, l2: 0.0 };
 
+/// The least gain on a regression that is worth a larger model, as a share of its loss: a smaller one may be
+/// beyond chance, but it is none that anybody could use.
+const WORTH: f64 = 5e-4;
+
 /// Rows whose loss tells how well a model does that training goes on from.
 const ROWS_OF_A_LOSS: usize = 1 << 14;
 
@@ -152,7 +156,8 @@ impl Fit<'_> {
 
     /// Goes back to the regression that training started from, unless the validation rows say that what was
     /// added to it is worth something: by more than one standard error of their mean difference in loss
-    /// (Breiman et al. 1984), for the best of many evaluations on few rows is better by luck too.
+    /// (Breiman et al. 1984), for the best of many evaluations on few rows is better by luck too, and by a
+    /// share of that loss.
     fn keep_what_pays(&self, learner: &mut Learner, state: &mut TrainState) -> Result<()> {
         let first = state.history.first().filter(|first| first.step == 0);
         let (Some(first), Some(solved), Some(rows)) = (first, self.regression, self.rows.validation()) else {
@@ -172,8 +177,9 @@ impl Fit<'_> {
         let before = regression.logits(rows);
         let before = Scored::of_batch(self.task, &before, rows)?;
         let (gain, error) = Scored::of_batch(self.task, &trained, rows)?.gain_over(&before)?;
+        let loss = if self.task == Task::Binary { value } else { value * value };
         // A second attempt had twice as many chances.
-        if gain <= f64::from(1 + state.attempt) * error {
+        if gain <= (f64::from(1 + state.attempt) * error).max(WORTH * loss) {
             *learner = regression;
             state.best = Some(Best { step: 0, value });
         }
