@@ -1,13 +1,9 @@
 //! Probabilities that are calibrated at the end of training: where it helps, stored with the model, and the
 //! same bits everywhere.
-use crate::common::{data, fails, works};
+use crate::common::{data, fails, json, works};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
 
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("a number, not {value}"))

@@ -1,5 +1,5 @@
 //! `--model auto`: the model that the validation rows choose.
-use crate::common::{data, fails, scratch, works};
+use crate::common::{data, fails, json, scratch, works};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,6 @@ const USAGE: i32 = 2;
 // Candidates are told by what they are before calibration.
 const TRAIN: [&str; 8] =
     ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "--set", "calibration=none"];
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
 
 fn weights(dir: &Path, out: &str) -> Vec<u8> {
     fs::read(dir.join(out).join("model/weights.safetensors")).expect("weights")

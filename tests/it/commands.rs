@@ -1,22 +1,11 @@
 //! The commands do what they say, end to end.
-use crate::common::{CLICKS_SCHEMA, clicks, command, data, demo, demo_copy, dlrm, finished, works};
+use crate::common::{
+    CLICKS_SCHEMA, clicks, command, data, demo, demo_copy, dlrm, finished, json, scratch, works,
+};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
-
-/// A directory with `clicks.csv` and its schema.
-fn scratch(rows: usize) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("clicks.csv"), clicks(rows)).unwrap();
-    fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
-    dir
-}
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
+use std::process::Stdio;
 
 const TRAIN: [&str; 7] = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "--quiet"];
 
@@ -28,7 +17,7 @@ fn weights(dir: &Path, out: &str) -> Vec<u8> {
     fs::read(dir.join(out).join("model/weights.safetensors")).unwrap()
 }
 
-fn metric(report: &Value, candidate: usize, split: &str, name: &str) -> f64 {
+pub(crate) fn metric(report: &Value, candidate: usize, split: &str, name: &str) -> f64 {
     let splits = report["candidates"][candidate]["splits"].as_array().unwrap();
     splits.iter().find(|s| s["split"] == split).unwrap()["metrics"][name].as_f64().unwrap()
 }
@@ -168,89 +157,6 @@ fn rows_with_labels_to_leave_out() {
         501,
         "every row is scored"
     );
-}
-
-#[test]
-fn an_interrupted_run_resumes_to_the_same_bytes() {
-    resumes(&[], &[]);
-}
-
-#[test]
-fn an_interrupted_stream_resumes_to_the_same_bytes_with_and_without_a_cache() {
-    resumes(&["--stream"], &["--set", "data.cache=false"]);
-}
-
-/// A run of these flags that is cut and resumed equals one with `more` that is not.
-fn resumes(flags: &[&str], more: &[&str]) {
-    let dir = scratch(3000);
-    let args =
-        ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
-    let args = [&args[..], flags].concat();
-    let mut child = command(dir.path(), &[&args[..], &["-o", "cut"]].concat())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("a line of progress");
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let rest: Vec<String> = lines.map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
-    assert!(
-        rest.iter().any(|l| l.contains("saved in")) && rest.iter().any(|l| l.contains("--resume")),
-        "{rest:?}"
-    );
-    assert!(!dir.path().join("cut/model").exists());
-    let refused = dlrm(dir.path(), &[&args[..], &["-o", "cut"]].concat());
-    assert!(refused.code == 2 && refused.err.contains("--resume"), "{}", refused.err);
-    works(dir.path(), &["train", "--resume", "--quiet", "--threads", "1", "-o", "cut"]);
-    works(dir.path(), &[&args[..], more, &["--quiet", "-o", "whole"]].concat());
-    assert_eq!(weights(dir.path(), "cut"), weights(dir.path(), "whole"));
-    assert!(!dir.path().join("cut/checkpoints").exists(), "a finished run needs none");
-}
-
-#[test]
-fn changed_data_is_not_resumed_on() {
-    let dir = scratch(300);
-    let child = |out: &str| {
-        let args = [
-            "train",
-            "clicks.csv",
-            "--schema",
-            "schema.toml",
-            "--epochs",
-            "100000",
-            "--set",
-            "train.patience=0",
-            "-o",
-            out,
-        ];
-        let mut child = command(dir.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("progress");
-        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-        lines.for_each(drop);
-        assert_eq!(child.wait().unwrap().code(), Some(130));
-    };
-    child("out");
-    fs::write(dir.path().join("clicks.csv"), clicks(310)).unwrap();
-    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
-    assert!(ran.code == 4 && ran.err.contains("found other values"), "{}", ran.err);
-    // Other labels leave the encoder as it was.
-    let flipped: String = clicks(300)
-        .lines()
-        .map(|l| match l.split_at(1) {
-            ("0", rest) => format!("1{rest}\n"),
-            ("1", rest) => format!("0{rest}\n"),
-            _ => format!("{l}\n"),
-        })
-        .collect();
-    fs::write(dir.path().join("clicks.csv"), flipped).unwrap();
-    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
-    assert!(ran.code == 4 && ran.err.contains("found others"), "{}", ran.err);
-    // The run itself is untouched: the first data go on.
-    fs::write(dir.path().join("clicks.csv"), clicks(300)).unwrap();
-    assert!(dir.path().join("out/checkpoints/rows.txt").exists());
 }
 
 #[test]
@@ -494,50 +400,6 @@ fn text_is_read_as_in_training() {
     );
     let found = json(dir.path(), &["evaluate", "bare", "bare.csv"]);
     assert_eq!(found["metrics"], json(dir.path(), &["evaluate", "bare", "rows.csv"])["metrics"]);
-}
-
-#[test]
-fn sparse_text_of_all_labels() {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, label: &dyn Fn(usize) -> String| {
-        let rows: String =
-            (0..400).map(|i| format!("{} {}:1 {}:0.5\n", label(i), 1 + i % 37, 50 + i % 3)).collect();
-        fs::write(dir.path().join(name), rows).unwrap();
-    };
-    write("clicks.svm", &|i| if i % 3 == 0 { "+1".into() } else { "-1".into() });
-    write("numbers.svm", &|i| format!("{}.5", i % 37));
-    let train = ["--format", "libsvm", "--epochs", "1", "--quiet", "-o"];
-    let ran = dlrm(dir.path(), &[&["train", "clicks.svm"][..], &train, &["out"]].concat());
-    assert!(ran.code == 2 && ran.err.contains("--set model.interaction=cat"), "{}", ran.err);
-    let cat = ["--set", "model.interaction=cat"];
-    let report = json(dir.path(), &[&["train", "clicks.svm"][..], &train, &["clicks"], &cat].concat());
-    assert!(metric(&report, 0, "test", "auc") > 0.0);
-    let report = json(dir.path(), &[&["train", "numbers.svm"][..], &train, &["numbers"], &cat].concat());
-    assert!(metric(&report, 0, "test", "rmse") > 0.0);
-}
-
-/// Every feature of ten thousand in every row.
-#[test]
-fn ten_thousand_features_in_a_row() {
-    let dir = tempfile::tempdir().unwrap();
-    let value = |row: usize, j: usize| if j % 2 == row % 2 { 1.0 } else { 0.5 };
-    let row = |row: usize| {
-        let features: String = (0..10_000).map(|j| format!(" {}:{}", j + 1, value(row, j))).collect();
-        format!("{}{features}\n", row % 2)
-    };
-    fs::write(dir.path().join("wide.svm"), (0..40).map(row).collect::<String>()).unwrap();
-    for model in ["lr", "fm", "deepfm"] {
-        let report = json(
-            dir.path(),
-            &["train", "wide.svm", "--model", model, "--epochs", "3", "--json", "-q", "-o", model],
-        );
-        let found = json(dir.path(), &["evaluate", model, "wide.svm", "--json"]);
-        assert!(found["metrics"]["log_loss"].as_f64().is_some_and(f64::is_finite), "{model}: {found}");
-        if model == "lr" {
-            assert_eq!(found["metrics"]["accuracy"], 1.0);
-            assert_eq!(report["candidates"][0]["parameters"], 10_003);
-        }
-    }
 }
 
 /// What training has never seen: a further column is not read, a further feature of a sparse row is *unseen*,

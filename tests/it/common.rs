@@ -147,3 +147,8 @@ pub(crate) fn scratch(rows: usize) -> tempfile::TempDir {
     fs::write(dir.path().join("schema.toml"), CLICKS_SCHEMA).unwrap();
     dir
 }
+
+/// What a command prints with `--json`.
+pub(crate) fn json(dir: &Path, args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
+}

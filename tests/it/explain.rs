@@ -1,13 +1,8 @@
 //! `dlrm explain`, and the importance of columns in reports.
-use crate::common::{data, fails, works};
+use crate::common::{data, fails, json, works};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
 
 /// Clicks that `age` and `site` tell and `noise` and `user` do not.
 fn clicks(rows: usize) -> String {

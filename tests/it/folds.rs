@@ -1,15 +1,11 @@
 //! Cross-validation of runs and comparisons.
-use crate::common::{data, dlrm, fails, scratch, works};
+use crate::common::{data, dlrm, fails, json, scratch, works};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
 const USAGE: i32 = 2;
 const TRAIN: [&str; 7] = ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "3", "-o"];
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
 
 fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).expect("a file")).expect("JSON")

@@ -24,12 +24,10 @@ fn layout(config: &Value) -> Layout {
         };
         let weighted = spec["pooling"] == "weighted";
         Feature {
-            name: f.to_string(),
-            table,
             weighted,
             embedding_dim: Some(dim(table)),
             pooling: Some(pooling),
-            crossed: false,
+            ..Feature::new(f.to_string(), table)
         }
     };
     Layout {

@@ -1,5 +1,5 @@
 //! Work that ends in the middle: killed, stopped by a signal, or out of space.
-use crate::common::{Ran, command, dlrm, fails, finished, scratch, works};
+use crate::common::{Ran, clicks, command, dlrm, fails, finished, scratch, works};
 use dlrm::data::readers::Input;
 use dlrm::engine::observer::Observer;
 use dlrm::engine::plan::Plan;
@@ -263,4 +263,88 @@ fn a_run_is_not_resumed_on_instructions_that_give_other_bits() {
     let ran = works(dir.path(), &["train", "--resume", "-o", "out"]);
     assert!(ran.err.contains("warning: the run was started with matrix instructions"), "{}", ran.err);
     let _ = Input::default();
+}
+
+#[test]
+fn an_interrupted_run_resumes_to_the_same_bytes() {
+    resumes(&[], &[]);
+}
+
+#[test]
+fn an_interrupted_stream_resumes_to_the_same_bytes_with_and_without_a_cache() {
+    resumes(&["--stream"], &["--set", "data.cache=false"]);
+}
+
+/// A run of these flags that is cut and resumed equals one with `more` that is not.
+fn resumes(flags: &[&str], more: &[&str]) {
+    let dir = scratch(3000);
+    let args =
+        ["train", "clicks.csv", "--schema", "schema.toml", "--epochs", "400", "--set", "train.patience=0"];
+    let args = [&args[..], flags].concat();
+    let mut child = command(dir.path(), &[&args[..], &["-o", "cut"]].concat())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("a line of progress");
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(
+        rest.iter().any(|l| l.contains("saved in")) && rest.iter().any(|l| l.contains("--resume")),
+        "{rest:?}"
+    );
+    assert!(!dir.path().join("cut/model").exists());
+    let refused = dlrm(dir.path(), &[&args[..], &["-o", "cut"]].concat());
+    assert!(refused.code == 2 && refused.err.contains("--resume"), "{}", refused.err);
+    works(dir.path(), &["train", "--resume", "--quiet", "--threads", "1", "-o", "cut"]);
+    works(dir.path(), &[&args[..], more, &["--quiet", "-o", "whole"]].concat());
+    let weights = |out: &str| fs::read(dir.path().join(out).join("model/weights.safetensors")).unwrap();
+    assert_eq!(weights("cut"), weights("whole"));
+    assert!(!dir.path().join("cut/checkpoints").exists(), "a finished run needs none");
+}
+
+#[test]
+fn changed_data_is_not_resumed_on() {
+    let dir = scratch(300);
+    let child = |out: &str| {
+        let args = [
+            "train",
+            "clicks.csv",
+            "--schema",
+            "schema.toml",
+            "--epochs",
+            "100000",
+            "--set",
+            "train.patience=0",
+            "-o",
+            out,
+        ];
+        let mut child = command(dir.path(), &args).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("epoch")).expect("progress");
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    };
+    child("out");
+    fs::write(dir.path().join("clicks.csv"), clicks(310)).unwrap();
+    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
+    assert!(ran.code == 4 && ran.err.contains("found other values"), "{}", ran.err);
+    // Other labels leave the encoder as it was.
+    let flipped: String = clicks(300)
+        .lines()
+        .map(|l| match l.split_at(1) {
+            ("0", rest) => format!("1{rest}\n"),
+            ("1", rest) => format!("0{rest}\n"),
+            _ => format!("{l}\n"),
+        })
+        .collect();
+    fs::write(dir.path().join("clicks.csv"), flipped).unwrap();
+    let ran = dlrm(dir.path(), &["train", "--resume", "-o", "out"]);
+    assert!(ran.code == 4 && ran.err.contains("found others"), "{}", ran.err);
+    // The run itself is untouched: the first data go on.
+    fs::write(dir.path().join("clicks.csv"), clicks(300)).unwrap();
+    assert!(dir.path().join("out/checkpoints/rows.txt").exists());
 }

@@ -37,16 +37,7 @@ fn three_steps_as_the_reference_prints_them() {
         serde_json::from_str(&std::fs::read_to_string(path).expect("the fixture")).expect("JSON");
     let layout = Layout {
         dense: (0..4).map(|i| i.to_string()).collect(),
-        features: (0..3)
-            .map(|i| Feature {
-                name: i.to_string(),
-                table: i,
-                weighted: false,
-                embedding_dim: None,
-                pooling: None,
-                crossed: false,
-            })
-            .collect(),
+        features: (0..3).map(|i| Feature::new(i.to_string(), i)).collect(),
         tables: [4, 3, 2]
             .iter()
             .enumerate()

@@ -135,14 +135,7 @@ fn sizes_beyond_all_memory_are_refused() {
 
 /// Wide & Deep over two columns, with `linear` for its wide part.
 fn wide_deep(linear: Option<TableOptimizer>) -> Learner {
-    let feature = |table: usize| Feature {
-        name: format!("f{table}"),
-        table,
-        weighted: false,
-        embedding_dim: None,
-        pooling: None,
-        crossed: false,
-    };
+    let feature = |table: usize| Feature::new(format!("f{table}"), table);
     let layout = Layout {
         dense: vec!["x".into()],
         features: (0..2).map(feature).collect(),

@@ -40,6 +40,7 @@ mod reading;
 mod readme;
 mod reproducible;
 mod scoring;
+mod sparse;
 mod stored;
 mod streaming;
 mod tune;

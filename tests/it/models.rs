@@ -8,7 +8,7 @@ use dlrm::nn::{DenseOptimizer, Isa, L2Rows, Loss, Optimizer, Sharding, TableOpti
 use serde_json::{Value, json};
 
 fn feature(name: &str, table: usize, weighted: bool) -> Feature {
-    Feature { name: name.into(), table, weighted, embedding_dim: None, pooling: None, crossed: false }
+    Feature { weighted, ..Feature::new(name, table) }
 }
 
 fn layout(v: &Value) -> Layout {

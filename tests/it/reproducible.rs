@@ -20,12 +20,10 @@ const TABLE_ROWS: usize = 50;
 
 fn layout() -> Layout {
     let feature = |(i, (weighted, pooling)): (usize, (bool, Option<Pooling>))| Feature {
-        name: format!("f{i}"),
-        table: i.min(2),
         weighted,
         embedding_dim: (i == 1).then_some(3),
         pooling,
-        crossed: false,
+        ..Feature::new(format!("f{i}"), i.min(2))
     };
     let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
     Layout {

@@ -1,5 +1,5 @@
 //! `dlrm tune`: the search for better settings.
-use crate::common::{command, data, fails, finished, scratch, works};
+use crate::common::{command, data, fails, finished, json, scratch, works};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,6 @@ const USAGE: i32 = 2;
 const SAVED: i32 = 4;
 const INTERRUPTED: i32 = 130;
 const TUNE: [&str; 6] = ["tune", "clicks.csv", "--schema", "schema.toml", "--set", "train.epochs=6"];
-
-fn json(dir: &Path, args: &[&str]) -> Value {
-    serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
-}
 
 /// The lines of a journal without what depends on the clock.
 fn journal(dir: &Path, out: &str) -> Vec<Value> {

@@ -128,14 +128,7 @@ mod tests {
     use dlrm_data::batch::{Feature, TableLayout};
 
     fn layout() -> Layout {
-        let feature = |name: &str, table, weighted| Feature {
-            name: name.into(),
-            table,
-            weighted,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |name: &str, table, weighted| Feature { weighted, ..Feature::new(name, table) };
         let table = |name: &str, rows| TableLayout { name: name.into(), rows };
         Layout {
             dense: vec!["x".into()],

@@ -145,14 +145,7 @@ impl Workload {
 
     fn layout(&self) -> Layout {
         let name = |i: usize| format!("C{}", i + 1);
-        let feature = |i| Feature {
-            name: name(i),
-            table: i,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |i| Feature::new(name(i), i);
         Layout {
             dense: (0..self.dense).map(|i| format!("I{}", i + 1)).collect(),
             features: (0..self.tables.len()).map(feature).collect(),

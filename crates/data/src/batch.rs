@@ -299,6 +299,14 @@ pub struct Feature {
     pub crossed: bool,
 }
 
+impl Feature {
+    /// The column `name`, whose ids are rows of this table: no weights, and nothing asked for.
+    pub fn new(name: impl Into<String>, table: usize) -> Self {
+        let name = name.into();
+        Feature { name, table, weighted: false, embedding_dim: None, pooling: None, crossed: false }
+    }
+}
+
 /// One id space.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct TableLayout {

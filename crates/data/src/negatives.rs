@@ -228,14 +228,7 @@ mod tests {
 
     /// Users 0..5 and items 0..9; user u took items u and u + 1; each item has its genre, its id halved.
     fn sampler(change: impl Fn(&mut Negatives)) -> Result<Sampler> {
-        let feature = |(table, name): (usize, &str)| Feature {
-            name: name.into(),
-            table,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |(table, name): (usize, &str)| Feature::new(name, table);
         let layout = Layout {
             features: ["user", "item", "genre", "hour"].into_iter().enumerate().map(feature).collect(),
             tables: [5, 9, 5, 10].map(|rows| TableLayout { name: "t".into(), rows }).to_vec(),

@@ -9,7 +9,7 @@ use crate::learner::Learner;
 use crate::observer::Observer;
 use crate::plan::Plan;
 use crate::regression::{self, Solved};
-use crate::run::{EncodedParts, Resources, new_learner};
+use crate::run::{EncodedParts, Resources, Values, new_learner};
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::TrainState;
 use dlrm_data::dataset::Fitted;
@@ -145,6 +145,6 @@ impl<'a> CommonRows<'a> {
 
     fn learner(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Learner> {
         let rate = self.config.data.negative_downsampling_rate;
-        new_learner(model, train, &self.rows.layout, rate, self.resources)
+        new_learner(Values::Drawn, (model, train), &self.rows.layout, rate, self.resources)
     }
 }

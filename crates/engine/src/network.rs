@@ -41,9 +41,7 @@ impl Network {
         seed: u64,
         isa: Isa,
     ) -> Result<Self> {
-        let mut builder = Builder::new(layout);
-        let model = config.build(&mut builder)?;
-        Ok(Network { model, weights: builder.finish(seed, isa, precision), shift: 0.0, calibration: None })
+        Network::built(config, layout, |builder| builder.finish(seed, isa, precision))
     }
 
     /// A network whose weights are all zero, to be read from a file. `seed` is that of dropout.
@@ -57,14 +55,21 @@ impl Network {
         seed: u64,
         isa: Isa,
     ) -> Result<Self> {
+        Network::built(config, layout, |builder| builder.finish_unfilled(seed, isa, precision))
+    }
+
+    fn built(
+        config: &ModelConfig,
+        layout: &Layout,
+        finish: impl FnOnce(Builder<'_>) -> Weights,
+    ) -> Result<Self> {
         let mut builder = Builder::new(layout);
         let model = config.build(&mut builder)?;
-        Ok(Network {
-            model,
-            weights: builder.finish_unfilled(seed, isa, precision),
-            shift: 0.0,
-            calibration: None,
-        })
+        Ok(Network::of(model, finish(builder)))
+    }
+
+    fn of(model: Box<dyn Model>, weights: Weights) -> Self {
+        Network { model, weights, shift: 0.0, calibration: None }
     }
 
     /// A freshly initialised network of a model of one's own, whose parameters `build` declares.
@@ -80,12 +85,7 @@ impl Network {
         let mut builder = Builder::new(layout);
         let model = Box::new(build(&mut builder)?);
         builder.check_names()?;
-        Ok(Network {
-            model,
-            weights: builder.finish(seed, isa, TablePrecision::F32),
-            shift: 0.0,
-            calibration: None,
-        })
+        Ok(Network::of(model, builder.finish(seed, isa, TablePrecision::F32)))
     }
 
     /// Lets training steps multiply in this precision. Scores are the same bits in all of them.
@@ -163,14 +163,7 @@ mod tests {
     /// The tensors of a model whose weights are to be read are those of one whose weights were drawn.
     #[test]
     fn what_is_to_be_read_is_not_drawn() {
-        let feature = Feature {
-            name: "a".into(),
-            table: 0,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = Feature::new("a", 0);
         let layout = Layout {
             dense: vec!["x".into()],
             features: vec![feature],

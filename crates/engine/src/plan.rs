@@ -264,14 +264,7 @@ mod tests {
     }
 
     fn layout() -> Layout {
-        let feature = |(table, name): (usize, &str)| Feature {
-            name: name.into(),
-            table,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |(table, name): (usize, &str)| Feature::new(name, table);
         Layout {
             dense: vec!["x".into(), "y".into()],
             features: ["a", "b", "c"].into_iter().enumerate().map(feature).collect(),

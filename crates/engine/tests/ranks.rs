@@ -24,12 +24,9 @@ const TABLE_ROWS: [usize; 3] = [40, 40, 20];
 fn layout() -> Layout {
     let kinds = [(false, None), (true, None), (false, Some(Pooling::Mean)), (false, Some(Pooling::Learned))];
     let feature = |(i, (weighted, pooling)): (usize, (bool, Option<Pooling>))| Feature {
-        name: format!("f{i}"),
-        table: i.min(2),
         weighted,
-        embedding_dim: None,
         pooling,
-        crossed: false,
+        ..Feature::new(format!("f{i}"), i.min(2))
     };
     Layout {
         dense: vec!["a".into(), "b".into()],

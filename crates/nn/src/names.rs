@@ -56,14 +56,7 @@ mod tests {
     use dlrm_kernels::Isa;
 
     fn layout(names: &[&str]) -> Layout {
-        let feature = |(table, name): (usize, &&str)| Feature {
-            name: (*name).into(),
-            table,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |(table, name): (usize, &&str)| Feature::new(*name, table);
         Layout {
             features: names.iter().enumerate().map(feature).collect(),
             tables: names.iter().map(|name| TableLayout { name: (*name).into(), rows: 5 }).collect(),

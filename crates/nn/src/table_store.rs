@@ -79,14 +79,7 @@ mod tests {
     }
 
     fn layout() -> Layout {
-        let feature = |name: &str, table| Feature {
-            name: name.into(),
-            table,
-            weighted: false,
-            embedding_dim: None,
-            pooling: None,
-            crossed: false,
-        };
+        let feature = |name: &str, table| Feature::new(name, table);
         let table = |name: &str, rows| TableLayout { name: name.into(), rows };
         Layout {
             dense: Vec::new(),

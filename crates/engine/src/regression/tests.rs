@@ -14,14 +14,8 @@ use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{Isa, Loss};
 
 fn layout() -> Layout {
-    let feature = |name: &str, table, weighted, pooling| Feature {
-        name: name.into(),
-        table,
-        weighted,
-        embedding_dim: None,
-        pooling,
-        crossed: false,
-    };
+    let feature =
+        |name: &str, table, weighted, pooling| Feature { weighted, pooling, ..Feature::new(name, table) };
     Layout {
         dense: vec!["x".into(), "y".into()],
         features: vec![

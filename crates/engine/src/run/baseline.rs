@@ -2,7 +2,7 @@
 use super::outcome::Scoring;
 use super::rows::EncodedParts;
 use super::scoring::scoring;
-use super::{Run, RunObserver};
+use super::{Run, RunObserver, Values};
 use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::fit::{Fit, regression};
@@ -51,14 +51,14 @@ impl Run {
             config.optimizer = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
             config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
         }
-        let mut learner = self.learner(&model, &config, &rows.layout)?;
+        let mut learner = self.learner(Values::Drawn, (&model, &config), &rows.layout)?;
         if !steps {
             let solved = regression(rows, task).train(&mut learner, &mut StopOnly(observer))?;
             let converged = solved.state.ending == Some(Ending::Converged);
             return Ok(Reference { learner, solved: Some(solved), converged });
         }
         observer.baseline(StepPlan::new(&config, rows.epoch_rows()).steps(rows.epoch_rows()));
-        let fresh = || self.learner(&model, &config, &rows.layout);
+        let fresh = || self.learner(Values::Drawn, (&model, &config), &rows.layout);
         let checkpoints = &InMemory::default();
         let fit = Fit { config: &config, rows, task, regression: None, fresh: &fresh, checkpoints };
         fit.run(&mut learner, None, observer)?;

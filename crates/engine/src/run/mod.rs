@@ -9,7 +9,7 @@ mod rows;
 mod scoring;
 
 pub use clock::Stage;
-pub(crate) use learners::new_learner;
+pub(crate) use learners::{Values, new_learner};
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
@@ -323,12 +323,9 @@ impl Run {
         let task = self.config.complete_schema()?.label.task;
         let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
         let resumes = self.start == Start::Resume && newest.is_some();
-        let mut learner = if resumes {
-            let rate = self.config.data.negative_downsampling_rate;
-            learners::unfilled(&self.config.model, config, &rows.layout, rate, self.resources)?
-        } else {
-            self.learner(&self.config.model, config, &rows.layout)?
-        };
+        let values = if resumes { Values::Unfilled } else { Values::Drawn };
+        let own = (&self.config.model, config);
+        let mut learner = self.learner(values, own, &rows.layout)?;
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore =
             place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
@@ -336,7 +333,7 @@ impl Run {
         if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
             before.put_into(&mut learner, &self.config.model, config)?;
         }
-        let fresh = || self.learner(&self.config.model, config, &rows.layout);
+        let fresh = || self.learner(Values::Drawn, own, &rows.layout);
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
         let state = fit.run(&mut learner, resumed, observer)?;
         // Without validation rows nothing else would notice.
@@ -348,9 +345,8 @@ impl Run {
         }
     }
 
-    fn learner(&self, model: &ModelConfig, config: &TrainConfig, layout: &Layout) -> Result<Learner> {
-        let rate = self.config.data.negative_downsampling_rate;
-        new_learner(model, config, layout, rate, self.resources)
+    fn learner(&self, values: Values, of: (&ModelConfig, &TrainConfig), layout: &Layout) -> Result<Learner> {
+        new_learner(values, of, layout, self.config.data.negative_downsampling_rate, self.resources)
     }
 
     fn has_baseline(&self) -> bool {
