@@ -89,6 +89,9 @@ pub(super) struct ManArgs {
     /// Write the pages of all commands into this directory instead
     #[arg(long, short, value_name = "DIR", conflicts_with = "command")]
     pub output: Option<PathBuf>,
+    /// Replace pages that the directory holds
+    #[arg(long, requires = "output")]
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -159,7 +162,8 @@ pub(super) struct InspectArgs {
     pub schema: Option<PathBuf>,
     #[command(flatten)]
     pub parts: PartArgs,
-    /// Memory to use at most, such as 2GB (default: what the system has free); beyond, counts are estimated
+    /// Memory to use at most, such as 2GB; beyond, counts are estimated (default: 4 GiB for looking at
+    /// columns; the default model may take what the system has free)
     #[arg(long, value_name = "SIZE")]
     pub memory_limit: Option<String>,
     /// Skip the moment of training that estimates the time of an epoch
@@ -247,7 +251,7 @@ pub(super) struct PrepareArgs {
     #[arg(long, value_name = "PART", conflicts_with_all = [
         "overwrite", "config", "data_dir", "set", "schema", "test", "validation", "split", "seed", "cross",
         "label", "label_rule", "positive", "ignore", "categorical", "weight", "max_ind_range",
-        "reference_compat",
+        "reference_compat", "memory_limit",
     ])]
     pub extend: Option<String>,
 }

@@ -71,7 +71,7 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     }
     if let Some(svg) = &svg {
         let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
-        svg.write(breakdown_svg(&pictures).as_bytes())?;
+        svg.write(session, breakdown_svg(&pictures).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", serde_json::json!({"machine": machine, "workloads": all})));

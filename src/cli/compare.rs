@@ -2,7 +2,7 @@
 use super::args::CompareArgs;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{memory, output, requests, values};
+use super::{memory, output, requests};
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::compare::{CompareDir, CompareObserver, CompareRequest, Diverged, SeedRun};
 use dlrm::engine::folds::{CompareFoldsObserver, FOLDS_FILE, Folded, FoldedCompare};
@@ -71,9 +71,7 @@ fn on_folds(session: &Session, folded: &Folded, out: &Path) -> Result<(), Failur
 fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Failure> {
     let common = RunRequest {
         epochs: args.epochs,
-        resources: requests::resources(session, args.memory_limit.as_deref())?,
-        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
-        ..requests::source(&args.source)
+        ..requests::limited(session, &args.source, args.memory_limit.as_deref())?
     };
     Ok(CompareRequest {
         common,
@@ -106,9 +104,9 @@ impl CompareObserver for Progress {
         }
     }
 
-    fn resumed(&mut self, runs: usize) {
+    fn found(&mut self) {
         if !self.quiet {
-            output::tell(&format!("going on after {runs} finished runs"));
+            output::tell("       found finished");
         }
     }
 

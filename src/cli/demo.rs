@@ -57,7 +57,7 @@ fn config(args: &DemoArgs) -> RunConfig {
 
 /// The sample that is written beside the model, and its rows.
 const SAMPLE_FILE: &str = "sample.csv";
-const SAMPLE: u64 = 1000;
+const SAMPLE: u64 = 10_000;
 
 /// The simulated log, the last two tenths of which validate and test.
 struct Log {

@@ -60,13 +60,13 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure>
     output::print(&(note + &positive + &text(&found, &columns)))
 }
 
-/// Says so where the model was trained on the rows.
+/// Says so where the model was trained on the rows, or they chose its weights.
 fn trained_on(predictor: &Predictor, rows: &RowsToScore) -> Option<String> {
+    // Those of a prepared data set have the model's encoder, which was fitted to it.
     let files = match rows {
         RowsToScore::Files(input) => predictor.trained().among(input),
         RowsToScore::Stream(_) | RowsToScore::Prepared(_, Part::Test) => Vec::new(),
-        // They have the model's encoder, which was fitted to them.
-        RowsToScore::Prepared(..) => vec![rows.name()],
+        RowsToScore::Prepared(_, Part::Train | Part::Validation) => vec![rows.name()],
     };
     let left_out = predictor.metrics().get("test").map(|test| test.rows).filter(|&rows| rows > 0);
     let better = match left_out {
@@ -78,13 +78,15 @@ fn trained_on(predictor: &Predictor, rows: &RowsToScore) -> Option<String> {
         }
         None => "measure with rows that took no part".to_owned(),
     };
-    (!files.is_empty()).then(|| {
+    let names = files.join(", ");
+    let says = if matches!(rows, RowsToScore::Prepared(_, Part::Validation)) {
+        format!("{names} chose the weights that were kept: these figures are somewhat too good")
+    } else {
         format!(
-            "note: the model was trained on {}: these figures tell what it remembers, not how well it \
-             predicts; {better}",
-            files.join(", ")
+            "the model was trained on {names}: these figures tell what it remembers, not how well it predicts"
         )
-    })
+    };
+    (!files.is_empty()).then(|| format!("note: {says}; {better}"))
 }
 
 /// Scores of all rows, and what they are measured against.

@@ -55,9 +55,8 @@ impl<'a> Target<'a> {
     }
 
     /// Writes it, whole or not at all.
-    pub(super) fn write(&self, contents: &[u8]) -> Result<(), Failure> {
-        self.check(&[])?;
-        Begun { target: *self, file: AsideFile::create(self.path)? }.save(contents)
+    pub(super) fn write(&self, session: &Session, contents: &[u8]) -> Result<(), Failure> {
+        self.begin(session, &[])?.save(contents)
     }
 }
 

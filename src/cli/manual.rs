@@ -1,16 +1,18 @@
 //! `dlrm man`: manual pages, made from the flags.
 use super::args::{Cli, ManArgs};
 use super::failure::{Failure, io};
+use super::files::Target;
 use super::output;
+use super::session::Session;
 use clap::{Command, CommandFactory};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the subcommand.
-pub(super) fn run(args: &ManArgs) -> Result<(), Failure> {
+pub(super) fn run(session: &Session, args: &ManArgs) -> Result<(), Failure> {
     let mut all = Cli::command();
     all.build();
     if let Some(directory) = &args.output {
-        return write_all(&all, directory);
+        return write_all(session, &all, directory, args.overwrite);
     }
     let mut command = &all;
     for name in &args.command {
@@ -43,11 +45,20 @@ fn page(command: &Command) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
-/// Writes the pages of a command and of those below it into a directory: they are made anew each time.
-fn write_all(command: &Command, directory: &Path) -> Result<(), Failure> {
+/// Writes the pages of a command and of those below it into a directory.
+fn write_all(session: &Session, all: &Command, directory: &Path, overwrite: bool) -> Result<(), Failure> {
+    let mut pages = Vec::new();
+    collect(all, directory, &mut pages)?;
+    let target = |path| Target { flag: "-o", path, overwrite };
+    // One that is not to be replaced is found out before any is.
+    pages.iter().try_for_each(|(path, _)| target(path).check(&[]))?;
     std::fs::create_dir_all(directory).map_err(io("create", directory))?;
-    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
-    let path = directory.join(format!("{name}.1"));
-    std::fs::write(&path, page(command)?).map_err(io("write", &path))?;
-    shown(command).try_for_each(|below| write_all(below, directory))
+    pages.iter().try_for_each(|(path, page)| target(path).write(session, page.as_bytes()))
+}
+
+/// The pages of a command and of those below it, with the files they go to.
+fn collect(command: &Command, directory: &Path, pages: &mut Vec<(PathBuf, String)>) -> Result<(), Failure> {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    pages.push((directory.join(format!("{name}.1")), page(command)?));
+    shown(command).try_for_each(|below| collect(below, directory, pages))
 }

@@ -44,9 +44,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Ends the command where the system has refused so many bytes of memory.
+/// Ends the command where the system has refused so many bytes of memory, and with it files that are not
+/// whole.
 pub(crate) fn out_of_memory(bytes: usize) {
     output::out_of_memory(bytes);
+    session::remove_unfinished_if_free();
     std::process::exit(i32::from(failure::RESOURCES));
 }
 
@@ -93,7 +95,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
         quiet: cli.quiet,
         stop: Arc::new(AtomicBool::new(false)),
         asks: Arc::new(AtomicBool::new(false)),
-        unfinished: Arc::default(),
     };
     session.watch_signals();
     // These write from the beginning. Others that have something to save or to clear away ask for it when
@@ -118,6 +119,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
         Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => manual::run(&args),
+        Command::Man(args) => manual::run(&session, &args),
     }
 }

@@ -82,7 +82,8 @@ pub(super) static AS_JSON: AtomicBool = AtomicBool::new(false);
 /// Says on standard error that the system has refused so many bytes. Allocates nothing.
 pub(super) fn out_of_memory(bytes: usize) {
     let mut err = std::io::stderr().lock();
-    let hint = "free some memory, or use less: --memory-limit refuses early, --stream keeps rows on disk";
+    let hint = "free some memory, or use less; commands that have --memory-limit refuse early by it, and \
+        training with --stream keeps rows on disk";
     let _ = if AS_JSON.load(Ordering::Relaxed) {
         let error = format_args!("out of memory: the system refused {bytes} bytes");
         writeln!(err, "{{\"error\":\"{error}\",\"hint\":\"{hint}\",\"exit_code\":{RESOURCES}}}")

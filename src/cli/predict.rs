@@ -48,7 +48,9 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
     scores.tell_of_rows();
     if session.json {
         let (rows, skipped) = (scores.rows, scores.scorer.bad_rows());
-        let value = serde_json::json!({"output": path, "rows": rows, "skipped_rows": skipped});
+        // A path need not be text, which JSON is.
+        let output = path.display().to_string();
+        let value = serde_json::json!({"output": output, "rows": rows, "skipped_rows": skipped});
         return output::print(&format!("{value}\n"));
     }
     if !session.quiet {

@@ -52,7 +52,7 @@ pub(super) fn run(session: &Session, args: &PrepareArgs) -> Result<(), Failure> 
 }
 
 fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Failure> {
-    let memory_limit = args.memory_limit.as_deref().map(values::size).transpose()?;
+    let memory_limit = values::memory_limit(args.memory_limit.as_deref())?;
     let request = RunRequest {
         config: args.config.clone(),
         seed: args.seed,
@@ -76,7 +76,8 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
         split: data.split.clone(),
         max_bad_rows: data.max_bad_rows,
     };
-    let free = || memory::free().filter(|&free| free > prepared::LEAST_MEMORY);
+    // Where little is free it is tried with the least that it takes.
+    let free = || memory::free().map(|free| free.max(prepared::LEAST_MEMORY));
     let limits = Limits::of_memory(memory_limit.or_else(free))?;
     // Until here there is nothing to save or to clear away.
     session.stop_by_signal();

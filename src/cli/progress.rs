@@ -103,6 +103,12 @@ impl Progress {
     }
 }
 
+/// What the memory of a plan goes to.
+pub(super) fn memory_parts(plan: &Plan) -> String {
+    let parts = plan.memory_parts();
+    parts.iter().map(|(size, what)| format!("{} {what}", bytes(*size))).collect::<Vec<_>>().join(" + ")
+}
+
 impl Observer for Progress {
     fn step(&mut self, state: &TrainState, loss: f64) {
         let smoothed = self.mean_loss.map_or(loss, |mean| mean + 0.02 * (loss - mean));
@@ -218,19 +224,10 @@ impl RunObserver for Progress {
         let (dense, tables) = (count(plan.dense_parameters as u64), count(plan.table_parameters as u64));
         let shape = format!("{} tables of {} rows in all", plan.tables.len(), count(rows as u64));
         self.line(&format!("plan: {shape}; {tables} parameters in tables, {dense} outside"));
-        let all = [
-            (plan.data_bytes, "rows"),
-            (plan.encoder_bytes, "vocabularies"),
-            (plan.weight_bytes, "weights"),
-            (plan.training_bytes, "training"),
-            (plan.second_bytes, "a second model beside it"),
-        ];
-        let told = all.iter().filter(|(size, _)| *size > 0);
-        let memory =
-            told.map(|(size, what)| format!("{} {what}", bytes(*size))).collect::<Vec<_>>().join(" + ");
         self.line(&format!(
-            "plan: {} of memory ({memory}), {} on disk",
+            "plan: {} of memory ({}), {} on disk",
             bytes(plan.memory_bytes()),
+            memory_parts(plan),
             bytes(plan.disk_bytes)
         ));
     }

@@ -82,17 +82,23 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
             (_, true) => Start::Overwrite,
             _ => Start::Fresh,
         },
-        resources: resources(session, args.memory_limit.as_deref())?,
-        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
-        ..source(&args.source)
+        ..limited(session, &args.source, args.memory_limit.as_deref())?
     })
 }
 
-/// Threads, instruction set and memory; without a limit that was said, what the system could give.
-pub(super) fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
-    let memory_limit = match memory_limit {
-        Some(text) => Some(values::size(text)?),
-        None => memory::free(),
-    };
-    Ok(Resources { threads: session.threads, isa: session.isa, memory_limit })
+/// Rows, columns and split with threads, instruction set and memory; without a limit that was said, that is
+/// what the system could give. Only one that was said bounds the inference of a schema, which does not depend
+/// on the machine.
+pub(super) fn limited(
+    session: &Session,
+    rows: &SourceArgs,
+    memory_limit: Option<&str>,
+) -> Result<RunRequest, Failure> {
+    let said = values::memory_limit(memory_limit)?;
+    let memory_limit = said.or_else(memory::free);
+    Ok(RunRequest {
+        resources: Resources { threads: session.threads, isa: session.isa, memory_limit },
+        inference_memory: said,
+        ..source(rows)
+    })
 }

@@ -4,7 +4,29 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+/// Files that are not whole, which go with the command that ends before its time. Of the whole process: a
+/// command that runs out of memory has no session at hand.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the files that are not whole, unless they are being noted down at this moment. Takes no memory of
+/// its own, but for paths that are longer than the standard library has room for on the stack.
+pub(super) fn remove_unfinished_if_free() {
+    // Waiting would be in vain where this very thread, noting one down, got no memory for it.
+    match UNFINISHED.try_lock() {
+        Ok(paths) => remove(&paths),
+        Err(TryLockError::Poisoned(paths)) => remove(&paths.into_inner()),
+        Err(TryLockError::WouldBlock) => {}
+    }
+}
+
+fn remove(paths: &[PathBuf]) {
+    for path in paths {
+        // One that was put in its place is gone from here.
+        let _ = std::fs::remove_file(path);
+    }
+}
 
 /// What every subcommand needs.
 pub(super) struct Session {
@@ -20,8 +42,6 @@ pub(super) struct Session {
     pub stop: Arc<AtomicBool>,
     /// Whether the first of them only asks to stop; else it ends the command.
     pub asks: Arc<AtomicBool>,
-    /// Files that are not whole, which go with the command that a signal ends.
-    pub unfinished: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Session {
@@ -33,14 +53,12 @@ impl Session {
             wanted.push(SIGHUP);
         }
         let Ok(mut signals) = Signals::new(wanted) else { return };
-        let (stop, asks, unfinished) = (self.stop.clone(), self.asks.clone(), self.unfinished.clone());
+        let (stop, asks) = (self.stop.clone(), self.asks.clone());
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 // The second time the user means it.
                 if !asks.load(Ordering::SeqCst) || stop.swap(true, Ordering::SeqCst) {
-                    for path in unfinished.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                        let _ = std::fs::remove_file(path);
-                    }
+                    remove(&UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner));
                     std::process::exit(i32::from(INTERRUPTED));
                 }
             }
@@ -52,9 +70,10 @@ impl Session {
         self.asks.store(true, Ordering::SeqCst);
     }
 
-    /// From now on a signal that ends the command removes the file `path`, which is not whole.
+    /// From now on a signal that ends the command, or memory that is refused, removes the file `path`, which
+    /// is not whole.
     pub(super) fn remove_at_signal(&self, path: &Path) {
-        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
 }
 

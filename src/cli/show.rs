@@ -20,7 +20,7 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
     let graph = predictor.network().graph(&Batch::placeholder(&predictor.encoder().layout()));
     if let Some(path) = &args.graph {
         let target = Target { flag: "--graph", path, overwrite: args.overwrite };
-        target.write(graph_svg(&graph).as_bytes())?;
+        target.write(session, graph_svg(&graph).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(&predictor)));

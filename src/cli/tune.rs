@@ -22,9 +22,7 @@ pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
     let request = RunRequest {
         config: args.config.clone(),
         seed: args.seed,
-        resources: requests::resources(session, args.memory_limit.as_deref())?,
-        inference_memory: args.memory_limit.as_deref().map(values::size).transpose()?,
-        ..requests::source(&args.source)
+        ..requests::limited(session, &args.source, args.memory_limit.as_deref())?
     };
     let (run, notes) = request.resolve()?;
     session.stop_by_signal();

@@ -93,8 +93,13 @@ pub(super) fn isa(name: Option<&str>) -> Result<Isa, Failure> {
     })
 }
 
+/// Bytes of `--memory-limit`, where it was said.
+pub(super) fn memory_limit(said: Option<&str>) -> Result<Option<u64>, Failure> {
+    said.map(size).transpose()
+}
+
 /// Bytes of a size such as `512MB` or `8GB`.
-pub(super) fn size(text: &str) -> Result<u64, Failure> {
+fn size(text: &str) -> Result<u64, Failure> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
         "" => 1e0,

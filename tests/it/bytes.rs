@@ -44,10 +44,7 @@ fn the_bytes_of_weights_scores_and_reports_are_those_of_before() {
         println!("skipped: {test} ({ELSEWHERE})");
         return;
     }
-    // By name, or the best one, as in the command.
-    let name = std::env::var("DLRM_ISA").unwrap_or_default();
-    let named = Isa::available().find(|isa| isa.level().name() == name);
-    let isa = named.unwrap_or_else(Isa::detect);
+    let isa = crate::common::isa();
     let column = usize::from(isa.level() == Level::Scalar);
     let (found, skipped) = run_all(Path::new(env!("CARGO_BIN_EXE_dlrm")), isa);
     skipped.iter().for_each(|(case, reason)| println!("skipped: {test}: {case} ({reason})"));

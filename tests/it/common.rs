@@ -1,4 +1,5 @@
 //! Running the `dlrm` command in tests.
+use dlrm::kernels::isa::Isa;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -151,4 +152,10 @@ pub(crate) fn scratch(rows: usize) -> tempfile::TempDir {
 /// What a command prints with `--json`.
 pub(crate) fn json(dir: &Path, args: &[&str]) -> serde_json::Value {
     serde_json::from_str(works(dir, &[&["--json", "--quiet"], args].concat()).out.trim()).expect("JSON")
+}
+
+/// The instruction set that the command takes: by name, or the best one.
+pub(crate) fn isa() -> Isa {
+    let name = std::env::var("DLRM_ISA").unwrap_or_default();
+    Isa::available().find(|isa| isa.level().name() == name).unwrap_or_else(Isa::detect)
 }

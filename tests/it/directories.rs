@@ -43,4 +43,6 @@ fn partitions_are_columns_and_what_is_not_read_is_said() {
     fs::remove_file(dir.path().join("log/rest.csv")).expect("removed");
     fs::write(dir.path().join("log/dt=1/part-0.csv.gz"), "a copy").expect("written");
     fails(dir.path(), &train, 3, &["both ", "part-0.csv.gz"]);
+    let pattern = ["predict", "m", "log/dt=1/*"];
+    fails(dir.path(), &pattern, 3, &["both ", "part-0.csv.gz"]);
 }

@@ -3,7 +3,7 @@ use crate::common::{command, demo_copy, finished};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is done to the directory of the demo before, the command, its exit code.
 type Case<Line = String> = (fn(&Path), Line, i32);
@@ -162,6 +162,24 @@ fn results_that_cannot_be_written_are_5() {
     }
 }
 
+/// Waits until a process that has just begun catches SIGTERM, the last but one of the signals that it asks
+/// for, and then until it has begun to work.
+#[cfg(unix)]
+fn until_it_listens(child: u32) {
+    const SIGTERM: u64 = 1 << (15 - 1);
+    let catches = || {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        u64::from_str_radix(caught.trim(), 16).ok().map(|caught| caught & SIGTERM != 0)
+    };
+    let begun = Instant::now();
+    // Where the system does not tell, the time has to do.
+    while catches() == Some(false) && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(if catches().is_some() { 50 } else { 250 }));
+}
+
 /// Ctrl-C, SIGTERM and SIGHUP: 130 for all verbs.
 #[cfg(unix)]
 #[test]
@@ -170,7 +188,7 @@ fn an_interruption_is_130_for_all_verbs() {
     // A row again and again.
     let text = fs::read_to_string(dir.path().join(SAMPLE)).unwrap();
     let (header, rows) = text.split_once('\n').unwrap();
-    fs::write(dir.path().join("long.csv"), format!("{header}\n{}", rows.repeat(400))).unwrap();
+    fs::write(dir.path().join("long.csv"), format!("{header}\n{}", rows.repeat(2000))).unwrap();
     let lines = [
         "generate clicks --rows 100000000 -o generated",
         "bench k --scale 1000 --seconds 60",
@@ -192,7 +210,7 @@ fn an_interruption_is_130_for_all_verbs() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(250));
+        until_it_listens(child.id());
         let name = ["-INT", "-TERM", "-HUP"][number % 3];
         Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
         // The first one may only ask; the second one is meant.

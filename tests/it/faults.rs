@@ -3,8 +3,9 @@
 //! is damaged is refused, and the same command puts everything right.
 //!
 //! In an ordinary run each part takes a few seconds. `cargo xtask faults --minutes N` takes as long as it is
-//! told and prints the figures of each part.
+//! told and prints the figures of each part; DLRM_FAULTS_SEED, which it prints too, repeats its choices.
 use crate::common::{Ran, command, copy, dlrm, finished, scratch, works};
+use dlrm::data::prepared::Prepared;
 use dlrm::data::rng::Rng;
 use dlrm::engine::Predictor;
 use dlrm::engine::saved::{Kind, Writer, verify};
@@ -13,11 +14,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long each part goes on, in seconds.
 const SECONDS: &str = "DLRM_FAULTS_SECONDS";
+/// What decides all that is chosen at random; where nothing is said, always the same.
+const SEED: &str = "DLRM_FAULTS_SEED";
 const USAGE: i32 = 2;
 const DATA: i32 = 3;
 const SAVED: i32 = 4;
@@ -44,8 +48,12 @@ fn verbs() -> Vec<Verb> {
     };
     let train: &[&[&str]] = &[&["train"], ROWS, SHORT, &["-o", "out"]];
     let inspect: &[&str] = &["inspect", "clicks.csv", "--label", "click", "--no-estimate", "-o", "out.toml"];
+    // A file for results, of the model that was trained before.
+    let scored = |name, line: &[&'static str], file| verb(name, &[line, &["-q", "--overwrite"]], train, file);
+    let prepare: &[&[&str]] = &[&["prepare"], ROWS, &["-o", "out"]];
     vec![
         verb("train", train, &[], "out"),
+        verb("train --stream", &[&train.concat(), &["--stream"]], &[], "out"),
         verb("train --overwrite", &[&train.concat(), &["--seed", "7", "--overwrite"]], train, "out"),
         verb(
             "compare",
@@ -60,9 +68,14 @@ fn verbs() -> Vec<Verb> {
             "out",
         ),
         verb("generate", &[&["generate", "clicks", "--rows", "20000", "-q", "-o", "out"]], &[], "out"),
-        verb("prepare", &[&["prepare"], ROWS, &["-o", "out"]], &[], "out"),
+        verb("prepare", prepare, &[], "out"),
+        verb("prepare --overwrite", &[&prepare.concat(), &["--seed", "7", "--overwrite"]], prepare, "out"),
         verb("inspect -o", &[inspect, &["--overwrite"]], &[], "out.toml"),
         verb("demo", &[&["demo", "--rows", "1500", "-q", "-o", "out"]], &[], "out"),
+        scored("predict -o", &["predict", "out", "clicks.csv", "-o", "scores.csv"], "scores.csv"),
+        scored("evaluate -o", &["evaluate", "out", "clicks.csv", "-o", "figures.json"], "figures.json"),
+        scored("explain -o", &["explain", "out", "clicks.csv", "-o", "worth.json"], "worth.json"),
+        scored("show --graph", &["show", "out", "--graph", "graph.svg"], "graph.svg"),
     ]
 }
 
@@ -90,9 +103,8 @@ fn until() -> Instant {
 }
 
 fn rng() -> Rng {
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let seed = clock.as_nanos() as u64;
-    println!("seed {seed}");
+    let seed = std::env::var(SEED).map_or(1, |text| text.parse().expect("a whole number as the seed"));
+    println!("{SEED}={seed}");
     Rng::new(seed, 0)
 }
 
@@ -100,6 +112,17 @@ fn rng() -> Rng {
 fn lasting(dir: &Path, verb: &Verb) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let out = dir.join(verb.out);
+    if verb.name.starts_with("prepare") {
+        // Its files are called by what is in them.
+        let all = if out.is_dir() { files(&out) } else { Vec::new() };
+        for path in all {
+            let name = path.strip_prefix(&out).expect("below it");
+            if name != Path::new(".lock") && !name.starts_with(".work") {
+                found.insert(name.display().to_string(), fs::read(&path).expect("a file"));
+            }
+        }
+        return found;
+    }
     let names = [
         "model/weights.safetensors",
         "model/encoder.json",
@@ -108,8 +131,6 @@ fn lasting(dir: &Path, verb: &Verb) -> BTreeMap<String, Vec<u8>> {
         "best.toml",
         "clicks.tsv",
         "truth/probabilities.csv",
-        "encoder.json",
-        "train-00000.arrow",
         "sample.csv",
     ];
     for path in names.iter().map(|name| out.join(name)).chain([out.clone()]).filter(|path| path.is_file()) {
@@ -149,14 +170,61 @@ fn left_aside(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A directory with rows, and what goes before the verb.
+/// A directory with rows, and what goes before the verb, which is done once for all that have it in common.
 fn place(verb: &Verb) -> tempfile::TempDir {
-    let dir = scratch(300);
-    if !verb.before.is_empty() {
-        works(dir.path(), &verb.before);
+    static DONE: Mutex<BTreeMap<String, tempfile::TempDir>> = Mutex::new(BTreeMap::new());
+    if verb.before.is_empty() {
+        return scratch(300);
     }
+    let mut done = DONE.lock().expect("what goes before works");
+    let before = done.entry(verb.before.join(" ")).or_insert_with(|| {
+        let dir = scratch(300);
+        works(dir.path(), &verb.before);
+        dir
+    });
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    copy(before.path(), dir.path());
     dir
 }
+
+/// A verb that no fault has hit.
+struct Undisturbed {
+    verb: Verb,
+    took: Duration,
+    /// What it found, and what it made of that.
+    before: BTreeMap<String, Vec<u8>>,
+    after: BTreeMap<String, Vec<u8>>,
+}
+
+impl Undisturbed {
+    fn of(verb: Verb) -> Self {
+        let dir = place(&verb);
+        let before = lasting(dir.path(), &verb);
+        let start = Instant::now();
+        works(dir.path(), &verb.args);
+        let (took, after) = (start.elapsed(), lasting(dir.path(), &verb));
+        // Else nothing would be compared below.
+        assert!(!after.is_empty() && after.values().all(|bytes| !bytes.is_empty()), "{}", verb.name);
+        Undisturbed { verb, took, before, after }
+    }
+}
+
+/// What was there before the verb is whole, or what takes its place.
+fn assert_whole(dir: &Path, verb: &Verb) {
+    match verb.before.first() {
+        Some(&"prepare") => {
+            let set = Prepared::open(&dir.join("out")).expect("a data set at every moment");
+            set.load(|_| true).expect("all of its rows");
+        }
+        Some(_) => {
+            verify(&dir.join("out/model"), Kind::Model).expect("a whole model at every moment");
+        }
+        None => {}
+    }
+}
+
+/// How what others have written in a directory is refused.
+const NOT_EMPTY: &str = "output directory: expected a new or empty directory, found ";
 
 /// After a fault the same command, or resuming where it says so, brings everything to the same end.
 fn put_right(dir: &Path, verb: &Verb, expected: &BTreeMap<String, Vec<u8>>) -> &'static str {
@@ -164,7 +232,7 @@ fn put_right(dir: &Path, verb: &Verb, expected: &BTreeMap<String, Vec<u8>>) -> &
     let end = match again.code {
         0 => "done again",
         // The rows of the demo are in no file that a run could be resumed from.
-        USAGE if ["generate", "demo"].contains(&verb.name) && again.err.contains("out") => {
+        USAGE if ["generate", "demo"].contains(&verb.name) && again.err.contains(NOT_EMPTY) => {
             fs::remove_dir_all(dir.join(verb.out)).unwrap();
             works(dir, &verb.args);
             "refused by name"
@@ -197,20 +265,9 @@ fn put_right(dir: &Path, verb: &Verb, expected: &BTreeMap<String, Vec<u8>>) -> &
 #[test]
 fn kills_at_random_moments() {
     let (mut rng, mut figures) = (rng(), Figures::default());
-    let all: Vec<_> = verbs()
-        .into_iter()
-        .map(|verb| {
-            let dir = place(&verb);
-            let before = lasting(dir.path(), &verb);
-            let start = Instant::now();
-            works(dir.path(), &verb.args);
-            let took = start.elapsed();
-            let after = lasting(dir.path(), &verb);
-            (verb, took, before, after)
-        })
-        .collect();
+    let all: Vec<_> = verbs().into_iter().map(Undisturbed::of).collect();
     let until = until();
-    for (verb, took, before, after) in all.iter().cycle().take(all.len().max(1) * 100_000) {
+    for Undisturbed { verb, took, before, after } in all.iter().cycle().take(all.len() * 100_000) {
         if Instant::now() > until {
             break;
         }
@@ -224,10 +281,7 @@ fn kills_at_random_moments() {
         child.kill().expect("killed");
         child.wait().expect("ended");
         // Whatever had been there is there, or what takes its place.
-        let model = dir.path().join(verb.out).join("model");
-        if !verb.before.is_empty() {
-            verify(&model, Kind::Model).expect("a whole model at every moment");
-        }
+        assert_whole(dir.path(), verb);
         for (name, bytes) in before {
             let now = lasting(dir.path(), verb).remove(name);
             assert!(now.as_ref() == Some(bytes) || now.as_ref() == after.get(name), "{}: {name}", verb.name);
@@ -245,24 +299,16 @@ fn files_that_cannot_grow() {
         return;
     }
     let (mut rng, mut figures) = (rng(), Figures::default());
-    let all: Vec<_> = verbs()
-        .into_iter()
-        .map(|verb| {
-            let dir = place(&verb);
-            let before = lasting(dir.path(), &verb);
-            works(dir.path(), &verb.args);
-            let after = lasting(dir.path(), &verb);
-            (verb, before, after)
-        })
-        .collect();
+    let all: Vec<_> = verbs().into_iter().map(Undisturbed::of).collect();
     let until = until();
-    for (verb, before, after) in all.iter().cycle().take(all.len() * 100_000) {
+    for Undisturbed { verb, before, after, .. } in all.iter().cycle().take(all.len() * 100_000) {
         if Instant::now() > until {
             break;
         }
         let dir = place(verb);
-        // Of half kilobytes.
-        let blocks = 1 << rng.below(10);
+        // Blocks of 512 bytes, up to half a megabyte: any number of them, but small ones more often.
+        let most = 1 << rng.below(11);
+        let blocks = 1 + rng.below(most);
         let mut shell = std::process::Command::new("sh");
         let line = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         shell.arg("-c").arg(line).arg(env!("CARGO_BIN_EXE_dlrm")).args(&verb.args);
@@ -276,6 +322,7 @@ fn files_that_cannot_grow() {
             figures.count(verb.name, "had room");
             continue;
         }
+        assert_whole(dir.path(), verb);
         for (name, bytes) in before {
             assert!(lasting(dir.path(), verb).get(name) == Some(bytes), "{shown}\n{name} was changed");
         }
@@ -284,7 +331,7 @@ fn files_that_cannot_grow() {
     figures.print("files that cannot grow (0 left aside, 0 lost)");
 }
 
-/// Files below `dir`, whose names do not begin with a dot.
+/// Files below `dir`.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
     let mut found: Vec<PathBuf> =
@@ -315,8 +362,9 @@ fn flips_and_cuts_of_every_file() {
     let train = [&["train"], ROWS, SHORT, &["--keep-optimizer", "-o", "out"]].concat();
     works(dir.path(), &train);
     // A run that is killed as soon as it has a checkpoint.
-    let slow =
-        [&["train"], ROWS, &["--no-baseline", "--set", "train.checkpoint_every=1", "-o", "run"]].concat();
+    let often: &[&str] =
+        &["--epochs", "12", "--set", "train.patience=0", "--set", "train.checkpoint_every=1", "-o", "run"];
+    let slow = [&["train"], ROWS, &["--batch-size", "16", "--no-baseline"], often].concat();
     let checkpoints = dir.path().join("run/checkpoints");
     let step = || {
         let names = fs::read_dir(&checkpoints).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -332,10 +380,7 @@ fn flips_and_cuts_of_every_file() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let Some(step) = step() else {
-        println!("skipped: flips_and_cuts_of_every_file (the run ended before it was killed)");
-        return;
-    };
+    let step = step().expect("a checkpoint of a run that was killed before its end");
     let isa = Isa::detect();
     let model = dir.path().join("out/model");
     let begun: Vec<PathBuf> =
@@ -394,16 +439,11 @@ fn two_processes_on_one_output() {
     let all: Vec<_> = verbs()
         .into_iter()
         // Preparing has tests of its own.
-        .filter(|verb| verb.name != "prepare")
-        .map(|verb| {
-            let dir = place(&verb);
-            works(dir.path(), &verb.args);
-            let after = lasting(dir.path(), &verb);
-            (verb, after)
-        })
+        .filter(|verb| !verb.name.starts_with("prepare"))
+        .map(Undisturbed::of)
         .collect();
     let until = until();
-    for (verb, after) in all.iter().cycle().take(all.len() * 100_000) {
+    for Undisturbed { verb, after, .. } in all.iter().cycle().take(all.len() * 100_000) {
         if Instant::now() > until {
             break;
         }
@@ -419,7 +459,9 @@ fn two_processes_on_one_output() {
         let refused = |ran: &&Ran| [USAGE, DATA, SAVED].contains(&ran.code);
         assert!(both.iter().filter(|ran| ran.code != 0).all(|ran| refused(&ran)), "{}\n{shown}", verb.name);
         assert!(left_aside(dir.path()).is_empty(), "{}", verb.name);
-        for (name, bytes) in lasting(dir.path(), verb) {
+        let found = lasting(dir.path(), verb);
+        assert!(found.keys().eq(after.keys()), "{}: other files: {:?}\n{shown}", verb.name, found.keys());
+        for (name, bytes) in found {
             assert!(after[&name] == bytes, "{}: other bytes in {name}\n{shown}", verb.name);
         }
         let done = both.iter().filter(|ran| ran.code == 0).count();

@@ -1,5 +1,5 @@
 //! The linear part of models: crosses of columns, and an optimiser of its own.
-use crate::common::{dlrm, works};
+use crate::common::{fails, works};
 use dlrm::data::batch::{Bags, Batch, Feature, Layout, TableLayout};
 use dlrm::engine::learner::Learner;
 use dlrm::engine::network::Network;
@@ -9,6 +9,9 @@ use dlrm::models::{ModelConfig, WideDeepConfig};
 use dlrm::nn::{DenseOptimizer, Isa, Loss, Sharding, TableOptimizer};
 use serde_json::Value;
 use std::fs;
+
+const USAGE: i32 = 2;
+const RESOURCES: i32 = 5;
 
 /// Clicks that only the pair of both columns tells; `tags` repeats `b` with another value beside it.
 fn parity() -> String {
@@ -89,14 +92,7 @@ fn mistakes_in_crosses() {
         let args =
             [&["train", "parity.csv", "--label", "click", "--model", model, "-q", "-o", "out"], &more[..]]
                 .concat();
-        let ran = dlrm(dir.path(), &args);
-        assert!(
-            matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"),
-            "{args:?} {}\n{}",
-            ran.code,
-            ran.err
-        );
-        parts.iter().for_each(|part| assert!(ran.err.contains(part), "missing {part} in\n{}", ran.err));
+        fails(dir.path(), &args, USAGE, &parts);
     }
 }
 
@@ -106,9 +102,7 @@ fn a_column_called_as_a_weight_of_the_model_is_refused_before_training() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("parity.csv"), parity().replace("click,a,", "click,bias,")).unwrap();
     let args = ["train", "parity.csv", "--label", "click", "--model", "lr", "-q", "-o", "out"];
-    let ran = dlrm(dir.path(), &args);
-    assert!(matches!(ran.code, 2 | 3) && !ran.err.contains("panicked"), "{}\n{}", ran.code, ran.err);
-    assert!(ran.err.contains("column \"bias\"") && ran.err.contains("rename it"), "{}", ran.err);
+    fails(dir.path(), &args, USAGE, &["column \"bias\"", "rename it"]);
 }
 
 /// Sizes that no memory holds are a message, not a panic.
@@ -116,20 +110,13 @@ fn a_column_called_as_a_weight_of_the_model_is_refused_before_training() {
 fn sizes_beyond_all_memory_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("parity.csv"), parity()).unwrap();
-    for (setting, part) in [
-        ("model.embedding_dim=4611686018427387904", "4611686018427387904"),
-        ("train.lanes=9223372036854775807", "train.lanes"),
-        ("model.top=[9223372036854775807,32]", "9223372036854775807"),
+    for (setting, code, part) in [
+        ("model.embedding_dim=4611686018427387904", USAGE, "4611686018427387904"),
+        ("train.lanes=9223372036854775807", RESOURCES, "train.lanes"),
+        ("model.top=[9223372036854775807,32]", USAGE, "9223372036854775807"),
     ] {
         let args = ["train", "parity.csv", "--label", "click", "--set", setting, "-q", "-o", "out"];
-        let ran = dlrm(dir.path(), &args);
-        assert!(
-            matches!(ran.code, 2..=5) && !ran.err.contains("panicked"),
-            "{setting} {}\n{}",
-            ran.code,
-            ran.err
-        );
-        assert!(ran.err.contains(part), "missing {part} in\n{}", ran.err);
+        fails(dir.path(), &args, code, &[part]);
     }
 }
 

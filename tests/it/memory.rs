@@ -19,7 +19,11 @@ fn memory_that_the_system_refuses() {
     // The plan is given more than there is, as where another program takes it in between.
     for (name, args) in [
         ("tables", "train clicks.csv --schema large.toml --memory-limit 1TB --threads 1 -o tables"),
-        ("layers", "train clicks.csv --schema schema.toml --set model.top=[9000,9000] --memory-limit 1TB"),
+        (
+            "layers",
+            "train clicks.csv --schema schema.toml --set model.top=[9000,9000] --memory-limit 1TB \
+             --threads 1",
+        ),
     ] {
         let ran = within(dir.path(), 700, args);
         ran.failed(&[name], 5, &["out of memory", "refused", "--memory-limit"]);

@@ -266,6 +266,8 @@ fn new_rows_are_added_without_refitting() {
     let Extended { prepared: after, added, known } =
         extension.run(out.path(), &mut Stop(NEVER)).expect("extended");
     assert_eq!((added.len(), known.len()), (1, 0));
+    // The files that were added, whatever stood for them.
+    assert_eq!(after.manifest().settings.input.paths, [added[0].file.clone()]);
     let rows = |prepared: &Prepared| prepared.load(|_| true).expect("loaded").parts;
     let (old, new) = (rows(&before), rows(&after));
     assert_eq!(new[Part::Train].len(), old[Part::Train].len() + 1000);
@@ -348,6 +350,17 @@ fn another_directory_is_not_written_over() {
     fs::write(foreign.path().join("mine.arrow"), "x").expect("written");
     let error = log.prepare(foreign.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("other files");
     assert!(error.to_string().contains("found other files (\"mine.arrow\")"), "{error}");
+    let names = |dir: &Path| fs::read_dir(dir).expect("listed").count();
+    assert_eq!(names(foreign.path()), 1, "nothing is made there");
+    for (name, file) in [(".lock", ".lock"), (".work", ".work/mine.txt")] {
+        let foreign = tempfile::tempdir().expect("a directory");
+        let mine = foreign.path().join(file);
+        fs::create_dir_all(mine.parent().expect("a directory")).expect("made");
+        fs::write(&mine, "mine").expect("written");
+        let error = log.prepare(foreign.path(), SMALL, &mut Stop(NEVER)).map(drop).expect_err("other files");
+        assert!(error.to_string().contains(&format!("other files (\"{name}\")")), "{error}");
+        assert_eq!((fs::read(&mine).expect("still there"), names(foreign.path())), (b"mine".to_vec(), 1));
+    }
     // What is ours is replaced, what lies beside it stays.
     let input = log.input();
     let sources = Sources {

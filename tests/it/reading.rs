@@ -1,5 +1,5 @@
 //! What a column, a label or an id is taken for, and what is said of it.
-use crate::common::{demo_copy, dlrm, fails, finished, scratch, works};
+use crate::common::{demo_copy, dlrm, fails, finished, piped, scratch, works};
 use std::fs;
 use std::path::Path;
 
@@ -180,10 +180,14 @@ fn columns_are_what_is_said_of_them() {
     let encoder = encoder_of(&dir.path().join("prepared"));
     assert!(encoder.contains("\"weight\":\"w\""), "{encoder}");
     fails(dir.path(), &train("a.csv", &["--ignore", "sites"]), DATA, &["--ignore", "did you mean \"site\"?"]);
+    fails(dir.path(), &train("a.csv", &["--label", "click", "--ignore", "click"]), DATA, &["the label"]);
+    fails(dir.path(), &train("a.csv", &["--ignore", "x", "--weight", "x"]), DATA, &["\"x\", named twice"]);
     fails(dir.path(), &["train", "prepared", "--ignore", "x"], USAGE, &["--ignore", "prepared data set"]);
     // Of a schema that is given, too.
     fs::write(dir.path().join("own.toml"), schema(dir.path(), "a.csv", &[])).unwrap();
     works(dir.path(), &train("a.csv", &["--schema", "own.toml", "--ignore", "x,w"]));
+    let twice = train("a.csv", &["--schema", "own.toml", "--ignore", "x", "--categorical", "x"]);
+    fails(dir.path(), &twice, USAGE, &["\"x\", named twice"]);
     let config = fs::read_to_string(dir.path().join("run/model/config.toml")).unwrap();
     assert!(!config.contains("name = \"x\"") && config.contains("name = \"hour\""), "{config}");
     let limited = works(dir.path(), &["inspect", "a.csv", "--no-estimate", "--memory-limit", "300MB"]);
@@ -214,6 +218,14 @@ fn json_lines_are_trained_on_and_scored() {
         2,
         "a key that is no column"
     );
+    // A key that no row has is no column of missing values.
+    let renamed = row(1).replace("\"user\"", "\"users\"");
+    fs::write(dir.path().join("renamed.jsonl"), &renamed).unwrap();
+    let parts = ["a column \"user\"", "did you mean \"users\"?"];
+    fails(dir.path(), &["predict", "run", "renamed.jsonl"], DATA, &parts);
+    let streamed = ["predict", "run", "-"];
+    piped(dir.path(), &streamed, renamed.as_bytes()).failed(&streamed, DATA, &parts);
+    works(dir.path(), &["predict", "run", "renamed.jsonl", "--columns", "click,user,x"]);
     let nested = row(1).replace("\"x\": ", "\"x\": {\"a\": 1}, \"y\": ");
     fs::write(dir.path().join("nested.jsonl"), nested).unwrap();
     let parts =

@@ -311,6 +311,9 @@ fn prepared_rows_score_as_the_raw_ones() {
     assert_eq!(works(dir, &["explain", "out", "set", "--json"]).out, worth);
     let known = works(dir, &["evaluate", "out", "set", "--part", "train"]).out;
     assert!(known.contains("the model was trained on train rows of set"), "{known}");
+    let chose = works(dir, &["evaluate", "out", "set", "--part", "validation"]).out;
+    assert!(chose.contains("validation rows of set chose the weights"), "{chose}");
+    assert!(!chose.contains("was trained on"), "{chose}");
 }
 
 #[test]
@@ -420,6 +423,14 @@ fn completions_and_manual_pages_know_all_commands() {
     assert!(verbs.iter().all(|verb| page.contains(verb)) && page.contains("\nExit codes"), "{page}");
     assert!(of_predict.contains("logits") && of_predict.contains("dlrm predict"), "{of_predict}");
     works(dir.path(), &["man", "-o", "pages"]);
+    // What stands there is a page of somebody's until they say otherwise.
+    fs::write(dir.path().join("pages/dlrm-train.1"), "mine").unwrap();
+    fs::remove_file(dir.path().join("pages/dlrm-show.1")).unwrap();
+    fails(dir.path(), &["man", "-o", "pages"], USAGE, &["-o", "a new file", "--overwrite"]);
+    assert_eq!(read(dir.path(), "pages/dlrm-train.1"), "mine");
+    assert!(!dir.path().join("pages/dlrm-show.1").exists(), "all names are looked at first");
+    works(dir.path(), &["man", "-o", "pages", "--overwrite"]);
+    assert_ne!(read(dir.path(), "pages/dlrm-train.1"), "mine");
     let pages = names(&dir.path().join("pages"));
     for verb in verbs.iter().filter(|&&verb| verb != "help") {
         assert!(pages.contains(&format!("dlrm-{verb}.1")), "{verb}: {pages:?}");

@@ -237,12 +237,12 @@ fn interrupted_and_resumed_it_ends_in_the_same_bytes() {
         }
         request.resolve().expect("a run").0.execute(&mut StopAt(stop, 0))
     };
-    run("whole", Start::Fresh, u64::MAX).expect("a run");
+    let _ = run("whole", Start::Fresh, u64::MAX).expect("a run");
     for (start, stop) in [(Start::Fresh, 7), (Start::Resume, 20)] {
         let stopped = run("pieces", start, stop);
         assert!(matches!(stopped, Err(Error::Interrupted { checkpoint: Some(_), .. })));
     }
-    run("pieces", Start::Resume, u64::MAX).expect("a run");
+    let _ = run("pieces", Start::Resume, u64::MAX).expect("a run");
     for file in ["weights.safetensors", "optimizer.safetensors", "encoder.json"] {
         let [whole, pieces] = ["whole", "pieces"].map(|out| fs::read(dir.join(out).join("model").join(file)));
         assert!(whole.expect("a file") == pieces.expect("a file"), "{file}");

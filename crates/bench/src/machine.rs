@@ -40,9 +40,9 @@ pub struct Machine {
 /// The most that was measured.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Peaks {
-    /// Multiply-adds of f32, twice per second.
+    /// Floating-point operations of f32 per second, two for each multiply-add.
     pub fma_flops: f64,
-    /// Products of pairs of bf16, likewise, where the CPU has them.
+    /// Those of products of pairs of bf16, where the CPU has such instructions.
     pub bf16_flops: Option<f64>,
     /// Bytes per second read from end to end.
     pub read_bytes: f64,
@@ -58,7 +58,8 @@ pub struct Peaks {
 }
 
 impl Peaks {
-    /// Multiply-adds of what products in this precision multiply, twice per second.
+    /// Floating-point operations per second of products in this precision: of bf16 only where the CPU has
+    /// such instructions.
     pub fn flops(&self, precision: Precision) -> f64 {
         self.bf16_flops.filter(|_| precision == Precision::Bf16).unwrap_or(self.fma_flops)
     }

@@ -23,14 +23,14 @@ pub struct AsideFile {
 }
 
 impl AsideFile {
-    /// Begins the file that will stand in `place`.
+    /// Begins the file that will stand in `place`: what a link leads to is written and the link stays, but a
+    /// link that leads nowhere is replaced.
     ///
     /// # Errors
     /// If the file system refuses; the error names the file and what was tried. If another process writes
     /// the file.
     pub fn create(place: &Path) -> Result<Self> {
         let direct = fs::metadata(place).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        // What a link leads to is what is written, and the link stays.
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         if direct {
             let file = OpenOptions::new().write(true).open(&place).map_err(Error::io("open", &place))?;
@@ -82,21 +82,26 @@ impl Drop for AsideFile {
 
 /// Opens the file `aside`, which no other process writes; messages speak of `place`.
 fn alone(aside: &Path, place: &Path) -> Result<File> {
-    loop {
+    let what = place.display().to_string();
+    for _ in 0..ATTEMPTS {
+        // A link would be followed, and a pipe waited for.
+        if fs::symlink_metadata(aside).is_ok_and(|found| !found.is_file()) {
+            let expected = "a regular file or none, which is written before it is put in its place";
+            let error = Error::input(aside.display().to_string(), expected, "a link or something else");
+            return Err(error.with_hint("remove it, or name another file"));
+        }
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(aside);
         let file = file.map_err(Error::io("create", place))?;
         match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let what = place.display().to_string();
-                let error = Error::input(what, "a file that no other process writes", "one that does");
-                return Err(error.with_hint("wait for it, or name another file"));
-            }
+            Err(TryLockError::WouldBlock) => break,
             // The other process has put it in its place since.
             Ok(()) if !is_at(&file, aside) => {}
             // A file system without locks is none that two processes share by chance.
             Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
         }
     }
+    let error = Error::input(what, "a file that no other process writes", "one that does");
+    Err(error.with_hint("wait for it, or name another file"))
 }
 
 /// Whether `path` still names this file.
@@ -295,6 +300,13 @@ mod tests {
         assert_eq!(fs::read(&path).expect("read"), b"new");
         AsideFile::create(&path).expect("nobody writes it");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1, "nothing is left aside");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&path, aside(&path, "partial")).expect("linked");
+            let error = AsideFile::create(&path).expect_err("a link in the way");
+            assert!(error.to_string().contains(".scores.csv.partial"), "{error}");
+            assert_eq!(fs::read(&path).expect("read"), b"new");
+        }
     }
 
     #[test]

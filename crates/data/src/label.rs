@@ -183,9 +183,9 @@ impl LabelReader {
                 let held = rule.holds(field).ok_or_else(|| NoLabel {
                     expected: "a number for the label rule".into(),
                     hint: Some(
-                        Hint::from("if a text counts as a click, list it under ")
+                        Hint::from("if a text counts as a click, name all clicks under ")
                             .name("schema.label.positive")
-                            .say("; rows that have no label can be skipped with ")
+                            .say(" in place of the rule; rows that have no label can be skipped with ")
                             .set("data.max_bad_rows", "N"),
                     ),
                 })?;

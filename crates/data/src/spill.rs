@@ -2,7 +2,7 @@
 //! seen (external sorting, Knuth, TAOCP volume 3, section 5.4).
 use crate::durable::sync;
 use crate::error::{Error, Result};
-use crate::sum::{FileSum, Summed, sum_while};
+use crate::sum::{FileSum, Summed, sum_of};
 use crate::vocabulary::{Rank, Tally};
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
@@ -89,7 +89,7 @@ impl Runs {
         (self.rank, self.made) = (saved.rank, saved.made);
         let run = |(name, sum): &(String, FileSum)| Finished { path: self.dir.join(name), sum: sum.clone() };
         self.runs = saved.files.iter().map(run).collect();
-        let is_whole = |run: &Finished| sum_while(&run.path, &mut || true).is_ok_and(|sum| sum == run.sum);
+        let is_whole = |run: &Finished| sum_of(&run.path).is_ok_and(|sum| sum == run.sum);
         self.runs.iter().all(is_whole)
     }
 

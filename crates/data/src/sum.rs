@@ -54,6 +54,14 @@ pub(crate) fn sum_while(path: &Path, go_on: &mut dyn FnMut() -> bool) -> Result<
     }
 }
 
+/// Length and checksum of the file `path`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn sum_of(path: &Path) -> Result<FileSum> {
+    sum_while(path, &mut || true)
+}
+
 /// Counts and sums up what it writes.
 pub(crate) struct Summed<W> {
     out: W,

@@ -5,11 +5,10 @@ use crate::checkpoint_store::CheckpointStore;
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::optimizer_state;
-use crate::saved::{self, Kind, Saved, Writer};
+use crate::saved::{self, Kind, Names, Saved, Writer};
 use crate::tensors;
 use crate::train_state::TrainState;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const WEIGHTS: &str = "weights.safetensors";
@@ -51,7 +50,7 @@ impl Checkpoints {
     /// Whether there is a checkpoint in `dir`, which need not exist.
     pub fn any_in(dir: &Path) -> bool {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-        entries.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("step-"))
+        entries.into_iter().any(|entry| is_checkpoint(&entry.file_name().to_string_lossy(), "step-"))
     }
 
     /// Restores weights, optimiser and position from `checkpoint`.
@@ -105,13 +104,19 @@ impl Checkpoints {
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(Error::io("read", &self.dir))?;
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
+            if is_checkpoint(&entry.file_name().to_string_lossy(), prefix) {
                 found.push(entry.path());
             }
         }
         found.sort();
         Ok(found)
     }
+}
+
+/// Whether `name` is that of a checkpoint of this kind: numbers follow.
+fn is_checkpoint(name: &str, prefix: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.strip_prefix(prefix).is_some_and(|rest| rest.split('-').all(number))
 }
 
 /// What of a directory of checkpoints is not ours: the directory itself, or an entry of it. `own` stands
@@ -132,19 +137,15 @@ pub(crate) fn foreign(dir: &Path, own: &[&str]) -> Result<Option<PathBuf>> {
 /// # Errors
 /// If it cannot be read.
 pub(crate) fn stranger(dir: &Path, own: &[&str]) -> Result<Option<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        // Or what should hold it is none.
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            return Ok(dir.exists().then(|| dir.to_owned()));
-        }
-        other => other.map_err(Error::io("read", dir))?,
+    let names = match saved::names(dir)? {
+        Names::None => return Ok(None),
+        Names::NoDirectory => return Ok(Some(dir.to_owned())),
+        Names::Of(names) => names,
     };
-    for entry in entries {
-        let name = entry.map_err(Error::io("read", dir))?.file_name();
-        let text = name.to_string_lossy();
-        let visible = text.trim_start_matches('.');
-        let of_checkpoints = visible.starts_with("step-") || visible.starts_with("best-");
+    for name in names {
+        let visible = name.trim_start_matches('.');
+        let whole = visible.trim_end_matches(".partial").trim_end_matches(".old");
+        let of_checkpoints = ["step-", "best-"].iter().any(|prefix| is_checkpoint(whole, prefix));
         // Earlier versions wrote `config.toml` aside as `config.partial`.
         let of = |own: &str| {
             visible == own || visible.strip_suffix(".partial").is_some_and(|stem| own.starts_with(stem))

@@ -32,7 +32,7 @@ pub trait CheckpointStore {
     /// If they are damaged or missing.
     fn load_best(&self, learner: &mut Learner, step: u64) -> Result<()>;
 
-    /// The learner holds the best weights: a copy of them is kept in memory no longer.
+    /// The best weights are not asked for any more: a copy of them is kept in memory no longer.
     fn release_best(&self) {}
 }
 

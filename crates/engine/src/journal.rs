@@ -64,8 +64,14 @@ impl<E: Serialize + DeserializeOwned> Journal<E> {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::io("read", &path)(error)),
             text => text.unwrap_or_default(),
         };
-        // Before its first line is whole it holds nothing.
-        if text.contains(&b'\n') && !has_head(&text) {
+        // Before its first line is whole it holds nothing but a part of a checksum and what follows that.
+        let begun = !text.contains(&b'\n')
+            && text
+                .iter()
+                .take(17)
+                .enumerate()
+                .all(|(i, &byte)| if i < 16 { byte.is_ascii_hexdigit() } else { byte == b' ' });
+        if !begun && !has_head(&text) {
             return Err(not_ours(&path));
         }
         if overwrite {
@@ -113,7 +119,11 @@ impl<E: Serialize + DeserializeOwned> Journal<E> {
         Ok(())
     }
 
-    fn write(&mut self, value: &impl Serialize) -> Result<()> {
+    /// Adds a line that [`Journal::entries`] does not give before the journal is opened again.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn write(&mut self, value: &impl Serialize) -> Result<()> {
         let line = seal(&serde_json::to_string(value).expect("plain data"));
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(Error::io("write", &self.path))

@@ -90,7 +90,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 /// The model directory in a run directory, or the given one itself.
 pub fn locate(path: &Path) -> PathBuf {
     let inner = path.join("model");
-    if inner.is_dir() { inner } else { path.to_owned() }
+    // While it is replaced it may not be there for a moment.
+    if inner.is_dir() || saved::set_aside(&inner).exists() { inner } else { path.to_owned() }
 }
 
 /// Refuses what can be no directory of a run or model.

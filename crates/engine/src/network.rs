@@ -11,6 +11,15 @@ use dlrm_nn::{Arena, Builder, Graph, Isa, Precision, TablePrecision, Tape, Weigh
 /// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
 const ROWS: usize = 128;
 
+/// What the weights of a network are at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// Drawn: training starts from them.
+    Drawn,
+    /// Zero: they are yet to be read from a checkpoint, and nothing is drawn in vain.
+    Unfilled,
+}
+
 /// A model and its weights.
 pub struct Network {
     model: Box<dyn Model>,

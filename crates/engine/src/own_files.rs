@@ -83,6 +83,15 @@ impl OwnFiles {
         Ok(())
     }
 
+    /// Writes the list where there is none, so that from now on what is not in it is not ours: until then the
+    /// directory might be that of an earlier version, which wrote none.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn begin(&self) -> Result<()> {
+        if Self::has_list(&self.dir) { Ok(()) } else { self.save() }
+    }
+
     /// Refuses to replace files of these names that are not ours, or have been changed.
     ///
     /// # Errors

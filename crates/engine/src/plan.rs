@@ -76,6 +76,11 @@ fn capped(bytes: u128) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
+/// Bytes of all parts.
+fn sum(parts: &[(u64, &'static str)]) -> u64 {
+    parts.iter().fold(0, |sum, (bytes, _)| sum.saturating_add(*bytes))
+}
+
 /// Rows of an epoch, and bytes of the rows in memory.
 fn data(config: &RunConfig, expected: Expected<'_>) -> (u64, u64) {
     let rows = expected.rows;
@@ -178,9 +183,28 @@ impl Plan {
 
     /// Bytes in memory, at most.
     pub fn memory_bytes(&self) -> u64 {
-        let all =
-            [self.data_bytes, self.encoder_bytes, self.weight_bytes, self.training_bytes, self.second_bytes];
-        all.into_iter().fold(0, u64::saturating_add).max(self.fitting_bytes)
+        sum(&self.training_parts()).max(self.fitting_bytes)
+    }
+
+    /// What [`Plan::memory_bytes`] is the sum of, with words for it; what takes nothing is left out. Where
+    /// fitting the encoder takes more than all that comes after it, it is that alone.
+    pub fn memory_parts(&self) -> Vec<(u64, &'static str)> {
+        let parts = self.training_parts();
+        if self.fitting_bytes > sum(&parts) {
+            return vec![(self.fitting_bytes, "vocabularies while they are counted")];
+        }
+        parts.into_iter().filter(|(bytes, _)| *bytes > 0).collect()
+    }
+
+    /// What is in memory at once while the model trains.
+    fn training_parts(&self) -> [(u64, &'static str); 5] {
+        [
+            (self.data_bytes, "rows"),
+            (self.encoder_bytes, "vocabularies"),
+            (self.weight_bytes, "weights"),
+            (self.training_bytes, "training"),
+            (self.second_bytes, "a second model beside it"),
+        ]
     }
 
     /// Refuses a run that needs more than `limit` bytes, naming cheaper options.
@@ -303,6 +327,17 @@ mod tests {
             }
         }
         assert!(refused > 40 && fit > 10, "{refused} {fit}");
+    }
+
+    #[test]
+    fn the_parts_of_memory_are_all_of_it() {
+        let plan = Plan { second_bytes: 5, ..planned(&RunConfig::default()).expect("a plan") };
+        let words = |plan: &Plan| plan.memory_parts().into_iter().map(|(_, what)| what).collect::<Vec<_>>();
+        assert_eq!(sum(&plan.memory_parts()), plan.memory_bytes());
+        assert!(words(&plan).contains(&"a second model beside it"), "{:?}", words(&plan));
+        let before = Plan { fitting_bytes: plan.memory_bytes() + 1, ..plan };
+        assert_eq!(sum(&before.memory_parts()), before.memory_bytes());
+        assert_eq!(words(&before).len(), 1, "it is over before the rest begins");
     }
 
     #[test]

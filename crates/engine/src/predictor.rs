@@ -49,7 +49,7 @@ impl Predictor {
         let mut declared = Builder::new(&layout);
         config.model.build(&mut declared)?;
         dir.check_size(&declared, tables, limit)?;
-        let network = Network::unfilled(&config.model, &encoder.layout(), tables, 0, isa)?;
+        let network = Network::unfilled(&config.model, &layout, tables, 0, isa)?;
         let mut network = network.with_negative_downsampling(config.data.negative_downsampling_rate);
         dir.read_weights(network.weights_mut())?;
         let (metrics, calibration, trained) = (dir.metrics()?, dir.calibration()?, dir.trained()?);

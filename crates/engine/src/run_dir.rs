@@ -76,12 +76,14 @@ impl RunDir {
         }
         // Now nobody else changes it.
         check(out, start)?;
-        let mut files = OwnFiles::open(out, start == Start::Overwrite)?;
+        // Whoever started the run that is resumed has been asked.
+        let mut files = OwnFiles::open(out, start != Start::Fresh)?;
         let earlier = !OwnFiles::has_list(out) && (out.join(MODEL).exists() || checkpoints.exists());
         if earlier && start != Start::Fresh {
             files.adopt(&FILES)?;
         }
         files.check(&FILES)?;
+        files.begin()?;
         Ok(RunDir { out: out.to_owned(), checkpoints, start, files, _lock: lock })
     }
 

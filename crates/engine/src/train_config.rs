@@ -2,6 +2,7 @@
 use crate::error::{Error, Result};
 use crate::predecessor::Predecessor;
 use crate::schedule::Schedule;
+use crate::train_state::{Ending, Evaluation, TrainState};
 use dlrm_data::schema::Task;
 use dlrm_metrics::Metric;
 use dlrm_nn::{
@@ -328,6 +329,15 @@ impl TrainConfig {
     }
 
     /// Whether there is a state of an optimiser to be saved.
+    /// The evaluation of the weights that training has kept, if there was one of them.
+    pub fn kept<'a>(&self, state: &'a TrainState) -> Option<&'a Evaluation> {
+        let at = |step: u64| state.history.iter().find(|evaluation| evaluation.step == step);
+        match self.keep {
+            Keep::Last if state.ending != Some(Ending::Diverged) => at(state.step),
+            _ => state.best.and_then(|best| at(best.step)),
+        }
+    }
+
     pub(crate) fn keeps_optimizer(&self) -> bool {
         self.keep_optimizer && self.solver != Some(Solver::Lbfgs)
     }

@@ -127,7 +127,7 @@ fn planned(dir: &Path, case: &Case) -> u64 {
     let request = request(dir, case);
     if case.models.is_empty() {
         let mut planned = Planned::default();
-        request.resolve().expect("a run").0.execute(&mut planned).expect("an outcome");
+        let _ = request.resolve().expect("a run").0.execute(&mut planned).expect("an outcome");
         return planned.0.expect("a plan").memory_bytes();
     }
     let models = case.models.iter().map(|&kind| kind.to_owned()).collect();

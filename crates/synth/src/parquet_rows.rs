@@ -1,9 +1,9 @@
 //! Simulated rows as Parquet: integers, numbers and texts, empty fields as nulls.
 use super::process::{DataGeneratingProcess, FieldKind};
+use dlrm_data::durable::AsideFile;
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use dlrm_data::table::{self, Cell, Column, ColumnKind, ParquetTable};
-use std::fs::File;
 use std::path::Path;
 
 /// The columns of a process.
@@ -44,13 +44,12 @@ impl ParquetRows {
 }
 
 /// A Parquet file being written, group by group.
-pub(super) struct Writer(ParquetTable<File>);
+pub(super) struct Writer(ParquetTable<AsideFile>);
 
 impl Writer {
-    pub(crate) fn new(process: &dyn DataGeneratingProcess, aside: &Path) -> Result<Self> {
-        let file = File::create(aside).map_err(Error::io("create", aside))?;
-        let table = ParquetTable::new(file, "clicks", &columns(process));
-        table.map(Writer).map_err(Error::io("write", aside))
+    pub(crate) fn new(process: &dyn DataGeneratingProcess, path: &Path) -> Result<Self> {
+        let table = ParquetTable::new(AsideFile::create(path)?, "clicks", &columns(process));
+        table.map(Writer).map_err(Error::io("write", path))
     }
 
     /// Appends a group of rows.
@@ -58,8 +57,8 @@ impl Writer {
         self.0.push(&rows.rows).map_err(Error::io("write", path))
     }
 
-    /// The finished file.
-    pub(crate) fn finish(self, path: &Path) -> Result<File> {
+    /// The finished file, not yet in its place.
+    pub(crate) fn finish(self, path: &Path) -> Result<AsideFile> {
         self.0.finish().map_err(Error::io("write", path))
     }
 }

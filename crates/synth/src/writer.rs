@@ -5,13 +5,14 @@
 use super::bayes::Bayes;
 use super::parquet_rows::ParquetRows;
 use super::process::DataGeneratingProcess;
+use dlrm_data::durable::AsideFile;
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 /// How files are written.
@@ -94,18 +95,18 @@ pub fn write_log(
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Written>> {
     let parts = parts(process, form, files);
-    let mut aside = Aside(Vec::new());
-    let mut truth = Vec::new();
+    // They are put in place together, at the end.
+    let (mut whole, mut truth) = (Vec::new(), Vec::new());
     fs::create_dir_all(dir.join(TRUTH)).map_err(Error::io("create", &dir.join(TRUTH)))?;
-    let mut probabilities = create(aside.add(dir.join(PROBABILITIES)))?;
+    let mut probabilities = create(&dir.join(PROBABILITIES))?;
     let at = |name: &str| dir.join(name);
     writeln!(probabilities, "probability").map_err(Error::io("write", &at(PROBABILITIES)))?;
     let mut written = Vec::new();
     for (name, range) in parts {
         let path = at(&name);
         let rows = range.end - range.start;
-        let mut out = Out::new(process, form, aside.add(path.clone()))?;
-        let finished = chunks(process, form, range, threads, &mut |chunk| {
+        let mut out = Out::new(process, form, &path)?;
+        let is_whole = chunks(process, form, range, threads, &mut |chunk| {
             out.push(&chunk.rows, &path)?;
             for &p in &chunk.probabilities {
                 writeln!(probabilities, "{}", p as f32).map_err(Error::io("write", &at(PROBABILITIES)))?;
@@ -113,15 +114,16 @@ pub fn write_log(
             truth.extend_from_slice(&chunk.probabilities);
             Ok(go_on(truth.len() as u64))
         })?;
-        if !finished {
+        if !is_whole {
             return Ok(None);
         }
-        let bytes = out.finish(&path)?;
-        written.push(WrittenFile { name, rows, bytes });
+        let file = out.finish(&path)?;
+        let found = fs::metadata(file.aside().unwrap_or(&path)).map_err(Error::io("write", &path))?;
+        written.push(WrittenFile { name, rows, bytes: found.len() });
+        whole.push(file);
     }
-    probabilities.flush().map_err(Error::io("write", &at(PROBABILITIES)))?;
-    drop(probabilities);
-    aside.put_in_place()?;
+    whole.push(finished(probabilities, &at(PROBABILITIES))?);
+    whole.into_iter().try_for_each(AsideFile::put)?;
     let days = by_day(process, &truth);
     let last_day = days.last().copied().unwrap_or(Bayes::of(&[]));
     Ok(Some(Written { files: written, all: Bayes::of(&truth), days, last_day }))
@@ -235,18 +237,18 @@ fn make(process: &dyn DataGeneratingProcess, form: Form, range: Range<u64>) -> C
 
 /// A file of rows being written.
 enum Out {
-    Text(BufWriter<File>),
+    Text(BufWriter<AsideFile>),
     Parquet(super::parquet_rows::Writer),
 }
 
 impl Out {
-    fn new(process: &dyn DataGeneratingProcess, form: Form, aside: &Path) -> Result<Self> {
+    fn new(process: &dyn DataGeneratingProcess, form: Form, path: &Path) -> Result<Self> {
         Ok(match form {
-            Form::Parquet => Out::Parquet(super::parquet_rows::Writer::new(process, aside)?),
-            Form::Criteo => Out::Text(create(aside)?),
+            Form::Parquet => Out::Parquet(super::parquet_rows::Writer::new(process, path)?),
+            Form::Criteo => Out::Text(create(path)?),
             Form::Csv => {
-                let mut out = create(aside)?;
-                writeln!(out, "{}", process.columns().join(",")).map_err(Error::io("write", aside))?;
+                let mut out = create(path)?;
+                writeln!(out, "{}", process.columns().join(",")).map_err(Error::io("write", path))?;
                 Out::Text(out)
             }
         })
@@ -260,46 +262,22 @@ impl Out {
         }
     }
 
-    /// Length of the finished file.
-    fn finish(self, path: &Path) -> Result<u64> {
-        let file = match self {
-            Out::Text(out) => out.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?,
-            Out::Parquet(out) => out.finish(path)?,
-        };
-        Ok(file.metadata().map_err(Error::io("write", path))?.len())
-    }
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>> {
-    Ok(BufWriter::with_capacity(1 << 20, File::create(path).map_err(Error::io("create", path))?))
-}
-
-/// Files written beside their places; what is not put there is removed.
-struct Aside(Vec<(PathBuf, PathBuf)>);
-
-impl Aside {
-    fn add(&mut self, place: PathBuf) -> &Path {
-        let mut aside = place.clone().into_os_string();
-        aside.push(".partial");
-        self.0.push((aside.into(), place));
-        &self.0[self.0.len() - 1].0
-    }
-
-    fn put_in_place(mut self) -> Result<()> {
-        for (aside, place) in std::mem::take(&mut self.0) {
-            fs::rename(&aside, &place).map_err(Error::io("rename", &aside))?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        for (aside, _) in &self.0 {
-            // Nothing can be done about a failure here.
-            let _ = fs::remove_file(aside);
+    /// The finished file, not yet in its place.
+    fn finish(self, path: &Path) -> Result<AsideFile> {
+        match self {
+            Out::Text(out) => finished(out, path),
+            Out::Parquet(out) => out.finish(path),
         }
     }
+}
+
+fn create(path: &Path) -> Result<BufWriter<AsideFile>> {
+    Ok(BufWriter::with_capacity(1 << 20, AsideFile::create(path)?))
+}
+
+/// The file with all that was written to it.
+fn finished(out: BufWriter<AsideFile>, path: &Path) -> Result<AsideFile> {
+    out.into_inner().map_err(|error| Error::io("write", path)(error.into_error()))
 }
 
 #[cfg(test)]
@@ -366,6 +344,18 @@ mod tests {
         let criteo = read(Form::Criteo, "clicks.tsv");
         assert_eq!((criteo.0, &criteo), (70_000, &read(Form::Csv, "clicks.csv")));
         assert_eq!(criteo, read(Form::Parquet, "clicks.parquet"));
+    }
+
+    /// What is written stands aside under a name that is nobody else's.
+    #[test]
+    fn files_of_other_names_stay() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let own = dir.path().join("clicks.csv.partial");
+        fs::write(&own, "of a person").expect("written");
+        let process = CriteoProcess::new(CriteoConfig::default()).expect("a law");
+        let stopped = write_log(&process, Form::Csv, Files::One, dir.path(), 2, &mut |_| false);
+        assert_eq!(stopped.expect("no failure"), None);
+        assert_eq!(fs::read_to_string(&own).expect("there"), "of a person");
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failu
             let target = Target { flag: "-o", path: output, overwrite: *overwrite };
             target.check(std::slice::from_ref(trace))?;
             let profile = Profile::of(&read(trace)?, padding_of(*padding));
-            target.write(profile.to_text().as_bytes())?;
+            target.write(session, profile.to_text().as_bytes())?;
             let (unique, distances) = (profile.unique.len() as u64, profile.distances.len() as u64);
             output::print(&format!(
                 "{} unique ids, {} stack distances\n",
@@ -91,7 +91,7 @@ pub(super) fn run(session: &Session, command: &TraceCommand) -> Result<(), Failu
                 &mut Rng::new(*seed, 0),
             );
             let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-            target.write(text.as_bytes())?;
+            target.write(session, text.as_bytes())?;
             output::print(&format!("{} accesses\n", format::count(*accesses)))
         }
         TraceCommand::Compare { traces, sizes } => compare(session, traces, sizes),

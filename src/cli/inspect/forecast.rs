@@ -2,6 +2,7 @@
 use super::super::args::InspectArgs;
 use super::super::failure::Failure;
 use super::super::flags;
+use super::super::progress::memory_parts;
 use super::super::session::Session;
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
 use dlrm::data::Encoder;
@@ -129,16 +130,11 @@ impl Forecast {
     /// What training will take, for people.
     pub(super) fn text(&self) -> String {
         let Some(plan) = &self.plan else { return String::new() };
-        let parts = [plan.data_bytes, plan.encoder_bytes, plan.weight_bytes, plan.training_bytes].map(bytes);
         let parameters = format::count((plan.dense_parameters + plan.table_parameters) as u64);
         let mut text = format!(
-            "\ndefault model: {parameters} parameters; memory about {}: {} encoded rows, {} vocabularies, {} \
-                weights, {} training\n",
+            "\ndefault model: {parameters} parameters; memory about {}: {}\n",
             bytes(plan.memory_bytes()),
-            parts[0],
-            parts[1],
-            parts[2],
-            parts[3],
+            memory_parts(plan),
         );
         if let (Some(estimate), Some(epoch)) = (&self.estimate, self.epoch()) {
             let threads = if estimate.threads == 1 { "thread" } else { "threads" };

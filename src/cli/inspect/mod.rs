@@ -36,7 +36,7 @@ impl FirstPass {
         let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
         let (label, columns) = (requests::label(&args.label), requests::columns(&args.columns));
         // The other half is for the second pass. Nothing here depends on what is free: nor does the schema.
-        let memory = args.memory_limit.as_deref().map(values::size).transpose()?.map(|limit| limit / 2);
+        let memory = values::memory_limit(args.memory_limit.as_deref())?.map(|limit| limit / 2);
         let said = Said { label: &label, columns: &columns, memory };
         let mut options = said.profile_options()?;
         if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
@@ -67,7 +67,7 @@ impl FirstPass {
 
 /// The memory that was said, or what the system could give.
 fn memory_limit(args: &InspectArgs) -> Result<Option<u64>, Failure> {
-    args.memory_limit.as_deref().map(values::size).transpose().map(|limit| limit.or_else(memory::free))
+    values::memory_limit(args.memory_limit.as_deref()).map(|limit| limit.or_else(memory::free))
 }
 
 fn check_bad_rows(args: &InspectArgs, input: &Input, profile: &Profile) -> Result<(), Failure> {
@@ -93,7 +93,7 @@ pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> 
     if let Some(path) = &args.output {
         let schema = schema.as_ref().map_err(Failure::clone)?;
         let comments = second.as_ref().map_or_else(Vec::new, |(inspection, _)| inspection.comments());
-        target(args, path).write(profile.annotate_with(schema, &comments).as_bytes())?;
+        target(args, path).write(session, profile.annotate_with(schema, &comments).as_bytes())?;
     }
     if session.json {
         return output::print(&format!("{}\n", json(profile, schema.as_ref().ok(), second.as_ref())));

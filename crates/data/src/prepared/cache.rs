@@ -173,8 +173,8 @@ impl Keeping {
     fn write(&mut self) -> Result<()> {
         let Some(files) = self.files.as_mut().filter(|_| !self.rows.is_empty()) else { return Ok(()) };
         let rows = std::mem::replace(&mut self.rows, self.cache.form.batch());
-        let (name, count) = (format!("rows-{:05}.arrow", files.len()), rows.len());
-        let sum = self.cache.form.write(&self.cache.dir.join(&name), rows)?;
+        let (stem, count) = (format!("rows-{:05}", files.len()), rows.len());
+        let (name, sum) = self.cache.form.write(&self.cache.dir, &stem, rows, |_| format!("{stem}.arrow"))?;
         files.push(ShardFile { name, part: Part::Train, rows: count, sum });
         Ok(())
     }

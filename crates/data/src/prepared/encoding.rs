@@ -13,7 +13,7 @@ use crate::error::{BadRow, Error, Result};
 use crate::fit::{EncoderFit, SavedFit};
 use crate::pass::{Block, ResumePoint};
 use crate::schema::Schema;
-use crate::sum::sum_while;
+use crate::sum::sum_of;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -143,7 +143,7 @@ impl Encoding<'_> {
         let path = self.work.join(ENCODER);
         let sizes = rows.finish_to(&path)?;
         let seen = self.preparation.sources.seen(fitting, skipped, bad_rows)?;
-        Ok(Fit { seen, sizes, encoder: sum_while(&path, &mut || true)?, is_whole: true })
+        Ok(Fit { seen, sizes, encoder: sum_of(&path)?, is_whole: true })
     }
 
     /// The directory and the files of a round that is done.

@@ -13,6 +13,9 @@ use crate::readers::Input;
 use crate::split::{Assigner, Part, Split};
 use std::path::Path;
 
+/// What can be extended.
+const EXPECTED: &str = "a finished data set";
+
 /// Rows that are to be added to a data set.
 #[derive(Debug, Clone, Copy)]
 pub struct Extension<'a> {
@@ -48,9 +51,13 @@ impl Extension<'_> {
     pub fn run(&self, dir: &Path, observer: &mut dyn PrepareObserver) -> Result<Extended> {
         // What is none is left alone.
         Prepared::open(dir)?;
+        let before = Found::in_dir(dir)?;
+        if matches!(before, Found::Others(_)) {
+            return Err(before.refusal(dir, EXPECTED));
+        }
         let held = Held::take(dir, "an extension")?;
         match Found::in_dir(dir)? {
-            found @ Found::Unfinished { .. } => return Err(found.refusal(dir)),
+            found @ (Found::Unfinished { .. } | Found::Others(_)) => return Err(found.refusal(dir, EXPECTED)),
             // Left by an attempt that came to its end, or to none.
             _ => held.clear_up()?,
         }
@@ -125,7 +132,7 @@ impl Extension<'_> {
         // The manifest is of this version now, and says so.
         manifest.renew();
         manifest.taken.extend(added.iter().cloned());
-        manifest.settings.input.paths.extend(self.input.paths.iter().cloned());
+        manifest.settings.input.paths.extend(added.iter().map(|file| file.file.clone()));
         manifest.write(dir)
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::fit::{EncoderFit, SavedFit, VocabularySize};
 use crate::pass::ResumePoint;
 use crate::split::Assigner;
-use crate::sum::{FileSum, sum_while};
+use crate::sum::{FileSum, sum_of};
 use serde::{Deserialize, Serialize};
 
 pub(super) const SEEN: &str = "seen.json";
@@ -85,7 +85,7 @@ impl Preparation<'_> {
     /// Fits the encoder, or finds it fitted.
     pub(super) fn fit(&self, work: &WorkDir, observer: &mut dyn PrepareObserver) -> Result<Fit> {
         if let Some(fit) = work.stored::<Fit>(SEEN)
-            && sum_while(&work.join(ENCODER), &mut || true).is_ok_and(|sum| sum == fit.encoder)
+            && sum_of(&work.join(ENCODER)).is_ok_and(|sum| sum == fit.encoder)
         {
             return Ok(fit);
         }
@@ -106,7 +106,7 @@ impl Preparation<'_> {
         let seen = self.sources.observe(self.schema, &mut fit, from, &mut saver)?;
         let encoder = work.join(ENCODER);
         let sizes = fit.finish_to(&encoder)?;
-        let fit = Fit { seen, sizes, encoder: sum_while(&encoder, &mut || true)?, is_whole: true };
+        let fit = Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: true };
         work.store(SEEN, &fit)?;
         crate::durable::remove_directory(&work.join(COUNTS))?;
         Ok(fit)
@@ -122,7 +122,7 @@ impl Preparation<'_> {
         let encoder = work.join(ENCODER);
         let sizes = EncoderFit::new(self.schema).finish_to(&encoder)?;
         let seen = Fitting::new(assigner).seen;
-        Ok(Fit { seen, sizes, encoder: sum_while(&encoder, &mut || true)?, is_whole: false })
+        Ok(Fit { seen, sizes, encoder: sum_of(&encoder)?, is_whole: false })
     }
 
     /// Fitting as an earlier attempt has left it, or at its beginning.

@@ -6,11 +6,12 @@
 //! then it is the older one, and behind it only clearing up is left to do. `.work` says which of them it is.
 use super::Prepared;
 use super::manifest::{MANIFEST, Manifest};
-use crate::durable::{DirLock, remove_directory, write_atomically};
+use crate::durable::{DirLock, aside, remove_directory, write_atomically};
 use crate::error::{Error, Hint, Result, quoted};
 use crate::split::Part;
 use crate::sum::{DIGITS, FileSum};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub(super) const WORK: &str = ".work";
@@ -91,9 +92,16 @@ impl Found {
     /// What `dir` holds.
     pub(super) fn in_dir(dir: &Path) -> Result<Self> {
         let work = dir.join(WORK);
-        let begun = fs::read_to_string(work.join(KEY)).ok();
+        let begun = fs::read(work.join(KEY)).ok().map(|text| String::from_utf8_lossy(&text).into_owned());
         let mut lines = begun.iter().flat_map(|text| text.lines());
-        let (key, replaced) = (lines.next().map(str::to_owned), lines.next().unwrap_or_default());
+        let (first, replaced) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        let key = begun.is_some().then(|| first.to_owned());
+        if !may_be_lock(&dir.join(LOCK)) {
+            return Ok(Found::Others(LOCK.to_owned()));
+        }
+        if key.is_none() && !holds_nothing(&work) {
+            return Ok(Found::Others(WORK.to_owned()));
+        }
         let replaces = if replaced.is_empty() { Replaced::Nothing } else { Replaced::A(replaced.to_owned()) };
         if Prepared::is_in(dir) {
             let is_older = |sum: String| replaces == Replaced::A(sum);
@@ -121,8 +129,8 @@ impl Found {
         Ok(found)
     }
 
-    /// Why a preparation does not begin here.
-    pub(super) fn refusal(&self, dir: &Path) -> Error {
+    /// Why what needs `expected` does not begin here.
+    pub(super) fn refusal(&self, dir: &Path, expected: &str) -> Error {
         let found = match self {
             Found::Nothing => "nothing".into(),
             Found::Finished | Found::Committed { .. } => "a finished data set".to_owned(),
@@ -134,6 +142,9 @@ impl Found {
             Found::Others(name) => format!("other files ({})", quoted(name)),
         };
         let hint = match self {
+            Found::Others(name) if name == LOCK => {
+                Hint::from("move it elsewhere, or give another directory with ").name("run.out")
+            }
             Found::Others(_) => Hint::from("give another directory with ").name("run.out"),
             Found::Unfinished { replaces: Replaced::A(_), .. } => Hint::from("go on replacing it with ")
                 .name("run.overwrite")
@@ -145,13 +156,42 @@ impl Found {
                 .say(" another directory"),
         };
         let what = format!("output directory {}", dir.display());
-        Error::input(what, "a new or empty directory", found).with_hint(hint)
+        Error::input(what, expected, found).with_hint(hint)
     }
 }
 
 /// Whether `dir` holds a preparation that has not come to its first end.
 pub(super) fn is_unfinished(dir: &Path) -> bool {
     dir.join(WORK).join(KEY).exists() && !Prepared::is_in(dir)
+}
+
+/// Whether the directory `work`, where no key was found, has nothing in it that could be somebody else's: the
+/// key comes first and goes last.
+fn holds_nothing(work: &Path) -> bool {
+    let key = work.join(KEY);
+    let begun = aside(&key, "partial");
+    match fs::read_dir(work) {
+        // Another process has put the key there since, or has removed all.
+        Ok(entries) => key.is_file() || entries.flatten().all(|entry| entry.path() == begun),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Whether `path` is no file, or one that a lock may have been: empty, or with the name of who held it.
+fn may_be_lock(path: &Path) -> bool {
+    const LONGEST: u64 = 256;
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() && found.len() <= LONGEST => {}
+        Ok(_) => return false,
+        Err(_) => return true,
+    }
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let holder = |text: &str| text.strip_suffix(')')?.rsplit_once(" (process ").map(|(_, n)| is_number(n));
+    match fs::read(path) {
+        Ok(text) => text.is_empty() || str::from_utf8(&text).ok().and_then(holder) == Some(true),
+        // Where locks keep others from reading, it is one that is held.
+        Err(_) => true,
+    }
 }
 
 /// The checksum of the manifest of `dir`.
@@ -206,7 +246,7 @@ fn sweep(dir: &Path) -> Result<()> {
 /// Removes the directory of work, the key last: without it nobody could tell what the rest was.
 fn remove_work(work: &Path) -> Result<()> {
     let entries = match fs::read_dir(work) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(Error::io("list", work))?,
     };
     for entry in entries {
@@ -223,6 +263,31 @@ fn remove_work(work: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_put_there_is_neither_a_lock_nor_work() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (lock, work) = (dir.path().join(LOCK), dir.path().join(WORK));
+        let found = || Found::in_dir(dir.path()).expect("listed");
+        for text in ["", "a preparation (process 7)"] {
+            fs::write(&lock, text).expect("written");
+            assert_eq!(found(), Found::Nothing, "{text}");
+        }
+        for text in ["mine", "a preparation (process 7) and more", "(process )", " "] {
+            fs::write(&lock, text).expect("written");
+            assert_eq!(found(), Found::Others(LOCK.into()), "{text}");
+        }
+        fs::remove_file(&lock).expect("removed");
+        fs::create_dir(&work).expect("made");
+        assert_eq!(found(), Found::Nothing);
+        fs::write(work.join(".key.txt.partial"), "half").expect("written");
+        assert_eq!(found(), Found::Nothing);
+        fs::write(work.join("mine.txt"), "x").expect("written");
+        assert_eq!(found(), Found::Others(WORK.into()));
+        fs::write(work.join(KEY), "").expect("written");
+        let key = String::new();
+        assert_eq!(found(), Found::Unfinished { key, replaces: Replaced::Nothing });
+    }
 
     #[test]
     fn only_names_of_our_files_are_ours() {

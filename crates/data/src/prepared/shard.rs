@@ -117,20 +117,18 @@ impl Form {
         Schema::new(fields)
     }
 
-    /// Writes `batch`, which has rows, to `path`: aside first, then in its place.
-    pub(super) fn write(&self, path: &Path, batch: Batch) -> Result<FileSum> {
-        let aside = path.with_extension("partial");
-        let sum = self.write_aside(&aside, batch).inspect_err(|_| drop(fs::remove_file(&aside)))?;
-        fs::rename(&aside, path).map_err(Error::io("rename", &aside))?;
-        Ok(sum)
-    }
-
-    /// Writes `batch`, which has rows, into `dir`, under a name that begins with `stem` and tells its
-    /// contents.
-    pub(super) fn write_named(&self, dir: &Path, stem: &str, batch: Batch) -> Result<(String, FileSum)> {
+    /// Writes `batch`, which has rows, into `dir`: aside first, as `stem`, then under the name that `name`
+    /// makes of its sum.
+    pub(super) fn write(
+        &self,
+        dir: &Path,
+        stem: &str,
+        batch: Batch,
+        name: impl FnOnce(&FileSum) -> String,
+    ) -> Result<(String, FileSum)> {
         let aside = dir.join(format!("{stem}.partial"));
         let sum = self.write_aside(&aside, batch).inspect_err(|_| drop(fs::remove_file(&aside)))?;
-        let name = format!("{stem}-{}.arrow", sum.short());
+        let name = name(&sum);
         fs::rename(&aside, dir.join(&name)).map_err(Error::io("rename", &aside))?;
         Ok((name, sum))
     }
@@ -413,9 +411,9 @@ mod tests {
             }
         }
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("rows.arrow");
-        let sum = form.write(&path, rows.clone()).expect("written");
-        let shard = form.open(&path, &sum).expect("opened");
+        let (name, sum) =
+            form.write(dir.path(), "rows", rows.clone(), |_| "rows.arrow".into()).expect("written");
+        let shard = form.open(&dir.path().join(name), &sum).expect("opened");
         let mut all = form.batch();
         shard.append_within(&mut all, 0..4, 6).expect("six values are in the second column");
         assert_eq!(all, rows);
@@ -453,9 +451,9 @@ mod tests {
         let schema = crate::Schema::from_toml(SCHEMA, "schema").expect("a schema");
         let form = Form::new(&EncoderFit::new(&schema).finish().expect("an encoder"));
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("rows.arrow");
-        form.write(&path, rows(&form, 20)).expect("written");
-        let whole = fs::read(&path).expect("a file");
+        let (name, _) =
+            form.write(dir.path(), "rows", rows(&form, 20), |_| "rows.arrow".into()).expect("written");
+        let whole = fs::read(dir.path().join(name)).expect("a file");
         let (mut read, mut refused) = (0, 0);
         let mut check = |bytes: &[u8]| {
             // A new name: mapped files are not written to.

@@ -132,8 +132,8 @@ impl<'a> Shards<'a> {
         self.written()?;
         let mut begun = Vec::new();
         for (part, own) in self.parts.iter().filter(|(_, own)| !own.rows.is_empty()) {
-            let name = format!("begun-{}-{number}.arrow", part.name());
-            let sum = self.form.write(&work.join(&name), own.rows.clone())?;
+            let stem = format!("begun-{}-{number}", part.name());
+            let (name, sum) = self.form.write(work, &stem, own.rows.clone(), |_| format!("{stem}.arrow"))?;
             sync(&work.join(&name))?;
             begun.push(ShardFile { name, part, rows: own.rows.len(), sum });
         }
@@ -207,7 +207,8 @@ impl<'a> Shards<'a> {
         let (into, form) = (self.into.to_owned(), self.form.clone());
         self.written()?;
         let write = move || {
-            let (name, sum) = form.write_named(&into, &stem, batch)?;
+            let (name, sum) =
+                form.write(&into, &stem, batch, |sum| format!("{stem}-{}.arrow", sum.short()))?;
             Ok((ShardFile { name, part, rows, sum }, counts))
         };
         self.writing = Some(std::thread::spawn(write));

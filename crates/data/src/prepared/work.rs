@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where a preparation begins.
+const EXPECTED: &str = "a new or empty directory";
+
 /// Where a preparation starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -28,6 +31,11 @@ impl WorkDir {
     /// up, which is done now.
     pub(super) fn begin(dir: &Path, key: &str, start: Start) -> Result<Option<Self>> {
         fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
+        // Where others have files nothing is made, not even a lock.
+        let before = Found::in_dir(dir)?;
+        if matches!(before, Found::Others(_)) {
+            return Err(before.refusal(dir, EXPECTED));
+        }
         let held = Held::take(dir, "a preparation")?;
         let found = Found::in_dir(dir)?;
         match (start, &found) {
@@ -37,7 +45,7 @@ impl WorkDir {
                     return Ok(None);
                 }
                 if start == Start::Fresh {
-                    return Err(found.refusal(dir));
+                    return Err(found.refusal(dir, EXPECTED));
                 }
                 held.begin(key)?;
             }
@@ -47,7 +55,7 @@ impl WorkDir {
                 held.clear_up()?;
                 held.begin(key)?;
             }
-            _ => return Err(found.refusal(dir)),
+            _ => return Err(found.refusal(dir, EXPECTED)),
         }
         Ok(Some(WorkDir { path: held.work(), held }))
     }

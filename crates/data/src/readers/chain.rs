@@ -73,16 +73,21 @@ pub(super) struct Chain {
     columns: Vec<String>,
     rest: std::vec::IntoIter<PathBuf>,
     ahead: VecDeque<(PathBuf, Result<Box<dyn RowSource>>)>,
+    /// Whether a row was asked for.
+    is_begun: bool,
     current: Box<dyn RowSource>,
 }
 
 /// Files whose columns are known to be the same, so that later passes open each of them once. Copies of an
 /// input share them.
 #[derive(Debug, Clone, Default)]
-pub struct Compared(Arc<Mutex<Option<ComparedFiles>>>);
+pub struct Compared(Arc<Mutex<VecDeque<ComparedFiles>>>);
 
 /// How they were read, and which they are.
 type ComparedFiles = (String, Vec<PathBuf>);
+
+/// Lists of files that are remembered: those of training, validation and test rows, and a few more.
+const REMEMBERED: usize = 8;
 
 impl PartialEq for Compared {
     /// What is known of files is no difference between inputs.
@@ -95,11 +100,15 @@ impl Compared {
     /// Whether `files`, read so, are among those that are known.
     fn holds(&self, how: &str, files: &[PathBuf]) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().is_some_and(|(other, known)| other == how && known.ends_with(files))
+        known.iter().any(|(other, known)| other == how && known.ends_with(files))
     }
 
     fn note(&self, how: String, files: Vec<PathBuf>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((how, files));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() == REMEMBERED {
+            known.pop_front();
+        }
+        known.push_back((how, files));
     }
 }
 
@@ -135,7 +144,7 @@ impl Chain {
             }
             known.note(how, files);
         }
-        Ok(Chain { open, first, columns, rest, ahead: VecDeque::new(), current })
+        Ok(Chain { open, first, columns, rest, ahead: VecDeque::new(), is_begun: false, current })
     }
 
     /// Opens packed files that come soon.
@@ -155,7 +164,10 @@ impl RowSource for Chain {
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
-        self.look_ahead();
+        if !self.is_begun {
+            self.is_begun = true;
+            self.look_ahead();
+        }
         while !self.current.next_row(row)? {
             let next = self.ahead.pop_front();
             let next = next.or_else(|| {
@@ -234,6 +246,9 @@ mod tests {
         assert_eq!(pass(&files, "csv"), 300);
         assert_eq!(pass(&files[100..], "csv"), 200, "from a file on");
         assert_eq!(pass(&files, "tsv"), 599, "read otherwise, they have other columns");
+        let others: Vec<PathBuf> = (0..9).map(|n| PathBuf::from(format!("test_{n}.csv"))).collect();
+        assert_eq!((pass(&others, "csv"), pass(&others, "csv")), (17, 9));
+        assert_eq!(pass(&files, "csv"), 300, "other files of the same input take nobody's place");
     }
 
     #[test]

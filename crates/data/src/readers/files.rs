@@ -13,14 +13,17 @@ const EXTENSIONS: [&str; 17] = [
     "ndjson", "gz", "zst", "zstd",
 ];
 
-/// Beginnings of the names of files that come with a data set and are none of it.
+/// Names, but for their endings, of files that come with a data set and are none of it.
 const ABOUT: [&str; 5] = ["README", "SOURCE", "LICENSE", "LICENCE", "TERMS"];
 
 /// Extensions of packed files.
 const PACKED: [&str; 3] = ["gz", "zst", "zstd"];
 
 /// Extensions of files that lie beside rows and are none, which is not worth a word.
-const BESIDE: [&str; 10] = ["toml", "json", "yaml", "yml", "md", "html", "py", "sh", "sql", "log"];
+const BESIDE: [&str; 8] = ["toml", "yaml", "yml", "md", "html", "py", "sh", "sql"];
+
+/// Longest packed file that may hold nothing: beside its own few bytes there may be a name or a comment.
+const LONGEST_EMPTY: u64 = 1024;
 
 /// What a directory stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,7 +55,7 @@ impl Listing {
         }
         listing.files.sort_by(|a, b| natural(&a.to_string_lossy(), &b.to_string_lossy()));
         listing.left_out.sort();
-        listing.check_once(directory)?;
+        check_once(directory, &listing.files)?;
         Ok(listing)
     }
 
@@ -61,10 +64,9 @@ impl Listing {
         for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
             let path = entry.map_err(Error::io("list", directory))?.path();
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            let upper = name.to_uppercase();
-            if upper.starts_with(['.', '_'])
+            if name.starts_with(['.', '_'])
                 || extension(&path).is_some_and(|e| e == "crc" || BESIDE.contains(&e.as_str()))
-                || ABOUT.iter().any(|about| upper.starts_with(about))
+                || is_about(&path)
             {
                 continue;
             }
@@ -101,21 +103,6 @@ impl Listing {
         Ok(())
     }
 
-    /// Refuses a file beside its packed copy: its rows would be read twice.
-    fn check_once(&self, directory: &Path) -> Result<()> {
-        let mut plain: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
-        for path in &self.files {
-            let name = if is_packed(path) { path.with_extension("") } else { path.clone() };
-            if let Some(other) = plain.insert(name, path) {
-                let found = format!("both {} and {}", other.display(), path.display());
-                let expected = "each file once, packed or not";
-                let error = Error::input(directory.display().to_string(), expected, found);
-                return Err(error.with_hint("remove one of them, or name the files that are to be read"));
-            }
-        }
-        Ok(())
-    }
-
     /// What is read of `directory` and what is not, in a line; `None` where nothing worth a word is left out.
     pub(super) fn told(&self, directory: &Path) -> Option<String> {
         const SHOWN: usize = 5;
@@ -136,9 +123,33 @@ impl Listing {
     }
 }
 
+/// Refuses a file beside its packed copy, of those that `what` stands for: its rows would be read twice.
+pub(super) fn check_once(what: &Path, files: &[PathBuf]) -> Result<()> {
+    let mut plain: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
+    for path in files.iter().filter(|path| path.is_file()) {
+        if let Some(other) = plain.insert(unpacked_name(path), path) {
+            let found = format!("both {} and {}", other.display(), path.display());
+            let error = Error::input(what.display().to_string(), "each file once, packed or not", found);
+            return Err(error.with_hint("remove one of them, or name the files that are to be read"));
+        }
+    }
+    Ok(())
+}
+
 /// Whether a file is packed, by its name.
 pub(super) fn is_packed(path: &Path) -> bool {
     extension(path).is_some_and(|extension| PACKED.contains(&extension.as_str()))
+}
+
+/// The name of a file before it was packed.
+fn unpacked_name(path: &Path) -> PathBuf {
+    if is_packed(path) { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Whether a file tells of the data set, by its name.
+fn is_about(path: &Path) -> bool {
+    let stem = unpacked_name(path).file_stem().map(|stem| stem.to_string_lossy().to_uppercase());
+    stem.is_some_and(|stem| ABOUT.contains(&stem.as_str()))
 }
 
 fn extension(path: &Path) -> Option<String> {
@@ -161,7 +172,8 @@ fn why_left_out(path: &Path) -> Result<Option<String>> {
         }));
     }
     // Spark writes a file for each of its tasks, also where that has no row.
-    let is_empty = facts.len() == 0 || is_packed(path) && facts.len() < 64 && unpacks_to_nothing(path)?;
+    let is_empty =
+        facts.len() == 0 || is_packed(path) && facts.len() < LONGEST_EMPTY && unpacks_to_nothing(path)?;
     Ok(is_empty.then(|| "empty".into()))
 }
 
@@ -249,6 +261,7 @@ mod tests {
             ("old.csv.bz2", b"BZh"),
             ("notes.docx", b"x"),
             ("schema.toml", b"x"),
+            ("sources.csv", b"a\n1\n"),
             ("sub/more.csv", b"a\n1\n"),
         ] {
             write(name, bytes);
@@ -258,10 +271,10 @@ mod tests {
             listing.files.iter().map(own).collect::<Vec<_>>()
         };
         let listing = Listing::of(dir.path()).unwrap();
-        assert_eq!(names(&listing), ["part-9.csv", "part-10.csv"]);
+        assert_eq!(names(&listing), ["part-9.csv", "part-10.csv", "sources.csv"]);
         let told = listing.told(dir.path()).unwrap();
         for part in [
-            "read: 2 files, part-9.csv to part-10.csv; not read: ",
+            "read: 3 files, part-9.csv to sources.csv; not read: ",
             "part-11.csv (empty)",
             "part-12.csv.gz (empty)",
             "notes.docx (no file of rows by its name, which ends in .docx)",
@@ -269,6 +282,12 @@ mod tests {
             "sub (a directory)",
         ] {
             assert!(told.contains(part), "{told}");
+        }
+        // What could be rows is named.
+        ["rows.json", "run.log"].into_iter().for_each(|name| write(name, b"x"));
+        let left_out = Listing::of(dir.path()).unwrap().left_out;
+        for name in ["rows.json", "run.log"] {
+            assert!(left_out.iter().any(|(path, _)| path.ends_with(name)), "{left_out:?}");
         }
         write("part-9.csv.gz", b"anything");
         let error = Listing::of(dir.path()).unwrap_err().to_string();

@@ -213,6 +213,7 @@ impl Input {
             refuse_address(path)?;
             match files::matching(path)? {
                 Some(matches) => {
+                    files::check_once(path, &matches)?;
                     matches.iter().try_for_each(|path| self.find(path).map(|found| all.push(found)))?;
                 }
                 None => all.push(self.find(path)?),

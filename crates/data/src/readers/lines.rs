@@ -226,14 +226,14 @@ pub(super) struct Unpacked {
 pub(super) fn unpacked(raw: impl Read + Send + 'static, path: &Path) -> Result<Unpacked> {
     let mut raw = BufReader::with_capacity(READ_SIZE, raw);
     let packing = Packing::of(raw.fill_buf().map_err(Error::io("read", path))?);
-    let input: Box<dyn Read + Send> = match packing {
-        Packing::Plain => Box::new(raw),
-        Packing::Gzip => Box::new(Unpacking::new(Box::new(MultiGzDecoder::new(raw)))),
+    let packed: Box<dyn Read + Send> = match packing {
+        Packing::Plain => return Ok(Unpacked { input: Box::new(raw), packing }),
+        Packing::Gzip => Box::new(MultiGzDecoder::new(raw)),
         Packing::Zstd => {
-            let packed = zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?;
-            Box::new(Unpacking::new(Box::new(packed)))
+            Box::new(zstd::stream::read::Decoder::with_buffer(raw).map_err(Error::io("read", path))?)
         }
     };
+    let input = Box::new(Unpacking::new(packed).map_err(Error::io("start a thread to unpack", path))?);
     Ok(Unpacked { input, packing })
 }
 

@@ -27,19 +27,22 @@ struct Rest {
 
 impl Unpacking {
     /// What `packed` unpacks to. A short file needs no thread.
-    pub(super) fn new(mut packed: Box<dyn Read + Send>) -> Self {
+    ///
+    /// # Errors
+    /// If the system has no thread for a longer one.
+    pub(super) fn new(mut packed: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut piece = Vec::new();
         let rest = match fill(&mut *packed, &mut piece) {
             Ok(()) if piece.len() < PIECE => None,
-            first => Some(Rest::begin(packed, first.err())),
+            first => Some(Rest::begin(packed, first.err())?),
         };
-        Unpacking { piece, at: 0, rest }
+        Ok(Unpacking { piece, at: 0, rest })
     }
 }
 
 impl Rest {
     /// Goes on with `packed`, or ends with the error that is known.
-    fn begin(mut packed: Box<dyn Read + Send>, error: Option<io::Error>) -> Self {
+    fn begin(mut packed: Box<dyn Read + Send>, error: Option<io::Error>) -> io::Result<Self> {
         let ((send, pieces), (read, free)) = (sync_channel(WAITING), channel::<Vec<u8>>());
         let unpack = move || {
             if let Some(error) = error {
@@ -63,7 +66,8 @@ impl Rest {
                 }
             }
         };
-        Rest { pieces: Some(pieces), read, thread: Some(std::thread::spawn(unpack)) }
+        let thread = std::thread::Builder::new().spawn(unpack)?;
+        Ok(Rest { pieces: Some(pieces), read, thread: Some(thread) })
     }
 }
 
@@ -155,13 +159,14 @@ mod tests {
             for error in [None, Some(ErrorKind::InvalidData)] {
                 let source = Box::new(Source(bytes.clone(), 0, error));
                 let mut found = Vec::new();
-                let ended = Unpacking::new(source).read_to_end(&mut found);
+                let ended = Unpacking::new(source).expect("a thread").read_to_end(&mut found);
                 assert!(found == bytes, "{length}");
                 assert_eq!(ended.err().map(|error| error.kind()), error, "{length}");
             }
         }
         // Who reads no further waits for nobody.
-        let mut begun = Unpacking::new(Box::new(Source(vec![7; 200 * PIECE], 0, None)));
+        let endless = Source(vec![7; 200 * PIECE], 0, None);
+        let mut begun = Unpacking::new(Box::new(endless)).expect("a thread");
         begun.read_exact(&mut [0; 10]).expect("read");
     }
 }

@@ -45,7 +45,7 @@ impl Kept {
         }
         Kept {
             key,
-            run: Some(run.clone()),
+            run: Some(SeedRun { logits: Vec::new(), ..run.clone() }),
             diverged: None,
             logits,
             forward_multiply_adds: measured.forward_multiply_adds,
@@ -99,13 +99,9 @@ impl CompareDir {
             files.adopt(&FILES)?;
         }
         files.check(&FILES)?;
+        files.begin()?;
         let journal = Journal::open(out, "comparison", "comparison", overwrite)?;
         Ok(CompareDir { files, journal, _lock: lock })
-    }
-
-    /// Finished runs that were found.
-    pub fn found(&self) -> usize {
-        self.journal.entries().len()
     }
 
     /// Writes a file of results.
@@ -129,7 +125,8 @@ impl CompareDir {
     }
 
     pub(super) fn keep(&mut self, kept: Kept) -> Result<()> {
-        self.journal.append(kept)
+        // Nobody asks for it again before the program has ended.
+        self.journal.write(&kept)
     }
 }
 

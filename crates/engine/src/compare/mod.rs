@@ -53,8 +53,8 @@ pub trait CompareObserver: Observer {
     fn done(&mut self, _name: &str, _run: &SeedRun) {}
     /// A run has diverged; its model is left out.
     fn diverged(&mut self, _run: &Diverged) {}
-    /// The directory holds so many finished runs of an earlier attempt, whose results are taken from there.
-    fn resumed(&mut self, _runs: usize) {}
+    /// The run was finished in an earlier attempt; its results are taken from the directory.
+    fn found(&mut self) {}
     /// The most memory in bytes that the process has held since the run began, where the system tells.
     fn peak_bytes(&mut self) -> Option<u64> {
         None
@@ -91,9 +91,6 @@ impl Compare {
         dir: Option<&mut CompareDir>,
         observer: &mut dyn CompareObserver,
     ) -> Result<Compared> {
-        if let Some(found) = dir.as_ref().map(|dir| dir.found()).filter(|&found| found > 0) {
-            observer.resumed(found);
-        }
         let fitted = source.fit(self.base.complete_schema()?)?;
         let needed = [Part::Train, Part::Test];
         let mut common = CommonRows::encode(source, &fitted, &self.base, self.resources, &needed)?;
@@ -190,6 +187,7 @@ impl Finished<'_> {
     ) -> Result<SeedRun> {
         let key = dir::run_key(&self.rows, entry, seed);
         if let Some(kept) = self.dir.as_ref().and_then(|dir| dir.find(&key)) {
+            observer.found();
             return kept.restored(measured);
         }
         let made = one(entry, seed, common, measured, observer).map(|mut run| {
@@ -236,16 +234,16 @@ fn one(
     let logits = learner.logits(test);
     let rate = test.len() as f64 / scoring.elapsed().as_secs_f64().max(1e-9);
     measured.inference_rows_per_second = measured.inference_rows_per_second.max(rate);
-    let best_point = state.best.and_then(|best| state.history.iter().find(|p| p.step == best.step));
+    let kept = train.kept(&state);
     let scored = Scored::of_batch(task, &logits, test)?;
     Ok(SeedRun {
         seed,
-        validation: best_point.and_then(|p| p.validation.clone()),
+        validation: kept.and_then(|p| p.validation.clone()),
         test: Metrics::of(&scored, &Ranking::new(&scored)),
         seconds,
         seconds_to_best: if best > 0.0 { best } else { seconds },
         peak_bytes: None,
-        best_epoch: best_point.map_or(state.epoch as f64, |p| p.epoch),
+        best_epoch: kept.map_or(state.epoch as f64, |p| p.epoch),
         epochs: state.epoch as f64,
         rows_per_second: state.rows as f64 / (seconds - evaluating).max(1e-9),
         history: state.history,

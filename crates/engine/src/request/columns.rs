@@ -1,6 +1,5 @@
 //! What was said of single columns where a schema is inferred or changed.
 use crate::error::{Error, Result};
-use dlrm_data::error::nearest;
 use dlrm_data::schema::{CategoricalColumn, Schema};
 use dlrm_inspect::profile::ProfileOptions;
 
@@ -40,23 +39,11 @@ impl ColumnsRequest {
     /// Writes it into a schema that was not inferred, for rows of these columns.
     ///
     /// # Errors
-    /// A column that the rows do not have, or the label.
+    /// As [`ProfileOptions::kinds`].
     pub fn apply(&self, schema: &mut Schema, columns: &[String]) -> Result<()> {
-        for (key, names) in self.said() {
-            let wrong = |name: &&String| !columns.contains(name) || **name == schema.label.column;
-            if let Some(name) = names.iter().find(wrong) {
-                let found = if columns.contains(name) { "the label" } else { "no such column" };
-                let error = Error::config(
-                    key,
-                    "columns of the input besides the label",
-                    format!("\"{name}\", {found}"),
-                );
-                return Err(match nearest(name, columns.iter().map(String::as_str)) {
-                    Some(near) if near != name => error.with_hint(format!("did you mean \"{near}\"?")),
-                    _ => error.with_hint(format!("there are: {}", columns.join(", "))),
-                });
-            }
-        }
+        let mut said = ProfileOptions::default();
+        self.put_into(&mut said);
+        said.kinds(columns, Some(&schema.label.column)).map_err(Error::of_config)?;
         let out = |name: &String| self.ignore.contains(name) || self.weight.as_ref() == Some(name);
         schema.dense.retain(|column| !out(&column.name) && !self.categorical.contains(&column.name));
         schema.categorical.retain(|column| !out(&column.source().to_owned()));

@@ -105,12 +105,17 @@ impl InputRequest {
             return Ok(found);
         }
         let trained = self.apply(Input { paths: Vec::new(), ..stored.clone() })?;
-        let mut candidates = vec![trained.clone(), found.clone()];
-        let is_json = |input: &Input| input.resolve().is_ok_and(|input| input.format == Format::Jsonl);
-        if stored.format == Format::Jsonl && is_json(&found) {
-            // The columns of training: what further keys hold is no matter.
-            return Ok(trained);
+        if stored.format == Format::Jsonl {
+            let own = Input { columns: None, ..trained.clone() };
+            match fits(&own) {
+                // The columns of training, or those that were named: what further keys hold is no matter.
+                Ok(has_all) if has_all || !self.columns.is_empty() => return Ok(trained),
+                // Its own keys, among which the missing one is missed.
+                Ok(_) => return Ok(own),
+                Err(_) => {}
+            }
         }
+        let mut candidates = vec![trained.clone(), found.clone()];
         if !matches!(stored.format, Format::Csv | Format::Tsv) {
             // Other formats are known by their first bytes or lines.
             candidates.reverse();

@@ -2,11 +2,12 @@
 use super::outcome::Scoring;
 use super::rows::EncodedParts;
 use super::scoring::scoring;
-use super::{Run, RunObserver, Values};
+use super::{Run, RunObserver};
 use crate::checkpoint_store::InMemory;
 use crate::error::Result;
 use crate::fit::{Fit, regression};
 use crate::learner::Learner;
+use crate::network::Values;
 use crate::observer::StopOnly;
 use crate::regression::Solved;
 use crate::step_plan::StepPlan;

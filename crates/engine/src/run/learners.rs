@@ -2,19 +2,10 @@
 use super::Resources;
 use crate::error::Result;
 use crate::learner::{self, Learner};
-use crate::network::Network;
+use crate::network::{Network, Values};
 use crate::train_config::TrainConfig;
 use dlrm_data::batch::Layout;
 use dlrm_models::ModelConfig;
-
-/// What the weights of a network are at first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Values {
-    /// Drawn: training starts from them.
-    Drawn,
-    /// Zero: they are yet to be read from a checkpoint, and nothing is drawn in vain.
-    Unfilled,
-}
 
 /// A network with these values, ready to be trained.
 pub(crate) fn new_learner(

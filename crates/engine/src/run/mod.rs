@@ -9,7 +9,7 @@ mod rows;
 mod scoring;
 
 pub use clock::Stage;
-pub(crate) use learners::{Values, new_learner};
+pub(crate) use learners::new_learner;
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
@@ -24,6 +24,7 @@ use crate::golden::Golden;
 use crate::learner::Learner;
 use crate::model_dir::ModelContents;
 use crate::network::Network;
+use crate::network::Values;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
 use crate::regression::{self, Solved};
@@ -102,7 +103,8 @@ struct Measured<'a> {
 type Begun = (Option<RunDir>, Option<WarmStart>);
 
 impl Run {
-    /// Does the run.
+    /// Does the run. Call [`Outcome::finish`] when everything that is made of it is written: until then its
+    /// directory is locked and its checkpoints stay.
     ///
     /// # Errors
     /// If rows cannot be read, the configuration contradicts them, memory or the disk does not suffice,

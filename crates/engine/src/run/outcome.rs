@@ -27,6 +27,7 @@ pub struct Scoring {
 }
 
 /// A finished run: numbers, and what is needed to say what they are worth.
+#[must_use = "its checkpoints stay until `finish`"]
 pub struct Outcome {
     /// The complete configuration.
     pub config: RunConfig,

@@ -109,7 +109,8 @@ impl Manifest {
             let problem = format!("expected a {}, found a {}", kind.name(), manifest.kind.name());
             return Err(Error::saved(path, problem));
         }
-        if sealed::check(text) == Seal::Broken {
+        let seal = sealed::check(text);
+        if seal == Seal::Broken || (seal == Seal::Absent && manifest.checksum.is_some()) {
             return Err(damaged(path, "expected the contents of its checksum, found others"));
         }
         match manifest.files.keys().find(|name| name.contains(['/', '\\']) || *name == "..") {
@@ -180,23 +181,45 @@ fn claims(dir: &Path, kind: Kind) -> Option<serde_json::Value> {
 /// # Errors
 /// If the directory cannot be read.
 pub(crate) fn foreign(dir: &Path, kind: Kind) -> Result<Option<PathBuf>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        // Or what should hold it is none.
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            return Ok(dir.exists().then(|| dir.to_owned()));
-        }
-        other => other.map_err(Error::io("read", dir))?,
+    let names = match names(dir)? {
+        Names::None => return Ok(None),
+        Names::NoDirectory => return Ok(Some(dir.to_owned())),
+        Names::Of(names) => names,
     };
-    let names = entries.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()));
-    let names: Vec<String> = names.collect::<std::io::Result<_>>().map_err(Error::io("read", dir))?;
     let Some(manifest) = claims(dir, kind) else { return Ok(Some(dir.to_owned())) };
     let listed = |name: &String| name == MANIFEST || manifest["files"].get(name).is_some();
     Ok(names.into_iter().find(|name| !listed(name)).map(|name| dir.join(name)))
 }
 
-/// Puts back a directory that was set aside when its replacement was interrupted, and removes what such an
-/// attempt has left.
+/// What a directory holds.
+pub(crate) enum Names {
+    /// There is none.
+    None,
+    /// What has its name is something else.
+    NoDirectory,
+    /// These entries.
+    Of(Vec<String>),
+}
+
+/// The names in a directory.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn names(dir: &Path) -> Result<Names> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Names::None),
+        // Or what should hold it is none.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Ok(if dir.exists() { Names::NoDirectory } else { Names::None });
+        }
+        other => other.map_err(Error::io("read", dir))?,
+    };
+    let names = entries.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned()));
+    Ok(Names::Of(names.collect::<std::io::Result<_>>().map_err(Error::io("read", dir))?))
+}
+
+/// Puts back a directory that was set aside when its replacement was interrupted, and removes what a finished
+/// replacement has left.
 ///
 /// # Errors
 /// If the file system refuses.

@@ -136,6 +136,7 @@ impl Tune {
         }
         // Found out before the work, not after it.
         files.check(&[BEST_FILE, TUNED_FILE])?;
+        files.begin()?;
         let threads = self.resources.threads;
         with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, &mut files, observer))
     }
@@ -267,7 +268,11 @@ impl Search<'_> {
         }
         match self.common.train(&config.model, &train, observer) {
             Ok(trained) if trained.state.ending == Some(Ending::Budget) => Ok(None),
-            Ok(trained) => self.found(number, trained, entry).map(Some),
+            Ok(trained) => {
+                let kept = train.kept(&trained.state).and_then(|kept| kept.validation.as_ref());
+                let value = kept.and_then(|metrics| self.metric().of(metrics));
+                self.found(number, trained, Entry { value, ..entry }).map(Some)
+            }
             Err(Error::Diverged { step, .. }) => {
                 Ok(Some(Entry { failed: Some(format!("diverged at step {step}")), ..entry }))
             }
@@ -275,7 +280,7 @@ impl Search<'_> {
         }
     }
 
-    /// What a trained trial comes to.
+    /// What a trained trial comes to, whose value is known.
     fn found(&mut self, number: u64, trained: Trained, entry: Entry) -> Result<Entry> {
         let Trained { mut learner, state } = trained;
         // At its end before the rung's: more steps would change nothing.
@@ -290,8 +295,8 @@ impl Search<'_> {
         let after = state.history.iter().filter(|evaluation| evaluation.step > 0);
         let values = after.filter_map(|evaluation| metric.of(evaluation.validation.as_ref()?));
         let better = |a: f64, b: f64| if metric.higher_is_better() { a.max(b) } else { a.min(b) };
-        let (value, learned) = (state.best.map(|best| best.value), values.reduce(better));
-        Ok(Entry { value, learned, complete, steps: state.step, rows: state.rows, ..entry })
+        let learned = values.reduce(better);
+        Ok(Entry { learned, complete, steps: state.step, rows: state.rows, ..entry })
     }
 
     /// The winner, and what it is worth on the test rows beside the default and the regression.

@@ -171,7 +171,8 @@ fn positive_class(classes: &[(&str, u64)]) -> (Option<usize>, Option<PositiveOri
         _ if said(first) != said(second) => (said(second), PositiveOrigin::Meaning),
         (Ok(a), Ok(b)) => (b > a, PositiveOrigin::Larger),
         // In doubt the later in the alphabet, so that the order of the rows decides nothing.
-        _ => ((second_count, first) < (first_count, second), PositiveOrigin::Rarer),
+        _ if second_count == first_count => (second > first, PositiveOrigin::Later),
+        _ => (second_count < first_count, PositiveOrigin::Rarer),
     };
     (Some(usize::from(second_is_positive)), Some(origin))
 }
@@ -346,6 +347,11 @@ mod tests {
         assert!(said.contains("(\"rejected\")"), "{said}");
         assert_eq!(label(&["yes", "no"]).positive_origin, Some(PositiveOrigin::Meaning));
         assert_eq!(label(&["2", "1"]).positive_origin, Some(PositiveOrigin::Larger));
+        let tied = label(&["red", "blue", "blue", "red"]);
+        assert_eq!(
+            (&tied.positive[..], tied.positive_origin),
+            (&["red".to_owned()][..], Some(PositiveOrigin::Later))
+        );
         assert!(label(&["0", "1", "1"]).decisions().is_empty(), "given, and plain");
         let grades = label(&["0", "1", "2", "1"]).decisions().join("\n");
         assert!(grades.contains("(\"0\", \"1\", \"2\", …)") && grades.contains("\"x >= 2\""), "{grades}");

@@ -35,6 +35,8 @@ pub enum PositiveOrigin {
     Larger,
     /// The rarer of two texts.
     Rarer,
+    /// The later in the alphabet of two texts, neither of which is the rarer one.
+    Later,
 }
 
 impl PositiveOrigin {
@@ -44,6 +46,7 @@ impl PositiveOrigin {
             PositiveOrigin::Meaning => "for its meaning",
             PositiveOrigin::Larger => "the larger of the two numbers",
             PositiveOrigin::Rarer => "the rarer of the two texts",
+            PositiveOrigin::Later => "the later in the alphabet of two texts that are as frequent",
         }
     }
 }

@@ -91,8 +91,11 @@ impl ProfileOptions {
         Ok(Some((label, reader)))
     }
 
-    /// What was said of the kind of each column.
-    fn kinds(&self, columns: &[String]) -> Result<Vec<Option<Kind>>> {
+    /// What was said of the kind of each column, where `label` is the label, if that is known.
+    ///
+    /// # Errors
+    /// A name that is none of the columns, that is the label, or that was said twice.
+    pub fn kinds(&self, columns: &[String], label: Option<&str>) -> Result<Vec<Option<Kind>>> {
         let mut kinds = vec![None; columns.len()];
         let said = [
             ("schema.ignore", &self.ignore[..], Kind::Ignored),
@@ -101,14 +104,22 @@ impl ProfileOptions {
         ];
         for (key, names, kind) in said {
             for name in names {
+                let wrong = |what: &str| {
+                    let expected = "columns of the input besides the label, each of them once";
+                    Error::input(key, expected, format!("{}, {what}", quoted(name)))
+                };
                 let Some(index) = columns.iter().position(|column| column == name) else {
-                    let expected = format!("columns among {}", columns.join(", "));
-                    let error = Error::input(key, expected, quoted(name));
                     let near = nearest(name, columns.iter().map(String::as_str));
                     let hint = near.map(|near| format!("did you mean \"{near}\"?"));
-                    return Err(error.with_hint(hint.unwrap_or_else(|| "check delimiter and header".into())));
+                    let all = || format!("there are: {}; check delimiter and header", columns.join(", "));
+                    return Err(wrong("no such column").with_hint(hint.unwrap_or_else(all)));
                 };
-                kinds[index] = Some(kind);
+                if label == Some(name.as_str()) {
+                    return Err(wrong("the label").with_hint("leave it out, or name another label"));
+                }
+                if kinds[index].replace(kind).is_some() {
+                    return Err(wrong("named twice").with_hint("a column is one thing: name it once"));
+                }
             }
         }
         Ok(kinds)
@@ -146,10 +157,9 @@ impl Profile {
             return Err(reader.first_bad.unwrap_or_else(|| Error::no_rows("input", &columns)));
         }
         let by_rule = options.rule.as_deref().map(Rule::parse).transpose()?.map(|rule| rule.column);
-        let kinds = options.kinds(&columns)?;
-        let usable: Vec<bool> =
-            kinds.iter().map(|kind| !matches!(kind, Some(Kind::Ignored | Kind::Weight))).collect();
         let named = options.label.as_deref().or(by_rule.as_deref());
+        let kinds = options.kinds(&columns, named)?;
+        let usable: Vec<bool> = kinds.iter().map(Option::is_none).collect();
         let label = label::find(&columns, &usable, named, &head)?;
         let said = label.map(|(index, _)| options.said(&columns[index])).transpose()?.flatten();
         let (said, said_reader) = said.unzip();

@@ -3,8 +3,9 @@ use super::counts::EXACT_COUNTS;
 use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format;
 
-/// Bytes that a profile takes at most where nothing is said. It does not depend on the machine, and neither
-/// do the schemas that follow: up to two hundred columns nothing of what is counted is given up for it.
+/// Bytes that a profile takes at most where nothing is said, unless there are very many columns. It does not
+/// depend on the machine, and neither do the schemas that follow: up to a hundred and sixty columns nothing
+/// of what is counted is given up for it.
 const USUAL: u64 = 4 << 30;
 /// Bytes for each value that is counted, all that is counted of a column together.
 const VALUE: u64 = 200;
@@ -33,16 +34,19 @@ impl Room {
     /// # Errors
     /// Too few of them.
     pub(super) fn new(columns: usize, memory: Option<u64>) -> Result<Self> {
-        let (columns, memory) = (columns.max(1) as u64, memory.unwrap_or(USUAL));
+        let columns = columns.max(1) as u64;
+        let memory = memory.unwrap_or(USUAL.max(LEAST * columns));
         if memory / columns < LEAST {
             let least = format!("at least {} MB", (LEAST * columns).div_ceil(1_000_000));
             let found = format!("{} MB for {} columns", memory / 1_000_000, format::count(columns));
             let hint = Hint::from("give a schema, then no column is looked at (").name("schema").say(")");
             return Err(Error::input("memory limit", least, found).with_hint(hint));
         }
+        // A quarter for hashes, the rest for values.
         let hashes = MOST_KEPT.min(memory / 4 / HASH);
+        let values = memory / 4 * 3 / columns / VALUE;
         Ok(Room {
-            values: (memory / columns / VALUE).min(EXACT_COUNTS as u64) as usize,
+            values: values.min(EXACT_COUNTS as u64) as usize,
             hashes: hashes as usize,
             look_every: (hashes / columns).clamp(1, LOOK_EVERY),
         })
@@ -60,7 +64,9 @@ mod tests {
         let wide = Room::new(10_000, None).expect("room");
         assert!(wide.values < 3000 && wide.look_every == 1000, "{wide:?}");
         let limited = Room::new(40, Some(100_000_000)).expect("room");
-        assert_eq!(limited.values, 12_500);
+        assert_eq!(limited.values, 9375);
+        let widest = Room::new(100_000, None).expect("as much as so many columns need");
+        assert!(widest.values >= 256, "{widest:?}");
         let error = Room::new(10_000, Some(100_000_000)).expect_err("too little").to_string();
         assert!(error.contains("at least 1004 MB") && error.contains("10,000 columns"), "{error}");
     }
