@@ -138,8 +138,9 @@ impl Runner {
         };
         let written = if let Some(text) = line.strip_prefix("echo ") {
             Some(format!("{text}\n"))
-        } else if let Some(rest) =
-            line.strip_prefix("cargo run --release -- ").or_else(|| line.strip_prefix("dlrm "))
+        } else if let Some(rest) = line
+            .strip_prefix("cargo run --release --no-default-features -- ")
+            .or_else(|| line.strip_prefix("dlrm "))
         {
             self.dlrm(page, rest, &input)
         } else {

@@ -150,16 +150,16 @@ fn curves(compared: &Compared) -> Option<Markup> {
         let history = m.runs.first().map(|run| run.history.as_slice()).unwrap_or_default();
         history.iter().filter_map(|p| Some((p.epoch, metric.of(p.validation.as_ref()?)?))).collect()
     };
-    let lines: Vec<(&Measured, Vec<(f64, f64)>)> =
+    let mut lines: Vec<(&Measured, Vec<(f64, f64)>)> =
         compared.models.iter().map(|m| (m, line(m))).filter(|(_, l)| !l.is_empty()).collect();
     if lines.is_empty() {
         return None;
     }
-    let epochs = lines.iter().flat_map(|(_, l)| l.iter().map(|p| p.0)).fold(1.0, f64::max);
+    let epochs = epochs(&mut lines);
     let plot = Plot {
         title: format!("Validation {} over epochs (first seed)", metric.title()),
         description: "One line per model".into(),
-        x: Axis { label: "epochs".into(), scale: Scale::exactly(0.0, epochs), unit: Unit::Count },
+        x: Axis { label: "epochs".into(), scale: epochs, unit: Unit::Count },
         y: Axis {
             label: metric.title().into(),
             scale: Scale::around(lines.iter().flat_map(|(_, l)| l.iter().map(|p| p.1))),
@@ -172,4 +172,17 @@ fn curves(compared: &Compared) -> Option<Markup> {
             .collect(),
     };
     Some(plot.figure())
+}
+
+/// An axis of epochs on which the shortest line can be read beside the longest: a regression takes a hundred
+/// passes where a network takes three. What lies before epoch 1 has no place on a logarithmic axis.
+fn epochs<T>(lines: &mut [(T, Vec<(f64, f64)>)]) -> Scale {
+    const ALIKE: f64 = 10.0;
+    let ends = || lines.iter().filter_map(|(_, line)| Some(line.last()?.0));
+    let (shortest, longest) = (ends().fold(f64::INFINITY, f64::min), ends().fold(1.0, f64::max));
+    if longest <= ALIKE * shortest || shortest < 2.0 {
+        return Scale::exactly(0.0, longest);
+    }
+    lines.iter_mut().for_each(|(_, line)| line.retain(|(epoch, _)| *epoch > 0.0));
+    Scale::logarithmic(lines.iter().flat_map(|(_, line)| line.iter().map(|p| p.0)))
 }
