@@ -11,7 +11,7 @@ use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;
 use dlrm::data::table::{self, Cell, Column, ColumnKind, TableFormat, TableWriter};
 use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Runs the subcommand.
@@ -34,7 +34,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         // Without ids a line is told by its place alone.
         scores.bare = args.id.is_empty();
         let place = Path::new("standard output");
-        let out = BufWriter::new(io::stdout());
+        let out = Box::new(io::stdout());
         if scores.write(|| table::writer(format, out, columns), place)? {
             scores.tell_of_rows();
         }
@@ -42,7 +42,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
     };
     let target = Target { flag: "-o", path, overwrite: args.overwrite };
     let mut file = target.begin(session, &rows.files()?)?;
-    let out = BufWriter::new(&mut file);
+    let out = Box::new(&mut file);
     scores.write(|| table::writer(format, out, columns), path)?;
     file.finish()?;
     scores.tell_of_rows();

@@ -11,7 +11,7 @@ mod text;
 
 use crate::error::{Error, Result, quoted};
 pub use parquet::{ParquetRows, ParquetTable};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 pub use text::csv_field;
 use text::{Csv, JsonLines};
@@ -106,15 +106,16 @@ pub trait TableWriter {
     fn finish(&mut self) -> io::Result<()>;
 }
 
-/// A writer of such a table to `out`; what it begins with is written at once.
+/// A writer of such a table to `out`, in pieces of some kilobytes.
 ///
 /// # Errors
 /// If the output refuses it, or this build has no Parquet.
 pub fn writer<'w>(
     format: TableFormat,
-    out: impl Write + Send + 'w,
+    out: Box<dyn Write + Send + 'w>,
     columns: Vec<Column>,
 ) -> io::Result<Box<dyn TableWriter + 'w>> {
+    let out = BufWriter::new(out);
     Ok(match format {
         TableFormat::Csv => Box::new(Csv::new(out, &columns)?),
         TableFormat::JsonLines => Box::new(JsonLines::new(out, columns)),
