@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// How long each part goes on, in seconds.
@@ -329,6 +329,74 @@ fn files_that_cannot_grow() {
         figures.count(verb.name, put_right(dir.path(), verb, after));
     }
     figures.print("files that cannot grow (0 left aside, 0 lost)");
+}
+
+/// The library that fails operations on files, made by the compiler that links Rust's programs too.
+fn no_space() -> Option<PathBuf> {
+    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let make = || {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults/no_space.c");
+        let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no_space-{}.so", std::process::id()));
+        let mut compiler = std::process::Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(source).arg("-ldl");
+        (cfg!(target_os = "linux") && compiler.status().is_ok_and(|status| status.success())).then_some(made)
+    };
+    MADE.get_or_init(make).clone()
+}
+
+/// The disk is full at the n-th operation that takes space, from then on or for this one: a file is created,
+/// written, put on the disk or renamed, a directory is made.
+#[test]
+fn space_that_ends_at_an_operation() {
+    let Some(library) = no_space() else {
+        println!("skipped: space_that_ends_at_an_operation (it takes Linux and a C compiler)");
+        return;
+    };
+    let (mut rng, mut figures) = (rng(), Figures::default());
+    let run = |dir: &Path, verb: &Verb, settings: &[(&str, String)]| {
+        let mut command = command(dir, &verb.args);
+        command.env("LD_PRELOAD", &library).envs(settings.iter().map(|(key, value)| (*key, value)));
+        finished(command.output().expect("started"))
+    };
+    let operations = |verb: &Verb| {
+        let dir = place(verb);
+        let count = dir.path().join("count");
+        let ran = run(dir.path(), verb, &[("FAULT_COUNT", count.display().to_string())]);
+        assert_eq!(ran.code, 0, "{}: {}", verb.name, ran.err);
+        let count: usize = fs::read_to_string(count).expect("a count").parse().expect("a number");
+        assert!(count > 3, "{}: {count} operations", verb.name);
+        count
+    };
+    let all: Vec<_> = verbs().into_iter().map(|verb| (operations(&verb), Undisturbed::of(verb))).collect();
+    let until = until();
+    for (count, Undisturbed { verb, before, after, .. }) in all.iter().cycle().take(all.len() * 100_000) {
+        if Instant::now() > until {
+            break;
+        }
+        let dir = place(verb);
+        let (at, once) = (1 + rng.below(*count), rng.below(2) == 0);
+        let mut settings = vec![("FAULT_AT", at.to_string())];
+        settings.extend(once.then(|| ("FAULT_ONCE", "yes".to_owned())));
+        let ran = run(dir.path(), verb, &settings);
+        let shown = format!("{}, {settings:?} of {count}: exit {}\n{}", verb.name, ran.code, ran.err);
+        assert!([0, RESOURCES].contains(&ran.code), "{shown}");
+        let left = left_aside(dir.path());
+        let working = |path: &PathBuf| path.components().any(|part| part.as_os_str() == ".work");
+        assert!(left.iter().all(working), "{shown}\n{left:?}");
+        assert_whole(dir.path(), verb);
+        let found = lasting(dir.path(), verb);
+        if ran.code == 0 {
+            assert!(found == *after, "{shown}");
+            figures.count(verb.name, "done all the same");
+            continue;
+        }
+        for (name, bytes) in before {
+            let now = found.get(name);
+            assert!(now == Some(bytes) || now == after.get(name), "{shown}\n{name} was changed");
+        }
+        figures.count(verb.name, put_right(dir.path(), verb, after));
+    }
+    figures.print("space that ends at an operation on files (0 left aside, 0 lost)");
 }
 
 /// Files below `dir`.

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Parts of the campaign of faults, which share the time.
-const PARTS: f64 = 5.0;
+const PARTS: f64 = 6.0;
 /// Mutated inputs of each kind for each minute; they come on top of it.
 const FUZZED: f64 = 500.0;
 /// What decides all that is chosen at random.

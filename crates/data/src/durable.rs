@@ -41,8 +41,10 @@ impl AsideFile {
         }
         let aside = aside(&place, "partial");
         let file = alone(&aside, &place)?;
-        file.set_len(0).map_err(Error::io("create", &place))?;
-        Ok(AsideFile { file, place, aside: Some(aside) })
+        // From here on dropping it removes it.
+        let begun = AsideFile { file, place, aside: Some(aside) };
+        begun.file.set_len(0).map_err(Error::io("create", &begun.place))?;
+        Ok(begun)
     }
 
     /// Where it is until it is put in its place; `None` where it is written to as it is.

@@ -127,10 +127,12 @@ impl Form {
         name: impl FnOnce(&FileSum) -> String,
     ) -> Result<(String, FileSum)> {
         let aside = dir.join(format!("{stem}.partial"));
-        let sum = self.write_aside(&aside, batch).inspect_err(|_| drop(fs::remove_file(&aside)))?;
-        let name = name(&sum);
-        fs::rename(&aside, dir.join(&name)).map_err(Error::io("rename", &aside))?;
-        Ok((name, sum))
+        let put = |sum: FileSum| {
+            let name = name(&sum);
+            fs::rename(&aside, dir.join(&name)).map_err(Error::io("rename", &aside))?;
+            Ok((name, sum))
+        };
+        self.write_aside(&aside, batch).and_then(put).inspect_err(|_| drop(fs::remove_file(&aside)))
     }
 
     fn write_aside(&self, aside: &Path, batch: Batch) -> Result<FileSum> {
