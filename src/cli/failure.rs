@@ -43,6 +43,7 @@ impl From<Error> for Failure {
         let code = match &error {
             Error::Data(dlrm::data::Error::Io { .. }) | Error::Io { .. } => RESOURCES,
             Error::Data(dlrm::data::Error::Interrupted) => INTERRUPTED,
+            Error::Data(dlrm::data::Error::Setting { .. }) => USAGE,
             Error::Data(_) => DATA,
             Error::Model(_) | Error::Config { .. } => USAGE,
             Error::Saved { .. } => SAVED,

@@ -6,7 +6,7 @@ use dlrm::data::counts::EncodedCounts;
 pub(super) use dlrm::data::format::count;
 use dlrm::engine::{Note, Predictor};
 use std::borrow::Cow;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,6 +31,35 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(plain)
+}
+
+/// Standard output for rows: as they are for programs, as [`plain`] has them for a terminal.
+pub(super) fn rows() -> Box<dyn Write + Send> {
+    let out = std::io::stdout();
+    if out.is_terminal() { Box::new(PlainLines { out, begun: Vec::new() }) } else { Box::new(out) }
+}
+
+/// Lines as a terminal may see them.
+struct PlainLines<W> {
+    out: W,
+    /// The line that has not ended.
+    begun: Vec<u8>,
+}
+
+impl<W: Write> Write for PlainLines<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.begun.extend_from_slice(bytes);
+        if let Some(last) = self.begun.iter().rposition(|&byte| byte == b'\n') {
+            let rest = self.begun.split_off(last + 1);
+            let lines = std::mem::replace(&mut self.begun, rest);
+            self.out.write_all(plain(&String::from_utf8_lossy(&lines)).as_bytes())?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Writes results to standard output.
@@ -115,6 +144,16 @@ pub(super) fn bad_rows<T: std::fmt::Display>(session: &Session, bad: &[T], all: 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_on_a_terminal_are_plain() {
+        let mut lines = PlainLines { out: Vec::new(), begun: Vec::new() };
+        // However the bytes come, the last ones of a character apart from its first.
+        for piece in [&b"id\nu\x1b[2J"[..], b"\xc3", b"\xbc,0.5\nrest"] {
+            lines.write_all(piece).unwrap();
+        }
+        assert_eq!(String::from_utf8(lines.out).unwrap(), "id\nu\\u001b[2Jü,0.5\n");
+    }
 
     #[test]
     fn a_terminal_gets_no_commands() {

@@ -34,7 +34,7 @@ pub(super) fn run(session: &Session, args: &PredictArgs) -> Result<(), Failure> 
         // Without ids a line is told by its place alone.
         scores.bare = args.id.is_empty();
         let place = Path::new("standard output");
-        let out = Box::new(io::stdout());
+        let out = output::rows();
         if scores.write(|| table::writer(format, out, columns), place)? {
             scores.tell_of_rows();
         }

@@ -54,7 +54,7 @@ impl Session {
         }
         let Ok(mut signals) = Signals::new(wanted) else { return };
         let (stop, asks) = (self.stop.clone(), self.asks.clone());
-        std::thread::spawn(move || {
+        let watch = move || {
             for _ in signals.forever() {
                 // The second time the user means it.
                 if !asks.load(Ordering::SeqCst) || stop.swap(true, Ordering::SeqCst) {
@@ -62,7 +62,8 @@ impl Session {
                     std::process::exit(i32::from(INTERRUPTED));
                 }
             }
-        });
+        };
+        let _ = std::thread::Builder::new().spawn(watch);
     }
 
     /// From now on signals ask the work to stop, which has something to save or to clear away.

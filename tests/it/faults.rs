@@ -247,7 +247,7 @@ fn put_right(dir: &Path, verb: &Verb, expected: &BTreeMap<String, Vec<u8>>) -> &
             assert!(ran.code == 0 || ran.err.contains("a finished one"), "{}: {}", verb.name, ran.err);
             "was finished"
         }
-        DATA if again.err.contains("a finished data set") => "was finished",
+        USAGE if again.err.contains("a finished data set") => "was finished",
         code => panic!("{}: exit {code}\n{}", verb.name, again.err),
     };
     assert_eq!(

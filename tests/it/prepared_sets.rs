@@ -448,3 +448,25 @@ fn hashed_rows_are_read_once() {
         "the number of rows must be known"
     );
 }
+
+/// Rows are mapped: pages that are cut off are gone, and reading them would end the process.
+#[test]
+fn a_file_that_is_cut_short_while_it_is_read_is_named() {
+    let dir = crate::common::scratch(2000);
+    crate::common::works(
+        dir.path(),
+        &["prepare", "clicks.csv", "--schema", "schema.toml", "-q", "-o", "set"],
+    );
+    let set = Prepared::open(&dir.path().join("set")).expect("a data set");
+    let mut rows = set.stream(Part::Train);
+    let mut batch = Batch::new(&set.encoder().layout());
+    assert_eq!(rows.append_rows(&mut batch, 100).expect("rows"), 100);
+    for entry in fs::read_dir(dir.path().join("set")).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "arrow") {
+            fs::OpenOptions::new().write(true).open(path).expect("opened").set_len(64).expect("cut");
+        }
+    }
+    let error = rows.append_rows(&mut batch, 100).expect_err("a file without its rows").to_string();
+    assert!(error.contains(".arrow: expected") && error.contains("64 since it was opened"), "{error}");
+}

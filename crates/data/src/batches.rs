@@ -3,6 +3,7 @@
 use crate::batch::{Arity, Batch, BatchSource, Layout};
 use crate::error::Result;
 use crate::rng::Rng;
+use crate::threads;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -151,14 +152,17 @@ const DEPTH: usize = 3;
 
 impl Prefetch {
     /// Runs `source` ahead.
-    pub fn new(mut source: Box<dyn BatchSource>, layout: &Layout) -> Self {
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub fn new(mut source: Box<dyn BatchSource>, layout: &Layout) -> Result<Self> {
         let (empty, to_fill) = sync_channel::<Batch>(DEPTH);
         let (done, full) = sync_channel(DEPTH);
         for _ in 0..DEPTH {
             // The channel holds DEPTH batches and its other end is right here.
             empty.send(Batch::new(layout)).expect("an open channel");
         }
-        let worker = std::thread::spawn(move || {
+        let worker = threads::spawn(move || {
             for mut batch in to_fill {
                 let message = match source.next_batch(&mut batch) {
                     Ok(true) => Ok(batch),
@@ -171,8 +175,8 @@ impl Prefetch {
                     return;
                 }
             }
-        });
-        Prefetch { full: Some(full), empty, worker: Some(worker) }
+        })?;
+        Ok(Prefetch { full: Some(full), empty, worker: Some(worker) })
     }
 }
 
@@ -231,7 +235,8 @@ mod tests {
             weights: Some(numbers),
             groups: Some((0..n as u64).collect()),
         };
-        let mut batches = Prefetch::new(Box::new(MemoryBatches::new(Arc::new(rows), 3, 1, 0, 0)), &layout);
+        let mut batches =
+            Prefetch::new(Box::new(MemoryBatches::new(Arc::new(rows), 3, 1, 0, 0)), &layout).unwrap();
         // As the trainer begins: a batch that has no form yet.
         let (mut out, mut seen) = (Batch::default(), 0);
         while batches.next_batch(&mut out).expect("a batch") {

@@ -53,17 +53,20 @@ pub struct EncodedRows {
 impl EncodedRows {
     /// Those of `input` that `part` gives to training; up to `most_bad` malformed rows are skipped. Reads on
     /// `threads` threads; no result depends on it.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
     pub(crate) fn new(
         input: Opened,
         encoder: Arc<Encoder>,
         part: PartOf,
         most_bad: u64,
         threads: usize,
-    ) -> Self {
+    ) -> Result<Self> {
         let (send, blocks) = sync_channel(WAITING * threads.max(1));
         let (arities, block) = (encoder.arities(), Batch::new(&encoder.layout()));
-        let pass = std::thread::spawn(move || encode(&input, &encoder, part, most_bad, threads, &send));
-        EncodedRows { blocks: Some(blocks), pass: Some(pass), arities, block, at: 0, picks: Vec::new() }
+        let pass = crate::threads::spawn(move || encode(&input, &encoder, part, most_bad, threads, &send))?;
+        Ok(EncodedRows { blocks: Some(blocks), pass: Some(pass), arities, block, at: 0, picks: Vec::new() })
     }
 }
 

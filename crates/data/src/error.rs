@@ -102,6 +102,19 @@ pub enum Error {
         /// What to do.
         hint: Option<Hint>,
     },
+    /// What was asked for does not go with what there is (an output directory that is taken, a limit that
+    /// leaves no room); nothing is wrong with the rows.
+    #[error("{setting}: expected {expected}, found {found}")]
+    Setting {
+        /// What was set.
+        setting: String,
+        /// What it should be.
+        expected: String,
+        /// What it is.
+        found: String,
+        /// What to do.
+        hint: Option<Hint>,
+    },
 }
 
 impl Error {
@@ -117,6 +130,11 @@ impl Error {
     /// An [`Error::Input`].
     pub fn input(input: impl Into<String>, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Error::Input { input: input.into(), expected: expected.into(), found: found.into(), hint: None }
+    }
+
+    /// An [`Error::Setting`].
+    pub(crate) fn setting(setting: String, expected: impl Into<String>, found: String) -> Self {
+        Error::Setting { setting, expected: expected.into(), found, hint: None }
     }
 
     /// The error of an input with these columns that holds no row.
@@ -150,7 +168,9 @@ impl Error {
     pub fn with_hint(mut self, text: impl Into<Hint>) -> Self {
         match &mut self {
             Error::Row(bad) => bad.hint = Some(text.into()),
-            Error::Input { hint, .. } | Error::Io { hint, .. } => *hint = Some(text.into()),
+            Error::Input { hint, .. } | Error::Io { hint, .. } | Error::Setting { hint, .. } => {
+                *hint = Some(text.into());
+            }
             Error::Interrupted => {}
         }
         self
@@ -173,7 +193,7 @@ impl Error {
     pub fn hint(&self) -> Option<&Hint> {
         match self {
             Error::Row(bad) => bad.hint.as_ref(),
-            Error::Input { hint, .. } | Error::Io { hint, .. } => hint.as_ref(),
+            Error::Input { hint, .. } | Error::Io { hint, .. } | Error::Setting { hint, .. } => hint.as_ref(),
             Error::Interrupted => None,
         }
     }

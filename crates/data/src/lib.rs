@@ -63,6 +63,7 @@ mod sum;
 mod synthetic;
 pub mod table;
 pub mod text;
+pub mod threads;
 pub mod vocabulary;
 
 pub use batch::{Bags, Batch, BatchSource};

@@ -42,7 +42,7 @@ impl TrainingRows for MemoryFeed {
             Some(sampler) => Box::new(SampledBatches::new(sampler.clone(), size, seed, epoch, skip)),
             None => Box::new(MemoryBatches::new(self.rows.clone(), size, seed, epoch, skip)),
         };
-        self.current = Some(Prefetch::new(batches, &self.layout));
+        self.current = Some(Prefetch::new(batches, &self.layout)?);
         Ok(true)
     }
 
@@ -126,7 +126,7 @@ impl TrainingRows for StreamFeed<'_> {
             }
             batches.next_batch(&mut dropped)?;
         }
-        self.current = Some(Prefetch::new(Box::new(batches), &self.layout));
+        self.current = Some(Prefetch::new(Box::new(batches), &self.layout)?);
         Ok(true)
     }
 

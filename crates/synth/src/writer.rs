@@ -8,6 +8,7 @@ use super::process::DataGeneratingProcess;
 use dlrm_data::durable::AsideFile;
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
+use dlrm_data::threads::spawn_scoped;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -187,17 +188,17 @@ fn chunks(
             .map(|t| {
                 let (send, receive) = sync_channel(1);
                 let of = &of;
-                scope.spawn(move || {
+                let work = move || {
                     for c in (t..count).step_by(threads) {
                         // Nobody listens after a failure.
                         if send.send(make(process, form, of(c))).is_err() {
                             return;
                         }
                     }
-                });
-                receive
+                };
+                spawn_scoped(scope, work).map(|_| receive)
             })
-            .collect();
+            .collect::<Result<_>>()?;
         for c in 0..count {
             let Ok(chunk) = made[c as usize % threads].recv() else { return Ok(false) };
             if !each(chunk)? {

@@ -387,6 +387,6 @@ impl Sources<'_> {
         };
         let explicit = self.explicit();
         let part = move |row, time, fold: &str| part_of(&assigner, explicit, row, time, fold);
-        Ok(EncodedRows::new(opened, fitted.encoder.clone(), Box::new(part), self.max_bad_rows, self.threads))
+        EncodedRows::new(opened, fitted.encoder.clone(), Box::new(part), self.max_bad_rows, self.threads)
     }
 }

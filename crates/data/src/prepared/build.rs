@@ -16,6 +16,7 @@ use crate::durable::{sync, write_atomically};
 use crate::error::{Error, Hint, Result};
 use crate::readers::Input;
 use crate::split::{Part, Parts};
+use crate::threads::spawn_scoped;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +64,7 @@ impl Preparation<'_> {
     fn make(&self, dir: &Path, work: &WorkDir, observer: &mut dyn PrepareObserver) -> Result<Made> {
         let stopped = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let taking = scope.spawn(|| self.taken(work, &stopped));
+            let taking = spawn_scoped(scope, || self.taken(work, &stopped))?;
             let passes = self.passes(dir, work, observer);
             stopped.store(passes.is_err(), Ordering::Relaxed);
             let taken = taking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -156,7 +156,7 @@ impl Found {
                 .say(" another directory"),
         };
         let what = format!("output directory {}", dir.display());
-        Error::input(what, expected, found).with_hint(hint)
+        Error::setting(what, expected, found).with_hint(hint)
     }
 }
 

@@ -51,7 +51,7 @@ impl Limits {
             }
             None => {
                 let least = format!("at least {} MB", LEAST_MEMORY.div_ceil(1_000_000));
-                let error = Error::input("memory limit", least, format!("{} MB", limit / 1_000_000));
+                let error = Error::setting("memory limit".into(), least, format!("{} MB", limit / 1_000_000));
                 Err(error.with_hint("files of rows are filled in memory before they are written"))
             }
         }

@@ -6,18 +6,20 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// The bytes of a file, mapped: pages are read when they are looked at and belong to the system's cache.
+/// The bytes of a file, mapped, and the file: pages are read when they are looked at and belong to the
+/// system's cache.
 ///
-/// A file that another process shortens while it is mapped ends this one (SIGBUS), as with every mapping.
+/// Reading what another process has cut off meanwhile ends this one (SIGBUS), as with every mapping. So
+/// whoever reads rows asks the file for its length before ([`Shard::append`](super::shard::Shard::append)).
 #[allow(unsafe_code)]
-pub(super) fn map(path: &Path) -> io::Result<Buffer> {
+pub(super) fn map(path: &Path) -> io::Result<(Buffer, File)> {
     let file = File::open(path)?;
     if file.metadata()?.len() == 0 {
-        return Ok(Buffer::from_vec(Vec::<u8>::new()));
+        return Ok((Buffer::from_vec(Vec::<u8>::new()), file));
     }
     // SAFETY: the mapping is read-only and private to this process. Files of a prepared data set are written
     // aside, renamed into place and never changed there; their checksum is compared before their bytes are
     // used.
     let mapping = unsafe { Mmap::map(&file)? };
-    Ok(Buffer::from(Bytes::from_owner(mapping)))
+    Ok((Buffer::from(Bytes::from_owner(mapping)), file))
 }

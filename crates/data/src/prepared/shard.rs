@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Alignment of columns in the file, so that mapped ones can be computed with.
@@ -200,7 +200,7 @@ impl Form {
 
     /// Maps the file `path`, whose length and checksum are known.
     pub(super) fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
-        let bytes = map(path).map_err(|error| gone(path, error))?;
+        let (bytes, file) = map(path).map_err(|error| gone(path, error))?;
         let what = || path.display().to_string();
         if bytes.len() as u64 != sum.bytes {
             return Err(torn(path, &format!("{} bytes", sum.bytes), &format!("{}", bytes.len())));
@@ -212,7 +212,8 @@ impl Form {
         let contradictory = || Err(ArrowError::ParseError("lengths that contradict each other".to_owned()));
         let decoded = guarded(|| self.decode(&bytes)).unwrap_or_else(contradictory);
         let batch = decoded.map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
-        Shard::of(&batch, &self.layout, &self.arities)
+        let origin = Origin { path: path.to_owned(), file, bytes: sum.bytes };
+        Shard::of(&batch, &self.layout, &self.arities, origin)
             .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
     }
 
@@ -288,8 +289,28 @@ fn into_io(error: ArrowError) -> std::io::Error {
     }
 }
 
+/// Where mapped rows are.
+struct Origin {
+    path: PathBuf,
+    file: File,
+    /// Its length.
+    bytes: u64,
+}
+
+impl Origin {
+    /// Refuses a file that another process has cut short since it was opened, whose pages are gone.
+    fn check_length(&self) -> Result<()> {
+        let found = self.file.metadata().map_err(|error| gone(&self.path, error))?.len();
+        if found == self.bytes {
+            return Ok(());
+        }
+        Err(torn(&self.path, &format!("{} bytes", self.bytes), &format!("{found} since it was opened")))
+    }
+}
+
 /// Mapped rows.
 pub(super) struct Shard {
+    origin: Origin,
     rows: usize,
     labels: ScalarBuffer<f32>,
     weights: Option<ScalarBuffer<f32>>,
@@ -306,7 +327,7 @@ struct Column {
 
 impl Shard {
     /// `None` if there is no row or an id is beyond its table. The columns are those of the layout.
-    fn of(batch: &RecordBatch, layout: &Layout, arities: &[Arity]) -> Option<Self> {
+    fn of(batch: &RecordBatch, layout: &Layout, arities: &[Arity], origin: Origin) -> Option<Self> {
         let mut columns = batch.columns().iter();
         let mut next = || columns.next().expect("as many columns as the schema has");
         let labels = next().as_primitive::<Float32Type>().values().clone();
@@ -335,7 +356,7 @@ impl Shard {
         if rows == 0 || dense.as_ref().is_some_and(|dense| dense.len() != rows * layout.dense.len()) {
             return None;
         }
-        Some(Shard { rows, labels, weights, groups, dense, columns: features })
+        Some(Shard { origin, rows, labels, weights, groups, dense, columns: features })
     }
 
     /// Number of rows.
@@ -346,8 +367,10 @@ impl Shard {
     /// Appends rows `rows` to `batch`.
     ///
     /// # Errors
-    /// If it would hold more values of a column than it can count; it is of no use then.
+    /// If it would hold more values of a column than it can count, or the file was cut short; it is of no use
+    /// then.
     pub(super) fn append(&self, batch: &mut Batch, rows: Range<usize>) -> Result<()> {
+        self.origin.check_length()?;
         self.append_within(batch, rows, u32::MAX as usize)
     }
 

@@ -9,6 +9,7 @@ use crate::encoder::Encoder;
 use crate::error::{Error, Result};
 use crate::pass::Block;
 use crate::split::{Part, Parts};
+use crate::threads;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -211,7 +212,7 @@ impl<'a> Shards<'a> {
                 form.write(&into, &stem, batch, |sum| format!("{stem}-{}.arrow", sum.short()))?;
             Ok((ShardFile { name, part, rows, sum }, counts))
         };
-        self.writing = Some(std::thread::spawn(write));
+        self.writing = Some(threads::spawn(write)?);
         Ok(())
     }
 
