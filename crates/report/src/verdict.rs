@@ -1,5 +1,5 @@
 //! What may be said about a model in words. A difference is claimed only where its 95 % interval
-//! excludes zero.
+//! excludes zero and four digits show it.
 use super::format::{MetricFormat, count, p_value, percent};
 use super::{Candidate, Comparison, Report};
 use dlrm_data::schema::Task;
@@ -13,16 +13,23 @@ const FEW_ROWS: u64 = 2000;
 pub enum Reading {
     /// The whole interval is on the model's side.
     Better,
-    /// The interval holds zero.
+    /// The interval holds zero, or the difference is too small to matter.
     Undecided,
     /// The whole interval is on the baseline's side.
     Worse,
 }
 
+/// Differences below this are none, whatever their intervals: half a unit of the fourth digit, the last that
+/// is shown of metrics. Errors of ratings have the unit of the label, so no size of theirs is small.
+const NOTHING: f64 = 5e-5;
+
 impl Comparison {
     /// What it allows to say.
     pub fn reading(&self) -> Reading {
         let interval = self.difference.interval;
+        if !matches!(self.metric, Metric::Rmse | Metric::Mae) && interval.estimate.abs() < NOTHING {
+            return Reading::Undecided;
+        }
         let sign = if self.metric.higher_is_better() { 1.0 } else { -1.0 };
         match (interval.low * sign, interval.high * sign) {
             (a, b) if a > 0.0 && b > 0.0 => Reading::Better,

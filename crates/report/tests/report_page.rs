@@ -300,3 +300,17 @@ fn the_strongest_baseline_is_named_by_the_sense_of_the_metric() {
         assert_eq!(terminal::run_json(&report, Path::new("out"))["verdict"], headline);
     }
 }
+
+/// An interval can be as narrow as a difference that nobody will ever notice.
+#[test]
+fn a_difference_beyond_all_digits_is_none() {
+    let reading = |metric, [low, estimate, high]: [f64; 3]| {
+        let interval = Interval { estimate, low, high };
+        let difference = Difference { interval, p_value: None };
+        Comparison { baseline: "lr".into(), metric, part: "test".into(), difference }.reading()
+    };
+    assert_eq!(reading(Metric::LogLoss, [-4e-6, -3e-6, -2e-6]), Reading::Undecided);
+    assert_eq!(reading(Metric::LogLoss, [-4e-4, -3e-4, -2e-4]), Reading::Better);
+    assert_eq!(reading(Metric::Auc, [-4e-4, -3e-4, -2e-4]), Reading::Worse);
+    assert_eq!(reading(Metric::Rmse, [-4e-6, -3e-6, -2e-6]), Reading::Better);
+}
