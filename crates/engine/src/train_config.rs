@@ -332,10 +332,13 @@ impl TrainConfig {
     /// The evaluation of the weights that training has kept, if there was one of them.
     pub fn kept<'a>(&self, state: &'a TrainState) -> Option<&'a Evaluation> {
         let at = |step: u64| state.history.iter().find(|evaluation| evaluation.step == step);
-        match self.keep {
-            Keep::Last if state.ending != Some(Ending::Diverged) => at(state.step),
-            _ => state.best.and_then(|best| at(best.step)),
-        }
+        if self.keeps_last(state) { at(state.step) } else { state.best.and_then(|best| at(best.step)) }
+    }
+
+    /// Whether training has kept the weights after its last step: those of a run that diverged are worth
+    /// nothing.
+    pub fn keeps_last(&self, state: &TrainState) -> bool {
+        self.keep == Keep::Last && state.ending != Some(Ending::Diverged)
     }
 
     pub(crate) fn keeps_optimizer(&self) -> bool {

@@ -11,7 +11,7 @@ use dlrm_data::split::{Part, Parts, Split};
 use dlrm_engine::config::{Loading, RunConfig};
 use dlrm_engine::error::Result;
 use dlrm_engine::run::{Outcome, Scoring};
-use dlrm_engine::train_config::{Keep, TrainConfig};
+use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::{Ending, Evaluation, TrainState};
 use dlrm_metrics::slices::{SliceColumn, worst_slices};
 use dlrm_metrics::{Bootstrap, Metric, Ranking, Scored};
@@ -322,8 +322,7 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
             curves.push(Curve { part: "validation".into(), metric, points });
         }
     }
-    let last = config.train.keep == Keep::Last && state.ending != Some(Ending::Diverged);
-    let best = state.best.filter(|_| !last).and_then(|best| {
+    let best = state.best.filter(|_| !config.train.keeps_last(state)).and_then(|best| {
         let at = state.history.iter().find(|p| p.step == best.step)?;
         Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
     });
