@@ -77,14 +77,51 @@ def peers(args):
             if not folder.exists():
                 continue
             for peer, fit in PEERS.items():
-                if peer in measured:
+                scores = folder / f"{peer}-scores.csv"
+                if peer in measured and scores.exists():
                     continue
                 train, test = (read(folder / f"{part}.csv", index[name]["text"]) for part in ("train", "test"))
                 started = time.perf_counter()
-                measured[peer] = score(test["label"], *fit(train, test, index[name]["text"], args.threads))
-                measured[peer]["seconds"] = round(time.perf_counter() - started, 3)
+                predicted, converged = fit(train, test, index[name]["text"], args.threads)
+                seconds = round(time.perf_counter() - started, 3)
+                np.savetxt(scores, predicted)
+                measured[peer] = {**score(test["label"], predicted, converged), "seconds": seconds}
                 save(args.out / "peers.json", done)
             print(name, split, {p: (round(m["auc"], 4), round(m["log_loss"], 4)) for p, m in measured.items()}, file=sys.stderr)
+
+
+def margins(args):
+    """Half the widths of paired 95 % intervals between runs of dlrm and logistic regression, on one split each."""
+    index, found = load(args.out / "tables.json"), {}
+    for ours in args.out.glob("*/*/run-*.csv"):
+        name, split = ours.parts[-3:-1]
+        labels = read(ours.parent / "test.csv", index[name]["text"])["label"].to_numpy()
+        scores = np.loadtxt(ours, skiprows=1)
+        variant = found.setdefault(ours.stem.removeprefix("run-"), {}).setdefault(name, {}).setdefault(split, {})
+        for peer in ("lr", "lr_cv"):
+            path = ours.parent / f"{peer}-scores.csv"
+            if path.exists():
+                variant[peer] = margin(labels, scores, np.loadtxt(path))
+    save(args.out / "margins.json", found)
+
+
+def margin(labels, ours, theirs):
+    losses = [-np.log(np.clip(np.where(labels == 1, p, 1 - p), 1e-15, 1)) for p in (ours, theirs)]
+    # DeLong, DeLong and Clarke-Pearson 1988: the variance of what each row adds to the two AUCs.
+    parts = [auc_parts(labels == 1, p) for p in (ours, theirs)]
+    variance = sum(np.var(a - b, ddof=1) / len(a) for a, b in zip(*parts))
+    of_loss = np.std(losses[0] - losses[1], ddof=1) / np.sqrt(len(labels))
+    return {"auc": 1.96 * float(np.sqrt(variance)), "log_loss": 1.96 * float(of_loss)}
+
+
+def auc_parts(positive, scores):
+    """By positive, the share of negatives below it; by negative, the share of positives above it."""
+    from scipy.stats import rankdata
+
+    ranks, m, n = rankdata(scores), positive.sum(), (~positive).sum()
+    of_positives = (ranks[positive] - rankdata(scores[positive])) / n
+    of_negatives = 1 - (ranks[~positive] - rankdata(scores[~positive])) / m
+    return of_positives, of_negatives
 
 
 def read(path, text):
@@ -178,6 +215,9 @@ def main():
     fitting.add_argument("out", type=Path)
     fitting.add_argument("--threads", type=int, default=1)
     fitting.set_defaults(run=peers)
+    pairing = commands.add_parser("margins")
+    pairing.add_argument("out", type=Path)
+    pairing.set_defaults(run=margins)
     for command in (exporting, fitting):
         command.add_argument("--splits", type=int, default=5)
         command.add_argument("--only")

@@ -4,6 +4,8 @@
 //!
 //! In an ordinary run each part takes a few seconds. `cargo xtask faults --minutes N` takes as long as it is
 //! told and prints the figures of each part; DLRM_FAULTS_SEED, which it prints too, repeats its choices.
+mod library;
+mod threads;
 mod verbs;
 
 use crate::common::{Ran, command, copy, dlrm, finished, scratch, works};
@@ -15,7 +17,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use verbs::*;
@@ -120,24 +121,11 @@ fn files_that_cannot_grow() {
     figures.print("files that cannot grow (0 left aside, 0 lost)");
 }
 
-/// The library that fails operations on files, made by the compiler that links Rust's programs too.
-fn no_space() -> Option<PathBuf> {
-    static MADE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let make = || {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/faults/no_space.c");
-        let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no_space-{}.so", std::process::id()));
-        let mut compiler = std::process::Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&made).arg(source).arg("-ldl");
-        (cfg!(target_os = "linux") && compiler.status().is_ok_and(|status| status.success())).then_some(made)
-    };
-    MADE.get_or_init(make).clone()
-}
-
 /// The disk is full at the n-th operation that takes space, from then on or for this one: a file is created,
 /// written, put on the disk or renamed, a directory is made.
 #[test]
 fn space_that_ends_at_an_operation() {
-    let Some(library) = no_space() else {
+    let Some(library) = library::made("no_space") else {
         println!("skipped: space_that_ends_at_an_operation (it takes Linux and a C compiler)");
         return;
     };

@@ -109,3 +109,18 @@ fn clicks_know_their_optimum() {
         assert!(ran.code == 2 && ran.err.contains(expected), "{args:?}: {}", ran.err);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_log_has_more_days_than_a_process_may_have_files() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let line = format!(
+        "ulimit -n 50; exec {} -q generate clicks --rows 1000 --days 200 --file-per-day -o log",
+        env!("CARGO_BIN_EXE_dlrm")
+    );
+    let ran = std::process::Command::new("sh").args(["-c", &line]).current_dir(&dir).output().expect("sh");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let files = fs::read_dir(dir.path().join("log")).expect("a directory").flatten();
+    let days = files.filter(|file| file.file_name().to_string_lossy().starts_with("day_"));
+    assert_eq!(days.count(), 200);
+}

@@ -41,8 +41,7 @@ fn layout(config: &Value) -> Layout {
                 rows: spec["rows"].as_u64().expect("rows") as usize,
             })
             .collect(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     }
 }
 

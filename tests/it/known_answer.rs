@@ -43,8 +43,7 @@ fn three_steps_as_the_reference_prints_them() {
             .enumerate()
             .map(|(i, &rows)| TableLayout { name: i.to_string(), rows })
             .collect(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     };
     let (bottom, top) = (vec![3], vec![4, 2]);
     let config = DlrmConfig { embedding_dim: 2, bottom, top, first_order: false, ..DlrmConfig::default() };

@@ -27,8 +27,7 @@ fn layout(v: &Value) -> Layout {
         dense: (0..v["dense"].as_u64().expect("dense")).map(|i| i.to_string()).collect(),
         features: features.collect(),
         tables: tables.clone(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     }
 }
 
@@ -148,8 +147,7 @@ fn frappe() -> Layout {
             .enumerate()
             .map(|(t, &rows)| TableLayout { name: format!("t{t}"), rows })
             .collect(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     }
 }
 
@@ -232,8 +230,7 @@ fn hidden_traps() {
             .enumerate()
             .map(|(t, &rows)| TableLayout { name: format!("t{t}"), rows })
             .collect(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     };
     let batch = |bags: Vec<Bags>, labels: Vec<f32>| Batch {
         dense: Vec::new(),

@@ -30,8 +30,7 @@ fn layout() -> Layout {
         dense: vec!["a".into(), "b".into()],
         features: kinds.into_iter().enumerate().map(feature).collect(),
         tables: (0..3).map(|i| TableLayout { name: format!("t{i}"), rows: TABLE_ROWS }).collect(),
-        sample_weights: false,
-        groups: false,
+        ..Layout::default()
     }
 }
 

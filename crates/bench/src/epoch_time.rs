@@ -8,7 +8,7 @@ use dlrm_data::rng::Rng;
 use dlrm_engine::StepPlan;
 use dlrm_engine::config::RunConfig;
 use dlrm_engine::error::Result;
-use dlrm_engine::learner::Learner;
+use dlrm_engine::learner::{self, Learner};
 use dlrm_engine::network::Network;
 use dlrm_nn::{Builder, Isa};
 use serde::Serialize;
@@ -62,8 +62,8 @@ impl EpochTimeEstimate {
         let layout = cut(config, layout)?;
         let (train, rows) = (&config.train, options.rows);
         let batch_size = StepPlan::new(train, rows).batch_size;
-        let network = Network::with_tables(&config.model, &layout, train.table_precision, 0, options.isa)?
-            .with_precision(train.precision);
+        let made = || Network::with_tables(&config.model, &layout, train.table_precision, 0, options.isa);
+        let network = learner::pool(options.threads)?.install(made)?.with_precision(train.precision);
         let optimizer = train.optimizer_of(network.weights());
         let mut learner = Learner::new(
             network,
@@ -135,7 +135,7 @@ mod tests {
             features: vec![feature("a", 0, false), feature("b", 1, true)],
             tables: vec![table("a", 50_000_000), table("b", 7)],
             sample_weights: true,
-            groups: false,
+            ..Layout::default()
         }
     }
 

@@ -5,7 +5,7 @@ use dlrm_data::error::nearest;
 use dlrm_data::rng::Rng;
 use dlrm_data::schema;
 use dlrm_engine::error::{Error, Result};
-use dlrm_engine::learner::Learner;
+use dlrm_engine::learner::{self, Learner};
 use dlrm_engine::network::Network;
 use dlrm_models::{DlrmConfig, Interaction, ModelConfig};
 use dlrm_nn::{
@@ -155,8 +155,7 @@ impl Workload {
                 .enumerate()
                 .map(|(i, &rows)| TableLayout { name: name(i), rows })
                 .collect(),
-            sample_weights: false,
-            groups: false,
+            ..Layout::default()
         }
     }
 
@@ -185,7 +184,8 @@ impl Workload {
         (precision, storage): (Precision, TablePrecision),
         threads: usize,
     ) -> Result<Learner> {
-        let network = self.network(isa, storage)?.with_precision(precision);
+        let made = || self.network(isa, storage);
+        let network = learner::pool(threads)?.install(made)?.with_precision(precision);
         let (dense, tables) = (
             DenseOptimizer::Sgd { lr: 0.1, momentum: 0.0, l2: 0.0 },
             TableOptimizer::Sgd { lr: 0.1, l2: 0.0 },

@@ -18,6 +18,13 @@ pub fn aside(place: &Path, suffix: &str) -> PathBuf {
 pub struct AsideFile {
     /// Locked as long as it is aside.
     file: File,
+    whole: WholeFile,
+}
+
+/// A whole file that is closed and not yet in its place; what is not put there is removed. No lock keeps other
+/// processes from it.
+#[derive(Debug)]
+pub struct WholeFile {
     place: PathBuf,
     aside: Option<PathBuf>,
 }
@@ -34,7 +41,7 @@ impl AsideFile {
         let place = fs::canonicalize(place).unwrap_or_else(|_| place.to_owned());
         if direct {
             let file = OpenOptions::new().write(true).open(&place).map_err(Error::io("open", &place))?;
-            return Ok(AsideFile { file, place, aside: None });
+            return Ok(AsideFile { file, whole: WholeFile { place, aside: None } });
         }
         if place.is_dir() {
             return Err(Error::io("write", &place)(ErrorKind::IsADirectory.into()));
@@ -42,23 +49,59 @@ impl AsideFile {
         let aside = aside(&place, "partial");
         let file = alone(&aside, &place)?;
         // From here on dropping it removes it.
-        let begun = AsideFile { file, place, aside: Some(aside) };
-        begun.file.set_len(0).map_err(Error::io("create", &begun.place))?;
+        let begun = AsideFile { file, whole: WholeFile { place, aside: Some(aside) } };
+        begun.file.set_len(0).map_err(Error::io("create", &begun.whole.place))?;
         Ok(begun)
     }
 
     /// Where it is until it is put in its place; `None` where it is written to as it is.
     pub fn aside(&self) -> Option<&Path> {
-        self.aside.as_deref()
+        self.whole.aside.as_deref()
+    }
+
+    /// Waits until it is on the disk, and closes it.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn finish(self) -> Result<WholeFile> {
+        self.sync()?;
+        Ok(self.whole)
     }
 
     /// Waits until it is on the disk, and puts it in its place.
     ///
     /// # Errors
     /// If the file system refuses; what stood in its place is then still there.
+    pub fn put(self) -> Result<()> {
+        self.sync()?;
+        let AsideFile { file: _locked, whole } = self;
+        whole.put()
+    }
+
+    fn sync(&self) -> Result<()> {
+        match self.whole.aside {
+            Some(_) => self.file.sync_all().map_err(Error::io("write", &self.whole.place)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl WholeFile {
+    /// Its length in bytes.
+    ///
+    /// # Errors
+    /// If the file system does not tell.
+    pub fn bytes(&self) -> Result<u64> {
+        let found = fs::metadata(self.aside.as_ref().unwrap_or(&self.place));
+        found.map(|found| found.len()).map_err(Error::io("read", &self.place))
+    }
+
+    /// Puts it in its place.
+    ///
+    /// # Errors
+    /// If the file system refuses; what stood in its place is then still there.
     pub fn put(mut self) -> Result<()> {
         let Some(aside) = &self.aside else { return Ok(()) };
-        self.file.sync_all().map_err(Error::io("write", &self.place))?;
         fs::rename(aside, &self.place).map_err(Error::io("write", &self.place))?;
         self.aside = None;
         sync_directory(self.place.parent().unwrap_or(Path::new(".")))
@@ -75,7 +118,7 @@ impl Write for AsideFile {
     }
 }
 
-impl Drop for AsideFile {
+impl Drop for WholeFile {
     fn drop(&mut self) {
         // Nothing can be done about a failure here.
         let _ = self.aside.take().map(fs::remove_file);

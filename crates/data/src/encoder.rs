@@ -266,8 +266,10 @@ impl Encoder {
 
     /// The shape of encoded rows.
     pub fn layout(&self) -> Layout {
-        let mut dense = Vec::new();
+        let (mut dense, mut bins) = (Vec::new(), Vec::new());
         for (column, scale) in self.schema.dense.iter().zip(&self.dense) {
+            let first = dense.len() + 1;
+            bins.extend(first..first + scale.pieces.as_ref().map_or(0, |pieces| pieces.len()));
             dense.extend(scale.names(&column.name));
         }
         let features = self.schema.categorical.iter().zip(&self.table_of).map(|(column, &table)| Feature {
@@ -290,6 +292,7 @@ impl Encoder {
             self.tables.iter().map(|(name, ids)| TableLayout { name: name.clone(), rows: ids.rows() });
         Layout {
             dense,
+            bins,
             features: features.chain(crosses).collect(),
             tables: tables.collect(),
             sample_weights: self.schema.weight.is_some(),

@@ -134,6 +134,11 @@ impl RunConfig {
         self.schema.as_ref().ok_or_else(|| Error::config("schema", "a schema", "none"))
     }
 
+    /// Whether the model is compared with a regression beside it.
+    pub(crate) fn has_baseline(&self) -> bool {
+        self.data.baseline == Baseline::Lr && self.model.kind() != "lr"
+    }
+
     /// As TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a configuration is plain data")

@@ -54,6 +54,9 @@ pub struct Plan {
     /// its start, where the trained one is compared with that.
     #[serde(skip)]
     pub second_bytes: u64,
+    /// The regression while it is solved, before the model is made.
+    #[serde(skip)]
+    pub regression_bytes: u64,
     /// The finished model on disk.
     pub disk_bytes: u64,
 }
@@ -151,9 +154,11 @@ impl Plan {
         // Weight matrices are kept in two packed forms besides.
         let weight_bytes = capped(4 * 3 * dense as u128 + table_bytes as u128);
         let training_bytes = capped(4 * state + gradients);
-        let compared = train.starts_from_regression()
-            && builder.has_linear_part()
-            && regression::can(&config.data, expected.layout, epoch_rows);
+        let can = regression::can(&config.data, expected.layout, epoch_rows);
+        let starts = train.starts_from_regression() && builder.has_linear_part();
+        let compared = starts && can;
+        let solved = can && (starts || config.has_baseline() || train.solver == Some(Solver::Lbfgs));
+        let regression_bytes = if solved { regression::memory_bytes(expected.layout, epoch_rows) } else { 0 };
         Ok(Plan {
             rows,
             epoch_rows,
@@ -171,6 +176,7 @@ impl Plan {
             gradient_bytes: capped(gradients),
             training_bytes,
             second_bytes: if compared { weight_bytes.saturating_add(training_bytes) } else { 0 },
+            regression_bytes,
             disk_bytes: capped(4 * (dense as u128 + kept_state) + table_bytes as u128),
         })
     }
@@ -183,17 +189,27 @@ impl Plan {
 
     /// Bytes in memory, at most.
     pub fn memory_bytes(&self) -> u64 {
-        sum(&self.training_parts()).max(self.fitting_bytes)
+        sum(&self.memory_parts())
     }
 
-    /// What [`Plan::memory_bytes`] is the sum of, with words for it; what takes nothing is left out. Where
-    /// fitting the encoder takes more than all that comes after it, it is that alone.
+    /// What [`Plan::memory_bytes`] is the sum of, with words for it; what takes nothing is left out. Fitting the
+    /// encoder, solving the regression and training come one after the other: these are the parts of the one
+    /// that takes most.
     pub fn memory_parts(&self) -> Vec<(u64, &'static str)> {
-        let parts = self.training_parts();
-        if self.fitting_bytes > sum(&parts) {
-            return vec![(self.fitting_bytes, "vocabularies while they are counted")];
+        let fitting = vec![(self.fitting_bytes, "vocabularies while they are counted")];
+        let solving = vec![
+            (self.data_bytes, "rows"),
+            (self.encoder_bytes, "vocabularies"),
+            (self.regression_bytes, "the regression while it is solved"),
+        ];
+        let mut most = self.training_parts().to_vec();
+        for parts in [solving, fitting] {
+            if sum(&parts) > sum(&most) {
+                most = parts;
+            }
         }
-        parts.into_iter().filter(|(bytes, _)| *bytes > 0).collect()
+        most.retain(|(bytes, _)| *bytes > 0);
+        most
     }
 
     /// What is in memory at once while the model trains.
@@ -219,7 +235,14 @@ impl Plan {
         }
         let model = self.weight_bytes.saturating_add(self.training_bytes);
         let encoder = self.encoder_bytes.max(self.fitting_bytes);
-        let (what, hint) = if encoder > model.max(self.data_bytes) {
+        let others = model.max(self.data_bytes).max(encoder);
+        let (what, hint) = if self.regression_bytes > others {
+            let hint = Hint::from("leave it out: ").set("data.baseline", "mean");
+            (
+                "the regression that the model is compared with",
+                hint.say(" and ").set("train.linear_start", "model"),
+            )
+        } else if encoder > model.max(self.data_bytes) {
             let hint = "raise min_count, or hash large columns into buckets; `dlrm prepare` fits the encoder \
                         in bounded memory";
             ("the vocabularies of the encoder", Hint::from(hint))

@@ -235,11 +235,24 @@ impl Trainer<'_> {
     /// How a value of the monitored metric compares with the best so far.
     fn standing(&self, state: &TrainState, value: f64) -> Standing {
         let least = self.config.plateau.map_or(0.0, |plateau| plateau.min_gain);
-        let gain = |best: f64| if self.monitor().higher_is_better() { value - best } else { best - value };
+        let least_known = self.least_known_loss();
+        let gain = |best: f64| {
+            if self.monitor().higher_is_better() { value - best } else { best - value.max(least_known) }
+        };
         if state.best.is_none_or(|best| gain(best.value) > least) {
             Standing::Best
         } else {
             Standing::NotBest
+        }
+    }
+
+    /// The log loss below which the validation rows tell nothing: n rows that are all right still leave a
+    /// chance of 1 / (n + 2) that the next is wrong (Laplace's rule of succession). A model that gets surer than
+    /// that is better by none of them.
+    fn least_known_loss(&self) -> f64 {
+        match self.validation {
+            Some(rows) if self.monitor() == Metric::LogLoss => 1.0 / (rows.len() as f64 + 2.0),
+            _ => 0.0,
         }
     }
 

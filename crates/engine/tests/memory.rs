@@ -23,19 +23,22 @@ struct Case {
     models: &'static [&'static str],
     /// Rows, each with a value of its own in `id`.
     rows: usize,
+    /// The least share of the plan that is held.
+    least: f64,
 }
 
 /// 64 MB of numbers in a table of hashed ids, of which a run touches few.
 const HASHED: &str = "{ name = \"id\", encoding = { kind = \"hash\", buckets = 1000000 } }";
 const VOCABULARY: &str = "{ name = \"id\", encoding = { kind = \"vocabulary\" } }";
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 6] = [
     Case {
         name: "tables",
         column: HASHED,
         settings: &["model.kind=mf", "train.table_optimizer={ kind = \"sgd\", lr = 0.1 }"],
         models: &[],
         rows: 2000,
+        least: 0.85,
     },
     Case {
         name: "optimiser state",
@@ -43,6 +46,7 @@ const CASES: [Case; 5] = [
         settings: &["model.kind=mf", "train.table_optimizer={ kind = \"adam\", lr = 0.001 }"],
         models: &[],
         rows: 500,
+        least: 0.85,
     },
     Case {
         name: "state of the linear part",
@@ -54,6 +58,7 @@ const CASES: [Case; 5] = [
         ],
         models: &[],
         rows: 500,
+        least: 0.85,
     },
     Case {
         name: "vocabularies",
@@ -61,6 +66,16 @@ const CASES: [Case; 5] = [
         settings: &["model.kind=lr", "train.solver=steps"],
         models: &[],
         rows: 1_300_000,
+        least: 0.85,
+    },
+    Case {
+        name: "regression",
+        column: "{ name = \"id\", encoding = { kind = \"hash\", buckets = 500000 } }",
+        settings: &["model.kind=lr", "train.solver=lbfgs"],
+        models: &[],
+        rows: 6000,
+        // L-BFGS remembers ten steps where it takes as many, and these rows take fewer.
+        least: 0.35,
     },
     Case {
         name: "compare",
@@ -68,6 +83,7 @@ const CASES: [Case; 5] = [
         settings: &["train.table_optimizer={ kind = \"sgd\", lr = 0.1 }"],
         models: &["fm", "mf"],
         rows: 2000,
+        least: 0.85,
     },
 ];
 
@@ -177,6 +193,6 @@ fn peaks_are_those_of_the_plan() {
         let found: Vec<f64> = line.split(' ').map(|number| number.parse().expect("a number")).collect();
         println!("{}: planned {:.1} MB, measured {:.1} MB", case.name, found[0] / 1e6, found[1] / 1e6);
         let share = found[1] / found[0];
-        assert!((0.85..1.15).contains(&share), "{}: {share:.3} of {} planned", case.name, found[0]);
+        assert!((case.least..1.15).contains(&share), "{}: {share:.3} of {} planned", case.name, found[0]);
     }
 }

@@ -33,7 +33,7 @@ fn layout() -> Layout {
         features: kinds.into_iter().enumerate().map(feature).collect(),
         tables: (0..3).map(|i| TableLayout { name: format!("t{i}"), rows: TABLE_ROWS[i] }).collect(),
         sample_weights: true,
-        groups: false,
+        ..Layout::default()
     }
 }
 

@@ -85,8 +85,7 @@ mod tests {
             dense: Vec::new(),
             features: vec![feature("a", 0), feature("b", 1), feature("c", 1)],
             tables: vec![table("a", 11), table("b", 23)],
-            sample_weights: false,
-            groups: false,
+            ..Layout::default()
         }
     }
 

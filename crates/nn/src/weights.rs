@@ -10,7 +10,6 @@ use crate::table::Table;
 use crate::table_store::TableStore;
 use dlrm_kernels::half::{Numbers, NumbersMut};
 use dlrm_kernels::{Buffer, Isa};
-use rayon::prelude::*;
 
 /// Dense parameters, laid out: the trained ones, those of the linear part last, and the running statistics.
 pub(crate) struct DenseParams {
@@ -235,9 +234,10 @@ impl Weights {
         }
     }
 
-    /// Renews the packed forms of the weight matrices; needed after every change of dense parameters.
+    /// Renews the packed forms of the weight matrices; needed after every change of dense parameters. On this
+    /// thread alone: the steps of training renew them with their own threads.
     pub fn repack(&mut self) {
-        self.packing().1.into_par_iter().for_each(Packing::run);
+        self.packing().1.into_iter().for_each(Packing::run);
     }
 
     /// The tables, and beside them what renews the packed matrices: in small parts, for layers differ too

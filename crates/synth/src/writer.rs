@@ -5,7 +5,7 @@
 use super::bayes::Bayes;
 use super::parquet_rows::ParquetRows;
 use super::process::DataGeneratingProcess;
-use dlrm_data::durable::AsideFile;
+use dlrm_data::durable::{AsideFile, WholeFile};
 use dlrm_data::error::{Error, Result};
 use dlrm_data::row::RawRow;
 use dlrm_data::threads::spawn_scoped;
@@ -95,7 +95,6 @@ pub fn write_log(
     threads: usize,
     go_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Option<Written>> {
-    let parts = parts(process, form, files);
     // They are put in place together, at the end.
     let (mut whole, mut truth) = (Vec::new(), Vec::new());
     fs::create_dir_all(dir.join(TRUTH)).map_err(Error::io("create", &dir.join(TRUTH)))?;
@@ -103,7 +102,7 @@ pub fn write_log(
     let at = |name: &str| dir.join(name);
     writeln!(probabilities, "probability").map_err(Error::io("write", &at(PROBABILITIES)))?;
     let mut written = Vec::new();
-    for (name, range) in parts {
+    for (name, range) in parts(process, form, files) {
         let path = at(&name);
         let rows = range.end - range.start;
         let mut out = Out::new(process, form, &path)?;
@@ -118,23 +117,19 @@ pub fn write_log(
         if !is_whole {
             return Ok(None);
         }
-        let file = out.finish(&path)?;
-        let found = fs::metadata(file.aside().unwrap_or(&path)).map_err(Error::io("write", &path))?;
-        written.push(WrittenFile { name, rows, bytes: found.len() });
+        // Closed: a log has more days than a process may have files. The probabilities, begun first and closed
+        // last, keep other processes away.
+        let file = out.finish(&path)?.finish()?;
+        written.push(WrittenFile { name, rows, bytes: file.bytes()? });
         whole.push(file);
     }
-    whole.push(finished(probabilities, &at(PROBABILITIES))?);
-    whole.into_iter().try_for_each(AsideFile::put)?;
-    let days = by_day(process, &truth);
+    let probabilities = finished(probabilities, &at(PROBABILITIES))?;
+    whole.into_iter().try_for_each(WholeFile::put)?;
+    probabilities.put()?;
+    let day = |(_, rows): (String, Range<u64>)| Bayes::of(&truth[rows.start as usize..rows.end as usize]);
+    let days: Vec<Bayes> = parts(process, form, Files::PerDay).into_iter().map(day).collect();
     let last_day = days.last().copied().unwrap_or(Bayes::of(&[]));
     Ok(Some(Written { files: written, all: Bayes::of(&truth), days, last_day }))
-}
-
-/// Best possible scores of each day, of the true probabilities of all rows.
-fn by_day(process: &dyn DataGeneratingProcess, truth: &[f64]) -> Vec<Bayes> {
-    let rows: Vec<(u64, f64)> = (0..).map(|r| process.day(r)).zip(truth.iter().copied()).collect();
-    let of = |day: &[(u64, f64)]| Bayes::of(&day.iter().map(|(_, p)| *p).collect::<Vec<_>>());
-    rows.chunk_by(|a, b| a.0 == b.0).map(of).collect()
 }
 
 /// Names of the files that [`write_log`] writes.

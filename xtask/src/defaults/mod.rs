@@ -30,17 +30,30 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     if options.family {
         variants.extend(FAMILY.iter().map(|&model| Variant::family(model)));
     }
-    let done = runs::all(&binary, &study, &variants, &options);
+    let mut done = runs::all(&binary, &study, &variants, &options);
+    runs::add_margins(&mut done, &margins(&options)?);
     let path = options.out.join("results.json");
     fs::write(&path, as_json(&done).to_string()).map_err(|e| format!("{}: {e}", path.display()))?;
     print!("{}", table::markdown(&study, &variants, &done));
     Ok(())
 }
 
+fn environment(options: &Options) -> Result<Environment, String> {
+    let venv = options.venv.clone().unwrap_or_else(|| options.out.join("venv"));
+    Environment::make(SCRIPTS, &options.python, Some(&venv))
+}
+
+/// How far two scorings of the test rows may differ by chance, by the script, out of the scores.
+fn margins(options: &Options) -> Result<Value, String> {
+    environment(options)?.run(SCRIPT, &["margins".into(), options.out.display().to_string()], true)?;
+    let path = options.out.join("margins.json");
+    let text = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))
+}
+
 /// Tables and peers, by the script; what is there is not made again.
 fn prepare(options: &Options) -> Result<(), String> {
-    let venv = options.venv.clone().unwrap_or_else(|| options.out.join("venv"));
-    let environment = Environment::make(SCRIPTS, &options.python, Some(&venv))?;
+    let environment = environment(options)?;
     let out = options.out.display().to_string();
     let mut common = vec!["--splits".to_owned(), options.splits.to_string()];
     if !options.only.is_empty() {

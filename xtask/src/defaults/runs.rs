@@ -1,7 +1,7 @@
 //! Runs of `dlrm train`, and what they say of themselves.
 use super::options::{Options, Variant};
 use super::study::{Scores, Study};
-use crate::run::{number, test};
+use crate::run::test;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,8 +16,9 @@ pub(super) struct Run {
     pub model: Scores,
     /// Its own logistic regression.
     pub baseline: Scores,
-    /// Half the width of the paired 95 % interval of the difference between the two.
-    pub margin: Scores,
+    /// Half the widths of the paired 95 % intervals of its differences to the peers' regressions: with their
+    /// own L2, and with the one that cross-validation chose.
+    pub margins: [Scores; 2],
     pub verdict: String,
     pub seconds: f64,
 }
@@ -27,17 +28,10 @@ impl Run {
     pub(super) fn of(report: &Value, seconds: f64) -> Run {
         let candidates = report["candidates"].as_array().map_or(&[][..], Vec::as_slice);
         let baseline = candidates.iter().skip(1).position(|c| c["name"] == BASELINE).map(|i| i + 1);
-        let margin = |metric: &str| {
-            let mut of = report["comparisons"].as_array().into_iter().flatten();
-            let found =
-                of.find(|c| c["baseline"] == BASELINE && c["split"] == "test" && c["metric"] == metric);
-            let interval = found.map_or(&Value::Null, |c| &c["difference"]["interval"]);
-            (number(&interval["high"]) - number(&interval["low"])) / 2.0
-        };
         Run {
             model: Scores::of(&test(report, 0)),
             baseline: baseline.map_or(Scores::UNKNOWN, |i| Scores::of(&test(report, i))),
-            margin: Scores { auc: margin("auc"), log_loss: margin("log_loss") },
+            margins: [Scores::UNKNOWN; 2],
             verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
             seconds,
         }
@@ -56,7 +50,7 @@ impl Run {
         json!({
             "model": scores(self.model),
             "baseline": scores(self.baseline),
-            "margin": scores(self.margin),
+            "margins": self.margins.map(scores),
             "verdict": self.verdict,
             "seconds": self.seconds,
         })
@@ -128,8 +122,23 @@ fn progress(variant: &Variant, table: &str, split: usize, run: &Result<Run, Stri
     }
 }
 
+/// Adds the margins that the script worked out of the scores.
+pub(super) fn add_margins(done: &mut [Done], margins: &Value) {
+    for Done { variant, table, split, run } in done {
+        let of = &margins[file_name(variant)][table.as_str()][split.to_string()];
+        if let Ok(run) = run {
+            run.margins = ["lr", "lr_cv"].map(|peer| Scores::of(&of[peer]));
+        }
+    }
+}
+
+/// A variant in the names of files.
+fn file_name(variant: &str) -> String {
+    variant.replace([' ', '/'], "")
+}
+
 fn train(binary: &Path, folder: &Path, variant: &Variant, threads: usize) -> Result<Run, String> {
-    let output = folder.join(format!("run-{}", variant.name.replace([' ', '/'], "")));
+    let output = folder.join(format!("run-{}", file_name(&variant.name)));
     let mut command = Command::new(binary);
     command.arg("train").arg(folder.join("train.csv")).arg("--test").arg(folder.join("test.csv"));
     command.args(["--label", "label", "--json", "--quiet", "--overwrite", "-o"]).arg(&output);
@@ -137,6 +146,9 @@ fn train(binary: &Path, folder: &Path, variant: &Variant, threads: usize) -> Res
     let started = Instant::now();
     let done = command.output().map_err(|e| format!("{}: {e}", binary.display()))?;
     let seconds = started.elapsed().as_secs_f64();
+    if done.status.success() && !variant.family {
+        predict(binary, folder, &output)?;
+    }
     // Left-overs are overwritten the next time.
     let _ = std::fs::remove_dir_all(&output);
     if !done.status.success() {
@@ -145,6 +157,16 @@ fn train(binary: &Path, folder: &Path, variant: &Variant, threads: usize) -> Res
     }
     let report = serde_json::from_slice(&done.stdout).map_err(|e| e.to_string())?;
     Ok(Run::of(&report, seconds))
+}
+
+/// Writes the scores of the test rows beside the run.
+fn predict(binary: &Path, folder: &Path, run: &Path) -> Result<(), String> {
+    let mut command = Command::new(binary);
+    command.arg("predict").arg(run).arg(folder.join("test.csv")).args(["--quiet", "--overwrite", "-o"]);
+    let done = command.arg(run.with_extension("csv")).output();
+    let done = done.map_err(|e| format!("{}: {e}", binary.display()))?;
+    let said = || String::from_utf8_lossy(&done.stderr).lines().next().unwrap_or_default().to_owned();
+    if done.status.success() { Ok(()) } else { Err(format!("predict failed: {}", said())) }
 }
 
 #[cfg(test)]
@@ -159,21 +181,17 @@ mod tests {
     fn what_a_report_says() {
         let metrics =
             |auc: f64| json!([{ "split": "test", "metrics": { "auc": auc, "log_loss": 1.0 - auc } }]);
-        let interval = json!({ "interval": { "low": -0.02, "estimate": 0.01, "high": 0.04 } });
         let report = json!({
             "candidates": [
                 { "name": "DLRM", "splits": metrics(0.75) },
                 { "name": "label mean", "splits": metrics(0.5) },
                 { "name": "logistic regression", "splits": metrics(0.625) },
             ],
-            "comparisons": [{ "baseline": "logistic regression", "split": "test", "metric": "auc",
-                              "difference": interval }],
             "verdict": "DLRM is good.",
         });
         let run = Run::of(&report, 2.0);
         assert_eq!(run.model, Scores { auc: 0.75, log_loss: 0.25 });
         assert_eq!(run.baseline, Scores { auc: 0.625, log_loss: 0.375 });
-        assert!((run.margin.auc - 0.03).abs() < 1e-12 && run.margin.log_loss.is_nan());
         assert_eq!((run.verdict.as_str(), run.seconds), ("DLRM is good.", 2.0));
     }
 

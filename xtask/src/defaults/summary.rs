@@ -15,8 +15,8 @@ pub(super) struct Row<'a> {
     pub lr: Scores,
     pub lr_cv: Scores,
     pub lightgbm: Scores,
-    /// Half the width of the interval of a difference on one split.
-    pub margin: Scores,
+    /// Half the widths of the intervals of its differences to the two regressions on one split.
+    pub margins: [Scores; 2],
     /// Seconds of a run.
     pub seconds: f64,
     /// Claims to be better than logistic regression where a converged one is better, with either L2.
@@ -42,7 +42,7 @@ impl<'a> Row<'a> {
             lr: mean(&|split, _| table.peers[split].lr),
             lr_cv: mean(&|split, _| table.peers[split].lr_cv),
             lightgbm: mean(&|split, _| table.peers[split].lightgbm),
-            margin: mean(&|_, run| run.margin),
+            margins: [0, 1].map(|lr| mean(&|_, run| run.margins[lr])),
             seconds: runs.iter().map(|(_, run)| run.seconds).sum::<f64>() / runs.len() as f64,
             contradicted: runs.iter().flat_map(|(split, run)| contradictions(table, *split, run)).collect(),
             best_of_family: None,
@@ -67,11 +67,8 @@ impl<'a> Row<'a> {
     /// Whether a converged logistic regression, with either L2, is better beyond the interval, in AUC or log
     /// loss.
     pub(super) fn worse_than_lr(&self) -> bool {
-        // A run without a baseline prints no interval.
-        let margin = |of: f64| if of.is_nan() { 0.0 } else { of };
-        [self.lr, self.lr_cv].iter().any(|lr| {
-            self.model.auc - lr.auc < -margin(self.margin.auc)
-                || self.model.log_loss - lr.log_loss > margin(self.margin.log_loss)
+        [self.lr, self.lr_cv].iter().zip(&self.margins).any(|(lr, margin)| {
+            self.model.auc - lr.auc < -margin.auc || self.model.log_loss - lr.log_loss > margin.log_loss
         })
     }
 

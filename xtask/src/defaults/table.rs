@@ -172,8 +172,8 @@ mod tests {
 
     fn done(variant: &str, table: &str, split: usize, auc: f64) -> Done {
         let verdict = "DLRM is better than logistic regression in AUC on the test rows.".into();
-        let margin = Scores { auc: 0.01, log_loss: 0.01 };
-        let run = Run { model: scores(auc), baseline: scores(0.6), margin, verdict, seconds: 2.0 };
+        let margins = [Scores { auc: 0.01, log_loss: 0.01 }; 2];
+        let run = Run { model: scores(auc), baseline: scores(0.6), margins, verdict, seconds: 2.0 };
         Done { variant: variant.into(), table: table.into(), split, run: Ok(run) }
     }
 

@@ -6,16 +6,28 @@ use rayon::prelude::*;
 use std::ops::Range;
 
 /// Parts of the rows whose sums are added in order, so that no bit depends on the number of threads.
-const PARTS: usize = 8;
+pub(super) const PARTS: usize = 8;
 
 /// X [N, P], P = dense inputs, then the rows of each feature's table, then the intercept.
 pub(super) struct Design<'a> {
     rows: &'a Batch,
+    /// Dense values of a row.
     dense: usize,
+    /// Which of them are inputs; the columns of the others are zero.
+    inputs: Vec<usize>,
     features: Vec<Columns<'a>>,
     /// P
     pub(super) columns: usize,
     pool: &'a rayon::ThreadPool,
+}
+
+/// Of a number that has bins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slopes {
+    /// Its bins are inputs too.
+    Many,
+    /// It is one input.
+    One,
 }
 
 /// The columns of a feature.
@@ -29,15 +41,17 @@ struct Columns<'a> {
 
 impl<'a> Design<'a> {
     /// Of encoded rows; `pool` goes through them.
-    pub(super) fn new(rows: &'a Batch, layout: &Layout, pool: &'a rayon::ThreadPool) -> Self {
+    pub(super) fn new(rows: &'a Batch, layout: &Layout, slopes: Slopes, pool: &'a rayon::ThreadPool) -> Self {
         let places = places(layout);
         let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| Columns {
             bags,
             mean: feature.pooling == Some(Pooling::Mean),
             first: places[feature.table].start,
         });
-        let columns = places.last().map_or(layout.dense.len(), |last| last.end) + 1;
-        Design { rows, dense: layout.dense.len(), features: features.collect(), columns, pool }
+        let columns = columns(layout) + 1;
+        let one = |j: &usize| slopes == Slopes::Many || layout.bins.binary_search(j).is_err();
+        let inputs = (0..layout.dense.len()).filter(one).collect();
+        Design { rows, dense: layout.dense.len(), inputs, features: features.collect(), columns, pool }
     }
 
     fn parts(&self) -> Vec<Range<usize>> {
@@ -70,7 +84,7 @@ impl<'a> Design<'a> {
                 let b = part * size + at;
                 let mut sum = w[self.columns - 1];
                 let dense = &self.rows.dense[b * self.dense..][..self.dense];
-                sum += dense.iter().zip(w).map(|(&x, w)| f64::from(x) * w).sum::<f64>();
+                sum += self.inputs.iter().map(|&j| f64::from(dense[j]) * w[j]).sum::<f64>();
                 self.sparse(b, |column, x| sum += x * w[column]);
                 *z = sum;
             }
@@ -85,7 +99,7 @@ impl<'a> Design<'a> {
             for b in part {
                 let r = r[b];
                 let dense = &self.rows.dense[b * self.dense..][..self.dense];
-                sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x)));
+                self.inputs.iter().for_each(|&j| sum[j] += r * of(f64::from(dense[j])));
                 self.sparse(b, |column, x| sum[column] += r * of(x));
                 sum[self.columns - 1] += r;
             }
@@ -110,6 +124,11 @@ impl<'a> Design<'a> {
     pub(super) fn diagonal(&self, h: &[f64]) -> Vec<f64> {
         self.summed(h, |x| x * x)
     }
+}
+
+/// The columns but the intercept.
+pub(super) fn columns(layout: &Layout) -> usize {
+    places(layout).last().map_or(layout.dense.len(), |last| last.end)
 }
 
 /// The columns of each table of the layout.

@@ -3,7 +3,7 @@ use super::minimise::Problem;
 use dlrm_data::rng::mix;
 
 /// Folds.
-const FOLDS: u64 = 5;
+pub(super) const FOLDS: u64 = 5;
 
 /// The training rows in folds; each fold's weights go from one strength to the next.
 pub(super) struct Folds {

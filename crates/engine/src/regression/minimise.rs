@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 
 /// Pairs of differences that the second derivative is guessed from.
 const MEMORY: usize = 10;
+/// Vectors of a number for each column that are held at once: those pairs and the work of an iteration.
+pub(super) const VECTORS: u64 = 2 * MEMORY as u64 + 8;
+/// Vectors of a number for each row.
+pub(super) const VECTORS_OF_ROWS: u64 = 4;
 /// Iterations, at most.
 const ITERATIONS: usize = 400;
 /// Convergence: no derivative of the mean loss is larger. (scikit-learn's default is 1e-4.)

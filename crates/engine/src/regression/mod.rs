@@ -2,7 +2,9 @@
 //!
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
 //! there. L-BFGS goes to that minimum for one strength of L2 after the other, from strong to weak, each from
-//! where the one before ended; the validation rows decide which is kept.
+//! where the one before ended; the validation rows decide which is kept. Where numbers have bins of a
+//! piecewise-linear encoding, that is done with and without these: a straight effect is learned from fewer
+//! rows as one slope.
 mod design;
 mod folds;
 mod minimise;
@@ -16,14 +18,14 @@ use crate::observer::{Observer, Standing};
 use crate::train_config::TrainConfig;
 use crate::train_state::{Best, Ending, Evaluation, TrainState};
 use crate::trainer::score;
-use design::{Design, places};
+use design::{Design, Slopes, columns, places};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics};
 use dlrm_nn::Weights;
-use folds::Folds;
-use minimise::Problem;
+use folds::{FOLDS, Folds};
+use minimise::{Ended, Problem};
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
 const FIRST_C: f64 = 1e-3;
@@ -50,11 +52,33 @@ pub(crate) struct Solved {
     pub(crate) state: TrainState,
 }
 
-/// The weights of the best strength so far.
-struct Choice {
+/// The best strength so far, and the way there.
+struct Found {
     weights: Vec<f64>,
+    /// What is minimised, without its L2.
     loss: f64,
+    /// What chooses the strength.
     value: f64,
+    ending: Ending,
+    state: TrainState,
+}
+
+impl Found {
+    /// Keeps these weights if what chooses is less than before; `metric` is what a person is shown of it.
+    fn keep_better(
+        &mut self,
+        weights: &[f64],
+        ended: Ended,
+        (metric, value): (Option<f64>, f64),
+    ) -> Standing {
+        if value >= self.value {
+            return Standing::NotBest;
+        }
+        (self.weights, self.loss, self.value) = (weights.to_vec(), ended.loss, value);
+        self.ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
+        self.state.best = metric.map(|value| Best { step: self.state.step, value });
+        Standing::Best
+    }
 }
 
 /// A regression to be trained.
@@ -80,6 +104,16 @@ pub(crate) fn can(data: &DataConfig, layout: &Layout, rows: u64) -> bool {
         && parameters <= MOST_PARAMETERS
 }
 
+/// Bytes that solving takes beside the rows: numbers of 64 bits for each column, most of them the steps that
+/// L-BFGS remembers and the sums of the parts of the rows; for each row; and the regression itself.
+pub(crate) fn memory_bytes(layout: &Layout, rows: u64) -> u64 {
+    let columns = columns(layout) as u64 + 1;
+    let folds = if rows <= FOLDED as u64 { FOLDS } else { 0 };
+    let vectors = minimise::VECTORS + design::PARTS as u64 + folds;
+    let of_columns = columns.saturating_mul(8 * vectors + 12);
+    of_columns.saturating_add(rows.saturating_mul(8 * minimise::VECTORS_OF_ROWS + 8 * folds))
+}
+
 /// Whether the settings of a regression leave open how it is trained.
 pub(crate) fn is_free(config: &TrainConfig) -> bool {
     let usual = TrainConfig::default();
@@ -99,50 +133,64 @@ impl Regression<'_> {
     /// # Errors
     /// If scores are not finite, or the observer wants to stop.
     pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
+        let state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
+        let mut found = Found {
+            weights: self.start(),
+            loss: f64::NAN,
+            value: f64::INFINITY,
+            ending: Ending::Iterations,
+            state,
+        };
+        self.strengths(Slopes::Many, &mut found, learner, observer)?;
+        if !self.layout.bins.is_empty() {
+            self.strengths(Slopes::One, &mut found, learner, observer)?;
+        }
+        let Found { weights, loss, ending, mut state, .. } = found;
+        state.ending = Some(ending);
+        write(&weights, self.layout, learner.network_mut().weights_mut())?;
+        Ok(Solved { weights, loss: self.plain(loss), state })
+    }
+
+    /// Goes from strong L2 to weak, and keeps what is better than what was found before.
+    fn strengths(
+        &self,
+        slopes: Slopes,
+        found: &mut Found,
+        learner: &mut Learner,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         let pool = learner::pool(learner.pool().current_num_threads())?;
-        let design = Design::new(self.rows, self.layout, &pool);
-        let mut weights = vec![0.0; design.columns];
-        weights[design.columns - 1] = self.start();
-        let mut state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
+        let design = Design::new(self.rows, self.layout, slopes, &pool);
+        let mut weights = self.start();
         let few = self.validation.is_none_or(|rows| rows.len() < FEW) && self.rows.len() <= FOLDED;
         let own = self.rows.weights.as_deref();
         let mut folds = few.then(|| Folds::new(self.rows.len(), own, &weights));
-        let mut best = Choice { weights: weights.clone(), loss: f64::NAN, value: f64::INFINITY };
-        let (mut worse, mut ending) = (0, Ending::Iterations);
+        let (mut least, mut worse) = (f64::INFINITY, 0);
         for c in (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k)) {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
             let (labels, task) = (&*self.rows.labels, self.task);
             let problem = Problem { design: &design, labels, weights: own, task, l2 };
             let ended = problem.minimise(&mut weights, &mut || observer.should_stop());
-            state.step += ended.iterations.max(1) as u64;
-            state.epoch = state.step;
+            found.state.step += ended.iterations.max(1) as u64;
+            found.state.epoch = found.state.step;
             let folded = folds.as_mut().map(|folds| folds.loss(&problem, &mut || observer.should_stop()));
             if observer.should_stop() {
-                return Err(Error::Interrupted { step: state.step, checkpoint: None });
+                return Err(Error::Interrupted { step: found.state.step, checkpoint: None });
             }
             write(&weights, self.layout, learner.network_mut().weights_mut())?;
             let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
             let (metric, value) = self.value(validation.as_ref(), folded);
-            let standing = if value < best.value { Standing::Best } else { Standing::NotBest };
-            if standing == Standing::Best {
-                best = Choice { weights: weights.clone(), loss: ended.loss, value };
-                state.best = metric.map(|value| Best { step: state.step, value });
-                ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
-                worse = 0;
-            } else {
-                worse += 1;
-            }
-            let evaluation = self.evaluation(&state, ended.loss, validation);
+            let standing = found.keep_better(&weights, ended, (metric, value));
+            let evaluation = self.evaluation(&found.state, ended.loss, validation);
             observer.evaluated(&evaluation, standing);
-            state.history.push(evaluation);
+            found.state.history.push(evaluation);
+            worse = if value < least { 0 } else { worse + 1 };
+            least = least.min(value);
             if worse == PATIENCE {
                 break;
             }
         }
-        state.ending = Some(ending);
-        let solved = Solved { weights: best.weights, loss: self.plain(best.loss), state };
-        write(&solved.weights, self.layout, learner.network_mut().weights_mut())?;
-        Ok(solved)
+        Ok(())
     }
 
     /// The monitored metric of the validation rows, and what chooses the strength: their mean loss, together
@@ -156,10 +204,13 @@ impl Regression<'_> {
         (value, loss / total.max(1e-300))
     }
 
-    /// The intercept of a regression without inputs.
-    fn start(&self) -> f64 {
+    /// The weights of a regression without inputs: an intercept alone.
+    fn start(&self) -> Vec<f64> {
         let labels = self.rows.labels.iter().map(|&label| f64::from(label));
-        neutral_score(labels.sum::<f64>() / self.rows.len().max(1) as f64, self.task)
+        let intercept = neutral_score(labels.sum::<f64>() / self.rows.len().max(1) as f64, self.task);
+        let mut weights = vec![0.0; columns(self.layout)];
+        weights.extend([intercept]);
+        weights
     }
 
     fn evaluation(&self, state: &TrainState, loss: f64, validation: Option<Metrics>) -> Evaluation {

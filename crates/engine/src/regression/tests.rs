@@ -1,4 +1,4 @@
-use super::design::Design;
+use super::design::{Design, Slopes};
 use super::minimise::{Problem, TOLERANCE};
 use super::{Regression, write};
 use crate::learner::{self, Learner};
@@ -25,7 +25,7 @@ fn layout() -> Layout {
         ],
         tables: vec![TableLayout { name: "a".into(), rows: 5 }, TableLayout { name: "b".into(), rows: 7 }],
         sample_weights: true,
-        groups: false,
+        ..Layout::default()
     }
 }
 
@@ -56,7 +56,11 @@ fn rows(seed: u64, n: usize, task: Task) -> Batch {
 }
 
 fn learner(threads: usize) -> Learner {
-    let network = Network::new(&ModelConfig::Lr(LrConfig {}), &layout(), 0, Isa::detect()).unwrap();
+    learner_of(&layout(), threads)
+}
+
+fn learner_of(layout: &Layout, threads: usize) -> Learner {
+    let network = Network::new(&ModelConfig::Lr(LrConfig {}), layout, 0, Isa::detect()).unwrap();
     let config = TrainConfig::default();
     let optimizer = config.optimizer_of(network.weights());
     Learner::new(network, optimizer, Loss::default(), config.sharding(), threads).unwrap()
@@ -65,7 +69,7 @@ fn learner(threads: usize) -> Learner {
 #[test]
 fn its_matrix_is_what_the_model_computes() {
     let (rows, layout, pool) = (rows(1, 50, Task::Binary), layout(), learner::pool(1).unwrap());
-    let design = Design::new(&rows, &layout, &pool);
+    let design = Design::new(&rows, &layout, Slopes::Many, &pool);
     let mut rng = Rng::new(9, 9);
     let weights: Vec<f64> = (0..design.columns).map(|_| rng.normal()).collect();
     let mut margins = vec![0.0; rows.len()];
@@ -143,7 +147,7 @@ fn the_minimum_is_that_of_newtons_method() {
     for task in [Task::Binary, Task::Rating] {
         for (seed, l2) in [(1, 0.1), (2, 0.01), (3, 0.003)] {
             let (rows, layout, pool) = (rows(seed, 200, task), layout(), learner::pool(2).unwrap());
-            let design = Design::new(&rows, &layout, &pool);
+            let design = Design::new(&rows, &layout, Slopes::Many, &pool);
             let weights = rows.weights.as_deref();
             let problem = Problem { design: &design, labels: &rows.labels, weights, task, l2 };
             let mut found = vec![0.0; design.columns];
@@ -171,5 +175,30 @@ fn the_strength_is_chosen_and_no_bit_depends_on_threads() {
             };
             assert_eq!(train(1), train(3));
         }
+    }
+}
+
+/// A number with two bins, in rows whose labels follow `effect` of it.
+fn with_bins(n: usize, effect: fn(f64) -> f64) -> (Layout, Batch) {
+    let dense = vec!["x".into(), "x > -1".into(), "x > 0".into()];
+    let layout = Layout { dense, bins: vec![1, 2], ..Layout::default() };
+    let (mut rng, mut rows) = (Rng::new(5, 0), Batch::new(&layout));
+    for _ in 0..n {
+        let x = 2.0 * rng.uniform() - 1.0;
+        rows.dense.extend([x, x.min(0.0) + 0.5, x.max(0.0) - 0.5].map(|x| x as f32));
+        rows.labels.push(f32::from(rng.normal() < effect(x)));
+    }
+    (layout, rows)
+}
+
+#[test]
+fn bins_are_inputs_only_where_an_effect_is_bent() {
+    for (effect, bent) in [((|x| x) as fn(f64) -> f64, false), (|x| 3.0 * x.abs() - 1.5, true)] {
+        let (layout, rows) = with_bins(300, effect);
+        let mut learner = learner_of(&layout, 1);
+        let regression = Regression { rows: &rows, validation: None, layout: &layout, task: Task::Binary };
+        let solved = regression.train(&mut learner, &mut Unobserved).unwrap();
+        assert_eq!(solved.weights[1..3].iter().any(|&w| w != 0.0), bent, "{:?}", solved.weights);
+        assert!(solved.weights[0] != 0.0, "{:?}", solved.weights);
     }
 }

@@ -351,10 +351,6 @@ impl Run {
         new_learner(values, of, layout, self.config.data.negative_downsampling_rate, self.resources)
     }
 
-    fn has_baseline(&self) -> bool {
-        self.config.data.baseline == Baseline::Lr && self.config.model.kind() != "lr"
-    }
-
     /// The regression on the rows before the model is trained, where it can be solved: the model may start
     /// from it, and it is what the model is compared with.
     fn early_reference(
@@ -365,7 +361,7 @@ impl Run {
         observer: &mut dyn RunObserver,
     ) -> Result<Option<Reference>> {
         let starts = linear && self.config.train.starts_from_regression();
-        let wanted = (starts || self.has_baseline()) && self.config.model.kind() != "lr";
+        let wanted = (starts || self.config.has_baseline()) && self.config.model.kind() != "lr";
         let can = regression::can(&self.config.data, &rows.layout, rows.epoch_rows());
         stop_if_asked(observer)?;
         if !(wanted && can) {
@@ -393,7 +389,7 @@ impl Run {
             vec![scoring::scoring(learner, self.config.model.kind().to_uppercase(), &rows.parts)];
         scorings.push(scoring::label_mean(rows.mean_label(), task, &rows.parts));
         clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
-        if self.has_baseline() {
+        if self.config.has_baseline() {
             let trained = match reference {
                 Some(reference) => Ok(reference),
                 None => {

@@ -6,7 +6,7 @@
 //! once from a uniform sample of the distinct values.
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// Distinct values up to which every count is kept.
 pub(super) const EXACT_COUNTS: usize = 100_000;
@@ -15,27 +15,51 @@ pub(crate) const EXACT_DISTINCT: usize = 1_000_000;
 /// Counters of Misra-Gries: a count is too low by at most 1 / (this + 1) of all rows.
 const HEAVY: usize = 1024;
 
-/// Passes on a key that is a good hash already.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Identity(u64);
+/// Of keys that are hashes of values: mixes them with numbers drawn for each map, so that whoever chooses the
+/// values cannot choose their places in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyed([u64; 2]);
 
-impl Hasher for Identity {
+impl Default for Keyed {
+    fn default() -> Self {
+        let random = RandomState::new();
+        Keyed([random.hash_one(0), random.hash_one(1) | 1])
+    }
+}
+
+impl BuildHasher for Keyed {
+    type Hasher = Mixed;
+
+    fn build_hasher(&self) -> Mixed {
+        Mixed { own: self.0, mixed: 0 }
+    }
+}
+
+/// A key that is a hash already, mixed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mixed {
+    own: [u64; 2],
+    mixed: u64,
+}
+
+impl Hasher for Mixed {
     fn finish(&self) -> u64 {
-        self.0
+        self.mixed
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.0 = self.0.rotate_left(8) ^ u64::from(b));
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
     }
 
     fn write_u64(&mut self, key: u64) {
-        self.0 = key;
+        let product = u128::from(self.mixed ^ key ^ self.own[0]) * u128::from(self.own[1]);
+        self.mixed = product as u64 ^ (product >> 64) as u64;
     }
 }
 
 /// A map from hashes of values.
-pub(crate) type HashOf<V> = HashMap<u64, V, BuildHasherDefault<Identity>>;
-type Hashes = HashSet<u64, BuildHasherDefault<Identity>>;
+pub(crate) type HashOf<V> = HashMap<u64, V, Keyed>;
+type Hashes = HashSet<u64, Keyed>;
 
 /// Whether a count was counted or estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,6 +299,18 @@ mod tests {
 
     fn hash(i: u64) -> u64 {
         xxh3_64(&i.to_le_bytes())
+    }
+
+    #[test]
+    fn places_in_a_map_are_not_chosen_by_values() {
+        let places = |own: Keyed, bit: u32| -> HashSet<u64> {
+            (0..1000u64).map(|i| own.hash_one(i << bit) % (1 << 20)).collect()
+        };
+        for bit in [0, 20, 40, 54] {
+            let own = Keyed::default();
+            assert!(places(own.clone(), bit).len() > 900, "keys that differ from bit {bit} on meet");
+            assert_ne!(places(own, bit), places(Keyed::default(), bit), "two maps agree");
+        }
     }
 
     #[test]
