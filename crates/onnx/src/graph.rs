@@ -1,8 +1,8 @@
 //! An ONNX graph that is being made: nodes in an order in which each reads only what stands before it,
 //! constants, inputs. Values are known by name.
-use crate::message::Message;
 use crate::port::{ElementType, Port};
 use crate::tensor::Tensor;
+use dlrm_data::protobuf::Message;
 use dlrm_nn::Numbers;
 use std::collections::{HashMap, HashSet};
 
@@ -168,4 +168,30 @@ fn node<'a>(operator: &str, inputs: &[&str], output: &str, attributes: &[(&str, 
         .text(3, output)
         .text(4, operator)
         .messages(5, attributes.iter().map(attribute))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::port::Dim;
+
+    #[test]
+    fn names_are_taken_once_and_constants_are_shared() {
+        let mut graph = GraphBuilder::new(["tables.ids".to_owned()]);
+        let table = graph.weights("tables.ids", &[2, 1], Numbers::F32(&[1.0, 2.0]));
+        assert_eq!(table, "tables.ids_", "an input may be called so");
+        assert_eq!(graph.weights("tables.ids", &[2, 1], Numbers::F32(&[1.0, 2.0])), table);
+        assert_eq!(graph.ints(&[1]), graph.ints(&[1]));
+        assert_ne!(graph.ints(&[1]), graph.int(1), "another shape");
+        assert_ne!(graph.ints(&[1]), graph.ints(&[2]));
+        let port = Port {
+            name: "tables.ids".into(),
+            element_type: ElementType::Int64,
+            shape: vec![Dim::batch()],
+            about: String::new(),
+        };
+        assert_eq!(graph.input(port.clone()), graph.input(port));
+        let parts = graph.finish();
+        assert_eq!((parts.inputs.len(), parts.tensors.len()), (1, 4));
+    }
 }

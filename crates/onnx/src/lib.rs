@@ -4,9 +4,8 @@
 //! needs nothing here: [`operations`] has one function for each operation of the tape. Inputs are encoded
 //! rows; [`bags`] makes pooled vectors of their ids, [`head`] the prediction of the logit.
 //!
-//! The file is Protocol Buffers, which [`message`] writes: four kinds of fields are all that ONNX takes, and
-//! tensors go from the tables to the file without a copy, where generated types would hold every weight a
-//! second time.
+//! The file is Protocol Buffers, which [`dlrm_data::protobuf`] writes: four kinds of fields are all that ONNX
+//! takes, and tensors go from the tables to the file without a copy.
 #![forbid(unsafe_code)]
 
 mod bags;
@@ -14,7 +13,6 @@ mod error;
 mod export;
 mod graph;
 mod head;
-mod message;
 mod operations;
 mod port;
 mod tensor;

@@ -290,3 +290,22 @@ fn count(node: &GraphNode, key: &str) -> i64 {
         _ => unreachable!("{} has {key}", node.operation),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bags::Bags;
+    use dlrm_data::schema::Schema;
+    use dlrm_nn::{Builder, Isa, TablePrecision};
+
+    #[test]
+    fn an_operation_that_is_not_known_is_named() {
+        let (layout, schema) = (Layout::default(), Schema::default());
+        let weights = Builder::new(&layout).finish(0, Isa::detect(), TablePrecision::F32);
+        let bags = BagInputs::new(Bags::Offsets, &schema, &layout);
+        let mut pass = ForwardPass::new(GraphBuilder::default(), &weights, bags);
+        let node = GraphNode { operation: "convolution", width: 3, ..GraphNode::default() };
+        let error = pass.record(&Graph { nodes: vec![node] }, &layout).expect_err("not known").to_string();
+        assert!(error.contains("convolution"), "{error}");
+    }
+}

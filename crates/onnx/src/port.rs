@@ -1,5 +1,5 @@
 //! Inputs and outputs of an exported model.
-use crate::message::Message;
+use dlrm_data::protobuf::Message;
 use serde::Serialize;
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Constant tensors of an ONNX graph, within its file or in one beside it.
-use crate::message::Message;
 use crate::port::ElementType;
+use dlrm_data::protobuf::Message;
 use dlrm_nn::Numbers;
 use std::borrow::Cow;
 

@@ -17,6 +17,7 @@ use crate::rows::with_rows;
 use crate::run::{Outcome, Run, RunObserver};
 use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
+use crate::tensorboard::TensorBoard;
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::Ending;
 use chosen::Scored;
@@ -83,6 +84,7 @@ impl ChosenRun {
         }
         // Found out before the work, not after it.
         let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
+        TensorBoard::check(&self.run.config.train)?;
         let threads = self.run.resources.threads;
         let given = self.run.rows.as_ref();
         let (choice, run, kept) =

@@ -1,33 +1,41 @@
-//! Protocol Buffers, as far as ONNX needs them: numbers, texts, bytes and messages in messages
-//! (<https://protobuf.dev/programming-guides/encoding>). Large bytes are borrowed until they are written.
+//! Protocol Buffers for files of other programs: numbers, texts, bytes and messages in messages
+//! (<https://protobuf.dev/programming-guides/encoding>). Large bytes are borrowed until they are written, where
+//! generated types would hold each a second time.
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Numbers of wire types.
 const VARINT: u64 = 0;
+const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
 
 /// A message that is being made.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Message<'a> {
+pub struct Message<'a> {
     pieces: Vec<Cow<'a, [u8]>>,
     len: usize,
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn new() -> Self {
+    /// An empty one.
+    pub fn new() -> Self {
         Message::default()
     }
 
     /// Bytes of the whole message.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether it has no field.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// An integer; a negative one is its two's complement in 64 bits.
     #[must_use]
-    pub(crate) fn int(mut self, field: u64, value: i64) -> Self {
+    pub fn int(mut self, field: u64, value: i64) -> Self {
         self.varint(field << 3 | VARINT);
         self.varint(value as u64);
         self
@@ -35,19 +43,29 @@ impl<'a> Message<'a> {
 
     /// Each of these integers.
     #[must_use]
-    pub(crate) fn ints(self, field: u64, values: &[i64]) -> Self {
+    pub fn ints(self, field: u64, values: &[i64]) -> Self {
         values.iter().fold(self, |message, &value| message.int(field, value))
     }
 
+    /// A number in 64 bits.
     #[must_use]
-    pub(crate) fn float(mut self, field: u64, value: f32) -> Self {
+    pub fn double(mut self, field: u64, value: f64) -> Self {
+        self.varint(field << 3 | FIXED_64);
+        self.push(&value.to_le_bytes());
+        self
+    }
+
+    /// A number in 32 bits.
+    #[must_use]
+    pub fn float(mut self, field: u64, value: f32) -> Self {
         self.varint(field << 3 | FIXED_32);
         self.push(&value.to_le_bytes());
         self
     }
 
+    /// A text.
     #[must_use]
-    pub(crate) fn text(mut self, field: u64, text: &str) -> Self {
+    pub fn text(mut self, field: u64, text: &str) -> Self {
         self.head(field, text.len());
         self.push(text.as_bytes());
         self
@@ -55,13 +73,13 @@ impl<'a> Message<'a> {
 
     /// Each of these texts.
     #[must_use]
-    pub(crate) fn texts<T: AsRef<str>>(self, field: u64, texts: &[T]) -> Self {
+    pub fn texts<T: AsRef<str>>(self, field: u64, texts: &[T]) -> Self {
         texts.iter().fold(self, |message, text| message.text(field, text.as_ref()))
     }
 
     /// Bytes, which are not copied where they are borrowed.
     #[must_use]
-    pub(crate) fn bytes(mut self, field: u64, bytes: Cow<'a, [u8]>) -> Self {
+    pub fn bytes(mut self, field: u64, bytes: Cow<'a, [u8]>) -> Self {
         self.head(field, bytes.len());
         self.len += bytes.len();
         self.pieces.push(bytes);
@@ -70,7 +88,7 @@ impl<'a> Message<'a> {
 
     /// A message within this one.
     #[must_use]
-    pub(crate) fn message(mut self, field: u64, inner: Message<'a>) -> Self {
+    pub fn message(mut self, field: u64, inner: Message<'a>) -> Self {
         self.head(field, inner.len);
         self.len += inner.len;
         self.pieces.extend(inner.pieces);
@@ -79,12 +97,15 @@ impl<'a> Message<'a> {
 
     /// Each of these messages.
     #[must_use]
-    pub(crate) fn messages(self, field: u64, inner: impl IntoIterator<Item = Message<'a>>) -> Self {
+    pub fn messages(self, field: u64, inner: impl IntoIterator<Item = Message<'a>>) -> Self {
         inner.into_iter().fold(self, |message, inner| message.message(field, inner))
     }
 
     /// Writes it.
-    pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.pieces.iter().try_for_each(|piece| out.write_all(piece))
     }
 
@@ -132,6 +153,8 @@ mod tests {
         let minus_two = [0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
         assert_eq!(written(&Message::new().int(1, -2)), minus_two);
         assert_eq!(written(&Message::new().float(2, 1.0)), [0x15, 0, 0, 0x80, 0x3f]);
+        let one = [0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
+        assert_eq!(written(&Message::new().double(1, 1.0)), one);
         let large = vec![7; 300];
         let bytes = written(&Message::new().bytes(15, Cow::Borrowed(&large)).int(16, 1));
         assert_eq!((&bytes[..3], &bytes[303..]), (&[0x7a, 0xac, 0x02][..], &[0x80, 0x01, 0x01][..]));
