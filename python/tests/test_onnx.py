@@ -298,6 +298,34 @@ def test_what_the_file_says_of_itself(tmp_path, prepared):
     assert (about.producer_name, about.custom_metadata_map) == ("dlrm", expected)
 
 
+def test_the_example_of_the_page(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    example = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    dlrm("demo", "--rows", 3000)
+    dlrm("export", "runs/demo", "--onnx", "runs/demo.onnx")
+    found = {}
+    exec(example, found)
+    session = found["session"]
+    assert session.run(["probability"], found["rows"])[0].shape == (2,)
+
+
+def test_ids_are_places_in_the_vocabulary(prepared):
+    """As the page says: the id of a value is its place plus 2."""
+    rows = prepared()
+    (encoder,) = rows.glob("encoder-*.json")
+    vocabulary = json.loads(encoder.read_text())["vocabularies"]["tags"]
+    with open(rows.parent / "rows.csv", newline="") as file:
+        texts = [row["tags"].split("|") if row["tags"] else [] for row in csv.DictReader(file)]
+    places = {value: place + 2 for place, value in enumerate(vocabulary)}
+    expected = sorted(sorted(places[text] for text in row) or [0] for row in texts)
+    found = []
+    for part in ("train", "validation", "test"):
+        ids, offsets = lists(encoded(rows, part)["ids.tags"])
+        found += [sorted(ids[start:end].tolist()) for start, end in zip(offsets[:-1], offsets[1:])]
+    assert sorted(found) == expected
+
+
 @pytest.mark.skipif(not DATA, reason="DLRM_DATA, the directory of public data sets, is not set")
 @pytest.mark.parametrize("model", ["lr", "fm", "dcn_v2", "dlrm"])
 @pytest.mark.parametrize(

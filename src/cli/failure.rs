@@ -84,9 +84,7 @@ impl From<dlrm::onnx::Error> for Failure {
         match error {
             Onnx::File(error) => error.into(),
             Onnx::Name { .. } => Failure::usage(error.to_string(), "name another file"),
-            Onnx::Operation { .. } | Onnx::Size { .. } => {
-                Failure::usage(error.to_string(), "train another model")
-            }
+            Onnx::Operation { .. } => Failure::usage(error.to_string(), "train another model"),
         }
     }
 }

@@ -109,7 +109,7 @@ pub(super) struct ExportArgs {
     /// Run or model directory
     pub model: PathBuf,
     /// Write the model to this file as ONNX
-    #[arg(long, value_name = "FILE", required = true)]
+    #[arg(long, value_name = "FILE")]
     pub onnx: PathBuf,
     /// Form of columns of several values: offsets (all ids in a row, and where each row begins) or padded (a
     /// row of ids for each row, filled up with -1)

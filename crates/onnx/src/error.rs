@@ -19,16 +19,6 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// More than fits into one file.
-    #[error(
-        "ONNX file: expected at most {most} bytes, found {found} without the weights in a file of their own"
-    )]
-    Size {
-        /// Limit of Protocol Buffers.
-        most: usize,
-        /// What was asked for.
-        found: usize,
-    },
     /// A file that cannot be written.
     #[error(transparent)]
     File(#[from] dlrm_data::Error),

@@ -12,7 +12,7 @@ use dlrm_data::protobuf::Message;
 use dlrm_data::schema::Task;
 use dlrm_engine::Predictor;
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The version of the operators: the first with all that are used, which the most runtimes know (ONNX
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 const OPSET: i64 = 20;
 /// The version of the file format that came with it.
 const IR_VERSION: i64 = 9;
-/// Protocol Buffers hold at most 2 GiB; names and shapes take room beside the weights.
-const MOST: usize = (1 << 31) - (1 << 20);
+/// Bytes of a message that all readers of Protocol Buffers take.
+const MOST: usize = i32::MAX as usize;
 
 /// Where the weights lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,20 +58,13 @@ impl<'a> Export<'a> {
     /// If the model has an operation that is not known here, or the name of the file cannot be written into
     /// it.
     pub fn new(predictor: &'a Predictor, path: &Path, options: Options) -> Result<Self> {
-        let Parts { nodes, tensors, inputs, outputs } = parts(predictor, options.bags)?;
-        let weights: usize = tensors.iter().map(|tensor| tensor.bytes.len()).sum();
-        let outside = options.placement == Placement::Beside || weights > MOST;
-        let (initializers, beside) = placed(&tensors, outside.then_some(path))?;
-        let graph = Message::new()
-            .messages(1, nodes)
-            .text(2, predictor.config().model.kind())
-            .messages(5, initializers)
-            .messages(11, inputs.iter().map(Port::message))
-            .messages(12, outputs.iter().map(Port::message));
-        let model = about(predictor).message(7, graph);
-        if model.len() > MOST {
-            return Err(Error::Size { most: MOST, found: model.len() });
-        }
+        let parts = parts(predictor, options.bags)?;
+        let inside = (options.placement == Placement::Inside).then(|| written(predictor, &parts, None));
+        let (model, beside) = match inside.transpose()?.filter(|(model, _)| model.len() <= MOST) {
+            Some(inside) => inside,
+            None => written(predictor, &parts, Some(path))?,
+        };
+        let Parts { inputs, outputs, .. } = parts;
         Ok(Export { path: path.to_owned(), model, beside, inputs, outputs })
     }
 
@@ -111,12 +104,8 @@ impl<'a> Export<'a> {
         if !self.beside.is_empty() {
             let place = beside(&self.path);
             let weights = create(&place, &|file| self.beside.write(file))?;
-            match fs::remove_file(&self.path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(dlrm_data::Error::io("replace", &self.path)(error).into());
-                }
-                _ => weights.put()?,
-            }
+            remove(&self.path)?;
+            weights.put()?;
         }
         Ok(model.put()?)
     }
@@ -124,6 +113,16 @@ impl<'a> Export<'a> {
     /// Writes the model alone, without what lies beside it.
     fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
         self.model.write(out)
+    }
+}
+
+/// Removes what a model is written in the place of, where it is a file.
+fn remove(path: &Path) -> Result<()> {
+    match fs::canonicalize(path) {
+        Ok(place) if place.is_file() => {
+            fs::remove_file(&place).map_err(|error| dlrm_data::Error::io("replace", path)(error).into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -148,17 +147,29 @@ fn parts(predictor: &Predictor, bags: Bags) -> Result<Parts<'_>> {
     Ok(pass.graph.finish())
 }
 
-/// The messages of constants, the large ones of which lie beside the model `path` if there is one.
-fn placed<'a>(tensors: &[Tensor<'a>], path: Option<&Path>) -> Result<(Vec<Message<'a>>, Beside<'a>)> {
+/// The model of these parts; large constants lie beside it if its path is given.
+fn written<'a>(
+    predictor: &Predictor,
+    parts: &Parts<'a>,
+    path: Option<&Path>,
+) -> Result<(Message<'a>, Beside<'a>)> {
     let mut outside = Beside::default();
-    let Some(path) = path else {
-        return Ok((tensors.iter().map(Tensor::message).collect(), outside));
+    let constants: Vec<Message<'a>> = match path {
+        None => parts.tensors.iter().map(Tensor::message).collect(),
+        Some(path) => {
+            let place = beside(path);
+            let location = place.file_name().and_then(|name| name.to_str());
+            let location = location.ok_or_else(|| Error::Name { path: path.to_owned() })?;
+            parts.tensors.iter().map(|tensor| outside.place(tensor, location)).collect()
+        }
     };
-    let place = beside(path);
-    let location = place.file_name().and_then(|name| name.to_str());
-    let location = location.ok_or_else(|| Error::Name { path: path.to_owned() })?;
-    let messages = tensors.iter().map(|tensor| outside.place(tensor, location)).collect();
-    Ok((messages, outside))
+    let graph = Message::new()
+        .messages(1, parts.nodes.iter().cloned())
+        .text(2, predictor.config().model.kind())
+        .messages(5, constants)
+        .messages(11, parts.inputs.iter().map(Port::message))
+        .messages(12, parts.outputs.iter().map(Port::message));
+    Ok((about(predictor).message(7, graph), outside))
 }
 
 /// A `ModelProto` without its graph.

@@ -83,8 +83,8 @@ impl ChosenRun {
             return Err(error.with_hint("name one kind of model"));
         }
         // Found out before the work, not after it.
-        let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         TensorBoard::check(&self.run.config.train)?;
+        let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let threads = self.run.resources.threads;
         let given = self.run.rows.as_ref();
         let (choice, run, kept) =

@@ -59,8 +59,8 @@ impl FoldedRun {
         let config = &self.run.config;
         check(config, self.run.rows.as_ref())?;
         // Found out before the work, not after it.
-        let mut dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         TensorBoard::check(&config.train)?;
+        let mut dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let mut all: Vec<Values> = Vec::new();
         for fold in 0..self.folds {
             observer.fold(fold, self.folds);

@@ -130,11 +130,11 @@ impl Run {
         observer: &mut dyn RunObserver,
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
+        let board = TensorBoard::begin(&self.config.train, observer.wall_time())?;
         let dir = match (dir, &self.out) {
             (None, Some(out)) => Some(RunDir::open(out, self.start)?),
             (dir, _) => dir,
         };
-        let board = TensorBoard::begin(&self.config.train, observer.wall_time())?;
         let mut clock = Clock::new();
         observer.stage(source.fit_stage());
         let (before, fitted) = match &self.config.train.from {
