@@ -1,5 +1,5 @@
-//! `dlrm export`: the structure of ONNX files, read back field by field. That runtimes compute the same scores
-//! of them is tested with ONNX Runtime in `python/tests/test_onnx.py`.
+//! `dlrm export`: the structure of ONNX files, read back field by field. That runtimes compute the same
+//! scores of them is tested with ONNX Runtime in `python/tests/test_onnx.py`.
 use crate::common::{demo_copy, fails, json, scratch, works};
 use dlrm::models::ModelConfig;
 use std::collections::HashSet;

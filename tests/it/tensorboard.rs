@@ -1,5 +1,5 @@
-//! `train.tensorboard`: event files beside a run. That TensorBoard reads them is tested with its own reader in
-//! `python/tests/test_tensorboard.py`.
+//! `train.tensorboard`: event files beside a run. That TensorBoard reads them is tested with its own reader
+//! in `python/tests/test_tensorboard.py`.
 use crate::common::{fails, scratch, works};
 use std::fs;
 use std::path::{Path, PathBuf};

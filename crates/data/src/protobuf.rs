@@ -1,6 +1,6 @@
 //! Protocol Buffers for files of other programs: numbers, texts, bytes and messages in messages
-//! (<https://protobuf.dev/programming-guides/encoding>). Large bytes are borrowed until they are written, where
-//! generated types would hold each a second time.
+//! (<https://protobuf.dev/programming-guides/encoding>). Large bytes are borrowed until they are written,
+//! where generated types would hold each a second time.
 use std::borrow::Cow;
 use std::io::{self, Write};
 
