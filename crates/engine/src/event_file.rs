@@ -132,7 +132,6 @@ mod tests {
         assert_eq!(crc32c(b""), 0);
     }
 
-    /// The first record of a file that TensorFlow wrote at the time 0, byte by byte.
     #[test]
     fn records_are_framed() {
         let mut data = Vec::new();
