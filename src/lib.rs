@@ -15,5 +15,6 @@ pub use dlrm_kernels as kernels;
 pub use dlrm_metrics as metrics;
 pub use dlrm_models as models;
 pub use dlrm_nn as nn;
+pub use dlrm_onnx as onnx;
 pub use dlrm_report as report;
 pub use dlrm_synth as synth;

@@ -3,7 +3,7 @@ use super::bench_args::BenchArgs;
 use super::column_args::ColumnArgs;
 use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
-use super::scoring_args::{EvaluateArgs, ExplainArgs, PredictArgs, ShowArgs};
+use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, ShowArgs};
 use super::values;
 use clap::{Args, Parser, Subcommand};
 use dlrm::nn::{Precision, TablePrecision};
@@ -60,6 +60,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Describe a trained model
     Show(ShowArgs),
+    /// Write a trained model as a file for other runtimes (ONNX)
+    Export(ExportArgs),
     /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
     Bench(BenchArgs),
     /// Generate synthetic data whose truth is known

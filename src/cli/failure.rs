@@ -78,6 +78,17 @@ impl From<dlrm::metrics::Error> for Failure {
     }
 }
 
+impl From<dlrm::onnx::Error> for Failure {
+    fn from(error: dlrm::onnx::Error) -> Self {
+        use dlrm::onnx::Error as Onnx;
+        match error {
+            Onnx::File(error) => error.into(),
+            Onnx::Name { .. } => Failure::usage(error.to_string(), "name another file"),
+            Onnx::Operation { .. } => Failure::usage(error.to_string(), "train another model"),
+        }
+    }
+}
+
 #[cfg(feature = "fetch")]
 impl From<dlrm::fetch::Error> for Failure {
     fn from(error: dlrm::fetch::Error) -> Self {

@@ -13,6 +13,7 @@ mod data;
 mod demo;
 mod evaluate;
 mod explain;
+mod export;
 mod failure;
 mod files;
 mod flags;
@@ -113,6 +114,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Predict(args) => predict::run(&session, &args),
         Command::Explain(args) => explain::run(&session, &args),
         Command::Show(args) => show::run(&session, &args),
+        Command::Export(args) => export::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
         Command::Prepare(args) => prepare::run(&session, &args),

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Shows how a run goes.
 pub(super) struct Progress {
@@ -159,6 +159,10 @@ impl Observer for Progress {
 
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    fn wall_time(&mut self) -> f64 {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
     }
 
     fn should_finish(&mut self) -> bool {

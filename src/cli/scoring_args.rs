@@ -2,6 +2,7 @@
 use super::input_args::InputArgs;
 use super::values;
 use clap::Args;
+use dlrm::onnx::Bags;
 use std::path::PathBuf;
 
 /// Which rows a model is asked about.
@@ -100,5 +101,24 @@ pub(super) struct ShowArgs {
     pub graph: Option<PathBuf>,
     /// Replace the file of the drawing, if it is there
     #[arg(long, requires = "graph")]
+    pub overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+    /// Write the model to this file as ONNX
+    #[arg(long, value_name = "FILE")]
+    pub onnx: PathBuf,
+    /// Form of columns of several values: offsets (all ids in a row, and where each row begins) or padded (a
+    /// row of ids for each row, filled up with -1)
+    #[arg(long, value_name = "FORM", default_value = "offsets", value_parser = values::bags)]
+    pub onnx_ids: Bags,
+    /// Write the weights to FILE.data beside it, as is done anyway beyond 2 GB
+    #[arg(long)]
+    pub external_data: bool,
+    /// Replace the file, if it is there
+    #[arg(long)]
     pub overwrite: bool,
 }

@@ -2,6 +2,7 @@
 use super::failure::Failure;
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, TablePrecision};
+use dlrm::onnx::Bags;
 use std::time::Duration;
 
 pub(super) fn precision(text: &str) -> Result<Precision, String> {
@@ -18,6 +19,14 @@ pub(super) fn table_precision(text: &str) -> Result<TablePrecision, String> {
         "bf16" => Ok(TablePrecision::Bf16),
         "f16" => Ok(TablePrecision::F16),
         _ => Err("expected f32, bf16 or f16".into()),
+    }
+}
+
+pub(super) fn bags(text: &str) -> Result<Bags, String> {
+    match text {
+        "offsets" => Ok(Bags::Offsets),
+        "padded" => Ok(Bags::Padded),
+        _ => Err("expected offsets or padded".into()),
     }
 }
 

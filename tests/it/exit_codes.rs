@@ -54,8 +54,9 @@ fn a_bad_row(dir: &Path) {
 const SAMPLE: &str = "runs/demo/sample.csv";
 
 /// Verbs that load a model.
-const LOADING: [&str; 5] = [
+const LOADING: [&str; 6] = [
     "show runs/demo",
+    "export runs/demo --onnx model.onnx",
     "predict runs/demo SAMPLE",
     "evaluate runs/demo SAMPLE",
     "explain runs/demo SAMPLE",
@@ -136,6 +137,9 @@ fn what_was_said_wrongly_is_2_and_the_rest_of_the_table() {
         (as_it_is, "generate clicks --rows 10 --like nothing -o out", 2),
         (as_it_is, "bench --quick none.toml", 5),
         (as_it_is, "show runs/demo --graph none/picture.svg", 5),
+        (as_it_is, "export runs/demo", 2),
+        (as_it_is, "export runs/demo --onnx none/model.onnx", 5),
+        (as_it_is, "export runs/demo --onnx model.onnx --onnx-ids rows", 2),
         (as_it_is, "inspect SAMPLE --label click -o none/schema.toml", 5),
         (latin_1, "train SAMPLE --config config.toml -o out", 2),
         (as_it_is, "train SAMPLE --schema runs/demo/schema.toml --memory-limit 10kB -o out", 5),

@@ -181,6 +181,7 @@ fn files_that_are_named_replace_nothing_unasked() {
     let trace = ["generate", "trace", "profile", "trace.txt", "-o"];
     for args in [
         &["show", "out", "--graph", "picture.svg"][..],
+        &["export", "out", "--onnx", "picture.svg"],
         &["bench", "--quick", "--svg", "picture.svg"],
         &[&trace[..], &["picture.svg"]].concat(),
     ] {

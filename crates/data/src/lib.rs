@@ -17,7 +17,7 @@
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
 //! * [`table`]: tables that are written, as CSV, JSON lines or Parquet.
-//! * [`sealed`]: JSON files that carry a checksum of themselves.
+//! * [`sealed`]: JSON files that carry a checksum of themselves; [`protobuf`]: files for other programs.
 //! * [`mod@format`]: numbers and texts for people.
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
@@ -47,6 +47,7 @@ pub mod parse;
 mod pass;
 pub mod pieces;
 pub mod prepared;
+pub mod protobuf;
 mod ranks;
 pub mod readers;
 pub mod rng;

@@ -9,7 +9,8 @@
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
 //!   stopping and checkpoints.
-//! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches.
+//! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches; [`event_file`]:
+//!   what TensorBoard reads.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
 //! * [`calibration`]: probabilities that are those observed.
@@ -30,6 +31,7 @@ mod config_file;
 mod config_mistakes;
 pub mod downsampling;
 pub mod error;
+pub mod event_file;
 mod exchange;
 pub mod explain;
 pub mod feed;
@@ -59,6 +61,7 @@ pub mod saved;
 pub mod schedule;
 pub mod start;
 pub mod step_plan;
+mod tensorboard;
 pub mod tensors;
 pub mod train_config;
 pub mod train_state;

@@ -119,6 +119,11 @@ impl Network {
         self.calibration.as_ref()
     }
 
+    /// What is added to logits before they are calibrated, for training on a share of the negative rows.
+    pub fn shift(&self) -> f32 {
+        self.shift
+    }
+
     /// The layers.
     pub fn model(&self) -> &dyn Model {
         &*self.model

@@ -26,6 +26,11 @@ pub trait Observer {
     fn should_finish(&mut self) -> bool {
         false
     }
+    /// Seconds since 1970 by the caller's clock, for what is written down to be looked at. No result depends
+    /// on it.
+    fn wall_time(&mut self) -> f64 {
+        0.0
+    }
     /// Whether a checkpoint is due by the caller's clock. No result depends on it.
     fn should_save(&mut self) -> bool {
         false

@@ -9,6 +9,7 @@ use dlrm_nn::{
     DenseOptimizer, L2Rows, Loss, Optimizer, Precision, Sharding, TableOptimizer, TablePrecision, Weights,
 };
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Settings of training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +75,9 @@ pub struct TrainConfig {
     /// Whether the optimiser's state is saved with the model, for training that goes on from it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_optimizer: bool,
+    /// Directory for event files that TensorBoard shows. No result depends on it, and no model keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tensorboard: Option<PathBuf>,
     /// Seed of initial weights and shuffling.
     pub seed: u64,
     /// What the matrix products of training steps multiply: f32 or bf16. Scores are always computed in f32.
@@ -199,6 +203,7 @@ impl Default for TrainConfig {
             linear_start: LinearStart::Regression,
             from: None,
             keep_optimizer: false,
+            tensorboard: None,
             seed: 0,
             precision: Precision::F32,
             table_precision: TablePrecision::F32,
@@ -328,7 +333,15 @@ impl TrainConfig {
         optimizer.with_linear(weights, self.linear_optimizer)
     }
 
-    /// Whether there is a state of an optimiser to be saved.
+    /// Refuses what belongs to one training where several are made.
+    pub(crate) fn check_several(&self, work: &str) -> Result<()> {
+        match &self.tensorboard {
+            Some(_) => Err(Error::config("train.tensorboard", "a run of one model", work)
+                .with_hint("leave it out, or train the models one by one")),
+            None => Ok(()),
+        }
+    }
+
     /// The evaluation of the weights that training has kept, if there was one of them.
     pub fn kept<'a>(&self, state: &'a TrainState) -> Option<&'a Evaluation> {
         let at = |step: u64| state.history.iter().find(|evaluation| evaluation.step == step);
@@ -341,6 +354,7 @@ impl TrainConfig {
         self.keep == Keep::Last && state.ending != Some(Ending::Diverged)
     }
 
+    /// Whether there is a state of an optimiser to be saved.
     pub(crate) fn keeps_optimizer(&self) -> bool {
         self.keep_optimizer && self.solver != Some(Solver::Lbfgs)
     }

@@ -4,7 +4,7 @@ use crate::hash;
 use crate::simd::Simd;
 
 /// Added to a variance before its root, as PyTorch does.
-pub(crate) const EPS: f64 = 1e-5;
+pub const EPS: f64 = 1e-5;
 
 /// The definitions.
 pub mod reference {

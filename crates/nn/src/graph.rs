@@ -1,5 +1,6 @@
 //! A model's graph: what one recorded forward pass consists of, as plain data. What a model costs, its
 //! picture, the time of a step by operator and exports read it; no model states any of them.
+use crate::slot::SlotSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -37,6 +38,9 @@ pub struct GraphNode {
     pub width: usize,
     /// Dotted names of the parameters and tables that it reads.
     pub parameters: Vec<String>,
+    /// Where the vectors of pooled embeddings come from, side by side.
+    #[serde(skip)]
+    pub slots: Vec<SlotSpec>,
     /// Multiply-adds per row.
     pub cost: Cost,
 }

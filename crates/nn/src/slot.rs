@@ -69,7 +69,7 @@ impl RowMap {
 }
 
 /// One use of a table (or of a pair of them) by a feature.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotSpec {
     /// Which bags of the batch.
     pub feature: usize,

@@ -62,6 +62,7 @@ pub(super) fn verbs() -> Vec<Verb> {
         scored("evaluate -o", &["evaluate", "out", "clicks.csv", "-o", "figures.json"], "figures.json"),
         scored("explain -o", &["explain", "out", "clicks.csv", "-o", "worth.json"], "worth.json"),
         scored("show --graph", &["show", "out", "--graph", "graph.svg"], "graph.svg"),
+        scored("export --onnx", &["export", "out", "--onnx", "model.onnx"], "model.onnx"),
     ]
 }
 

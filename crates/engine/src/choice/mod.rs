@@ -17,6 +17,7 @@ use crate::rows::with_rows;
 use crate::run::{Outcome, Run, RunObserver};
 use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
+use crate::tensorboard::TensorBoard;
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::Ending;
 use chosen::Scored;
@@ -82,6 +83,7 @@ impl ChosenRun {
             return Err(error.with_hint("name one kind of model"));
         }
         // Found out before the work, not after it.
+        TensorBoard::check(&self.run.config.train)?;
         let dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let threads = self.run.resources.threads;
         let given = self.run.rows.as_ref();

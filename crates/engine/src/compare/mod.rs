@@ -81,6 +81,8 @@ impl Compare {
         dir: Option<&mut CompareDir>,
         observer: &mut dyn CompareObserver,
     ) -> Result<Compared> {
+        let trains = self.entries.iter().map(|entry| &entry.train).chain([&self.base.train]);
+        trains.into_iter().try_for_each(|train| train.check_several("a comparison"))?;
         let threads = self.resources.threads;
         with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, dir, observer))
     }

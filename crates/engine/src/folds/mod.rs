@@ -12,6 +12,7 @@ use crate::rows::GivenRows;
 use crate::run::{Outcome, Run, RunObserver};
 use crate::run_dir::RunDir;
 use crate::start::Start;
+use crate::tensorboard::TensorBoard;
 use dlrm_data::Hint;
 use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts, Split};
@@ -58,12 +59,14 @@ impl FoldedRun {
         let config = &self.run.config;
         check(config, self.run.rows.as_ref())?;
         // Found out before the work, not after it.
+        TensorBoard::check(&config.train)?;
         let mut dir = self.run.out.as_deref().map(|out| RunDir::open(out, self.run.start)).transpose()?;
         let mut all: Vec<Values> = Vec::new();
         for fold in 0..self.folds {
             observer.fold(fold, self.folds);
             let mut run = Run { out: None, start: Start::Fresh, ..self.run.clone() };
             run.config.data.split = split(config, self.folds, fold)?;
+            run.config.train.tensorboard = None;
             all.push(measured(&run.execute(observer)?)?);
         }
         let folded = Folded::of(&all, reference_of_run(&all), split_seed(config)?);

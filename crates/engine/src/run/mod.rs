@@ -31,6 +31,7 @@ use crate::regression::{self, Solved};
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
+use crate::tensorboard::TensorBoard;
 use crate::train_config::TrainConfig;
 use crate::train_state::TrainState;
 use crate::warm_start::WarmStart;
@@ -99,8 +100,8 @@ struct Measured<'a> {
     place: &'a Place,
 }
 
-/// The run directory, and the model that training goes on from.
-type Begun = (Option<RunDir>, Option<WarmStart>);
+/// The run directory, the model that training goes on from, and what TensorBoard reads.
+type Begun = (Option<RunDir>, Option<WarmStart>, Option<TensorBoard>);
 
 impl Run {
     /// Does the run. Call [`Outcome::finish`] when everything that is made of it is written: until then its
@@ -129,6 +130,7 @@ impl Run {
         observer: &mut dyn RunObserver,
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
+        let board = TensorBoard::begin(&self.config.train, observer.wall_time())?;
         let dir = match (dir, &self.out) {
             (None, Some(out)) => Some(RunDir::open(out, self.start)?),
             (dir, _) => dir,
@@ -143,7 +145,7 @@ impl Run {
         };
         clock.lap("fit the encoder", Some(fitted.rows.values().sum()));
         stop_if_asked(observer)?;
-        self.settled(&fitted)?.on_fitted(source, fitted, ((dir, before), clock), observer)
+        self.settled(&fitted)?.on_fitted(source, fitted, ((dir, before, board), clock), observer)
     }
 
     /// This run with what follows from the rows.
@@ -169,7 +171,7 @@ impl Run {
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
-        let (mut learner, state) = self.train(&rows, solved, &place, observer)?;
+        let (mut learner, state) = self.train(&rows, solved, &mut place, observer)?;
         clock.lap("train", Some(state.rows));
         let calibration = calibrate(&mut learner, &rows.parts, &self.config)?;
         let measured = Measured { rows: &rows, state: &state, place: &place };
@@ -276,10 +278,10 @@ impl Run {
     }
 
     /// Readies the run directory.
-    fn place(&self, (dir, before): Begun, fitted: &Fitted) -> Result<Place> {
+    fn place(&self, (dir, before, board): Begun, fitted: &Fitted) -> Result<Place> {
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         dir.as_ref().map(|dir| dir.check_encoder(&encoder)).transpose()?;
-        Ok(Place { dir, checkpoints: None, before, encoder, warning: None })
+        Ok(Place { dir, checkpoints: None, before, board, encoder, warning: None })
     }
 
     /// Notes what the run is started with, which rows it is on, and where those of a stream are kept encoded.
@@ -317,7 +319,7 @@ impl Run {
         &self,
         rows: &EncodedParts<'_>,
         regression: Option<&Solved>,
-        place: &Place,
+        place: &mut Place,
         observer: &mut dyn RunObserver,
     ) -> Result<(Learner, TrainState)> {
         place.warning.iter().for_each(|warning| observer.warned(warning));
@@ -337,7 +339,14 @@ impl Run {
         }
         let fresh = || self.learner(Values::Drawn, own, &rows.layout);
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
-        let state = fit.run(&mut learner, resumed, observer)?;
+        let state = match place.board.take() {
+            None => fit.run(&mut learner, resumed, observer)?,
+            Some(board) => {
+                let so_far = resumed.as_ref().map_or(&[][..], |state| &state.history);
+                let mut observer = board.beside(config, so_far, observer);
+                fit.run(&mut learner, resumed, &mut observer)?
+            }
+        };
         // Without validation rows nothing else would notice.
         let tensors = learner.network().weights().tensors();
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));

@@ -4,6 +4,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::{Error, Result};
 use crate::model_dir::ModelContents;
 use crate::run_dir::RunDir;
+use crate::tensorboard::TensorBoard;
 use crate::warm_start::WarmStart;
 use dlrm_data::dataset::Fitted;
 
@@ -13,6 +14,8 @@ pub(super) struct Place {
     pub(super) checkpoints: Option<Checkpoints>,
     /// The model that training goes on from.
     pub(super) before: Option<WarmStart>,
+    /// What TensorBoard reads, until training begins.
+    pub(super) board: Option<TensorBoard>,
     /// The fitted encoder as JSON.
     pub(super) encoder: Vec<u8>,
     /// What there is to say of resuming.

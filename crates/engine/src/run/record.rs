@@ -7,9 +7,11 @@ use crate::trained_files::TrainedFiles;
 use crate::warm_start::WarmStart;
 
 impl Run {
-    /// The configuration that gives these weights again, whatever the clock says then.
+    /// The configuration that gives these weights again, whatever the clock says then, and nothing beside
+    /// them.
     pub(super) fn repeatable(&self, state: &TrainState) -> RunConfig {
         let mut config = self.config.clone();
+        config.train.tensorboard = None;
         if state.ending == Some(Ending::Budget) {
             config.train.max_steps = Some(state.step);
         }

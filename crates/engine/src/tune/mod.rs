@@ -122,6 +122,7 @@ impl Tune {
     /// stays in the journal, and the same search goes on from there.
     pub fn execute(&self, observer: &mut dyn TuneObserver) -> Result<Tuned> {
         self.base.check()?;
+        self.base.train.check_several("a search")?;
         if self.base.data.loading == Loading::Stream {
             let error = Error::config("data.loading", "rows in memory to try settings on", "a stream");
             return Err(error.with_hint("tune on a part of the rows"));

@@ -127,7 +127,7 @@ impl<'a> Tape<'a> {
     }
 
     fn graph_node(&self, op: &Op, width: usize) -> GraphNode {
-        let Description { operation, inputs, parameters, attributes, forward, backward } =
+        let Description { operation, inputs, parameters, slots, attributes, forward, backward } =
             op.as_operation().describe(self, width);
         GraphNode {
             operation,
@@ -135,6 +135,7 @@ impl<'a> Tape<'a> {
             inputs: inputs.into_iter().map(Var::node).collect(),
             width,
             parameters,
+            slots,
             cost: Cost { forward, training: forward + backward },
         }
     }

@@ -86,5 +86,6 @@ impl Operation for BatchNorm {
         Description::new("batch norm", &[self.x])
             .parameters(tape, [params.gamma, params.beta, params.mean, params.variance])
             .cost(2.0 * width, 4.0 * width)
+            .number("epsilon", norm::EPS as f32)
     }
 }

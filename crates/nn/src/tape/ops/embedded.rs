@@ -33,6 +33,6 @@ impl Operation for Embedded {
         let width = |slot: &SlotSpec| slot.tables().map(|own| own.dim).sum::<usize>() as f64;
         let ids: f64 = slots.iter().map(|slot| width(slot) * tape.mean_ids(slot.feature)).sum();
         let parameters = tables.map(|table| table.name.clone()).collect();
-        Description { parameters, ..Description::new(EMBEDDINGS, &[]).cost(ids, ids) }
+        Description { parameters, slots: slots.to_vec(), ..Description::new(EMBEDDINGS, &[]).cost(ids, ids) }
     }
 }

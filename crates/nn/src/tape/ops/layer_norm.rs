@@ -38,5 +38,6 @@ impl Operation for LayerNorm {
         Description::new("layer norm", &[self.x])
             .parameters(tape, [self.gamma, self.beta])
             .cost(2.0 * width, 4.0 * width)
+            .number("epsilon", norm::EPS as f32)
     }
 }

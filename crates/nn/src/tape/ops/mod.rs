@@ -31,6 +31,7 @@ use super::backward::Backward;
 use super::value::Var;
 use crate::graph::Attribute;
 use crate::param::ParamId;
+use crate::slot::SlotSpec;
 
 /// What a tape wants of an operation after it was recorded.
 pub(super) trait Operation {
@@ -46,6 +47,7 @@ pub(super) struct Description {
     pub(super) operation: &'static str,
     pub(super) inputs: Vec<Var>,
     pub(super) parameters: Vec<String>,
+    pub(super) slots: Vec<SlotSpec>,
     pub(super) attributes: Vec<(&'static str, Attribute)>,
     /// Multiply-adds per row of the forward pass.
     pub(super) forward: f64,
@@ -56,12 +58,12 @@ pub(super) struct Description {
 impl Description {
     /// An operation of this name that reads `inputs` and costs nothing.
     fn new(operation: &'static str, inputs: &[Var]) -> Self {
-        let (parameters, attributes) = (Vec::new(), Vec::new());
         Description {
             operation,
             inputs: inputs.to_vec(),
-            parameters,
-            attributes,
+            parameters: Vec::new(),
+            slots: Vec::new(),
+            attributes: Vec::new(),
             forward: 0.0,
             backward: 0.0,
         }
