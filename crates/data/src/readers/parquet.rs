@@ -7,7 +7,7 @@
 use super::names::check_names;
 use super::parquet_chunks::{BATCH, Chunk, TextColumn, Typed, chunk, guarded};
 use super::parquet_pages::{ALL_PAGES, MOST_EXPANDED, largest_page};
-use super::parquet_text::{Kind, MOST_DECIMALS};
+use super::value_text::{Kind, MOST_DECIMALS};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::guard;
 use crate::row::{RawRow, RowSource};
