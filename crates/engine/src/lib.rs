@@ -4,7 +4,7 @@
 //!   its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs;
 //!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run
-//!   whose model the validation rows choose.
+//!   whose model the validation rows choose; [`training`]: a run as it was asked for, by itself or behind either.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
@@ -64,6 +64,7 @@ pub mod train_config;
 pub mod train_state;
 pub mod trained_files;
 pub mod trainer;
+pub mod training;
 pub mod training_rows;
 pub mod tune;
 mod unknown_values;

@@ -11,6 +11,7 @@
 //! | `cards` | data, training, embedding tables, run |
 //! | `results` | metrics, comparisons and pictures, computed from scored rows |
 //! | `summary` | a finished run as a report |
+//! | `kept` | what is kept of a run beside its model |
 //! | `verdict`, `comparison` | what may be said in words, of a run and of several models |
 //! | `caution` | what makes the figures of a run meaningless |
 //! | `choice` | the candidates that a model was chosen from |
@@ -33,6 +34,7 @@ pub mod comparison;
 mod folds;
 mod format;
 mod graph;
+pub mod kept;
 mod markup;
 mod page;
 mod picture;
