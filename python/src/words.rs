@@ -64,7 +64,8 @@ pub(crate) fn of_key(key: &str) -> &str {
 
 /// The argument that sets `key` to `value`; an entry of `settings` where the key has none.
 fn setting(key: &str, value: &str) -> String {
-    let quoted = |value: &str| if value.parse::<f64>().is_ok() { value.to_owned() } else { format!("{value:?}") };
+    let quoted =
+        |value: &str| if value.parse::<f64>().is_ok() { value.to_owned() } else { format!("{value:?}") };
     match ARGUMENTS.iter().find(|(known, _)| *known == key) {
         Some((_, argument)) if SWITCHES.contains(&(*argument, value)) => format!("{argument}=True"),
         Some((_, argument)) if NUMBERS.contains(argument) => format!("{argument}={value}"),

@@ -26,7 +26,7 @@ pub(super) fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
 /// What is predicted.
 pub(super) fn label(args: &LabelArgs) -> LabelRequest {
     let (column, rule, positive) = (args.label.clone(), args.label_rule.clone(), args.positive.clone());
-    LabelRequest { column, rule, positive }
+    LabelRequest { column, rule, positive, task: None }
 }
 
 /// What columns are.
