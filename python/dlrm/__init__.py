@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._compare import Comparison, compare
 from ._dlrm import __version__
+from ._encoder import Encoder
+from ._explanation import Explanation, Importance
+from ._inspect import Inspection, inspect
 from ._model import Model, load
+from ._prepare import prepare
 from ._training import train
 from .errors import (
     ArgumentError,
@@ -43,6 +48,14 @@ __all__ = [
     "OutOfMemoryError",
     "ThreadsError",
     "__version__",
+    "Comparison",
+    "Encoder",
+    "Explanation",
+    "Importance",
+    "Inspection",
+    "compare",
+    "inspect",
+    "prepare",
     "load",
     "train",
 ]

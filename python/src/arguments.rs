@@ -159,16 +159,6 @@ impl<'py> Arguments<'py> {
         self.texts("models")
     }
 
-    /// Configuration files.
-    pub(crate) fn configs(&self) -> PyResult<Vec<PathBuf>> {
-        self.paths("config")
-    }
-
-    /// Rows that are measured on.
-    pub(crate) fn repeats(&self) -> PyResult<Option<u64>> {
-        self.number("repeats", 1)
-    }
-
     /// Bytes of memory that were said.
     pub(crate) fn memory_limit(&self) -> PyResult<Option<u64>> {
         self.memory("memory_limit")

@@ -5,9 +5,14 @@
 
 mod arguments;
 mod columns;
+mod compare;
+mod encoding;
 mod error;
+mod explaining;
+mod inspecting;
 mod json;
 mod model;
+mod preparing;
 mod rows;
 mod training;
 mod watch;
@@ -19,7 +24,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _dlrm {
     #[pymodule_export]
+    use super::compare::compare;
+    #[pymodule_export]
+    use super::encoding::transform;
+    #[pymodule_export]
+    use super::explaining::explain;
+    #[pymodule_export]
+    use super::inspecting::inspect;
+    #[pymodule_export]
     use super::model::Model;
+    #[pymodule_export]
+    use super::preparing::prepare;
     #[pymodule_export]
     use super::rows::Rows;
     #[pymodule_export]

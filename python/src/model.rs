@@ -1,17 +1,22 @@
 //! A saved model, loaded.
 use crate::arguments::Arguments;
 use crate::error;
+use crate::json;
 use crate::rows::Rows;
+use dlrm_data::Error as DataError;
 use dlrm_data::parse::Labels;
 use dlrm_data::rows::OpenRows;
+use dlrm_data::schema::Task;
 use dlrm_engine::run::Resources;
-use dlrm_engine::{Error, InputScorer, Parallel, Predictor, Workspace, learner};
+use dlrm_engine::{Error, InputScorer, Parallel, Predictor, Result, Workspace, learner};
+use dlrm_report::Evaluation;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Rows scored at a time.
-const CHUNK: usize = 16_384;
+pub(crate) const CHUNK: usize = 16_384;
 
 /// A model that scores raw rows.
 #[pyclass(module = "dlrm._dlrm", frozen)]
@@ -19,56 +24,90 @@ pub(crate) struct Model {
     predictor: Predictor,
 }
 
-/// What is asked of each row.
-#[derive(Clone, Copy, PartialEq)]
-enum Wanted {
-    Prediction,
-    Logit,
+/// Rows that a model is asked about, and what may be used for it.
+pub(crate) struct Asked {
+    rows: Box<dyn OpenRows>,
+    max_bad_rows: u64,
+    resources: Resources,
+}
+
+impl Asked {
+    /// The rows of Python, else the files of the arguments.
+    pub(crate) fn of(
+        py: Python<'_>,
+        predictor: &Predictor,
+        (arguments, rows): (Bound<'_, PyDict>, Option<&Rows>),
+        labels: Labels,
+    ) -> PyResult<Self> {
+        let arguments = Arguments(arguments);
+        let schema = predictor.encoder().schema();
+        let needed: Vec<&str> = match labels {
+            Labels::Ignored => schema.inputs(),
+            // The time is read for splits only.
+            _ => schema.columns().filter(|name| schema.time.as_deref() != Some(name)).collect(),
+        };
+        let rows: Box<dyn OpenRows> = match rows {
+            Some(rows) => Box::new(rows.open(py)?),
+            None => {
+                let input = arguments.input()?.for_model(&predictor.config().input, &needed);
+                Box::new(input.map_err(|error| error::of(py, error))?)
+            }
+        };
+        let max_bad_rows = arguments.max_bad_rows()?.unwrap_or(0);
+        Ok(Asked { rows, max_bad_rows, resources: arguments.resources()? })
+    }
+
+    /// Starts the pass over them.
+    pub(crate) fn scorer<'p>(&self, predictor: &'p Predictor, labels: Labels) -> Result<InputScorer<'p>> {
+        InputScorer::open(predictor, &*self.rows, labels, self.max_bad_rows)
+    }
+
+    /// Threads to work with.
+    pub(crate) fn threads(&self) -> usize {
+        self.resources.threads
+    }
+
+    /// The error of an input without rows.
+    pub(crate) fn none(&self, columns: &[String]) -> Error {
+        DataError::no_rows(self.rows.name(), columns).into()
+    }
+}
+
+/// Whether the work may go on: Ctrl-C is looked for.
+pub(crate) fn go_on() -> Result<()> {
+    Python::attach(|py| py.check_signals()).map_err(|_| Error::Interrupted { step: 0, checkpoint: None })
 }
 
 impl Model {
-    /// Opens the rows of Python, or else the files of the arguments.
-    fn rows(
-        &self,
-        py: Python<'_>,
-        arguments: &Arguments<'_>,
-        rows: Option<&Rows>,
-    ) -> PyResult<Box<dyn OpenRows>> {
-        if let Some(rows) = rows {
-            return Ok(Box::new(rows.open(py)?));
-        }
-        let needed = self.predictor.encoder().schema().inputs();
-        let input = arguments.input()?.for_model(&self.predictor.config().input, &needed);
-        Ok(Box::new(input.map_err(|error| error::of(py, error))?))
+    /// The model.
+    pub(crate) fn predictor(&self) -> &Predictor {
+        &self.predictor
     }
 
-    /// Scores all rows.
-    fn score(
-        &self,
-        rows: &dyn OpenRows,
-        wanted: Wanted,
-        (max_bad_rows, resources): (u64, Resources),
-    ) -> Result<Vec<u8>, Error> {
-        let pool = learner::pool(resources.threads)?;
-        let mut scorer = InputScorer::open(&self.predictor, rows, Labels::Ignored, max_bad_rows)?;
+    /// Scores all rows: predictions or logits, NaN in the place of malformed rows.
+    fn score(&self, asked: &Asked, logits_wanted: bool) -> Result<Vec<u8>> {
+        let pool = learner::pool(asked.threads())?;
+        let mut scorer = asked.scorer(&self.predictor, Labels::Ignored)?;
         let (mut workspace, mut logits, mut scores) = (Workspace::new(), Vec::new(), Vec::new());
         while !scorer.is_done() {
-            if Python::attach(|py| py.check_signals()).is_err() {
-                return Err(Error::Interrupted { step: 0, checkpoint: None });
-            }
+            go_on()?;
             scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
             for (row, &skipped) in scorer.skipped_before().iter().enumerate() {
-                // A malformed row keeps its place.
                 (0..skipped).for_each(|_| scores.extend(f64::NAN.to_le_bytes()));
                 let Some(&logit) = logits.get(row) else { continue };
-                let score = match wanted {
-                    Wanted::Prediction => self.predictor.prediction(logit),
-                    Wanted::Logit => f64::from(logit),
-                };
+                let score = if logits_wanted { f64::from(logit) } else { self.predictor.prediction(logit) };
                 scores.extend(score.to_le_bytes());
             }
         }
         Ok(scores)
+    }
+
+    /// Measures it on rows with labels.
+    fn measure(&self, asked: &Asked) -> Result<Value> {
+        let pool = learner::pool(asked.threads())?;
+        let mut scorer = asked.scorer(&self.predictor, Labels::Required)?;
+        let found = Evaluation::of(&self.predictor, &mut scorer, Parallel::Pool(&pool), &mut go_on)?;
+        found.map(|found| found.to_json()).ok_or_else(|| asked.none(scorer.columns()))
     }
 }
 
@@ -83,7 +122,6 @@ impl Model {
     }
 
     /// Scores rows of Python, else those of files: float64 numbers as bytes, NaN for malformed rows.
-    #[pyo3(signature = (arguments, rows, logits))]
     fn predict<'py>(
         &self,
         py: Python<'py>,
@@ -91,23 +129,41 @@ impl Model {
         rows: Option<PyRef<'py, Rows>>,
         logits: bool,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let arguments = Arguments(arguments);
-        let rows = self.rows(py, &arguments, rows.as_deref())?;
-        let limits = (arguments.max_bad_rows()?.unwrap_or(0), arguments.resources()?);
-        let wanted = if logits { Wanted::Logit } else { Wanted::Prediction };
-        let scores = py.detach(|| self.score(&*rows, wanted, limits));
+        let asked = Asked::of(py, &self.predictor, (arguments, rows.as_deref()), Labels::Ignored)?;
+        let scores = py.detach(|| self.score(&asked, logits));
         scores.map(|scores| PyBytes::new(py, &scores)).map_err(|error| error::of(py, error))
     }
 
-    /// Kind of the model.
-    #[getter]
-    fn kind(&self) -> &str {
-        self.predictor.config().model.kind()
+    /// Metrics of rows with labels.
+    fn evaluate<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: Bound<'py, PyDict>,
+        rows: Option<PyRef<'py, Rows>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let asked = Asked::of(py, &self.predictor, (arguments, rows.as_deref()), Labels::Required)?;
+        let found = py.detach(|| self.measure(&asked)).map_err(|error| error::of(py, error))?;
+        json::to_python(py, &found)
     }
 
-    /// Whether predictions are probabilities, and no ratings.
-    #[getter]
-    fn is_binary(&self) -> bool {
-        self.predictor.task() == dlrm_data::schema::Task::Binary
+    /// What it is: kind, task, id, metrics, configuration, columns.
+    fn about<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let predictor = &self.predictor;
+        let (dense, tables) = predictor.network().weights().count();
+        let task = if predictor.task() == Task::Binary { "binary" } else { "rating" };
+        let about = json!({
+            "kind": predictor.config().model.kind(),
+            "task": task,
+            "id": predictor.manifest().id(),
+            "dense_parameters": dense,
+            "table_parameters": tables,
+            "metrics": predictor.metrics(),
+            "calibration": predictor.calibration(),
+            "config": predictor.config(),
+            "config_toml": predictor.config().to_toml(),
+            "layout": predictor.encoder().layout(),
+            "inputs": predictor.encoder().schema().inputs(),
+        });
+        json::to_python(py, &about)
     }
 }

@@ -13,6 +13,8 @@
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
 //! * [`calibration`]: probabilities that are those observed.
+//! * [`preparation`]: rows encoded once, on disk.
+//! * [`inspection`]: what the columns of rows are.
 //! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
 //!   directories on disk that are whole or absent; [`own_files`]: which files of a directory are ours;
@@ -38,6 +40,7 @@ pub mod folds;
 pub mod golden;
 pub mod golden_config;
 pub mod input_scorer;
+pub mod inspection;
 mod journal;
 pub mod learner;
 pub mod model_dir;
@@ -49,6 +52,7 @@ pub mod own_files;
 pub mod plan;
 pub mod predecessor;
 pub mod predictor;
+pub mod preparation;
 mod regression;
 pub mod request;
 pub mod row_scorer;
