@@ -61,8 +61,7 @@ impl<'py> Arguments<'py> {
 
     /// A path, or a list of them.
     pub(crate) fn paths(&self, name: &str) -> PyResult<Vec<PathBuf>> {
-        let hint = "give a path, a list of paths, or the rows themselves: a data frame, a table, a dictionary of \
-                    columns";
+        let hint = "give a path, a list of paths, or the rows themselves, such as a data frame";
         let Some(value) = self.said(name)? else { return Ok(Vec::new()) };
         if let Ok(path) = value.extract::<PathBuf>() {
             return Ok(vec![path]);

@@ -1,4 +1,5 @@
-//! Columns that are no Arrow arrays: NumPy's numbers, whose bytes are taken over, and lists of Python objects.
+//! Columns that are no Arrow arrays: NumPy's numbers, whose bytes are taken over, and lists of Python
+//! objects.
 use crate::error;
 use arrow_array::builder::LargeStringBuilder;
 use arrow_array::types::{
@@ -15,8 +16,8 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// The array of NumPy's numbers of type `kind` (as its `dtype.str` has it, without byte order); `None` if they
-/// are of a type that is not known. What is no number, no moment, is missing.
+/// The array of NumPy's numbers of type `kind` (as its `dtype.str` has it, without byte order); `None` if
+/// they are of a type that is not known. What is no number, no moment, is missing.
 pub(crate) fn of_numbers(kind: &str, numbers: PyBackedBytes) -> Option<ArrayRef> {
     let not_a_time = |value: i64| value == i64::MIN;
     Some(match kind {
@@ -66,8 +67,8 @@ fn primitive<T: ArrowPrimitiveType>(
     Arc::new(PrimitiveArray::<T>::new(values, nulls))
 }
 
-/// The array of a list of Python objects, which become the text that the same values of a file become. `place`
-/// is what messages call the column.
+/// The array of a list of Python objects, which become the text that the same values of a file become.
+/// `place` is what messages call the column.
 pub(crate) fn of_objects(py: Python<'_>, place: &str, objects: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
     let mut texts = LargeStringBuilder::new();
     let mut text = String::new();
@@ -212,7 +213,8 @@ fn other(value: &Bound<'_, PyAny>, out: &mut String, depth: Depth) -> PyResult<O
     Ok(Some(shown))
 }
 
-/// A date, or a moment as `YYYY-MM-DD HH:MM:SS` with as many decimals as it needs, in UTC where it has a zone.
+/// A date, or a moment as `YYYY-MM-DD HH:MM:SS` with as many decimals as it needs, in UTC where it has a
+/// zone.
 fn moment(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<Option<Shown>> {
     if value.is_none() {
         return Ok(Some(Shown::Missing));

@@ -1,5 +1,5 @@
-//! The arguments of Python's functions that stand for configuration keys. The library speaks of keys; people in
-//! Python gave arguments.
+//! The arguments of Python's functions that stand for configuration keys. The library speaks of keys; people
+//! in Python gave arguments.
 use dlrm_data::Hint;
 use dlrm_data::error::{HintPart, keys_in_text};
 

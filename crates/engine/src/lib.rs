@@ -4,7 +4,8 @@
 //!   its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs;
 //!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run
-//!   whose model the validation rows choose; [`training`]: a run as it was asked for, by itself or behind either.
+//!   whose model the validation rows choose; [`training`]: a run as it was asked for, by itself or behind
+//!   either.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early

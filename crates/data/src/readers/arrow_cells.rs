@@ -49,15 +49,6 @@ pub(super) fn cells(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
             primitive::<of::TimestampNanosecondType, i64>(array, Moment(1_000_000_000), |value| value)
         }
         DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) => of_a_clock(array)?,
-        DataType::Decimal32(_, scale) => {
-            primitive::<of::Decimal32Type, i32>(array, decimal(*scale)?, |value| value)
-        }
-        DataType::Decimal64(_, scale) => {
-            primitive::<of::Decimal64Type, i64>(array, decimal(*scale)?, |value| value)
-        }
-        DataType::Decimal128(_, scale) => {
-            primitive::<of::Decimal128Type, i128>(array, decimal(*scale)?, |value| value)
-        }
         DataType::Dictionary(keys, _) => dictionary(array, keys)?,
         DataType::List(_) => {
             let list = array.as_list::<i32>().clone();
@@ -74,6 +65,9 @@ pub(super) fn cells(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
             lists(array, list.values(), move |row| row * length..(row + 1) * length)?
         }
         DataType::Map(..) => weighted(array)?,
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) => {
+            decimals(array, *scale)?
+        }
         other => texts(array).ok_or_else(|| described(other))?,
     })
 }
@@ -176,12 +170,17 @@ fn weighted(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
     Ok(Box::new(Lists { array, values: Box::new(weights), range }))
 }
 
-fn decimal(scale: i8) -> Result<Kind, String> {
-    let scale = usize::try_from(scale).map_err(|_| "decimals with zeros before the point left out")?;
-    if scale > MOST_DECIMALS as usize {
-        return Err(format!("decimals with {scale} digits behind the point"));
+fn decimals(array: &ArrayRef, scale: i8) -> Result<Box<dyn Cells>, String> {
+    let digits = usize::try_from(scale).map_err(|_| "decimals whose last digits are left out")?;
+    if digits > MOST_DECIMALS as usize {
+        return Err(format!("decimals with {digits} digits behind the point"));
     }
-    Ok(Kind::Decimal(scale))
+    let kind = Kind::Decimal(digits);
+    Ok(match array.data_type() {
+        DataType::Decimal32(..) => primitive::<of::Decimal32Type, i32>(array, kind, |value| value),
+        DataType::Decimal64(..) => primitive::<of::Decimal64Type, i64>(array, kind, |value| value),
+        _ => primitive::<of::Decimal128Type, i128>(array, kind, |value| value),
+    })
 }
 
 fn described(kind: &DataType) -> String {

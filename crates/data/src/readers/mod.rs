@@ -9,8 +9,8 @@
 //! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
 //!   `parquet`
 //! * `chain`: several files as one stream
-//! * `value_text`: values of Parquet files and of Arrow arrays as text; `arrow_rows`: rows of arrays in memory,
-//!   `arrow_cells` their values
+//! * `value_text`: values of Parquet files and of Arrow arrays as text; `arrow_rows`: rows of arrays in
+//!   memory, `arrow_cells`: their values
 //! * `stream`: bytes that can be read only once, such as standard input
 //! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known
