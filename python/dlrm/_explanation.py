@@ -57,7 +57,10 @@ class Explanation:
 
         rows = found["rows"]
         shape = (len(rows), len(found["columns"]))
-        numbers = lambda name: np.array([row[name] for row in rows], dtype=np.float64)  # noqa: E731
+
+        def numbers(name: str) -> npt.NDArray[np.float64]:
+            return np.array([row[name] for row in rows], dtype=np.float64)
+
         self.feature_names: list[str] = list(found["columns"])
         self.values: npt.NDArray[np.float64] = numbers("values").reshape(shape)
         self.errors: npt.NDArray[np.float64] = numbers("errors").reshape(shape)

@@ -107,6 +107,9 @@ def _add_series(rows: Rows, name: str, series: Any) -> None:
         import pyarrow as pa
 
         array = pa.array(values, from_pandas=True)
+        if pa.types.is_struct(array.type):  # dictionaries of weights
+            rows.add_objects(name, series.tolist())
+            return
         column = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
         rows.add_stream(pa.table({name: column}))
     except ImportError:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["HAS_SKLEARN", "BaseEstimator", "ClassifierMixin", "RegressorMixin"]
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    import sklearn.base
 
     HAS_SKLEARN = True
 except ImportError:
     HAS_SKLEARN = False
 
-    class BaseEstimator:  # type: ignore[no-redef]
+if HAS_SKLEARN and not TYPE_CHECKING:
+    BaseEstimator = sklearn.base.BaseEstimator
+    ClassifierMixin = sklearn.base.ClassifierMixin
+    RegressorMixin = sklearn.base.RegressorMixin
+else:
+
+    class BaseEstimator:
         """Parameters by name."""
 
         def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -27,7 +35,7 @@ except ImportError:
                 setattr(self, name, value)
             return self
 
-    class ClassifierMixin:  # type: ignore[no-redef]
+    class ClassifierMixin:
         """Accuracy as the score."""
 
         def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -37,7 +45,7 @@ except ImportError:
             hits = np.asarray(self.predict(X)) == np.asarray(y)  # type: ignore[attr-defined]
             return float(np.average(hits, weights=sample_weight))
 
-    class RegressorMixin:  # type: ignore[no-redef]
+    class RegressorMixin:
         """R² as the score."""
 
         def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -116,6 +124,11 @@ def checked_weights(estimator: Any, X: Any, sample_weight: Any, rows: int) -> An
     """Weights of rows: numbers of at least 0, not all of them 0."""
     import numpy as np
 
+    if not np.asarray(sample_weight, dtype=np.float64).any():
+        raise ValueError(
+            "sample_weight: expected a weight above 0, found only zeros. Sample weights must contain at least "
+            "one non-zero number."
+        )
     if HAS_SKLEARN and not isinstance(X, dict):
         from sklearn.utils.validation import _check_sample_weight
 
@@ -126,8 +139,6 @@ def checked_weights(estimator: Any, X: Any, sample_weight: Any, rows: int) -> An
         raise ValueError(
             f"sample_weight: expected numbers of at least 0, found {weights.min()!r}. Leave such rows out."
         )
-    if not weights.any():
-        raise ValueError("sample_weight: expected a weight above 0, found only zeros. Give some rows a weight.")
     return weights
 
 

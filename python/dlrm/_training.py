@@ -10,7 +10,7 @@ from typing import Any, Literal
 from . import _dlrm
 from ._model import Model
 from ._progress import Callback, Progress
-from ._rows import Rows, is_paths, rows_of
+from ._rows import is_paths, rows_of
 from ._scratch import Scratch
 from .errors import ArgumentError
 
@@ -178,7 +178,7 @@ def run(
     if arguments.get("out") is None:
         scratch = Scratch()
         arguments["out"] = scratch.path
-        arguments["overwrite"] = True
+        arguments["once"] = True
     watching = Progress(progress, callbacks)
     try:
         done = _dlrm.train(arguments, rows, watching)
@@ -190,7 +190,7 @@ def run(
 class Parts:
     """Rows of Python in the place of files."""
 
-    def __init__(self, main: Rows, validation: Rows | None, test: Rows | None) -> None:
+    def __init__(self, main: _dlrm.Rows, validation: _dlrm.Rows | None, test: _dlrm.Rows | None) -> None:
         self.main = main
         self.validation = validation
         self.test = test

@@ -165,7 +165,8 @@ class DLRMClassifier(ClassifierMixin, Estimator, BaseEstimator):
         ndarray, shape (rows,)
         """
         above = self._predictions(X, logits=True) > 0
-        return self.classes_[above.astype(int)]
+        classes: npt.NDArray[Any] = self.classes_[above.astype(int)]
+        return classes
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

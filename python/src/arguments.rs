@@ -204,9 +204,10 @@ impl<'py> Arguments<'py> {
             loading: self.switch("stream")?.then_some(Loading::Stream),
             baseline: self.switch("no_baseline")?.then_some(Baseline::Mean),
             out: self.out()?,
-            start: match (self.switch("resume")?, self.switch("overwrite")?) {
-                (true, _) => Start::Resume,
-                (_, true) => Start::Overwrite,
+            start: match (self.switch("resume")?, self.switch("overwrite")?, self.switch("once")?) {
+                (true, ..) => Start::Resume,
+                (_, true, _) => Start::Overwrite,
+                (_, _, true) => Start::Once,
                 _ => Start::Fresh,
             },
             resources: self.resources()?,

@@ -10,6 +10,7 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, Int8Array, PrimitiveArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use bytes::Bytes;
+use dlrm_data::schema::MultiValued;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -69,11 +70,21 @@ fn primitive<T: ArrowPrimitiveType>(
 
 /// The array of a list of Python objects, which become the text that the same values of a file become.
 /// `place` is what messages call the column.
-pub(crate) fn of_objects(py: Python<'_>, place: &str, objects: &Bound<'_, PyList>) -> PyResult<ArrayRef> {
+pub(crate) fn of_objects(
+    py: Python<'_>,
+    place: &str,
+    objects: &Bound<'_, PyList>,
+) -> PyResult<(ArrayRef, Option<MultiValued>)> {
+    let mut lists = None;
     let mut texts = LargeStringBuilder::new();
     let mut text = String::new();
     for (row, value) in objects.iter().enumerate() {
         text.clear();
+        if value.is_instance_of::<PyDict>() {
+            lists = Some(MultiValued::weighted());
+        } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+            lists = lists.or_else(|| Some(MultiValued::separated()));
+        }
         let shown = show(&value, &mut text, Depth::Row)
             .map_err(|found| unfit(py, &format!("{place}, row {}", row + 1), &found, &value))?;
         match shown {
@@ -81,7 +92,7 @@ pub(crate) fn of_objects(py: Python<'_>, place: &str, objects: &Bound<'_, PyList
             Shown::Missing => texts.append_null(),
         }
     }
-    Ok(Arc::new(texts.finish()))
+    Ok((Arc::new(texts.finish()), lists))
 }
 
 /// The array of so many rows of one value.

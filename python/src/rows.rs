@@ -5,6 +5,7 @@ use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_array::{ArrayRef, RecordBatchReader};
 use arrow_pyarrow::FromPyArrow;
 use dlrm_data::readers::{ArrowColumn, ArrowRows};
+use dlrm_data::schema::MultiValued;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyList;
@@ -22,8 +23,8 @@ impl Rows {
         ArrowRows::new(&self.name, self.columns.clone()).map_err(|error| error::of(py, error))
     }
 
-    fn push(&mut self, name: &str, chunks: Vec<ArrayRef>) {
-        self.columns.push(ArrowColumn { name: name.to_owned(), chunks });
+    fn push(&mut self, name: &str, chunks: Vec<ArrayRef>, lists: Option<MultiValued>) {
+        self.columns.push(ArrowColumn { name: name.to_owned(), chunks, lists });
     }
 }
 
@@ -50,21 +51,21 @@ impl Rows {
         for batch in batches.map_err(|error| unreadable(error.to_string()))? {
             chunks.iter_mut().zip(batch.columns()).for_each(|(all, array)| all.push(array.clone()));
         }
-        names.iter().zip(chunks).for_each(|(name, chunks)| self.push(name, chunks));
+        names.iter().zip(chunks).for_each(|(name, chunks)| self.push(name, chunks, None));
         Ok(())
     }
 
     /// Adds a column of NumPy's numbers; False if their type is not known.
     fn add_numbers(&mut self, name: &str, kind: &str, numbers: PyBackedBytes) -> bool {
         let array = columns::of_numbers(kind, numbers);
-        array.map(|array| self.push(name, vec![array])).is_some()
+        array.map(|array| self.push(name, vec![array], None)).is_some()
     }
 
     /// Adds a column of Python objects.
     fn add_objects(&mut self, py: Python<'_>, name: &str, objects: &Bound<'_, PyList>) -> PyResult<()> {
         let place = format!("{}: column \"{name}\"", self.name);
-        let array = columns::of_objects(py, &place, objects)?;
-        self.push(name, vec![array]);
+        let (array, lists) = columns::of_objects(py, &place, objects)?;
+        self.push(name, vec![array], lists);
         Ok(())
     }
 
@@ -78,7 +79,7 @@ impl Rows {
     ) -> PyResult<()> {
         let place = format!("{}: \"{name}\"", self.name);
         let array = columns::constant(py, &place, value, rows)?;
-        self.push(name, vec![array]);
+        self.push(name, vec![array], None);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::folds::{Folded, FoldedRun, FoldsObserver};
 use crate::run::{Outcome, Run};
 use crate::start::Start;
+use dlrm_data::Hint;
 
 /// The name that stands for the kind of model that the validation rows choose.
 pub const AUTO: &str = "auto";
@@ -41,8 +42,11 @@ impl Training {
     pub fn execute(self, observer: &mut dyn TrainingObserver) -> Result<Trained> {
         let Training { run, chooses, folds } = self;
         match (chooses, folds) {
-            (true, Some(_)) => Err(Error::config("run.folds", "one kind of model", AUTO)
-                .with_hint("compare the kinds on folds: dlrm compare --folds K --models lr,fm,dlrm")),
+            (true, Some(_)) => Err(Error::config("run.folds", "one kind of model", AUTO).with_hint(
+                Hint::from("name one kind with ")
+                    .name("model.kind")
+                    .say("; `dlrm compare` compares several on folds"),
+            )),
             (true, None) => {
                 let (choice, outcome) = ChosenRun::new(run).execute(observer)?;
                 Ok(Trained { choice: Some(choice), folded: None, outcome })

@@ -5,7 +5,9 @@ use super::names::check_names;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
 use crate::rows::OpenRows;
+use crate::schema::MultiValued;
 use arrow_array::{Array, ArrayRef};
+use arrow_schema::DataType;
 use std::sync::Arc;
 
 /// A column: its name, and its values in arrays of any lengths, one behind the other.
@@ -15,6 +17,8 @@ pub struct ArrowColumn {
     pub name: String,
     /// Values.
     pub chunks: Vec<ArrayRef>,
+    /// Where they are lists that are texts already, how these are written.
+    pub lists: Option<MultiValued>,
 }
 
 impl ArrowColumn {
@@ -50,7 +54,8 @@ impl ArrowRows {
             let place = || format!("{name}: column \"{}\"", column.name);
             if column.rows() != rows {
                 let expected = format!("{rows} values, as in column \"{}\"", first.name);
-                return Err(Error::input(place(), expected, column.rows().to_string()));
+                return Err(Error::input(place(), expected, column.rows().to_string())
+                    .with_hint("give every column one value for each row"));
             }
             for chunk in &column.chunks {
                 cells(chunk).map_err(|found| {
@@ -120,9 +125,29 @@ impl Reader {
     }
 }
 
+/// How the lists of an array are written, if it holds any.
+fn list(array: &ArrayRef) -> Option<MultiValued> {
+    match array.data_type() {
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            Some(MultiValued::separated())
+        }
+        DataType::Map(..) => Some(MultiValued::weighted()),
+        _ => None,
+    }
+}
+
 impl RowSource for Source {
     fn columns(&self) -> &[String] {
         &self.of.names
+    }
+
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        let columns = self.of.columns.iter().enumerate();
+        columns
+            .filter_map(|(i, column)| {
+                Some((i, column.lists.clone().or_else(|| list(column.chunks.first()?))?))
+            })
+            .collect()
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {
