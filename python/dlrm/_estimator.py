@@ -11,6 +11,7 @@ from ._model import Model
 from ._progress import Callback
 from ._rows import add_column, add_columns
 from ._training import Parts, run, settings_of
+from .errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +57,9 @@ class Estimator:
     def _fit(self, X: Any, y: Any, task: str, sample_weight: Any, eval_set: tuple[Any, Any] | None) -> None:
         """Trains on `X` and the prepared target `y`."""
         main = self._rows(X, y, "X", sample_weight)
+        if len(main) < 2:
+            raise DataError(f"X: expected at least 2 rows, found {len(main)} sample", "give more rows to learn from")
+        features = len(main.names) - 1 - (sample_weight is not None)
         validation = None if eval_set is None else self._rows(*eval_set, "eval_set")
         seed = _sklearn.seed_of(self.random_state)
         arguments: dict[str, Any] = {
@@ -70,12 +74,12 @@ class Estimator:
             "seed": seed,
             "threads": self._threads(),
             "memory_limit": self.memory_limit,
-            "settings": settings_of(self._settings(seed, eval_set is not None)),
+            "settings": settings_of(self._settings(seed, features, eval_set is not None)),
         }
         parts = Parts(main, validation, None)
         self.model_ = run(arguments, parts, self.callbacks, self.progress, threads=self._threads())
 
-    def _settings(self, seed: int, has_validation: bool) -> dict[str, Any]:
+    def _settings(self, seed: int, features: int, has_validation: bool) -> dict[str, Any]:
         share = 0.0 if has_validation else self.validation_fraction
         own = {
             "data.split.kind": "random",
@@ -83,6 +87,9 @@ class Estimator:
             "data.split.test": 0.0,
             "data.split.seed": seed,
         }
+        if features == 1 and self.model is None:
+            # There is nothing that it could interact with.
+            own["model.interaction"] = "cat"
         if self.embedding_dim is not None:
             own["model.embedding_dim"] = self.embedding_dim
         return {**own, **(self.settings or {})}
@@ -93,7 +100,7 @@ class Estimator:
     def _rows(self, X: Any, y: Any, name: str, sample_weight: Any = None) -> Rows:
         """Features with target and weights behind them, in columns of names that no feature has."""
         rows = Rows(name)
-        add_columns(rows, X)
+        add_columns(rows, _named(X))
         self._label = _unused("y", rows.names)
         self._weight = _unused("sample_weight", rows.names)
         add_column(rows, self._label, y)
@@ -121,7 +128,7 @@ class Estimator:
             self._refuse_unfitted()
         X = _sklearn.checked_features(self, X, reset=False)
         rows = Rows("X")
-        add_columns(rows, X)
+        add_columns(rows, _named(X))
         return self.model_.predict_rows(rows, logits=logits, threads=self._threads())
 
     def _refuse_unfitted(self) -> None:
@@ -147,6 +154,13 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         return self.model_._repr_html_() if hasattr(self, "model_") else f"<code>{self!r}</code>"
+
+
+def _named(X: Any) -> Any:
+    """A pandas frame whose columns have no names is an array to scikit-learn, and has the names of one."""
+    if not hasattr(X, "iloc") or all(isinstance(name, str) for name in X.columns):
+        return X
+    return X.set_axis([f"x{place}" for place in range(X.shape[1])], axis=1)
 
 
 def _unused(name: str, taken: Sequence[str]) -> str:

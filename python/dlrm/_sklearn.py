@@ -59,14 +59,19 @@ else:
             return float(1 - left)
 
 
+def is_columns(X: Any) -> bool:
+    """Whether `X` is a dictionary of columns; some sparse arrays are dictionaries of other things."""
+    return isinstance(X, dict) and not hasattr(X, "tocsr")
+
+
 def is_frame(X: Any) -> bool:
     """Whether `X` is a table with named columns."""
-    return hasattr(X, "__arrow_c_stream__") or hasattr(X, "iloc") or isinstance(X, dict)
+    return hasattr(X, "__arrow_c_stream__") or hasattr(X, "iloc") or is_columns(X)
 
 
 def checked_features(estimator: Any, X: Any, *, reset: bool) -> Any:
     """`X` as rows of features, checked against those that were fitted unless `reset`."""
-    if isinstance(X, dict) or not HAS_SKLEARN:
+    if is_columns(X) or not HAS_SKLEARN:
         return X
     from sklearn.utils.validation import check_array, validate_data
 
@@ -95,7 +100,7 @@ def checked_target(estimator: Any, X: Any, y: Any, *, numeric: bool) -> Any:
     if numeric:
         y = y.astype(np.float64, copy=False)
     assert_all_finite(y, input_name="y", estimator_name=type(estimator).__name__)
-    if hasattr(X, "shape") and not isinstance(X, dict):
+    if hasattr(X, "shape"):
         check_consistent_length(X, y)
     return y
 
@@ -120,7 +125,7 @@ def checked_classes(y: Any) -> Any:
     return classes
 
 
-def checked_weights(estimator: Any, X: Any, sample_weight: Any, rows: int) -> Any:
+def checked_weights(sample_weight: Any, rows: int) -> Any:
     """Weights of rows: numbers of at least 0, not all of them 0."""
     import numpy as np
 
@@ -129,7 +134,7 @@ def checked_weights(estimator: Any, X: Any, sample_weight: Any, rows: int) -> An
             "sample_weight: expected a weight above 0, found only zeros. Sample weights must contain at least "
             "one non-zero number."
         )
-    if HAS_SKLEARN and not isinstance(X, dict):
+    if HAS_SKLEARN:
         from sklearn.utils.validation import _check_sample_weight
 
         weights = _check_sample_weight(sample_weight, np.empty((rows, 1)), dtype=np.float64)

@@ -114,7 +114,9 @@ class DLRMClassifier(ClassifierMixin, Estimator, BaseEstimator):
         y = checked_target(self, X, y, numeric=False)
         classes = checked_classes(y)
         if sample_weight is not None:
-            sample_weight = checked_weights(self, X, sample_weight, len(y))
+            sample_weight = checked_weights(sample_weight, len(y))
+            # Rows without weight have no say.
+            checked_classes(y[sample_weight > 0])
         if eval_set is not None:
             eval_set = _pair(eval_set)
             eval_y = np.asarray(eval_set[1])
@@ -219,7 +221,7 @@ class DLRMRegressor(RegressorMixin, Estimator, BaseEstimator):
         X = checked_features(self, X, reset=True)
         y = checked_target(self, X, y, numeric=True)
         if sample_weight is not None:
-            sample_weight = checked_weights(self, X, sample_weight, len(y))
+            sample_weight = checked_weights(sample_weight, len(y))
         if eval_set is not None:
             eval_set = _pair(eval_set)
         self._fit(X, y, "rating", sample_weight, eval_set)
