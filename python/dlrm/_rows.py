@@ -62,7 +62,7 @@ def add_column(rows: Rows, name: str, values: Any) -> None:
     """Adds one column: an array, a series or a list."""
     if _is_pandas(values, "Series"):
         _add_series(rows, name, values)
-    elif hasattr(values, "__arrow_c_stream__") and not _is_pandas(values):
+    elif hasattr(values, "__arrow_c_stream__") or hasattr(values, "__arrow_c_array__"):
         rows.add_stream(_Named(name, values))
     elif hasattr(values, "dtype") and hasattr(values, "tobytes"):
         _add_numpy(rows, name, values)
@@ -88,8 +88,7 @@ class _Named:
             return self.values.to_frame(self.name).__arrow_c_stream__()
         import pyarrow as pa
 
-        table = pa.table({self.name: pa.chunked_array(self.values)})
-        return table.__arrow_c_stream__()
+        return pa.table({self.name: self.values}).__arrow_c_stream__()
 
 
 def _add_pandas(rows: Rows, frame: Any) -> None:

@@ -192,7 +192,7 @@ impl<'py> Arguments<'py> {
             parts: self.parts()?,
             max_bad_rows: self.max_bad_rows()?,
             crosses: crosses.unwrap_or_default(),
-            max_ind_range: self.number("max_ind_range", 1)?.map(|range| range as u32),
+            max_ind_range: self.number("max_ind_range", 1)?.map(|range| u32::try_from(range).unwrap_or(u32::MAX)),
             reference_compat: self.switch("reference_compat")?.then_some(true),
             model,
             from: self.path("start_from")?,

@@ -70,7 +70,7 @@ MISTAKES: dict[str, tuple[Callable[[dlrm.Model], object], type[Exception], list[
     "an unknown preset": (train(preset="papper"), ValueError, ["preset", "paper", "papper"]),
     "auto with folds": (train(model="auto", folds=3), ValueError, ["folds", "one kind of model", "auto"]),
     "memory as words": (train(memory_limit="much"), ValueError, ["memory_limit", "8GB", "'much'"]),
-    "too little memory": (train(memory_limit="2MB"), MemoryError, ["needs", "available"]),
+    "too little memory": (train(model="dlrm", memory_limit="2MB", settings={"model.embedding_dim": 4096}), MemoryError, ["needs", "available"]),
     "no threads": (train(threads=0), ValueError, ["threads", "at least 1", "0"]),
     "a callback that is none": (train(callbacks=[3]), ValueError, ["callbacks", "functions", "[3]"]),
     "validation of another kind": (

@@ -156,7 +156,7 @@ def test_compare_and_inspect_and_prepare(clicks: dict[str, list[Any]], tmp_path:
     lines = ["user,click", *(f"{user or ''},{click}" for user, click in zip(clicks["user"], clicks["click"]))]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
     manifest = dlrm.prepare(tmp_path / "rows.csv", tmp_path / "prep", label="click")
-    assert manifest["parts"]["train"]["rows"] > 1000
+    assert manifest["parts"][0]["rows"] > 1000
     dlrm.train(tmp_path / "prep", model="lr", epochs=1)
 
 

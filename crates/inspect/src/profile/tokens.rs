@@ -278,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn what_the_type_says_needs_no_evidence() {
+        let declared = |multi: MultiValued, fields: &[&str]| {
+            let mut stats = TokenStats::within(100);
+            stats.declare(multi);
+            fields.iter().for_each(|field| stats.add(field, &ValueCounter::default(), &mut Vec::new()));
+            stats.verdict(fields.len() as u64).unwrap()
+        };
+        let (multi, tokens) = declared(MultiValued::separated(), &["3", "a|b", "b"]);
+        assert_eq!((multi, tokens.distinct), (MultiValued::separated(), 3));
+        let (multi, tokens) = declared(MultiValued::weighted(), &["a:2", "b"]);
+        assert_eq!((multi, tokens.distinct), (MultiValued::weighted(), 2));
+    }
+
+    #[test]
     fn values_alone_in_their_field_count_too() {
         // 7 stands alone only, before and after the first list.
         let fields = [
