@@ -179,6 +179,7 @@ impl<'py> Arguments<'py> {
     pub(crate) fn request(&self, rows: Option<GivenRows>) -> PyResult<RunRequest> {
         let crosses: Option<Vec<Vec<String>>> =
             self.get("cross", "a list of lists of columns", "such as [[\"user\", \"item\"]]")?;
+        let max_ind_range = self.number("max_ind_range", 1)?;
         let model = self.text("model")?.filter(|kind| kind != AUTO);
         Ok(RunRequest {
             config: self.path("config")?,
@@ -192,7 +193,7 @@ impl<'py> Arguments<'py> {
             parts: self.parts()?,
             max_bad_rows: self.max_bad_rows()?,
             crosses: crosses.unwrap_or_default(),
-            max_ind_range: self.number("max_ind_range", 1)?.map(|range| u32::try_from(range).unwrap_or(u32::MAX)),
+            max_ind_range: max_ind_range.map(|range| u32::try_from(range).unwrap_or(u32::MAX)),
             reference_compat: self.switch("reference_compat")?.then_some(true),
             model,
             from: self.path("start_from")?,

@@ -94,7 +94,8 @@ fn what_has_no_text_form_is_refused_by_name() {
     let refusal = |columns| in_memory(columns).expect_err("refused").to_string();
     assert_eq!(
         refusal(vec![("part", vec![parts])]),
-        "rows: column \"part\": expected single values, a list of them, or a map to their weights, found a struct"
+        "rows: column \"part\": expected single values, a list of them, or a map to their weights, \
+         found a struct"
     );
     let two = Arc::new(Int64Array::from(vec![1, 2]));
     assert_eq!(
