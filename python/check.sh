@@ -32,10 +32,15 @@ rm -rf target/wheels
 target/venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir target/wheels .
 wheel="$(echo target/wheels/dlrm-*.whl)"
 installed venv "$wheel"
-DLRM_WHEEL="$PWD/$wheel" target/venv/bin/python -m pytest --quiet tests
-target/venv/bin/python -m pytest --quiet --doctest-modules --pyargs dlrm
+# Not from here, where `import dlrm` would find the source without its native half.
+tests() (
+    cd tests && "../target/$1/bin/pytest" --quiet "${@:2}"
+)
+export DLRM_WHEEL="$PWD/$wheel"
+tests venv
+tests venv --doctest-modules --pyargs dlrm
 target/venv/bin/python -m mypy dlrm
 
 environment venv-sklearn-1.6 tests/requirements-sklearn-1.6.txt
 installed venv-sklearn-1.6 "$wheel"
-target/venv-sklearn-1.6/bin/python -m pytest --quiet tests/test_estimators.py
+tests venv-sklearn-1.6 test_estimators.py
