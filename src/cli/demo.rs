@@ -15,7 +15,7 @@ use dlrm::engine::{Resources, Run, Start};
 use dlrm::metrics::Metric;
 use dlrm::models::{DlrmConfig, ModelConfig};
 use dlrm::report::summary::{self, Context};
-use dlrm::report::{InputCard, Optimum, Report, terminal};
+use dlrm::report::{InputCard, Optimum, Report, kept, terminal};
 use dlrm::synth::{Bayes, ClickConfig, ClickSimulator};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     drop(progress);
     let best = log.best();
     let report = summary::report(&outcome, context(session, args, &best))?;
-    train::save_report(&mut outcome, &report)?;
+    kept::write(&mut outcome, &report)?;
     outcome.write(SAMPLE_FILE, &log.sample()?)?;
     outcome.finish()?;
     let sample = output.join(SAMPLE_FILE);

@@ -1,63 +1,40 @@
 //! `dlrm evaluate`.
 use super::failure::Failure;
 use super::files::answer;
-use super::rows_to_score::{CHUNK, RowsToScore};
+use super::rows_to_score::RowsToScore;
 use super::scoring_args::EvaluateArgs;
 use super::session::Session;
 use super::{memory, output};
-use dlrm::data::Batch;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
-use dlrm::data::schema::Schema;
 use dlrm::data::split::Part;
-use dlrm::engine::{Parallel, Predictor, Workspace, learner};
-use dlrm::metrics::{Bootstrap, Metric, Ranking, Scored};
-use dlrm::report::PartMetrics;
+use dlrm::engine::{Parallel, Predictor, learner};
+use dlrm::metrics::Metric;
 use dlrm::report::terminal::table;
+use dlrm::report::{Evaluation, PartMetrics};
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<(), Failure> {
-    let (pool, mut workspace) = (learner::pool(session.threads)?, Workspace::new());
+    let pool = learner::pool(session.threads)?;
     let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let schema = predictor.encoder().schema();
     let rows = RowsToScore::of(&args.rows, &predictor, Labels::Required)?;
     let file = rows.output(session, &args.out)?;
     let mut scorer = rows.scorer(&args.rows, &predictor, Labels::Required)?;
-    let (mut logits, mut all) = (Vec::new(), Rows::of(schema));
-    while !scorer.is_done() {
-        scorer.score(CHUNK, &mut workspace, Parallel::Pool(&pool), &mut logits)?;
-        all.extend(&logits, scorer.batch());
-    }
+    let found = Evaluation::of(&predictor, &mut scorer, Parallel::Pool(&pool), &mut || Ok(()))?;
     output::unknown_values(session, &predictor, scorer.counts());
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
-    if all.logits.is_empty() {
-        return Err(rows.none(scorer.columns()));
-    }
+    let Some(found) = found else { return Err(rows.none(scorer.columns())) };
     let note = trained_on(&predictor, &rows);
-    let scored = Scored::new(predictor.task(), &all.logits, &all.labels, all.weights.as_deref())?
-        .with_groups(all.groups.as_deref())?;
-    let found = PartMetrics::of("evaluation", &scored, &Ranking::new(&scored), &Bootstrap::default());
-    let counts = scorer.counts().iter().copied();
-    let columns: Vec<(&str, EncodedCounts)> =
-        schema.categorical.iter().map(|c| c.name.as_str()).zip(counts).collect();
     if session.json || file.is_some() {
         note.iter().for_each(|note| output::tell(note));
-        let column = |(name, c): &(&str, EncodedCounts)| {
-            let (missing, unseen) = (c.missing_rate(), c.unseen_rate());
-            serde_json::json!({"column": name, "missing": missing, "unseen": unseen})
-        };
-        let value = serde_json::json!({
-            "metrics": found.metrics,
-            "intervals": found.intervals,
-            "columns": columns.iter().map(column).collect::<Vec<_>>(),
-            "skipped_rows": scorer.bad_rows(),
-        });
+        let value = found.to_json();
         return answer(file, &format!("{value}\n"));
     }
     let note = note.map_or_else(String::new, |note| note + "\n\n");
     let positive = schema.label.says().map_or_else(String::new, |says| format!("positive: {says}\n"));
-    output::print(&(note + &positive + &text(&found, &columns)))
+    output::print(&(note + &positive + &text(&found.found, &found.columns)))
 }
 
 /// Says so where the model was trained on the rows, or they chose its weights.
@@ -89,38 +66,7 @@ fn trained_on(predictor: &Predictor, rows: &RowsToScore) -> Option<String> {
     (!files.is_empty()).then(|| format!("note: {says}; {better}"))
 }
 
-/// Scores of all rows, and what they are measured against.
-struct Rows {
-    logits: Vec<f32>,
-    labels: Vec<f32>,
-    weights: Option<Vec<f32>>,
-    groups: Option<Vec<u64>>,
-}
-
-impl Rows {
-    fn of(schema: &Schema) -> Self {
-        let weights = schema.weight.is_some().then(Vec::new);
-        Rows {
-            logits: Vec::new(),
-            labels: Vec::new(),
-            weights,
-            groups: schema.group.is_some().then(Vec::new),
-        }
-    }
-
-    fn extend(&mut self, logits: &[f32], rows: &Batch) {
-        self.logits.extend_from_slice(logits);
-        self.labels.extend_from_slice(&rows.labels);
-        self.weights
-            .iter_mut()
-            .for_each(|all| all.extend_from_slice(rows.weights.as_deref().unwrap_or_default()));
-        self.groups
-            .iter_mut()
-            .for_each(|all| all.extend_from_slice(rows.groups.as_deref().unwrap_or_default()));
-    }
-}
-
-fn text(found: &PartMetrics, columns: &[(&str, EncodedCounts)]) -> String {
+fn text(found: &PartMetrics, columns: &[(String, EncodedCounts)]) -> String {
     let metrics = &found.metrics;
     let mut text = format!(
         "{} rows, mean label {:.4}, mean prediction {:.4}\n\n",
@@ -143,7 +89,7 @@ fn text(found: &PartMetrics, columns: &[(&str, EncodedCounts)]) -> String {
         .map(|(name, c)| {
             let percent = |rate: f64| format!("{:.2} %", 100.0 * rate);
             vec![
-                (*name).to_owned(),
+                name.clone(),
                 percent(c.missing_rate()),
                 c.unseen_rate().map_or_else(|| "-".to_owned(), percent),
             ]

@@ -1,19 +1,19 @@
 //! `dlrm explain`: what the columns are worth to a model, or what moves the scores of single rows.
 use super::failure::Failure;
 use super::files::{Begun, answer};
-use super::rows_to_score::{CHUNK, RowsToScore};
+use super::rows_to_score::RowsToScore;
 use super::scoring_args::ExplainArgs;
 use super::session::Session;
 use super::{memory, output};
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;
-use dlrm::data::schema::{Schema, Task};
+use dlrm::data::schema::Task;
 use dlrm::engine::explain::{
-    Column, ColumnKind, Explained, Explainer, Importance, Orders, RowSample, Shuffles, columns, importance,
+    AskedRows, Column, ColumnKind, Explained, Explainer, Importance, Orders, Shuffles, columns, importance,
     orders,
 };
-use dlrm::engine::{InputScorer, Parallel, Predictor, Workspace, learner};
+use dlrm::engine::{Parallel, Predictor, Workspace, learner};
 use dlrm::report::terminal::{importance_table, table};
 
 /// Runs the subcommand.
@@ -28,16 +28,16 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
         logits
     };
     if args.rows.is_none() && args.row.is_empty() {
-        let read = read(session, args, &predictor, Labels::Required)?;
+        let (read, file) = read(session, args, &predictor, Labels::Required)?;
         let shuffles = Shuffles { repeats: args.repeats, seed: args.seed };
         let found = importance(&read.sample, &columns, predictor.task(), shuffles, &mut score)?;
-        let text = importance_text(session.json || read.file.is_some(), predictor.task(), &found);
-        return answer(read.file, &text);
+        let text = importance_text(session.json || file.is_some(), predictor.task(), &found);
+        return answer(file, &text);
     }
-    let read = read(session, args, &predictor, Labels::Ignored)?;
+    let (read, file) = read(session, args, &predictor, Labels::Ignored)?;
     let orders = orders(network, &predictor.config().model, args.orders, args.seed);
     let explainer = Explainer::new(&columns, &read.sample, orders, &mut score);
-    let (json, mut text) = (session.json || read.file.is_some(), String::new());
+    let (json, mut text) = (session.json || file.is_some(), String::new());
     for (place, &number) in read.numbers.iter().enumerate() {
         let found = explainer.explain((&read.rows, place), number, &mut score);
         let row = Row { number, columns: &columns, texts: &read.texts[place], found: &found };
@@ -46,19 +46,7 @@ pub(super) fn run(session: &Session, args: &ExplainArgs) -> Result<(), Failure> 
     if !json {
         text.push_str(&about(orders, read.sample.len()));
     }
-    answer(read.file, &text)
-}
-
-/// What was read of the input.
-struct Read<'a> {
-    /// The rows that are measured on, or stand in the background.
-    sample: Batch,
-    /// The rows to explain, their numbers (the first is 1) and the text of each column.
-    rows: Batch,
-    numbers: Vec<u64>,
-    texts: Vec<Vec<String>>,
-    /// Where the answer goes, if not to standard output.
-    file: Option<Begun<'a>>,
+    answer(file, &text)
 }
 
 /// Reads all rows.
@@ -67,8 +55,7 @@ fn read<'a>(
     args: &'a ExplainArgs,
     predictor: &Predictor,
     labels: Labels,
-) -> Result<Read<'a>, Failure> {
-    let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
+) -> Result<(AskedRows, Option<Begun<'a>>), Failure> {
     let input = RowsToScore::of(&args.data, predictor, labels)?;
     if let (Labels::Ignored, RowsToScore::Prepared(..)) = (labels, &input) {
         let message = format!("--row: expected raw files, found {}, which have no text", input.name());
@@ -77,54 +64,20 @@ fn read<'a>(
     let file = input.output(session, &args.out)?;
     let asked = |number: u64| args.rows.is_some_and(|most| number <= most) || args.row.contains(&number);
     let most = if labels == Labels::Ignored { args.background } else { args.sample };
-    let mut sample = RowSample::new(&layout, most, args.seed);
-    let (mut rows, mut numbers, mut texts) = (Batch::new(&layout), Vec::new(), Vec::new());
     let mut scorer = input.scorer(&args.data, predictor, labels)?;
-    let fields = fields(schema, scorer.columns());
-    let mut number = 0;
-    while !scorer.is_done() {
-        let batch = scorer.encode(CHUNK)?;
-        sample.show(batch);
-        let (batch, skipped) = (scorer.batch(), scorer.skipped_before());
-        for (row, before) in skipped[..batch.len()].iter().enumerate() {
-            number += 1 + before;
-            if asked(number) {
-                rows.push_row_of(batch, row);
-                numbers.push(number);
-                texts.push(fields.iter().map(|places| text_of(&scorer, row, places)).collect());
-            }
-        }
-        number += skipped.last().copied().unwrap_or(0);
-    }
+    let read = AskedRows::read(predictor.encoder(), &mut scorer, (most, args.seed), &asked, &mut || Ok(()))?;
     output::bad_rows(session, scorer.bad(), scorer.bad_rows());
-    let (sample, _) = sample.finish();
-    if sample.is_empty() {
+    if read.sample.is_empty() {
         return Err(Failure::data(
             format!("{}: expected rows, found none", input.name()),
             "give rows to explain",
         ));
     }
-    if let Some(missing) = args.row.iter().find(|row| !numbers.contains(row)) {
-        let message = format!("--row: expected the number of a good row among {number}, found {missing}");
+    if let Some(missing) = args.row.iter().find(|row| !read.numbers.contains(row)) {
+        let message = format!("--row: expected the number of a good row among {}, found {missing}", read.all);
         return Err(Failure::usage(message, "the first row is 1"));
     }
-    Ok(Read { sample, rows, numbers, texts, file })
-}
-
-/// The fields of each column, in the order of [`columns`].
-fn fields(schema: &Schema, names: &[String]) -> Vec<Vec<usize>> {
-    let place = |name: &String| names.iter().position(|field| field == name);
-    let dense = schema.dense.iter().map(|column| vec![&column.name]);
-    let categorical = schema.categorical.iter().map(|column| vec![&column.name]);
-    let crosses = schema.crosses.iter().map(|cross| cross.columns.iter().collect());
-    let all = dense.chain(categorical).chain(crosses);
-    all.map(|names: Vec<&String>| names.into_iter().filter_map(place).collect()).collect()
-}
-
-/// What stands in these fields of a row.
-fn text_of(scorer: &InputScorer<'_>, row: usize, fields: &[usize]) -> String {
-    let texts: Vec<&str> = fields.iter().map(|&field| scorer.field(row, field)).collect();
-    texts.join(" * ")
+    Ok((read, file))
 }
 
 fn importance_text(json: bool, task: Task, found: &Importance) -> String {

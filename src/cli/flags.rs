@@ -1,6 +1,6 @@
 //! The flags that stand for configuration keys. The library speaks of keys; people at a terminal gave flags.
 use dlrm::data::Hint;
-use dlrm::data::error::HintPart;
+use dlrm::data::error::{HintPart, keys_in_text};
 
 /// Keys with the flag that sets them.
 const FLAGS: [(&str, &str); 39] = [
@@ -61,24 +61,7 @@ pub(super) fn of_key(key: &str) -> &str {
 
 /// `text` with the flags of those keys of two words or more that stand in it.
 pub(super) fn in_text(text: &str) -> String {
-    let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_key) {
-        let (before, from) = rest.split_at(start);
-        let word = &from[..from.find(|c| !is_key(c)).unwrap_or(from.len())];
-        let key = word.trim_end_matches('.');
-        shown.push_str(before);
-        // A setting `key = value` is written as such; a single word is an ordinary one.
-        let set = from[key.len()..].trim_start().starts_with('=');
-        shown.push_str(if key.contains('.') && !set { of_key(key) } else { key });
-        rest = &from[key.len()..];
-        if key.is_empty() {
-            shown.push_str(word);
-            rest = &from[word.len()..];
-        }
-    }
-    shown + rest
+    keys_in_text(text, of_key)
 }
 
 /// The flag that sets `key` to `value`; `--set` where the key has none.

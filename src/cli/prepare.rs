@@ -8,12 +8,10 @@ use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::prepared::{
-    self, Extended, Extension, Limits, Manifest, PassOf, Preparation, PrepareObserver, Prepared, Settings,
-    Start, TakenFile,
+    self, Extended, Extension, Limits, Manifest, PassOf, PrepareObserver, Prepared, Start, TakenFile,
 };
 use dlrm::data::split::Part;
-use dlrm::engine::RunRequest;
-use dlrm::engine::rows::with_raw_rows;
+use dlrm::engine::{Error, RunRequest, preparation};
 use dlrm::report::terminal::table;
 use std::time::Instant;
 
@@ -68,25 +66,16 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
     if !session.quiet {
         notes.iter().for_each(|note| output::tell(&output::note(note)));
     }
-    let data = &config.data;
-    let settings = Settings {
-        input: config.input.clone(),
-        validation: data.validation.clone(),
-        test: data.test.clone(),
-        split: data.split.clone(),
-        max_bad_rows: data.max_bad_rows,
-    };
     // Where little is free it is tried with the least that it takes.
     let free = || memory::free().map(|free| free.max(prepared::LEAST_MEMORY));
     let limits = Limits::of_memory(memory_limit.or_else(free))?;
     // Until here there is nothing to save or to clear away.
     session.stop_by_signal();
-    let made = with_raw_rows(&config, None, session.threads, |sources| {
-        let schema = config.schema.as_ref().expect("a complete configuration has a schema");
-        let start = if args.overwrite { Start::Overwrite } else { Start::Fresh };
-        let preparation = Preparation { sources, schema, settings, limits, start };
-        preparation.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Preparing))
-    })?;
+    let start = if args.overwrite { Start::Overwrite } else { Start::Fresh };
+    let counter = &mut Counter::new(session);
+    let made = preparation::prepare(&config, &args.output, (limits, start), session.threads, counter)
+        .map_err(|e| failure(e, Failed::Preparing))?;
+    let data = &config.data;
     let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));
     let inputs = std::iter::once(&config.input).chain(more.iter().flatten());
     Ok((made, inputs.filter_map(|input| input.byte_len().ok()).sum()))
@@ -107,8 +96,9 @@ fn extend(session: &Session, args: &PrepareArgs, part: &str) -> Result<(Prepared
     let max_bad_rows = args.source.input.max_bad_rows.unwrap_or(settings.max_bad_rows);
     session.stop_by_signal();
     let extension = Extension { input: &input, part, max_bad_rows, threads: session.threads };
-    let Extended { prepared, added, known } =
-        extension.run(&args.output, &mut Counter::new(session)).map_err(|e| failure(e, Failed::Extending))?;
+    let Extended { prepared, added, known } = extension
+        .run(&args.output, &mut Counter::new(session))
+        .map_err(|e| failure(e.into(), Failed::Extending))?;
     tell_known(session, &added, &known);
     let read = added.iter().map(|file| file.sum.bytes).sum();
     Ok((prepared, read))
@@ -136,9 +126,9 @@ enum Failed {
     Extending,
 }
 
-fn failure(error: dlrm::data::Error, what: Failed) -> Failure {
+fn failure(error: Error, what: Failed) -> Failure {
     match error {
-        dlrm::data::Error::Interrupted => {
+        Error::Data(dlrm::data::Error::Interrupted) => {
             let hint = match what {
                 Failed::Preparing => "run the same command again to go on",
                 Failed::Extending => "the data set is as it was",

@@ -6,11 +6,9 @@ use super::session::Session;
 use super::{memory, values};
 use dlrm::engine::config::{Baseline, Loading};
 use dlrm::engine::request::{ColumnsRequest, InputRequest, LabelRequest, PartsRequest};
+use dlrm::engine::training::AUTO;
 use dlrm::engine::{Resources, RunRequest, Start};
 use std::path::{Path, PathBuf};
-
-/// The name that stands for the kind of model that the validation rows choose.
-pub(super) const AUTO: &str = "auto";
 
 /// How files are read.
 pub(super) fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
@@ -28,7 +26,7 @@ pub(super) fn input(args: &InputArgs, paths: &[PathBuf]) -> InputRequest {
 /// What is predicted.
 pub(super) fn label(args: &LabelArgs) -> LabelRequest {
     let (column, rule, positive) = (args.label.clone(), args.label_rule.clone(), args.positive.clone());
-    LabelRequest { column, rule, positive }
+    LabelRequest { column, rule, positive, task: None }
 }
 
 /// What columns are.

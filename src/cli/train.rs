@@ -4,17 +4,12 @@ use super::failure::Failure;
 use super::progress::Progress;
 use super::session::Session;
 use super::{flags, output, requests, values};
-use dlrm::data::readers::Input;
-use dlrm::data::rows::OpenRows;
 use dlrm::data::split::Part;
-use dlrm::engine::choice::{CANDIDATES_FILE, Choice, ChosenRun};
-use dlrm::engine::folds::{FOLDS_FILE, Folded, FoldedRun};
 use dlrm::engine::train_config::TrainConfig;
-use dlrm::engine::{Error, Note, Outcome, Run, RunConfig};
+use dlrm::engine::training::{AUTO, Training};
+use dlrm::engine::{Error, Note, Resources, RunConfig};
 use dlrm::models::ModelConfig;
-use dlrm::report::summary::{self, Context};
-use dlrm::report::{Fact, InputCard, Report, RunCard, terminal};
-use std::fs;
+use dlrm::report::{RunCard, kept, terminal};
 use std::path::PathBuf;
 
 /// Runs the subcommand.
@@ -28,25 +23,14 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     let mut progress = Progress::new(session, share);
     progress.line(&model_line(args, &run.config));
     notes.iter().for_each(|note| progress.line(&output::note(note)));
-    let done = execute(args, &run, &mut progress)?;
+    let training = Training { run: run.clone(), chooses: is_auto(args), folds: args.folds };
+    let trained = training.execute(&mut progress).map_err(|error| failure(error, &run.config.train));
     drop(progress);
-    let Done { choice, folded, mut outcome } = done;
-    let (config, data) = (&run.config, &run.config.data);
-    let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));
-    let context = Context {
-        title: format!("{} on {}", outcome.config.model.kind().to_uppercase(), config.input.name()),
-        inputs: std::iter::once(&config.input).chain(more.iter().flatten()).flat_map(input_cards).collect(),
-        run: run_card(session),
-        optimum: None,
-        notes: notes.iter().map(Note::to_string).collect(),
-    };
-    let mut report = Report { choice, folds: folded, ..summary::report(&outcome, context)? };
-    save_report(&mut outcome, &report)?;
-    // What an earlier run has found out about its model, which is no longer here.
-    let found_out = [(FOLDS_FILE, report.folds.is_some()), (CANDIDATES_FILE, report.choice.is_some())];
-    found_out.iter().filter(|(_, now)| !now).try_for_each(|(name, _)| outcome.forget(name))?;
-    // Only now is the run safe without its checkpoints.
-    outcome.finish()?;
+    let (mut trained, config) = (trained?, &run.config);
+    let mut report =
+        kept::report(&run, &mut trained, run_card(session), notes.iter().map(Note::to_string).collect())?;
+    let mut outcome = trained.outcome;
+    kept::finish(&mut outcome, &report)?;
     let diverged = outcome.state.divergence().map(|error| {
         let failure = failure(error, &config.train);
         let kept = outcome.state.best.map_or(0, |best| best.step);
@@ -72,9 +56,7 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
     let kind = config.model.kind();
     match ModelConfig::ABOUT.iter().find(|about| about.kind == kind) {
-        _ if args.model.as_deref() == Some(requests::AUTO) => {
-            "model: that of the best validation rows".into()
-        }
+        _ if is_auto(args) => "model: that of the best validation rows".into(),
         Some(about) if args.model.is_none() && kind == "fm" && args.config.is_none() => format!(
             "model: {kind} ({}), which suits a few columns of ids without numbers; --model names another",
             about.idea
@@ -130,39 +112,9 @@ fn failure(error: Error, train: &TrainConfig) -> Failure {
     Failure { hint: Some(hint), ..failure }
 }
 
-/// What comes of training.
-struct Done {
-    choice: Option<Choice>,
-    folded: Option<Folded>,
-    outcome: Outcome,
-}
-
-/// Does the run, after what is asked for before it.
-fn execute(args: &TrainArgs, run: &Run, progress: &mut Progress) -> Result<Done, Failure> {
-    let auto = args.model.as_deref() == Some(requests::AUTO);
-    let told = |error| failure(error, &run.config.train);
-    match (auto, args.folds) {
-        (true, Some(_)) => Err(Failure::usage(
-            "--folds: expected one kind of model, found auto",
-            "compare the kinds on folds: dlrm compare --folds K --models lr,fm,dlrm",
-        )),
-        (true, None) => {
-            let (choice, outcome) = ChosenRun::new(run.clone()).execute(progress).map_err(told)?;
-            Ok(Done { choice: Some(choice), folded: None, outcome })
-        }
-        (false, Some(folds)) => {
-            let folded = FoldedRun { run: run.clone(), folds };
-            let (folded, outcome) = folded.execute(progress).map_err(told)?;
-            Ok(Done { choice: None, folded: Some(folded), outcome })
-        }
-        (false, None) => {
-            // What a run that is resumed had found out before it was interrupted.
-            let kept = run.out.as_deref().filter(|_| args.resume);
-            let choice = kept.map(Choice::read).transpose()?.flatten();
-            let folded = kept.map(Folded::read).transpose()?.flatten();
-            Ok(Done { choice, folded, outcome: run.execute(progress).map_err(told)? })
-        }
-    }
+/// Whether the validation rows choose the model.
+fn is_auto(args: &TrainArgs) -> bool {
+    args.model.as_deref() == Some(AUTO)
 }
 
 /// Command line, threads and versions for the report.
@@ -171,32 +123,6 @@ pub(super) fn run_card(session: &Session) -> RunCard {
         .map(|arg| arg.to_string_lossy().into_owned())
         .map(|arg| if arg.contains([' ', '>', '"']) { format!("'{arg}'") } else { arg })
         .collect();
-    let fact = |name: &str, value: String| Fact { name: name.into(), value };
-    RunCard {
-        command: command.join(" "),
-        threads: session.threads as u64,
-        facts: vec![
-            fact("dlrm", env!("CARGO_PKG_VERSION").into()),
-            fact("instruction set", session.isa.level().name().into()),
-            fact("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
-        ],
-        ..RunCard::default()
-    }
-}
-
-fn input_cards(input: &Input) -> Vec<InputCard> {
-    let files = input.files().unwrap_or_default();
-    let card = |path: PathBuf| InputCard {
-        name: path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-        format: input.format.name().into(),
-        rows: None,
-        bytes: fs::metadata(&path).ok().map(|m| m.len()),
-    };
-    files.into_iter().map(card).collect()
-}
-
-/// Writes `report.html` and `report.json` beside the model.
-pub(super) fn save_report(outcome: &mut Outcome, report: &Report) -> Result<(), Failure> {
-    outcome.write("report.html", report.to_html().as_bytes())?;
-    Ok(outcome.write("report.json", report.to_json().as_bytes())?)
+    let resources = Resources { threads: session.threads, isa: session.isa, memory_limit: None };
+    RunCard::of(command.join(" "), resources)
 }

@@ -1,5 +1,6 @@
 //! Values of flags that clap does not know.
 use super::failure::Failure;
+use dlrm::data::format;
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, TablePrecision};
 use dlrm::onnx::Bags;
@@ -109,21 +110,10 @@ pub(super) fn memory_limit(said: Option<&str>) -> Result<Option<u64>, Failure> {
 
 /// Bytes of a size such as `512MB` or `8GB`.
 fn size(text: &str) -> Result<u64, Failure> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
-        "" => 1e0,
-        "k" => 1e3,
-        "m" => 1e6,
-        "g" => 1e9,
-        "t" => 1e12,
-        _ => f64::NAN,
-    };
-    let bytes = digits.trim().parse::<f64>().map_or(f64::NAN, |n| n * factor);
-    if bytes >= 1.0 && bytes.is_finite() {
-        return Ok(bytes as u64);
-    }
-    Err(Failure::usage(
-        format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
-        "give a number with kB, MB or GB",
-    ))
+    format::parse_bytes(text).ok_or_else(|| {
+        Failure::usage(
+            format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
+            "give a number with kB, MB or GB",
+        )
+    })
 }

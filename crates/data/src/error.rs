@@ -1,6 +1,6 @@
 //! Errors of the data floor. Each says which input, where, what was expected, what was found and,
 //! where there is one, what to do about it.
-pub use crate::hint::{Hint, HintPart};
+pub use crate::hint::{Hint, HintPart, keys_in_text};
 pub use crate::io_hint::io_hint;
 pub use crate::spelling::{nearest, quoted};
 use serde::{Deserialize, Serialize};

@@ -28,6 +28,21 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// Bytes of a size such as `512MB` or `8GB`; `None` for what is none.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().trim_end_matches('b').trim_end_matches('i') {
+        "" => 1e0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => f64::NAN,
+    };
+    let bytes = digits.trim().parse::<f64>().map_or(f64::NAN, |n| n * factor);
+    (bytes >= 1.0 && bytes.is_finite()).then_some(bytes as u64)
+}
+
 /// Seconds as people say them: `45 s`, `12 min`, `1 h 52 min`, `3 days`.
 pub fn duration(seconds: f64) -> String {
     let whole = |x: f64| if x.is_finite() { x.round().clamp(0.0, 1e15) as u64 } else { 0 };

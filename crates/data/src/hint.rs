@@ -104,6 +104,28 @@ impl fmt::Display for Hint {
     }
 }
 
+/// `text` with those configuration keys of two words or more that stand in it written as `of_key` says.
+pub fn keys_in_text<'t>(text: &'t str, of_key: impl Fn(&'t str) -> &'t str) -> String {
+    let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_key) {
+        let (before, from) = rest.split_at(start);
+        let word = &from[..from.find(|c| !is_key(c)).unwrap_or(from.len())];
+        let key = word.trim_end_matches('.');
+        shown.push_str(before);
+        // A setting `key = value` is written as such; a single word is an ordinary one.
+        let set = from[key.len()..].trim_start().starts_with('=');
+        shown.push_str(if key.contains('.') && !set { of_key(key) } else { key });
+        rest = &from[key.len()..];
+        if key.is_empty() {
+            shown.push_str(word);
+            rest = &from[word.len()..];
+        }
+    }
+    shown + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! One raw row as text fields. Readers refill the same [`RawRow`], so reading allocates nothing per row.
 use crate::error::{Position, Result};
+use crate::schema::MultiValued;
 use crate::table::csv_field;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -106,6 +107,11 @@ impl RawRow {
 pub trait RowSource: Send {
     /// Names of the fields of every row.
     fn columns(&self) -> &[String];
+
+    /// Columns that hold lists by their type, and how they are written; there are none in formats of text.
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        Vec::new()
+    }
 
     /// Refills `row`; `false` at the end.
     ///

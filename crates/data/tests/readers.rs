@@ -1,4 +1,6 @@
 //! Readers through their public door, on small files made here and, where there are any, on real data sets.
+#[path = "readers/arrow.rs"]
+mod arrow;
 #[path = "readers/corpus.rs"]
 mod corpus;
 #[path = "readers/formats.rs"]

@@ -4,7 +4,8 @@
 //!   its result.
 //! * [`run`]: a whole run; [`compare`]: several models on the same rows; [`plan`]: what a run needs;
 //!   [`folds`]: either on every fold of the rows; [`tune`]: a search for better settings; [`choice`]: a run
-//!   whose model the validation rows choose.
+//!   whose model the validation rows choose; [`training`]: a run as it was asked for, by itself or behind
+//!   either.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
 //! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
@@ -14,6 +15,8 @@
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole
 //!   files.
 //! * [`calibration`]: probabilities that are those observed.
+//! * [`preparation`]: rows encoded once, on disk.
+//! * [`inspection`]: what the columns of rows are.
 //! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
 //!   directories on disk that are whole or absent; [`own_files`]: which files of a directory are ours;
@@ -40,6 +43,7 @@ pub mod folds;
 pub mod golden;
 pub mod golden_config;
 pub mod input_scorer;
+pub mod inspection;
 mod journal;
 pub mod learner;
 pub mod model_dir;
@@ -51,6 +55,7 @@ pub mod own_files;
 pub mod plan;
 pub mod predecessor;
 pub mod predictor;
+pub mod preparation;
 mod regression;
 pub mod request;
 pub mod row_scorer;
@@ -67,6 +72,7 @@ pub mod train_config;
 pub mod train_state;
 pub mod trained_files;
 pub mod trainer;
+pub mod training;
 pub mod training_rows;
 pub mod tune;
 mod unknown_values;

@@ -77,9 +77,10 @@ impl RunDir {
         // Now nobody else changes it.
         check(out, start)?;
         // Whoever started the run that is resumed has been asked.
-        let mut files = OwnFiles::open(out, start != Start::Fresh)?;
+        let replaces = matches!(start, Start::Overwrite | Start::Resume);
+        let mut files = OwnFiles::open(out, replaces)?;
         let earlier = !OwnFiles::has_list(out) && (out.join(MODEL).exists() || checkpoints.exists());
-        if earlier && start != Start::Fresh {
+        if earlier && replaces {
             files.adopt(&FILES)?;
         }
         files.check(&FILES)?;
@@ -250,8 +251,8 @@ fn check(out: &Path, start: Start) -> Result<()> {
         return Err(not_ours(&found));
     }
     let (what, go_on) = match (start, has_model(out), unfinished) {
-        (Start::Fresh, true, _) => ("a finished model", ""),
-        (Start::Fresh, false, true) => ("an unfinished run", "run.resume to go on with it, "),
+        (Start::Fresh | Start::Once, true, _) => ("a finished model", ""),
+        (Start::Fresh | Start::Once, false, true) => ("an unfinished run", "run.resume to go on with it, "),
         _ => return Ok(()),
     };
     let found = format!("{what} in {}", out.display());

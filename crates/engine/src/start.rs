@@ -8,6 +8,9 @@ pub enum Start {
     Fresh,
     /// At the beginning, replacing what the directory holds.
     Overwrite,
+    /// At the beginning of a run that nobody will resume, as in a temporary directory: checkpoints are kept
+    /// in memory, which waits for no disk.
+    Once,
     /// At the newest checkpoint.
     Resume,
 }

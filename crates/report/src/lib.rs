@@ -10,7 +10,9 @@
 //! | `report` | a run: all of the below, and the versions of its JSON |
 //! | `cards` | data, training, embedding tables, run |
 //! | `results` | metrics, comparisons and pictures, computed from scored rows |
+//! | `evaluation` | a saved model on rows with labels |
 //! | `summary` | a finished run as a report |
+//! | `kept` | what is kept of a run beside its model |
 //! | `verdict`, `comparison` | what may be said in words, of a run and of several models |
 //! | `caution` | what makes the figures of a run meaningless |
 //! | `choice` | the candidates that a model was chosen from |
@@ -30,9 +32,11 @@ mod caution;
 mod chart;
 mod choice;
 pub mod comparison;
+mod evaluation;
 mod folds;
 mod format;
 mod graph;
+pub mod kept;
 mod markup;
 mod page;
 mod picture;
@@ -48,6 +52,7 @@ pub use cards::{
     Best, ColumnCard, Curve, CurvePoint, DataCard, Fact, InputCard, PartCard, RunCard, TableHealth,
     TrainingCard,
 };
+pub use evaluation::Evaluation;
 pub use folds::{folds_text, sentences as folds_sentences};
 pub use graph::graph_svg;
 pub use page::compare_page;

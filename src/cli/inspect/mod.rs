@@ -7,11 +7,11 @@ use super::failure::Failure;
 use super::files::Target;
 use super::session::Session;
 use super::{flags, memory, output, requests, values};
-use dlrm::data::readers::{Format, Input, default_schema};
-use dlrm::data::rows::OpenRows;
+use dlrm::data::readers::Input;
 use dlrm::data::schema::Schema;
+use dlrm::engine::inspection::FirstPass;
 use dlrm::engine::request::{self, Said};
-use dlrm::inspect::findings::{Inspection, RowSample, SampledRows};
+use dlrm::inspect::findings::Inspection;
 use dlrm::inspect::profile::Profile;
 use forecast::Forecast;
 use std::path::Path;
@@ -19,50 +19,20 @@ use std::path::Path;
 /// Width of the table where standard output is no terminal that says its own.
 const WIDTH: usize = 120;
 
-/// What a first pass over the main input says.
-struct FirstPass {
-    profile: Profile,
-    sample: RowSample,
-    /// By which the rows are looked at; without a label there is none.
-    schema: Result<Schema, Failure>,
-    /// Whether the schema was given, and not inferred.
-    given: bool,
-}
-
-impl FirstPass {
-    fn over(session: &Session, args: &InspectArgs, input: &Input) -> Result<Self, Failure> {
-        let mut source = input.open()?;
-        let given = args.schema.as_deref().map(request::read_schema).transpose()?;
-        let known = given.clone().or_else(|| default_schema(input.format, source.columns()));
-        let (label, columns) = (requests::label(&args.label), requests::columns(&args.columns));
-        // The other half is for the second pass. Nothing here depends on what is free: nor does the schema.
-        let memory = values::memory_limit(args.memory_limit.as_deref())?.map(|limit| limit / 2);
-        let said = Said { label: &label, columns: &columns, memory };
-        let mut options = said.profile_options()?;
-        if let (None, None, Some(schema)) = (&options.label, &options.rule, &known) {
-            options.label = Some(schema.label.column.clone());
-        }
-        let mut sampled = SampledRows::new(&mut *source);
-        let mut profile = request::profile(&mut sampled, &input.name(), &options)?;
-        let sample = sampled.into_sample();
-        output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
-        check_bad_rows(args, input, &profile)?;
-        let columns = profile.columns.iter_mut().flat_map(|column| &mut column.warnings);
-        columns.chain(&mut profile.warnings).for_each(|warning| *warning = flags::in_text(warning));
-        // A given schema counts, then that of a known format; otherwise it is inferred.
-        let schema = match known {
-            Some(mut schema) => {
-                let unnamed = matches!(input.format, Format::Libsvm | Format::Libffm) && given.is_none();
-                if let Some(label) = profile.label.as_ref().filter(|_| unnamed) {
-                    schema.label = label.to_schema()?;
-                }
-                let names: Vec<String> = profile.columns.iter().map(|column| column.name.clone()).collect();
-                said.apply(&mut schema, &names).map(|()| schema)
-            }
-            None => request::inferred(&profile, &label),
-        };
-        Ok(FirstPass { profile, sample, schema: schema.map_err(Failure::from), given: given.is_some() })
-    }
+/// A first pass over the main input.
+fn first_pass(session: &Session, args: &InspectArgs, input: &Input) -> Result<FirstPass, Failure> {
+    let given = args.schema.as_deref().map(request::read_schema).transpose()?;
+    let (label, columns) = (requests::label(&args.label), requests::columns(&args.columns));
+    // The other half is for the second pass. Nothing here depends on what is free: nor does the schema.
+    let memory = values::memory_limit(args.memory_limit.as_deref())?.map(|limit| limit / 2);
+    let said = Said { label: &label, columns: &columns, memory };
+    let mut first = FirstPass::over_files(input, given, said)?;
+    let profile = &mut first.profile;
+    output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);
+    check_bad_rows(args, input, profile)?;
+    let columns = profile.columns.iter_mut().flat_map(|column| &mut column.warnings);
+    columns.chain(&mut profile.warnings).for_each(|warning| *warning = flags::in_text(warning));
+    Ok(first)
 }
 
 /// The memory that was said, or what the system could give.
@@ -85,8 +55,8 @@ pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> 
         let inputs = [input.files()?, args.parts.test.clone(), args.parts.validation.clone()];
         target(args, path).check(&inputs.concat())?;
     }
-    let first = FirstPass::over(session, args, &input)?;
-    let FirstPass { profile, sample, schema, given } = &first;
+    let FirstPass { profile, sample, schema, is_given } = first_pass(session, args, &input)?;
+    let (profile, sample, schema) = (&profile, &sample, schema.map_err(Failure::from));
     let second =
         schema.as_ref().ok().map(|schema| forecast::look(session, args, (&input, schema), (profile, sample)));
     let second = second.transpose()?;
@@ -98,11 +68,11 @@ pub(super) fn run(session: &Session, args: &InspectArgs) -> Result<(), Failure> 
     if session.json {
         return output::print(&format!("{}\n", json(profile, schema.as_ref().ok(), second.as_ref())));
     }
-    let mut text = match (schema, &second) {
+    let mut text = match (&schema, &second) {
         (Ok(schema), Some(second)) => report(profile, schema, second),
         _ => profile.table(WIDTH),
     };
-    text.push_str(&next(args, schema.is_ok(), *given));
+    text.push_str(&next(args, schema.is_ok(), is_given));
     output::print(&text)
 }
 

@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Meta};
 
 /// Folders with Rust files; in a crate and at the root.
-const ROOTS: [&str; 7] = ["src", "crates", "tests", "benches", "examples", "xtask", "fuzz"];
+const ROOTS: [&str; 8] = ["src", "crates", "tests", "benches", "examples", "xtask", "fuzz", "python/src"];
 /// Folders whose files are tests as a whole.
 const TEST_FOLDERS: [&str; 3] = ["tests", "benches", "fuzz"];
 

@@ -13,6 +13,7 @@ use super::sparse::{Libffm, Libsvm};
 use super::stream::Place;
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
+use crate::schema::MultiValued;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -161,6 +162,10 @@ impl Chain {
 impl RowSource for Chain {
     fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        self.current.lists()
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {

@@ -9,12 +9,16 @@
 //! * `delimited`, `criteo`, `jsonl`, `sparse` (libsvm, libffm), `movielens` with its `side_tables`, `ncf`,
 //!   `parquet`
 //! * `chain`: several files as one stream
+//! * `value_text`: values of Parquet files and of Arrow arrays as text; `arrow_rows`: rows of arrays in
+//!   memory, `arrow_cells`: their values
 //! * `stream`: bytes that can be read only once, such as standard input
 //! * `files`: what a directory or a pattern stands for; `partitions`: columns in the names of directories
 //! * `defaults`: the schema of formats whose meaning is known
 //!
 //! A malformed row is an [`Error::Row`](crate::Error::Row) with its position, and the reader stands at the
 //! next row. Every pass over an input yields the same rows and the same errors.
+mod arrow_cells;
+mod arrow_rows;
 mod chain;
 mod criteo;
 mod defaults;
@@ -42,7 +46,9 @@ mod side_tables;
 mod sparse;
 mod stream;
 mod unpacking;
+mod value_text;
 
+pub use arrow_rows::{ArrowColumn, ArrowRows};
 pub use chain::Compared;
 pub use defaults::default_schema;
 pub use detect::are_numbers_of_columns;

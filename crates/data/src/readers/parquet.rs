@@ -7,10 +7,11 @@
 use super::names::check_names;
 use super::parquet_chunks::{BATCH, Chunk, TextColumn, Typed, chunk, guarded};
 use super::parquet_pages::{ALL_PAGES, MOST_EXPANDED, largest_page};
-use super::parquet_text::{Kind, MOST_DECIMALS};
+use super::value_text::{Kind, MOST_DECIMALS};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::guard;
 use crate::row::{RawRow, RowSource};
+use crate::schema::MultiValued;
 use arrow_schema::{DataType, FieldRef, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -171,6 +172,13 @@ impl Parquet {
 impl RowSource for Parquet {
     fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        let schema = self.reader.metadata().file_metadata().schema_descr();
+        let is_list = |leaf: usize| schema.column(leaf).max_rep_level() > 0;
+        let lists = self.leaves.iter().enumerate().filter(|(_, (leaf, _))| is_list(*leaf));
+        lists.map(|(column, _)| (column, MultiValued::separated())).collect()
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {

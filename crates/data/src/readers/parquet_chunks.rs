@@ -1,5 +1,5 @@
 //! The values of Parquet column chunks as text, a batch of rows at a time.
-use super::parquet_text::{Kind, Show};
+use super::value_text::{Kind, Show, append_value};
 use crate::guard;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, StringViewArray};
@@ -103,14 +103,8 @@ where
             self.next_level += 1;
             if let (true, Some(value)) = (is_there, self.values.get(self.next_value)) {
                 self.next_value += 1;
-                if out.len() > start {
-                    out.push('|');
-                }
-                let value_start = out.len();
-                result = result.and(value.show(self.kind, out));
-                if self.is_list && out[value_start..].contains('|') {
-                    result = Err("list values without `|`, which separates them here");
-                }
+                let shown = append_value(out, start, self.is_list, |out| value.show(self.kind, out));
+                result = result.and(shown);
             }
             if !self.is_list || self.repetitions.get(self.next_level).is_none_or(|&level| level == 0) {
                 return result;

@@ -1,6 +1,7 @@
 //! Columns whose values stand in the names of directories: `dt=4/part-0.csv`, as Hive and Spark write tables.
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
+use crate::schema::MultiValued;
 use std::path::{Component, Path};
 
 /// What Hive writes for a missing value.
@@ -46,6 +47,10 @@ impl Partitioned {
 impl RowSource for Partitioned {
     fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        self.rows.lists()
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {

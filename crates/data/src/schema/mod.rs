@@ -293,6 +293,18 @@ pub struct MultiValued {
     pub weight_separator: Option<char>,
 }
 
+impl MultiValued {
+    /// As lists of columnar formats are written: `a|b|c`.
+    pub fn separated() -> Self {
+        MultiValued { separator: '|', weight_separator: None }
+    }
+
+    /// As maps from values to weights are written: `a:0.5|b:2`.
+    pub fn weighted() -> Self {
+        MultiValued { weight_separator: Some(':'), ..MultiValued::separated() }
+    }
+}
+
 /// How the vectors of a bag become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

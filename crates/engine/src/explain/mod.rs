@@ -4,13 +4,16 @@
 //! * `columns`: which encoded inputs a column stands for.
 //! * `importance`: what the loss rises by when a column is shuffled.
 //! * `shapley`: how the columns of one row move its logit from that of a typical row.
+//! * `asked`: the rows of an input that are explained, and those behind them.
 //! * `sample`: a bounded number of the rows of a stream.
+mod asked;
 pub mod columns;
 pub mod importance;
 mod of_run;
 pub mod sample;
 pub mod shapley;
 
+pub use asked::AskedRows;
 pub use columns::{Column, ColumnKind, columns};
 pub use importance::{ColumnImportance, Importance, Shuffles, importance};
 pub(crate) use of_run::of_run;

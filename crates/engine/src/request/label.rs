@@ -1,7 +1,7 @@
 //! What is predicted: the label column and what counts as a click.
 use crate::error::{Error, Result};
 use dlrm_data::label::Rule;
-use dlrm_data::schema::{Label, Schema};
+use dlrm_data::schema::{Label, Schema, Task};
 use dlrm_inspect::profile::ProfileOptions;
 
 /// What was said of the label.
@@ -13,6 +13,8 @@ pub struct LabelRequest {
     pub rule: Option<String>,
     /// Values that count as a click.
     pub positive: Vec<String>,
+    /// Whether clicks or numbers are predicted; by the values where it is not said.
+    pub task: Option<Task>,
 }
 
 impl LabelRequest {
@@ -64,6 +66,9 @@ impl LabelRequest {
         if self.rule.is_some() || !self.positive.is_empty() {
             let (rule, positive) = (self.rule.clone(), self.positive.clone());
             schema.label = Label { rule, positive, ..Label::clicks(schema.label.column.clone()) };
+        }
+        if let Some(task) = self.task.filter(|&task| task != schema.label.task) {
+            schema.label = Label { task, ..Label::clicks(schema.label.column.clone()) };
         }
         let own = schema.label.column.clone();
         schema.dense.retain(|c| c.name != own);

@@ -250,7 +250,7 @@ impl Run {
     /// What the run needs, refused where there is not so much.
     fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
         let mut plan = Plan::new(&self.config, fitted)?;
-        if self.out.is_none() {
+        if self.out.is_none() || self.start == Start::Once {
             plan = plan.with_best_in_memory();
         }
         observer.planned(&plan);
@@ -298,7 +298,8 @@ impl Run {
         let (fingerprint, isa) = (rows.fingerprint(), self.resources.isa);
         let (encoder, config) = (&encoder[..], &self.config);
         let (checkpoints, warning) = dir.begin(&StartedWith { encoder, config, rows: &fingerprint, isa })?;
-        (place.checkpoints, place.warning) = (Some(checkpoints), warning);
+        place.checkpoints = Some(checkpoints).filter(|_| self.start != Start::Once);
+        place.warning = warning;
         let data = &self.config.data;
         // One pass would write what nothing reads.
         let again = self.config.train.epochs.is_none_or(|epochs| epochs > 1) || data.baseline == Baseline::Lr;

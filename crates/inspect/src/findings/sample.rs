@@ -2,6 +2,7 @@
 use dlrm_data::error::Result;
 use dlrm_data::rng::mix;
 use dlrm_data::row::{RawRow, RowSource};
+use dlrm_data::schema::MultiValued;
 use std::sync::Arc;
 
 /// Rows kept at most, and bytes of them.
@@ -69,6 +70,10 @@ fn size(row: &RawRow) -> usize {
 impl RowSource for SampledRows<'_> {
     fn columns(&self) -> &[String] {
         self.source.columns()
+    }
+
+    fn lists(&self) -> Vec<(usize, MultiValued)> {
+        self.source.lists()
     }
 
     fn next_row(&mut self, row: &mut RawRow) -> Result<bool> {

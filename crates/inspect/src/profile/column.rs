@@ -12,7 +12,7 @@ use super::tokens::{TokenStats, Tokens};
 use super::written::Written;
 use dlrm_data::error::quoted;
 use dlrm_data::format::{count, percent};
-use dlrm_data::schema::is_missing;
+use dlrm_data::schema::{MultiValued, is_missing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use xxhash_rust::xxh3::xxh3_64;
@@ -136,6 +136,11 @@ impl ColumnStats {
             texts: Vec::new(),
             fingerprint: 0,
         }
+    }
+
+    /// The fields are lists, written so.
+    pub(super) fn declare_lists(&mut self, multi: MultiValued) {
+        self.tokens.declare(multi);
     }
 
     /// Adds a field; gives its hash and number, if it is not missing.
@@ -294,7 +299,12 @@ impl ColumnStats {
             mean_words: self.words as f64 / present.max(1) as f64,
         };
         let multi = self.tokens.verdict(distinct);
-        let kind = kind::infer(&evidence, multi.as_ref().map(|(multi, _)| multi));
+        let kind = match self.tokens.declared() {
+            Some(MultiValued { separator, weight_separator }) => {
+                Kind::MultiValued { separator: *separator, weight_separator: *weight_separator }
+            }
+            None => kind::infer(&evidence, multi.as_ref().map(|(multi, _)| multi)),
+        };
         let [head_share, top10_share, top100_share] = self.counts.head_shares();
         ColumnProfile {
             name: name.to_owned(),

@@ -165,6 +165,9 @@ impl Profile {
         let (said, said_reader) = said.unzip();
         let classes = Classes::new(&head, label.map(|(index, _)| index), said_reader);
         let mut pass = Pass::new(kinds, label.map(|(index, _)| index), &head, classes, room);
+        for (column, lists) in reader.rows.lists() {
+            pass.columns[column].declare_lists(lists);
+        }
         head.iter().for_each(|row| pass.add(row));
         drop(head);
         let mut row = RawRow::default();

@@ -61,6 +61,8 @@ pub(super) struct TokenStats {
     candidates: [Candidate; SEPARATORS.len()],
     /// What the first [`LOOKED_AT`] texts decided.
     decided: Option<Option<usize>>,
+    /// What the type of the column says, which needs no evidence.
+    declared: Option<MultiValued>,
 }
 
 /// Whether a value carries a weight; `None` if what follows the weight separator is no number.
@@ -75,7 +77,15 @@ impl TokenStats {
     /// Keeping all counts up to `most` distinct values.
     pub(super) fn within(most: usize) -> Self {
         let candidates = std::array::from_fn(|_| Candidate::within(most));
-        TokenStats { most, present: 0, texts: 0, is_started: false, candidates, decided: None }
+        TokenStats {
+            most,
+            present: 0,
+            texts: 0,
+            is_started: false,
+            candidates,
+            decided: None,
+            declared: None,
+        }
     }
 }
 
@@ -156,6 +166,18 @@ impl Candidate {
 }
 
 impl TokenStats {
+    /// The fields are lists, written so.
+    pub(super) fn declare(&mut self, multi: MultiValued) {
+        self.decided = Some(SEPARATORS.iter().position(|&separator| separator == multi.separator));
+        self.is_started = true;
+        self.declared = Some(multi);
+    }
+
+    /// What the type of the column says.
+    pub(super) fn declared(&self) -> Option<&MultiValued> {
+        self.declared.as_ref()
+    }
+
     /// Looks at a non-missing field; `before` counts the fields before it.
     pub(super) fn add(&mut self, field: &str, before: &ValueCounter, scratch: &mut Vec<u64>) {
         self.present += 1;
@@ -213,7 +235,8 @@ impl TokenStats {
             precision,
             singleton_share: found.all.singleton_share(),
         };
-        Some((MultiValued { separator, weight_separator: (weighted && readable).then_some(WEIGHT) }, tokens))
+        let found = MultiValued { separator, weight_separator: (weighted && readable).then_some(WEIGHT) };
+        Some((self.declared.clone().unwrap_or(found), tokens))
     }
 }
 
@@ -252,6 +275,20 @@ mod tests {
         assert_eq!(verdict(&lists("|", |i| format!("a{i}:x"))).unwrap().0.weight_separator, None);
         let odd = [lists("|", |i| format!("a{i}:0.{i}")), vec!["a1:x|a2".to_owned()]].concat();
         assert_eq!(verdict(&odd).unwrap().0.weight_separator, Some(':'), "one mistake in a thousand");
+    }
+
+    #[test]
+    fn what_the_type_says_needs_no_evidence() {
+        let declared = |multi: MultiValued, fields: &[&str]| {
+            let mut stats = TokenStats::within(100);
+            stats.declare(multi);
+            fields.iter().for_each(|field| stats.add(field, &ValueCounter::default(), &mut Vec::new()));
+            stats.verdict(fields.len() as u64).unwrap()
+        };
+        let (multi, tokens) = declared(MultiValued::separated(), &["3", "a|b", "b"]);
+        assert_eq!((multi, tokens.distinct), (MultiValued::separated(), 3));
+        let (multi, tokens) = declared(MultiValued::weighted(), &["a:2", "b"]);
+        assert_eq!((multi, tokens.distinct), (MultiValued::weighted(), 2));
     }
 
     #[test]

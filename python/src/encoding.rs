@@ -1,0 +1,72 @@
+//! Rows as the numbers and ids that models see.
+use crate::error;
+use crate::model::{Asked, CHUNK, Model, go_on};
+use crate::rows::Rows;
+use dlrm_data::Batch;
+use dlrm_data::parse::Labels;
+use dlrm_engine::{Predictor, Result};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+/// Encoded rows, as bytes of arrays.
+#[derive(Default)]
+struct Encoded {
+    dense: Vec<u8>,
+    features: Vec<Feature>,
+}
+
+/// The ids of a feature: those of row b stand from offset b on.
+#[derive(Default)]
+struct Feature {
+    ids: Vec<u8>,
+    offsets: Vec<u8>,
+    weights: Vec<u8>,
+    count: u64,
+}
+
+/// Encodes rows: the dense numbers (float32), and for each feature ids (uint32), offsets (int64) and weights
+/// (float32; none where they are all 1).
+#[pyfunction]
+#[allow(clippy::type_complexity)]
+pub(crate) fn transform<'py>(
+    py: Python<'py>,
+    model: PyRef<'py, Model>,
+    arguments: Bound<'py, PyDict>,
+    rows: Option<PyRef<'py, Rows>>,
+) -> PyResult<(Bound<'py, PyBytes>, Vec<[Bound<'py, PyBytes>; 3]>)> {
+    let predictor = model.predictor();
+    let asked = Asked::of(py, predictor, (arguments, rows.as_deref()), Labels::Ignored)?;
+    let encoded = py.detach(|| encode(predictor, &asked)).map_err(|error| error::of(py, error))?;
+    let bytes = |bytes: &[u8]| PyBytes::new(py, bytes);
+    let feature =
+        |feature: &Feature| [&feature.ids, &feature.offsets, &feature.weights].map(|all| bytes(all));
+    Ok((bytes(&encoded.dense), encoded.features.iter().map(feature).collect()))
+}
+
+fn encode(predictor: &Predictor, asked: &Asked) -> Result<Encoded> {
+    let mut scorer = asked.scorer(predictor, Labels::Ignored)?;
+    let mut encoded = Encoded::default();
+    encoded.features.resize_with(predictor.encoder().layout().features.len(), Feature::default);
+    for feature in &mut encoded.features {
+        feature.offsets.extend(0i64.to_le_bytes());
+    }
+    while !scorer.is_done() {
+        go_on()?;
+        encoded.add(scorer.encode(CHUNK)?);
+    }
+    Ok(encoded)
+}
+
+impl Encoded {
+    fn add(&mut self, batch: &Batch) {
+        self.dense.extend(batch.dense.iter().flat_map(|number| number.to_le_bytes()));
+        for (feature, bags) in self.features.iter_mut().zip(&batch.bags) {
+            feature.ids.extend(bags.ids.iter().flat_map(|id| id.to_le_bytes()));
+            let (offsets, before) = (&bags.offsets[1..], feature.count);
+            let after = offsets.iter().map(|&offset| (before + u64::from(offset)) as i64);
+            feature.offsets.extend(after.flat_map(i64::to_le_bytes));
+            feature.count += bags.ids.len() as u64;
+            feature.weights.extend(bags.weights.iter().flatten().flat_map(|weight| weight.to_le_bytes()));
+        }
+    }
+}
