@@ -354,10 +354,14 @@ mod tests {
 
     #[test]
     fn the_parts_of_memory_are_all_of_it() {
-        let plan = Plan { second_bytes: 5, ..planned(&RunConfig::default()).expect("a plan") };
+        let plan = planned(&RunConfig::default()).expect("a plan");
+        let plan = Plan { second_bytes: 5, regression_bytes: 0, ..plan };
         let words = |plan: &Plan| plan.memory_parts().into_iter().map(|(_, what)| what).collect::<Vec<_>>();
         assert_eq!(sum(&plan.memory_parts()), plan.memory_bytes());
         assert!(words(&plan).contains(&"a second model beside it"), "{:?}", words(&plan));
+        let solving = Plan { regression_bytes: plan.memory_bytes(), ..plan.clone() };
+        assert_eq!(sum(&solving.memory_parts()), solving.memory_bytes());
+        assert!(words(&solving).contains(&"the regression while it is solved"), "{:?}", words(&solving));
         let before = Plan { fitting_bytes: plan.memory_bytes() + 1, ..plan };
         assert_eq!(sum(&before.memory_parts()), before.memory_bytes());
         assert_eq!(words(&before).len(), 1, "it is over before the rest begins");

@@ -301,7 +301,8 @@ mod tests {
     #[test]
     fn an_operation_that_is_not_known_is_named() {
         let layout = Layout::default();
-        let schema = Schema::from_toml("label = { column = \"click\" }", "schema").expect("a schema");
+        let text = "label = { column = \"click\" }\ndense = [{ name = \"x\" }]";
+        let schema = Schema::from_toml(text, "schema").expect("a schema");
         let weights = Builder::new(&layout).finish(0, Isa::detect(), TablePrecision::F32);
         let bags = BagInputs::new(Bags::Offsets, &schema, &layout);
         let mut pass = ForwardPass::new(GraphBuilder::default(), &weights, bags);

@@ -51,7 +51,7 @@ fn threads_that_the_system_refuses() {
             assert_eq!(again.code, 0, "{shown}\nand then: {}", again.err);
         }
         println!("{}: done with {refused} threads, refused with fewer", args[0]);
-        assert!((1..MOST).contains(&refused), "{args:?}: refused {refused} times");
+        assert!(refused < MOST, "{args:?}: refused {refused} times");
     }
 }
 
