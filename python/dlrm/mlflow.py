@@ -61,7 +61,7 @@ def save_model(
         What MLflow knows of it already.
     signature : mlflow.models.ModelSignature or False, optional
         Columns and their types. Made of the model's schema if left out: numbers are ``double``, categories of
-        whole numbers ``long``, of texts ``string``, columns of several values ``Any``. False for none.
+        whole numbers ``long``, of texts ``string``, times and columns of several values ``Any``. False for none.
     input_example : rows that MLflow can keep, or False, optional
         The rows that the model directory keeps to check itself by, if left out. False for none.
     pip_requirements, extra_pip_requirements : list of str or str, optional
@@ -218,14 +218,13 @@ def _types(model: Model) -> dict[str, str]:
     for column in schema.get("categorical", []):
         several = column.get("multi") is not None
         types[column["name"]] = "any" if several else "long" if column.get("integers") else "string"
-    # Numbers may be written as times, and MLflow's integers cannot be missing.
-    for name, values in kept.items():
-        found = [_value(text, types.get(name, "string")) for text in values]
-        if any(isinstance(value, str) for value in found) and types.get(name) in ("double", "long"):
-            types[name] = "string"
-        elif types.get(name) == "long" and None in found:
+    # Numbers may be written as texts, and MLflow's integers cannot be missing.
+    for name, kind in types.items():
+        found = [_value(text, kind) for text in kept.get(name, [])]
+        if kind != "string" and any(isinstance(value, str) or (value is None and kind == "long") for value in found):
             types[name] = "any"
-    return {name: types.get(name, "string") for name in model.inputs}
+    # The others are times, as texts or as what pandas makes of them.
+    return {name: types.get(name, "any") for name in model.inputs}
 
 
 def _example(model: Model) -> Any:

@@ -17,11 +17,12 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # before it is imported
 mlflow = pytest.importorskip("mlflow")
 pyfunc = pytest.importorskip("mlflow.pyfunc")
 
-ROWS: dict[str, list[Any]] = {
+ROWS: dict[str, Any] = {
     "user": ["ann", "bob", "cid", None, "eve"] * 80,
     "shop": [7, 8, 9, 10] * 100,
     "price": [None, 2.5, 3.0, 7.25] * 100,
     "tags": [["rock", "live"], ["jazz"], [], None] * 100,
+    "seen": pd.date_range("2025-03-01", periods=400, freq="7h"),
     "click": [1, 0, 0, 1, 1, 0, 1, 0] * 50,
 }
 FRAME = pd.DataFrame(ROWS).drop(columns="click")
@@ -51,8 +52,13 @@ def test_scores_are_the_same_bits(model: dlrm.Model, kept: pathlib.Path) -> None
 def test_the_signature_is_that_of_the_schema(kept: pathlib.Path) -> None:
     signature = mlflow.models.get_model_info(str(kept)).signature
     types = {column.name: str(column.type) for column in signature.inputs}
-    expected = {"user": "DataType.string", "shop": "DataType.long", "price": "DataType.double", "tags": "Any"}
-    assert types == expected
+    assert types == {
+        "user": "DataType.string",
+        "shop": "DataType.long",
+        "price": "DataType.double",
+        "tags": "Any",
+        "seen": "Any",
+    }
     (output,) = signature.outputs
     assert output.type == np.float64
     with pytest.raises(mlflow.exceptions.MlflowException, match="missing inputs.*price"):
