@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import dlrm
 import dlrm.mlflow
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # before it is imported
 mlflow = pytest.importorskip("mlflow")
 pyfunc = pytest.importorskip("mlflow.pyfunc")
 
