@@ -82,8 +82,14 @@ def test_ones_own_signature_and_none(model: dlrm.Model, tmp_path: pathlib.Path) 
     dlrm.mlflow.save_model(model, tmp_path / "own", signature=own, input_example=False)
     info = mlflow.models.get_model_info(str(tmp_path / "own"))
     assert info.signature == own and info.saved_input_example_info is None
-    dlrm.mlflow.save_model(model, tmp_path / "none", signature=False, input_example=False, pip_requirements=["numpy"])
-    assert mlflow.models.get_model_info(str(tmp_path / "none")).signature is None
+    (tmp_path / "helper.py").write_text("")
+    own_files: dict[str, Any] = {"code_paths": [str(tmp_path / "helper.py")], "pip_requirements": ["numpy"]}
+    dlrm.mlflow.save_model(
+        model, tmp_path / "none", signature=False, input_example=False, metadata={"team": "ads"}, **own_files
+    )
+    info = mlflow.models.get_model_info(str(tmp_path / "none"))
+    assert info.signature is None and info.metadata == {"team": "ads"}
+    assert (tmp_path / "none" / "code" / "helper.py").is_file()
     assert pyfunc.load_model(str(tmp_path / "none")).predict(FRAME).tobytes() == model.predict(FRAME).tobytes()
 
 
