@@ -15,7 +15,9 @@ from ._encoder import Encoder
 from ._explanation import Explanation, Importance
 from ._inspect import Inspection, inspect
 from ._model import Model, load
+from ._onnx import to_onnx
 from ._prepare import prepare
+from ._tensorboard import TensorBoard
 from ._training import train
 from .errors import (
     ArgumentError,
@@ -46,6 +48,7 @@ __all__ = [
     "Model",
     "ModelError",
     "OutOfMemoryError",
+    "TensorBoard",
     "ThreadsError",
     "__version__",
     "Comparison",
@@ -57,6 +60,7 @@ __all__ = [
     "inspect",
     "prepare",
     "load",
+    "to_onnx",
     "train",
 ]
 

@@ -62,6 +62,7 @@ def train(
     columns: Sequence[str] | None = None,
     threads: int | None = None,
     memory_limit: int | str | None = None,
+    tensorboard: Path | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
 ) -> Model:
@@ -123,6 +124,9 @@ def train(
         Worker threads, all cores if left out. No result depends on them.
     memory_limit : int or str, optional
         Bytes, or a size such as ``"8GB"``; a run that needs more is refused.
+    tensorboard : path, optional
+        Directory for event files of the evaluations, with learning rates and rows per second
+        (``train.tensorboard``); :class:`dlrm.TensorBoard` is a callback that writes the metrics alone.
     callbacks : sequence of callables
         Each is called with every evaluation: a dictionary with ``step``, ``epoch``, ``train_loss``,
         ``validation`` (metrics by name, or None) and ``best``. What it raises ends the run.
@@ -157,9 +161,11 @@ def train(
     (2,)
     """
     arguments = {name: value for name, value in locals().items()}
-    for name in ("validation", "test", "callbacks", "progress", "settings", "data"):
+    for name in ("validation", "test", "callbacks", "progress", "settings", "tensorboard", "data"):
         del arguments[name]
     arguments["settings"] = settings_of(settings)
+    if tensorboard is not None:
+        arguments["settings"] += settings_of({"train.tensorboard": directory_of(tensorboard, "tensorboard")})
     rows = parts_of(arguments, data, validation, test)
     return run(arguments, rows, callbacks, progress, threads=threads)
 
@@ -228,6 +234,13 @@ def settings_of(settings: Mapping[str, Any] | None) -> list[str]:
             'such as {"model.embedding_dim": 16}',
         )
     return [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
+
+
+def directory_of(path: object, name: str) -> str:
+    """The path of a directory, which the argument `name` gives."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(f"{name}: expected the path of a directory, found {path!r}", "such as \"runs/events\"")
+    return str(os.fspath(path))
 
 
 def check_callbacks(callbacks: object) -> None:

@@ -7,6 +7,7 @@ use dlrm_engine::rows::GivenRows;
 use dlrm_engine::training::AUTO;
 use dlrm_engine::{Resources, RunRequest, Start};
 use dlrm_kernels::isa::Isa;
+use dlrm_onnx::{Bags, Placement};
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -168,6 +169,26 @@ impl<'py> Arguments<'py> {
         let threads = self.number("threads", 1)?.map(|threads| threads as usize);
         let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
         Ok(Resources { threads, isa: Isa::detect(), memory_limit: self.memory_limit()? })
+    }
+
+    /// The form of columns of several values in an ONNX file.
+    pub(crate) fn bags(&self) -> PyResult<Bags> {
+        let found = self.text("bags")?;
+        let known = [Bags::Offsets, Bags::Padded];
+        match (found, self.said("bags")?) {
+            (Some(found), Some(value)) => {
+                let bags = known.into_iter().find(|bags| bags.to_string() == found);
+                let hint = "leave it out for \"offsets\"";
+                let expected = "\"offsets\" or \"padded\"";
+                bags.ok_or_else(|| error::argument(self.0.py(), "bags", expected, &value, hint))
+            }
+            _ => Ok(Bags::default()),
+        }
+    }
+
+    /// Where the weights of an ONNX file lie.
+    pub(crate) fn placement(&self) -> PyResult<Placement> {
+        Ok(if self.switch("external_data")? { Placement::Beside } else { Placement::Inside })
     }
 
     /// Whether the validation rows choose the model.

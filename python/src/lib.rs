@@ -8,7 +8,9 @@ mod columns;
 mod compare;
 mod encoding;
 mod error;
+mod events;
 mod explaining;
+mod exporting;
 mod inspecting;
 mod json;
 mod model;
@@ -28,7 +30,11 @@ mod _dlrm {
     #[pymodule_export]
     use super::encoding::transform;
     #[pymodule_export]
+    use super::events::EventFile;
+    #[pymodule_export]
     use super::explaining::explain;
+    #[pymodule_export]
+    use super::exporting::to_onnx;
     #[pymodule_export]
     use super::inspecting::inspect;
     #[pymodule_export]

@@ -9,7 +9,7 @@ use dlrm_engine::run::RunObserver;
 use dlrm_engine::train_state::{Evaluation, TrainState};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Between looks at signals, and between steps that are shown.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -88,6 +88,10 @@ impl Observer for Watch {
             self.raised = Python::attach(|py| py.check_signals()).err();
         }
         self.raised.is_some()
+    }
+
+    fn wall_time(&mut self) -> f64 {
+        SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
     }
 
     fn should_save(&mut self) -> bool {

@@ -4,7 +4,7 @@ use dlrm_data::Hint;
 use dlrm_data::error::{HintPart, keys_in_text};
 
 /// Keys with the argument that sets them, where that is not the last word of the key.
-const ARGUMENTS: [(&str, &str); 37] = [
+const ARGUMENTS: [(&str, &str); 38] = [
     ("input.paths", "data"),
     ("input.format", "format"),
     ("input.delimiter", "delimiter"),
@@ -35,6 +35,7 @@ const ARGUMENTS: [(&str, &str); 37] = [
     ("train.batch_size", "batch_size"),
     ("train.seed", "seed"),
     ("train.from", "start_from"),
+    ("train.tensorboard", "tensorboard"),
     ("train.keep_optimizer", "keep_optimizer"),
     ("run.folds", "folds"),
     ("run.out", "out"),

@@ -60,7 +60,9 @@ def curves(out):
 
 def test_every_evaluation_is_there(tmp_path, rows):
     before = time.time()
-    dlrm(*flags(rows, tmp_path / "run", tmp_path / "events"), "--epochs", 4)
+    # One attempt: the report draws the last one alone.
+    once = ["--set", "train.linear_start=model", "--set", "train.output_bias=model"]
+    dlrm(*flags(rows, tmp_path / "run", tmp_path / "events"), "--epochs", 4, *once)
     found, told = scalars(tmp_path / "events"), curves(tmp_path / "run")
     assert {"train/loss", "validation/log_loss", "validation/auc"} <= told.keys()
     for tag, points in told.items():
@@ -70,6 +72,17 @@ def test_every_evaluation_is_there(tmp_path, rows):
     assert {event.value for event in found["learning_rate/dense"]} == {float(np.float32(1e-3))}
     assert all(event.value > 100 for event in found["speed/rows_per_second"])
     assert all(math.isfinite(event.value) for events in found.values() for event in events)
+
+
+def test_all_attempts_are_there(tmp_path, rows):
+    """A training that a regression gained nothing for begins again, after the steps that it has made."""
+    dlrm(*flags(rows, tmp_path / "run", tmp_path / "events"), "--epochs", 4)
+    found, told = scalars(tmp_path / "events"), curves(tmp_path / "run")
+    for tag, points in told.items():
+        steps = [event.step for event in found[tag]]
+        assert steps == sorted(set(steps))
+        values = {event.step: event.value for event in found[tag]}
+        assert [values[step] for step, _ in points] == pytest.approx([value for _, value in points], rel=1e-6)
 
 
 def test_rates_follow_the_schedule(tmp_path, rows):
