@@ -200,9 +200,9 @@ impl Batch {
     }
 
     /// Makes room for `rows` rows of `dense` dense values and one id per feature, so that filling a large
-    /// batch does not double its memory. Where a file lies about its rows and the allocator refuses so much, no
-    /// room is made, and the batch grows by the rows that there are (an allocator that ends the process then,
-    /// as that of the command does, ends it).
+    /// batch does not double its memory. Where a file lies about its rows and the allocator refuses so much,
+    /// no room is made, and the batch grows by the rows that there are (an allocator that ends the process
+    /// then, as that of the command does, ends it).
     pub fn reserve(&mut self, rows: usize, dense: usize) {
         let mut refused = self.dense.try_reserve_exact(rows.saturating_mul(dense)).is_err();
         refused |= self.labels.try_reserve_exact(rows).is_err();

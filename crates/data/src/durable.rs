@@ -21,8 +21,8 @@ pub struct AsideFile {
     whole: WholeFile,
 }
 
-/// A whole file that is closed and not yet in its place; what is not put there is removed. No lock keeps other
-/// processes from it.
+/// A whole file that is closed and not yet in its place; what is not put there is removed. No lock keeps
+/// other processes from it.
 #[derive(Debug)]
 pub struct WholeFile {
     place: PathBuf,

@@ -159,8 +159,8 @@ impl Fit<'_> {
 
     /// Goes back to the regression that training started from, unless the validation rows say that what was
     /// added to it is worth something: by more than one and a half standard errors of their mean difference
-    /// in loss (the rule of Breiman et al. 1984 asks for one), for the best of many evaluations on few rows is
-    /// better by luck too, and by a share of that loss.
+    /// in loss (the rule of Breiman et al. 1984 asks for one), for the best of many evaluations on few rows
+    /// is better by luck too, and by a share of that loss.
     fn keep_what_pays(&self, learner: &mut Learner, state: &mut TrainState) -> Result<()> {
         let first = state.history.first().filter(|first| first.step == 0);
         let (Some(first), Some(solved), Some(rows)) = (first, self.regression, self.rows.validation()) else {

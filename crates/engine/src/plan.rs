@@ -192,9 +192,9 @@ impl Plan {
         sum(&self.memory_parts())
     }
 
-    /// What [`Plan::memory_bytes`] is the sum of, with words for it; what takes nothing is left out. Fitting the
-    /// encoder, solving the regression and training come one after the other: these are the parts of the one
-    /// that takes most.
+    /// What [`Plan::memory_bytes`] is the sum of, with words for it; what takes nothing is left out. Fitting
+    /// the encoder, solving the regression and training come one after the other: these are the parts of the
+    /// one that takes most.
     pub fn memory_parts(&self) -> Vec<(u64, &'static str)> {
         let fitting = vec![(self.fitting_bytes, "vocabularies while they are counted")];
         let solving = vec![

@@ -247,8 +247,8 @@ impl Trainer<'_> {
     }
 
     /// The log loss below which the validation rows tell nothing: n rows that are all right still leave a
-    /// chance of 1 / (n + 2) that the next is wrong (Laplace's rule of succession). A model that gets surer than
-    /// that is better by none of them.
+    /// chance of 1 / (n + 2) that the next is wrong (Laplace's rule of succession). A model that gets surer
+    /// than that is better by none of them.
     fn least_known_loss(&self) -> f64 {
         match self.validation {
             Some(rows) if self.monitor() == Metric::LogLoss => 1.0 / (rows.len() as f64 + 2.0),

@@ -117,8 +117,8 @@ pub fn write_log(
         if !is_whole {
             return Ok(None);
         }
-        // Closed: a log has more days than a process may have files. The probabilities, begun first and closed
-        // last, keep other processes away.
+        // Closed: a log has more days than a process may have files. The probabilities, begun first and
+        // closed last, keep other processes away.
         let file = out.finish(&path)?.finish()?;
         written.push(WrittenFile { name, rows, bytes: file.bytes()? });
         whole.push(file);

@@ -2,8 +2,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 
-/// The library of `NAME.c`, for LD_PRELOAD, made by the compiler that links Rust's programs too; `None` where there
-/// is none.
+/// The library of `NAME.c`, for LD_PRELOAD, made by the compiler that links Rust's programs too; `None` where
+/// there is none.
 pub(super) fn made(name: &str) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/faults/{name}.c"));
     let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.so", process::id()));

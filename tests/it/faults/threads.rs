@@ -7,8 +7,8 @@ use std::path::Path;
 /// More threads than a run starts.
 const MOST: u32 = 200;
 
-/// Every verb, with fewer and fewer threads allowed, does its work or says what it lacks, and leaves nothing that
-/// keeps the next call from doing it.
+/// Every verb, with fewer and fewer threads allowed, does its work or says what it lacks, and leaves nothing
+/// that keeps the next call from doing it.
 #[test]
 fn threads_that_the_system_refuses() {
     let Some(library) = library::made("no_threads") else {
