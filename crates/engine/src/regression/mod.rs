@@ -3,8 +3,8 @@
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
 //! there. L-BFGS goes to that minimum for one strength of L2 after the other, from strong to weak, each from
 //! where the one before ended; the validation rows decide which is kept. Where numbers have bins of a
-//! piecewise-linear encoding, that is done with and without these: a straight effect is learned from fewer
-//! rows as one slope.
+//! piecewise-linear encoding and rows are few, that is done with and without these: a straight effect is
+//! learned from fewer rows as one slope.
 mod design;
 mod folds;
 mod minimise;
@@ -35,6 +35,8 @@ const STRENGTHS: i32 = 12;
 /// most so many.
 const FEW: usize = 500;
 const FOLDED: usize = 5_000;
+/// From so many rows on, bins of numbers are learned well enough, and are not done without.
+const MANY: usize = 20_000;
 /// Strengths in a row that do not improve, after which weaker ones are not tried.
 const PATIENCE: usize = 2;
 /// More entries of the matrix than this, or more parameters, are trained in steps instead.
@@ -142,7 +144,7 @@ impl Regression<'_> {
             state,
         };
         self.strengths(Slopes::Many, &mut found, learner, observer)?;
-        if !self.layout.bins.is_empty() {
+        if !self.layout.bins.is_empty() && self.rows.len() < MANY {
             self.strengths(Slopes::One, &mut found, learner, observer)?;
         }
         let Found { weights, loss, ending, mut state, .. } = found;
