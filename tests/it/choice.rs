@@ -91,7 +91,12 @@ fn rows_that_no_model_can_be_chosen_on() {
     let none = train(&["--set", "data.split.validation=0.0"]);
     fails(dir.path(), &none, USAGE, &["validation rows", "at least one", "--validation"]);
     fails(dir.path(), &train(&["--stream"]), USAGE, &["--model", "in memory"]);
-    fails(dir.path(), &train(&["--folds", "3"]), USAGE, &["--folds", "dlrm compare --folds"]);
+    fails(
+        dir.path(),
+        &train(&["--folds", "3"]),
+        USAGE,
+        &["--folds", "`dlrm compare` compares several on folds"],
+    );
     assert!(!dir.path().join("out/model").exists());
 }
 

@@ -45,7 +45,7 @@ impl Training {
             (true, Some(_)) => Err(Error::config("run.folds", "one kind of model", AUTO).with_hint(
                 Hint::from("name one kind with ")
                     .name("model.kind")
-                    .say("; `dlrm compare --folds` compares several"),
+                    .say("; `dlrm compare` compares several on folds"),
             )),
             (true, None) => {
                 let (choice, outcome) = ChosenRun::new(run).execute(observer)?;

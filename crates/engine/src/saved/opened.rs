@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Attempts to open a directory that is replaced meanwhile, and what lies between them.
@@ -35,16 +35,20 @@ impl Saved {
     /// wrong. Contents are checked when they are read.
     pub(crate) fn open(dir: &Path, kind: Kind) -> Result<Self> {
         for attempt in 0.. {
+            let written = manifest_written(dir);
             let found = read_manifest(dir, kind);
-            // Some systems cannot replace a directory at once.
-            if found.is_err() && attempt < ATTEMPTS && set_aside(dir).exists() && !dir.exists() {
+            // Some systems cannot replace a directory at once; on others the one before, which this may have
+            // been on the way into, is emptied when the new one is there.
+            let replaced = || (set_aside(dir).exists() && !dir.exists()) || read_manifest(dir, kind).is_ok();
+            if found.is_err() && attempt < ATTEMPTS && replaced() {
                 std::thread::sleep(PAUSE);
                 continue;
             }
             let text = found?;
             let opened = Manifest::parse(&dir.join(MANIFEST), &text, kind)
                 .and_then(|manifest| Saved::of(dir.to_owned(), manifest));
-            if read_manifest(dir, kind).is_ok_and(|now| now == text) {
+            // Another that says the same may have come after one that does not.
+            if read_manifest(dir, kind).is_ok_and(|now| now == text) && manifest_written(dir) == written {
                 return opened;
             }
             if attempt >= ATTEMPTS {
@@ -193,6 +197,11 @@ impl Read for Contents<'_> {
         self.left -= read as u64;
         Ok(read)
     }
+}
+
+/// When the manifest of `dir` was written, as far as the system tells.
+fn manifest_written(dir: &Path) -> Option<SystemTime> {
+    fs::metadata(dir.join(MANIFEST)).and_then(|found| found.modified()).ok()
 }
 
 /// Reads the manifest of `dir` and checks every file against it.
