@@ -19,8 +19,10 @@ pub(super) enum Kind {
     /// Unscaled integer and number of digits behind the point.
     Decimal(usize),
     Text,
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has them"))]
     Uuid,
     /// IEEE half precision.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has them"))]
     Half,
 }
 
