@@ -24,19 +24,27 @@ def clicks() -> dict[str, list[object]]:
     return {"user": texts, "hour": hours, "price": prices, "click": clicks}
 
 
+def named_by(variable: str, what: str) -> str:
+    """The path that an environment variable names; tests that need it are skipped without."""
+    path = os.environ.get(variable)
+    if not path:
+        pytest.skip(f"{variable} names no {what}")
+    return path
+
+
 @pytest.fixture(scope="session")
 def command() -> str:
     """The `dlrm` command."""
-    path = os.environ.get("DLRM_BIN")
-    if not path:
-        pytest.skip("DLRM_BIN names no dlrm command to compare with")
-    return path
+    return named_by("DLRM_BIN", "dlrm command to compare with")
 
 
 @pytest.fixture(scope="session")
 def data() -> pathlib.Path:
     """The public data sets."""
-    path = os.environ.get("DLRM_DATA")
-    if not path:
-        pytest.skip("DLRM_DATA names no directory of data sets")
-    return pathlib.Path(path)
+    return pathlib.Path(named_by("DLRM_DATA", "directory of data sets"))
+
+
+@pytest.fixture(scope="session")
+def wheel() -> pathlib.Path:
+    """The wheel under test."""
+    return pathlib.Path(named_by("DLRM_WHEEL", "wheel to install"))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import subprocess
 import sys
 import venv
-
-import pytest
 
 TRAINS = """
 import time, sys
@@ -23,14 +20,6 @@ assert model.metrics["test"]["rows"] > 0
 assert model.evaluate(rows)["metrics"]["auc"] > 0.9
 print(seconds)
 """
-
-
-@pytest.fixture(scope="module")
-def wheel() -> pathlib.Path:
-    path = os.environ.get("DLRM_WHEEL")
-    if not path:
-        pytest.skip("DLRM_WHEEL names no wheel to install")
-    return pathlib.Path(path)
 
 
 def test_it_is_small(wheel: pathlib.Path) -> None:

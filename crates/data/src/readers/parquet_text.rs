@@ -82,13 +82,8 @@ impl Show for FixedLenByteArray {
 
 #[cfg(test)]
 mod tests {
+    use super::super::value_text::tests::text;
     use super::*;
-
-    fn text(value: &impl Show, kind: Kind) -> String {
-        let mut out = String::new();
-        value.show(kind, &mut out).expect("shown");
-        out
-    }
 
     #[test]
     fn decimals_of_bytes() {

@@ -193,10 +193,11 @@ pub(super) fn append_value(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn text(value: &impl Show, kind: Kind) -> String {
+    /// The text of a value.
+    pub(in super::super) fn text(value: &impl Show, kind: Kind) -> String {
         let mut out = String::new();
         value.show(kind, &mut out).expect("shown");
         out
