@@ -10,7 +10,7 @@ use super::ncf::Ncf;
 use super::partitions::Partitioned;
 use super::record::Dialect;
 use super::sparse::{Libffm, Libsvm};
-use super::stream::Place;
+use super::stream::{Place, SmallFile};
 use crate::error::{Error, Result};
 use crate::row::{RawRow, RowSource};
 use crate::schema::MultiValued;
@@ -44,28 +44,35 @@ impl Plan {
             Plan::Libsvm => Box::new(Libsvm::open(place)?),
             Plan::Libffm { columns } => Box::new(Libffm::open(place, columns)?),
             Plan::Jsonl { columns } => Box::new(JsonLines::open(place, columns)?),
-            Plan::Parquet { columns } => open_parquet(place.file("Parquet")?, columns.as_deref())?,
+            Plan::Parquet { columns } => open_parquet(place, columns.as_deref())?,
         })
     }
 }
 
 #[cfg(feature = "parquet")]
-fn open_parquet(path: &Path, columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
-    Ok(Box::new(super::parquet::Parquet::open(path, columns)?))
+fn open_parquet(place: Place<'_>, columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
+    Ok(Box::new(super::parquet::Parquet::open(place, columns)?))
 }
 
 #[cfg(not(feature = "parquet"))]
-fn open_parquet(path: &Path, _columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
+fn open_parquet(place: Place<'_>, _columns: Option<&[String]>) -> Result<Box<dyn RowSource>> {
+    let path = place.file("Parquet")?;
     let error =
         Error::input(path.display().to_string(), "a file other than Parquet in this build", "Parquet");
     Err(error.with_hint("build dlrm with its default features, of which `parquet` was left out"))
 }
 
 /// Opens one file of a chain.
-type Opener = Box<dyn Fn(&Path) -> Result<Box<dyn RowSource>> + Send>;
+type Opener = Box<dyn Fn(Place<'_>) -> Result<Box<dyn RowSource>> + Send>;
 
 /// Packed files that are opened, and unpacked as far as memory is given to them, before their turn.
 const AHEAD: usize = 3;
+
+/// Bytes of a small file: it is read whole where the columns of all files are compared, and not opened again
+/// for its rows.
+const SMALL: u64 = 64 << 10;
+/// Bytes of all small files that are kept so; those behind them are opened twice by the first pass.
+const ALL_SMALL: u64 = 64 << 20;
 
 /// Files with the same columns, one after another.
 pub(super) struct Chain {
@@ -73,6 +80,8 @@ pub(super) struct Chain {
     first: PathBuf,
     columns: Vec<String>,
     rest: std::vec::IntoIter<PathBuf>,
+    /// Of `rest`, those that have been read already, in the same order.
+    small: VecDeque<SmallFile>,
     ahead: VecDeque<(PathBuf, Result<Box<dyn RowSource>>)>,
     /// Whether a row was asked for.
     is_begun: bool,
@@ -123,12 +132,12 @@ impl Chain {
         known: &Compared,
     ) -> Result<Self> {
         let (how, partitions) = (format!("{plan:?} {partitions:?}"), partitions.to_vec());
-        let open = move |path: &Path| {
-            let rows = plan.open(Place::File(path))?;
+        let open = move |place: Place<'_>| {
+            let rows = plan.open(place)?;
             if partitions.is_empty() {
                 return Ok(rows);
             }
-            Ok(Box::new(Partitioned::new(rows, path, &partitions)?) as Box<dyn RowSource>)
+            Ok(Box::new(Partitioned::new(rows, place.path(), &partitions)?) as Box<dyn RowSource>)
         };
         Chain::opened_by(files, Box::new(open), how, known)
     }
@@ -137,24 +146,35 @@ impl Chain {
         let is_known = known.holds(&how, &files);
         let mut rest = files.clone().into_iter();
         let first = rest.next().ok_or_else(|| Error::input("paths", "at least one file", "none"))?;
-        let current = open(&first)?;
+        let current = open(Place::File(&first))?;
         let columns = current.columns().to_vec();
+        let (mut small, mut left) = (VecDeque::new(), ALL_SMALL);
         if !is_known {
             for other in rest.as_slice() {
-                check_same(&columns, &first, open(other)?.columns(), other)?;
+                let read = SmallFile::read(other, SMALL.min(left))?;
+                let place = read.as_ref().map_or(Place::File(other), Place::Small);
+                check_same(&columns, &first, open(place)?.columns(), other)?;
+                left -= read.as_ref().map_or(0, SmallFile::len);
+                small.extend(read);
             }
             known.note(how, files);
         }
-        Ok(Chain { open, first, columns, rest, ahead: VecDeque::new(), is_begun: false, current })
+        Ok(Chain { open, first, columns, rest, small, ahead: VecDeque::new(), is_begun: false, current })
+    }
+
+    /// Opens the next file.
+    fn next_file(&mut self) -> Option<(PathBuf, Result<Box<dyn RowSource>>)> {
+        let path = self.rest.next()?;
+        let small = self.small.pop_front_if(|small| small.path() == path);
+        let opened = (self.open)(small.as_ref().map_or(Place::File(&path), Place::Small));
+        Some((path, opened))
     }
 
     /// Opens packed files that come soon.
     fn look_ahead(&mut self) {
         while self.ahead.len() < AHEAD && self.rest.as_slice().first().is_some_and(|path| is_packed(path)) {
-            self.ahead.extend(self.rest.next().map(|path| {
-                let opened = (self.open)(&path);
-                (path, opened)
-            }));
+            let next = self.next_file();
+            self.ahead.extend(next);
         }
     }
 }
@@ -174,12 +194,7 @@ impl RowSource for Chain {
             self.look_ahead();
         }
         while !self.current.next_row(row)? {
-            let next = self.ahead.pop_front();
-            let next = next.or_else(|| {
-                let path = self.rest.next()?;
-                let opened = (self.open)(&path);
-                Some((path, opened))
-            });
+            let next = self.ahead.pop_front().or_else(|| self.next_file());
             let Some((path, opened)) = next else { return Ok(false) };
             self.current = opened.map_err(into_final)?;
             self.look_ahead();
@@ -227,19 +242,28 @@ mod tests {
         }
     }
 
+    /// Counts what is opened by its path, which small files that were read already are not.
+    fn counting(opens: &Arc<AtomicUsize>) -> Opener {
+        let opens = opens.clone();
+        Box::new(move |place| {
+            opens.fetch_add(usize::from(matches!(place, Place::File(_))), Ordering::Relaxed);
+            Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)
+        })
+    }
+
     #[test]
-    fn a_later_pass_opens_each_file_once() {
-        let opens = Arc::new(AtomicUsize::new(0));
-        let files: Vec<PathBuf> = (0..300).map(|n| PathBuf::from(format!("{n}.csv"))).collect();
-        let known = Compared::default();
+    fn a_pass_opens_each_small_file_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: String, length: u64| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+            path
+        };
+        let files: Vec<PathBuf> = (0..40).map(|n| write(format!("{n}.csv"), 20)).collect();
+        let (opens, known) = (Arc::new(AtomicUsize::new(0)), Compared::default());
         let pass = |files: &[PathBuf], how: &str| {
             let before = opens.load(Ordering::Relaxed);
-            let counted = opens.clone();
-            let open = move |_: &Path| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)
-            };
-            let mut chain = Chain::opened_by(files.to_vec(), Box::new(open), how.into(), &known).unwrap();
+            let mut chain = Chain::opened_by(files.to_vec(), counting(&opens), how.into(), &known).unwrap();
             let (mut row, mut rows) = (RawRow::default(), 0);
             while chain.next_row(&mut row).unwrap() {
                 rows += 1;
@@ -247,13 +271,46 @@ mod tests {
             assert_eq!(rows, 2 * files.len());
             opens.load(Ordering::Relaxed) - before
         };
-        assert_eq!(pass(&files, "csv"), 599, "compared before the first row");
-        assert_eq!(pass(&files, "csv"), 300);
-        assert_eq!(pass(&files[100..], "csv"), 200, "from a file on");
-        assert_eq!(pass(&files, "tsv"), 599, "read otherwise, they have other columns");
-        let others: Vec<PathBuf> = (0..9).map(|n| PathBuf::from(format!("test_{n}.csv"))).collect();
-        assert_eq!((pass(&others, "csv"), pass(&others, "csv")), (17, 9));
-        assert_eq!(pass(&files, "csv"), 300, "other files of the same input take nobody's place");
+        assert_eq!(pass(&files, "csv"), 1, "all but the first were read where they were compared");
+        assert_eq!(pass(&files, "csv"), 40);
+        assert_eq!(pass(&files[10..], "csv"), 30, "from a file on");
+        assert_eq!(pass(&files, "tsv"), 1, "read otherwise, they have other columns");
+        let others: Vec<PathBuf> = (0..9).map(|n| write(format!("test_{n}.csv"), SMALL + n % 2)).collect();
+        assert_eq!(pass(&others, "csv"), 5 + 4, "four are too long to be kept");
+        assert_eq!(pass(&others, "csv"), 9);
+        assert_eq!(pass(&files, "csv"), 40, "other files of the same input take nobody's place");
+    }
+
+    #[test]
+    fn rows_of_small_files_are_those_that_were_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = |n: usize| format!("a,b\n{n},x\n{n},y\n");
+        let gzip = |text: String| {
+            let mut packed = flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast());
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut packed, &mut bytes).unwrap();
+            bytes
+        };
+        for n in 0..6 {
+            let (name, bytes) = if n % 2 == 0 {
+                (format!("{n}.csv"), text(n).into_bytes())
+            } else {
+                (format!("{n}.csv.gz"), gzip(text(n)))
+            };
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let input = crate::readers::Input::new([dir.path()]);
+        let mut rows = input.open().unwrap();
+        for n in 1..6 {
+            let name = if n % 2 == 0 { format!("{n}.csv") } else { format!("{n}.csv.gz") };
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        let (mut row, mut all) = (RawRow::default(), String::new());
+        while rows.next_row(&mut row).unwrap() {
+            all += &format!("{}\n", row.to_line());
+        }
+        let expected: String = (0..6).map(|n| text(n).replace("a,b\n", "")).collect();
+        assert_eq!(all, expected);
     }
 
     #[test]
@@ -263,9 +320,9 @@ mod tests {
         let known = Compared::default();
         known.note("csv".into(), files.clone());
         let counted = opens.clone();
-        let open = move |path: &Path| {
+        let open = move |place: Place<'_>| {
             counted.fetch_add(1, Ordering::Relaxed);
-            if path.ends_with("day_5.gz") {
+            if place.path().ends_with("day_5.gz") {
                 return Err(Error::input("day_5.gz", "a whole gzip file", "half of it"));
             }
             Ok(Box::new(Two(vec!["a".into()], 0)) as Box<dyn RowSource>)

@@ -96,7 +96,7 @@ pub(super) fn check_known(head: &FileHead) -> Result<()> {
 pub(super) fn is_parquet(place: Place<'_>) -> Result<bool> {
     let mut head = Vec::new();
     let path = match place {
-        Place::File(path) => path,
+        Place::File(_) | Place::Small(_) => place.path(),
         Place::Ahead(stream) | Place::Stream(stream) => return Ok(stream.begins_with(b"PAR1")),
     };
     let file = File::open(path).map_err(Error::io("open", path))?;

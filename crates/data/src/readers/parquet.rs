@@ -7,24 +7,25 @@
 use super::names::check_names;
 use super::parquet_chunks::{BATCH, Chunk, TextColumn, Typed, chunk, guarded};
 use super::parquet_pages::{ALL_PAGES, MOST_EXPANDED, largest_page};
+use super::stream::Place;
 use super::value_text::{Kind, MOST_DECIMALS};
 use crate::error::{Error, Result, nearest, quoted};
 use crate::guard;
 use crate::row::{RawRow, RowSource};
 use crate::schema::MultiValued;
 use arrow_schema::{DataType, FieldRef, Schema};
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::{ConvertedType, LogicalType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, FileReader, Length, SerializedFileReader};
 use parquet::schema::types::{SchemaDescriptor, Type};
 use std::fs::File;
-use std::io::BufReader;
-use std::path::Path;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 /// Reader of one Parquet file.
@@ -46,10 +47,14 @@ pub(super) struct Parquet {
 }
 
 impl Parquet {
-    /// Opens `path`, to read all columns or those that `columns` names.
-    pub(super) fn open(path: &Path, columns: Option<&[String]>) -> Result<Self> {
+    /// Opens `place`, to read all columns or those that `columns` names.
+    pub(super) fn open(place: Place<'_>, columns: Option<&[String]>) -> Result<Self> {
+        let path = place.file("Parquet")?;
         let file: Arc<str> = path.display().to_string().into();
-        let opened = Shared(Arc::new(File::open(path).map_err(Error::io("open", path))?));
+        let opened = match place.bytes() {
+            Some(bytes) => Shared::Bytes(bytes),
+            None => Shared::File(Arc::new(File::open(path).map_err(Error::io("open", path))?)),
+        };
         let reader = guarded(|| SerializedFileReader::new(opened.clone()))
             .map_err(|error| damaged(&file, &error.to_string()))?;
         check_offsets(&reader, &file)?;
@@ -134,7 +139,7 @@ impl Parquet {
         let (mut all, mut on_disk) = (0u64, 0u64);
         for (&(leaf, _), name) in self.leaves.iter().zip(&self.columns) {
             let chunk = group.column(leaf);
-            let largest = guard::guarded(|| largest_page(&self.opened.0, chunk))
+            let largest = guard::guarded(|| self.opened.largest_page(chunk))
                 .unwrap_or_else(|| Err("contradictory contents".to_owned()))
                 .map_err(|found| damaged(&self.file, &format!("{found} (column \"{name}\")")))?;
             all = all.saturating_add(largest);
@@ -211,25 +216,46 @@ impl RowSource for Parquet {
     }
 }
 
-/// A file that the readers of several columns read.
+/// A file that the readers of several columns read, or the bytes of one.
 #[derive(Clone)]
-struct Shared(Arc<File>);
+enum Shared {
+    File(Arc<File>),
+    Bytes(Bytes),
+}
+
+impl Shared {
+    fn largest_page(&self, chunk: &ColumnChunkMetaData) -> Result<u64, String> {
+        match self {
+            Shared::File(file) => largest_page(&**file, chunk),
+            Shared::Bytes(bytes) => largest_page(Cursor::new(bytes), chunk),
+        }
+    }
+}
 
 impl Length for Shared {
     fn len(&self) -> u64 {
-        self.0.len()
+        match self {
+            Shared::File(file) => file.len(),
+            Shared::Bytes(bytes) => bytes.len() as u64,
+        }
     }
 }
 
 impl ChunkReader for Shared {
-    type T = BufReader<File>;
+    type T = Box<dyn Read>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        self.0.get_read(start)
+        Ok(match self {
+            Shared::File(file) => Box::new(file.get_read(start)?),
+            Shared::Bytes(bytes) => Box::new(bytes.get_read(start)?),
+        })
     }
 
-    fn get_bytes(&self, start: u64, length: usize) -> Result<bytes::Bytes, ParquetError> {
-        self.0.get_bytes(start, length)
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        match self {
+            Shared::File(file) => file.get_bytes(start, length),
+            Shared::Bytes(bytes) => bytes.get_bytes(start, length),
+        }
     }
 }
 

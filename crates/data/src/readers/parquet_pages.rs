@@ -6,7 +6,6 @@
 use flate2::bufread::MultiGzDecoder;
 use parquet::basic::Compression;
 use parquet::file::metadata::ColumnChunkMetaData;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 /// Bytes that a page may become. Writers make pages of one megabyte.
@@ -26,7 +25,7 @@ const DEEPEST: u32 = 64;
 ///
 /// # Errors
 /// What is wrong with a page.
-pub(super) fn largest_page(file: &File, chunk: &ColumnChunkMetaData) -> Result<u64, String> {
+pub(super) fn largest_page(file: impl Read + Seek, chunk: &ColumnChunkMetaData) -> Result<u64, String> {
     let (mut at, length) = chunk.byte_range();
     let end = at.saturating_add(length);
     let is_list = chunk.column_descr().max_rep_level() > 0;
@@ -46,7 +45,7 @@ pub(super) fn largest_page(file: &File, chunk: &ColumnChunkMetaData) -> Result<u
         let packed = header.size(header.packed);
         if matches!(chunk.compression(), Compression::GZIP(_)) && packed * MOST_INFLATED > LARGEST_PAGE {
             // The decoder goes on to the end of the data, whatever the header has announced.
-            check_inflated(file, at, packed, unpacked)?;
+            check_inflated(&mut input, at, packed, unpacked)?;
         }
         largest = largest.max(unpacked);
         at = at.saturating_add(packed);
@@ -55,10 +54,9 @@ pub(super) fn largest_page(file: &File, chunk: &ColumnChunkMetaData) -> Result<u
 }
 
 /// Refuses gzip data that becomes more than it should, in constant memory.
-fn check_inflated(file: &File, at: u64, packed: u64, unpacked: u64) -> Result<(), String> {
-    let mut data = BufReader::new(file);
+fn check_inflated(mut data: impl Read + Seek, at: u64, packed: u64, unpacked: u64) -> Result<(), String> {
     let found = data.seek(SeekFrom::Start(at)).and_then(|_| {
-        let unpacking = MultiGzDecoder::new(data.take(packed));
+        let unpacking = MultiGzDecoder::new(BufReader::new(data.take(packed)));
         io::copy(&mut unpacking.take(unpacked + 1), &mut io::sink())
     });
     match found {
@@ -85,7 +83,7 @@ impl Header {
     }
 }
 
-fn header_at(input: &mut BufReader<&File>, at: u64, end: u64) -> io::Result<Header> {
+fn header_at(input: &mut (impl Read + Seek), at: u64, end: u64) -> io::Result<Header> {
     input.seek(SeekFrom::Start(at))?;
     Thrift { input: input.by_ref().take(end - at), read: 0 }.page_header()
 }

@@ -2,6 +2,8 @@
 //! columns can be detected as of a file, any number of times, before the one pass over them.
 use super::lines::{Lines, Packing, Unpacked, unpacked};
 use crate::error::{Error, Result};
+use bytes::Bytes;
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,10 +67,46 @@ impl Stream {
     }
 }
 
+/// A small file, read whole: it can be looked at and read later without being opened again.
+pub(super) struct SmallFile {
+    path: PathBuf,
+    bytes: Bytes,
+}
+
+impl SmallFile {
+    /// The file at `path` if it has at most `most` bytes.
+    ///
+    /// # Errors
+    /// If it cannot be opened or read.
+    pub(super) fn read(path: &Path, most: u64) -> Result<Option<Self>> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        let length = file.metadata().map_err(Error::io("open", path))?.len();
+        if length > most {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        file.take(most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        let is_small = bytes.len() as u64 <= most;
+        Ok(is_small.then(|| SmallFile { path: path.to_owned(), bytes: bytes.into() }))
+    }
+
+    /// Where it lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+}
+
 /// Where a reader finds its bytes.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     File(&'a Path),
+    /// A file that has been read already.
+    Small(&'a SmallFile),
     /// The beginning of a stream.
     Ahead(&'a Stream),
     /// A stream, whole.
@@ -88,6 +126,9 @@ impl<'a> Place<'a> {
     pub(super) fn lines(self) -> Result<Lines> {
         match self {
             Place::File(path) => Lines::open(path),
+            Place::Small(SmallFile { path, bytes }) => {
+                Lines::of(unpacked(Cursor::new(bytes.clone()), path)?, path)
+            }
             Place::Ahead(stream) => Lines::of(stream.ahead(), &stream.name),
             Place::Stream(stream) => Lines::of(stream.take()?, &stream.name),
         }
@@ -97,14 +138,24 @@ impl<'a> Place<'a> {
     pub(super) fn path(self) -> &'a Path {
         match self {
             Place::File(path) => path,
+            Place::Small(small) => &small.path,
             Place::Ahead(stream) | Place::Stream(stream) => &stream.name,
+        }
+    }
+
+    /// The bytes of a file that has been read already.
+    #[cfg(feature = "parquet")]
+    pub(super) fn bytes(self) -> Option<Bytes> {
+        match self {
+            Place::Small(small) => Some(small.bytes.clone()),
+            _ => None,
         }
     }
 
     /// The file, which readers of `format` need.
     pub(super) fn file(self, format: &str) -> Result<&'a Path> {
         match self {
-            Place::File(path) => Ok(path),
+            Place::File(_) | Place::Small(_) => Ok(self.path()),
             Place::Ahead(stream) | Place::Stream(stream) => {
                 let error =
                     Error::input(stream.name(), "text that is read from its beginning to its end", format);
