@@ -8,6 +8,7 @@
 //! batch 2048, two threads; windows of 131,072 rows. A pass begins with a window that nothing can be trained
 //! beside: the more rows, the less that counts.
 use dlrm::data::Batch;
+use dlrm::data::Stop;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
 use dlrm::data::dataset::{Fitted, Sources};
@@ -168,6 +169,7 @@ fn main() {
         split: &split,
         max_bad_rows: 0,
         threads: THREADS,
+        stop: Stop::never(),
     };
     let parquet = Sources { main: &columns, ..sources };
     let fitted = sources.fit(&schema).expect("a fitted encoder");

@@ -1,6 +1,8 @@
 """Memory and speed of training from a data frame, beside `dlrm train` on the same rows as Parquet.
 
-python benches/fit.py ROWS DLRM_COMMAND
+python benches/fit.py ROWS DLRM_COMMAND [paper]
+
+With `paper`, numbers are one input each, as in the paper's settings; by default they are many, in pieces.
 """
 
 from __future__ import annotations
@@ -57,11 +59,19 @@ def clicks(rows: int) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def main(rows: int, command: str) -> None:
+def encoded_bytes(model: dlrm.Model, frame: pd.DataFrame) -> int:
+    """Bytes of the rows of the frame as they are trained on: numbers, ids with offsets of four bytes, labels."""
+    sample = frame.head(1000)
+    encoded = model.encoder.transform(sample)
+    ids = sum(bags.ids.nbytes + 4 * len(sample) for bags in encoded.sparse.values())
+    return (encoded.dense.nbytes + ids + 4 * len(sample)) * len(frame) // len(sample)
+
+
+def main(rows: int, command: str, preset: str | None = None) -> None:
     """Trains both ways and prints figures."""
     frame = clicks(rows)
     # Few steps: what differs is how rows come in, not how a model is trained on them.
-    said = {"label": "click", "model": "dlrm", "max_steps": 50, "no_baseline": True, "seed": 0}
+    said = {"label": "click", "model": "dlrm", "max_steps": 50, "no_baseline": True, "seed": 0, "preset": preset}
     # What is loaded once: libraries, and what pyarrow keeps of its own.
     dlrm.train(frame.head(2000), **said)
     before = resident()
@@ -69,12 +79,12 @@ def main(rows: int, command: str) -> None:
         begun = time.perf_counter()
         model = dlrm.train(frame, **said)
         seconds = time.perf_counter() - begun
-    # 13 numbers, 26 ids, their offsets and the label, 4 bytes each.
-    encoded = rows * 4 * (13 + 2 * COLUMNS + 1)
+    encoded = encoded_bytes(model, frame)
     with tempfile.TemporaryDirectory() as scratch:
         place = pathlib.Path(scratch)
         frame.to_parquet(place / "rows.parquet", index=False)
         flags = ["--label", "click", "--model", "dlrm", "--max-steps", "50", "--no-baseline", "--seed", "0"]
+        flags += ["--preset", preset] if preset else []
         begun = time.perf_counter()
         train = [command, "train", place / "rows.parquet", *flags, "-o", place / "run", "--quiet"]
         subprocess.run(train, check=True, capture_output=True)
@@ -100,4 +110,4 @@ def main(rows: int, command: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), *sys.argv[2:4])

@@ -15,7 +15,7 @@ from ._training import Data, Path, parts_of, settings_of
 
 
 class Comparison:
-    """Several models on the same rows.
+    """Several models on the same rows, split or in folds.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Comparison:
         return self._page
 
     def __repr__(self) -> str:
-        models = self.figures.get("models", [])
+        models = self.figures.get("models", self.figures.get("candidates", []))
         return f"<dlrm.Comparison of {', '.join(str(model.get('name')) for model in models)}>"
 
     def _repr_html_(self) -> str:
@@ -53,7 +53,8 @@ def compare(
     positive: str | Sequence[str] | None = None,
     task: Literal["binary", "rating"] | None = None,
     configs: Sequence[Path] | None = None,
-    seeds: int = 3,
+    seeds: int | None = None,
+    folds: int | None = None,
     out: Path | None = None,
     overwrite: bool = False,
     validation: Data = None,
@@ -80,8 +81,10 @@ def compare(
         Kinds of models, such as ``["lr", "fm", "dlrm"]``.
     configs : list of paths, optional
         Configuration files: one that all models start from, or one for each model.
-    seeds : int, default 3
-        Runs of each model.
+    seeds : int, optional
+        Runs of each model: 3, or 1 on each fold.
+    folds : int, optional
+        Measure on so many folds: every row tests once.
     out : path, optional
         Directory of the results; with one, finished runs are not made again by the same call.
     overwrite : bool

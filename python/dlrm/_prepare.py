@@ -8,21 +8,20 @@ from typing import Any, Literal
 
 from . import _dlrm
 from ._progress import Progress
-from ._rows import is_paths
-from ._training import Path, settings_of
+from ._training import Data, Path, parts_of, settings_of
 from .errors import ArgumentError
 
 
 def prepare(
-    data: Path | Sequence[Path],
+    data: Data,
     out: Path,
     *,
     label: str | None = None,
     label_rule: str | None = None,
     positive: str | Sequence[str] | None = None,
     task: Literal["binary", "rating"] | None = None,
-    validation: Path | Sequence[Path] | None = None,
-    test: Path | Sequence[Path] | None = None,
+    validation: Data = None,
+    test: Data = None,
     split: Literal["random", "order", "time", "last-day"] | None = None,
     schema: Path | None = None,
     config: Path | None = None,
@@ -46,14 +45,14 @@ def prepare(
     memory_limit: int | str | None = None,
     progress: bool | None = None,
 ) -> dict[str, Any]:
-    """Encode files once, to train on them often: ``dlrm.train(out)``.
+    """Encode rows once, to train on them often: ``dlrm.train(out)``.
 
     Parameters
     ----------
-    data : path or list of paths
-        Files; rows in memory are trained on as they are.
+    data : path, list of paths, or rows in memory
+        As in :func:`dlrm.train`.
     out : path
-        Directory of the prepared data set. An interrupted preparation goes on where it stopped.
+        Directory of the prepared data set. An interrupted preparation of the same rows goes on where it stopped.
     overwrite : bool
         Whether the data set in `out` may be replaced.
     label, label_rule, positive, task, validation, test, split, schema, config, settings, ignore, categorical, \
@@ -69,21 +68,28 @@ columns, threads, memory_limit, progress : optional
     Raises
     ------
     ArgumentError
-        Rows in memory, a place that is taken, or an argument that cannot be used.
+        A place that is taken, or an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import dlrm, tempfile
+    >>> rows = {"user": ["a", "b", "c", "d"] * 50, "click": [1, 0, 0, 0] * 50}
+    >>> with tempfile.TemporaryDirectory() as place:
+    ...     made = dlrm.prepare(rows, place + "/set", label="click")
+    ...     model = dlrm.train(place + "/set", model="lr", epochs=1)
+    >>> sum(part["rows"] for part in made["parts"])
+    200
     """
     arguments: dict[str, Any] = dict(locals())
-    del arguments["progress"]
-    if not is_paths(data):
-        raise ArgumentError(
-            f"data: expected a path or a list of paths, found a {type(data).__name__}",
-            "write the rows as Parquet, or train on them as they are: dlrm.train(data)",
-        )
+    for name in ("data", "validation", "test", "progress"):
+        del arguments[name]
     if not isinstance(out, (str, os.PathLike)):
         raise ArgumentError(f"out: expected a path, found {out!r}", "name the directory of the data set")
     arguments["settings"] = settings_of(settings)
+    rows = parts_of(arguments, data, validation, test)
     watching = Progress(progress)
     try:
-        made = _dlrm.prepare(arguments, watching)
+        made = _dlrm.prepare(arguments, rows, watching)
     finally:
         watching.close()
     return dict(made["manifest"])

@@ -106,7 +106,7 @@ def _add_series(rows: Rows, name: str, series: Any) -> None:
         import pyarrow as pa
 
         array = pa.array(values, from_pandas=True)
-        if pa.types.is_struct(array.type):  # dictionaries of weights
+        if _is_for_objects(pa, array.type):
             rows.add_objects(name, series.tolist())
             return
         column = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
@@ -118,6 +118,18 @@ def _add_series(rows: Rows, name: str, series: Any) -> None:
         if type(error).__module__.startswith("dlrm"):
             raise
         rows.add_objects(name, series.tolist())
+
+
+def _is_for_objects(pa: Any, kind: Any) -> bool:
+    """Whether pyarrow has taken dictionaries of weights for structs, or pairs of lists for lists of lists."""
+
+    def is_list(kind: Any) -> bool:
+        lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+        return any(found(kind) for found in lists)
+
+    if pa.types.is_struct(kind):
+        return not all(is_list(field.type) for field in kind)
+    return is_list(kind) and is_list(kind.value_type)
 
 
 def _add_numpy(rows: Rows, name: str, values: Any) -> None:

@@ -1,5 +1,6 @@
 //! Keyword arguments of Python's functions, as requests of the engine.
 use crate::error;
+use dlrm_bench::memory;
 use dlrm_data::schema::Task;
 use dlrm_engine::config::{Baseline, Loading};
 use dlrm_engine::request::{ColumnsRequest, InputRequest, LabelRequest, PartsRequest};
@@ -168,7 +169,9 @@ impl<'py> Arguments<'py> {
     pub(crate) fn resources(&self) -> PyResult<Resources> {
         let threads = self.number("threads", 1)?.map(|threads| threads as usize);
         let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        Ok(Resources { threads, isa: Isa::detect(), memory_limit: self.memory_limit()? })
+        // What needs more than there is is refused, rather than ended by the system.
+        let memory_limit = self.memory_limit()?.or_else(memory::free);
+        Ok(Resources { threads, isa: Isa::detect(), memory_limit })
     }
 
     /// The form of columns of several values in an ONNX file.

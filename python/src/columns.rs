@@ -80,9 +80,9 @@ pub(crate) fn of_objects(
     let mut text = String::new();
     for (row, value) in objects.iter().enumerate() {
         text.clear();
-        if value.is_instance_of::<PyDict>() {
+        if value.is_instance_of::<PyDict>() || pair(&value).is_some() {
             lists = Some(MultiValued::weighted());
-        } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        } else if is_list(&value) {
             lists = lists.or_else(|| Some(MultiValued::separated()));
         }
         let shown = show(&value, &mut text, Depth::Row)
@@ -146,7 +146,9 @@ fn show(value: &Bound<'_, PyAny>, out: &mut String, depth: Depth) -> Result<Show
         return Ok(float(value.value(), out));
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
         out.push_str(std::str::from_utf8(bytes.as_bytes()).map_err(|_| "UTF-8 text".to_owned())?);
-    } else if depth == Depth::Row && (value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()) {
+    } else if let (Some((values, weights)), true) = (pair(value), depth == Depth::Row) {
+        return paired(&values, &weights, out);
+    } else if depth == Depth::Row && is_list(value) {
         return list(value, out);
     } else if let (Ok(weights), true) = (value.cast::<PyDict>(), depth == Depth::Row) {
         return weighted(weights, out);
@@ -186,17 +188,52 @@ fn item(value: &Bound<'_, PyAny>, out: &mut String) -> Result<Shown, String> {
     Ok(shown)
 }
 
+fn is_list(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>()
+}
+
+/// Two lists, of values and of their weights.
+fn pair<'py>(value: &Bound<'py, PyAny>) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let is_array = |value: &Bound<'_, PyAny>| value.get_type().name().is_ok_and(|name| name == "ndarray");
+    if !is_list(value) || value.len().ok()? != 2 {
+        return None;
+    }
+    let (values, weights) = (value.get_item(0).ok()?, value.get_item(1).ok()?);
+    [&values, &weights].iter().all(|part| is_list(part) || is_array(part)).then_some((values, weights))
+}
+
 /// Values with their weights: `a:0.5|b:2`.
 fn weighted(weights: &Bound<'_, PyDict>, out: &mut String) -> Result<Shown, String> {
-    for (value, weight) in weights.iter() {
-        if let Shown::Value = item(&value, out)? {
-            out.push(':');
-            if let Shown::Missing = show(&weight, out, Depth::List)? {
-                out.pop();
-            }
-        }
+    weights.iter().try_for_each(|(value, weight)| weighted_item(&value, &weight, out))?;
+    Ok(Shown::Value)
+}
+
+/// The same of two lists.
+fn paired(values: &Bound<'_, PyAny>, weights: &Bound<'_, PyAny>, out: &mut String) -> Result<Shown, String> {
+    let failed = |error: PyErr| error.to_string();
+    let (length, expected) = (values.len().map_err(failed)?, weights.len().map_err(failed)?);
+    if length != expected {
+        return Err(format!("as many weights as values ({length})"));
+    }
+    for (value, weight) in values.try_iter().map_err(failed)?.zip(weights.try_iter().map_err(failed)?) {
+        weighted_item(&value.map_err(failed)?, &weight.map_err(failed)?, out)?;
     }
     Ok(Shown::Value)
+}
+
+/// A value of a list with its weight, 1 where that is missing.
+fn weighted_item(
+    value: &Bound<'_, PyAny>,
+    weight: &Bound<'_, PyAny>,
+    out: &mut String,
+) -> Result<(), String> {
+    if let Shown::Value = item(value, out)? {
+        out.push(':');
+        if let Shown::Missing = show(weight, out, Depth::List)? {
+            out.pop();
+        }
+    }
+    Ok(())
 }
 
 /// Scalars of NumPy and pandas, dates, decimals, arrays as lists; `None` for what has no text form.

@@ -5,13 +5,18 @@ use crate::training::PythonRows;
 use crate::watch::Watch;
 use crate::words;
 use dlrm_data::rows::OpenRows;
-use dlrm_engine::compare::{CompareDir, CompareObserver, CompareRequest};
+use dlrm_engine::compare::{CompareDir, CompareRequest};
+use dlrm_engine::folds::{FOLDS_FILE, FoldedCompare};
+use dlrm_engine::observer::Observer;
 use dlrm_engine::{Error, RunRequest};
-use dlrm_report::compare_page;
+use dlrm_report::{compare_page, folds_page};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+
+/// What pages say that they were made by.
+const COMMAND: &str = "dlrm.compare";
 
 /// Compares models in the directory `out`; figures, page and what was noticed come back.
 #[pyfunction]
@@ -24,17 +29,18 @@ pub(crate) fn compare<'py>(
     let arguments = Arguments(arguments);
     let rows = rows.map(|rows| rows.given(py)).transpose()?;
     let common = arguments.request(rows)?;
+    let (folds, mut watch) = (arguments.folds()?, Watch::new(tell));
     let asked = Asked {
         out: common.out.clone().unwrap_or_default(),
         overwrite: arguments.switch("overwrite")?,
         request: CompareRequest {
-            common: RunRequest { config: None, ..common },
+            common: RunRequest { config: None, stop: watch.stop(), ..common },
             configs: arguments.paths("configs")?,
             models: arguments.models()?,
-            seeds: arguments.seeds()?.unwrap_or(3),
+            seeds: arguments.seeds()?.unwrap_or(if folds.is_some() { 1 } else { 3 }),
         },
+        folds,
     };
-    let mut watch = Watch::new(tell);
     match py.detach(|| asked.run(&mut watch)) {
         Ok(found) => json::to_python(py, &found),
         Err(error) => Err(watch.error(py, error)),
@@ -46,22 +52,31 @@ struct Asked {
     request: CompareRequest,
     out: PathBuf,
     overwrite: bool,
+    folds: Option<u64>,
 }
 
 impl Asked {
-    fn run(self, observer: &mut dyn CompareObserver) -> Result<Value, Error> {
+    fn run(self, observer: &mut Watch) -> Result<Value, Error> {
         let (compare, notes) = self.request.resolve()?;
+        let notes: Vec<String> = notes.iter().map(|note| words::in_text(&note.to_string())).collect();
         let mut dir = CompareDir::open(&self.out, self.overwrite)?;
-        let compared = compare.execute_in(Some(&mut dir), observer)?;
         let rows = compare.rows.as_ref().map_or_else(|| compare.base.input.name(), |rows| rows.main.name());
         let title = format!("{} models on {rows}", compare.entries.len());
-        let page = compare_page(&compared, &title, "dlrm.compare");
-        let figures = serde_json::to_value(&compared).expect("a comparison is plain data");
+        let (figures, page, file) = match self.folds {
+            Some(folds) => {
+                let folded = FoldedCompare { compare, folds }.execute_in(Some(&mut dir), observer)?;
+                (serde_json::to_value(&folded), folds_page(&folded, &title, COMMAND), FOLDS_FILE)
+            }
+            None => {
+                let compared = compare.execute_in(Some(&mut dir), observer)?;
+                (serde_json::to_value(&compared), compare_page(&compared, &title, COMMAND), "compare.json")
+            }
+        };
+        let figures = figures.expect("figures are plain data");
         let text = serde_json::to_string_pretty(&figures).expect("plain data");
-        dir.write("compare.json", text.as_bytes())?;
+        dir.write(file, text.as_bytes())?;
         dir.write("compare.html", page.as_bytes())?;
         dir.finish()?;
-        let notes: Vec<String> = notes.iter().map(|note| words::in_text(&note.to_string())).collect();
         Ok(json!({"figures": figures, "page": page, "notes": notes}))
     }
 }

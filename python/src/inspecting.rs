@@ -1,9 +1,10 @@
 //! `dlrm.inspect`: what the columns of rows are, and what is wrong with them.
 use crate::arguments::Arguments;
-use crate::error;
 use crate::json;
 use crate::training::PythonRows;
+use crate::watch::Raised;
 use crate::words;
+use dlrm_data::Stop;
 use dlrm_data::readers::Input;
 use dlrm_engine::config::DataConfig;
 use dlrm_engine::inspection::FirstPass;
@@ -29,7 +30,7 @@ pub(crate) fn inspect<'py>(
     arguments: Bound<'py, PyDict>,
     rows: Option<PythonRows<'py>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let arguments = Arguments(arguments);
+    let (arguments, raised) = (Arguments(arguments), Raised::default());
     let asked = Asked {
         rows: rows.map(|rows| rows.given(py)).transpose()?,
         input: arguments.input()?,
@@ -39,10 +40,11 @@ pub(crate) fn inspect<'py>(
         parts: arguments.parts()?,
         memory: arguments.memory_limit()?,
         threads: arguments.resources()?.threads,
+        stop: raised.stop(),
     };
     match py.detach(|| asked.look()) {
         Ok(found) => json::to_python(py, &found),
-        Err(error) => Err(error::of(py, error)),
+        Err(error) => Err(raised.error_of(py, error)),
     }
 }
 
@@ -56,6 +58,7 @@ struct Asked {
     parts: PartsRequest,
     memory: Option<u64>,
     threads: usize,
+    stop: Stop,
 }
 
 impl Asked {
@@ -65,7 +68,7 @@ impl Asked {
             None => self.input.apply(Input::default())?.resolve()?,
         };
         let given = self.schema.as_deref().map(read_schema).transpose()?;
-        let said = Said { label: &self.label, columns: &self.columns, memory: self.memory };
+        let said = Said { label: &self.label, columns: &self.columns, memory: self.memory, stop: &self.stop };
         let first = match &self.rows {
             Some(rows) => FirstPass::over_rows(&*rows.main, given, said)?,
             None => FirstPass::over_files(&input, given, said)?,
@@ -104,7 +107,7 @@ impl Asked {
         let (validation, test) = (self.parts.validation.clone(), self.parts.test.clone());
         let data = DataConfig { validation, test, split, max_bad_rows: u64::MAX, ..DataConfig::default() };
         let config = RunConfig { input: input.clone(), data, ..RunConfig::default() };
-        let inspected = with_raw_rows(&config, self.rows.as_ref(), self.threads, |sources| {
+        let inspected = with_raw_rows(&config, self.rows.as_ref(), (self.threads, &self.stop), |sources| {
             Inspection::of(sources, schema, &first.profile, &first.sample)
         });
         let mut inspection = inspected?;

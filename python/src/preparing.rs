@@ -1,6 +1,7 @@
 //! `dlrm.prepare`: rows encoded once, on disk, trained from often.
 use crate::arguments::Arguments;
 use crate::json;
+use crate::training::PythonRows;
 use crate::watch::Watch;
 use crate::words;
 use dlrm_data::prepared::{Limits, PrepareObserver, Start};
@@ -21,17 +22,20 @@ impl PrepareObserver for Watch {
     }
 }
 
-/// Prepares the files of the arguments in the directory `out`; its manifest comes back.
+/// Prepares rows of Python, else the files of the arguments, in the directory `out`; its manifest comes back.
 #[pyfunction]
+#[pyo3(signature = (arguments, rows, tell))]
 pub(crate) fn prepare<'py>(
     py: Python<'py>,
     arguments: Bound<'py, PyDict>,
+    rows: Option<PythonRows<'py>>,
     tell: Py<PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let arguments = Arguments(arguments);
-    let request = arguments.request(None)?;
-    let start = if arguments.switch("overwrite")? { Start::Overwrite } else { Start::Fresh };
+    let rows = rows.map(|rows| rows.given(py)).transpose()?;
     let mut watch = Watch::new(tell);
+    let request = RunRequest { stop: watch.stop(), ..arguments.request(rows)? };
+    let start = if arguments.switch("overwrite")? { Start::Overwrite } else { Start::Fresh };
     match py.detach(|| run(&request, start, &mut watch)) {
         Ok(made) => json::to_python(py, &made),
         Err(error) => Err(watch.error(py, error)),
@@ -43,7 +47,8 @@ fn run(request: &RunRequest, start: Start, watch: &mut Watch) -> Result<Value, E
     let config = request.configuration(&mut notes)?;
     let out = request.out.clone().unwrap_or_default();
     let limits = Limits::of_memory(request.resources.memory_limit)?;
-    let made = preparation::prepare(&config, &out, (limits, start), request.resources.threads, watch)?;
+    let (rows, reading) = (request.rows.as_ref(), (request.resources.threads, &watch.stop()));
+    let made = preparation::prepare((&config, rows), &out, (limits, start), reading, watch)?;
     let notes: Vec<String> = notes.iter().map(|note| words::in_text(&note.to_string())).collect();
     Ok(json!({"manifest": made.manifest(), "notes": notes}))
 }

@@ -4,6 +4,7 @@ use crate::json;
 use crate::rows::Rows;
 use crate::watch::Watch;
 use dlrm_data::rows::OpenRows;
+use dlrm_engine::observer::Observer;
 use dlrm_engine::rows::GivenRows;
 use dlrm_engine::run::Resources;
 use dlrm_engine::training::{Training, TrainingObserver};
@@ -44,9 +45,9 @@ pub(crate) fn train<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let arguments = Arguments(arguments);
     let rows = rows.map(|rows| rows.given(py)).transpose()?;
-    let asked =
-        Asked { request: arguments.request(rows)?, chooses: arguments.chooses()?, folds: arguments.folds()? };
     let mut watch = Watch::new(tell);
+    let request = RunRequest { stop: watch.stop(), ..arguments.request(rows)? };
+    let asked = Asked { request, chooses: arguments.chooses()?, folds: arguments.folds()? };
     match py.detach(|| asked.run(&mut watch)) {
         Ok(notes) => json::to_python(py, &serde_json::json!({ "notes": notes })),
         Err(error) => Err(watch.error(py, error)),

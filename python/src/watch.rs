@@ -1,14 +1,16 @@
 //! Who watches a run for Python: the progress line, callbacks, Ctrl-C.
 use crate::json;
+use dlrm_data::Stop;
 use dlrm_engine::choice::{Choice, ChoiceObserver};
 use dlrm_engine::compare::{CompareObserver, Diverged, SeedRun};
-use dlrm_engine::folds::{Folded, FoldsObserver};
+use dlrm_engine::folds::{CompareFoldsObserver, Folded, FoldsObserver};
 use dlrm_engine::observer::{Observer, Standing};
 use dlrm_engine::plan::Plan;
 use dlrm_engine::run::RunObserver;
 use dlrm_engine::train_state::{Evaluation, TrainState};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Between looks at signals, and between steps that are shown.
@@ -17,12 +19,57 @@ const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// Between checkpoints within an epoch.
 const SAVE_EVERY: Duration = Duration::from_secs(600);
 
+/// What Python raised, for all threads that work.
+#[derive(Clone, Default)]
+pub(crate) struct Raised(Arc<Mutex<Option<PyErr>>>);
+
+impl Raised {
+    fn error(&self) -> MutexGuard<'_, Option<PyErr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_there(&self) -> bool {
+        self.error().is_some()
+    }
+
+    /// The error that ended work: what Python raised, if it did.
+    pub(crate) fn error_of(&self, py: Python<'_>, error: dlrm_engine::Error) -> PyErr {
+        let (raised, said) = (self.error().take(), crate::error::of(py, error));
+        let Some(raised) = raised else { return said };
+        // Where the work stood when it was stopped.
+        let _ = raised.value(py).call_method1("add_note", (said.value(py).to_string(),));
+        raised
+    }
+
+    /// Notes what `work` raises.
+    fn note(&self, work: impl FnOnce(Python<'_>) -> PyResult<()>) {
+        // Never held while Python runs, which may ask for it.
+        if let Err(error) = Python::attach(work) {
+            self.error().get_or_insert(error);
+        }
+    }
+
+    /// Tells threads that read rows.
+    pub(crate) fn stop(&self) -> Stop {
+        let raised = self.clone();
+        Stop::when(move || raised.look())
+    }
+
+    /// Looks for signals (Python tells of them in its main thread only), and whether anything was raised.
+    fn look(&self) -> bool {
+        if !self.is_there() {
+            self.note(|py| py.check_signals());
+        }
+        self.is_there()
+    }
+}
+
 /// Tells Python how a run goes.
 pub(crate) struct Watch {
     /// Called with the name of an event and its facts.
     tell: Py<PyAny>,
     /// What a signal or Python raised; it ends the run.
-    pub(crate) raised: Option<PyErr>,
+    raised: Raised,
     looked: Instant,
     shown: Instant,
     saved: Instant,
@@ -35,28 +82,18 @@ impl Watch {
     /// That calls `tell`.
     pub(crate) fn new(tell: Py<PyAny>) -> Self {
         let now = Instant::now();
-        Watch { tell, raised: None, looked: now, shown: now, saved: now, steps: 0, calm: false }
+        Watch { tell, raised: Raised::default(), looked: now, shown: now, saved: now, steps: 0, calm: false }
     }
 
     fn tell(&mut self, event: &str, facts: &Value) {
-        if self.raised.is_some() {
-            return;
+        if !self.raised.is_there() {
+            self.raised.note(|py| self.tell.call1(py, (event, json::to_python(py, facts)?)).map(drop));
         }
-        let told = Python::attach(|py| self.tell.call1(py, (event, json::to_python(py, facts)?)).map(|_| ()));
-        self.raised = told.err();
     }
 
-    /// The error that ended a run: what Python raised, if it did.
+    /// As [`Raised::error_of`].
     pub(crate) fn error(self, py: Python<'_>, error: dlrm_engine::Error) -> PyErr {
-        match self.raised {
-            Some(raised) => {
-                let said = crate::error::of(py, error);
-                // Where the run stood when it was stopped.
-                let _ = raised.value(py).call_method1("add_note", (said.value(py).to_string(),));
-                raised
-            }
-            None => crate::error::of(py, error),
-        }
+        self.raised.error_of(py, error)
     }
 }
 
@@ -83,11 +120,15 @@ impl Observer for Watch {
     }
 
     fn should_stop(&mut self) -> bool {
-        if self.raised.is_none() && self.looked.elapsed() >= LOOK_EVERY {
-            self.looked = Instant::now();
-            self.raised = Python::attach(|py| py.check_signals()).err();
+        if self.looked.elapsed() < LOOK_EVERY {
+            return self.raised.is_there();
         }
-        self.raised.is_some()
+        self.looked = Instant::now();
+        self.raised.look()
+    }
+
+    fn stop(&self) -> Stop {
+        self.raised.stop()
     }
 
     fn wall_time(&mut self) -> f64 {
@@ -117,10 +158,22 @@ impl RunObserver for Watch {
     }
 }
 
-impl FoldsObserver for Watch {
-    fn fold(&mut self, fold: u64, folds: u64) {
+impl Watch {
+    fn on_fold(&mut self, fold: u64, folds: u64) {
         self.calm = true;
         self.tell("stage", &json!(format!("fold {} of {folds}", fold + 1)));
+    }
+}
+
+impl CompareFoldsObserver for Watch {
+    fn fold(&mut self, fold: u64, folds: u64) {
+        self.on_fold(fold, folds);
+    }
+}
+
+impl FoldsObserver for Watch {
+    fn fold(&mut self, fold: u64, folds: u64) {
+        self.on_fold(fold, folds);
     }
 
     fn measured(&mut self, _: &Folded) {

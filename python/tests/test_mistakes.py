@@ -94,7 +94,12 @@ MISTAKES: dict[str, tuple[Callable[[dlrm.Model], object], type[Exception], list[
         ValueError,
         ["context", "dictionary", "[7]"],
     ),
-    "prepared from memory": (lambda _: dlrm.prepare(ROWS, "p"), ValueError, ["data", "path", "Parquet"]),  # type: ignore[arg-type]
+    "prepared in a number": (lambda _: dlrm.prepare(ROWS, 7), ValueError, ["out", "path", "7"]),  # type: ignore[arg-type]
+    "weights that are too few": (
+        train(data={**ROWS, "hour": [(["a", "b"], [1])] * 200}),
+        ValueError,
+        ["data", "hour", "row 1", "as many weights as values (2)"],
+    ),
     "three classes": (
         lambda _: dlrm.DLRMClassifier().fit(X, [0, 1, 2, 0] * 50),
         ValueError,

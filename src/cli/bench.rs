@@ -2,8 +2,9 @@
 use super::bench_args::BenchArgs;
 use super::failure::Failure;
 use super::files::Target;
+use super::output;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
 };

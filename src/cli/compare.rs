@@ -1,8 +1,10 @@
 //! `dlrm compare`.
 use super::args::CompareArgs;
 use super::failure::{Failure, INTERRUPTED};
-use super::session::Session;
-use super::{memory, output, requests};
+use super::session::{Session, stop_at};
+use super::{output, requests};
+use dlrm::bench::memory;
+use dlrm::data::Stop;
 use dlrm::data::rows::OpenRows;
 use dlrm::engine::compare::{CompareDir, CompareObserver, CompareRequest, Diverged, SeedRun};
 use dlrm::engine::folds::{CompareFoldsObserver, FOLDS_FILE, Folded, FoldedCompare};
@@ -10,10 +12,13 @@ use dlrm::engine::observer::Observer;
 use dlrm::engine::tune::JOURNAL_FILE;
 use dlrm::engine::{Error, RunRequest};
 use dlrm::metrics::Metric;
-use dlrm::report::{compare_page, folds_text, terminal};
+use dlrm::report::{compare_page, folds_page, folds_text, terminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The page in the directory of a comparison.
+const PAGE: &str = "compare.html";
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
@@ -27,24 +32,26 @@ pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> 
     let mut dir = CompareDir::open(&out, args.overwrite)?;
     let runs = compare.entries.len() as u64 * compare.seeds * args.folds.unwrap_or(1);
     let mut progress = Progress { quiet: session.quiet, stop: session.stop.clone(), runs, begun: 0 };
+    let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
+    let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let command = command.join(" ");
     if let Some(folds) = args.folds {
         let folded = FoldedCompare { compare, folds }.execute_in(Some(&mut dir), &mut progress);
         let folded = folded.map_err(|error| stopped(error, &out))?;
         dir.write(FOLDS_FILE, &folded.to_json())?;
+        dir.write(PAGE, folds_page(&folded, &title, &command).as_bytes())?;
         dir.finish()?;
         return on_folds(session, &folded, &out);
     }
     let compared = compare.execute_in(Some(&mut dir), &mut progress).map_err(|error| stopped(error, &out))?;
-    let title = format!("{} models on {}", compare.entries.len(), compare.base.input.name());
-    let command: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let json = serde_json::to_string_pretty(&compared).expect("a comparison is plain data");
     dir.write("compare.json", json.as_bytes())?;
-    dir.write("compare.html", compare_page(&compared, &title, &command.join(" ")).as_bytes())?;
+    dir.write(PAGE, compare_page(&compared, &title, &command).as_bytes())?;
     dir.finish()?;
     if session.json {
         return output::print(&format!("{json}\n"));
     }
-    output::print(&terminal::comparison_text(&compared, &out.join("compare.html")))
+    output::print(&terminal::comparison_text(&compared, &out.join(PAGE)))
 }
 
 /// An interruption says what is kept.
@@ -65,7 +72,7 @@ fn on_folds(session: &Session, folded: &Folded, out: &Path) -> Result<(), Failur
         let json = serde_json::to_string_pretty(folded).expect("figures are plain data");
         return output::print(&format!("{json}\n"));
     }
-    output::print(&format!("{}\nfigures: {}\n", folds_text(folded), out.join(FOLDS_FILE).display()))
+    output::print(&format!("{}\nreport: {}\n", folds_text(folded), out.join(PAGE).display()))
 }
 
 fn request(session: &Session, args: &CompareArgs) -> Result<CompareRequest, Failure> {
@@ -92,6 +99,10 @@ struct Progress {
 impl Observer for Progress {
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    fn stop(&self) -> Stop {
+        stop_at(&self.stop)
     }
 }
 

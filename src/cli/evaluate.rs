@@ -1,10 +1,11 @@
 //! `dlrm evaluate`.
 use super::failure::Failure;
 use super::files::answer;
+use super::output;
 use super::rows_to_score::RowsToScore;
 use super::scoring_args::EvaluateArgs;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;

@@ -1,10 +1,11 @@
 //! `dlrm explain`: what the columns are worth to a model, or what moves the scores of single rows.
 use super::failure::Failure;
 use super::files::{Begun, answer};
+use super::output;
 use super::rows_to_score::RowsToScore;
 use super::scoring_args::ExplainArgs;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::parse::Labels;

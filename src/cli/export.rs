@@ -1,9 +1,10 @@
 //! `dlrm export`: a trained model as a file for other runtimes.
 use super::failure::Failure;
 use super::files::Target;
+use super::output;
 use super::scoring_args::ExportArgs;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::data::format::bytes;
 use dlrm::engine::{Predictor, model_dir};
 use dlrm::onnx::{Export, Options, Placement, Port};

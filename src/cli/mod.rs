@@ -3,7 +3,6 @@
 mod args;
 mod bench;
 mod bench_args;
-mod cgroup;
 mod column_args;
 mod compare;
 mod completions;
@@ -21,7 +20,6 @@ mod generate;
 mod input_args;
 mod inspect;
 mod manual;
-mod memory;
 mod mistaken_flags;
 mod models;
 mod output;

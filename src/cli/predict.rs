@@ -2,10 +2,11 @@
 //! leaves its line empty but for its ids.
 use super::failure::{self, Failure, USAGE};
 use super::files::Target;
+use super::output;
 use super::rows_to_score::{CHUNK, RowsToScore};
 use super::scoring_args::PredictArgs;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::data::error::nearest;
 use dlrm::data::parse::Labels;
 use dlrm::data::schema::Task;

@@ -3,7 +3,9 @@ use super::args::PrepareArgs;
 use super::counter::Counter;
 use super::failure::{Failure, INTERRUPTED};
 use super::session::Session;
-use super::{memory, output, requests, values};
+use super::{output, requests, values};
+use dlrm::bench::memory;
+use dlrm::data::Stop;
 use dlrm::data::counts::EncodedCounts;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
@@ -73,7 +75,8 @@ fn prepare(session: &Session, args: &PrepareArgs) -> Result<(Prepared, u64), Fai
     session.stop_by_signal();
     let start = if args.overwrite { Start::Overwrite } else { Start::Fresh };
     let counter = &mut Counter::new(session);
-    let made = preparation::prepare(&config, &args.output, (limits, start), session.threads, counter)
+    let reading = (session.threads, Stop::never());
+    let made = preparation::prepare((&config, None), &args.output, (limits, start), reading, counter)
         .map_err(|e| failure(e, Failed::Preparing))?;
     let data = &config.data;
     let more = [&data.validation, &data.test].map(|paths| config.input_of(paths));

@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar on a terminal, plain lines elsewhere.
 use super::output::{count, plain, tell};
-use super::session::Session;
+use super::session::{Session, stop_at};
+use dlrm::data::Stop;
 use dlrm::data::format::{bytes, duration};
 use dlrm::engine::choice::{Choice, ChoiceObserver};
 use dlrm::engine::folds::{Folded, FoldsObserver};
@@ -159,6 +160,10 @@ impl Observer for Progress {
 
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    fn stop(&self) -> Stop {
+        stop_at(&self.stop)
     }
 
     fn wall_time(&mut self) -> f64 {

@@ -1,5 +1,6 @@
 //! What was said to the command as a whole, and the wish to stop.
 use super::failure::INTERRUPTED;
+use dlrm::data::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,12 @@ impl Session {
     pub(super) fn remove_at_signal(&self, path: &Path) {
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
     }
+}
+
+/// The wish to stop, for threads that read rows.
+pub(super) fn stop_at(flag: &Arc<AtomicBool>) -> Stop {
+    let flag = flag.clone();
+    Stop::when(move || flag.load(Ordering::SeqCst))
 }
 
 /// Whether the command was started to ignore SIGHUP, as `nohup` does: it then outlives its terminal. Where

@@ -1,9 +1,10 @@
 //! `dlrm show`.
 use super::failure::Failure;
 use super::files::Target;
+use super::output;
 use super::scoring_args::ShowArgs;
 use super::session::Session;
-use super::{memory, output};
+use dlrm::bench::memory;
 use dlrm::data::Batch;
 use dlrm::data::format;
 use dlrm::data::format::bytes;

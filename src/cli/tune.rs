@@ -1,8 +1,9 @@
 //! `dlrm tune`.
 use super::args::TuneArgs;
 use super::failure::{Failure, INTERRUPTED};
-use super::session::Session;
+use super::session::{Session, stop_at};
 use super::{output, requests, values};
+use dlrm::data::Stop;
 use dlrm::engine::observer::Observer;
 use dlrm::engine::tune::{BEST_FILE, Entry, JOURNAL_FILE, Trial, Tune, TuneObserver};
 use dlrm::engine::{Error, RunRequest};
@@ -81,6 +82,10 @@ impl Observer for Progress {
 
     fn should_stop(&mut self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    fn stop(&self) -> Stop {
+        stop_at(&self.stop)
     }
 
     fn should_finish(&mut self) -> bool {

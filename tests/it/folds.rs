@@ -87,7 +87,17 @@ fn models_are_compared_on_folds() {
     }
     assert_eq!(read(&dir.path().join("cmp/folds.json")), folded);
     let told = works(dir.path(), &[&["-q"], &args[..], &more].concat());
-    assert!(told.out.contains("AUC against") && told.out.contains("cmp/folds.json"), "{}", told.out);
+    assert!(
+        told.out.contains("AUC against") && told.out.contains("report: cmp/compare.html"),
+        "{}",
+        told.out
+    );
+    let page = std::fs::read_to_string(dir.path().join("cmp/compare.html")).unwrap();
+    for part in
+        ["2 models on clicks.csv", "Nadeau and Bengio", "Fold by fold", "Test AUC of each fold", "lr, fold 2"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]

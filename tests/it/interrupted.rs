@@ -1,7 +1,9 @@
 //! Work that ends in the middle: killed, stopped by a signal, or out of space.
 use crate::common::{Ran, clicks, command, dlrm, fails, finished, scratch, works};
+use dlrm::data::Stop;
 use dlrm::engine::observer::Observer;
 use dlrm::engine::plan::Plan;
+use dlrm::engine::request::InputRequest;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::saved::{Kind, verify};
 use dlrm::engine::train_state::TrainState;
@@ -11,6 +13,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 const USAGE: i32 = 2;
 const SAVED: i32 = 4;
@@ -25,7 +29,7 @@ fn train<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// A run of [`scratch`]'s rows in its directory `out`.
 fn run(dir: &Path, start: Start) -> Run {
     let resume = start == Start::Resume;
-    let input = dlrm::engine::request::InputRequest {
+    let input = InputRequest {
         paths: if resume { Vec::new() } else { vec![dir.join("clicks.csv")] },
         ..Default::default()
     };
@@ -80,6 +84,43 @@ fn saving_can_be_stopped_and_gone_on_with() {
     run(dir.path(), Start::Resume).execute(&mut StopAt::default()).unwrap().finish().unwrap();
     assert_eq!(verify(&model, Kind::Model).unwrap().id(), before.id());
     assert!(!dir.path().join("out/checkpoints").exists());
+}
+
+/// Asks threads that read rows to stop, after so many looks.
+struct StopReading(Arc<AtomicI64>);
+
+impl Observer for StopReading {
+    fn stop(&self) -> Stop {
+        let left = self.0.clone();
+        Stop::when(move || left.fetch_sub(1, Ordering::Relaxed) <= 0)
+    }
+}
+
+impl RunObserver for StopReading {}
+
+#[test]
+fn reading_rows_can_be_stopped_in_any_pass() {
+    let dir = scratch(5000);
+    let whole = Arc::new(AtomicI64::new(i64::MAX));
+    run(dir.path(), Start::Fresh).execute(&mut StopReading(whole.clone())).unwrap().finish().unwrap();
+    let looks = i64::MAX - whole.load(Ordering::Relaxed);
+    // A pass to fit the encoder and one to encode, a look for each block of rows.
+    assert!(looks >= 2 * 5000 / 512, "{looks}");
+    let before = verify(&dir.path().join("out/model"), Kind::Model).unwrap();
+    for most in 0..looks {
+        let mut stop = StopReading(Arc::new(AtomicI64::new(most)));
+        let stopped = run(dir.path(), Start::Overwrite).execute(&mut stop).map(drop);
+        assert!(matches!(stopped, Err(Error::Interrupted { step: 0, checkpoint: None })), "{stopped:?}");
+        assert_eq!(verify(&dir.path().join("out/model"), Kind::Model).unwrap(), before);
+    }
+    let stop = Stop::when(|| true);
+    let request = RunRequest {
+        stop,
+        input: InputRequest { paths: vec![dir.path().join("clicks.csv")], ..Default::default() },
+        ..RunRequest::default()
+    };
+    let stopped = request.resolve().map(drop).unwrap_err();
+    assert!(matches!(stopped, Error::Data(dlrm::data::Error::Interrupted)), "{stopped}");
 }
 
 /// Ended while the checkpoints of a finished run were being removed.

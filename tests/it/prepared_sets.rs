@@ -71,6 +71,7 @@ impl Log {
             split: &self.split,
             max_bad_rows: 0,
             threads: 2,
+            stop: dlrm::data::Stop::never(),
         };
         // The settings name files, which differ between logs of the same rows.
         let settings = Settings { split: self.split.clone(), ..Settings::default() };
@@ -129,6 +130,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
             split: &log.split,
             max_bad_rows: 0,
             threads: 2,
+            stop: dlrm::data::Stop::never(),
         };
         let (raw, made) = (DataSource::Raw(&sources), DataSource::Prepared(&prepared));
         let (fitted, found) = (raw.fit(&log.schema).expect("fitted"), made.fit(&log.schema).expect("found"));
@@ -370,6 +372,7 @@ fn another_directory_is_not_written_over() {
         split: &log.split,
         max_bad_rows: 0,
         threads: 2,
+        stop: dlrm::data::Stop::never(),
     };
     fs::write(out.path().join("mine.txt"), "x").expect("written");
     let settings = Settings { max_bad_rows: 1, ..Settings::default() };

@@ -16,7 +16,7 @@ const FIRST: Names =
     Names { limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes", cached: "total_inactive_file" };
 
 /// Bytes that the groups of this process and those above them still give, under the root directory `root`.
-pub(super) fn free(root: &Path) -> Option<u64> {
+pub(crate) fn free(root: &Path) -> Option<u64> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     groups.lines().filter_map(|line| free_of_line(root, line)).min()
 }

@@ -5,14 +5,17 @@
 //! | `workload` | shapes, their memory, networks and batches |
 //! | `epoch_time` | rows per second of a model on data of a given shape |
 //! | `machine` | what the machine can do at most, measured in this process |
+//! | `memory`, `cgroup` | what the system says of memory |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
 #![forbid(unsafe_code)]
 
 mod breakdown;
+mod cgroup;
 mod epoch_time;
 mod machine;
 mod measure;
+pub mod memory;
 mod workload;
 
 pub use breakdown::{Operator, StepShare};

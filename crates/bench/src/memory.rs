@@ -1,20 +1,20 @@
 //! What the system says of memory (Linux; elsewhere, or where it is forbidden, nothing).
-use super::cgroup;
+use crate::cgroup;
 use std::path::Path;
 
 /// Bytes that the system could give, and the limits that this process was started with.
-pub(super) fn free() -> Option<u64> {
+pub fn free() -> Option<u64> {
     let system = kilobytes("/proc/meminfo", "MemAvailable:");
     [system, cgroup::free(Path::new("/"))].into_iter().flatten().min()
 }
 
 /// The most bytes that the process has held.
-pub(super) fn peak() -> Option<u64> {
+pub fn peak() -> Option<u64> {
     kilobytes("/proc/self/status", "VmHWM:")
 }
 
 /// Lets the process's peak start anew; where that is impossible, it stays the peak of the whole.
-pub(super) fn forget_peak() {
+pub fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 

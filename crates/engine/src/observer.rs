@@ -1,5 +1,6 @@
 //! Who watches a run.
 use crate::train_state::{Evaluation, TrainState};
+use dlrm_data::Stop;
 
 /// How an evaluation compares with those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub trait Observer {
     /// Whether to save and stop now.
     fn should_stop(&mut self) -> bool {
         false
+    }
+    /// The same for threads that read rows, before there is anything to save.
+    fn stop(&self) -> Stop {
+        Stop::default()
     }
     /// Whether the time given to training is up: it then ends as if these had been all its steps.
     fn should_finish(&mut self) -> bool {
@@ -47,6 +52,10 @@ impl Observer for StopOnly<'_> {
 
     fn should_stop(&mut self) -> bool {
         self.0.should_stop()
+    }
+
+    fn stop(&self) -> Stop {
+        self.0.stop()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rows that a configuration speaks of, opened.
 use crate::config::RunConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use dlrm_data::Stop;
 use dlrm_data::dataset::Sources;
 use dlrm_data::prepared::Prepared;
 use dlrm_data::rows::OpenRows;
@@ -18,11 +19,12 @@ pub struct GivenRows {
     pub test: Option<Arc<dyn OpenRows>>,
 }
 
-/// Does `work` on the raw rows of a configuration: those given, else its files.
+/// Does `work` on the raw rows of a configuration: those given, else its files; so many threads read them,
+/// unless they are to stop.
 pub fn with_raw_rows<R>(
     config: &RunConfig,
     given: Option<&GivenRows>,
-    threads: usize,
+    (threads, stop): (usize, &Stop),
     work: impl FnOnce(&Sources<'_>) -> R,
 ) -> R {
     let data = &config.data;
@@ -33,21 +35,25 @@ pub fn with_raw_rows<R>(
         None => (&config.input as &dyn OpenRows, file(0), file(1)),
     };
     let (split, max_bad_rows) = (&data.split, data.max_bad_rows);
-    work(&Sources { main, validation, test, split, max_bad_rows, threads })
+    work(&Sources { main, validation, test, split, max_bad_rows, threads, stop })
 }
 
 /// Does `work` on the rows of a configuration: its prepared data set, else as [`with_raw_rows`].
 ///
 /// # Errors
-/// If the prepared data set cannot be opened, or as `work`.
+/// If the prepared data set cannot be opened, reading is to stop, or as `work`.
 pub fn with_rows<R>(
     config: &RunConfig,
     given: Option<&GivenRows>,
-    threads: usize,
+    reading: (usize, &Stop),
     work: impl FnOnce(DataSource<'_>) -> Result<R>,
 ) -> Result<R> {
-    match config.data.prepared.as_deref().map(Prepared::open).transpose()? {
+    let done = match config.data.prepared.as_deref().map(Prepared::open).transpose()? {
         Some(prepared) => work(DataSource::Prepared(&prepared)),
-        None => with_raw_rows(config, given, threads, |sources| work(DataSource::Raw(sources))),
-    }
+        None => with_raw_rows(config, given, reading, |sources| work(DataSource::Raw(sources))),
+    };
+    done.map_err(|error| match error {
+        Error::Data(dlrm_data::Error::Interrupted) => Error::Interrupted { step: 0, checkpoint: None },
+        other => other,
+    })
 }

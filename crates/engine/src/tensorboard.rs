@@ -5,6 +5,7 @@ use crate::event_file::{self, EventFile};
 use crate::observer::{Observer, Standing};
 use crate::train_config::TrainConfig;
 use crate::train_state::{Evaluation, TrainState};
+use dlrm_data::Stop;
 use dlrm_metrics::Metric;
 use std::path::Path;
 
@@ -149,6 +150,10 @@ impl Observer for Beside<'_> {
 
     fn should_stop(&mut self) -> bool {
         self.inner.should_stop()
+    }
+
+    fn stop(&self) -> Stop {
+        self.inner.stop()
     }
 
     fn should_finish(&mut self) -> bool {

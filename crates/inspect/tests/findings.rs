@@ -1,4 +1,5 @@
 //! `Inspection` on made data whose faults are known, and on clean data.
+use dlrm_data::Stop;
 use dlrm_data::dataset::Sources;
 use dlrm_data::rng::Rng;
 use dlrm_data::rows::OpenRows;
@@ -79,7 +80,8 @@ fn diagnose(main: &dyn OpenRows, test: Option<&dyn OpenRows>, split: &Split) -> 
         &ProfileOptions { label: Some("click".into()), ..ProfileOptions::default() },
     )
     .unwrap();
-    let sources = Sources { main, validation: None, test, split, max_bad_rows: 0, threads: 2 };
+    let sources =
+        Sources { main, validation: None, test, split, max_bad_rows: 0, threads: 2, stop: Stop::never() };
     Inspection::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap()
 }
 
@@ -130,10 +132,17 @@ fn the_forecast_is_what_encoding_gives() {
     let main = Simulated(simulator, 0..5000);
     let found = diagnose(&main, None, &RANDOM);
     let schema = Profile::of(&mut main.rows(), &ProfileOptions::default()).unwrap().schema().unwrap();
-    let fitted =
-        Sources { main: &main, validation: None, test: None, split: &RANDOM, max_bad_rows: 0, threads: 2 }
-            .fit(&schema)
-            .unwrap();
+    let fitted = Sources {
+        main: &main,
+        validation: None,
+        test: None,
+        split: &RANDOM,
+        max_bad_rows: 0,
+        threads: 2,
+        stop: Stop::never(),
+    }
+    .fit(&schema)
+    .unwrap();
     let made = fitted.encoder.layout();
     assert_eq!((&found.layout.features, &found.layout.tables), (&made.features, &made.tables), "to the row");
     // Of the bins of a number the most there can be are foretold.
@@ -305,6 +314,7 @@ fn an_input_that_lacks_a_column_is_refused() {
         split: &RANDOM,
         max_bad_rows: 0,
         threads: 2,
+        stop: Stop::never(),
     };
     let error =
         Inspection::of(&sources, &profile.schema().unwrap(), &profile, &sampled.into_sample()).unwrap_err();

@@ -55,7 +55,7 @@ pub use cards::{
 pub use evaluation::Evaluation;
 pub use folds::{folds_text, sentences as folds_sentences};
 pub use graph::graph_svg;
-pub use page::compare_page;
+pub use page::{compare_page, folds_page};
 pub use picture::{OperatorBar, StepBreakdown, breakdown_svg};
 pub use report::{Error, Report, VERSION};
 pub use results::{Candidate, Comparison, MetricInterval, Optimum, PartMetrics, Pictures};

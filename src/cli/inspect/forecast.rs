@@ -6,6 +6,7 @@ use super::super::progress::memory_parts;
 use super::super::session::Session;
 use dlrm::bench::{EpochTimeEstimate, EstimateOptions};
 use dlrm::data::Encoder;
+use dlrm::data::Stop;
 use dlrm::data::format;
 use dlrm::data::format::bytes;
 use dlrm::data::readers::Input;
@@ -50,7 +51,7 @@ pub(super) fn look(
     let mut config = RunConfig { input: input.clone(), data, ..RunConfig::default() };
     config.train.resolve(schema.label.task);
     let start = Instant::now();
-    let inspected = with_raw_rows(&config, None, session.threads, |sources| {
+    let inspected = with_raw_rows(&config, None, (session.threads, Stop::never()), |sources| {
         Inspection::of(sources, schema, profile, sample)
     });
     let mut inspection = inspected?;

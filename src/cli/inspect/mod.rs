@@ -6,7 +6,9 @@ use super::args::InspectArgs;
 use super::failure::Failure;
 use super::files::Target;
 use super::session::Session;
-use super::{flags, memory, output, requests, values};
+use super::{flags, output, requests, values};
+use dlrm::bench::memory;
+use dlrm::data::Stop;
 use dlrm::data::readers::Input;
 use dlrm::data::schema::Schema;
 use dlrm::engine::inspection::FirstPass;
@@ -25,7 +27,7 @@ fn first_pass(session: &Session, args: &InspectArgs, input: &Input) -> Result<Fi
     let (label, columns) = (requests::label(&args.label), requests::columns(&args.columns));
     // The other half is for the second pass. Nothing here depends on what is free: nor does the schema.
     let memory = values::memory_limit(args.memory_limit.as_deref())?.map(|limit| limit / 2);
-    let said = Said { label: &label, columns: &columns, memory };
+    let said = Said { label: &label, columns: &columns, memory, stop: Stop::never() };
     let mut first = FirstPass::over_files(input, given, said)?;
     let profile = &mut first.profile;
     output::bad_rows(session, &profile.first_bad_rows, profile.bad_rows);

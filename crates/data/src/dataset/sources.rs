@@ -12,6 +12,7 @@ use crate::ranks::Ranks;
 use crate::rows::{GoodRow, GoodRows, OpenRows};
 use crate::schema::Schema;
 use crate::split::{Assigner, Part, Parts, Shares, Split, Survey, cut_times};
+use crate::stop::Stop;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -32,6 +33,8 @@ pub struct Sources<'a> {
     pub max_bad_rows: u64,
     /// Threads that read; no result depends on it.
     pub threads: usize,
+    /// Whether to end a pass before the last row.
+    pub stop: &'a Stop,
 }
 
 /// The part of a row. What the split would give to a part that has explicit rows trains instead.
@@ -100,7 +103,15 @@ impl Sources<'_> {
             self.part(&assigned[input].1, number, row.parsed.time, fold)
         };
         let from = from.unwrap_or_else(|| ResumePoint::start(self.max_bad_rows));
-        Pass { inputs: &inputs, schema, threads: self.threads }.run(from, work, &mut part, each)
+        Pass { inputs: &inputs, schema, threads: self.threads }.run(
+            from,
+            work,
+            &mut part,
+            &mut |block, made, place| {
+                self.stop.check()?;
+                each(block, made, place)
+            },
+        )
     }
 
     /// Surveys (where the split needs it) and fits the encoder, on the training rows alone.
@@ -295,7 +306,8 @@ impl Sources<'_> {
         let mut part = |_, _, _: &GoodRow, _: &str| Part::Train;
         let pass = Pass { inputs: &main, schema, threads: self.threads };
         let from = ResumePoint::start(self.max_bad_rows);
-        pass.run(from, &|_| (), &mut part, &mut |block, (), _| each(block)).map(drop)
+        let mut each = |block: &Block, (), _: &ResumePoint| self.stop.check().and_then(|()| each(block));
+        pass.run(from, &|_| (), &mut part, &mut each).map(drop)
     }
 
     /// Encodes the parts that `wanted` says, into memory.

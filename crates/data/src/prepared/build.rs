@@ -12,15 +12,18 @@ use super::shards::Done;
 use super::taken::{TakenFile, taken};
 use super::work::WorkDir;
 use super::{ENCODER, Prepared};
+use crate::dataset::Sources;
 use crate::durable::{sync, write_atomically};
 use crate::error::{Error, Hint, Result};
 use crate::readers::Input;
+use crate::row::RawRow;
+use crate::rows::OpenRows;
 use crate::split::{Part, Parts};
 use crate::threads::spawn_scoped;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 const ROUNDS: &str = "rounds.json";
 const TAKEN: &str = "taken.json";
@@ -148,6 +151,12 @@ impl Preparation<'_> {
             env!("CARGO_PKG_VERSION"),
         ))
         .expect("plain data");
+        if self.settings.input.paths.is_empty() {
+            let Sources { main, validation, test, .. } = *self.sources;
+            for rows in [Some(main), validation, test].into_iter().flatten() {
+                text.push_str(&format!("\n{:016x}", self.contents(rows)?));
+            }
+        }
         for (files, _) in self.files() {
             for path in files? {
                 let facts = fs::metadata(&path).map_err(Error::io("open", &path))?;
@@ -155,5 +164,20 @@ impl Preparation<'_> {
             }
         }
         Ok(format!("{:032x}", xxh3_128(text.as_bytes())))
+    }
+
+    /// What tells rows apart that come from no file.
+    fn contents(&self, rows: &dyn OpenRows) -> Result<u64> {
+        let (mut source, mut row) = (self.sources.stop.over(rows.open_rows()?), RawRow::default());
+        let mut hash = xxh3_64(source.columns().join("\n").as_bytes());
+        loop {
+            match source.next_row(&mut row) {
+                Ok(true) => hash = row.hash(hash),
+                Ok(false) => return Ok(hash),
+                // The passes will tell of it.
+                Err(Error::Row(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
     }
 }

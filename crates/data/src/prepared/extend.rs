@@ -11,6 +11,7 @@ use crate::error::{BadRow, Result};
 use crate::pass::Block;
 use crate::readers::Input;
 use crate::split::{Assigner, Part, Split};
+use crate::stop::Stop;
 use std::path::Path;
 
 /// What can be extended.
@@ -89,8 +90,8 @@ impl Extension<'_> {
         let Extension { part, max_bad_rows, threads, .. } = *self;
         let paths = added.iter().map(|file| file.file.clone()).collect();
         let (input, split) = (Input { paths, ..self.input.clone() }, Split::default());
-        let sources =
-            Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows, threads };
+        let (validation, test, stop) = (None, None, Stop::never());
+        let sources = Sources { main: &input, validation, test, split: &split, max_bad_rows, threads, stop };
         let mut shards = Shards::new(&prepared.encoder, Limits::default(), &prepared.dir, None)
             .behind(part, prepared.files(part).count());
         let mut rows = 0;

@@ -3,7 +3,7 @@ use super::value_text::{Kind, MOST_DECIMALS, Show, Unfit, append_value, half, sh
 use arrow_array::cast::AsArray;
 use arrow_array::types as of;
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, FieldRef, TimeUnit};
 use std::ops::Range;
 
 /// The values of an array.
@@ -50,21 +50,12 @@ pub(super) fn cells(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
         }
         DataType::Time32(_) | DataType::Time64(_) | DataType::Duration(_) => of_a_clock(array)?,
         DataType::Dictionary(keys, _) => dictionary(array, keys)?,
-        DataType::List(_) => {
-            let list = array.as_list::<i32>().clone();
-            let offsets = list.offsets().clone();
-            lists(array, list.values(), move |row| offsets[row] as usize..offsets[row + 1] as usize)?
-        }
-        DataType::LargeList(_) => {
-            let list = array.as_list::<i64>().clone();
-            let offsets = list.offsets().clone();
-            lists(array, list.values(), move |row| offsets[row] as usize..offsets[row + 1] as usize)?
-        }
-        DataType::FixedSizeList(_, length) => {
-            let (list, length) = (array.as_fixed_size_list(), *length as usize);
-            lists(array, list.values(), move |row| row * length..(row + 1) * length)?
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
+            let Items { values, range } = items(array)?;
+            Box::new(Lists { array: array.clone(), values, range })
         }
         DataType::Map(..) => weighted(array)?,
+        DataType::Struct(_) => paired(array)?,
         DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) => {
             decimals(array, *scale)?
         }
@@ -145,17 +136,63 @@ fn dictionary(array: &ArrayRef, keys: &DataType) -> Result<Box<dyn Cells>, Strin
     ))
 }
 
-/// Lists of values, those of a row in a range of `values`.
-fn lists(
-    array: &ArrayRef,
-    values: &ArrayRef,
-    range: impl Fn(usize) -> Range<usize> + Send + 'static,
-) -> Result<Box<dyn Cells>, String> {
+/// Where the values of each row stand among those of all.
+type RangeOf = Box<dyn Fn(usize) -> Range<usize> + Send>;
+
+/// The values of lists.
+struct Items {
+    values: Box<dyn Cells>,
+    range: RangeOf,
+}
+
+/// Of an array of lists.
+fn items(array: &ArrayRef) -> Result<Items, String> {
+    let (values, range): (_, RangeOf) = match array.data_type() {
+        DataType::LargeList(_) => {
+            let offsets = array.as_list::<i64>().offsets().clone();
+            let range = move |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
+            (array.as_list::<i64>().values(), Box::new(range))
+        }
+        DataType::FixedSizeList(_, length) => {
+            let length = *length as usize;
+            (array.as_fixed_size_list().values(), Box::new(move |row| row * length..(row + 1) * length))
+        }
+        _ => {
+            let offsets = array.as_list::<i32>().offsets().clone();
+            let range = move |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
+            (array.as_list::<i32>().values(), Box::new(range))
+        }
+    };
     if values.data_type().is_nested() && !matches!(values.data_type(), DataType::Dictionary(..)) {
         return Err("a list of lists or structs".to_owned());
     }
-    let (array, values) = (array.clone(), cells(values)?);
-    Ok(Box::new(Lists { array, values, range }))
+    Ok(Items { values: cells(values)?, range })
+}
+
+/// Whether an array holds pairs of lists: values, and a number for each.
+pub(super) fn is_paired(kind: &DataType) -> bool {
+    let item = |field: &FieldRef| match field.data_type() {
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Some(item.data_type().clone())
+        }
+        _ => None,
+    };
+    match kind {
+        DataType::Struct(fields) => {
+            matches!(&fields[..], [values, weights] if item(values).is_some()
+                && item(weights).is_some_and(|kind| kind.is_numeric() || kind == DataType::Null))
+        }
+        _ => false,
+    }
+}
+
+/// Lists of values with lists of their weights.
+fn paired(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
+    if !is_paired(array.data_type()) {
+        return Err(described(array.data_type()));
+    }
+    let [values, weights] = [0, 1].map(|field| items(array.as_struct().column(field)));
+    Ok(Box::new(Paired { array: array.clone(), values: values?, weights: weights? }))
 }
 
 /// Maps from values to weights.
@@ -166,7 +203,7 @@ fn weighted(array: &ArrayRef) -> Result<Box<dyn Cells>, String> {
     }
     let weights = Weights { weights: cells(map.values())?, values: cells(map.keys())? };
     let (array, offsets) = (array.clone(), map.offsets().clone());
-    let range = move |row: usize| offsets[row] as usize..offsets[row + 1] as usize;
+    let range = Box::new(move |row: usize| offsets[row] as usize..offsets[row + 1] as usize);
     Ok(Box::new(Lists { array, values: Box::new(weights), range }))
 }
 
@@ -255,13 +292,13 @@ impl<F: Fn(&ArrayRef, usize) -> usize + Send> Cells for Keyed<F> {
 }
 
 /// Lists of values: `a|b|c`, nulls left out.
-struct Lists<F> {
+struct Lists {
     array: ArrayRef,
     values: Box<dyn Cells>,
-    range: F,
+    range: RangeOf,
 }
 
-impl<F: Fn(usize) -> Range<usize> + Send> Cells for Lists<F> {
+impl Cells for Lists {
     fn is_null(&self, row: usize) -> bool {
         self.array.is_null(row)
     }
@@ -294,5 +331,35 @@ impl Cells for Weights {
         }
         out.push(':');
         self.weights.show(row, out)
+    }
+}
+
+/// Values and their weights in two lists: `a:0.5|b:2`, values that are null left out.
+struct Paired {
+    array: ArrayRef,
+    values: Items,
+    weights: Items,
+}
+
+impl Cells for Paired {
+    fn is_null(&self, row: usize) -> bool {
+        self.array.is_null(row)
+    }
+
+    fn show(&self, row: usize, out: &mut String) -> Result<(), Unfit> {
+        let (values, weights) = ((self.values.range)(row), (self.weights.range)(row));
+        if values.len() != weights.len() {
+            return Err("as many weights as values");
+        }
+        let (start, mut result) = (out.len(), Ok(()));
+        for (value, weight) in values.zip(weights).filter(|&(value, _)| !self.values.values.is_null(value)) {
+            let shown = append_value(out, start, true, |out| self.values.values.show(value, out));
+            result = result.and(shown);
+            if !self.weights.values.is_null(weight) {
+                out.push(':');
+                result = result.and(self.weights.values.show(weight, out));
+            }
+        }
+        result
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of Arrow arrays in memory, such as those of a data frame. Their values become the text that the same
 //! values of a Parquet file become; an array of text is read where it lies.
-use super::arrow_cells::{Cells, cells};
+use super::arrow_cells::{Cells, cells, is_paired};
 use super::names::check_names;
 use crate::error::{Error, Result, quoted};
 use crate::row::{RawRow, RowSource};
@@ -59,8 +59,12 @@ impl ArrowRows {
             }
             for chunk in &column.chunks {
                 cells(chunk).map_err(|found| {
-                    Error::input(place(), "single values, a list of them, or a map to their weights", found)
-                        .with_hint("make columns of its parts, or leave it out")
+                    Error::input(
+                        place(),
+                        "single values, a list of them, a map to their weights, or two lists",
+                        found,
+                    )
+                    .with_hint("make columns of its parts, or leave it out")
                 })?;
             }
         }
@@ -132,6 +136,7 @@ fn list(array: &ArrayRef) -> Option<MultiValued> {
             Some(MultiValued::separated())
         }
         DataType::Map(..) => Some(MultiValued::weighted()),
+        kind if is_paired(kind) => Some(MultiValued::weighted()),
         _ => None,
     }
 }

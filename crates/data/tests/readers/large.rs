@@ -1,5 +1,6 @@
 //! Faults deep in large files. They are packed as they are made, so that neither disk nor memory holds them.
 use crate::{Files, read};
+use dlrm_data::Stop;
 use dlrm_data::dataset::Sources;
 use dlrm_data::readers::Format;
 use dlrm_data::split::Split;
@@ -65,8 +66,16 @@ fn a_type_that_changes_at_row_five_million_is_named() {
             .expect("a schema");
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 0 };
     let fit = |max_bad_rows| {
-        Sources { main: &input, validation: None, test: None, split: &split, max_bad_rows, threads: 2 }
-            .fit(&schema)
+        Sources {
+            main: &input,
+            validation: None,
+            test: None,
+            split: &split,
+            max_bad_rows,
+            threads: 2,
+            stop: Stop::never(),
+        }
+        .fit(&schema)
     };
     let Err(Error::Row(bad)) = fit(0) else { panic!("no malformed row") };
     let (error, hint) = (bad.to_string(), bad.hint.clone().unwrap_or_default().to_string());

@@ -88,7 +88,9 @@ impl ChosenRun {
         let threads = self.run.resources.threads;
         let given = self.run.rows.as_ref();
         let (choice, run, kept) =
-            with_rows(&self.run.config, given, threads, |source| self.on(source, dir, observer))?;
+            with_rows(&self.run.config, given, (threads, &observer.stop()), |source| {
+                self.on(source, dir, observer)
+            })?;
         observer.chosen(&choice);
         let (dir, checkpoint) = kept.unzip();
         let checkpoint = checkpoint.flatten();

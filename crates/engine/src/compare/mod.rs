@@ -84,7 +84,9 @@ impl Compare {
         let trains = self.entries.iter().map(|entry| &entry.train).chain([&self.base.train]);
         trains.into_iter().try_for_each(|train| train.check_several("a comparison"))?;
         let threads = self.resources.threads;
-        with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, dir, observer))
+        with_rows(&self.base, self.rows.as_ref(), (threads, &observer.stop()), |source| {
+            self.on(source, dir, observer)
+        })
     }
 
     fn on(

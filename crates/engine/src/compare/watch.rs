@@ -2,6 +2,7 @@
 use super::CompareObserver;
 use crate::observer::{Observer, Standing};
 use crate::train_state::{Evaluation, TrainState};
+use dlrm_data::Stop;
 use std::time::Instant;
 
 /// Clocks a run.
@@ -33,5 +34,9 @@ impl Observer for Watch<'_> {
 
     fn should_stop(&mut self) -> bool {
         self.inner.should_stop()
+    }
+
+    fn stop(&self) -> Stop {
+        self.inner.stop()
     }
 }

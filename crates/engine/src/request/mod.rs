@@ -24,6 +24,7 @@ use crate::rows::GivenRows;
 use crate::run::{Resources, Run};
 use crate::run_dir;
 use crate::start::Start;
+use dlrm_data::Stop;
 use dlrm_data::error::nearest;
 use dlrm_data::prepared::{Prepared, Settings};
 use dlrm_data::readers::Input;
@@ -91,6 +92,8 @@ pub struct RunRequest {
     pub resources: Resources,
     /// Bytes that inferring the schema may take, if that is said; else a number that is the same everywhere.
     pub inference_memory: Option<u64>,
+    /// Whether inferring it is to end before the last row.
+    pub stop: Stop,
 }
 
 impl RunRequest {
@@ -269,7 +272,8 @@ impl RunRequest {
             (Some(path), _) => Some(read_schema(path)?),
             (None, schema) => schema,
         };
-        let said = Said { label: &self.label, columns: &self.columns, memory: self.inference_memory };
+        let (label, columns, memory) = (&self.label, &self.columns, self.inference_memory);
+        let said = Said { label, columns, memory, stop: &self.stop };
         let mut schema = match given {
             Some(mut schema) => {
                 if self.columns.key().is_some() {

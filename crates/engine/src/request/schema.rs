@@ -3,6 +3,7 @@ use super::columns::ColumnsRequest;
 use super::label::LabelRequest;
 use crate::error::{Error, Result};
 use crate::note::Note;
+use dlrm_data::Stop;
 use dlrm_data::moment::TimePart;
 use dlrm_data::readers::{Format, Header, Input, are_numbers_of_columns, default_schema};
 use dlrm_data::row::RowSource;
@@ -30,6 +31,8 @@ pub struct Said<'a> {
     pub columns: &'a ColumnsRequest,
     /// Bytes that a pass over them may take.
     pub memory: Option<u64>,
+    /// Whether the pass is to end before the last row.
+    pub stop: &'a Stop,
 }
 
 impl Said<'_> {
@@ -61,7 +64,7 @@ impl Said<'_> {
 /// If the rows cannot be read, or nothing says what the label is.
 pub fn schema_of(input: &Input, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
     let label = said.label;
-    let mut source = input.open()?;
+    let mut source = said.stop.over(input.open()?);
     if let Some(mut schema) = default_schema(input.format, source.columns()) {
         let own_label = label.rule.is_none() && label.positive.is_empty();
         if matches!(input.format, Format::Libsvm | Format::Libffm) && own_label {
@@ -89,7 +92,7 @@ pub fn schema_of(input: &Input, said: Said<'_>, notes: &mut Vec<Note>) -> Result
 /// # Errors
 /// As [`schema_of`].
 pub fn schema_of_rows(rows: &dyn OpenRows, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {
-    infer(&mut *rows.open_rows()?, &rows.name(), said, notes)
+    infer(&mut *said.stop.over(rows.open_rows()?), &rows.name(), said, notes)
 }
 
 fn infer(source: &mut dyn RowSource, name: &str, said: Said<'_>, notes: &mut Vec<Note>) -> Result<Schema> {

@@ -118,9 +118,8 @@ impl Run {
     /// Does the run in its directory, which is open already where something went before it.
     pub(crate) fn execute_in(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
         self.config.check()?;
-        with_rows(&self.config, self.rows.as_ref(), self.resources.threads, |source| {
-            self.on(source, dir, observer)
-        })
+        let reading = (self.resources.threads, &observer.stop());
+        with_rows(&self.config, self.rows.as_ref(), reading, |source| self.on(source, dir, observer))
     }
 
     fn on(

@@ -30,6 +30,7 @@ use crate::rows::{GivenRows, with_rows};
 use crate::run::Resources;
 use crate::run_dir;
 use crate::train_state::{Ending, Evaluation, TrainState};
+use dlrm_data::Stop;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use rungs::{BRACKET, LAST, Rungs, kept};
@@ -96,6 +97,10 @@ impl Observer for Quiet<'_> {
         self.inner.should_stop()
     }
 
+    fn stop(&self) -> Stop {
+        self.inner.stop()
+    }
+
     fn should_finish(&mut self) -> bool {
         self.timed && self.inner.should_finish()
     }
@@ -139,7 +144,9 @@ impl Tune {
         files.check(&[BEST_FILE, TUNED_FILE])?;
         files.begin()?;
         let threads = self.resources.threads;
-        with_rows(&self.base, self.rows.as_ref(), threads, |source| self.on(source, &mut files, observer))
+        with_rows(&self.base, self.rows.as_ref(), (threads, &observer.stop()), |source| {
+            self.on(source, &mut files, observer)
+        })
     }
 
     fn on(

@@ -15,13 +15,23 @@ pub fn page(compared: &Compared, title: &str, command: &str) -> String {
         Section { anchor: "figures", heading: "Accuracy against cost and time", body: figures(compared) },
         Section { anchor: "run", heading: "Run", body: command_of(command) },
     ];
-    let verdict: Markup = comparison::verdict(compared).iter().map(|sentence| paragraph(sentence)).collect();
     let [train, validation, test]: [String; 3] = compared.rows.map(count).into();
     let rows = format!(
         "{train} training, {validation} validation, {test} test rows; {} seeds per model.",
         compared.seeds
     );
-    let header = tag("header", &[tag("h1", &short(title)), paragraph(&rows)].into_iter().collect());
+    with_verdict(title, &rows, &comparison::verdict(compared), &sections)
+}
+
+/// A page whose first section says in sentences what the others show.
+pub(super) fn with_verdict(
+    title: &str,
+    subtitle: &str,
+    sentences: &[String],
+    sections: &[Section],
+) -> String {
+    let header = tag("header", &[tag("h1", &short(title)), paragraph(subtitle)].into_iter().collect());
+    let verdict: Markup = sentences.iter().map(|sentence| paragraph(sentence)).collect();
     let verdict = element(
         "section",
         &[("class", "verdict")],
@@ -31,7 +41,7 @@ pub fn page(compared: &Compared, title: &str, command: &str) -> String {
     super::document(title, &body)
 }
 
-fn command_of(command: &str) -> Markup {
+pub(super) fn command_of(command: &str) -> Markup {
     element("pre", &[("class", "command")], &text(command))
 }
 

@@ -22,6 +22,7 @@ struct Section {
 }
 
 pub use compare::page as compare_page;
+pub use folds::page as folds_page;
 
 impl Report {
     /// The report as one self-contained HTML page.
