@@ -55,7 +55,8 @@ pub struct TrainConfig {
     /// Which weights are kept: those of the best evaluation, or the last.
     #[serde(skip_serializing_if = "Keep::is_best")]
     pub keep: Keep,
-    /// Evaluations in a row without a new best after which training stops; 0 never stops early.
+    /// Evaluations in a row without a new best after which training stops; 0 never stops early. One whose log
+    /// loss is more than 0.1 above the best counts as four.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
     /// Steps between evaluations, besides those at the end of each epoch; by default long epochs are looked

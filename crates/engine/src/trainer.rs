@@ -16,6 +16,11 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 
+/// A log loss so far above the best one is not noise of few rows: the model has begun to learn its rows by heart.
+/// An evaluation that finds it counts as several.
+const FAR: f64 = 0.1;
+const FAR_COUNTS: u64 = 4;
+
 /// A mean loss that has grown by this factor since the first step will not come back.
 const GROWN: f64 = 10.0;
 
@@ -212,8 +217,8 @@ impl Trainer<'_> {
                 state.evaluations_without_improvement = 0;
                 self.checkpoints.save_best(learner, state.step)?;
             }
-            (_, Some(_)) => {
-                state.evaluations_without_improvement += 1;
+            (_, Some(value)) => {
+                state.evaluations_without_improvement += self.weight_of(state, value);
                 state.lr_reductions += u32::from(self.config.plateau.is_some());
             }
             (_, None) => {}
@@ -254,6 +259,13 @@ impl Trainer<'_> {
             Some(rows) if self.monitor() == Metric::LogLoss => 1.0 / (rows.len() as f64 + 2.0),
             _ => 0.0,
         }
+    }
+
+    /// As how many evaluations without a new best one counts that found `value`.
+    fn weight_of(&self, state: &TrainState, value: f64) -> u64 {
+        let is_loss = self.monitor() == Metric::LogLoss;
+        let is_far = is_loss && state.best.is_some_and(|best| value > best.value + FAR);
+        if is_far { FAR_COUNTS } else { 1 }
     }
 
     fn monitor(&self) -> Metric {

@@ -8,7 +8,7 @@ const MEMORY: usize = 10;
 /// Vectors of a number for each column that are held at once: those pairs and the work of an iteration.
 pub(super) const VECTORS: u64 = 2 * MEMORY as u64 + 8;
 /// Vectors of a number for each row.
-pub(super) const VECTORS_OF_ROWS: u64 = 4;
+pub(super) const VECTORS_OF_ROWS: u64 = 6;
 /// Iterations, at most.
 const ITERATIONS: usize = 400;
 /// Convergence: no derivative of the mean loss is larger. (scikit-learn's default is 1e-4.)
@@ -24,6 +24,8 @@ pub(super) struct Problem<'a> {
     pub(super) task: Task,
     /// λ
     pub(super) l2: f64,
+    /// No derivative is larger at the end.
+    pub(super) tolerance: f64,
 }
 
 /// How minimising ended.
@@ -34,12 +36,8 @@ pub(super) struct Ended {
     pub(super) loss: f64,
     /// The largest derivative.
     pub(super) gradient: f64,
-}
-
-impl Ended {
-    pub(super) fn converged(&self) -> bool {
-        self.gradient <= TOLERANCE
-    }
+    /// Whether it is as small as it was to become.
+    pub(super) converged: bool,
 }
 
 impl Problem<'_> {
@@ -51,24 +49,25 @@ impl Problem<'_> {
         self.weights.map_or(self.labels.len() as f64, |w| w.iter().map(|&w| f64::from(w)).sum())
     }
 
-    fn mean_loss(&self, margins: impl Iterator<Item = f64>) -> f64 {
-        self.sum_of_losses(margins) / self.total()
+    fn mean_loss(&self, margin: impl Fn(usize) -> f64 + Sync) -> f64 {
+        self.sum_of_losses(margin) / self.total()
     }
 
-    fn sum_of_losses(&self, margins: impl Iterator<Item = f64>) -> f64 {
+    /// Of rows with these margins.
+    fn sum_of_losses(&self, margin: impl Fn(usize) -> f64 + Sync) -> f64 {
         let loss = |z: f64, y: f64| match self.task {
             Task::Binary => z.max(0.0) + libm::log1p(libm::exp(-z.abs())) - y * z,
             Task::Rating => 0.5 * (z - y) * (z - y),
         };
-        let rows = margins.zip(self.labels).enumerate();
-        rows.map(|(b, (z, &y))| self.weight(b) * loss(z, f64::from(y))).sum()
+        let row = |b: usize| self.weight(b) * loss(margin(b), f64::from(self.labels[b]));
+        self.design.of_parts(|rows| rows.map(&row).sum::<f64>()).into_iter().sum()
     }
 
     /// Sum of the losses of rows of these weights.
     pub(super) fn loss_of(&self, w: &[f64], weights: &[f32]) -> f64 {
         let mut z = vec![0.0; self.labels.len()];
         self.design.margins(w, &mut z);
-        Problem { weights: Some(weights), ..*self }.sum_of_losses(z.into_iter())
+        Problem { weights: Some(weights), ..*self }.sum_of_losses(|b| z[b])
     }
 
     fn penalty(&self, w: &[f64]) -> f64 {
@@ -78,7 +77,8 @@ impl Problem<'_> {
     /// ∂ℓ/∂z and ∂²ℓ/∂z² of each row, weighted.
     fn slopes(&self, margins: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let total = self.total();
-        let of = |(b, (&z, &y)): (usize, (&f64, &f32))| {
+        let of = |b: usize| {
+            let (z, y) = (margins[b], self.labels[b]);
             let weight = self.weight(b) / total;
             match self.task {
                 Task::Binary => {
@@ -88,7 +88,8 @@ impl Problem<'_> {
                 Task::Rating => (weight * (z - f64::from(y)), weight),
             }
         };
-        margins.iter().zip(self.labels).enumerate().map(of).unzip()
+        let parts = self.design.of_parts(|rows| rows.map(&of).collect::<Vec<_>>());
+        parts.into_iter().flatten().unzip()
     }
 
     fn gradient(&self, w: &[f64], slopes: &[f64]) -> Vec<f64> {
@@ -110,14 +111,14 @@ impl Problem<'_> {
     pub(super) fn minimise(&self, w: &mut [f64], stop: &mut dyn FnMut() -> bool) -> Ended {
         let mut z = vec![0.0; self.labels.len()];
         self.design.margins(w, &mut z);
-        let mut loss = self.mean_loss(z.iter().copied());
+        let mut loss = self.mean_loss(|b| z[b]);
         let (slopes, curvatures) = self.slopes(&z);
         let scale = self.scale(&curvatures);
         let mut gradient = self.gradient(w, &slopes);
         let mut memory = Memory::default();
         let mut along = vec![0.0; z.len()];
         let mut iterations = 0;
-        while largest(&gradient) > TOLERANCE && iterations < ITERATIONS && !stop() {
+        while largest(&gradient) > self.tolerance && iterations < ITERATIONS && !stop() {
             iterations += 1;
             let direction = memory.direction(&gradient, &scale);
             self.design.margins(&direction, &mut along);
@@ -133,7 +134,8 @@ impl Problem<'_> {
             memory.push(moved, turned);
             gradient = next;
         }
-        Ended { iterations, loss, gradient: largest(&gradient) }
+        let gradient = largest(&gradient);
+        Ended { iterations, loss, gradient, converged: gradient <= self.tolerance }
     }
 
     /// A step along the direction that decreases f enough (Armijo), and the loss there. Margins are linear in
@@ -148,7 +150,7 @@ impl Problem<'_> {
         let mut step = 1.0;
         for _ in 0..50 {
             let moved: Vec<f64> = w.iter().zip(direction).map(|(w, d)| w + step * d).collect();
-            let new = self.mean_loss(z.iter().zip(along).map(|(z, d)| z + step * d));
+            let new = self.mean_loss(|b| z[b] + step * along[b]);
             if new + self.penalty(&moved) <= before + 1e-4 * step * slope {
                 return Some((step, new));
             }

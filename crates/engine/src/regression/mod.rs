@@ -25,7 +25,7 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics};
 use dlrm_nn::Weights;
 use folds::{FOLDS, Folds};
-use minimise::{Ended, Problem};
+use minimise::{Ended, Problem, TOLERANCE};
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
 const FIRST_C: f64 = 1e-3;
@@ -77,7 +77,7 @@ impl Found {
             return Standing::NotBest;
         }
         (self.weights, self.loss, self.value) = (weights.to_vec(), ended.loss, value);
-        self.ending = if ended.converged() { Ending::Converged } else { Ending::Iterations };
+        self.ending = if ended.converged { Ending::Converged } else { Ending::Iterations };
         self.state.best = metric.map(|value| Best { step: self.state.step, value });
         Standing::Best
     }
@@ -171,7 +171,7 @@ impl Regression<'_> {
         for c in (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k)) {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
             let (labels, task) = (&*self.rows.labels, self.task);
-            let problem = Problem { design: &design, labels, weights: own, task, l2 };
+            let problem = Problem { design: &design, labels, weights: own, task, l2, tolerance: TOLERANCE };
             let ended = problem.minimise(&mut weights, &mut || observer.should_stop());
             found.state.step += ended.iterations.max(1) as u64;
             found.state.epoch = found.state.step;

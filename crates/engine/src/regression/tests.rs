@@ -149,10 +149,11 @@ fn the_minimum_is_that_of_newtons_method() {
             let (rows, layout, pool) = (rows(seed, 200, task), layout(), learner::pool(2).unwrap());
             let design = Design::new(&rows, &layout, Slopes::Many, &pool);
             let weights = rows.weights.as_deref();
-            let problem = Problem { design: &design, labels: &rows.labels, weights, task, l2 };
+            let problem =
+                Problem { design: &design, labels: &rows.labels, weights, task, l2, tolerance: TOLERANCE };
             let mut found = vec![0.0; design.columns];
             let ended = problem.minimise(&mut found, &mut || false);
-            assert!(ended.converged() && ended.gradient <= TOLERANCE, "{ended:?}");
+            assert!(ended.converged && ended.gradient <= TOLERANCE, "{ended:?}");
             for (a, b) in found.iter().zip(by_newton(&design, &rows, task, l2)) {
                 assert!((a - b).abs() < 2e-3 * (1.0 + b.abs()), "{task:?} {l2}: {a} {b}");
             }
