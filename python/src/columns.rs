@@ -208,7 +208,7 @@ fn weighted(weights: &Bound<'_, PyDict>, out: &mut String) -> Result<Shown, Stri
     Ok(Shown::Value)
 }
 
-/// The same of two lists.
+/// Two lists as values with their weights.
 fn paired(values: &Bound<'_, PyAny>, weights: &Bound<'_, PyAny>, out: &mut String) -> Result<Shown, String> {
     let failed = |error: PyErr| error.to_string();
     let (length, expected) = (values.len().map_err(failed)?, weights.len().map_err(failed)?);

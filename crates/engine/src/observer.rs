@@ -23,7 +23,7 @@ pub trait Observer {
     fn should_stop(&mut self) -> bool {
         false
     }
-    /// The same for threads that read rows, before there is anything to save.
+    /// What threads that read rows ask instead, before there is anything to save.
     fn stop(&self) -> Stop {
         Stop::default()
     }

@@ -6,8 +6,8 @@ use dlrm_data::Stop;
 use dlrm_data::prepared::{Limits, Preparation, PrepareObserver, Prepared, Settings, Start};
 use std::path::Path;
 
-/// Prepares the rows of the complete configuration `config`, or those `given` in their place, in `dir`, or goes
-/// on with that. So many threads read, unless they are to stop.
+/// Prepares the rows of the complete configuration `config`, or those `given` in their place, in `dir`, or
+/// goes on with that. So many threads read, unless they are to stop.
 ///
 /// # Errors
 /// If they are prepared already, and as [`Preparation::run`].

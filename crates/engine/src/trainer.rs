@@ -16,8 +16,8 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 
-/// A log loss so far above the best one is not noise of few rows: the model has begun to learn its rows by heart.
-/// An evaluation that finds it counts as several.
+/// A log loss so far above the best one is not noise of few rows: the model has begun to learn its rows by
+/// heart. An evaluation that finds it counts as several.
 const FAR: f64 = 0.1;
 const FAR_COUNTS: u64 = 4;
 

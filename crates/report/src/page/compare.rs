@@ -1,10 +1,10 @@
 //! The page of a comparison: verdict, accuracy, cost, one against the other, learning curves.
 use super::table::{Cells, HtmlTable};
-use super::{Section, note, paragraph, section};
+use super::{Section, command_of, note, with_verdict};
 use crate::chart::{Axis, Dot, Plot, Scale, Series, Shape, Unit};
 use crate::comparison;
 use crate::format::{NONE, bytes, count, duration};
-use crate::markup::{Markup, element, short, tag, tagged, text};
+use crate::markup::{Markup, element, short, text};
 use dlrm_engine::compare::{Compared, Measured};
 
 /// The page of a comparison, as self-contained as that of a run.
@@ -21,28 +21,6 @@ pub fn page(compared: &Compared, title: &str, command: &str) -> String {
         compared.seeds
     );
     with_verdict(title, &rows, &comparison::verdict(compared), &sections)
-}
-
-/// A page whose first section says in sentences what the others show.
-pub(super) fn with_verdict(
-    title: &str,
-    subtitle: &str,
-    sentences: &[String],
-    sections: &[Section],
-) -> String {
-    let header = tag("header", &[tag("h1", &short(title)), paragraph(subtitle)].into_iter().collect());
-    let verdict: Markup = sentences.iter().map(|sentence| paragraph(sentence)).collect();
-    let verdict = element(
-        "section",
-        &[("class", "verdict")],
-        &[tagged("h2", "Verdict"), verdict].into_iter().collect(),
-    );
-    let body = tag("main", &[header, verdict].into_iter().chain(sections.iter().map(section)).collect());
-    super::document(title, &body)
-}
-
-pub(super) fn command_of(command: &str) -> Markup {
-    element("pre", &[("class", "command")], &text(command))
 }
 
 fn accuracy(compared: &Compared) -> Markup {

@@ -1,7 +1,6 @@
 //! What folds have measured: a section of a run's page, or a page of a comparison.
-use super::compare::{command_of, with_verdict};
 use super::table::{Cells, HtmlTable};
-use super::{Section, note, paragraph};
+use super::{Section, command_of, note, paragraph, with_verdict};
 use crate::Report;
 use crate::chart::{Axis, Dot, Plot, Scale, Series, Shape, Unit};
 use crate::folds::{ABOUT, cells, heading, sentences, titles};
@@ -13,7 +12,7 @@ use dlrm_engine::folds::{Folded, FoldedCandidate};
 pub(super) fn folds(report: &Report) -> Markup {
     let Some(folded) = &report.folds else { return Markup::default() };
     let mut all: Markup = sentences(folded).iter().map(|sentence| paragraph(sentence)).collect();
-    all.push(&table(folded));
+    all.push(&table(folded, &heading(folded)));
     all
 }
 
@@ -21,14 +20,18 @@ pub(super) fn folds(report: &Report) -> Markup {
 pub fn page(folded: &Folded, title: &str, command: &str) -> String {
     let figures = element("div", &[("class", "figures")], &figure(folded).into_iter().collect());
     let sections = [
-        Section { anchor: "folds", heading: "Over folds", body: table(folded) },
+        Section {
+            anchor: "folds",
+            heading: "Over folds",
+            body: table(folded, "Test metrics over the folds"),
+        },
         Section { anchor: "figures", heading: "Fold by fold", body: figures },
         Section { anchor: "run", heading: "Run", body: command_of(command) },
     ];
     with_verdict(title, &format!("{}.", capitalised(&heading(folded))), &sentences(folded), &sections)
 }
 
-fn table(folded: &Folded) -> Markup {
+fn table(folded: &Folded, caption: &str) -> Markup {
     let titles = titles(folded);
     let mut columns = vec![("Candidate", Cells::Text)];
     columns.extend(titles.iter().map(|title| (title.as_str(), Cells::Number)));
@@ -36,8 +39,7 @@ fn table(folded: &Folded) -> Markup {
         std::iter::once(short(&c.name)).chain(cells(c).iter().map(|cell| text(cell))).collect()
     };
     let rows = folded.candidates.iter().map(row).collect();
-    let caption = heading(folded);
-    let mut all = HtmlTable { caption: &caption, columns: &columns, rows }.markup();
+    let mut all = HtmlTable { caption, columns: &columns, rows }.markup();
     all.push(&note(ABOUT));
     all
 }
@@ -45,15 +47,18 @@ fn table(folded: &Folded) -> Markup {
 /// The first metric of each candidate on each fold.
 fn figure(folded: &Folded) -> Option<Markup> {
     let metric = folded.metrics.first()?;
-    let dots = |candidate: &FoldedCandidate| -> Vec<Dot> {
+    // Beside one another within a fold, for marks of the same height would hide each other.
+    let all = folded.candidates.len() as f64;
+    let beside = |i: usize| (i as f64 - 0.5 * (all - 1.0)) * 0.5 / all;
+    let dots = |(i, candidate): (usize, &FoldedCandidate)| -> Vec<Dot> {
         let values = candidate.values.first().map(|over| over.values.as_slice()).unwrap_or_default();
         let dot = |(fold, value): (usize, &Option<f64>)| {
-            let (x, y) = ((fold + 1) as f64, (*value)?);
-            Some(Dot { x, y, low: y, high: y, tip: format!("{}, fold {x}: {y:.5}", candidate.name) })
+            let (x, y) = ((fold + 1) as f64 + beside(i), (*value)?);
+            Some(Dot { x, y, low: y, high: y, tip: format!("{}, fold {}: {y:.5}", candidate.name, fold + 1) })
         };
         values.iter().enumerate().filter_map(dot).collect()
     };
-    let all: Vec<Vec<Dot>> = folded.candidates.iter().map(dots).collect();
+    let all: Vec<Vec<Dot>> = folded.candidates.iter().enumerate().map(dots).collect();
     let plot = Plot {
         title: format!("Test {} of each fold", metric.title()),
         description: "One mark per model and fold".into(),

@@ -52,6 +52,24 @@ fn page(report: &Report) -> String {
     document(&report.title, &body)
 }
 
+/// A page whose first section says in sentences what the others show.
+fn with_verdict(title: &str, subtitle: &str, sentences: &[String], sections: &[Section]) -> String {
+    let header = tag("header", &[tag("h1", &short(title)), paragraph(subtitle)].into_iter().collect());
+    let verdict: Markup = sentences.iter().map(|sentence| paragraph(sentence)).collect();
+    let verdict = element(
+        "section",
+        &[("class", "verdict")],
+        &[tagged("h2", "Verdict"), verdict].into_iter().collect(),
+    );
+    let body = tag("main", &[header, verdict].into_iter().chain(sections.iter().map(section)).collect());
+    document(title, &body)
+}
+
+/// What was typed.
+fn command_of(command: &str) -> Markup {
+    element("pre", &[("class", "command")], &text(command))
+}
+
 /// A page of its own.
 fn document(title: &str, body: &Markup) -> String {
     let html = [head(title), tag("body", body)].into_iter().collect();
