@@ -109,8 +109,7 @@ impl<'py> Arguments<'py> {
     pub(crate) fn label(&self) -> PyResult<LabelRequest> {
         let (column, rule) = (self.text("label")?, self.text("label_rule")?);
         let choices = [("binary", Task::Binary), ("rating", Task::Rating)];
-        let task =
-            self.choice("task", &choices, "leave it out to have it decided by the label's values")?;
+        let task = self.choice("task", &choices, "leave it out to have it decided by the label's values")?;
         Ok(LabelRequest { column, rule, positive: self.texts("positive")?, task })
     }
 
@@ -212,7 +211,10 @@ impl<'py> Arguments<'py> {
     }
 
     /// What the columns of a checkpoint's model are called, of which there are so many.
-    pub(crate) fn reference_columns(&self, (dense, categorical): (usize, usize)) -> PyResult<ReferenceColumns> {
+    pub(crate) fn reference_columns(
+        &self,
+        (dense, categorical): (usize, usize),
+    ) -> PyResult<ReferenceColumns> {
         let names = |name: &str, prefix: &str, count: usize| {
             let named = self.said(name)?.map(|_| self.texts(name)).transpose()?;
             Ok::<_, PyErr>(named.unwrap_or_else(|| (0..count).map(|i| format!("{prefix}{i}")).collect()))

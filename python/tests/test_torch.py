@@ -15,7 +15,7 @@ from every_model import KINDS, SCHEMA, SETTINGS, write_rows
 
 import dlrm
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: python/torch.sh runs this")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: `python/check.sh torch` runs this")
 import dlrm.torch  # noqa: E402
 
 Make = Callable[..., "Rows"]

@@ -11,7 +11,7 @@ import pytest
 
 import dlrm
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: python/torch.sh runs this")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: `python/check.sh torch` runs this")
 import dlrm.torch  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 

@@ -42,7 +42,9 @@ impl ReferenceColumns {
         count("dense", &self.dense, shape.dense)?;
         count("categorical", &self.categorical, shape.rows.len())?;
         let schema = self.schema(shape);
-        schema.check("columns").map_err(Error::of_config)?;
+        schema.check("columns").map_err(|error| {
+            Error::of_config(error).with_hint("give each column and the label a name of its own")
+        })?;
         // What rows of such columns are like is not known, and nothing that is encoded depends on it.
         let scale = DenseScale {
             transform: Transform::None,

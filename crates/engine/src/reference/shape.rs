@@ -64,6 +64,7 @@ struct Tensors<'t>(BTreeMap<&'t str, &'t ReferenceTensor>);
 pub(super) fn wrong(what: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
     let colon = if what.is_empty() { "" } else { ": " };
     Error::config(format!("checkpoint{colon}{what}"), expected, found)
+        .with_hint("give the whole `state_dict()` of one DLRM_Net of the reference implementation")
 }
 
 /// The error of one of its tensors.
@@ -124,10 +125,7 @@ impl<'t> Tensors<'t> {
 
     /// The shape of a tensor that must be there.
     fn shape(&self, name: &str) -> Result<&'t [usize]> {
-        let missing = || {
-            wrong("", format!("a tensor \"{name}\""), "none")
-                .with_hint("give the whole `state_dict()` of the reference implementation's DLRM_Net")
-        };
+        let missing = || wrong("", format!("a tensor \"{name}\""), "none");
         self.0.get(name).map(|tensor| &tensor.shape[..]).ok_or_else(missing)
     }
 
@@ -226,8 +224,7 @@ fn met(vectors: usize, dim: usize, width: usize, said: Option<Interaction>) -> R
             let each: Vec<String> =
                 asked.iter().map(|(name, _, columns)| format!("{columns} ({name})")).collect();
             let expected = format!("columns for {vectors} vectors of width {dim}: {}", each.join(" or "));
-            let error = wrong_tensor(&layer_name(Mlp::Top, 0, "weight"), expected, width.to_string());
-            Err(error.with_hint("all tables and both MLPs must be of one network"))
+            Err(wrong_tensor(&layer_name(Mlp::Top, 0, "weight"), expected, width.to_string()))
         }
         fits => {
             let names: Vec<String> = fits.iter().map(|(name, ..)| format!("\"{name}\"")).collect();
