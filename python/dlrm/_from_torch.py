@@ -112,8 +112,9 @@ def _tensors(checkpoint: Any) -> dict[str, Any]:
     if isinstance(checkpoint, (str, os.PathLike)):
         checkpoint = _loaded(os.fspath(checkpoint))
     if not isinstance(checkpoint, Mapping):
+        found = type(checkpoint).__name__
         raise ArgumentError(
-            f"checkpoint: expected a file that torch.save wrote, or a state_dict, found a {type(checkpoint).__name__}",
+            f"checkpoint: expected a file that torch.save wrote, or a state_dict, found a {found}",
             "give the path, or `DLRM_Net.state_dict()`",
         )
     tensors = checkpoint.get("state_dict", checkpoint)
@@ -152,10 +153,11 @@ def _described(value: Any) -> str:
 
 def _loaded(path: str) -> Any:
     """What is in a file, whose tensors stay there until they are read."""
+    expected = "checkpoint: expected a file of tensors that torch.save wrote"
+    if not os.path.exists(path):
+        raise MissingFileError(f"{expected}, found nothing at {path}", "check the path")
     if not os.path.isfile(path):
-        if os.path.exists(path):
-            raise ArgumentError(f"checkpoint: expected a file that torch.save wrote, found the directory {path}", "name a file in it")
-        raise MissingFileError(f"checkpoint: expected a file that torch.save wrote, found nothing at {path}", "check the path")
+        raise ArgumentError(f"{expected}, found the directory {path}", "name a file in it")
     try:
         import torch
     except ImportError as error:
@@ -171,7 +173,7 @@ def _loaded(path: str) -> Any:
     except Exception as error:  # of many kinds, by what stands in the file
         reason = str(error).strip().split("\n")[0]
         raise ArgumentError(
-            f"checkpoint: expected a file of tensors that torch.save wrote, found {path}, of which PyTorch says: {reason}",
+            f"{expected}, found {path}, of which PyTorch says: {reason}",
             "save the tensors alone: torch.save(net.state_dict(), path)",
         ) from error
 

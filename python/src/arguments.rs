@@ -1,6 +1,5 @@
 //! Keyword arguments of Python's functions, as requests of the engine.
 use crate::error;
-use crate::prepared::Order;
 use dlrm_data::schema::Task;
 use dlrm_data::split::Part;
 use dlrm_engine::config::{Baseline, Loading};
@@ -19,6 +18,16 @@ use std::path::PathBuf;
 
 /// What was said, by the names of arguments; `None` says nothing.
 pub(crate) struct Arguments<'py>(pub(crate) Bound<'py, PyDict>);
+
+/// In which order rows come, and how many at a time.
+pub(crate) struct Order {
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    /// Whether it is that in which the trainer takes them.
+    pub(crate) shuffle: bool,
+    /// Rows that are shuffled at a time; all in memory if it is not said.
+    pub(crate) window: Option<usize>,
+}
 
 impl<'py> Arguments<'py> {
     fn said(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {

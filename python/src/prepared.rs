@@ -1,5 +1,5 @@
 //! Prepared data sets, batch by batch.
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Order};
 use crate::encoding::{Arrays, Encoded};
 use crate::error;
 use crate::json;
@@ -47,16 +47,6 @@ impl PreparedSet {
         let layout = self.prepared.encoder().layout();
         Ok(Batches { source: Mutex::new((source, Batch::new(&layout))) })
     }
-}
-
-/// In which order rows come, and how many at a time.
-pub(crate) struct Order {
-    pub(crate) batch_size: usize,
-    pub(crate) seed: u64,
-    /// Whether it is that in which the trainer takes them.
-    pub(crate) shuffle: bool,
-    /// Rows that are shuffled at a time; all in memory if it is not said.
-    pub(crate) window: Option<usize>,
 }
 
 impl PreparedSet {

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyDict;
 
-/// Writes the model of these tensors (name, type, shape) in the directory `out` of the arguments. `read` gives
-/// numbers of a tensor, float32 as bytes, from a place on: `read(name, place, count)`.
+/// Writes the model of these tensors (name, type, shape) in the directory `out` of the arguments. `read`
+/// gives numbers of a tensor, float32 as bytes, from a place on: `read(name, place, count)`.
 #[pyfunction]
 pub(crate) fn from_reference(
     py: Python<'_>,

@@ -1,4 +1,4 @@
-"""`dlrm.torch`: modules score as the models that they are made of, and learn; prepared data sets give every row once."""
+"""`dlrm.torch.module`: it scores as the model that it is made of, and learns."""
 
 from __future__ import annotations
 
@@ -168,7 +168,8 @@ def test_rows_without_ids_and_no_rows(rows: Make) -> None:
 
 def test_it_learns(rows: Make) -> None:
     """Gradients reach every parameter; SGD's sparse gradients of tables move them as dense ones do."""
-    model = rows().train("dlrm", ["model.norm=batch", "model.quotient_remainder={ operation = \"mult\", threshold = 100 }"])
+    compressed = 'model.quotient_remainder={ operation = "mult", threshold = 100 }'
+    model = rows().train("dlrm", ["model.norm=batch", compressed])
     dense, sparse = dlrm.torch.tensors(model.encoder.transform(rows().file))
     labels = torch.tensor(np.loadtxt(rows().file, delimiter=",", skiprows=1, usecols=0, dtype="f4"))
     moved = []

@@ -1,5 +1,5 @@
-//! Models from checkpoints of the reference implementation (facebookresearch/dlrm): from the names, shapes and
-//! numbers of its tensors to a model directory.
+//! Models from checkpoints of the reference implementation (facebookresearch/dlrm): from the names, shapes
+//! and numbers of its tensors to a model directory.
 //!
 //! Deviation: a row without an id has the zero vector there; here a further row of the table, the last, is
 //! that vector.
