@@ -99,8 +99,13 @@ def from_torch(
     }
     about = [(name, _dtype(value), list(value.shape)) for name, value in tensors.items()]
 
+    flat: dict[str, Any] = {}  # the tensor that is being read: row after row, which may be a copy
+
     def read(name: str, first: int, count: int) -> bytes:
-        numbers = tensors[name].reshape(-1)[first : first + count]
+        if name not in flat:
+            flat.clear()
+            flat[name] = tensors[name].reshape(-1)
+        numbers = flat[name][first : first + count]
         return bytes(numbers.tobytes() if _is_array(numbers) else numbers.cpu().numpy().tobytes())
 
     _dlrm.from_reference(about, arguments, read)

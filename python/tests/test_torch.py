@@ -239,3 +239,14 @@ def test_names_of_columns_that_modules_have_a_use_for() -> None:
 def test_wrong_models_are_refused() -> None:
     with pytest.raises(dlrm.ArgumentError, match="model: expected a dlrm.Model, found 'runs/x'"):
         dlrm.torch.module("runs/x")  # type: ignore[arg-type]
+
+
+def test_wrong_rows_are_refused(rows: Make) -> None:
+    model = rows().train("dlrm", epochs=1)
+    net = dlrm.torch.module(model)
+    dense, sparse = dlrm.torch.tensors(model.encoder.transform(rows().file))
+    with pytest.raises(dlrm.ArgumentError, match=r"dense: expected shape \(rows, 3\), found \(4000, 2\)"):
+        net(dense[:, :2], sparse)
+    del sparse["item"]
+    with pytest.raises(dlrm.ArgumentError, match="found none of 'item'"):
+        net(dense, sparse)

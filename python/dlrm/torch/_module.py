@@ -43,6 +43,8 @@ class Module(nn.Module):
                     "update dlrm",
                 )
         self._sparse = sparse
+        self._dense = next((node["width"] for node in self._nodes if node["operation"] == _DENSE), None)
+        self._columns = {slot["column"] for node in self._nodes for slot in node["slots"]}
         statistics = set(graph["statistics"])
         for name, tensor in tensors.items():
             _place(self, name, tensor, learns=name not in statistics)
@@ -63,12 +65,31 @@ class Module(nn.Module):
         Tensor of float32, shape (rows,)
             Logits. In evaluation (``.eval()``) those of ``model.predict(..., logits=True)``; in training
             (``.train()``), as dlrm trains, without what :attr:`head` makes of them.
+
+        Raises
+        ------
+        ArgumentError
+            Dense numbers of another width, or a column without ids.
         """
+        self._check(dense, sparse)
         values: list[torch.Tensor] = []
         for node in self._nodes:
             values.append(self._value(node, values, dense, sparse))
         logits = values[-1].reshape(-1)
         return logits if self.training else self.head(logits)
+
+    def _check(self, dense: torch.Tensor, sparse: Mapping[str, Sequence[Any]]) -> None:
+        if self._dense is not None and (dense.ndim != 2 or dense.shape[1] != self._dense):
+            raise ArgumentError(
+                f"dense: expected shape (rows, {self._dense}), found {tuple(dense.shape)}",
+                "give what dlrm.torch.tensors or dlrm.torch.Prepared returned",
+            )
+        missing = self._columns - sparse.keys()
+        if missing:
+            raise ArgumentError(
+                f"sparse: expected ids of the columns {sorted(self._columns)}, found none of {sorted(missing)[0]!r}",
+                "give what dlrm.torch.tensors or dlrm.torch.Prepared returned",
+            )
 
     def _value(
         self,
