@@ -13,6 +13,7 @@ from ._compare import Comparison, compare
 from ._dlrm import __version__
 from ._encoder import Encoder
 from ._explanation import Explanation, Importance
+from ._from_torch import from_torch
 from ._inspect import Inspection, inspect
 from ._model import Model, load
 from ._onnx import to_onnx
@@ -57,6 +58,7 @@ __all__ = [
     "Importance",
     "Inspection",
     "compare",
+    "from_torch",
     "inspect",
     "prepare",
     "load",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _dlrm
@@ -42,11 +42,7 @@ class Encoder:
     def __init__(self, native: _dlrm.Model, layout: Mapping[str, Any], threads: int | None) -> None:
         self._native = native
         self._threads = threads
-        tables = layout["tables"]
-        self.dense: list[str] = list(layout["dense"])
-        self.sparse: dict[str, int] = {
-            feature["name"]: tables[feature["table"]]["rows"] for feature in layout["features"]
-        }
+        self.dense, self.sparse = columns_of(layout)
 
     def transform(self, data: Any, *, max_bad_rows: int | None = None) -> Encoded:
         """Encode rows as the model sees them.
@@ -63,26 +59,37 @@ class Encoder:
         Encoded
             ``dense``, float32 of shape (rows, n), and ``sparse``, a :class:`Bags` for each categorical column.
         """
-        import numpy as np
-
         rows = rows_of(data, "data")
         arguments = {
             "data": data if rows is None else None,
             "max_bad_rows": max_bad_rows,
             "threads": self._threads,
         }
-        dense, features = _dlrm.transform(self._native, arguments, rows)
-        sparse = {}
-        count = 0
-        for name, (ids, offsets, weights) in zip(self.sparse, features):
-            bags = Bags(
-                np.frombuffer(ids, "<u4"),
-                np.frombuffer(offsets, "<i8"),
-                np.frombuffer(weights, "<f4") if weights else None,
-            )
-            sparse[name] = bags
-            count = len(bags.offsets) - 1
-        numbers = np.frombuffer(dense, "<f4")
-        if self.dense:
-            count = len(numbers) // len(self.dense)
-        return Encoded(numbers.reshape(count, len(self.dense)), sparse)
+        return encoded_of(_dlrm.transform(self._native, arguments, rows), self.dense, self.sparse)
+
+
+def columns_of(layout: Mapping[str, Any]) -> tuple[list[str], dict[str, int]]:
+    """Columns that are numbers, and categorical ones with the rows of their tables."""
+    tables = layout["tables"]
+    sparse = {feature["name"]: int(tables[feature["table"]]["rows"]) for feature in layout["features"]}
+    return list(layout["dense"]), sparse
+
+
+def encoded_of(arrays: _dlrm.Arrays, dense: Sequence[str], sparse: Iterable[str]) -> Encoded:
+    """The arrays of encoded rows, which have these columns."""
+    import numpy as np
+
+    numbers = np.frombuffer(arrays[0], "<f4")
+    found = {}
+    count = 0
+    for name, (ids, offsets, weights) in zip(sparse, arrays[1]):
+        bags = Bags(
+            np.frombuffer(ids, "<u4"),
+            np.frombuffer(offsets, "<i8"),
+            np.frombuffer(weights, "<f4") if weights else None,
+        )
+        found[name] = bags
+        count = len(bags.offsets) - 1
+    if dense:
+        count = len(numbers) // len(dense)
+    return Encoded(numbers.reshape(count, len(dense)), found)

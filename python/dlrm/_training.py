@@ -233,7 +233,16 @@ def settings_of(settings: Mapping[str, Any] | None) -> list[str]:
             f"settings: expected a dictionary of configuration keys, found {settings!r}",
             'such as {"model.embedding_dim": 16}',
         )
-    return [f"{key}={json.dumps(value, default=str)}" for key, value in settings.items()]
+    return [f"{key}={_toml(value)}" for key, value in settings.items()]
+
+
+def _toml(value: Any) -> str:
+    """A value of a configuration as it is written there."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, default=str)
 
 
 def directory_of(path: object, name: str) -> str:

@@ -2,12 +2,15 @@
 use crate::error;
 use dlrm_bench::memory;
 use dlrm_data::schema::Task;
+use dlrm_data::split::Part;
 use dlrm_engine::config::{Baseline, Loading};
+use dlrm_engine::reference::{IdsPerRow, ReferenceColumns};
 use dlrm_engine::request::{ColumnsRequest, InputRequest, LabelRequest, PartsRequest};
 use dlrm_engine::rows::GivenRows;
 use dlrm_engine::training::AUTO;
 use dlrm_engine::{Resources, RunRequest, Start};
 use dlrm_kernels::isa::Isa;
+use dlrm_models::Interaction;
 use dlrm_onnx::{Bags, Placement};
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
@@ -16,6 +19,16 @@ use std::path::PathBuf;
 
 /// What was said, by the names of arguments; `None` says nothing.
 pub(crate) struct Arguments<'py>(pub(crate) Bound<'py, PyDict>);
+
+/// In which order rows come, and how many at a time.
+pub(crate) struct Order {
+    pub(crate) batch_size: usize,
+    pub(crate) seed: u64,
+    /// Whether it is that in which the trainer takes them.
+    pub(crate) shuffle: bool,
+    /// Rows that are shuffled at a time; all in memory if it is not said.
+    pub(crate) window: Option<usize>,
+}
 
 impl<'py> Arguments<'py> {
     fn said(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -105,16 +118,8 @@ impl<'py> Arguments<'py> {
     /// What is predicted.
     pub(crate) fn label(&self) -> PyResult<LabelRequest> {
         let (column, rule) = (self.text("label")?, self.text("label_rule")?);
-        let task = match self.text("task")?.as_deref() {
-            None => None,
-            Some("binary") => Some(Task::Binary),
-            Some("rating") => Some(Task::Rating),
-            Some(_) => {
-                let found = self.0.as_any().get_item("task")?;
-                let hint = "leave it out to have it decided by the label's values";
-                return Err(error::argument(self.0.py(), "task", "\"binary\" or \"rating\"", &found, hint));
-            }
-        };
+        let choices = [("binary", Task::Binary), ("rating", Task::Rating)];
+        let task = self.choice("task", &choices, "leave it out to have it decided by the label's values")?;
         Ok(LabelRequest { column, rule, positive: self.texts("positive")?, task })
     }
 
@@ -174,19 +179,64 @@ impl<'py> Arguments<'py> {
         Ok(Resources { threads, isa: Isa::detect(), memory_limit })
     }
 
+    /// One of some choices by its name; `hint` is for who names none of them.
+    fn choice<T>(&self, name: &str, choices: &[(&str, T)], hint: &str) -> PyResult<Option<T>>
+    where
+        T: Copy,
+    {
+        let Some(value) = self.said(name)? else { return Ok(None) };
+        let found = value.extract::<String>().ok();
+        let chosen = choices.iter().find(|(choice, _)| found.as_deref() == Some(choice));
+        let names: Vec<String> = choices.iter().map(|(choice, _)| format!("\"{choice}\"")).collect();
+        let refused = || error::argument(self.0.py(), name, &names.join(" or "), &value, hint);
+        chosen.map(|(_, choice)| Some(*choice)).ok_or_else(refused)
+    }
+
     /// The form of columns of several values in an ONNX file.
     pub(crate) fn bags(&self) -> PyResult<Bags> {
-        let found = self.text("bags")?;
-        let known = [Bags::Offsets, Bags::Padded];
-        match (found, self.said("bags")?) {
-            (Some(found), Some(value)) => {
-                let bags = known.into_iter().find(|bags| bags.to_string() == found);
-                let hint = "leave it out for \"offsets\"";
-                let expected = "\"offsets\" or \"padded\"";
-                bags.ok_or_else(|| error::argument(self.0.py(), "bags", expected, &value, hint))
-            }
-            _ => Ok(Bags::default()),
-        }
+        let choices = [("offsets", Bags::Offsets), ("padded", Bags::Padded)];
+        Ok(self.choice("bags", &choices, "leave it out for \"offsets\"")?.unwrap_or_default())
+    }
+
+    /// A part of a data set.
+    pub(crate) fn part(&self) -> PyResult<Part> {
+        let choices = Part::ALL.map(|part| (part.name(), part));
+        Ok(self.choice("part", &choices, "leave it out for \"train\"")?.unwrap_or(Part::Train))
+    }
+
+    /// The order and the number of rows of batches.
+    pub(crate) fn order(&self) -> PyResult<Order> {
+        let count = |name| Ok::<_, PyErr>(self.number(name, 1)?.map(|rows| rows as usize));
+        Ok(Order {
+            batch_size: count("batch_size")?.unwrap_or(1),
+            seed: self.number("seed", 0)?.unwrap_or(0),
+            shuffle: self.switch("shuffle")?,
+            window: count("window")?,
+        })
+    }
+
+    /// How the vectors of a checkpoint's model meet.
+    pub(crate) fn interaction(&self) -> PyResult<Option<Interaction>> {
+        let choices =
+            [("dot", Interaction::Dot), ("dot_self", Interaction::DotSelf), ("cat", Interaction::Cat)];
+        self.choice("interaction", &choices, "leave it out where the widths of the layers tell it")
+    }
+
+    /// What the columns of a checkpoint's model are called, of which there are so many.
+    pub(crate) fn reference_columns(
+        &self,
+        (dense, categorical): (usize, usize),
+    ) -> PyResult<ReferenceColumns> {
+        let names = |name: &str, prefix: &str, count: usize| {
+            let named = self.said(name)?.map(|_| self.texts(name)).transpose()?;
+            Ok::<_, PyErr>(named.unwrap_or_else(|| (0..count).map(|i| format!("{prefix}{i}")).collect()))
+        };
+        Ok(ReferenceColumns {
+            dense: names("dense", "dense_", dense)?,
+            categorical: names("categorical", "sparse_", categorical)?,
+            label: self.text("label")?.unwrap_or_else(|| "click".to_owned()),
+            ids: if self.switch("single_ids")? { IdsPerRow::One } else { IdsPerRow::Any },
+        })
     }
 
     /// Where the weights of an ONNX file lie.

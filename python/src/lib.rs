@@ -11,10 +11,13 @@ mod error;
 mod events;
 mod explaining;
 mod exporting;
+mod graph;
 mod inspecting;
 mod json;
 mod model;
+mod prepared;
 mod preparing;
+mod reference;
 mod rows;
 mod training;
 mod watch;
@@ -36,11 +39,17 @@ mod _dlrm {
     #[pymodule_export]
     use super::exporting::to_onnx;
     #[pymodule_export]
+    use super::graph::{graph, tensors};
+    #[pymodule_export]
     use super::inspecting::inspect;
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]
+    use super::prepared::{Batches, PreparedSet};
+    #[pymodule_export]
     use super::preparing::prepare;
+    #[pymodule_export]
+    use super::reference::from_reference;
     #[pymodule_export]
     use super::rows::Rows;
     #[pymodule_export]

@@ -18,6 +18,12 @@ rows = {"user": ["a", "b", "c", "d"] * 50, "hour": list(range(200)), "click": [1
 model = dlrm.train(rows, label="click", model="lr", epochs=2)
 assert model.metrics["test"]["rows"] > 0
 assert model.evaluate(rows)["metrics"]["auc"] > 0.9
+try:
+    import dlrm.torch
+except ImportError as error:
+    assert "pip install torch" in str(error)
+else:
+    raise AssertionError("there is no PyTorch")
 print(seconds)
 """
 
@@ -39,6 +45,6 @@ def test_an_empty_environment_trains(wheel: pathlib.Path, tmp_path: pathlib.Path
 
 
 def test_imports_are_lazy() -> None:
-    code = "import dlrm, sys; print(sorted({'numpy', 'sklearn', 'pandas'} & set(sys.modules)))"
+    code = "import dlrm, sys; print(sorted({'numpy', 'sklearn', 'pandas', 'torch'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert found.strip() == "[]"

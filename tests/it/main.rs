@@ -39,6 +39,7 @@ mod prepared_sets;
 mod ranking;
 mod reading;
 mod readme;
+mod reference_checkpoints;
 mod reproducible;
 mod scoring;
 mod sparse;

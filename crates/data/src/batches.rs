@@ -1,5 +1,5 @@
-//! Training rows in batches: from memory with a full shuffle, from a stream with a window shuffle, and
-//! decoding ahead of either.
+//! Rows in batches: from memory with a full shuffle, from a stream with a window shuffle or as they come, and
+//! decoding ahead of any.
 use crate::batch::{Arity, Batch, BatchSource, Layout};
 use crate::error::Result;
 use crate::rng::Rng;
@@ -134,6 +134,32 @@ impl BatchSource for StreamBatches {
             if self.due >= BURST {
                 let due = std::mem::take(&mut self.due);
                 self.read(due)?;
+            }
+        }
+        Ok(!out.is_empty())
+    }
+}
+
+/// Rows of a stream in their order.
+pub struct OrderedBatches {
+    rows: Box<dyn RowStream>,
+    batch_size: usize,
+}
+
+impl OrderedBatches {
+    /// One pass.
+    pub fn new(rows: Box<dyn RowStream>, batch_size: usize) -> Self {
+        OrderedBatches { rows, batch_size }
+    }
+}
+
+impl BatchSource for OrderedBatches {
+    fn next_batch(&mut self, out: &mut Batch) -> Result<bool> {
+        out.clear();
+        while out.len() < self.batch_size {
+            let most = self.batch_size - out.len();
+            if self.rows.append_rows(out, most)? == 0 {
+                break;
             }
         }
         Ok(!out.is_empty())

@@ -158,6 +158,15 @@ impl Encoder {
         Encoder::try_from(Stored { schema, dense, vocabularies })
     }
 
+    /// An encoder that was fitted to no rows, of columns whose ids follow from their texts.
+    ///
+    /// # Errors
+    /// If the schema contradicts itself or has a column with a vocabulary, or the dense columns are not its
+    /// own.
+    pub fn unfitted(schema: Schema, dense: Vec<DenseScale>) -> Result<Self> {
+        Encoder::from_parts(schema, dense, BTreeMap::new())
+    }
+
     /// An encoder that knows pieces of the vocabularies: every other value is *unseen* to it, and all values
     /// of a table without any piece.
     pub(crate) fn from_pieces(
