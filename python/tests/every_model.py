@@ -52,7 +52,7 @@ SETTINGS = [
     ("dnn", ["model.norm=layer", "model.activation=gelu"]),
     ("dnn", ["model.activation=silu"]),
     ("dnn", ["model.activation=sigmoid"]),
-    ("dnn", ["model.activation=tanh", "train.keep=last"]),
+    ("dnn", ["model.activation=tanh"]),
     ("dnn", ["model.activation=prelu"]),
     ("wide_deep", ["train.linear_start=model"]),
     ("dcn", ["model.hidden=[]"]),

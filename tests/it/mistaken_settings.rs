@@ -1,6 +1,6 @@
 //! Mistakes in configurations, schemas and rules: each is refused before work starts, with the key and what
 //! was expected.
-use crate::common::{dlrm, fails, scratch};
+use crate::common::{dlrm, fails, scratch, works};
 use std::fs;
 
 const USAGE: i32 = 2;
@@ -133,4 +133,44 @@ fn optimizer_settings_that_cannot_be() {
             &[key],
         );
     }
+}
+
+#[test]
+fn settings_of_models_reach_the_kind_that_is_named() {
+    let dir = scratch(300);
+    let base = ["clicks.csv", "--schema", "schema.toml", "--epochs", "1", "-q"];
+    let train = |more: &[&'static str]| [&["train"], &base[..], more].concat();
+    // Two of them are no settings of the usual model.
+    let own = ["--model", "dnn", "--set", "model.norm=batch", "--set", "model.activation=gelu"];
+    works(dir.path(), &[&train(&own)[..], &["--set", "model.hidden=[8]", "-o", "dnn"]].concat());
+    let config = fs::read_to_string(dir.path().join("dnn/model/config.toml")).unwrap();
+    for line in ["kind = \"dnn\"", "norm = \"batch\"", "activation = \"gelu\"", "hidden = [8]"] {
+        assert!(config.contains(line), "{line}: {config}");
+    }
+    let both = train(&["--model", "dnn", "--set", "model.kind=fm", "-o", "both"]);
+    fails(dir.path(), &both, USAGE, &["--model", "one kind", "dnn", "fm", "leave one"]);
+    let unknown = train(&["--model", "lr", "--set", "model.embedding_dim=4", "-o", "lr"]);
+    fails(dir.path(), &unknown, USAGE, &["embedding_dim"]);
+    // A file whose kind is not said keeps its keys under the name of that kind.
+    fs::write(dir.path().join("own.toml"), "[model]\nembedding_dim = 6\n").unwrap();
+    works(dir.path(), &train(&["--config", "own.toml", "--model", "dlrm", "-o", "file"]));
+    let config = fs::read_to_string(dir.path().join("file/model/config.toml")).unwrap();
+    assert!(config.contains("embedding_dim = 6"), "{config}");
+
+    let compare = |more: &[&'static str]| [&["compare"], &base[..5], &["--seeds", "1"], more].concat();
+    let told =
+        works(dir.path(), &compare(&["--models", "lr,fm", "--set", "model.embedding_dim=3", "-o", "c"]));
+    assert!(
+        told.err.contains("lr is compared with its usual settings") && told.err.contains("embedding_dim")
+    );
+    let compared: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(dir.path().join("c/compare.json")).unwrap()).unwrap();
+    let parameters = |name: &str| {
+        let models = compared["models"].as_array().unwrap();
+        models.iter().find(|model| model["name"] == name).unwrap()["table_parameters"].as_u64().unwrap()
+    };
+    // A weight of the linear part and a vector of three for each row.
+    assert_eq!(parameters("fm"), 4 * parameters("lr"));
+    let none = compare(&["--models", "lr", "--set", "model.embedding_dim=3", "-o", "d"]);
+    fails(dir.path(), &none, USAGE, &["embedding_dim"]);
 }

@@ -165,7 +165,7 @@ fn set(table: &mut Table, defaults: &Table, setting: &str) -> Result<()> {
     if last.is_empty() {
         return Err(malformed());
     }
-    if last == "kind" && at.get("kind") != Some(&value) {
+    if last == "kind" && at.get("kind").or(default.and_then(|d| d.get("kind"))) != Some(&value) {
         at.retain(|key, _| key == "lr");
     }
     at.insert(last.to_owned(), value);

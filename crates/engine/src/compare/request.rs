@@ -4,7 +4,8 @@ use super::entry::Entry;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::note::Note;
-use crate::request::{RunRequest, model_of_kind};
+use crate::request::{RunRequest, model_of_kind, model_with};
+use dlrm_models::ModelConfig;
 use std::path::PathBuf;
 
 /// What a person said about a comparison; what is absent is decided by [`CompareRequest::resolve`].
@@ -48,12 +49,7 @@ impl CompareRequest {
                 entries.push(Entry { name, model: own.model, train: own.train });
             }
         }
-        for kind in &self.models {
-            let model = if kind == base.model.kind() && self.configs.len() == 1 {
-                base.model.clone()
-            } else {
-                model_of_kind(kind, "models")?
-            };
+        for (kind, model) in self.models.iter().zip(self.kinds(&base, &mut notes)?) {
             entries.push(Entry { name: kind.clone(), model, train: base.train.clone() });
         }
         if entries.iter().any(|entry| entry.train.from.is_some()) {
@@ -70,6 +66,32 @@ impl CompareRequest {
         }
         let (rows, resources) = (self.common.rows.clone(), self.common.resources);
         Ok((Compare { base, rows, entries, seeds: self.seeds, resources }, notes))
+    }
+
+    /// The models of `models`. A setting of models holds for those that have it, of which there must be one.
+    fn kinds(&self, base: &RunConfig, notes: &mut Vec<Note>) -> Result<Vec<ModelConfig>> {
+        let settings = &self.common.settings;
+        let (mut refused, mut models) = (Vec::new(), Vec::new());
+        for kind in &self.models {
+            if kind == base.model.kind() && self.configs.len() == 1 {
+                models.push(base.model.clone());
+                continue;
+            }
+            let usual = model_of_kind(kind, "models")?;
+            models.push(model_with(kind, "models", settings).unwrap_or_else(|error| {
+                refused.push((kind, error));
+                usual
+            }));
+        }
+        if refused.len() == self.models.len()
+            && let Some((_, error)) = refused.pop()
+        {
+            return Err(error);
+        }
+        notes.extend(refused.iter().map(|(kind, error)| {
+            Note::decision(format!("{kind} is compared with its usual settings: {error}"))
+        }));
+        Ok(models)
     }
 
     fn configuration(&self, config: Option<&PathBuf>, notes: &mut Vec<Note>) -> Result<RunConfig> {

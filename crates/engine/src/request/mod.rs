@@ -153,15 +153,22 @@ impl RunRequest {
 
     /// The configuration file with settings and values on top.
     fn stated(&self, notes: &mut Vec<Note>) -> Result<RunConfig> {
+        let settings = self.all_settings()?;
         self.put_on(match (&self.config, &self.preset) {
-            (Some(path), None) => RunConfig::read(path, &self.settings, notes)?,
-            (None, None) => RunConfig::load("", "the configuration", &self.settings, notes)?,
-            (None, Some(name)) => RunConfig::load(preset(name)?, name, &self.settings, notes)?,
+            (Some(path), None) => RunConfig::read(path, &settings, notes)?,
+            (None, None) => RunConfig::load("", "the configuration", &settings, notes)?,
+            (None, Some(name)) => RunConfig::load(preset(name)?, name, &settings, notes)?,
             (Some(_), Some(_)) => {
                 return Err(Error::config("preset", "a configuration file or a preset", "both")
                     .with_hint("leave one of them out"));
             }
         })
+    }
+
+    /// The settings behind the kind of model, whose keys they may be.
+    fn all_settings(&self) -> Result<Vec<String>> {
+        let kind = self.model.as_ref().map(|kind| setting_of_kind(kind, "model.kind")).transpose()?;
+        Ok(kind.into_iter().chain(self.settings.iter().cloned()).collect())
     }
 
     /// With values on top.
@@ -178,7 +185,10 @@ impl RunRequest {
         if let Some(kind) = &self.model
             && kind != config.model.kind()
         {
-            config.model = model_of_kind(kind, "model.kind")?;
+            let found = format!("{kind} and, in the settings, {}", config.model.kind());
+            return Err(
+                Error::config("model.kind", "one kind of model", found).with_hint("leave one of them out")
+            );
         }
         let train = &mut config.train;
         train.epochs = self.epochs.or(train.epochs);
@@ -369,7 +379,25 @@ fn preset(name: &str) -> Result<&'static str> {
     }
 }
 
-/// The model of that kind with default settings.
+/// The setting that names the kind `kind` of models.
+///
+/// # Errors
+/// If there is none.
+fn setting_of_kind(kind: &str, key: &str) -> Result<String> {
+    model_of_kind(kind, key).map(|_| format!("model.kind={kind}"))
+}
+
+/// The model of the kind `kind` with those of `settings` that speak of models.
+///
+/// # Errors
+/// If there is none, or it has no such setting.
+pub(crate) fn model_with(kind: &str, key: &str, settings: &[String]) -> Result<ModelConfig> {
+    let own = settings.iter().filter(|setting| setting.trim_start().starts_with("model.")).cloned();
+    let all: Vec<String> = std::iter::once(setting_of_kind(kind, key)?).chain(own).collect();
+    Ok(RunConfig::load("", key, &all, &mut Vec::new())?.model)
+}
+
+/// The model of the kind `kind` with its usual settings.
 ///
 /// # Errors
 /// If there is none; the error names `key` and the nearest kind.

@@ -45,7 +45,7 @@ impl RunRequest {
         let stored = dir.config()?;
         let name = from.display().to_string();
         let base = without_rows(stored.clone()).to_toml();
-        let mut config = self.put_on(RunConfig::load(&base, &name, &self.settings, notes)?)?;
+        let mut config = self.put_on(RunConfig::load(&base, &name, &self.all_settings()?, notes)?)?;
         config.train.from = Some(Predecessor { model: from.to_owned(), id: Some(dir.id()) });
         let own = config.schema.take().ok_or_else(|| Error::saved(from, "expected a schema, found none"))?;
         let schema = self.described_again(own)?;
