@@ -59,12 +59,10 @@ impl ArrowRows {
             }
             for chunk in &column.chunks {
                 cells(chunk).map_err(|found| {
-                    Error::input(
-                        place(),
-                        "single values, a list of them, a map to their weights, or two lists",
-                        found,
-                    )
-                    .with_hint("make columns of its parts, or leave it out")
+                    let expected = "single values, a list of them, a map to their weights, or a struct of \
+                                    two lists, values and weights";
+                    Error::input(place(), expected, found)
+                        .with_hint("make columns of its parts, or leave it out")
                 })?;
             }
         }

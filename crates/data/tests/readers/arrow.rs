@@ -1,6 +1,6 @@
 //! Arrow arrays in memory, and the same rows as a Parquet file.
 use crate::Files;
-use arrow_array::types::{Int8Type, Int32Type};
+use arrow_array::types::{Float64Type, Int8Type, Int32Type};
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array,
     Float64Array, Int8Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray,
@@ -94,8 +94,8 @@ fn what_has_no_text_form_is_refused_by_name() {
     let refusal = |columns| in_memory(columns).expect_err("refused").to_string();
     assert_eq!(
         refusal(vec![("part", vec![parts])]),
-        "rows: column \"part\": expected single values, a list of them, or a map to their weights, \
-         found a struct"
+        "rows: column \"part\": expected single values, a list of them, a map to their weights, or a struct \
+         of two lists, values and weights, found a struct"
     );
     let two = Arc::new(Int64Array::from(vec![1, 2]));
     assert_eq!(
@@ -103,6 +103,37 @@ fn what_has_no_text_form_is_refused_by_name() {
         "rows: column \"b\": expected 1 values, as in column \"a\", found 2"
     );
     assert_eq!(refusal(Vec::new()), "rows: expected columns, found none");
+}
+
+#[test]
+fn lists_have_their_weights_in_a_list_beside_them() {
+    let struct_of = |values: ListArray, weights: ListArray| -> ArrayRef {
+        let field = |name, array: &ListArray| Arc::new(Field::new(name, array.data_type().clone(), true));
+        let (v, w) = (field("values", &values), field("weights", &weights));
+        Arc::new(StructArray::from(vec![
+            (v, Arc::new(values) as ArrayRef),
+            (w, Arc::new(weights) as ArrayRef),
+        ]))
+    };
+    let ids = |rows: [&[Option<i32>]; 3]| {
+        ListArray::from_iter_primitive::<Int32Type, _, _>(rows.map(|row| Some(row.to_vec())))
+    };
+    let weights = |rows: [&[Option<f64>]; 3]| {
+        ListArray::from_iter_primitive::<Float64Type, _, _>(rows.map(|row| Some(row.to_vec())))
+    };
+    let values = ids([&[Some(3), None, Some(5)], &[], &[Some(7)]]);
+    let own = weights([&[Some(0.5), Some(9.0), None], &[], &[Some(2.0)]]);
+    let column = struct_of(values.clone(), own);
+    let rows = in_memory(vec![("x", vec![column.slice(0, 1), column.slice(1, 2)])]).expect("rows");
+    assert_eq!(rows.open_rows().expect("a pass").lists(), [(0, MultiValued::weighted())]);
+    assert_eq!(texts(&mut *rows.open_rows().expect("a pass")), [["3:0.5|5"], [""], ["7:2"]]);
+
+    let fewer = weights([&[Some(0.5), Some(9.0), None], &[Some(1.0)], &[Some(2.0)]]);
+    let rows = in_memory(vec![("x", vec![struct_of(values, fewer)])]).expect("rows");
+    let (mut source, mut row) = (rows.open_rows().expect("a pass"), RawRow::default());
+    assert!(source.next_row(&mut row).expect("the first row"));
+    let error = source.next_row(&mut row).expect_err("one weight for nothing").to_string();
+    assert_eq!(error, "rows:2:1 (column \"x\"): expected as many weights as values, found other bytes");
 }
 
 #[test]
