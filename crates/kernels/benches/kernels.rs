@@ -180,7 +180,7 @@ fn embeddings(isa: Isa, patience: Patience) {
             let bags = 2048;
             // A new stretch of ids at every call, so that no row is met again while still in a cache.
             let ids: Vec<u32> = (0..64 * bags * per_bag)
-                .map(|i| ((i as u64 * 0x9E37_79B9_7F4A_7C15) >> 44) as u32 % rows as u32)
+                .map(|i| ((i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 44) as u32 % rows as u32)
                 .collect();
             let offsets: Vec<u32> = (0..=bags).map(|b| (b * per_bag) as u32).collect();
             let mut y = Buffer::zeroed(bags * dim);
