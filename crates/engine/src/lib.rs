@@ -17,7 +17,7 @@
 //! * [`calibration`]: probabilities that are those observed.
 //! * [`preparation`]: rows encoded once, on disk.
 //! * [`inspection`]: what the columns of rows are.
-//! * [`reference`]: models from checkpoints of the reference implementation.
+//! * [`mod@reference`]: models from checkpoints of the reference implementation.
 //! * [`explain`]: which columns a model rests on, and what moves the score of a row.
 //! * [`checkpoint_store`]: what a trainer keeps; [`model_dir`], [`checkpoint`], [`saved`], [`tensors`]:
 //!   directories on disk that are whole or absent; [`own_files`]: which files of a directory are ours;
