@@ -196,13 +196,15 @@ impl RunDir {
         }
         let aside = saved::set_aside(&self.checkpoints);
         fs::rename(&self.checkpoints, &aside).map_err(Error::io("remove", &self.checkpoints))?;
-        sync_directory(&self.out)?;
+        let synced = sync_directory(&self.out);
         if let Some(foreign) = checkpoint::foreign(&aside, &OWN)? {
             // Found out before, so somebody has put it there since.
             fs::rename(&aside, &self.checkpoints).map_err(Error::io("rename", &aside))?;
             return Err(not_ours(&foreign));
         }
-        Ok(remove_directory(&aside)?)
+        // Where the disk is full, they leave room at least.
+        remove_directory(&aside)?;
+        Ok(synced?)
     }
 }
 
