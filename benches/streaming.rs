@@ -8,7 +8,6 @@
 //! batch 2048, two threads; windows of 131,072 rows. A pass begins with a window that nothing can be trained
 //! beside: the more rows, the less that counts.
 use dlrm::data::Batch;
-use dlrm::data::Stop;
 use dlrm::data::batch::Layout;
 use dlrm::data::batches::RowStream;
 use dlrm::data::dataset::{Fitted, Sources};
@@ -162,15 +161,7 @@ fn main() {
     );
 
     let split = Split::Random { validation: 0.0, test: 0.0, seed: 0 };
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: THREADS,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&input, &split, THREADS);
     let parquet = Sources { main: &columns, ..sources };
     let fitted = sources.fit(&schema).expect("a fitted encoder");
     let layout = fitted.encoder.layout();

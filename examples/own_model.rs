@@ -1,6 +1,5 @@
 //! A model of one's own, trained beside the family: declared and recorded here, with nothing changed in dlrm.
 //! `cargo run --release --example own_model`
-use dlrm::data::Stop;
 use dlrm::data::schema::{Pooling, Task};
 use dlrm::data::split::{Part, Split};
 use dlrm::data::{dataset::Sources, rows::OpenRows};
@@ -64,15 +63,7 @@ impl OpenRows for Simulated {
 fn main() -> Result<(), Box<dyn Error>> {
     let rows = Simulated(ClickSimulator::new(ClickConfig { rows: 40_000, ..ClickConfig::default() }));
     let split = Split::Random { validation: 0.1, test: 0.2, seed: 0 };
-    let sources = Sources {
-        main: &rows,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&rows, &split, 2);
     let fitted = sources.fit(&ClickSimulator::schema())?;
     let (layout, data) = (fitted.encoder.layout(), sources.encode(&fitted, |_| true)?);
     let parts = data.parts.map(Arc::new);

@@ -2,7 +2,6 @@
 //! bytes.
 
 use crate::common::{dlrm, works};
-use dlrm::data::Stop;
 use dlrm::data::dataset::Sources;
 use dlrm::data::prepared::{Limits, Preparation, PrepareObserver, Settings, Start};
 use dlrm::data::readers::Input;
@@ -163,15 +162,7 @@ fn prepare(dir: &Path, out: &Path) {
     let text = fs::read_to_string(dir.join("criteo/schema.toml")).expect("a schema");
     let schema = Schema::from_toml(&text, "schema.toml").expect("a schema");
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 1 };
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&input, &split, 2);
     let limits = Limits {
         counts: Some(200_000),
         vocabularies: Some(1 << 20),

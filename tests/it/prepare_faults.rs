@@ -1,7 +1,6 @@
 //! Prepared data sets under faults: killed, changed, asked for twice at once. Nothing is lost, and no number
 //! changes without a word.
 use crate::common::{clicks, command, dlrm, scratch, works};
-use dlrm::data::Stop;
 use dlrm::data::dataset::Sources;
 use dlrm::data::prepared::*;
 use dlrm::data::readers::Input;
@@ -63,15 +62,7 @@ fn prepare(file: &Path, out: &Path, start: Start, observer: &mut dyn PrepareObse
     let input = Input::new([file]).resolve()?;
     let schema = Schema::from_toml(crate::common::CLICKS_SCHEMA, "schema")?;
     let split = Split::Random { validation: 0.1, test: 0.1, seed: 1 };
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&input, &split, 2);
     let settings = Settings { input: input.clone(), split: split.clone(), ..Settings::default() };
     Preparation { sources: &sources, schema: &schema, settings, limits: SMALL, start }.run(out, observer)
 }

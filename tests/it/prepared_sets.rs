@@ -64,15 +64,7 @@ impl Log {
 
     fn prepare(&self, dir: &Path, limits: Limits, observer: &mut dyn PrepareObserver) -> Result<Prepared> {
         let input = self.input();
-        let sources = Sources {
-            main: &input,
-            validation: None,
-            test: None,
-            split: &self.split,
-            max_bad_rows: 0,
-            threads: 2,
-            stop: dlrm::data::Stop::never(),
-        };
+        let sources = Sources::of(&input, &self.split, 2);
         // The settings name files, which differ between logs of the same rows.
         let settings = Settings { split: self.split.clone(), ..Settings::default() };
         Preparation { sources: &sources, schema: &self.schema, settings, limits, start: Start::Fresh }
@@ -123,15 +115,7 @@ fn prepared_rows_are_the_rows_encoded_in_memory() {
         let prepared = log.prepare(out.path(), SMALL, &mut Stop(NEVER)).expect("prepared");
         assert!(prepared.manifest().files.len() > 6, "several files a part");
         let input = log.input();
-        let sources = Sources {
-            main: &input,
-            validation: None,
-            test: None,
-            split: &log.split,
-            max_bad_rows: 0,
-            threads: 2,
-            stop: dlrm::data::Stop::never(),
-        };
+        let sources = Sources::of(&input, &log.split, 2);
         let (raw, made) = (DataSource::Raw(&sources), DataSource::Prepared(&prepared));
         let (fitted, found) = (raw.fit(&log.schema).expect("fitted"), made.fit(&log.schema).expect("found"));
         assert_eq!((fitted.rows, fitted.values), (found.rows, found.values));
@@ -365,15 +349,7 @@ fn another_directory_is_not_written_over() {
     }
     // What is ours is replaced, what lies beside it stays.
     let input = log.input();
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &log.split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: dlrm::data::Stop::never(),
-    };
+    let sources = Sources::of(&input, &log.split, 2);
     fs::write(out.path().join("mine.txt"), "x").expect("written");
     let settings = Settings { max_bad_rows: 1, ..Settings::default() };
     let again = Preparation {

@@ -1,6 +1,5 @@
 //! Streamed rows: windows keep their order whoever reads them, and a cache changes no bit, whatever becomes
 //! of it.
-use dlrm::data::Stop;
 use dlrm::data::batch::{Batch, BatchSource, Layout};
 use dlrm::data::batches::{RowStream, StreamBatches};
 use dlrm::data::dataset::{Fitted, Sources};
@@ -55,15 +54,7 @@ fn with_sources(test: impl Fn(&Sources<'_>, &Fitted, &Path)) {
     )
     .expect("a file");
     let (input, split) = (Input::new([&path]), Split::Random { validation: 0.1, test: 0.1, seed: 3 });
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&input, &split, 2);
     let fitted = sources.fit(&Schema::from_toml(SCHEMA, "schema").expect("a schema")).expect("a fit");
     test(&sources, &fitted, dir.path());
 }

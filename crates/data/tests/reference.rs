@@ -1,6 +1,5 @@
 //! Rows encoded as the reference implementation's preprocessing does, against an independent account of it
 //! (make_reference_goldens.py).
-use dlrm_data::Stop;
 use dlrm_data::dataset::{Fitted, Sources};
 use dlrm_data::readers::{Format, Input, default_schema};
 use dlrm_data::split::{Part, Split};
@@ -24,15 +23,7 @@ struct Encoded {
 /// Rows of a file in their order: the parts of a split by order, one after another.
 fn encode(input: &Input, schema: &Schema) -> (Fitted, Batch) {
     let split = Split::Order { validation: 0.2, test: 0.3 };
-    let sources = Sources {
-        main: input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(input, &split, 2);
     let fitted = sources.fit(schema).unwrap();
     let mut data = sources.encode(&fitted, |_| true).unwrap();
     let mut all = std::mem::take(&mut data.parts[Part::Train]);
@@ -115,15 +106,7 @@ fn what_is_no_hexadecimal_integer_is_named() {
             .unwrap();
     schema.follow_reference().unwrap();
     let split = Split::Order { validation: 0.0, test: 0.0 };
-    let sources = Sources {
-        main: &input,
-        validation: None,
-        test: None,
-        split: &split,
-        max_bad_rows: 0,
-        threads: 1,
-        stop: Stop::never(),
-    };
+    let sources = Sources::of(&input, &split, 1);
     let Err(error) = sources.fit(&schema) else { panic!("no error") };
     let error = error.to_string();
     for part in [

@@ -132,17 +132,7 @@ fn the_forecast_is_what_encoding_gives() {
     let main = Simulated(simulator, 0..5000);
     let found = diagnose(&main, None, &RANDOM);
     let schema = Profile::of(&mut main.rows(), &ProfileOptions::default()).unwrap().schema().unwrap();
-    let fitted = Sources {
-        main: &main,
-        validation: None,
-        test: None,
-        split: &RANDOM,
-        max_bad_rows: 0,
-        threads: 2,
-        stop: Stop::never(),
-    }
-    .fit(&schema)
-    .unwrap();
+    let fitted = Sources::of(&main, &RANDOM, 2).fit(&schema).unwrap();
     let made = fitted.encoder.layout();
     assert_eq!((&found.layout.features, &found.layout.tables), (&made.features, &made.tables), "to the row");
     // Of the bins of a number the most there can be are foretold.

@@ -37,6 +37,13 @@ pub struct Sources<'a> {
     pub stop: &'a Stop,
 }
 
+impl<'a> Sources<'a> {
+    /// The rows of one input, none of them malformed, read by so many threads to the last one.
+    pub fn of(main: &'a dyn OpenRows, split: &'a Split, threads: usize) -> Self {
+        Sources { main, validation: None, test: None, split, max_bad_rows: 0, threads, stop: Stop::never() }
+    }
+}
+
 /// The part of a row. What the split would give to a part that has explicit rows trains instead.
 fn part_of(assigner: &Assigner, explicit: [bool; 2], row: u64, time: f64, fold: &str) -> Part {
     let part = assigner.part(row, time, fold);
