@@ -70,7 +70,8 @@ pub(super) fn run(session: &Session, args: &ShowArgs) -> Result<(), Failure> {
 fn inputs(predictor: &Predictor) -> String {
     let (schema, layout) = (predictor.encoder().schema(), predictor.encoder().layout());
     let dense = schema.dense.iter().map(|c| {
-        vec![c.name.clone(), "dense".into(), format!("{:?}", c.transform).to_lowercase(), String::new()]
+        let kind = if c.age.is_some() { "age" } else { "dense" };
+        vec![c.name.clone(), kind.into(), format!("{:?}", c.transform).to_lowercase(), String::new()]
     });
     let categorical = schema.categorical.iter().zip(&layout.features).map(|(column, feature)| {
         let kind = if column.multi.is_some() { "multi-valued" } else { "categorical" };

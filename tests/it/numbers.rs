@@ -174,6 +174,49 @@ fn hour_and_weekday_of_a_timestamp_are_inputs_however_it_is_written() {
 }
 
 #[test]
+fn the_age_of_another_moment_is_an_input() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // What was published within two days is clicked, at any time of the sixty days.
+    let row = |r: u64| {
+        let (seen, age) = (moment(r), (uniform(7, r) * 6.0 * DAY as f64) as u64);
+        let click = u8::from((age < 2 * DAY) ^ (uniform(3, r) < 0.05));
+        format!("{click},{},{},u{}\n", (seen - age) * 1000, written(seen, "iso"), r % 7)
+    };
+    let rows = "click,published_at,seen_at,user\n".to_owned() + &(0..3000).map(row).collect::<String>();
+    fs::write(dir.path().join("rows.csv"), &rows).expect("a file");
+    let said = works(dir.path(), &["train", "rows.csv", "--label", "click", "--epochs", "1", "-o", "x"]).err;
+    let note = "column \"published_at\", a timestamp: the days from it to \"seen_at\" are an input";
+    assert!(said.contains(note), "{said}");
+    let with = auc(dir.path(), "with", &["rows.csv", "--label", "click"]);
+    let ignore = ["rows.csv", "--label", "click", "--ignore", "published_at"];
+    let without = auc(dir.path(), "without", &ignore);
+    assert!(with > 0.85 && without < 0.6, "{with} {without}");
+    assert!(works(dir.path(), &["show", "with"]).out.contains("published_at:age"));
+    // From a prepared set, in another order, and of rows without labels: the same scores.
+    let scores = works(dir.path(), &["-q", "predict", "with", "rows.csv"]).out;
+    works(dir.path(), &["-q", "prepare", "rows.csv", "--label", "click", "-o", "set"]);
+    works(dir.path(), &["-q", "train", "set", "--model", "lr", "-o", "prepared"]);
+    assert_eq!(works(dir.path(), &["-q", "predict", "prepared", "rows.csv"]).out, scores);
+    let text = works(dir.path(), &["inspect", "rows.csv", "--label", "click", "-o", "s.toml"]).out;
+    assert!(text.contains("days to seen_at as an input"), "{text}");
+    let schema = fs::read_to_string(dir.path().join("s.toml")).expect("a schema");
+    assert!(schema.contains("[dense.age]") && schema.contains("time = \"seen_at\""), "{schema}");
+    works(dir.path(), &["-q", "train", "rows.csv", "--schema", "s.toml", "--model", "lr", "-o", "given"]);
+    assert_eq!(works(dir.path(), &["-q", "predict", "given", "rows.csv"]).out, scores);
+    // A moment that is missing is no error, one that is none is.
+    let unknown = "published_at,seen_at,user\n,2023-11-15 10:00,u1\n";
+    fs::write(dir.path().join("new.csv"), unknown).expect("a file");
+    works(dir.path(), &["predict", "with", "new.csv"]);
+    fs::write(dir.path().join("new.csv"), unknown.replace("\n,", "\nsoon,")).expect("a file");
+    let expected = ["(column \"published_at\"): expected a moment", "found \"soon\""];
+    fails(dir.path(), &["predict", "with", "new.csv"], 3, &expected);
+    let twice = schema.replace("until = \"seen_at\"", "until = \"published_at\"");
+    fs::write(dir.path().join("s.toml"), twice).expect("a file");
+    let args = ["train", "rows.csv", "--schema", "s.toml", "-o", "y"];
+    fails(dir.path(), &args, 2, &["the moments of two columns", "\"published_at\""]);
+}
+
+#[test]
 fn what_is_not_known_of_moments_is_asked_for() {
     let dir = tempfile::tempdir().expect("a directory");
     let unclear = |t: u64| format!("{:02}/{:02}/2024", 1 + t % 12, 1 + t / 7 % 12);

@@ -108,6 +108,11 @@ impl Moment {
         }
     }
 
+    /// Days since an earlier moment, or, less than 0, until a later one.
+    pub fn days_since(self, earlier: Moment) -> f64 {
+        (self.seconds - earlier.seconds) / DAY
+    }
+
     fn days(self) -> i64 {
         ((self.seconds + self.ahead) / DAY).floor() as i64
     }

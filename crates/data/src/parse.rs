@@ -2,9 +2,9 @@
 use crate::error::{Error, Hint, Result, nearest, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
-use crate::moment::{Moment, seconds};
+use crate::moment::{Moment, TimeUnit, seconds};
 use crate::row::RawRow;
-use crate::schema::{CategoricalColumn, Encoding, MultiValued, PartOfTime, Schema};
+use crate::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Schema};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,6 +24,24 @@ pub enum Labels {
 struct Place {
     index: usize,
     name: String,
+}
+
+/// Where a dense value comes from.
+#[derive(Debug, Clone)]
+enum Number {
+    /// It stands in a field.
+    Field(Place),
+    /// It is the days from the moment in one field to that in another.
+    Age([(Place, TimeUnit); 2]),
+}
+
+impl Number {
+    fn find(column: &DenseColumn, find: impl Fn(&str) -> Result<Place>) -> Result<Self> {
+        Ok(match &column.age {
+            None => Number::Field(find(&column.name)?),
+            Some(age) => Number::Age([(find(&age.column)?, age.unit), (find(&age.until)?, age.until_unit)]),
+        })
+    }
 }
 
 /// One value of a categorical field.
@@ -108,7 +126,7 @@ pub struct RowParser {
     weight: Option<Place>,
     group: Option<Place>,
     time: Option<Place>,
-    dense: Vec<Place>,
+    dense: Vec<Number>,
     categorical: Vec<Place>,
     /// How the values of each categorical column are read, where they are hexadecimal integers.
     hexadecimal: Vec<Option<Reading>>,
@@ -181,7 +199,7 @@ impl RowParser {
             weight: optional(&schema.weight)?,
             group: optional(&schema.group)?,
             time: schema.time.as_deref().filter(|_| labels == Labels::WithTime).map(find).transpose()?,
-            dense: schema.dense.iter().map(|c| find(&c.name)).collect::<Result<_>>()?,
+            dense: schema.dense.iter().map(|column| Number::find(column, find)).collect::<Result<_>>()?,
             texts: texts(&categorical, &schema.categorical),
             categorical,
             hexadecimal,
@@ -245,8 +263,11 @@ impl RowParser {
             })?;
         }
         out.dense.clear();
-        for (place, column) in self.dense.iter().zip(&self.schema.dense) {
-            let number = self.number(row, place)?;
+        for (number, column) in self.dense.iter().zip(&self.schema.dense) {
+            let number = match number {
+                Number::Field(place) => self.number(row, place)?,
+                Number::Age(moments) => self.age(row, moments)?,
+            };
             out.dense.push(if column.sentinels.contains(&number) { f64::NAN } else { number });
         }
         out.values.clear();
@@ -295,6 +316,24 @@ impl RowParser {
         }
     }
 
+    /// Days between two moments; NaN where one is missing.
+    fn age(&self, row: &RawRow, [from, until]: &[(Place, TimeUnit); 2]) -> Result<f64> {
+        let from = self.moment(row, &from.0, from.1)?;
+        let until = self.moment(row, &until.0, until.1)?;
+        Ok(from.zip(until).map_or(f64::NAN, |(from, until)| until.days_since(from)))
+    }
+
+    /// The moment in a field; `None` if it is missing.
+    fn moment(&self, row: &RawRow, place: &Place, unit: TimeUnit) -> Result<Option<Moment>> {
+        let field = row.field(place.index).trim();
+        if self.is_missing(field) {
+            return Ok(None);
+        }
+        let moment = Moment::read(field, unit, self.schema.date_order);
+        let error = || self.no_moment(bad(row, place, "a moment, from which inputs are made", field));
+        moment.map(Some).ok_or_else(error)
+    }
+
     /// Appends a part of the moment in a field.
     fn part_of_time(
         &self,
@@ -303,13 +342,10 @@ impl RowParser {
         time: &PartOfTime,
         out: &mut ParsedRow,
     ) -> Result<()> {
-        let field = row.field(place.index).trim();
-        if self.is_missing(field) {
+        let Some(moment) = self.moment(row, place, time.unit)? else {
             out.times.push("");
             return Ok(());
-        }
-        let moment = Moment::read(field, time.unit, self.schema.date_order)
-            .ok_or_else(|| self.no_moment(bad(row, place, "a moment, whose parts are inputs", field)))?;
+        };
         let text = moment.part(time.part);
         out.values.push(Value::new(0..text.len(), 1.0));
         out.times.push(text);

@@ -23,7 +23,9 @@ impl Encoder {
 
     fn synthetic_field(&self, name: &str, rng: &mut Rng) -> String {
         let schema = self.schema();
-        if let Some(index) = schema.dense.iter().position(|column| column.name == name) {
+        if let Some(index) =
+            schema.dense.iter().position(|column| column.name == name && column.age.is_none())
+        {
             return self.synthetic_number(index, rng);
         }
         let column =

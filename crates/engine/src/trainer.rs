@@ -16,9 +16,11 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 
-/// A log loss so far above the best one is not noise of few rows: the model has begun to learn its rows by
+/// A log loss above the best one by such a part of it is not noise of few rows: the model has begun to learn its rows by
 /// heart. An evaluation that finds it counts as several.
-const FAR: f64 = 0.1;
+const FAR: f64 = 0.2;
+/// What is taken for that distance where the best one is small, and where it is large.
+const FAR_RANGE: [f64; 2] = [0.02, 0.1];
 const FAR_COUNTS: u64 = 4;
 
 /// A mean loss that has grown by this factor since the first step will not come back.
@@ -264,7 +266,9 @@ impl Trainer<'_> {
     /// As how many evaluations without a new best one counts that found `value`.
     fn weight_of(&self, state: &TrainState, value: f64) -> u64 {
         let is_loss = self.monitor() == Metric::LogLoss;
-        let is_far = is_loss && state.best.is_some_and(|best| value > best.value + FAR);
+        let [least, most] = FAR_RANGE;
+        let far = |best: f64| best + (FAR * best).clamp(least, most);
+        let is_far = is_loss && state.best.is_some_and(|best| value > far(best.value));
         if is_far { FAR_COUNTS } else { 1 }
     }
 

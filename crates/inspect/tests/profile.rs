@@ -164,6 +164,29 @@ fn moments_are_taken_apart_where_their_parts_recur() {
     );
 }
 
+#[test]
+fn the_moment_of_the_event_is_the_one_that_covers_the_fewest_days() {
+    let schema = |missing: u64| {
+        let row = |r: u64| {
+            let seen = 1_600_000_000 + r * 601;
+            let signed_up =
+                if r < missing { String::new() } else { (seen - other(r) % 90_000_000).to_string() };
+            Some(vec![coin(r).to_string(), signed_up, seen.to_string()])
+        };
+        profile_of(&["click", "signed_up", "ts"], (0..2000).map(row).collect(), None)
+            .unwrap()
+            .schema()
+            .unwrap()
+    };
+    let ages = |schema: &Schema| schema.dense.iter().filter_map(|c| c.age.clone()).collect::<Vec<_>>();
+    let few = schema(0);
+    assert_eq!(few.time.as_deref(), Some("ts"));
+    let age = &ages(&few)[0];
+    assert_eq!((age.column.as_str(), age.until.as_str(), ages(&few).len()), ("signed_up", "ts", 1));
+    // What is known of some rows only may be known because of what is to be predicted.
+    assert_eq!(ages(&schema(100)), []);
+}
+
 fn toml_of(profile: &Profile) -> String {
     profile.schema_toml().unwrap()
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::schema::{DenseColumn, Label, Transform};
+use crate::schema::{Age, DenseColumn, Label, Transform};
 
 fn schema() -> Schema {
     let categorical =
@@ -59,6 +59,32 @@ fn typed_values() {
     let row = parse(["0", "NA", "", "", "2000-03-01 12:30:00"]).unwrap();
     assert!(row.dense[0].is_nan() && row.values(0).is_empty() && row.values(1).is_empty());
     assert_eq!(row.time, 951_913_800.0);
+}
+
+#[test]
+fn ages_are_the_days_between_two_moments() {
+    let age = Age {
+        column: "id".into(),
+        until: "day".into(),
+        unit: TimeUnit::Milliseconds,
+        until_unit: TimeUnit::default(),
+    };
+    let mut schema = Schema { categorical: Vec::new(), ..schema() };
+    schema.dense = vec![DenseColumn { age: Some(age), ..DenseColumn::new("id:age", Transform::None) }];
+    assert_eq!((schema.inputs(), schema.needs_rows()), (vec!["id", "day"], true));
+    let columns = ["click", "id", "day"].map(str::to_owned);
+    let parser = RowParser::new(&schema, &columns, Labels::Required, "test").unwrap();
+    let mut out = ParsedRow::default();
+    let mut age = |from: &str, until: &str| {
+        let mut row = RawRow::default();
+        ["1", from, until].into_iter().for_each(|field| row.push(field));
+        parser.parse(&row, &mut out).map(|()| out.dense[0])
+    };
+    assert_eq!(age("0", "1970-01-02").unwrap(), 1.0);
+    assert_eq!(age("86400000", "1970-01-01 12:00").unwrap(), -0.5);
+    assert!(age("", "1970-01-02").unwrap().is_nan() && age("0", "NA").unwrap().is_nan());
+    let error = age("0", "soon").unwrap_err().to_string();
+    assert!(error.contains("(column \"day\"): expected a moment"), "{error}");
 }
 
 #[test]

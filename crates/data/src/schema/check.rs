@@ -1,5 +1,5 @@
 //! Contradictions in a schema.
-use super::{CategoricalColumn, Encoding, MultiValued, Pooling, Schema, Task, Transform};
+use super::{CategoricalColumn, DenseColumn, Encoding, MultiValued, Pooling, Schema, Task, Transform};
 use crate::error::{Error, Result, nearest, quoted};
 use std::collections::HashSet;
 
@@ -27,7 +27,9 @@ impl Schema {
 
     fn check_names(&self, name: &str) -> Result<()> {
         let mut seen = HashSet::new();
-        if self.categorical.iter().any(|column| column.source() == self.label.column) {
+        let mut sources = self.dense.iter().flat_map(DenseColumn::sources);
+        let is_label = |source: &str| source == self.label.column;
+        if sources.any(is_label) || self.categorical.iter().any(|column| is_label(column.source())) {
             let found = format!("\"{}\" as input and as label", self.label.column);
             return Err(Error::input(name, "inputs that do not hold the label", found));
         }
@@ -48,6 +50,11 @@ impl Schema {
 
     fn check_dense(&self, name: &str) -> Result<()> {
         for column in &self.dense {
+            if let Some(age) = column.age.as_ref().filter(|age| age.column == age.until) {
+                let what = format!("{name}: dense column \"{}\": age", column.name);
+                let found = format!("\"{}\" as `column` and as `until`", age.column);
+                return Err(Error::input(what, "the moments of two columns", found));
+            }
             if let Some([low, high]) = column.clip_quantiles
                 && !(0.0..=1.0).contains(&low) | !(0.0..=1.0).contains(&high) | (low >= high)
             {

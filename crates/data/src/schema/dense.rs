@@ -1,12 +1,17 @@
 //! Numeric inputs.
+use super::is_default;
+use crate::moment::TimeUnit;
 use serde::{Deserialize, Serialize};
 
 /// A numeric input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DenseColumn {
-    /// Column.
+    /// Column; for an age, a name of its own.
     pub name: String,
+    /// The values are the days between the moments in two columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<Age>,
     /// Change of scale, fitted on the training split.
     #[serde(default)]
     pub transform: Transform,
@@ -32,6 +37,7 @@ impl DenseColumn {
     pub fn new(name: impl Into<String>, transform: Transform) -> Self {
         DenseColumn {
             name: name.into(),
+            age: None,
             transform,
             bins: None,
             clip_quantiles: None,
@@ -40,6 +46,33 @@ impl DenseColumn {
             missing_value: None,
         }
     }
+
+    /// The columns of the input that it is read from.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match &self.age {
+            Some(age) => (&age.column, Some(&age.until)),
+            None => (&self.name, None),
+        };
+        std::iter::once(first).chain(second).map(String::as_str)
+    }
+}
+
+/// Days from the moment in one column to that in another:
+/// `{ column = "published_at", until = "event_time" }`. Negative where the first is the later one, missing
+/// where either is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Age {
+    /// The column that holds the moments from which on it is counted.
+    pub column: String,
+    /// The column that holds the moments up to which it is counted.
+    pub until: String,
+    /// What numbers of `column` count. Dates need none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unit: TimeUnit,
+    /// What numbers of `until` count. Dates need none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub until_unit: TimeUnit,
 }
 
 /// Change of scale of a dense column.

@@ -2,7 +2,7 @@
 mod check;
 mod dense;
 
-pub use dense::{DenseColumn, Transform};
+pub use dense::{Age, DenseColumn, Transform};
 
 use crate::error::{Error, Result, nearest};
 use crate::moment::{DateOrder, TimePart, TimeUnit};
@@ -384,6 +384,7 @@ impl Schema {
     pub fn follow_reference(&mut self) -> Result<()> {
         for column in &mut self.dense {
             *column = DenseColumn {
+                age: column.age.take(),
                 missing_value: Some(0.0),
                 ..DenseColumn::new(std::mem::take(&mut column.name), Transform::Log1p)
             };
@@ -400,14 +401,14 @@ impl Schema {
             .chain(self.weight.as_deref())
             .chain(self.group.as_deref())
             .chain(self.time.as_deref())
-            .chain(self.dense.iter().map(|c| c.name.as_str()))
+            .chain(self.dense.iter().flat_map(DenseColumn::sources))
             .chain(self.categorical.iter().map(CategoricalColumn::source))
     }
 
     /// Names of the columns that inputs are read from, each once.
     pub fn inputs(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        let dense = self.dense.iter().map(|c| c.name.as_str());
+        let dense = self.dense.iter().flat_map(DenseColumn::sources);
         for name in dense.chain(self.categorical.iter().map(CategoricalColumn::source)) {
             if !names.contains(&name) {
                 names.push(name);

@@ -61,12 +61,12 @@ impl AskedRows {
 
 /// The fields of each column, in the order of [`super::columns`].
 fn fields(schema: &Schema, names: &[String]) -> Vec<Vec<usize>> {
-    let place = |name: &String| names.iter().position(|field| field == name);
-    let dense = schema.dense.iter().map(|column| vec![&column.name]);
-    let categorical = schema.categorical.iter().map(|column| vec![&column.name]);
-    let crosses = schema.crosses.iter().map(|cross| cross.columns.iter().collect());
+    let place = |name: &str| names.iter().position(|field| field == name);
+    let dense = schema.dense.iter().map(|column| column.sources().collect());
+    let categorical = schema.categorical.iter().map(|column| vec![column.name.as_str()]);
+    let crosses = schema.crosses.iter().map(|cross| cross.columns.iter().map(String::as_str).collect());
     let all = dense.chain(categorical).chain(crosses);
-    all.map(|names: Vec<&String>| names.into_iter().filter_map(place).collect()).collect()
+    all.map(|names: Vec<&str>| names.into_iter().filter_map(place).collect()).collect()
 }
 
 /// What stands in these fields of a row.

@@ -35,18 +35,45 @@ struct Columns<'a> {
     bags: &'a Bags,
     /// Whether a bag's ids share the weight 1.
     mean: bool,
+    /// Whether every bag is one id of weight 1.
+    one_hot: bool,
     /// The column of its table's first row.
     first: usize,
+}
+
+impl<'a> Columns<'a> {
+    fn new(bags: &'a Bags, mean: bool, first: usize) -> Self {
+        let single = bags.offsets.iter().enumerate().all(|(b, &offset)| offset as usize == b);
+        Columns { bags, mean, one_hot: single && (mean || bags.weights.is_none()), first }
+    }
+
+    /// Calls `entry(row, column, x)` for every entry of these rows.
+    fn entries(&self, rows: Range<usize>, mut entry: impl FnMut(usize, usize, f64)) {
+        let column = |id: u32| self.first + id as usize;
+        if self.one_hot {
+            return rows.clone().zip(&self.bags.ids[rows]).for_each(|(b, &id)| entry(b, column(id), 1.0));
+        }
+        for b in rows {
+            let range = self.bags.offsets[b] as usize..self.bags.offsets[b + 1] as usize;
+            let share = 1.0 / range.len().max(1) as f64;
+            for place in range {
+                let x = match &self.bags.weights {
+                    _ if self.mean => share,
+                    Some(weights) => f64::from(weights[place]),
+                    None => 1.0,
+                };
+                entry(b, column(self.bags.ids[place]), x);
+            }
+        }
+    }
 }
 
 impl<'a> Design<'a> {
     /// Of encoded rows; `pool` goes through them.
     pub(super) fn new(rows: &'a Batch, layout: &Layout, slopes: Slopes, pool: &'a rayon::ThreadPool) -> Self {
         let places = places(layout);
-        let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| Columns {
-            bags,
-            mean: feature.pooling == Some(Pooling::Mean),
-            first: places[feature.table].start,
+        let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| {
+            Columns::new(bags, feature.pooling == Some(Pooling::Mean), places[feature.table].start)
         });
         let columns = columns(layout) + 1;
         let one = |j: &usize| slopes == Slopes::Many || layout.bins.binary_search(j).is_err();
@@ -61,37 +88,22 @@ impl<'a> Design<'a> {
         self.pool.install(|| parts.into_par_iter().map(of).collect())
     }
 
-    /// Calls `entry(column, x)` for every entry of row `b` but the dense ones and the intercept.
-    fn sparse(&self, b: usize, mut entry: impl FnMut(usize, f64)) {
-        for columns in &self.features {
-            let bags = columns.bags;
-            let range = bags.offsets[b] as usize..bags.offsets[b + 1] as usize;
-            let share = 1.0 / range.len().max(1) as f64;
-            for place in range {
-                let x = match &bags.weights {
-                    _ if columns.mean => share,
-                    Some(weights) => f64::from(weights[place]),
-                    None => 1.0,
-                };
-                entry(columns.first + bags.ids[place] as usize, x);
-            }
-        }
-    }
-
     /// X w → [N]
     pub(super) fn margins(&self, w: &[f64], out: &mut [f64]) {
         let size = self.rows.len().div_ceil(PARTS).max(1);
         let part = |(part, out): (usize, &mut [f64])| {
-            for (at, z) in out.iter_mut().enumerate() {
-                let b = part * size + at;
-                let mut sum = w[self.columns - 1];
+            let start = part * size;
+            for (b, z) in (start..).zip(out.iter_mut()) {
                 let dense = &self.rows.dense[b * self.dense..][..self.dense];
-                sum += match self.inputs.len() == self.dense {
+                let sum = match self.inputs.len() == self.dense {
                     true => product(dense, &w[..self.dense]),
                     false => self.inputs.iter().map(|&j| f64::from(dense[j]) * w[j]).sum(),
                 };
-                self.sparse(b, |column, x| sum += x * w[column]);
-                *z = sum;
+                *z = w[self.columns - 1] + sum;
+            }
+            let rows = start..start + out.len();
+            for feature in &self.features {
+                feature.entries(rows.clone(), |b, column, x| out[b - start] += x * w[column]);
             }
         };
         self.pool.install(|| out.par_chunks_mut(size).enumerate().for_each(part));
@@ -101,15 +113,17 @@ impl<'a> Design<'a> {
     fn summed(&self, r: &[f64], of: impl Fn(f64) -> f64 + Sync + Send) -> Vec<f64> {
         let part = |part: Range<usize>| {
             let mut sum = vec![0.0; self.columns];
-            for b in part {
+            for b in part.clone() {
                 let r = r[b];
                 let dense = &self.rows.dense[b * self.dense..][..self.dense];
                 match self.inputs.len() == self.dense {
                     true => sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x))),
                     false => self.inputs.iter().for_each(|&j| sum[j] += r * of(f64::from(dense[j]))),
                 }
-                self.sparse(b, |column, x| sum[column] += r * of(x));
                 sum[self.columns - 1] += r;
+            }
+            for feature in &self.features {
+                feature.entries(part.clone(), |b, column, x| sum[column] += r[b] * of(x));
             }
             sum
         };

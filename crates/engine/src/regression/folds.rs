@@ -5,9 +5,6 @@ use dlrm_data::rng::mix;
 /// Folds.
 pub(super) const FOLDS: u64 = 5;
 
-/// Convergence of what only tells strengths apart.
-const ROUGH: f64 = 1e-4;
-
 /// The training rows in folds; each fold's weights go from one strength to the next.
 pub(super) struct Folds {
     /// By fold, the rows to train on and those left out, as weights of all rows.
@@ -36,7 +33,7 @@ impl Folds {
     pub(super) fn loss(&mut self, problem: &Problem<'_>, stop: &mut dyn FnMut() -> bool) -> (f64, f64) {
         let (mut loss, mut total) = (0.0, 0.0);
         for ([kept, out], weights) in self.parts.iter().zip(&mut self.weights) {
-            Problem { weights: Some(kept), tolerance: ROUGH, ..*problem }.minimise(weights, stop);
+            Problem { weights: Some(kept), ..*problem }.minimise(weights, stop);
             loss += problem.loss_of(weights, out);
             total += out.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         }

@@ -1,8 +1,8 @@
 //! Logistic (linear) regression trained to its optimum: the model `lr`, and the baseline of every other.
 //!
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
-//! there. L-BFGS goes to that minimum for one strength of L2 after the other, from strong to weak, each from
-//! where the one before ended; the validation rows decide which is kept. Where numbers have bins of a
+//! there. L-BFGS goes near that minimum for one strength of L2 after the other, from strong to weak, each from
+//! where the one before ended; the validation rows decide which is kept, and goes on to its minimum. Where numbers have bins of a
 //! piecewise-linear encoding and rows are few, that is done with and without these: a straight effect is
 //! learned from fewer rows as one slope.
 mod design;
@@ -25,7 +25,7 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics};
 use dlrm_nn::Weights;
 use folds::{FOLDS, Folds};
-use minimise::{Ended, Problem, TOLERANCE};
+use minimise::{Problem, ROUGH, TOLERANCE};
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
 const FIRST_C: f64 = 1e-3;
@@ -57,30 +57,12 @@ pub(crate) struct Solved {
 /// The best strength so far, and the way there.
 struct Found {
     weights: Vec<f64>,
-    /// What is minimised, without its L2.
-    loss: f64,
-    /// What chooses the strength.
+    slopes: Slopes,
+    /// The strength.
+    l2: f64,
+    /// What chooses it: the least so far.
     value: f64,
-    ending: Ending,
     state: TrainState,
-}
-
-impl Found {
-    /// Keeps these weights if what chooses is less than before; `metric` is what a person is shown of it.
-    fn keep_better(
-        &mut self,
-        weights: &[f64],
-        ended: Ended,
-        (metric, value): (Option<f64>, f64),
-    ) -> Standing {
-        if value >= self.value {
-            return Standing::NotBest;
-        }
-        (self.weights, self.loss, self.value) = (weights.to_vec(), ended.loss, value);
-        self.ending = if ended.converged { Ending::Converged } else { Ending::Iterations };
-        self.state.best = metric.map(|value| Best { step: self.state.step, value });
-        Standing::Best
-    }
 }
 
 /// A regression to be trained.
@@ -136,21 +118,46 @@ impl Regression<'_> {
     /// If scores are not finite, or the observer wants to stop.
     pub(crate) fn train(&self, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
         let state = TrainState { rows: self.rows.len() as u64, ..TrainState::default() };
-        let mut found = Found {
-            weights: self.start(),
-            loss: f64::NAN,
-            value: f64::INFINITY,
-            ending: Ending::Iterations,
-            state,
-        };
+        let (weights, value) = (self.start(), f64::INFINITY);
+        let mut found = Found { weights, slopes: Slopes::Many, l2: 1.0, value, state };
         self.strengths(Slopes::Many, &mut found, learner, observer)?;
         if !self.layout.bins.is_empty() && self.rows.len() < MANY {
             self.strengths(Slopes::One, &mut found, learner, observer)?;
         }
-        let Found { weights, loss, ending, mut state, .. } = found;
-        state.ending = Some(ending);
-        write(&weights, self.layout, learner.network_mut().weights_mut())?;
-        Ok(Solved { weights, loss: self.plain(loss), state })
+        self.finish(found, learner, observer)
+    }
+
+    /// Takes the strength that was chosen all the way to its minimum.
+    fn finish(&self, found: Found, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
+        let Found { mut weights, slopes, l2, mut state, .. } = found;
+        let pool = learner::pool(learner.pool().current_num_threads())?;
+        let design = Design::new(self.rows, self.layout, slopes, &pool);
+        let ended =
+            self.problem(&design, l2, TOLERANCE).minimise(&mut weights, &mut || observer.should_stop());
+        (state.step, state.epoch) =
+            (state.step + ended.iterations as u64, state.epoch + ended.iterations as u64);
+        if observer.should_stop() {
+            return Err(Error::Interrupted { step: state.step, checkpoint: None });
+        }
+        let validation = self.score(&weights, learner)?;
+        let metric = validation.as_ref().and_then(|metrics| Metric::usual(self.task).of(metrics));
+        state.best = metric.map(|value| Best { step: state.step, value });
+        let evaluation = self.evaluation(&state, ended.loss, validation);
+        observer.evaluated(&evaluation, Standing::Best);
+        state.history.push(evaluation);
+        state.ending = Some(if ended.converged { Ending::Converged } else { Ending::Iterations });
+        Ok(Solved { weights, loss: self.plain(ended.loss), state })
+    }
+
+    fn problem<'a>(&'a self, design: &'a Design<'a>, l2: f64, tolerance: f64) -> Problem<'a> {
+        let (labels, weights) = (&*self.rows.labels, self.rows.weights.as_deref());
+        Problem { design, labels, weights, task: self.task, l2, tolerance }
+    }
+
+    /// Puts the weights into the regression that `learner` holds, and measures it on the validation rows.
+    fn score(&self, weights: &[f64], learner: &mut Learner) -> Result<Option<Metrics>> {
+        write(weights, self.layout, learner.network_mut().weights_mut())?;
+        self.validation.map(|rows| score(learner, rows, self.task)).transpose()
     }
 
     /// Goes from strong L2 to weak, and keeps what is better than what was found before.
@@ -165,13 +172,11 @@ impl Regression<'_> {
         let design = Design::new(self.rows, self.layout, slopes, &pool);
         let mut weights = self.start();
         let few = self.validation.is_none_or(|rows| rows.len() < FEW) && self.rows.len() <= FOLDED;
-        let own = self.rows.weights.as_deref();
-        let mut folds = few.then(|| Folds::new(self.rows.len(), own, &weights));
+        let mut folds = few.then(|| Folds::new(self.rows.len(), self.rows.weights.as_deref(), &weights));
         let (mut least, mut worse) = (f64::INFINITY, 0);
         for c in (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k)) {
             let l2 = 1.0 / (c * self.rows.len().max(1) as f64);
-            let (labels, task) = (&*self.rows.labels, self.task);
-            let problem = Problem { design: &design, labels, weights: own, task, l2, tolerance: TOLERANCE };
+            let problem = self.problem(&design, l2, ROUGH);
             let ended = problem.minimise(&mut weights, &mut || observer.should_stop());
             found.state.step += ended.iterations.max(1) as u64;
             found.state.epoch = found.state.step;
@@ -179,10 +184,14 @@ impl Regression<'_> {
             if observer.should_stop() {
                 return Err(Error::Interrupted { step: found.state.step, checkpoint: None });
             }
-            write(&weights, self.layout, learner.network_mut().weights_mut())?;
-            let validation = self.validation.map(|rows| score(learner, rows, self.task)).transpose()?;
+            let validation = self.score(&weights, learner)?;
             let (metric, value) = self.value(validation.as_ref(), folded);
-            let standing = found.keep_better(&weights, ended, (metric, value));
+            let mut standing = Standing::NotBest;
+            if value < found.value {
+                standing = Standing::Best;
+                (found.weights, found.slopes, found.l2, found.value) = (weights.clone(), slopes, l2, value);
+                found.state.best = metric.map(|value| Best { step: found.state.step, value });
+            }
             let evaluation = self.evaluation(&found.state, ended.loss, validation);
             observer.evaluated(&evaluation, standing);
             found.state.history.push(evaluation);

@@ -45,7 +45,8 @@ impl ColumnsRequest {
         self.put_into(&mut said);
         said.kinds(columns, Some(&schema.label.column)).map_err(Error::of_config)?;
         let out = |name: &String| self.ignore.contains(name) || self.weight.as_ref() == Some(name);
-        schema.dense.retain(|column| !out(&column.name) && !self.categorical.contains(&column.name));
+        let is_gone = |source: &str| out(&source.to_owned()) || self.categorical.iter().any(|c| c == source);
+        schema.dense.retain(|column| !column.sources().any(is_gone));
         schema.categorical.retain(|column| !out(&column.source().to_owned()));
         for name in &self.categorical {
             if !schema.categorical.iter().any(|column| column.name == *name) {

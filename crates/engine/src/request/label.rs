@@ -71,7 +71,7 @@ impl LabelRequest {
             schema.label = Label { task, ..Label::clicks(schema.label.column.clone()) };
         }
         let own = schema.label.column.clone();
-        schema.dense.retain(|c| c.name != own);
+        schema.dense.retain(|c| c.sources().all(|source| source != own));
         schema.categorical.retain(|c| c.source() != own);
         Ok(())
     }

@@ -108,8 +108,13 @@ fn infer(source: &mut dyn RowSource, name: &str, said: Said<'_>, notes: &mut Vec
     Ok(schema)
 }
 
-/// Which parts of moments are inputs, a note for each column of moments.
+/// What of moments is an input, a note for each column of moments.
 fn times(schema: &Schema) -> Vec<Note> {
+    let ages = schema.dense.iter().filter_map(|column| column.age.as_ref());
+    let ages = ages.map(|age| {
+        let (column, until) = (&age.column, &age.until);
+        Note::new(format!("column \"{column}\", a timestamp: the days from it to \"{until}\" are an input"))
+    });
     let mut columns: Vec<(&str, Vec<&str>)> = Vec::new();
     for time in schema.categorical.iter().filter_map(|column| column.time.as_ref()) {
         let part = match time.part {
@@ -126,7 +131,7 @@ fn times(schema: &Schema) -> Vec<Note> {
         let verb = if parts.len() == 1 { "is an input" } else { "are inputs" };
         Note::new(format!("column \"{column}\", a timestamp: {} {verb}", parts.join(" and ")))
     };
-    columns.into_iter().map(note).collect()
+    columns.into_iter().map(note).chain(ages).collect()
 }
 
 /// One pass over `source`, the rows of the input `name`.
@@ -150,7 +155,7 @@ pub fn inferred(profile: &Profile, label: &LabelRequest) -> Result<Schema> {
 /// An inferred schema does not take the given folds for an input.
 pub(super) fn without_fold(mut schema: Schema, split: &Split) -> Result<Schema> {
     if let Split::Column { column, .. } = split {
-        schema.dense.retain(|c| c.name != *column);
+        schema.dense.retain(|c| c.sources().all(|source| source != column));
         schema.categorical.retain(|c| c.source() != column);
         schema.check("inferred schema")?;
     }

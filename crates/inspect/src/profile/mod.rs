@@ -50,6 +50,7 @@ use leak::{LeakTest, Observation};
 use room::Room;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use suggested::MomentColumns;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// First rows that are held in memory, and the most bytes of them.
@@ -317,6 +318,13 @@ impl Pass {
             }
             columns.push(column);
         }
+        let inputs = |c: &&ColumnProfile| label.as_ref().is_none_or(|label| label.column != c.name);
+        let moments = MomentColumns::of(columns.iter().filter(inputs));
+        let until =
+            moments.event.map_or_else(String::new, |event| format!("days to {} as an input", event.name));
+        let ages: Vec<bool> = columns.iter().map(|c| moments.age(c).is_some()).collect();
+        let aged = columns.iter_mut().zip(ages).filter(|(_, is_input)| *is_input);
+        aged.for_each(|(column, _)| column.suggestions.push(until.clone()));
         let fingerprints: Vec<u64> = self.columns.iter().map(ColumnStats::fingerprint).collect();
         warn_of_duplicates(&mut columns, &fingerprints);
         let warnings = label

@@ -2,7 +2,7 @@
 use super::column::ColumnProfile;
 use super::kind::Kind;
 use super::left_out::left_out;
-use super::suggested::{self, USUAL, categorical, date_order, dense, times, unusual_missing};
+use super::suggested::{MomentColumns, USUAL, categorical, dense, times, unusual_missing};
 use super::{LabelProfile, Profile};
 use dlrm_data::error::{Error, Hint, Result};
 use dlrm_data::format::{clip, count, number, percent};
@@ -32,16 +32,11 @@ impl Profile {
     /// If no column is of use.
     pub fn schema_for(&self, label: Label) -> Result<Schema> {
         let inputs = || self.columns.iter().filter(|column| column.name != label.column);
-        let dense = inputs().filter(|c| c.kind == Kind::Dense).map(dense).collect();
-        // One order of day and month holds for all columns: those of another one are left out.
-        let date_order = inputs().find_map(date_order);
-        let moments =
-            || inputs().filter(|c| suggested::date_order(c).is_none_or(|own| Some(own) == date_order));
+        let moments = MomentColumns::of(inputs());
         let own = inputs().filter(|c| matches!(c.kind, Kind::Categorical | Kind::MultiValued { .. }));
-        let categorical = own.map(categorical).chain(moments().flat_map(times)).collect();
-        let time = moments()
-            .find(|c| matches!(c.kind, Kind::Timestamp { .. }) && c.missing == 0)
-            .map(|c| c.name.clone());
+        let categorical = own.map(categorical).chain(moments.columns.iter().flat_map(|c| times(c))).collect();
+        let ages = moments.columns.iter().filter_map(|c| moments.age(c));
+        let dense = inputs().filter(|c| c.kind == Kind::Dense).map(dense).chain(ages).collect();
         let mut missing = USUAL.map(str::to_owned).to_vec();
         // Those of the label too: a missing label is no class of its own.
         for text in self.columns.iter().flat_map(unusual_missing) {
@@ -53,8 +48,8 @@ impl Profile {
             missing,
             weight: self.columns.iter().find(|c| c.kind == Kind::Weight).map(|c| c.name.clone()),
             group: None,
-            time,
-            date_order,
+            time: moments.event.map(|column| column.name.clone()),
+            date_order: moments.date_order,
             label,
             dense,
             categorical,

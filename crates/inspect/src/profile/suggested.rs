@@ -4,7 +4,7 @@ use super::counts::EXACT_DISTINCT;
 use super::kind::Kind;
 use super::times::TimeFormat;
 use dlrm_data::moment::{DateOrder, TimePart};
-use dlrm_data::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Transform};
+use dlrm_data::schema::{Age, CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Transform};
 
 /// Skewness from which on it is worth a word.
 pub(super) const SKEWED: f64 = 3.0;
@@ -83,8 +83,50 @@ pub(super) fn times(column: &ColumnProfile) -> Vec<CategoricalColumn> {
     parts.into_iter().map(column_of).collect()
 }
 
+/// Columns of moments that go together.
+pub(super) struct MomentColumns<'a> {
+    pub(super) columns: Vec<&'a ColumnProfile>,
+    /// One order of day and month holds for all columns: those of another one are left out.
+    pub(super) date_order: Option<DateOrder>,
+    /// The moment of the event that a row tells of: known of every row, and, of several, the one that covers the
+    /// fewest days, for what was before it, such as when a user signed up, covers more.
+    pub(super) event: Option<&'a ColumnProfile>,
+}
+
+impl<'a> MomentColumns<'a> {
+    /// Those among the columns that can be inputs.
+    pub(super) fn of(inputs: impl Iterator<Item = &'a ColumnProfile>) -> Self {
+        let mut columns: Vec<_> = inputs.filter(|c| matches!(c.kind, Kind::Timestamp { .. })).collect();
+        let date_order = columns.iter().find_map(|c| written_order(c));
+        columns.retain(|c| written_order(c).is_none_or(|own| Some(own) == date_order));
+        let days = |c: &ColumnProfile| c.covered.map_or(f64::INFINITY, |covered| covered.days);
+        let complete = columns.iter().copied().filter(|c| c.missing == 0);
+        let event = complete.min_by(|a, b| days(a).total_cmp(&days(b)));
+        MomentColumns { columns, date_order, event }
+    }
+
+    /// How long before the event the moment in another column was. Moments that are often missing may be of what
+    /// the label tells, such as a purchase.
+    pub(super) fn age(&self, column: &ColumnProfile) -> Option<DenseColumn> {
+        let until = self.event.filter(|event| event.name != column.name)?;
+        let (Kind::Timestamp { format }, Kind::Timestamp { format: until_format }) =
+            (column.kind, until.kind)
+        else {
+            return None;
+        };
+        let age = Age {
+            column: column.name.clone(),
+            until: until.name.clone(),
+            unit: format.unit(),
+            until_unit: until_format.unit(),
+        };
+        let new = DenseColumn::new(format!("{}:age", column.name), Transform::PiecewiseLinear);
+        (column.missing_share <= OFTEN_MISSING).then_some(DenseColumn { age: Some(age), ..new })
+    }
+}
+
 /// The order of day and month in a column of dates, where it matters.
-pub(super) fn date_order(column: &ColumnProfile) -> Option<DateOrder> {
+fn written_order(column: &ColumnProfile) -> Option<DateOrder> {
     match column.kind {
         Kind::Timestamp { format: TimeFormat::DayFirst } => Some(DateOrder::DayFirst),
         Kind::Timestamp { format: TimeFormat::MonthFirst } => Some(DateOrder::MonthFirst),
