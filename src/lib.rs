@@ -17,4 +17,6 @@ pub use dlrm_models as models;
 pub use dlrm_nn as nn;
 pub use dlrm_onnx as onnx;
 pub use dlrm_report as report;
+#[cfg(feature = "serve")]
+pub use dlrm_serve as serve;
 pub use dlrm_synth as synth;

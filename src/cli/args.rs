@@ -7,6 +7,8 @@ use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, Sh
 use super::values;
 use clap::{Args, Parser, Subcommand};
 use dlrm::nn::{Precision, TablePrecision};
+#[cfg(feature = "serve")]
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or \
@@ -62,6 +64,9 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Write a trained model as a file for other runtimes (ONNX)
     Export(ExportArgs),
+    #[cfg(feature = "serve")]
+    /// Answer requests over HTTP with trained models, until a signal ends it
+    Serve(ServeArgs),
     /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
     Bench(BenchArgs),
     /// Generate synthetic data whose truth is known
@@ -76,6 +81,32 @@ pub(super) enum Command {
     Completions(CompletionsArgs),
     /// Print the manual page of dlrm, or of one of its commands
     Man(ManArgs),
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Run or model directories, each with the name that requests call it by: DIR or NAME=DIR
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Where to listen for HTTP; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Where models can be loaded, unloaded and taken back (default: nowhere)
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// File of keys, one in each line: only who sends one of them may ask
+    #[arg(long, value_name = "FILE")]
+    pub keys: Option<PathBuf>,
+    /// Listen where others reach it, without keys
+    #[arg(long)]
+    pub insecure: bool,
+    /// Rows of a request, and candidates, at most
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    pub max_rows: usize,
+    /// Do not load a model again when its directory is replaced
+    #[arg(long)]
+    pub no_watch: bool,
 }
 
 #[derive(Debug, Args)]

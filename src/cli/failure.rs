@@ -32,6 +32,12 @@ impl Failure {
         Failure { code: USAGE, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// What the system refuses.
+    #[cfg(feature = "serve")]
+    pub(super) fn resources(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failure { code: RESOURCES, message: message.into(), hint: Some(hint.into()) }
+    }
+
     /// Of bad data.
     pub(super) fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure { code: DATA, message: message.into(), hint: Some(hint.into()) }

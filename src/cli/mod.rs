@@ -29,6 +29,8 @@ mod progress;
 mod requests;
 mod rows_to_score;
 mod scoring_args;
+#[cfg(feature = "serve")]
+mod serve;
 mod session;
 mod show;
 mod train;
@@ -114,6 +116,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show(args) => show::run(&session, &args),
         Command::Export(args) => export::run(&session, &args),
         Command::Inspect(args) => inspect::run(&session, &args),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
         Command::Prepare(args) => prepare::run(&session, &args),
         Command::Generate { command } => generate::run(&session, &command),

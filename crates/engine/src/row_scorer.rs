@@ -117,6 +117,11 @@ impl<'a> RowScorer<'a> {
         self.picks.len()
     }
 
+    /// Forgets the rows that were pushed after the first `len` of those that wait.
+    pub fn truncate(&mut self, len: usize) {
+        self.picks.truncate(len);
+    }
+
     /// Whether no row waits to be scored.
     pub fn is_empty(&self) -> bool {
         self.picks.is_empty()

@@ -79,7 +79,7 @@ struct Fields {
     /// The first key that is no column.
     unknown: Option<String>,
     /// The first value that is not what it should be.
-    wrong: Option<(usize, Wrong)>,
+    wrong: Option<(usize, BadValue)>,
 }
 
 impl Fields {
@@ -109,9 +109,9 @@ impl Fields {
     fn put(&mut self, place: usize, value: &str) {
         let twice = std::mem::replace(&mut self.met[place], true);
         let put = if twice {
-            Err(Wrong { expected: "each key once", found: "this one twice".into() })
+            Err(BadValue { expected: "each key once", found: "this one twice".into() })
         } else {
-            append(value, &mut self.texts[place])
+            append_json(value, Some('|'), &mut self.texts[place])
         };
         if let Err(wrong) = put {
             self.wrong.get_or_insert((place, wrong));
@@ -207,46 +207,54 @@ pub(super) fn columns_of(place: Place<'_>) -> Result<Vec<String>> {
     }
 }
 
-/// What was expected and found instead of a value.
-struct Wrong {
-    expected: &'static str,
-    found: String,
+/// What was expected and found instead of a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadValue {
+    /// What should have stood there.
+    pub expected: &'static str,
+    /// What stood there.
+    pub found: String,
 }
 
-/// Appends the text of a value.
-fn append(value: &str, out: &mut String) -> Result<(), Wrong> {
-    if !value.starts_with('[') {
+/// Appends the text that a JSON value has in the field of a row: a text without its quotes, a number exactly as it
+/// is written, 1 and 0 for true and false, nothing for null. The values of a list stand between `separator`s;
+/// without one no list is expected.
+///
+/// # Errors
+/// An object, a list within a list, a value that holds the separator.
+pub fn append_json(value: &str, separator: Option<char>, out: &mut String) -> Result<(), BadValue> {
+    let Some(separator) = separator.filter(|_| value.starts_with('[')) else {
         return append_single(value, out);
-    }
+    };
     let start = out.len();
     let items = serde_json::from_str::<Items<'_>>(value)
-        .map_err(|error| Wrong { expected: "a list of values", found: error.to_string() })?;
+        .map_err(|error| BadValue { expected: "a list of values", found: error.to_string() })?;
     for item in items.0.iter().map(|item| item.get()).filter(|item| *item != "null") {
         if out.len() > start {
-            out.push('|');
+            out.push(separator);
         }
         let own = out.len();
         append_single(item, out)?;
-        if out[own..].contains('|') {
-            let expected = "list values without `|`, which separates them here";
-            return Err(Wrong { expected, found: quoted(item) });
+        if out[own..].contains(separator) {
+            let expected = "list values without the character that separates them in a text";
+            return Err(BadValue { expected, found: quoted(item) });
         }
     }
     Ok(())
 }
 
 /// Appends the text of a value that is no list.
-fn append_single(value: &str, out: &mut String) -> Result<(), Wrong> {
+fn append_single(value: &str, out: &mut String) -> Result<(), BadValue> {
     match value.as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<Key<'_>>(value) {
             Ok(Key(text)) => out.push_str(&text),
-            Err(error) => return Err(Wrong { expected: "a text", found: error.to_string() }),
+            Err(error) => return Err(BadValue { expected: "a text", found: error.to_string() }),
         },
         Some(b't') => out.push('1'),
         Some(b'f') => out.push('0'),
         Some(b'n') | None => {}
         Some(b'[' | b'{') => {
-            return Err(Wrong { expected: "a single value or a list of them", found: quoted(value) });
+            return Err(BadValue { expected: "a single value or a list of them", found: quoted(value) });
         }
         // A number, exactly as it is written.
         Some(_) => out.push_str(value),

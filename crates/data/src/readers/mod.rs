@@ -54,4 +54,5 @@ pub use defaults::default_schema;
 pub use detect::are_numbers_of_columns;
 pub use format::{Format, Header, Quote, Trim};
 pub use input::Input;
+pub use jsonl::{BadValue, append_json};
 pub use stream::Stream;

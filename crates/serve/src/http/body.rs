@@ -1,0 +1,59 @@
+//! Bodies of requests, read within their limits.
+use crate::limits::Limits;
+use crate::refusal::{Code, Refusal};
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+/// The whole body.
+pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+    let mut whole = BytesMut::new();
+    let mut first: Option<Bytes> = None;
+    let mut chunks = 0;
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Refusal::new(Code::BadRequest, format!("body: {error}")))?;
+            let Ok(data) = frame.into_data() else { continue };
+            chunks += 1;
+            let held = first.as_ref().map_or(0, Bytes::len) + whole.len();
+            if chunks > limits.chunks || held + data.len() > limits.body {
+                let expected = format!("at most {} bytes in at most {} pieces", limits.body, limits.chunks);
+                let refusal = Refusal::expected(Code::TooLarge, "body", &expected, "more");
+                return Err(refusal.with_hint("ask in several requests"));
+            }
+            // Most bodies come in one piece, which needs no copy.
+            match first.take() {
+                None if whole.is_empty() => first = Some(data),
+                None => whole.extend_from_slice(&data),
+                Some(before) => {
+                    whole.extend_from_slice(&before);
+                    whole.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(limits.body_time, reading).await {
+        Ok(read) => read?,
+        Err(_) => {
+            let expected = format!("all of it within {} s", limits.body_time.as_secs());
+            return Err(Refusal::expected(Code::Timeout, "body", &expected, "a part"));
+        }
+    }
+    Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+/// Bytes of a body from which on it is made sense of beside the threads that read and write.
+const LARGE: usize = 64 << 10;
+
+/// Does what a body of `size` bytes asks for, off the threads of connections where that takes a while.
+pub(super) async fn beside<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if size < LARGE {
+        return work();
+    }
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "this request met a fault of the server")))
+}

@@ -1,0 +1,228 @@
+//! The Open Inference Protocol (version 2) over HTTP, with its extensions for bytes, repositories, statistics and
+//! configuration.
+use super::answers::json;
+use super::{body, tensors};
+use crate::inputs::{Input, InputKind};
+use crate::models::{Loaded, Reload};
+use crate::refusal::{Code, Refusal};
+use crate::service::{Service, Which};
+use crate::statistics::Sum;
+use crate::tensor_text::{announced, rows};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// What a path says of the model.
+#[derive(Deserialize)]
+pub(super) struct Place {
+    model: String,
+    version: Option<String>,
+}
+
+impl Place {
+    fn which(&self) -> Which<'_> {
+        Which { model: Some(&self.model), version: self.version.as_deref() }
+    }
+}
+
+/// What answers a question.
+type Answer = Result<Response, Refusal>;
+/// The server.
+type Served = State<Arc<Service>>;
+
+/// `GET /v2`
+pub(super) async fn server() -> Response {
+    json(&json!({
+        "name": "dlrm",
+        "version": env!("CARGO_PKG_VERSION"),
+        "extensions": ["binary_tensor_data", "model_repository", "statistics", "model_configuration"],
+    }))
+}
+
+/// `GET /v2/health/live`. Clients read it under either name.
+pub(super) async fn live() -> Response {
+    json(&json!({ "ready": true, "live": true }))
+}
+
+/// `GET /v2/health/ready`
+pub(super) async fn ready(State(service): Served) -> Answer {
+    let missing = service.registry.statuses().into_iter().find(|status| status.current.is_none());
+    if !service.ready.load(Ordering::Relaxed) {
+        return Err(Refusal::new(Code::Unavailable, "the server is about to end"));
+    }
+    match missing {
+        Some(status) => Err(Refusal::new(Code::Unavailable, format!("model \"{}\" is not loaded", status.name))),
+        None => Ok(json(&json!({ "ready": true, "live": true }))),
+    }
+}
+
+/// `GET /v2/models/{model}`
+pub(super) async fn model(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let model = service.model(place.which())?;
+    let input = |input: &Input| json!({ "name": input.name, "datatype": announced(input.kind), "shape": [-1] });
+    let inputs: Vec<Value> = model.format.inputs.iter().flat_map(|own| {
+        let mut all = vec![input(own)];
+        if let InputKind::MultiValued { weight_separator, .. } = own.kind {
+            all.push(json!({ "name": format!("{}.lengths", own.name), "datatype": "INT32", "shape": [-1] }));
+            let weights = json!({ "name": format!("{}.weights", own.name), "datatype": "FP32", "shape": [-1] });
+            all.extend(weight_separator.map(|_| weights));
+        }
+        all
+    }).collect();
+    Ok(json(&json!({
+        "name": model.name,
+        "versions": versions(&service, &model.name),
+        "platform": "dlrm",
+        "inputs": inputs,
+        "outputs": [
+            { "name": "prediction", "datatype": "FP64", "shape": [-1] },
+            { "name": "logit", "datatype": "FP32", "shape": [-1] },
+        ],
+    })))
+}
+
+fn versions(service: &Service, name: &str) -> Vec<String> {
+    let statuses = service.registry.statuses().into_iter().filter(|status| status.name == name);
+    let known = statuses.flat_map(|status| status.current.into_iter().chain(status.previous));
+    known.map(|loaded| loaded.version.clone()).collect()
+}
+
+/// `GET /v2/models/{model}/ready`
+pub(super) async fn model_ready(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let model = service.model(place.which())?;
+    Ok(json(&json!({ "name": model.name, "ready": true })))
+}
+
+/// `GET /v2/models/{model}/config`
+pub(super) async fn config(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let model = service.model(place.which())?;
+    let input = |input: &Input| {
+        let kind = if input.kind == InputKind::Numeric { "TYPE_FP32" } else { "TYPE_STRING" };
+        json!({ "name": input.name, "data_type": kind, "dims": [-1], "optional": true })
+    };
+    Ok(json(&json!({
+        "name": model.name,
+        "platform": "dlrm",
+        "backend": "dlrm",
+        "max_batch_size": 0,
+        "input": model.format.inputs.iter().map(input).collect::<Vec<_>>(),
+        "output": [
+            { "name": "prediction", "data_type": "TYPE_FP64", "dims": [-1] },
+            { "name": "logit", "data_type": "TYPE_FP32", "dims": [-1] },
+        ],
+    })))
+}
+
+/// `GET /v2/models/{model}/stats`
+pub(super) async fn statistics(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let model = service.model(place.which())?;
+    Ok(json(&json!({ "model_stats": [of_model(&service, &model)] })))
+}
+
+/// `GET /v2/models/stats`
+pub(super) async fn all_statistics(State(service): Served) -> Response {
+    let loaded = service.registry.statuses().into_iter().filter_map(|status| status.current);
+    let all: Vec<Value> = loaded.map(|model| of_model(&service, &model)).collect();
+    json(&json!({ "model_stats": all }))
+}
+
+fn of_model(service: &Service, model: &Loaded) -> Value {
+    let of = service.statistics.of(&model.name);
+    let sum = |sum: Sum| json!({ "count": sum.count, "ns": sum.ns });
+    let none = sum(Sum::default());
+    json!({
+        "name": model.name,
+        "version": model.version,
+        "last_inference": of.last,
+        "inference_count": of.rows,
+        "execution_count": of.success.count,
+        "inference_stats": {
+            "success": sum(of.success),
+            "fail": sum(of.fail),
+            "queue": sum(of.queue),
+            "compute_input": none,
+            "compute_infer": sum(of.score),
+            "compute_output": none,
+            "cache_hit": none,
+            "cache_miss": none,
+        },
+        "batch_stats": [],
+        "memory_usage": [],
+    })
+}
+
+/// `POST /v2/models/{model}/infer`
+pub(super) async fn infer(
+    State(service): Served,
+    Path(place): Path<Place>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let model = service.model(place.which())?;
+    let bytes = body::read(body, &service.limits).await?;
+    let (begun, size) = (Instant::now(), bytes.len());
+    let own = (service.clone(), model.clone());
+    let parse = move || {
+        let (service, model) = own;
+        // Bytes behind the JSON are no part of it, but a bracket among them is no depth that anything goes to.
+        if !headers.contains_key("inference-header-content-length") {
+            service.limits.check_depth(&bytes)?;
+        }
+        let (tensors, wanted) = tensors::read(&headers, &bytes)?;
+        let rows = rows(&model, tensors)?;
+        Ok::<_, Refusal>((rows, wanted))
+    };
+    let (rows, wanted) = body::beside(size, parse).await?;
+    service.metrics.took("parse", begun.elapsed());
+    let scored = service.score(&model, rows, None).await?;
+    Ok(tensors::answer((&model.name, &model.version), &wanted, &scored))
+}
+
+/// `POST /v2/repository/index`
+pub(super) async fn index(State(service): Served) -> Response {
+    let mut all = Vec::new();
+    for status in service.registry.statuses() {
+        let reason = status.failed.clone().unwrap_or_default();
+        match &status.current {
+            Some(model) => all.push(
+                json!({ "name": status.name, "version": model.version, "state": "READY", "reason": reason }),
+            ),
+            None => all.push(json!({ "name": status.name, "version": "", "state": "UNAVAILABLE", "reason": reason })),
+        }
+    }
+    json(&all)
+}
+
+/// `POST /v2/repository/models/{model}/load`
+pub(super) async fn load(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let own = service.clone();
+    let loaded = tokio::task::spawn_blocking(move || {
+        // A name that is none is told apart from a directory that is none.
+        own.registry.find(&place.model, None).map(drop).or_else(|refusal| match refusal.code() {
+            Code::Unavailable => Ok(()),
+            _ => Err(refusal),
+        })?;
+        own.registry.load(&place.model).map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))
+    });
+    match loaded.await.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "loading met a fault of the server")))? {
+        Reload::Swapped(_) | Reload::Unchanged => Ok(json(&json!({}))),
+    }
+}
+
+/// `POST /v2/repository/models/{model}/unload`
+pub(super) async fn unload(State(service): Served, Path(place): Path<Place>) -> Answer {
+    service.registry.unload(&place.model)?;
+    Ok(json(&json!({})))
+}
+
+/// `POST /v1/models/{model}/rollback`
+pub(super) async fn roll_back(State(service): Served, Path(place): Path<Place>) -> Answer {
+    let version = service.registry.roll_back(&place.model)?;
+    Ok(json(&json!({ "model": place.model, "version": version })))
+}

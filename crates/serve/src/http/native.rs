@@ -1,0 +1,209 @@
+//! Our own interface: rows as JSON objects.
+use super::answers::json;
+use super::body;
+use crate::models::Loaded;
+use crate::refusal::{Code, Refusal};
+use crate::rows::Texts;
+use crate::service::{Candidates, Service, Which};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use dlrm_data::row::RawRow;
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Places in a ranking if nothing is said.
+const PLACES: usize = 10;
+
+/// A request of any kind: each kind needs some of these, and refuses the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked<'a> {
+    #[serde(borrow, default)]
+    rows: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    row: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    k: Option<usize>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    version: Option<Cow<'a, str>>,
+    #[serde(default)]
+    timeout_ms: Option<u64>,
+}
+
+/// A request that was read: the model, what is asked of it, and how long that may take.
+struct Read<T> {
+    model: Arc<Loaded>,
+    what: T,
+    time: Option<Duration>,
+}
+
+/// `POST /v1/predict`
+pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
+    let Read { model, what, time } = read(&service, body, |asked, model, service| {
+        asked.only(&["rows"])?;
+        let rows = asked.rows.as_ref().ok_or_else(|| missing("rows", "a list of rows"))?;
+        service.limits.check_rows("rows", rows.len())?;
+        let mut texts = Texts::missing(model.format.inputs.len());
+        let mut row = |(number, row): (usize, &&RawValue)| -> Result<RawRow, Refusal> {
+            texts.clear();
+            model.format.read(row, &format!("rows[{number}]"), &mut texts)?;
+            Ok(texts.to_row())
+        };
+        rows.iter().enumerate().map(&mut row).collect::<Result<Vec<_>, _>>()
+    })
+    .await?;
+    let scored = service.score(&model, what, time).await?;
+    Ok(json(&json!({
+        "model": model.name,
+        "version": model.version,
+        "predictions": scored.predictions,
+        "logits": scored.logits,
+    })))
+}
+
+/// `POST /v1/rank`
+pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
+    let Read { model, what, time } = read(&service, body, |asked, model, service| {
+        asked.only(&["context", "items", "k"])?;
+        let items = asked.items.as_ref().ok_or_else(|| missing("items", "a list of candidates"))?;
+        service.limits.check_rows("items", items.len())?;
+        let mut context = Texts::missing(model.format.inputs.len());
+        if let Some(object) = asked.context {
+            model.format.read(object, "context", &mut context)?;
+        }
+        let mut own = vec![false; context.fields.len()];
+        let mut rows = Vec::with_capacity(items.len());
+        for (number, item) in items.iter().enumerate() {
+            let mut row = context.clone();
+            model.format.read(item, &format!("items[{number}]"), &mut row)?;
+            own.iter_mut().zip(row.met()).for_each(|(own, met)| *own |= met);
+            rows.push(row);
+        }
+        let own = (0..own.len()).filter(|&place| own[place]).collect();
+        let k = asked.k.unwrap_or(PLACES);
+        let items: Vec<Box<RawValue>> = items.iter().map(|&item| item.to_owned()).collect();
+        Ok((Candidates { context, own, rows, k }, items))
+    })
+    .await?;
+    let (candidates, items) = what;
+    let ranked = service.rank(&model, candidates, time).await?;
+    let place = |&(index, logit, prediction): &(usize, f32, f64)| {
+        json!({ "index": index, "prediction": prediction, "logit": logit, "item": items[index] })
+    };
+    let ranked: Vec<_> = ranked.iter().map(place).collect();
+    Ok(json(&json!({ "model": model.name, "version": model.version, "items": ranked })))
+}
+
+/// `POST /v1/explain`
+pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
+    let Read { model, what, time } = read(&service, body, |asked, model, _| {
+        asked.only(&["row"])?;
+        let row = asked.row.ok_or_else(|| missing("row", "a row"))?;
+        let mut texts = Texts::missing(model.format.inputs.len());
+        model.format.read(row, "row", &mut texts)?;
+        Ok(texts.to_row())
+    })
+    .await?;
+    let found = service.explain(&model, what, time).await?;
+    let contribution = |(column, value): (&dlrm_engine::explain::Column, &f64)| {
+        json!({ "column": column.name, "kind": column.kind.name(), "contribution": value })
+    };
+    let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
+    Ok(json(&json!({
+        "model": model.name,
+        "version": model.version,
+        "prediction": found.prediction,
+        "logit": found.logit,
+        "base": found.base,
+        "exact": found.exact,
+        "contributions": contributions,
+    })))
+}
+
+/// `GET /v1/models`
+pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
+    let model = |status: crate::models::Status| {
+        let current = status.current.as_ref().map(|model| {
+            json!({
+                "version": model.version,
+                "kind": model.predictor.config().model.kind(),
+                "task": model.predictor.task(),
+                "inputs": model.format.inputs,
+                "metrics": model.predictor.metrics(),
+            })
+        });
+        json!({
+            "name": status.name,
+            "current": current,
+            "previous": status.previous.map(|model| model.version.clone()),
+            "failed": status.failed,
+        })
+    };
+    let models: Vec<_> = service.registry.statuses().into_iter().map(model).collect();
+    json(&json!({ "models": models }))
+}
+
+/// Reads a body and makes a request of it.
+async fn read<T: Send + 'static>(
+    service: &Arc<Service>,
+    body: Body,
+    of: fn(&Asked<'_>, &Loaded, &Service) -> Result<T, Refusal>,
+) -> Result<Read<T>, Refusal> {
+    let bytes = body::read(body, &service.limits).await?;
+    let begun = Instant::now();
+    let own = service.clone();
+    let read = body::beside(bytes.len(), move || parse(&own, &bytes, of)).await;
+    service.metrics.took("parse", begun.elapsed());
+    read
+}
+
+fn parse<T>(
+    service: &Service,
+    bytes: &Bytes,
+    of: fn(&Asked<'_>, &Loaded, &Service) -> Result<T, Refusal>,
+) -> Result<Read<T>, Refusal> {
+    service.limits.check_depth(bytes)?;
+    let asked: Asked<'_> = serde_json::from_slice(bytes).map_err(|error| {
+        let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
+        Refusal::new(code, format!("body: {error}"))
+    })?;
+    let model = service.model(Which { model: asked.model.as_deref(), version: asked.version.as_deref() })?;
+    let what = of(&asked, &model, service)?;
+    Ok(Read { model, what, time: asked.timeout_ms.map(Duration::from_millis) })
+}
+
+impl Asked<'_> {
+    /// Refuses what the kind of request has no use for.
+    fn only(&self, known: &[&str]) -> Result<(), Refusal> {
+        let said = [
+            ("rows", self.rows.is_some()),
+            ("row", self.row.is_some()),
+            ("context", self.context.is_some()),
+            ("items", self.items.is_some()),
+            ("k", self.k.is_some()),
+        ];
+        match said.into_iter().find(|(name, said)| *said && !known.contains(name)) {
+            Some((name, _)) => {
+                let expected = format!("{} beside model, version and timeout_ms", known.join(", "));
+                Err(Refusal::expected(Code::BadRequest, "body", &expected, format!("\"{name}\"")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn missing(key: &str, what: &str) -> Refusal {
+    Refusal::expected(Code::BadRequest, "body", &format!("\"{key}\", {what}"), "none")
+}

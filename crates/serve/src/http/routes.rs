@@ -1,0 +1,91 @@
+//! Which path is answered by whom.
+use super::{inference, native};
+use crate::refusal::{Code, Refusal};
+use crate::service::Service;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::sync::Arc;
+
+/// Routes that everybody who may ask at all may ask for.
+pub(crate) fn public(service: Arc<Service>) -> Router {
+    let routes = Router::new()
+        .route("/v1/predict", post(native::predict))
+        .route("/v1/rank", post(native::rank))
+        .route("/v1/explain", post(native::explain))
+        .route("/v1/models", get(native::models))
+        .route("/v2", get(inference::server))
+        .route("/v2/", get(inference::server))
+        .route("/v2/health/live", get(inference::live))
+        .route("/v2/health/ready", get(inference::ready))
+        .route("/v2/repository/index", post(inference::index))
+        .route("/v2/models/stats", get(inference::all_statistics))
+        .route("/metrics", get(metrics))
+        .merge(of_model("/v2/models/{model}"))
+        .merge(of_model("/v2/models/{model}/versions/{version}"));
+    finish(routes, service)
+}
+
+/// Routes that change what answers.
+pub(crate) fn admin(service: Arc<Service>) -> Router {
+    let routes = Router::new()
+        .route("/v2/repository/index", post(inference::index))
+        .route("/v2/repository/models/{model}/load", post(inference::load))
+        .route("/v2/repository/models/{model}/unload", post(inference::unload))
+        .route("/v1/models/{model}/rollback", post(inference::roll_back))
+        .route("/metrics", get(metrics));
+    finish(routes, service)
+}
+
+fn of_model(path: &str) -> Router<Arc<Service>> {
+    Router::new()
+        .route(path, get(inference::model))
+        .route(&format!("{path}/ready"), get(inference::model_ready))
+        .route(&format!("{path}/config"), get(inference::config))
+        .route(&format!("{path}/stats"), get(inference::statistics))
+        .route(&format!("{path}/infer"), post(inference::infer))
+}
+
+fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
+    routes
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(service.clone(), allowed))
+        .with_state(service)
+}
+
+/// Lets through who has a key, where keys are asked for. Whether the server lives may always be asked.
+async fn allowed(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let open = request.uri().path().starts_with("/v2/health/");
+    if open || service.keys.admits(key(request.headers())) {
+        return next.run(request).await;
+    }
+    let expected = "a key in the header `Authorization: Bearer …` or `X-Api-Key`";
+    Refusal::expected(Code::Unauthorized, "request", expected, "none that is known").into_response()
+}
+
+fn key(headers: &HeaderMap) -> Option<&[u8]> {
+    let bearer = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let bearer = bearer.and_then(|value| value.strip_prefix(b"Bearer "));
+    bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let (jobs, _) = service.queue.waiting();
+    service.metrics.waiting.set(jobs as i64);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], service.metrics.text()).into_response()
+}
+
+async fn not_found(request: Request) -> Refusal {
+    let path = dlrm_data::error::quoted(request.uri().path());
+    Refusal::new(Code::NotFound, format!("nothing is at {path}")).with_hint("/docs lists what is")
+}
+
+async fn not_allowed(request: Request) -> Refusal {
+    let error = format!("{} is not how {} is asked", request.method(), request.uri().path());
+    Refusal::new(Code::MethodNotAllowed, error).with_hint("/docs says how")
+}

@@ -1,0 +1,27 @@
+//! Floor 5 of dlrm: model directories behind HTTP, with raw values in and the scores of `dlrm predict` out, bit for
+//! bit.
+//!
+//! Three floors: connections (`http`), a bounded queue, compute threads (`work`). Threads of connections read and
+//! write; compute threads pull from the queue what they can score in one pass, each alone, through the engine's
+//! `RowScorer`. Nothing that is answered depends on what else is.
+#![forbid(unsafe_code)]
+
+mod http;
+mod inputs;
+mod keys;
+mod limits;
+mod metrics;
+mod models;
+mod refusal;
+mod rows;
+mod server;
+mod service;
+mod statistics;
+mod tensor_text;
+mod work;
+
+pub use keys::Keys;
+pub use limits::Limits;
+pub use models::ModelSource;
+pub use server::{Error, Event, Options, Server, ServerObserver};
+pub use work::Probe;

@@ -1,0 +1,92 @@
+//! Figures about the server, in the format of Prometheus.
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+/// Which requests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Asked {
+    pub(crate) model: String,
+    pub(crate) kind: &'static str,
+    pub(crate) code: String,
+}
+
+/// A part of an answer's time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Stage {
+    pub(crate) stage: &'static str,
+}
+
+/// A model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfModel {
+    pub(crate) model: String,
+}
+
+/// What is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<Asked, Counter>,
+    pub(crate) rows: Family<OfModel, Counter>,
+    pub(crate) stages: Family<Stage, Histogram>,
+    pub(crate) predictions: Family<OfModel, Histogram>,
+    pub(crate) panics: Counter,
+    pub(crate) reloads: Family<Asked, Counter>,
+    pub(crate) waiting: Gauge,
+    pub(crate) connections: Gauge,
+}
+
+/// Seconds from 25 µs on, each twice the one before.
+fn seconds() -> Histogram {
+    Histogram::new((0..20).map(|k| 25e-6 * f64::from(1u32 << k)))
+}
+
+/// Twenty equal parts of the probabilities.
+fn shares() -> Histogram {
+    Histogram::new((1..=20).map(|k| f64::from(k) / 20.0))
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("dlrm");
+        let metrics = Metrics {
+            requests: Family::default(),
+            rows: Family::default(),
+            stages: Family::new_with_constructor(seconds as fn() -> Histogram),
+            predictions: Family::new_with_constructor(shares as fn() -> Histogram),
+            panics: Counter::default(),
+            reloads: Family::default(),
+            waiting: Gauge::default(),
+            connections: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "Requests answered, by model, kind and code", metrics.requests.clone());
+        registry.register("rows", "Rows scored", metrics.rows.clone());
+        let help = "Time of a request by stage";
+        registry.register_with_unit("stage", help, Unit::Seconds, metrics.stages.clone());
+        registry.register("prediction", "Predictions given", metrics.predictions.clone());
+        registry.register("panics", "Requests that met a fault of the server", metrics.panics.clone());
+        registry.register("reloads", "Attempts to load a model", metrics.reloads.clone());
+        registry.register("waiting", "Requests that wait for a compute thread", metrics.waiting.clone());
+        registry.register("connections", "Open connections", metrics.connections.clone());
+        Metrics { registry, ..metrics }
+    }
+
+    /// Notes how long a part of an answer took.
+    pub(crate) fn took(&self, stage: &'static str, time: Duration) {
+        self.stages.get_or_create(&Stage { stage }).observe(time.as_secs_f64());
+    }
+
+    /// As text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into memory does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

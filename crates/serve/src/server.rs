@@ -1,0 +1,277 @@
+//! A server: its threads and their end.
+use crate::http::{self, Connections};
+use crate::keys::Keys;
+use crate::limits::Limits;
+use crate::metrics::{Asked, Metrics};
+use crate::models::{ModelSource, Registry, Reload, Watch};
+use crate::service::Service;
+use crate::statistics::Statistics;
+use crate::work::{Probe, Queue, work};
+use dlrm_kernels::Isa;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+
+/// Time between two looks at the directories of models.
+const LOOK: Duration = Duration::from_secs(1);
+/// Threads that read and write connections.
+const IO_THREADS: usize = 2;
+
+/// What is served, and how.
+#[derive(Clone)]
+pub struct Options {
+    /// The models, the first of which answers where a request names none.
+    pub models: Vec<ModelSource>,
+    /// Where HTTP is listened for; port 0 takes a free one.
+    pub http: SocketAddr,
+    /// Where models can be loaded, unloaded and taken back, if anywhere.
+    pub admin: Option<SocketAddr>,
+    /// Compute threads.
+    pub threads: usize,
+    /// Instruction set.
+    pub isa: Isa,
+    /// Bytes that a model may take.
+    pub memory_limit: Option<u64>,
+    /// Whether a directory that is replaced is loaded.
+    pub watch: bool,
+    /// Who may ask.
+    pub keys: Keys,
+    /// What a request may take.
+    pub limits: Limits,
+    /// For tests.
+    pub probe: Option<Probe>,
+}
+
+/// What happens in a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A version of a model answers from now on.
+    Loaded {
+        /// The model.
+        model: String,
+        /// Its version.
+        version: String,
+    },
+    /// A directory could not be loaded; what answered before goes on to.
+    NotLoaded {
+        /// The model.
+        model: String,
+        /// What is wrong.
+        error: String,
+    },
+}
+
+/// Who is told.
+pub trait ServerObserver: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &Event);
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A model cannot be loaded.
+    #[error("model \"{name}\": {source}")]
+    Model {
+        /// The model.
+        name: String,
+        /// What is wrong.
+        source: dlrm_engine::Error,
+    },
+    /// An address cannot be listened at.
+    #[error("{address}: expected an address to listen at, found: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system refuses a thread.
+    #[error("threads: expected {wanted} more, found: {source}")]
+    Threads {
+        /// How many.
+        wanted: usize,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// A server that answers until it is stopped.
+pub struct Server {
+    service: Arc<Service>,
+    runtime: Option<Runtime>,
+    http: SocketAddr,
+    admin: Option<SocketAddr>,
+    ended: watch::Sender<bool>,
+    accepting: Vec<tokio::task::JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+    watcher: Option<JoinHandle<()>>,
+    over: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Server {
+    /// Loads all models, listens and answers.
+    ///
+    /// # Errors
+    /// If a model cannot be loaded, an address is taken or threads are refused; nothing is left behind then.
+    pub fn start(options: Options, observer: Arc<dyn ServerObserver>) -> Result<Self, Error> {
+        let queue = Arc::new(Queue::new(options.limits.waiting, options.limits.waiting_rows));
+        let renewed = queue.clone();
+        let changed = move |generation| renewed.renew(generation);
+        let registry = Registry::new(options.models.clone(), options.isa, options.memory_limit, changed);
+        let registry = Arc::new(registry);
+        let watches: Vec<(String, Watch)> =
+            options.models.iter().map(|source| (source.name.clone(), Watch::new(&source.dir))).collect();
+        for source in &options.models {
+            let loaded = registry.load(&source.name);
+            let loaded = loaded.map_err(|error| Error::Model { name: source.name.clone(), source: error })?;
+            tell(&*observer, &source.name, Ok(loaded));
+        }
+        let metrics = Arc::new(Metrics::new());
+        let service = Arc::new(Service {
+            registry,
+            queue,
+            metrics,
+            statistics: Statistics::default(),
+            limits: options.limits.clone(),
+            keys: options.keys.clone(),
+            ready: AtomicBool::new(true),
+        });
+        let refused = |source| Error::Threads { wanted: IO_THREADS, source };
+        let runtime = Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build().map_err(refused)?;
+        let (ended, over_soon) = watch::channel(false);
+        let connections = Connections {
+            limits: options.limits.clone(),
+            metrics: service.metrics.clone(),
+            room: Arc::new(Semaphore::new(options.limits.connections)),
+            ended: over_soon,
+        };
+        let mut server = Server {
+            service,
+            runtime: None,
+            http: options.http,
+            admin: options.admin,
+            ended,
+            accepting: Vec::new(),
+            workers: Vec::new(),
+            watcher: None,
+            over: Arc::default(),
+        };
+        server.http = server.listen(&runtime, options.http, &connections, http::public)?;
+        if let Some(address) = options.admin {
+            server.admin = Some(server.listen(&runtime, address, &connections, http::admin)?);
+        }
+        server.runtime = Some(runtime);
+        server.compute(&options)?;
+        if options.watch {
+            server.watch(watches, observer)?;
+        }
+        Ok(server)
+    }
+
+    fn listen(
+        &mut self,
+        runtime: &Runtime,
+        address: SocketAddr,
+        connections: &Connections,
+        routes: fn(Arc<Service>) -> axum::Router,
+    ) -> Result<SocketAddr, Error> {
+        let refused = |source| Error::Listen { address, source };
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(refused)?;
+        let bound = listener.local_addr().map_err(refused)?;
+        let routes = routes(self.service.clone());
+        self.accepting.push(runtime.spawn(http::accept(listener, routes, connections.clone())));
+        Ok(bound)
+    }
+
+    fn compute(&mut self, options: &Options) -> Result<(), Error> {
+        for number in 0..options.threads {
+            let (service, probe) = (self.service.clone(), options.probe.clone());
+            let compute = move || work(&service.queue, &service.registry, &service.metrics, probe.as_ref());
+            let thread = thread::Builder::new().name(format!("compute-{number}")).spawn(compute);
+            self.workers.push(thread.map_err(|source| Error::Threads { wanted: options.threads, source })?);
+        }
+        Ok(())
+    }
+
+    /// Looks at the directories now and then, on a thread of its own: loading may take minutes.
+    fn watch(&mut self, mut watches: Vec<(String, Watch)>, observer: Arc<dyn ServerObserver>) -> Result<(), Error> {
+        let (service, over) = (self.service.clone(), self.over.clone());
+        let look = move || {
+            let (lock, wake) = &*over;
+            let mut is_over = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            while !*is_over {
+                is_over = wake.wait_timeout(is_over, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+                if *is_over {
+                    return;
+                }
+                for (name, watch) in &mut watches {
+                    if watch.has_changed() {
+                        let loaded = service.registry.load(name);
+                        let code = if loaded.is_ok() { "ok" } else { "error" };
+                        let asked = Asked { model: name.clone(), kind: "watch", code: code.into() };
+                        service.metrics.reloads.get_or_create(&asked).inc();
+                        tell(&*observer, name, loaded);
+                    }
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("watch".into()).spawn(look);
+        self.watcher = Some(thread.map_err(|source| Error::Threads { wanted: 1, source })?);
+        Ok(())
+    }
+
+    /// Where HTTP is answered.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where models can be loaded, if anywhere.
+    pub fn admin(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Takes no more requests, answers those that are there, and ends.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.service.ready.store(false, Ordering::Relaxed);
+        *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.over.1.notify_all();
+        // Nobody listens where nothing was accepted.
+        let _ = self.ended.send(true);
+        if let Some(runtime) = self.runtime.take() {
+            for accepting in self.accepting.drain(..) {
+                let _ = runtime.block_on(accepting);
+            }
+            self.service.queue.close();
+            self.workers.drain(..).for_each(|worker| drop(worker.join()));
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        self.service.queue.close();
+        self.workers.drain(..).chain(self.watcher.take()).for_each(|thread| drop(thread.join()));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn tell(observer: &dyn ServerObserver, model: &str, loaded: Result<Reload, dlrm_engine::Error>) {
+    let model = model.to_owned();
+    match loaded {
+        Ok(Reload::Swapped(version)) => observer.event(&Event::Loaded { model, version }),
+        Ok(Reload::Unchanged) => {}
+        Err(error) => observer.event(&Event::NotLoaded { model, error: error.to_string() }),
+    }
+}

@@ -1,0 +1,92 @@
+//! Candidates that share a context: what depends on the context alone is read and encoded once.
+use crate::models::Loaded;
+use crate::refusal::Refusal;
+use crate::rows::Texts;
+use dlrm_data::Batch;
+use dlrm_data::schema::Schema;
+use dlrm_engine::explain::Column;
+use dlrm_engine::{Parallel, RowScorer, Workspace};
+
+/// Which encoded inputs depend on the context alone.
+pub(super) struct Shared<'a> {
+    model: &'a Loaded,
+    dense: Vec<usize>,
+    bags: Vec<usize>,
+    /// Raw columns that other inputs are made of too.
+    needed: Vec<bool>,
+}
+
+impl<'a> Shared<'a> {
+    /// Where candidates have raw columns `own` of their own.
+    pub(super) fn of(model: &'a Loaded, own: &[usize]) -> Self {
+        let schema = model.predictor.encoder().schema();
+        let mut shared = Shared { model, dense: Vec::new(), bags: Vec::new(), needed: Vec::new() };
+        shared.needed.resize(model.format.inputs.len(), false);
+        for column in &model.columns {
+            let sources: Vec<usize> = sources(schema, column).filter_map(|name| model.format.place(name)).collect();
+            if sources.iter().any(|place| own.contains(place)) {
+                sources.into_iter().for_each(|place| shared.needed[place] = true);
+            } else {
+                shared.dense.extend(&column.dense);
+                shared.bags.extend(&column.bags);
+            }
+        }
+        shared
+    }
+
+    /// Refills `logits` with those of the candidates, each joined with the context.
+    pub(super) fn score(
+        &self,
+        scorer: &mut RowScorer<'_>,
+        (context, candidates): (&Texts, &[Texts]),
+        workspace: &mut Workspace,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), Refusal> {
+        scorer.push(context.fields.iter().map(String::as_str)).map_err(|bad| Refusal::bad_row("context", &bad))?;
+        let common = scorer.encode().clone();
+        for (number, candidate) in candidates.iter().enumerate() {
+            let fields = candidate.fields.iter().zip(&self.needed);
+            let pushed = scorer.push(fields.map(|(field, needed)| if *needed { field.as_str() } else { "" }));
+            if let Err(bad) = pushed {
+                scorer.truncate(0);
+                return Err(Refusal::bad_row(&format!("items[{number}]"), &bad));
+            }
+        }
+        let mut rows = scorer.encode().clone();
+        self.join(&common, &mut rows);
+        logits.clear();
+        logits.resize(rows.len(), 0.0);
+        self.model.predictor.network().logits(&rows, logits, workspace, Parallel::Single);
+        Ok(())
+    }
+
+    /// Puts what the context alone decides into all rows.
+    fn join(&self, common: &Batch, rows: &mut Batch) {
+        let width = common.dense.len();
+        for row in rows.dense.chunks_exact_mut(width.max(1)) {
+            self.dense.iter().for_each(|&input| row[input] = common.dense[input]);
+        }
+        let count = rows.len();
+        for &feature in &self.bags {
+            let bags = &mut rows.bags[feature];
+            bags.clear();
+            (0..count).for_each(|_| bags.push_row_of(&common.bags[feature], 0));
+        }
+    }
+}
+
+/// The raw columns that a column of inputs is made of.
+fn sources<'s>(schema: &'s Schema, column: &'s Column) -> Box<dyn Iterator<Item = &'s str> + 's> {
+    if let Some(dense) = schema.dense.iter().find(|c| c.name == column.name) {
+        return Box::new(dense.sources());
+    }
+    if let Some(categorical) = schema.categorical.iter().find(|c| c.name == column.name) {
+        return Box::new(std::iter::once(categorical.source()));
+    }
+    let cross = schema.crosses.iter().find(|cross| cross.name() == column.name);
+    let parts = cross.into_iter().flat_map(|cross| cross.columns.iter());
+    Box::new(parts.map(|part| {
+        let column = schema.categorical.iter().find(|c| c.name == *part);
+        column.map_or(part.as_str(), |column| column.source())
+    }))
+}
