@@ -92,9 +92,30 @@ pub(super) struct ServeArgs {
     /// Where to listen for HTTP; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
+    /// Where to listen for gRPC (default: the port behind that of HTTP); "off" for nowhere
+    #[arg(long, value_name = "ADDRESS")]
+    pub grpc: Option<String>,
     /// Where models can be loaded, unloaded and taken back (default: nowhere)
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
+    /// Table of the items that can be recommended, a row for each, its first column telling them apart
+    #[arg(long, value_name = "FILE")]
+    pub items: Option<PathBuf>,
+    /// Column that tells items apart, if not the first one
+    #[arg(long, value_name = "COLUMN", requires = "items")]
+    pub item_key: Option<String>,
+    /// Write what was asked and answered into Parquet files in this directory, to train on
+    #[arg(long, value_name = "DIR")]
+    pub log: Option<PathBuf>,
+    /// Shares of the requests that name no model, by model: a=0.9,b=0.1
+    #[arg(long, value_name = "NAME=SHARE,…", requires = "by")]
+    pub split: Option<String>,
+    /// Column whose value decides which model of --split answers
+    #[arg(long, value_name = "COLUMN", requires = "split")]
+    pub by: Option<String>,
+    /// A further model that is asked about the same rows, to compare: DIR or NAME=DIR
+    #[arg(long, value_name = "MODEL")]
+    pub shadow: Option<String>,
     /// File of keys, one in each line: only who sends one of them may ask
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,

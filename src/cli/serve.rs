@@ -4,7 +4,10 @@ use super::failure::Failure;
 use super::output;
 use super::session::Session;
 use dlrm::bench::memory;
-use dlrm::serve::{Error, Event, Keys, Limits, ModelSource, Options, Server, ServerObserver};
+use dlrm::data::readers::Input;
+use dlrm::serve::{
+    Catalogue, Error, Event, Keys, Limits, ModelSource, Options, Server, ServerObserver, Split,
+};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,16 +21,22 @@ const LONGEST_NAME: usize = 64;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
-    let models = args.models.iter().map(|model| source(model)).collect::<Result<Vec<_>, _>>()?;
+    let asked = args.models.iter().chain(&args.shadow);
+    let models = asked.map(|model| source(model)).collect::<Result<Vec<_>, _>>()?;
     if let Some(twice) = twice(&models) {
         let message = format!("MODEL: expected models of different names, found \"{twice}\" twice");
         return Err(Failure::usage(message, "give one of them another name: NAME=DIR"));
     }
+    let shadow = args.shadow.as_ref().and_then(|_| models.last()).map(|model| model.name.clone());
+    let split = args.split.as_ref().zip(args.by.as_ref());
+    let split = split.map(|(shares, by)| split_of(shares, by, &models)).transpose()?;
+    let catalogue = args.items.as_ref().map(|path| catalogue(path, args.item_key.as_deref())).transpose()?;
     let keys = match &args.keys {
         Some(path) => keys(path)?,
         None => Keys::default(),
     };
-    for address in [Some(args.listen), args.admin].into_iter().flatten() {
+    let grpc = grpc(args)?;
+    for address in [Some(args.listen), grpc, args.admin].into_iter().flatten() {
         if !is_own(address.ip()) && keys.is_empty() && !args.insecure {
             let message = format!("{address}: expected keys where others can ask, found none");
             let hint = "give a file of keys by --keys, listen at 127.0.0.1, or say --insecure";
@@ -38,11 +47,16 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
     let options = Options {
         models,
         http: args.listen,
+        grpc,
         admin: args.admin,
         threads: session.threads,
         isa: session.isa,
         memory_limit: memory::free(),
         watch: !args.no_watch,
+        catalogue,
+        log: args.log.clone(),
+        split,
+        shadow,
         keys,
         limits,
         probe: None,
@@ -64,14 +78,32 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
 /// Says where it listens. On standard output, for programs that start it on a free port.
 fn told(session: &Session, server: &Server) -> Result<(), Failure> {
     if session.json {
-        let value = serde_json::json!({ "http": server.http(), "admin": server.admin() });
+        let value =
+            serde_json::json!({ "http": server.http(), "grpc": server.grpc(), "admin": server.admin() });
         return output::print(&format!("{value}\n"));
     }
     let mut text = format!("http:  http://{}\n", server.http());
+    if let Some(grpc) = server.grpc() {
+        text.push_str(&format!("grpc:  {grpc}\n"));
+    }
     if let Some(admin) = server.admin() {
         text.push_str(&format!("admin: http://{admin}\n"));
     }
     output::print(&text)
+}
+
+/// Where gRPC is listened for: as asked, or at the port behind that of HTTP, a free one behind a free one.
+fn grpc(args: &ServeArgs) -> Result<Option<SocketAddr>, Failure> {
+    let (ip, port) = (args.listen.ip(), args.listen.port());
+    match args.grpc.as_deref() {
+        Some("off") => Ok(None),
+        None if port == 0 => Ok(Some(SocketAddr::new(ip, 0))),
+        None => Ok(port.checked_add(1).map(|port| SocketAddr::new(ip, port))),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            let message = format!("--grpc: expected an address such as 127.0.0.1:8001, or off, found {text}");
+            Failure::usage(message, "leave it out for the port behind that of HTTP")
+        }),
+    }
 }
 
 /// `NAME=DIR`, or a directory that gives its own name.
@@ -88,6 +120,36 @@ fn source(text: &str) -> Result<ModelSource, Failure> {
     let own = dir.file_name().filter(|name| *name != "model").or_else(|| dir.parent()?.file_name());
     let name = own.and_then(|name| name.to_str()).filter(|name| is_name(name)).unwrap_or("model");
     Ok(ModelSource { name: name.to_owned(), dir: dir.into() })
+}
+
+/// Shares as `a=0.9,b=0.1`.
+fn split_of(shares: &str, by: &str, models: &[ModelSource]) -> Result<Split, Failure> {
+    let wrong = |found: &str| {
+        let names = models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(", ");
+        let message = format!("--split: expected NAME=SHARE,… with the names {names}, found {found}");
+        Failure::usage(message, "shares are numbers from 0 on, such as a=0.9,b=0.1")
+    };
+    let mut all = Vec::new();
+    for part in shares.split(',') {
+        let (name, share) = part.split_once('=').ok_or_else(|| wrong(part))?;
+        let share: f64 = share.trim().parse().map_err(|_| wrong(part))?;
+        let name = name.trim();
+        if !models.iter().any(|model| model.name == name) {
+            return Err(wrong(name));
+        }
+        all.push((name.to_owned(), share));
+    }
+    Split::new(all, by.to_owned()).ok_or_else(|| wrong(shares))
+}
+
+fn catalogue(path: &Path, key: Option<&str>) -> Result<Catalogue, Failure> {
+    let input = Input { paths: vec![path.to_owned()], ..Input::default() };
+    let catalogue = Catalogue::read(&input, key).map_err(dlrm::engine::Error::from)?;
+    if catalogue.is_empty() {
+        let message = format!("{}: expected a row for each item, found none", path.display());
+        return Err(Failure::data(message, "the first column tells items apart, or --item-key names another"));
+    }
+    Ok(catalogue)
 }
 
 fn twice(models: &[ModelSource]) -> Option<&str> {
@@ -118,6 +180,7 @@ fn failure(error: Error) -> Failure {
             let free = SocketAddr::new(address.ip(), 0);
             Failure::resources(message, format!("another program may have it: choose another, or {free} for a free one"))
         }
+        Error::Log { .. } => Failure::resources(message, "name a directory that can be written to"),
         Error::Threads { .. } => Failure::resources(message, "end other programs, or give fewer --threads"),
     }
 }
@@ -135,12 +198,16 @@ impl ServerObserver for Told {
                 format!("model \"{model}\": version {version} answers"),
                 serde_json::json!({ "event": "loaded", "model": model, "version": version }),
             ),
+            Event::NotLogged { error } => (
+                format!("warning: answers were not written down: {error}"),
+                serde_json::json!({ "event": "not_logged", "error": error }),
+            ),
             Event::NotLoaded { model, error } => (
                 format!("warning: model \"{model}\" was not loaded, the one before goes on: {error}"),
                 serde_json::json!({ "event": "not_loaded", "model": model, "error": error }),
             ),
         };
-        let warns = matches!(event, Event::NotLoaded { .. });
+        let warns = matches!(event, Event::NotLoaded { .. } | Event::NotLogged { .. });
         if self.json {
             output::tell(&value.to_string());
         } else if !self.quiet || warns {

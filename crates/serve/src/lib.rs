@@ -6,22 +6,31 @@
 //! `RowScorer`. Nothing that is answered depends on what else is.
 #![forbid(unsafe_code)]
 
+mod catalogue;
+mod filter;
+mod grpc;
 mod http;
 mod inputs;
 mod keys;
 mod limits;
+mod live;
+mod log;
 mod metrics;
 mod models;
+mod oip;
 mod refusal;
 mod rows;
 mod server;
 mod service;
+mod split;
 mod statistics;
 mod tensor_text;
 mod work;
 
+pub use catalogue::Catalogue;
 pub use keys::Keys;
 pub use limits::Limits;
 pub use models::ModelSource;
+pub use split::Split;
 pub use server::{Error, Event, Options, Server, ServerObserver};
 pub use work::Probe;

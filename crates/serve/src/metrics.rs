@@ -35,6 +35,8 @@ pub(crate) struct Metrics {
     pub(crate) rows: Family<OfModel, Counter>,
     pub(crate) stages: Family<Stage, Histogram>,
     pub(crate) predictions: Family<OfModel, Histogram>,
+    pub(crate) differences: Family<OfModel, Histogram>,
+    pub(crate) log_lost: Counter,
     pub(crate) panics: Counter,
     pub(crate) reloads: Family<Asked, Counter>,
     pub(crate) waiting: Gauge,
@@ -51,6 +53,11 @@ fn shares() -> Histogram {
     Histogram::new((1..=20).map(|k| f64::from(k) / 20.0))
 }
 
+/// From a millionth on, each twice the one before.
+fn distances() -> Histogram {
+    Histogram::new((0..20).map(|k| 1e-6 * f64::from(1u32 << k)))
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("dlrm");
@@ -59,6 +66,8 @@ impl Metrics {
             rows: Family::default(),
             stages: Family::new_with_constructor(seconds as fn() -> Histogram),
             predictions: Family::new_with_constructor(shares as fn() -> Histogram),
+            differences: Family::new_with_constructor(distances as fn() -> Histogram),
+            log_lost: Counter::default(),
             panics: Counter::default(),
             reloads: Family::default(),
             waiting: Gauge::default(),
@@ -70,6 +79,9 @@ impl Metrics {
         let help = "Time of a request by stage";
         registry.register_with_unit("stage", help, Unit::Seconds, metrics.stages.clone());
         registry.register("prediction", "Predictions given", metrics.predictions.clone());
+        let help = "Distance of the shadow's predictions from those that were given";
+        registry.register("shadow_difference", help, metrics.differences.clone());
+        registry.register("log_lost", "Answers that the log had no time for", metrics.log_lost.clone());
         registry.register("panics", "Requests that met a fault of the server", metrics.panics.clone());
         registry.register("reloads", "Attempts to load a model", metrics.reloads.clone());
         registry.register("waiting", "Requests that wait for a compute thread", metrics.waiting.clone());

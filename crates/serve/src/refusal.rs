@@ -25,6 +25,12 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// As clients read it.
+    pub(crate) fn name(self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
+    }
+
     /// The status of an answer over HTTP.
     pub(crate) fn status(self) -> u16 {
         match self {

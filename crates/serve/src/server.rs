@@ -1,15 +1,21 @@
 //! A server: its threads and their end.
-use crate::http::{self, Connections};
+use crate::catalogue::Catalogue;
+use crate::grpc;
+use crate::http::{self, Connections, Protocol};
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::live::Live;
+use crate::log::Log;
 use crate::metrics::{Asked, Metrics};
 use crate::models::{ModelSource, Registry, Reload, Watch};
-use crate::service::Service;
+use crate::service::{BLOCK, RequestIds, Service};
+use crate::split::Split;
 use crate::statistics::Statistics;
 use crate::work::{Probe, Queue, work};
 use dlrm_kernels::Isa;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -30,6 +36,8 @@ pub struct Options {
     pub models: Vec<ModelSource>,
     /// Where HTTP is listened for; port 0 takes a free one.
     pub http: SocketAddr,
+    /// Where gRPC is listened for, if anywhere.
+    pub grpc: Option<SocketAddr>,
     /// Where models can be loaded, unloaded and taken back, if anywhere.
     pub admin: Option<SocketAddr>,
     /// Compute threads.
@@ -40,6 +48,14 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// Whether a directory that is replaced is loaded.
     pub watch: bool,
+    /// What can be recommended.
+    pub catalogue: Option<Catalogue>,
+    /// The directory that answers are written down in, if they are.
+    pub log: Option<PathBuf>,
+    /// Which model answers requests that name none, if not the first.
+    pub split: Option<Split>,
+    /// The model that is asked beside the one that answers, to compare both.
+    pub shadow: Option<String>,
     /// Who may ask.
     pub keys: Keys,
     /// What a request may take.
@@ -57,6 +73,11 @@ pub enum Event {
         model: String,
         /// Its version.
         version: String,
+    },
+    /// Answers could not be written down.
+    NotLogged {
+        /// What the system says.
+        error: String,
     },
     /// A directory could not be loaded; what answered before goes on to.
     NotLoaded {
@@ -92,6 +113,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Answers cannot be written down.
+    #[error("{}: expected a directory to write to, found: {source}", dir.display())]
+    Log {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The system refuses a thread.
     #[error("threads: expected {wanted} more, found: {source}")]
     Threads {
@@ -107,6 +136,7 @@ pub struct Server {
     service: Arc<Service>,
     runtime: Option<Runtime>,
     http: SocketAddr,
+    grpc: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     ended: watch::Sender<bool>,
     accepting: Vec<tokio::task::JoinHandle<()>>,
@@ -121,10 +151,14 @@ impl Server {
     /// # Errors
     /// If a model cannot be loaded, an address is taken or threads are refused; nothing is left behind then.
     pub fn start(options: Options, observer: Arc<dyn ServerObserver>) -> Result<Self, Error> {
-        let queue = Arc::new(Queue::new(options.limits.waiting, options.limits.waiting_rows));
+        // Whoever asks for recommendations asks for a block from each thread.
+        let most_rows = options.limits.waiting_rows.max(2 * BLOCK * options.threads);
+        let queue = Arc::new(Queue::new(options.limits.waiting, most_rows));
         let renewed = queue.clone();
         let changed = move |generation| renewed.renew(generation);
-        let registry = Registry::new(options.models.clone(), options.isa, options.memory_limit, changed);
+        let catalogue = options.catalogue.clone().map(Arc::new);
+        let (sources, isa, limit) = (options.models.clone(), options.isa, options.memory_limit);
+        let registry = Registry::new(sources, isa, limit, catalogue, changed);
         let registry = Arc::new(registry);
         let watches: Vec<(String, Watch)> =
             options.models.iter().map(|source| (source.name.clone(), Watch::new(&source.dir))).collect();
@@ -139,6 +173,12 @@ impl Server {
             queue,
             metrics,
             statistics: Statistics::default(),
+            live: Live::new(),
+            log: options.log.clone().map(|dir| log(dir, &observer)).transpose()?,
+            split: options.split.clone(),
+            shadow: options.shadow.clone(),
+            ids: RequestIds::new(),
+            threads: options.threads,
             limits: options.limits.clone(),
             keys: options.keys.clone(),
             ready: AtomicBool::new(true),
@@ -156,16 +196,23 @@ impl Server {
             service,
             runtime: None,
             http: options.http,
-            admin: options.admin,
+            grpc: None,
+            admin: None,
             ended,
             accepting: Vec::new(),
             workers: Vec::new(),
             watcher: None,
             over: Arc::default(),
         };
-        server.http = server.listen(&runtime, options.http, &connections, http::public)?;
+        let public = http::public(server.service.clone());
+        server.http = server.listen(&runtime, (options.http, Protocol::Http), public, &connections)?;
+        if let Some(address) = options.grpc {
+            let routes = runtime.block_on(grpc::routes(server.service.clone()));
+            server.grpc = Some(server.listen(&runtime, (address, Protocol::Grpc), routes, &connections)?);
+        }
         if let Some(address) = options.admin {
-            server.admin = Some(server.listen(&runtime, address, &connections, http::admin)?);
+            let routes = http::admin(server.service.clone());
+            server.admin = Some(server.listen(&runtime, (address, Protocol::Http), routes, &connections)?);
         }
         server.runtime = Some(runtime);
         server.compute(&options)?;
@@ -178,15 +225,14 @@ impl Server {
     fn listen(
         &mut self,
         runtime: &Runtime,
-        address: SocketAddr,
+        (address, protocol): (SocketAddr, Protocol),
+        routes: axum::Router,
         connections: &Connections,
-        routes: fn(Arc<Service>) -> axum::Router,
     ) -> Result<SocketAddr, Error> {
         let refused = |source| Error::Listen { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
-        let routes = routes(self.service.clone());
-        self.accepting.push(runtime.spawn(http::accept(listener, routes, connections.clone())));
+        self.accepting.push(runtime.spawn(http::accept(listener, routes, protocol, connections.clone())));
         Ok(bound)
     }
 
@@ -232,6 +278,11 @@ impl Server {
         self.http
     }
 
+    /// Where gRPC is answered, if anywhere.
+    pub fn grpc(&self) -> Option<SocketAddr> {
+        self.grpc
+    }
+
     /// Where models can be loaded, if anywhere.
     pub fn admin(&self) -> Option<SocketAddr> {
         self.admin
@@ -265,6 +316,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn log(dir: PathBuf, observer: &Arc<dyn ServerObserver>) -> Result<Log, Error> {
+    let observer = observer.clone();
+    let failed = move |error| observer.event(&Event::NotLogged { error });
+    Log::start(dir.clone(), failed).map_err(|source| Error::Log { dir, source })
 }
 
 fn tell(observer: &dyn ServerObserver, model: &str, loaded: Result<Reload, dlrm_engine::Error>) {

@@ -1,18 +1,25 @@
 //! What can be asked of the server, however the question came in.
+use crate::filter::Filter;
 use crate::keys::Keys;
 use crate::limits::Limits;
+use crate::live::Live;
+use crate::log::{Entry, Log, Noted};
 use crate::metrics::{Asked, Metrics, OfModel};
 use crate::models::{Loaded, Registry};
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
+use crate::split::Split;
 use crate::statistics::Statistics;
 use crate::work::{Answer, Explained, Job, Queue, Ranked, Scored, Task, Times};
 use dlrm_data::row::RawRow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
+/// Items that one compute thread scores at a time.
+pub(crate) const BLOCK: usize = 4096;
 /// Permutations of an explanation.
 pub(crate) const ORDERS: usize = 32;
 
@@ -22,6 +29,15 @@ pub(crate) struct Service {
     pub(crate) queue: Arc<Queue>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) statistics: Statistics,
+    pub(crate) live: Live,
+    /// Where answers are written down, if anywhere.
+    pub(crate) log: Option<Log>,
+    pub(crate) split: Option<Split>,
+    /// The model that is asked beside each that answers, if any.
+    pub(crate) shadow: Option<String>,
+    pub(crate) ids: RequestIds,
+    /// Compute threads.
+    pub(crate) threads: usize,
     pub(crate) limits: Limits,
     pub(crate) keys: Keys,
     /// Whether new requests are still welcome.
@@ -35,6 +51,32 @@ pub(crate) struct Which<'a> {
     pub(crate) model: Option<&'a str>,
     /// Its newest if nothing is said.
     pub(crate) version: Option<&'a str>,
+}
+
+/// What a request says of itself.
+pub(crate) struct Ask {
+    /// What tells it apart in the log.
+    pub(crate) id: String,
+    /// How long it may take.
+    pub(crate) time: Option<Duration>,
+}
+
+/// Names for requests that bring none.
+pub(crate) struct RequestIds {
+    begun: u128,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        RequestIds { begun: now.as_nanos(), next: AtomicU64::new(0) }
+    }
+
+    /// Another one than all before, also those of another server.
+    pub(crate) fn next(&self) -> String {
+        format!("{:x}-{:x}", self.begun, self.next.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Candidates that share a context.
@@ -56,27 +98,144 @@ impl Service {
         }
     }
 
+    /// The versions of a model that can be asked.
+    pub(crate) fn versions(&self, name: &str) -> Vec<String> {
+        let statuses = self.registry.statuses().into_iter().filter(|status| status.name == name);
+        let known = statuses.flat_map(|status| status.current.into_iter().chain(status.previous));
+        known.map(|loaded| loaded.version.clone()).collect()
+    }
+
     /// The scores of rows of the model's columns.
     pub(crate) async fn score(
-        &self,
+        self: &Arc<Self>,
         model: &Arc<Loaded>,
         rows: Vec<RawRow>,
-        time: Option<Duration>,
+        Ask { id, time }: Ask,
     ) -> Result<Scored, Refusal> {
         self.limits.check_rows("rows", rows.len())?;
         if rows.is_empty() {
             return Ok(Scored::default());
         }
         let count = rows.len();
+        let kept = (self.log.is_some() || self.shadow.is_some()).then(|| rows.clone());
         match self.ask(model, Task::Score(rows), ("predict", count), time).await? {
             Answer::Scored(scored) => {
-                let of_model = OfModel { model: model.name.clone() };
-                let histogram = self.metrics.predictions.get_or_create(&of_model);
-                scored.predictions.iter().for_each(|&prediction| histogram.observe(prediction));
+                if let Some(rows) = kept {
+                    self.shadow(model, &rows, &scored.predictions);
+                    self.note(model, id, rows, &scored.logits, &scored.predictions);
+                }
                 Ok(scored)
             }
             _ => Err(mixed_up()),
         }
+    }
+
+    /// The best items of the catalogue: its places and their scores, in the order of the scores.
+    pub(crate) async fn recommend(
+        self: &Arc<Self>,
+        model: &Arc<Loaded>,
+        context: Texts,
+        (places, k): (Vec<u32>, usize),
+        Ask { id, time }: Ask,
+    ) -> Result<Ranked, Refusal> {
+        let begun = Instant::now();
+        let mut best = Ranked::new();
+        // As many at a time as there are threads: the queue is for others too.
+        for wave in places.chunks(BLOCK * self.threads.max(1)) {
+            let mut asked = Vec::new();
+            for block in wave.chunks(BLOCK) {
+                let (service, model, context) = (self.clone(), model.clone(), context.clone());
+                let task = Task::Recommend { context, items: block.to_vec(), k };
+                let count = block.len();
+                let ask = async move { service.ask(&model, task, ("recommend", count), time).await };
+                asked.push(tokio::spawn(ask));
+            }
+            for block in asked {
+                let answer = block.await.unwrap_or_else(|_| Err(mixed_up()))?;
+                match answer {
+                    Answer::Ranked(ranked) => best.extend(ranked),
+                    _ => return Err(mixed_up()),
+                }
+            }
+        }
+        best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        best.truncate(k);
+        self.metrics.took("recommend", begun.elapsed());
+        if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
+            let row = |&(place, ..): &(usize, f32, f64)| {
+                let mut row = context.clone();
+                let item = &items.catalogue.items()[place];
+                items.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
+                row.to_row()
+            };
+            self.note_ranked(model, id, best.iter().map(row).collect(), &best);
+        }
+        Ok(best)
+    }
+
+    /// Which items of the catalogue may be recommended.
+    pub(crate) fn items(
+        &self,
+        model: &Loaded,
+        filter: Option<&str>,
+        excluded: &[String],
+    ) -> Result<Vec<u32>, Refusal> {
+        let Some(items) = &model.items else {
+            let refusal = Refusal::new(Code::NotFound, "the server has no catalogue of items");
+            return Err(refusal.with_hint("start it with --items FILE, a table with a row for each item"));
+        };
+        let catalogue = &items.catalogue;
+        let filter = filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
+        let separators = catalogue.separators(&model.format.inputs);
+        let out: HashSet<usize> = excluded.iter().filter_map(|key| catalogue.place(key)).collect();
+        let admits = |(place, item): (usize, &Vec<String>)| {
+            let passes = filter.as_ref().is_none_or(|filter| filter.admits(item, &|column| separators[column]));
+            (passes && !out.contains(&place)).then_some(place as u32)
+        };
+        Ok(catalogue.items().iter().enumerate().filter_map(admits).collect())
+    }
+
+    fn note_ranked(&self, model: &Arc<Loaded>, id: String, rows: Vec<RawRow>, ranked: &Ranked) {
+        let (logits, predictions): (Vec<f32>, Vec<f64>) = ranked.iter().map(|&(_, l, p)| (l, p)).unzip();
+        self.note(model, id, rows, &logits, &predictions);
+    }
+
+    fn note(&self, model: &Arc<Loaded>, request: String, rows: Vec<RawRow>, logits: &[f32], predictions: &[f64]) {
+        let Some(log) = &self.log else { return };
+        let (logits, predictions) = (logits.to_vec(), predictions.to_vec());
+        let entry = Entry { model: model.clone(), request, rows, logits, predictions };
+        if log.note(entry) == Noted::Lost {
+            self.metrics.log_lost.inc();
+        }
+    }
+
+    /// Asks the shadow model about the same rows, where nobody waits for it, and notes how far it is off.
+    fn shadow(self: &Arc<Self>, model: &Arc<Loaded>, rows: &[RawRow], predictions: &[f64]) {
+        let Some(name) = self.shadow.as_ref().filter(|name| **name != model.name) else { return };
+        let (waiting, _) = self.queue.waiting();
+        let Ok(shadow) = self.registry.find(name, None) else { return };
+        if waiting > 0 {
+            return;
+        }
+        // Columns are told by their names; what only the shadow knows is missing.
+        let places: Vec<Option<usize>> =
+            shadow.format.inputs.iter().map(|input| model.format.place(&input.name)).collect();
+        let translated = rows.iter().map(|row| {
+            let mut own = RawRow::default();
+            places.iter().for_each(|place| own.push(place.map_or("", |place| row.field(place))));
+            own
+        });
+        let (service, rows, predictions) = (self.clone(), translated.collect(), predictions.to_vec());
+        tokio::spawn(async move {
+            let count = predictions.len();
+            let asked = service.ask(&shadow, Task::Score(rows), ("shadow", count), None).await;
+            if let Ok(Answer::Scored(scored)) = asked {
+                let of = OfModel { model: shadow.name.clone() };
+                let histogram = service.metrics.differences.get_or_create(&of);
+                let pairs = scored.predictions.iter().zip(&predictions);
+                pairs.for_each(|(a, b)| histogram.observe((a - b).abs()));
+            }
+        });
     }
 
     /// The best candidates.
@@ -84,17 +243,25 @@ impl Service {
         &self,
         model: &Arc<Loaded>,
         candidates: Candidates,
-        time: Option<Duration>,
+        ask: Ask,
     ) -> Result<Ranked, Refusal> {
+        let Ask { id, time } = ask;
         let Candidates { context, own, rows, k } = candidates;
         self.limits.check_rows("items", rows.len())?;
         if rows.is_empty() {
             return Ok(Ranked::new());
         }
         let count = rows.len();
+        let kept = self.log.is_some().then(|| rows.clone());
         let task = Task::Rank { context, own, candidates: rows, k };
         match self.ask(model, task, ("rank", count), time).await? {
-            Answer::Ranked(ranked) => Ok(ranked),
+            Answer::Ranked(ranked) => {
+                if let Some(rows) = kept {
+                    let rows = ranked.iter().map(|&(place, ..)| rows[place].to_row()).collect();
+                    self.note_ranked(model, id, rows, &ranked);
+                }
+                Ok(ranked)
+            }
             _ => Err(mixed_up()),
         }
     }
@@ -157,9 +324,14 @@ impl Service {
             }
             Err(refusal) => {
                 self.statistics.add_failed(&model.name, took);
-                serde_json::to_value(refusal.code()).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+                refusal.code().name()
             }
         };
+        self.live.add(&model.name, rows, took, found.is_err());
+        if let Ok((Answer::Scored(scored), _)) = found {
+            let histogram = self.metrics.predictions.get_or_create(&OfModel { model: model.name.clone() });
+            scored.predictions.iter().for_each(|&prediction| histogram.observe(prediction));
+        }
         self.metrics.requests.get_or_create(&Asked { model: model.name.clone(), kind, code }).inc();
     }
 }

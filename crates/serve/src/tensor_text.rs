@@ -246,11 +246,3 @@ impl Parts {
         Ok(Some(rows))
     }
 }
-
-/// The data type that a raw column is announced with.
-pub(crate) fn announced(kind: InputKind) -> &'static str {
-    match kind {
-        InputKind::Numeric => "FP32",
-        _ => "BYTES",
-    }
-}

@@ -2,8 +2,8 @@
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
@@ -16,6 +16,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of a header.
 const HEADER: usize = 64 << 10;
 
+/// What is spoken on connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1
+    Http,
+    /// HTTP/2 with gRPC in it.
+    Grpc,
+}
+
 /// What all connections share.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -27,12 +36,26 @@ pub(crate) struct Connections {
     pub(crate) ended: watch::Receiver<bool>,
 }
 
+/// A connection of either kind.
+enum Connection<H, G> {
+    Http(H),
+    Grpc(G),
+}
+
 /// Accepts connections until told to end, then waits for what is being answered.
-pub(crate) async fn accept(listener: TcpListener, routes: Router, connections: Connections) {
+pub(crate) async fn accept(
+    listener: TcpListener,
+    routes: Router,
+    protocol: Protocol,
+    connections: Connections,
+) {
     let Connections { limits, metrics, room, mut ended } = connections;
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.header_time).max_buf_size(HEADER);
+    let mut grpc = http2::Builder::new(TokioExecutor::new());
+    // A client that is silent for that long is asked whether it is still there.
+    grpc.timer(TokioTimer::new()).keep_alive_interval(limits.header_time).max_header_list_size(HEADER as u32);
     loop {
         // Whoever finds no room waits with the system until there is some.
         let place = tokio::select! {
@@ -50,13 +73,19 @@ pub(crate) async fn accept(listener: TcpListener, routes: Router, connections: C
         };
         // An answer is one write, which should not wait for another.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(routes.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
+        let connection = match protocol {
+            Protocol::Http => Connection::Http(graceful.watch(http.serve_connection(stream, service))),
+            Protocol::Grpc => Connection::Grpc(graceful.watch(grpc.serve_connection(stream, service))),
+        };
         let metrics = metrics.clone();
         metrics.connections.inc();
         tokio::spawn(async move {
             // What a client does to its own connection is its own affair.
-            let _ = connection.await;
+            let _ = match connection {
+                Connection::Http(connection) => connection.await,
+                Connection::Grpc(connection) => connection.await,
+            };
             metrics.connections.dec();
             drop(place);
         });

@@ -4,10 +4,11 @@ use super::answers::json;
 use super::{body, tensors};
 use crate::inputs::{Input, InputKind};
 use crate::models::{Loaded, Reload};
+use crate::oip::{EXTENSIONS, Output, inputs};
 use crate::refusal::{Code, Refusal};
-use crate::service::{Service, Which};
+use crate::service::{Ask, Service, Which};
 use crate::statistics::Sum;
-use crate::tensor_text::{announced, rows};
+use crate::tensor_text::rows;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -41,7 +42,7 @@ pub(super) async fn server() -> Response {
     json(&json!({
         "name": "dlrm",
         "version": env!("CARGO_PKG_VERSION"),
-        "extensions": ["binary_tensor_data", "model_repository", "statistics", "model_configuration"],
+        "extensions": EXTENSIONS,
     }))
 }
 
@@ -65,32 +66,15 @@ pub(super) async fn ready(State(service): Served) -> Answer {
 /// `GET /v2/models/{model}`
 pub(super) async fn model(State(service): Served, Path(place): Path<Place>) -> Answer {
     let model = service.model(place.which())?;
-    let input = |input: &Input| json!({ "name": input.name, "datatype": announced(input.kind), "shape": [-1] });
-    let inputs: Vec<Value> = model.format.inputs.iter().flat_map(|own| {
-        let mut all = vec![input(own)];
-        if let InputKind::MultiValued { weight_separator, .. } = own.kind {
-            all.push(json!({ "name": format!("{}.lengths", own.name), "datatype": "INT32", "shape": [-1] }));
-            let weights = json!({ "name": format!("{}.weights", own.name), "datatype": "FP32", "shape": [-1] });
-            all.extend(weight_separator.map(|_| weights));
-        }
-        all
-    }).collect();
+    let tensor = |(name, datatype): (String, &str)| json!({ "name": name, "datatype": datatype, "shape": [-1] });
+    let outputs = Output::ALL.map(|output| tensor((output.name().to_owned(), output.datatype())));
     Ok(json(&json!({
         "name": model.name,
-        "versions": versions(&service, &model.name),
+        "versions": service.versions(&model.name),
         "platform": "dlrm",
-        "inputs": inputs,
-        "outputs": [
-            { "name": "prediction", "datatype": "FP64", "shape": [-1] },
-            { "name": "logit", "datatype": "FP32", "shape": [-1] },
-        ],
+        "inputs": inputs(&model).into_iter().map(tensor).collect::<Vec<_>>(),
+        "outputs": outputs,
     })))
-}
-
-fn versions(service: &Service, name: &str) -> Vec<String> {
-    let statuses = service.registry.statuses().into_iter().filter(|status| status.name == name);
-    let known = statuses.flat_map(|status| status.current.into_iter().chain(status.previous));
-    known.map(|loaded| loaded.version.clone()).collect()
 }
 
 /// `GET /v2/models/{model}/ready`
@@ -180,7 +164,8 @@ pub(super) async fn infer(
     };
     let (rows, wanted) = body::beside(size, parse).await?;
     service.metrics.took("parse", begun.elapsed());
-    let scored = service.score(&model, rows, None).await?;
+    let id = wanted.id().map_or_else(|| service.ids.next(), str::to_owned);
+    let scored = service.score(&model, rows, Ask { id, time: None }).await?;
     Ok(tensors::answer((&model.name, &model.version), &wanted, &scored))
 }
 

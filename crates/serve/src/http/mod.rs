@@ -4,8 +4,10 @@ mod answers;
 mod body;
 mod inference;
 mod native;
+mod openapi;
+mod pages;
 mod routes;
 mod tensors;
 
-pub(crate) use accept::{Connections, accept};
+pub(crate) use accept::{Connections, Protocol, accept};
 pub(crate) use routes::{admin, public};

@@ -4,7 +4,7 @@ use super::body;
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
-use crate::service::{Candidates, Service, Which};
+use crate::service::{Ask, Candidates, Service, Which};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -32,8 +32,17 @@ struct Asked<'a> {
     context: Option<&'a RawValue>,
     #[serde(borrow, default)]
     items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, default)]
+    user: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    filter: Option<Cow<'a, str>>,
+    #[serde(default)]
+    exclude: Option<Vec<Cow<'a, str>>>,
     #[serde(default)]
     k: Option<usize>,
+    /// What the log calls it.
+    #[serde(borrow, default)]
+    request: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -46,12 +55,12 @@ struct Asked<'a> {
 struct Read<T> {
     model: Arc<Loaded>,
     what: T,
-    time: Option<Duration>,
+    ask: Ask,
 }
 
 /// `POST /v1/predict`
 pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, time } = read(&service, body, |asked, model, service| {
+    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
         asked.only(&["rows"])?;
         let rows = asked.rows.as_ref().ok_or_else(|| missing("rows", "a list of rows"))?;
         service.limits.check_rows("rows", rows.len())?;
@@ -64,8 +73,10 @@ pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> 
         rows.iter().enumerate().map(&mut row).collect::<Result<Vec<_>, _>>()
     })
     .await?;
-    let scored = service.score(&model, what, time).await?;
+    let id = ask.id.clone();
+    let scored = service.score(&model, what, ask).await?;
     Ok(json(&json!({
+        "request": id,
         "model": model.name,
         "version": model.version,
         "predictions": scored.predictions,
@@ -75,7 +86,7 @@ pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> 
 
 /// `POST /v1/rank`
 pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, time } = read(&service, body, |asked, model, service| {
+    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
         asked.only(&["context", "items", "k"])?;
         let items = asked.items.as_ref().ok_or_else(|| missing("items", "a list of candidates"))?;
         service.limits.check_rows("items", items.len())?;
@@ -98,17 +109,59 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
     })
     .await?;
     let (candidates, items) = what;
-    let ranked = service.rank(&model, candidates, time).await?;
+    let id = ask.id.clone();
+    let ranked = service.rank(&model, candidates, ask).await?;
     let place = |&(index, logit, prediction): &(usize, f32, f64)| {
         json!({ "index": index, "prediction": prediction, "logit": logit, "item": items[index] })
     };
     let ranked: Vec<_> = ranked.iter().map(place).collect();
-    Ok(json(&json!({ "model": model.name, "version": model.version, "items": ranked })))
+    Ok(json(&json!({ "request": id, "model": model.name, "version": model.version, "items": ranked })))
+}
+
+/// `POST /v1/recommend`
+pub(super) async fn recommend(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
+    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
+        asked.only(&["user", "k", "filter", "exclude"])?;
+        let mut user = Texts::missing(model.format.inputs.len());
+        if let Some(object) = asked.user {
+            model.format.read(object, "user", &mut user)?;
+        }
+        let excluded = asked.exclude.as_deref().unwrap_or_default();
+        let excluded: Vec<String> = excluded.iter().map(|key| key.to_string()).collect();
+        let places = service.items(model, asked.filter.as_deref(), &excluded)?;
+        Ok((user, places, asked.k.unwrap_or(PLACES)))
+    })
+    .await?;
+    let (user, places, k) = what;
+    let (id, candidates) = (ask.id.clone(), places.len());
+    let ranked = service.recommend(&model, user, (places, k), ask).await?;
+    let catalogue = model.items.as_ref().map(|items| &items.catalogue);
+    let item = |&(place, logit, prediction): &(usize, f32, f64)| {
+        let texts = catalogue.map(|catalogue| catalogue.columns().iter().zip(&catalogue.items()[place]));
+        let item: serde_json::Map<_, _> =
+            texts.into_iter().flatten().map(|(name, text)| (name.clone(), json!(text))).collect();
+        json!({ "item": item, "prediction": prediction, "logit": logit })
+    };
+    let items: Vec<_> = ranked.iter().map(item).collect();
+    Ok(json(&json!({
+        "request": id,
+        "model": model.name,
+        "version": model.version,
+        "candidates": candidates,
+        "items": items,
+    })))
+}
+
+/// `GET /v1/live`
+pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
+    let (waiting, _) = service.queue.waiting();
+    let connections = service.metrics.connections.get();
+    json(&json!({ "models": service.live.figures(), "waiting": waiting, "connections": connections }))
 }
 
 /// `POST /v1/explain`
 pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, time } = read(&service, body, |asked, model, _| {
+    let Read { model, what, ask } = read(&service, body, |asked, model, _| {
         asked.only(&["row"])?;
         let row = asked.row.ok_or_else(|| missing("row", "a row"))?;
         let mut texts = Texts::missing(model.format.inputs.len());
@@ -116,7 +169,7 @@ pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> 
         Ok(texts.to_row())
     })
     .await?;
-    let found = service.explain(&model, what, time).await?;
+    let found = service.explain(&model, what, ask.time).await?;
     let contribution = |(column, value): (&dlrm_engine::explain::Column, &f64)| {
         json!({ "column": column.name, "kind": column.kind.name(), "contribution": value })
     };
@@ -142,6 +195,13 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
                 "task": model.predictor.task(),
                 "inputs": model.format.inputs,
                 "metrics": model.predictor.metrics(),
+                "example": model.example.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+                "report": model.report.as_ref().map(|_| format!("/report/{}", model.name)),
+                "items": model.items.as_ref().map(|items| json!({
+                    "columns": items.catalogue.columns(),
+                    "key": items.catalogue.key(),
+                    "count": items.catalogue.len(),
+                })),
             })
         });
         json!({
@@ -179,12 +239,20 @@ fn parse<T>(
         let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
         Refusal::new(code, format!("body: {error}"))
     })?;
-    let model = service.model(Which { model: asked.model.as_deref(), version: asked.version.as_deref() })?;
+    let named = asked.model.as_deref().or_else(|| service.split.as_ref()?.choose(asked.said()));
+    let model = service.model(Which { model: named, version: asked.version.as_deref() })?;
     let what = of(&asked, &model, service)?;
-    Ok(Read { model, what, time: asked.timeout_ms.map(Duration::from_millis) })
+    let id = asked.request.as_deref().map_or_else(|| service.ids.next(), str::to_owned);
+    Ok(Read { model, what, ask: Ask { id, time: asked.timeout_ms.map(Duration::from_millis) } })
 }
 
 impl Asked<'_> {
+    /// The object that tells who asks.
+    fn said(&self) -> Option<&RawValue> {
+        let first = self.rows.as_ref().and_then(|rows| rows.first().copied());
+        self.user.or(self.context).or(self.row).or(first)
+    }
+
     /// Refuses what the kind of request has no use for.
     fn only(&self, known: &[&str]) -> Result<(), Refusal> {
         let said = [
@@ -192,11 +260,14 @@ impl Asked<'_> {
             ("row", self.row.is_some()),
             ("context", self.context.is_some()),
             ("items", self.items.is_some()),
+            ("user", self.user.is_some()),
+            ("filter", self.filter.is_some()),
+            ("exclude", self.exclude.is_some()),
             ("k", self.k.is_some()),
         ];
         match said.into_iter().find(|(name, said)| *said && !known.contains(name)) {
             Some((name, _)) => {
-                let expected = format!("{} beside model, version and timeout_ms", known.join(", "));
+                let expected = format!("{} beside model, version, request and timeout_ms", known.join(", "));
                 Err(Refusal::expected(Code::BadRequest, "body", &expected, format!("\"{name}\"")))
             }
             None => Ok(()),

@@ -1,5 +1,5 @@
 //! Which path is answered by whom.
-use super::{inference, native};
+use super::{inference, native, openapi, pages};
 use crate::refusal::{Code, Refusal};
 use crate::service::Service;
 use axum::Router;
@@ -15,7 +15,14 @@ pub(crate) fn public(service: Arc<Service>) -> Router {
     let routes = Router::new()
         .route("/v1/predict", post(native::predict))
         .route("/v1/rank", post(native::rank))
+        .route("/v1/recommend", post(native::recommend))
         .route("/v1/explain", post(native::explain))
+        .route("/v1/live", get(native::live))
+        .route("/", get(pages::index))
+        .route("/docs", get(pages::docs))
+        .route("/page/{file}", get(pages::file))
+        .route("/report/{model}", get(pages::report))
+        .route("/openapi.json", get(openapi::document))
         .route("/v1/models", get(native::models))
         .route("/v2", get(inference::server))
         .route("/v2/", get(inference::server))

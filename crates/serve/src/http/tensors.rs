@@ -1,4 +1,5 @@
 //! Requests and answers of the Open Inference Protocol over HTTP: JSON, with values as JSON or as bytes behind it.
+use crate::oip::Output as Kind;
 use crate::refusal::{Code, Refusal};
 use crate::tensor_text::{DataType, TensorTexts, elements};
 use crate::work::Scored;
@@ -46,17 +47,14 @@ struct Output {
 pub(super) struct Wanted {
     id: Option<String>,
     /// Outputs, and whether each is to come as bytes.
-    outputs: Vec<(Name, bool)>,
+    outputs: Vec<(Kind, bool)>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Name {
-    Prediction,
-    Logit,
-}
-
-impl Name {
-    const ALL: [(Name, &'static str); 2] = [(Name::Prediction, "prediction"), (Name::Logit, "logit")];
+impl Wanted {
+    /// What the request calls itself.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
 }
 
 /// The tensors of a body, and what is wanted of them.
@@ -77,17 +75,13 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Vec<TensorTexts>
     let all_binary = is_true(&request.parameters, "binary_data_output");
     let outputs = match &request.outputs {
         Some(outputs) if !outputs.is_empty() => outputs.iter().map(|output| wanted(output, all_binary)).collect(),
-        _ => Ok(Name::ALL.map(|(name, _)| (name, all_binary)).to_vec()),
+        _ => Ok(Kind::ALL.map(|output| (output, all_binary)).to_vec()),
     };
     Ok((tensors, Wanted { id: request.id, outputs: outputs? }))
 }
 
-fn wanted(output: &Output, all_binary: bool) -> Result<(Name, bool), Refusal> {
-    let known = Name::ALL.iter().find(|(_, name)| *name == output.name);
-    let Some(&(name, _)) = known else {
-        let names = Name::ALL.iter().map(|(_, name)| *name);
-        return Err(Refusal::unknown(Code::BadRequest, "an output", &output.name, names));
-    };
+fn wanted(output: &Output, all_binary: bool) -> Result<(Kind, bool), Refusal> {
+    let name = Kind::named(&output.name)?;
     if output.parameters.contains_key("classification") {
         return Err(Refusal::expected(Code::BadRequest, "outputs", "no classification of single numbers", "one"));
     }
@@ -163,22 +157,18 @@ fn flatten(data: &RawValue, place: &str, values: &mut Vec<String>) -> Result<(),
 /// The answer.
 pub(super) fn answer((model, version): (&str, &str), wanted: &Wanted, scored: &Scored) -> Response {
     let (mut outputs, mut bytes) = (Vec::new(), Vec::new());
-    for &(name, binary) in &wanted.outputs {
+    for &(kind, binary) in &wanted.outputs {
         let shape = [scored.logits.len()];
-        let (title, datatype) = match name {
-            Name::Prediction => ("prediction", "FP64"),
-            Name::Logit => ("logit", "FP32"),
-        };
-        let mut output = json!({ "name": title, "datatype": datatype, "shape": shape });
-        let before = bytes.len();
-        match (name, binary) {
-            (Name::Prediction, true) => scored.predictions.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
-            (Name::Logit, true) => scored.logits.iter().for_each(|v| bytes.extend(v.to_le_bytes())),
-            (Name::Prediction, false) => output["data"] = json!(scored.predictions),
-            (Name::Logit, false) => output["data"] = json!(scored.logits),
-        }
+        let mut output = json!({ "name": kind.name(), "datatype": kind.datatype(), "shape": shape });
         if binary {
-            output["parameters"] = json!({ "binary_data_size": bytes.len() - before });
+            let mut own = kind.bytes(scored);
+            output["parameters"] = json!({ "binary_data_size": own.len() });
+            bytes.append(&mut own);
+        } else {
+            output["data"] = match kind {
+                Kind::Prediction => json!(scored.predictions),
+                Kind::Logit => json!(scored.logits),
+            };
         }
         outputs.push(output);
     }

@@ -1,12 +1,14 @@
 //! A model that answers requests.
+use crate::catalogue::Catalogue;
 use crate::inputs::inputs;
 use crate::rows::{RowFormat, Texts};
 use dlrm_data::Batch;
 use dlrm_data::parse::Labels;
 use dlrm_engine::explain::{Column, columns};
-use dlrm_engine::{Predictor, Result, RowScorer};
+use dlrm_engine::{Error, Predictor, Result, RowScorer};
 use dlrm_kernels::Isa;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Letters of a version: enough that two of a lifetime differ.
@@ -24,11 +26,31 @@ pub(crate) struct Loaded {
     pub(crate) columns: Vec<Column>,
     /// A row in which everything is missing, encoded.
     pub(crate) nothing: Batch,
+    /// A row that can be scored, by column.
+    pub(crate) example: Vec<(String, String)>,
+    /// The items that can be recommended, as it reads them.
+    pub(crate) items: Option<Items>,
+    /// The report of its training.
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// Items of a catalogue as a model reads them.
+pub(crate) struct Items {
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// Its columns among those of the catalogue: place there, and here.
+    pub(crate) columns: Vec<(usize, usize)>,
+    /// Encoded, with everything else missing.
+    pub(crate) rows: Batch,
 }
 
 impl Loaded {
     /// Loads the directory, with every check that it has: checksums, and golden rows scored again.
-    pub(super) fn load(name: &str, dir: &Path, isa: Isa, limit: Option<u64>) -> Result<Self> {
+    pub(super) fn load(
+        name: &str,
+        dir: &Path,
+        (isa, limit): (Isa, Option<u64>),
+        catalogue: Option<&Arc<Catalogue>>,
+    ) -> Result<Self> {
         let predictor = Predictor::load_within(dir, isa, limit)?;
         let schema = predictor.encoder().schema();
         let own = [Some(&schema.label.column), schema.weight.as_ref(), schema.group.as_ref()];
@@ -43,7 +65,11 @@ impl Loaded {
             scorer.encode().clone()
         };
         let version = version(&predictor);
-        Ok(Loaded { name: name.to_owned(), version, predictor, format, columns, nothing })
+        let example = example(&predictor, &format);
+        let items = catalogue.map(|catalogue| Items::new(catalogue, &predictor, &format)).transpose()?;
+        let report = Some(dir.join("report.html")).filter(|path| path.is_file());
+        let name = name.to_owned();
+        Ok(Loaded { name, version, predictor, format, columns, nothing, example, items, report })
     }
 
     /// A scorer of rows of its columns.
@@ -51,6 +77,42 @@ impl Loaded {
         let (encoder, network) = (self.predictor.encoder(), self.predictor.network());
         RowScorer::new(encoder, network, &self.format.names(), Labels::Ignored, "rows")
     }
+}
+
+impl Items {
+    fn new(catalogue: &Arc<Catalogue>, predictor: &Predictor, format: &RowFormat) -> Result<Self> {
+        let columns: Vec<(usize, usize)> = catalogue
+            .columns()
+            .iter()
+            .enumerate()
+            .filter_map(|(place, name)| Some((place, format.place(name)?)))
+            .collect();
+        if columns.is_empty() {
+            let found = catalogue.columns().join(", ");
+            return Err(Error::config("items", "a column that the model reads", found));
+        }
+        let mut scorer = predictor.row_scorer(&format.names())?;
+        let mut row = Texts::missing(format.inputs.len());
+        for item in catalogue.items() {
+            for &(there, here) in &columns {
+                row.fields[here].clone_from(&item[there]);
+            }
+            let fields = row.fields.iter().map(String::as_str);
+            let key = &item[catalogue.key_place()];
+            scorer.push(fields).map_err(|bad| {
+                Error::config(format!("items: the item {key}"), bad.expected.clone(), bad.found.clone())
+            })?;
+        }
+        Ok(Items { catalogue: catalogue.clone(), columns, rows: scorer.encode().clone() })
+    }
+}
+
+/// The first golden row, as far as it says anything.
+fn example(predictor: &Predictor, format: &RowFormat) -> Vec<(String, String)> {
+    let golden = predictor.golden();
+    let Some(row) = golden.rows.first() else { return Vec::new() };
+    let known = golden.columns.iter().zip(row).filter(|(name, _)| format.place(name).is_some());
+    known.map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 
 fn version(predictor: &Predictor) -> String {

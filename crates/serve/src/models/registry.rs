@@ -1,6 +1,7 @@
 //! The models by name. One is loaded beside the one that answers and takes its place at once; one that fails its
 //! checks never does.
 use super::Loaded;
+use crate::catalogue::Catalogue;
 use crate::refusal::{Code, Refusal};
 use dlrm_engine::Error;
 use dlrm_kernels::Isa;
@@ -29,6 +30,7 @@ pub(crate) struct Registry {
     slots: Vec<Slot>,
     isa: Isa,
     limit: Option<u64>,
+    catalogue: Option<Arc<Catalogue>>,
     snapshot: RwLock<Arc<Snapshot>>,
     changed: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -71,11 +73,12 @@ impl Registry {
         sources: Vec<ModelSource>,
         isa: Isa,
         limit: Option<u64>,
+        catalogue: Option<Arc<Catalogue>>,
         changed: impl Fn(u64) + Send + Sync + 'static,
     ) -> Self {
         let slot = |source| Slot { source, state: Mutex::default(), loading: Mutex::new(()) };
         let (slots, snapshot) = (sources.into_iter().map(slot).collect(), RwLock::default());
-        Registry { slots, isa, limit, snapshot, changed: Box::new(changed) }
+        Registry { slots, isa, limit, catalogue, snapshot, changed: Box::new(changed) }
     }
 
     pub(crate) fn sources(&self) -> impl Iterator<Item = &ModelSource> {
@@ -95,7 +98,8 @@ impl Registry {
             return Err(Error::config("model", "the name of a model", name));
         };
         let _loading = slot.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = Loaded::load(name, &slot.source.dir, self.isa, self.limit);
+        let how = (self.isa, self.limit);
+        let loaded = Loaded::load(name, &slot.source.dir, how, self.catalogue.as_ref());
         let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = match loaded {
             Ok(loaded) => Arc::new(loaded),

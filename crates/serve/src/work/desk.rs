@@ -73,15 +73,55 @@ impl<'a> Desk<'a> {
     ) -> Result<Ranked, Refusal> {
         let shared = Shared::of(self.model, own);
         shared.score(&mut self.scorer, (context, candidates), workspace, &mut self.logits)?;
-        let mut best: Vec<usize> = (0..candidates.len()).collect();
-        // The first of equals stays first.
-        best.sort_by(|&a, &b| self.logits[b].total_cmp(&self.logits[a]).then(a.cmp(&b)));
-        best.truncate(k);
+        Ok(self.best(k))
+    }
+
+    /// The `k` best of these items in a context.
+    pub(super) fn recommend(
+        &mut self,
+        context: &Texts,
+        places: &[u32],
+        k: usize,
+        workspace: &mut Workspace,
+    ) -> Result<Ranked, Refusal> {
+        let Some(items) = &self.model.items else {
+            return Err(Refusal::new(Code::NotFound, "the server has no catalogue of items"));
+        };
+        let own: Vec<usize> = items.columns.iter().map(|&(_, here)| here).collect();
+        let shared = Shared::of(self.model, &own);
+        if shared.is_mixed {
+            // Some input is made of the context and the item together: rows are read as they are.
+            let candidate = |&place: &u32| {
+                let mut row = context.clone();
+                let item = &items.catalogue.items()[place as usize];
+                items.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
+                row
+            };
+            let rows: Vec<Texts> = places.iter().map(candidate).collect();
+            shared.score(&mut self.scorer, (context, &rows), workspace, &mut self.logits)?;
+        } else {
+            let from = (&items.rows, places);
+            shared.score_encoded(&mut self.scorer, (context, from), workspace, &mut self.logits)?;
+        }
+        let mut best = self.best(k);
+        best.iter_mut().for_each(|(place, ..)| *place = places[*place] as usize);
+        Ok(best)
+    }
+
+    /// Places and scores of the `k` largest of the logits, the first of equals first.
+    fn best(&self, k: usize) -> Ranked {
+        let mut order: Vec<usize> = (0..self.logits.len()).collect();
+        let before = |a: &usize, b: &usize| self.logits[*b].total_cmp(&self.logits[*a]).then(a.cmp(b));
+        if k < order.len() {
+            order.select_nth_unstable_by(k, before);
+            order.truncate(k);
+        }
+        order.sort_unstable_by(before);
         let with_score = |place: usize| {
             let logit = self.logits[place];
             (place, logit, self.model.predictor.prediction(logit))
         };
-        Ok(best.into_iter().map(with_score).collect())
+        order.into_iter().map(with_score).collect()
     }
 
     /// What moves the logit of a row away from that of one in which everything is missing.

@@ -14,6 +14,8 @@ pub(crate) enum Task {
     /// Score candidates that share a context, and keep the `k` best. Each candidate has the fields of `context`
     /// where it says nothing of its own, which `own` tells by column.
     Rank { context: Texts, own: Vec<usize>, candidates: Vec<Texts>, k: usize },
+    /// Score items of the model's catalogue in a context, and keep the `k` best: places and scores.
+    Recommend { context: Texts, items: Vec<u32>, k: usize },
     /// Say what moves the logit of a row.
     Explain { row: RawRow, orders: usize },
 }
@@ -24,6 +26,7 @@ impl Task {
         match self {
             Task::Score(rows) => rows.len(),
             Task::Rank { candidates, .. } => candidates.len(),
+            Task::Recommend { items, .. } => items.len(),
             Task::Explain { orders, .. } => 2 * orders * columns,
         }
     }

@@ -14,17 +14,21 @@ pub(super) struct Shared<'a> {
     bags: Vec<usize>,
     /// Raw columns that other inputs are made of too.
     needed: Vec<bool>,
+    /// Whether some input is made of the context and the candidate together.
+    pub(super) is_mixed: bool,
 }
 
 impl<'a> Shared<'a> {
     /// Where candidates have raw columns `own` of their own.
     pub(super) fn of(model: &'a Loaded, own: &[usize]) -> Self {
         let schema = model.predictor.encoder().schema();
-        let mut shared = Shared { model, dense: Vec::new(), bags: Vec::new(), needed: Vec::new() };
+        let (dense, bags, needed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shared = Shared { model, dense, bags, needed, is_mixed: false };
         shared.needed.resize(model.format.inputs.len(), false);
         for column in &model.columns {
             let sources: Vec<usize> = sources(schema, column).filter_map(|name| model.format.place(name)).collect();
             if sources.iter().any(|place| own.contains(place)) {
+                shared.is_mixed |= !sources.iter().all(|place| own.contains(place));
                 sources.into_iter().for_each(|place| shared.needed[place] = true);
             } else {
                 shared.dense.extend(&column.dense);
@@ -42,8 +46,7 @@ impl<'a> Shared<'a> {
         workspace: &mut Workspace,
         logits: &mut Vec<f32>,
     ) -> Result<(), Refusal> {
-        scorer.push(context.fields.iter().map(String::as_str)).map_err(|bad| Refusal::bad_row("context", &bad))?;
-        let common = scorer.encode().clone();
+        let common = encoded(scorer, context)?;
         for (number, candidate) in candidates.iter().enumerate() {
             let fields = candidate.fields.iter().zip(&self.needed);
             let pushed = scorer.push(fields.map(|(field, needed)| if *needed { field.as_str() } else { "" }));
@@ -52,12 +55,31 @@ impl<'a> Shared<'a> {
                 return Err(Refusal::bad_row(&format!("items[{number}]"), &bad));
             }
         }
-        let mut rows = scorer.encode().clone();
-        self.join(&common, &mut rows);
+        let rows = scorer.encode().clone();
+        self.score_joined(&common, rows, workspace, logits);
+        Ok(())
+    }
+
+    /// As [`Shared::score`], for these of rows that are encoded already.
+    pub(super) fn score_encoded(
+        &self,
+        scorer: &mut RowScorer<'_>,
+        (context, (rows, places)): (&Texts, (&Batch, &[u32])),
+        workspace: &mut Workspace,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), Refusal> {
+        let common = encoded(scorer, context)?;
+        let mut own = Batch::new(&self.model.predictor.encoder().layout());
+        own.push_rows_of(rows, places, &rows.arities());
+        self.score_joined(&common, own, workspace, logits);
+        Ok(())
+    }
+
+    fn score_joined(&self, common: &Batch, mut rows: Batch, workspace: &mut Workspace, logits: &mut Vec<f32>) {
+        self.join(common, &mut rows);
         logits.clear();
         logits.resize(rows.len(), 0.0);
         self.model.predictor.network().logits(&rows, logits, workspace, Parallel::Single);
-        Ok(())
     }
 
     /// Puts what the context alone decides into all rows.
@@ -73,6 +95,13 @@ impl<'a> Shared<'a> {
             (0..count).for_each(|_| bags.push_row_of(&common.bags[feature], 0));
         }
     }
+}
+
+/// The context alone.
+fn encoded(scorer: &mut RowScorer<'_>, context: &Texts) -> Result<Batch, Refusal> {
+    let pushed = scorer.push(context.fields.iter().map(String::as_str));
+    pushed.map_err(|bad| Refusal::bad_row("context", &bad))?;
+    Ok(scorer.encode().clone())
 }
 
 /// The raw columns that a column of inputs is made of.

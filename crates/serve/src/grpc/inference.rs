@@ -1,0 +1,265 @@
+//! The Open Inference Protocol over gRPC.
+use super::generated::grpc_inference_service_server::GrpcInferenceService;
+use super::generated::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use super::generated::model_infer_response::InferOutputTensor;
+use super::generated::model_metadata_response::TensorMetadata;
+use super::generated::repository_index_response::ModelIndex;
+use super::generated::{
+    DataType as ConfigType, InferStatistics, InferTensorContents, ModelConfig, ModelConfigRequest,
+    ModelConfigResponse, ModelInferRequest, ModelInferResponse, ModelInput, ModelMetadataRequest,
+    ModelMetadataResponse, ModelOutput, ModelReadyRequest, ModelReadyResponse, ModelStatistics,
+    ModelStatisticsRequest, ModelStatisticsResponse, RepositoryIndexRequest, RepositoryIndexResponse,
+    ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest,
+    ServerReadyResponse, StatisticDuration,
+};
+use super::status;
+use crate::inputs::InputKind;
+use crate::models::Loaded;
+use crate::oip::{EXTENSIONS, Output, inputs};
+use crate::refusal::{Code, Refusal};
+use crate::service::{Ask, Service, Which};
+use crate::statistics::Sum;
+use crate::tensor_text::{DataType, TensorTexts, float_text, rows, utf8};
+use crate::work::Scored;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tonic::{Request, Response, Status};
+
+/// The service.
+pub(super) struct Inference {
+    service: Arc<Service>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Inference {
+    pub(super) fn new(service: Arc<Service>) -> Self {
+        Inference { service }
+    }
+
+    fn model(&self, name: &str, version: &str) -> Result<Arc<Loaded>, Status> {
+        let which = Which { model: Some(name), version: Some(version) };
+        self.service.model(which).map_err(|refusal| status(&refusal))
+    }
+}
+
+#[tonic::async_trait]
+impl GrpcInferenceService for Inference {
+    async fn server_live(&self, _: Request<ServerLiveRequest>) -> Answer<ServerLiveResponse> {
+        Ok(Response::new(ServerLiveResponse { live: true }))
+    }
+
+    async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Answer<ServerReadyResponse> {
+        let loaded = self.service.registry.statuses().iter().all(|status| status.current.is_some());
+        let ready = loaded && self.service.ready.load(Ordering::Relaxed);
+        Ok(Response::new(ServerReadyResponse { ready }))
+    }
+
+    async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
+        let ModelReadyRequest { name, version } = request.into_inner();
+        self.model(&name, &version)?;
+        Ok(Response::new(ModelReadyResponse { ready: true }))
+    }
+
+    async fn server_metadata(&self, _: Request<ServerMetadataRequest>) -> Answer<ServerMetadataResponse> {
+        Ok(Response::new(ServerMetadataResponse {
+            name: "dlrm".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            extensions: EXTENSIONS.map(str::to_owned).to_vec(),
+        }))
+    }
+
+    async fn model_metadata(&self, request: Request<ModelMetadataRequest>) -> Answer<ModelMetadataResponse> {
+        let ModelMetadataRequest { name, version } = request.into_inner();
+        let model = self.model(&name, &version)?;
+        let tensor = |(name, datatype): (String, &str)| TensorMetadata {
+            name,
+            datatype: datatype.into(),
+            shape: vec![-1],
+        };
+        let outputs = Output::ALL.map(|output| tensor((output.name().into(), output.datatype())));
+        Ok(Response::new(ModelMetadataResponse {
+            name: model.name.clone(),
+            versions: self.service.versions(&model.name),
+            platform: "dlrm".into(),
+            inputs: inputs(&model).into_iter().map(tensor).collect(),
+            outputs: outputs.to_vec(),
+        }))
+    }
+
+    async fn model_infer(&self, request: Request<ModelInferRequest>) -> Answer<ModelInferResponse> {
+        let request = request.into_inner();
+        let model = self.model(&request.model_name, &request.model_version)?;
+        let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
+        let raw = !request.raw_input_contents.is_empty();
+        let tensors = tensors(request.inputs, request.raw_input_contents);
+        let rows = tensors.and_then(|tensors| rows(&model, tensors)).map_err(|refusal| status(&refusal))?;
+        let id = if request.id.is_empty() { self.service.ids.next() } else { request.id.clone() };
+        let scored = self.service.score(&model, rows, Ask { id, time: None }).await;
+        let scored = scored.map_err(|refusal| status(&refusal))?;
+        Ok(Response::new(answer(&model, request.id, &outputs, raw, &scored)))
+    }
+
+    async fn model_config(&self, request: Request<ModelConfigRequest>) -> Answer<ModelConfigResponse> {
+        let ModelConfigRequest { name, version } = request.into_inner();
+        let model = self.model(&name, &version)?;
+        let input = model.format.inputs.iter().map(|input| ModelInput {
+            name: input.name.clone(),
+            data_type: i32::from(match input.kind {
+                InputKind::Numeric => ConfigType::TypeFp32,
+                _ => ConfigType::TypeString,
+            }),
+            dims: vec![-1],
+            optional: true,
+        });
+        let output = Output::ALL.map(|output| ModelOutput {
+            name: output.name().into(),
+            data_type: i32::from(match output {
+                Output::Prediction => ConfigType::TypeFp64,
+                Output::Logit => ConfigType::TypeFp32,
+            }),
+            dims: vec![-1],
+        });
+        let config = ModelConfig {
+            name: model.name.clone(),
+            platform: "dlrm".into(),
+            max_batch_size: 0,
+            input: input.collect(),
+            output: output.to_vec(),
+            backend: "dlrm".into(),
+        };
+        Ok(Response::new(ModelConfigResponse { config: Some(config) }))
+    }
+
+    async fn model_statistics(
+        &self,
+        request: Request<ModelStatisticsRequest>,
+    ) -> Answer<ModelStatisticsResponse> {
+        let ModelStatisticsRequest { name, version } = request.into_inner();
+        let models = match name.is_empty() {
+            true => self.service.registry.statuses().into_iter().filter_map(|status| status.current).collect(),
+            false => vec![self.model(&name, &version)?],
+        };
+        let sum = |sum: Sum| Some(StatisticDuration { count: sum.count, ns: sum.ns });
+        let of = |model: Arc<Loaded>| {
+            let of = self.service.statistics.of(&model.name);
+            let none = sum(Sum::default());
+            ModelStatistics {
+                name: model.name.clone(),
+                version: model.version.clone(),
+                last_inference: of.last,
+                inference_count: of.rows,
+                execution_count: of.success.count,
+                inference_stats: Some(InferStatistics {
+                    success: sum(of.success),
+                    fail: sum(of.fail),
+                    queue: sum(of.queue),
+                    compute_input: none.clone(),
+                    compute_infer: sum(of.score),
+                    compute_output: none,
+                }),
+            }
+        };
+        Ok(Response::new(ModelStatisticsResponse { model_stats: models.into_iter().map(of).collect() }))
+    }
+
+    async fn repository_index(
+        &self,
+        request: Request<RepositoryIndexRequest>,
+    ) -> Answer<RepositoryIndexResponse> {
+        let ready = request.into_inner().ready;
+        let index = |status: crate::models::Status| ModelIndex {
+            name: status.name,
+            state: if status.current.is_some() { "READY" } else { "UNAVAILABLE" }.into(),
+            version: status.current.map(|model| model.version.clone()).unwrap_or_default(),
+            reason: status.failed.unwrap_or_default(),
+        };
+        let statuses = self.service.registry.statuses().into_iter();
+        let models = statuses.filter(|status| !ready || status.current.is_some()).map(index).collect();
+        Ok(Response::new(RepositoryIndexResponse { models }))
+    }
+}
+
+fn wanted(outputs: &[InferRequestedOutputTensor]) -> Result<Vec<Output>, Refusal> {
+    if outputs.is_empty() {
+        return Ok(Output::ALL.to_vec());
+    }
+    outputs.iter().map(|output| Output::named(&output.name)).collect()
+}
+
+fn tensors(inputs: Vec<InferInputTensor>, raw: Vec<Vec<u8>>) -> Result<Vec<TensorTexts>, Refusal> {
+    if !raw.is_empty() && raw.len() != inputs.len() {
+        let expected = format!("as many as the {} inputs, or none", inputs.len());
+        return Err(Refusal::expected(Code::BadRequest, "raw_input_contents", &expected, raw.len().to_string()));
+    }
+    let mut raw = raw.into_iter();
+    let mut tensors = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let place = format!("input \"{}\"", input.name);
+        let kind = DataType::named(&input.datatype, &place)?;
+        let values = match (raw.next(), input.contents) {
+            (Some(bytes), None) => kind.texts(&bytes, &place)?,
+            (None, Some(contents)) => texts(contents, kind, &place)?,
+            (Some(_), Some(_)) => {
+                return Err(Refusal::expected(Code::BadRequest, &place, "contents or raw contents", "both"));
+            }
+            (None, None) => return Err(Refusal::expected(Code::BadRequest, &place, "contents", "none")),
+        };
+        tensors.push(TensorTexts { name: input.name, shape: input.shape, values });
+    }
+    Ok(tensors)
+}
+
+/// The texts of the list that belongs to the type.
+fn texts(contents: InferTensorContents, kind: DataType, place: &str) -> Result<Vec<String>, Refusal> {
+    fn all<T: ToString>(values: Vec<T>) -> Vec<String> {
+        values.iter().map(T::to_string).collect()
+    }
+    Ok(match kind {
+        DataType::Bool => all(contents.bool_contents.into_iter().map(u8::from).collect()),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => all(contents.int_contents),
+        DataType::Int64 => all(contents.int64_contents),
+        DataType::Uint8 | DataType::Uint16 | DataType::Uint32 => all(contents.uint_contents),
+        DataType::Uint64 => all(contents.uint64_contents),
+        DataType::Fp32 => {
+            let text = |value: &f32| float_text(f64::from(*value), || value.to_string());
+            contents.fp32_contents.iter().map(text).collect()
+        }
+        DataType::Fp64 => {
+            contents.fp64_contents.iter().map(|value| float_text(*value, || value.to_string())).collect()
+        }
+        DataType::Bytes => {
+            contents.bytes_contents.into_iter().map(|bytes| utf8(bytes, place)).collect::<Result<_, _>>()?
+        }
+    })
+}
+
+/// Scores as tensors: raw where the request was.
+fn answer(model: &Loaded, id: String, outputs: &[Output], raw: bool, scored: &Scored) -> ModelInferResponse {
+    let shape = vec![scored.logits.len() as i64];
+    let mut response = ModelInferResponse {
+        model_name: model.name.clone(),
+        model_version: model.version.clone(),
+        id,
+        ..ModelInferResponse::default()
+    };
+    for output in outputs {
+        let contents = match output {
+            Output::Prediction => {
+                InferTensorContents { fp64_contents: scored.predictions.clone(), ..Default::default() }
+            }
+            Output::Logit => InferTensorContents { fp32_contents: scored.logits.clone(), ..Default::default() },
+        };
+        if raw {
+            response.raw_output_contents.push(output.bytes(scored));
+        }
+        response.outputs.push(InferOutputTensor {
+            name: output.name().into(),
+            datatype: output.datatype().into(),
+            shape: shape.clone(),
+            contents: (!raw).then_some(contents),
+            ..InferOutputTensor::default()
+        });
+    }
+    response
+}
