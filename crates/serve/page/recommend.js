@@ -1,0 +1,144 @@
+// Who is recommended what: fields of the user, a filter, and the items that score highest.
+import { askJson, byId, el, number, prediction } from "./common.js";
+import { Fields } from "./fields.js";
+import { scoreRow } from "./score.js";
+
+const HOW = "A catalogue is made from the training rows, or given: `dlrm serve --help` says how.";
+const OPTIONS = ["k", "filter", "exclude_seen"];
+
+let model = null;
+let itemColumns = new Set();
+let fields = null;
+let running = 0;
+
+/** Makes the form for a model, unless it is there. */
+export function showRecommend(next) {
+  const same = JSON.stringify([model?.name, model?.current]) === JSON.stringify([next.name, next.current]);
+  model = next;
+  if (same) return;
+  running += 1;
+  const { catalogue } = model.current;
+  if (catalogue === null) {
+    noCatalogue(HOW);
+    return;
+  }
+  itemColumns = new Set(catalogue?.columns ?? []);
+  makeForm();
+}
+
+function noCatalogue(how) {
+  byId("recommend-body").replaceChildren(
+    el("p", { class: "warning" }, `There is no catalogue of items for “${model.name}” to choose from. ${how}`));
+}
+
+function userInputs() {
+  return model.current.inputs.filter((input) => !itemColumns.has(input.name));
+}
+
+function makeForm() {
+  const place = el("div", { class: "fields" });
+  fields = new Fields(place, "user");
+  const option = (name, label, attributes, note) => el("div", { class: "field" },
+    el("label", { for: `recommend-${name}` }, label),
+    el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-note`, autocomplete: "off",
+      spellcheck: "false", ...attributes }),
+    el("small", { id: `recommend-${name}-note`, class: "soft" }, note),
+    el("small", { id: `recommend-${name}-error`, class: "error" }));
+  const form = el("form", { id: "recommend-form", novalidate: true, submit: onSubmit },
+    el("fieldset", {}, el("legend", {}, "The user"), place),
+    el("fieldset", {}, el("legend", {}, "The items"), el("div", { class: "fields" },
+      option("k", "How many", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
+      option("filter", "Filter", { type: "text" }, 'such as genres contains "Drama" and release_year >= 1990'),
+      el("div", { class: "field check" },
+        el("input", { id: "recommend-exclude_seen", type: "checkbox",
+          "aria-describedby": "recommend-exclude_seen-error" }),
+        el("label", { for: "recommend-exclude_seen" }, "Leave out what the user has seen"),
+        el("small", { id: "recommend-exclude_seen-error", class: "error" })))),
+    el("p", { class: "buttons" }, el("button", { class: "main" }, "Recommend")),
+    el("div", { id: "recommend-error", role: "alert" }));
+  byId("recommend-body").replaceChildren(
+    el("p", { class: "soft" }, itemColumns.size > 0
+      ? "The model scores every item of the catalogue for this user."
+      : "The model scores every item of the catalogue for this user. Leave the columns of items empty."),
+    form,
+    el("p", { id: "recommend-told", role: "status", class: "soft" }),
+    el("div", { id: "recommend-result" }));
+  fields.make(userInputs());
+  if (itemColumns.size > 0) fields.set(model.current.example);
+}
+
+function onSubmit(event) {
+  event.preventDefault();
+  recommend();
+}
+
+async function recommend() {
+  clearErrors();
+  if (!fields.check()) return;
+  const request = (running += 1);
+  const user = fields.row();
+  const body = { model: model.name, user, k: Number(byId("recommend-k").value) };
+  const filter = byId("recommend-filter").value.trim();
+  if (filter !== "") body.filter = filter;
+  if (byId("recommend-exclude_seen").checked) body.exclude_seen = true;
+  try {
+    const answer = await askJson("v1/recommend", body);
+    if (request === running) showItems(answer, user);
+  } catch (refusal) {
+    if (request === running) refuse(refusal);
+  }
+}
+
+function clearErrors() {
+  byId("recommend-error").replaceChildren();
+  byId("recommend-told").textContent = "";
+  for (const name of OPTIONS) {
+    byId(`recommend-${name}-error`).textContent = "";
+    byId(`recommend-${name}`).removeAttribute("aria-invalid");
+  }
+}
+
+function refuse(refusal) {
+  byId("recommend-result").replaceChildren();
+  if (refusal.status === 404 && refusal.code === "not_found") {
+    noCatalogue(refusal.hint ? String(refusal) : HOW);
+    return;
+  }
+  if (fields.refuse(refusal)) return;
+  const option = OPTIONS.find((name) => new RegExp(`^${name}\\b`).test(refusal.message));
+  if (option === undefined) {
+    byId("recommend-error").append(el("p", { class: "error" }, String(refusal)));
+    return;
+  }
+  byId(`recommend-${option}-error`).textContent = String(refusal);
+  byId(`recommend-${option}`).setAttribute("aria-invalid", "true");
+  byId(`recommend-${option}`).focus();
+}
+
+function showItems({ items, candidates }, user) {
+  const all = `${number(candidates, 15)} ${candidates === 1 ? "candidate" : "candidates"}`;
+  byId("recommend-told").textContent = items.length === 0
+    ? `None of the items may be recommended (${all}).`
+    : `${items.length === 1 ? "The best" : `The best ${items.length}`} of ${all}.`;
+  const columns = [...new Set(items.flatMap(({ item }) => Object.keys(item)))];
+  const table = el("table", { "aria-label": "Recommended items" },
+    el("thead", {}, el("tr", {},
+      el("th", { scope: "col", class: "n" }, "Rank"),
+      columns.map((column) => el("th", { scope: "col" }, column)),
+      el("th", { scope: "col", class: "n" }, "Prediction"),
+      el("th", { scope: "col" }, el("span", { class: "hidden" }, "Explanation")))),
+    el("tbody", {}, items.map((item, index) => lineOf(item, index + 1, columns, user))));
+  byId("recommend-result").replaceChildren(...(items.length === 0 ? [] : [
+    el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Recommended items" }, table),
+  ]));
+}
+
+function lineOf({ item, prediction: value }, rank, columns, user) {
+  const why = el("button", { type: "button", class: "small", "aria-label": `Why rank ${rank}` }, "Why?");
+  why.addEventListener("click", () => scoreRow({ ...user, ...item }));
+  return el("tr", {},
+    el("td", { class: "n" }, String(rank)),
+    columns.map((column) => el("td", {}, item[column] ?? "")),
+    el("td", { class: "n" }, prediction(value, model.current.task)),
+    el("td", {}, why));
+}

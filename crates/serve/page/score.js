@@ -1,0 +1,159 @@
+// The form of a row, its prediction with what moved it, and the same request for a shell and for Python.
+import { askJson, byId, copyButton, el, hasKey, number, prediction, svg } from "./common.js";
+import { Fields } from "./fields.js";
+
+const fields = new Fields(byId("score-fields"), "score");
+let model = null;
+let running = 0; // The newest request: answers of older ones come too late.
+
+/** Makes the form of a model; values stay where its inputs are those of before. */
+export function showScore(next) {
+  const same = JSON.stringify(model?.current.inputs) === JSON.stringify(next.current.inputs) && model?.name === next.name;
+  model = next;
+  byId("score-example").disabled = !model.current.example;
+  if (same) return;
+  fields.make(model.current.inputs);
+  example();
+}
+
+/** Scores a row that came from elsewhere on the page. */
+export function scoreRow(row) {
+  fields.set(row);
+  showRequests();
+  score();
+  byId("score").scrollIntoView();
+  byId("score-side").focus({ preventScroll: true });
+}
+
+function example() {
+  fields.set(model.current.example);
+  clearResult();
+  showRequests();
+}
+
+function clearResult() {
+  running += 1;
+  byId("score-error").replaceChildren();
+  byId("score-result").replaceChildren(el("p", { class: "soft" }, "The prediction appears here."));
+  byId("score-why").replaceChildren();
+}
+
+async function score() {
+  if (!fields.check()) return;
+  const request = (running += 1);
+  const asked = { row: fields.row(), name: model.name, task: model.current.task };
+  byId("score-error").replaceChildren();
+  try {
+    const scored = await askJson("v1/predict", { model: asked.name, rows: [asked.row] });
+    if (request !== running) return;
+    showPrediction(scored, asked.task);
+    const explained = await askJson("v1/explain", { model: asked.name, row: asked.row });
+    if (request === running) showWhy(explained, asked);
+  } catch (refusal) {
+    if (request !== running) return;
+    clearResult();
+    if (!fields.refuse(refusal)) byId("score-error").append(el("p", { class: "error" }, String(refusal)));
+  }
+}
+
+function showPrediction({ predictions: [value], logits: [logit] }, task) {
+  const what = task === "binary" ? "Probability" : "Prediction";
+  byId("score-result").replaceChildren(
+    el("p", { class: "soft" }, what),
+    el("p", { class: "big" }, prediction(value, task)),
+    el("p", { class: "soft" }, "exactly ", el("code", {}, String(value)),
+      task === "binary" ? [", logit ", el("code", {}, String(logit))] : []));
+}
+
+function showWhy({ base, logit, contributions, exact }, { row, task }) {
+  const unit = task === "binary" ? "logit" : "score";
+  const moved = contributions.filter(({ contribution }) => contribution !== 0)
+    .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
+  const largest = Math.max(...moved.map(({ contribution }) => Math.abs(contribution)), Number.MIN_VALUE);
+  const line = ({ column, contribution }) => el("tr", {},
+    el("th", { scope: "row" }, column, el("small", { class: "soft" }, row[column] ?? "missing")),
+    el("td", {}, bar(contribution / largest)),
+    el("td", { class: "n" }, signed(contribution)));
+  const total = (name, value) => el("tr", { class: "total" },
+    el("th", { scope: "row" }, name), el("td"), el("td", { class: "n" }, number(value)));
+  const sum = contributions.reduce((sum, { contribution }) => sum + contribution, base);
+  const still = contributions.length - moved.length;
+  byId("score-why").replaceChildren(
+    el("h3", { id: "why-heading" }, "What moves it"),
+    el("table", { class: "why", "aria-labelledby": "why-heading" },
+      el("thead", {}, el("tr", {},
+        el("th", { scope: "col" }, "Column"),
+        el("th", { scope: "col" }, el("span", { class: "ends" }, el("span", {}, "− down"), el("span", {}, "up +"))),
+        el("th", { scope: "col", class: "n" }, `In the ${unit}`))),
+      el("tbody", {}, total("Base: all missing", base), moved.map(line), total("Sum", sum))),
+    el("p", { class: "note" },
+      still > 0 ? `${still === 1 ? "One other column moves" : `${still} other columns move`} nothing. ` : "",
+      exact
+        ? "The contributions are exact."
+        : "Shapley values, from replacing columns by missing in seeded random orders.",
+      ` They add up to the ${unit} of the row, ${number(logit)}.`));
+}
+
+function signed(value) {
+  return value > 0 ? `+${number(value)}` : number(value);
+}
+
+/** A bar to the right of the middle for what moves up, a hatched one to the left for what moves down. */
+function bar(share) {
+  const width = Math.max(Math.abs(share) * 50, 0.5);
+  const own = share > 0
+    ? { x: "50%", class: "up" }
+    : { x: `${50 - width}%`, class: "down", fill: "url(#hatch)" };
+  return svg("svg", { class: "bar", width: "100%", height: "18", "aria-hidden": "true" },
+    svg("rect", { y: "2", height: "14", width: `${width}%`, ...own }),
+    svg("line", { x1: "50%", x2: "50%", y1: "0", y2: "18", class: "axis" }));
+}
+
+function showRequests() {
+  const url = new URL("v1/predict", document.baseURI).href;
+  const body = JSON.stringify({ model: model.name, rows: [fields.row()] });
+  const curl = [
+    "curl -s", url, hasKey() ? '-H "Authorization: Bearer $DLRM_KEY"' : "", `-d '${body.replaceAll("'", "'\\''")}'`,
+  ].filter((part) => part !== "").join(" ");
+  show("curl", curl);
+  show("python", pythonOf(url, body));
+}
+
+function pythonOf(url, body) {
+  const imports = hasKey() ? "import json, os, urllib.request" : "import json, urllib.request";
+  const headers = hasKey() ? ', {"Authorization": "Bearer " + os.environ["DLRM_KEY"]}' : "";
+  // What JSON.stringify writes of texts is a literal of Python, too.
+  return `${imports}
+body = json.dumps(${body}).encode()
+request = urllib.request.Request("${url}", body${headers})
+print(json.load(urllib.request.urlopen(request)))`;
+}
+
+const boxes = {};
+
+function show(name, text) {
+  boxes[name].textContent = text;
+}
+
+function makeBoxes() {
+  for (const [name, title] of [["curl", "curl"], ["python", "Python"]]) {
+    const code = el("code", { id: `score-${name}` });
+    boxes[name] = code;
+    byId("score-requests").append(el("div", { class: "request" },
+      el("div", { class: "heading" }, el("h3", {}, `The same with ${title}`), el("span", {}, copyButton(code, title))),
+      el("pre", {}, code)));
+  }
+}
+
+makeBoxes();
+byId("score-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  score();
+});
+byId("score-form").addEventListener("input", showRequests);
+byId("score-example").addEventListener("click", example);
+byId("score-clear").addEventListener("click", () => {
+  fields.set({});
+  clearResult();
+  showRequests();
+});
