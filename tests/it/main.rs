@@ -42,6 +42,8 @@ mod readme;
 mod reference_checkpoints;
 mod reproducible;
 mod scoring;
+#[cfg(feature = "serve")]
+mod serve;
 mod sparse;
 mod stored;
 mod streaming;

@@ -1,9 +1,12 @@
 //! The README and the pages of the book: every command runs, every configuration is valid, every link leads
 //! somewhere.
-use crate::common::{copy, data, piped};
+use crate::common::{command, copy, data, piped};
 use std::collections::HashSet;
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Component, Path, PathBuf};
+use std::process::{Child, Stdio};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -108,6 +111,8 @@ fn words(line: &str) -> Vec<String> {
 /// Runs the commands of pages in one directory.
 struct Runner {
     dir: tempfile::TempDir,
+    /// The server that was started last, and where it listens.
+    server: Option<(Server, String)>,
     gate: String,
     done: HashSet<String>,
     skipped: Vec<String>,
@@ -115,6 +120,7 @@ struct Runner {
 
 impl Runner {
     fn page(&mut self, page: &str) {
+        self.server = None;
         for block in blocks(&read(page)) {
             match (block.language.as_str(), block.file()) {
                 ("sh", _) => {
@@ -138,6 +144,14 @@ impl Runner {
         };
         let written = if let Some(text) = line.strip_prefix("echo ") {
             Some(format!("{text}\n"))
+        } else if let Some(rest) = line.strip_prefix("dlrm serve ") {
+            // Ends the one before.
+            self.server = None;
+            self.server = Some(served(self.dir.path(), rest));
+            None
+        } else if let Some(rest) = line.strip_prefix("curl -s localhost:8000") {
+            let (_, at) = self.server.as_ref().unwrap_or_else(|| panic!("{page}: a server for {line}"));
+            Some(asked(at, rest))
         } else if let Some(rest) = line
             .strip_prefix("cargo run --release --no-default-features -- ")
             .or_else(|| line.strip_prefix("dlrm "))
@@ -173,11 +187,56 @@ impl Runner {
     }
 }
 
+/// A server that ends with this.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended cannot be ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts `dlrm serve` at a free port; the address.
+fn served(dir: &Path, rest: &str) -> (Server, String) {
+    let words = words(rest);
+    let mut args = vec!["serve", "--listen", "127.0.0.1:0", "--quiet"];
+    args.extend(words.iter().map(String::as_str));
+    let mut child = command(dir, &args).stdout(Stdio::piped()).spawn().expect("the server");
+    let mut first = String::new();
+    let told = child.stdout.as_mut().expect("its output");
+    BufReader::new(told).read_line(&mut first).expect("where it listens");
+    let at = first.split("http://").nth(1).unwrap_or_else(|| panic!("dlrm serve {rest}: {first}"));
+    (Server(child), at.trim().to_owned())
+}
+
+/// What the server answers to a path and the body behind `-d`.
+fn asked(at: &str, rest: &str) -> String {
+    let (path, body) = rest.split_once(" -d ").map_or((rest, None), |(path, body)| (path, Some(body)));
+    let body = body.map_or("", |body| body.trim().trim_matches('\''));
+    let method = if body.is_empty() { "GET" } else { "POST" };
+    let length = body.len();
+    let mut stream = TcpStream::connect(at).expect("the server");
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "curl {rest}\n{answer}");
+    answer
+}
+
 #[test]
 fn every_command_works() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     copy(&root().join("recipes"), &dir.path().join("recipes"));
-    let mut runner = Runner { dir, gate: read(".ci/run"), done: HashSet::new(), skipped: Vec::new() };
+    let items = "item_id,title\n4,A film\n5,Another\n6,A third\n";
+    fs::write(dir.path().join("items.csv"), items).expect("a table of items");
+    let (gate, done, skipped) = (read(".ci/run"), HashSet::new(), Vec::new());
+    let mut runner = Runner { dir, server: None, gate, done, skipped };
     runner.page("README.md");
     let at = |name: &str| runner.dir.path().join(name);
     for made in [
@@ -192,7 +251,6 @@ fn every_command_works() {
     chapters().iter().for_each(|page| runner.page(page));
     assert!(runner.done.len() >= 25, "{:?}", runner.done);
     for command in &runner.skipped {
-        use std::io::Write;
         // Not `eprintln`, which is only shown where a test fails.
         writeln!(std::io::stderr(), "skipped, because DLRM_DATA is not set: {command}")
             .expect("standard error");
