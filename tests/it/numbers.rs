@@ -214,7 +214,7 @@ fn the_age_of_another_moment_is_an_input() {
     let twice = schema.replace("until = \"seen_at\"", "until = \"published_at\"");
     fs::write(dir.path().join("s.toml"), twice).expect("a file");
     let args = ["train", "rows.csv", "--schema", "s.toml", "-o", "y"];
-    fails(dir.path(), &args, 2, &["the moments of two columns", "\"published_at\""]);
+    fails(dir.path(), &args, 3, &["the moments of two columns", "\"published_at\""]);
 }
 
 #[test]

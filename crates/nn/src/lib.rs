@@ -58,5 +58,5 @@ pub use table_memory::TableMemory;
 pub use table_step::TableStep;
 pub use table_store::TableStore;
 pub use table_values::{TablePrecision, Values};
-pub use tape::{Arena, Linear, Tape, Var};
+pub use tape::{Arena, Context, Linear, SharedInputs, Tape, Var};
 pub use weights::Weights;

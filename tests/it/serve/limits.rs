@@ -14,7 +14,7 @@ fn server(limits: Limits) -> Server {
 }
 
 fn refused(answer: &Answer, status: u16, code: &str, part: &str) {
-    let text = String::from_utf8_lossy(&answer.body).into_owned();
+    let text = String::from_utf8_lossy(&answer.body).replace("\\\"", "\"");
     assert_eq!((answer.status, answer.code().as_str()), (status, code), "{text}");
     assert!(text.contains(part), "missing {part} in {text}");
 }
@@ -35,14 +35,14 @@ fn bodies_that_are_too_large_too_deep_or_no_request() {
         ("{\"rows\":{}}", "bad_request", "rows"),
         ("{\"rows\":[1]}", "bad_request", "rows[0]"),
         ("{\"rows\":[{\"user\":NaN}]}", "bad_json", "body"),
-        ("{\"rows\":[{\"price\":\"NaN\"}]}", "bad_value", "rows[0], column \\\"price\\\""),
+        ("{\"rows\":[{\"price\":\"NaN\"}]}", "bad_value", "rows[0], column \"price\""),
         ("{\"rows\":[{\"price\":1e999}]}", "bad_value", "price"),
-        ("{\"rows\":[{\"price\":\"dear\"}]}", "bad_value", "expected a number, found \\\"dear\\\""),
+        ("{\"rows\":[{\"price\":\"dear\"}]}", "bad_value", "expected a number, found \"dear\""),
         ("{\"rows\":[{\"price\":[1,2]}]}", "bad_value", "price"),
         ("{\"rows\":[{\"tags\":[[1]]}]}", "bad_value", "tags"),
         ("{\"rows\":[{\"user\":1,\"user\":2}]}", "bad_value", "twice"),
-        ("{\"rows\":[{\"usr\":1}]}", "unknown_column", "did you mean \\\"user\\\"?"),
-        ("{\"rows\":[],\"k\":3}", "bad_request", "\\\"k\\\""),
+        ("{\"rows\":[{\"usr\":1}]}", "unknown_column", "did you mean \"user\"?"),
+        ("{\"rows\":[],\"k\":3}", "bad_request", "\"k\""),
         ("{\"rows\":[],\"what\":3}", "bad_request", "what"),
         ("{\"rows\":[],\"model\":\"n\"}", "unknown_model", "among m"),
         ("{\"rows\":[],\"version\":\"0\"}", "unknown_version", "a version"),

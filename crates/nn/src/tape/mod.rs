@@ -4,10 +4,12 @@
 //! gradients live in an [`Arena`] that is reused, so a step allocates nothing once the arena has grown. What
 //! was recorded is also the model's graph ([`Tape::graph`]).
 mod backward;
+mod context;
 mod forward;
 mod ops;
 mod value;
 
+pub use context::{Context, SharedInputs};
 pub use ops::Linear;
 pub use value::Var;
 
@@ -71,6 +73,7 @@ pub struct Tape<'a> {
     rows: usize,
     isa: Isa,
     mode: Mode,
+    context: Option<&'a Context>,
     arena: &'a mut Arena,
 }
 
@@ -89,6 +92,7 @@ impl<'a> Tape<'a> {
             rows: range.len(),
             isa: weights.isa(),
             mode: Mode::Inference,
+            context: None,
             arena,
         }
     }
@@ -97,6 +101,12 @@ impl<'a> Tape<'a> {
     #[must_use]
     pub fn with_mode(self, mode: Mode) -> Self {
         Tape { mode, ..self }
+    }
+
+    /// This tape, whose rows take over what they have in common. Such a tape has no way back.
+    #[must_use]
+    pub fn with_context(self, context: &'a Context) -> Self {
+        Tape { context: Some(context), ..self }
     }
 
     /// This tape with pooled embeddings from `store` instead of the weights' own tables.
@@ -197,7 +207,7 @@ impl<'a> Tape<'a> {
         width: usize,
         compute: impl FnOnce(&mut [f32], Forward<'_>),
     ) -> Var {
-        let (dense, rows) = (self.dense_rows(), self.rows);
+        let (dense, rows, context) = (self.dense_rows(), self.rows, self.context);
         let Arena { ops, places, values, scratch, lists, saved, operands, times, .. } = &mut *self.arena;
         let offset = end(places, rows).next_multiple_of(ALIGN);
         let len = if home == Home::Batch { 0 } else { rows * width };
@@ -205,7 +215,14 @@ impl<'a> Tape<'a> {
         let (values, rest) = values.split_at_mut(offset);
         let start = times.timing.start();
         let recorded = Recorded { places, values, dense, rows };
-        compute(&mut rest[..len], Forward { recorded, lists, scratch, saved, operands });
+        let y = &mut rest[..len];
+        let node = ops.len();
+        if context.is_none_or(|context| !context.has(node)) {
+            compute(y, Forward { recorded, lists, scratch, saved, operands });
+        }
+        if let Some(context) = context {
+            context.fill(node, y, width);
+        }
         times.end_forward(ops.len(), start);
         ops.push(op.into());
         places.push(Place { offset, width, home });
