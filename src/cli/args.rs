@@ -1,6 +1,8 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::bench_args::BenchArgs;
 use super::column_args::ColumnArgs;
+#[cfg(feature = "serve")]
+use super::features_args::FeaturesCommand;
 use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
 use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, ShowArgs};
@@ -62,6 +64,13 @@ pub(super) enum Command {
     Show(ShowArgs),
     /// Write a trained model as a file for other runtimes (ONNX)
     Export(ExportArgs),
+    #[cfg(feature = "serve")]
+    /// Fill a store of users and items by key, which requests are joined to; show what it holds
+    Features {
+        /// What to do
+        #[command(subcommand)]
+        command: FeaturesCommand,
+    },
     /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
     Bench(BenchArgs),
     /// Generate synthetic data whose truth is known

@@ -14,6 +14,10 @@ mod evaluate;
 mod explain;
 mod export;
 mod failure;
+#[cfg(feature = "serve")]
+mod features;
+#[cfg(feature = "serve")]
+mod features_args;
 mod files;
 mod flags;
 mod generate;
@@ -116,6 +120,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
         Command::Prepare(args) => prepare::run(&session, &args),
+        #[cfg(feature = "serve")]
+        Command::Features { command } => features::run(&session, &command),
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
         Command::Completions(args) => completions::run(&args),

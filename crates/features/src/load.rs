@@ -1,0 +1,162 @@
+//! Filling a store: tables are replaced whole, all of one load at once, or nothing is changed.
+use crate::address::Address;
+use crate::error::{Error, Result};
+use crate::keyed_rows::{KeyedRows, Take};
+use crate::redis_writer::RedisWriter;
+use crate::sqlite_writer::SqliteWriter;
+use crate::store::{Table, TableName};
+use dlrm_data::error::BadRow;
+use dlrm_data::rows::OpenRows;
+use std::path::Path;
+
+/// Rows of users or items.
+#[derive(Clone, Copy)]
+pub struct TableRows<'a> {
+    /// Where they are read.
+    pub rows: &'a dyn OpenRows,
+    /// The column of their keys.
+    pub key: &'a str,
+    /// The columns that are loaded; all but the key where it is empty.
+    pub take: &'a [String],
+}
+
+/// Rows that say which items users have had already.
+#[derive(Clone, Copy)]
+pub struct SeenRows<'a> {
+    /// Where they are read.
+    pub rows: &'a dyn OpenRows,
+    /// The column of the user's key.
+    pub user: &'a str,
+    /// The column of the item's key.
+    pub item: &'a str,
+}
+
+/// What is loaded. A table that is not named stays as it is.
+#[derive(Clone, Copy, Default)]
+pub struct Load<'a> {
+    /// Users.
+    pub users: Option<TableRows<'a>>,
+    /// Items.
+    pub items: Option<TableRows<'a>>,
+    /// What users have had already.
+    pub seen: Option<SeenRows<'a>>,
+    /// Malformed rows of a table that are skipped, at most. A row without a key is one.
+    pub most_bad: u64,
+}
+
+/// Who is told how a load goes, and may stop it.
+pub trait Observer {
+    /// Rows of this table are read now.
+    fn table(&mut self, name: TableName);
+
+    /// So many of its rows have been read; `false` to stop, which leaves the store as it was.
+    fn rows(&mut self, rows: u64) -> bool;
+
+    /// A file that is not whole as long as the load goes on.
+    fn aside(&mut self, path: &Path);
+}
+
+/// A table that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedTable {
+    /// Which.
+    pub name: TableName,
+    /// Its key and columns.
+    pub table: Table,
+    /// Rows that it holds now.
+    pub rows: u64,
+    /// Rows whose place a later row with the same key has taken.
+    pub replaced: u64,
+    /// Malformed rows that were skipped (the first ten thousand).
+    pub bad: Vec<BadRow>,
+    /// How many were skipped.
+    pub bad_rows: u64,
+}
+
+/// A store that is being filled. What is not finished is as if nothing had been written.
+pub(crate) trait Writer {
+    /// Begins a table that takes the place of the one of this name.
+    fn begin(&mut self, name: TableName, table: &Table) -> Result<()>;
+
+    /// Puts a row into it, in the place of an earlier one of the same key: the key, then the columns.
+    fn row(&mut self, fields: &[&str]) -> Result<()>;
+
+    /// Ends it, and says how many rows it holds.
+    fn end(&mut self) -> Result<u64>;
+
+    /// Lets all tables take effect at once.
+    fn finish(self: Box<Self>) -> Result<()>;
+
+    /// Clears away what was written; a failure changes nothing, for nobody reads it.
+    fn abandon(self: Box<Self>);
+}
+
+/// Rows between two words to the observer.
+const ROWS: u64 = 1024;
+
+impl Load<'_> {
+    /// Reads all rows and loads them into the store at `address`, which is made where it is a file that is
+    /// not there.
+    ///
+    /// # Errors
+    /// If the rows cannot be read, or the store cannot be written or is none of ours. It is then as it was.
+    pub fn into_store(&self, address: &str, observer: &mut dyn Observer) -> Result<Vec<LoadedTable>> {
+        let address = Address::parse(address)?;
+        // Whatever is wrong with one of the inputs as a whole is found before the store is touched.
+        let mut inputs = self.open()?;
+        let mut writer: Box<dyn Writer> = match address {
+            Address::Sqlite(path) => Box::new(SqliteWriter::begin(&path, observer)?),
+            Address::Redis(server) => Box::new(RedisWriter::begin(*server)?),
+        };
+        let mut fill = |(name, rows): &mut (TableName, KeyedRows)| table(&mut *writer, *name, rows, observer);
+        match inputs.iter_mut().map(&mut fill).collect() {
+            Ok(loaded) => writer.finish().map(|()| loaded),
+            Err(error) => {
+                writer.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts a pass over each input.
+    fn open(&self) -> Result<Vec<(TableName, KeyedRows)>> {
+        let mut inputs = Vec::new();
+        for (name, table) in [(TableName::Users, &self.users), (TableName::Items, &self.items)] {
+            let Some(TableRows { rows, key, take }) = *table else { continue };
+            let take = if take.is_empty() { Take::Others } else { Take::Named(take) };
+            inputs.push((name, KeyedRows::open(rows, &[key], take, self.most_bad)?));
+        }
+        if let Some(SeenRows { rows, user, item }) = self.seen {
+            let keyed = KeyedRows::open(rows, &[user, item], Take::Nothing, self.most_bad)?;
+            inputs.push((TableName::Seen, keyed));
+        }
+        Ok(inputs)
+    }
+}
+
+/// Loads one table.
+fn table(
+    writer: &mut dyn Writer,
+    name: TableName,
+    rows: &mut KeyedRows,
+    observer: &mut dyn Observer,
+) -> Result<LoadedTable> {
+    let names = rows.names();
+    let table = Table { key: names[0].clone(), columns: names[1..].to_vec() };
+    writer.begin(name, &table)?;
+    observer.table(name);
+    let mut read = 0;
+    while rows.advance()? {
+        writer.row(&rows.fields())?;
+        read += 1;
+        if read % ROWS == 0 && !observer.rows(read) {
+            return Err(Error::Data(dlrm_data::Error::Interrupted));
+        }
+    }
+    let (bad, bad_rows) = rows.skipped();
+    if read == 0 {
+        return Err(rows.none().into());
+    }
+    let held = writer.end()?;
+    Ok(LoadedTable { name, table, rows: held, replaced: read - held, bad, bad_rows })
+}

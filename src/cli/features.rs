@@ -1,0 +1,234 @@
+//! `dlrm features`: users and items by key, in a store that servers look them up in.
+use super::counter::Counter;
+use super::failure::{Failure, INTERRUPTED};
+use super::features_args::{FeaturesCommand, LoadArgs, Said, ShowFeaturesArgs, TableFlag};
+use super::output::{self, count};
+use super::requests;
+use super::session::Session;
+use dlrm::data::readers::Input;
+use dlrm::features::{
+    Asked, Error, Load, LoadedTable, Observer, SeenRows, Side, Sides, Store, Table, TableName, TableRows,
+    open,
+};
+use dlrm::report::terminal::table;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a row that is shown is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs the subcommand.
+pub(super) fn run(session: &Session, command: &FeaturesCommand) -> Result<(), Failure> {
+    match command {
+        FeaturesCommand::Load(args) => load(session, args),
+        FeaturesCommand::Show(args) => show(session, args),
+    }
+}
+
+/// Files of a table, and what their columns are.
+struct Source {
+    input: Input,
+    keys: Vec<String>,
+    take: Vec<String>,
+}
+
+fn load(session: &Session, args: &LoadArgs) -> Result<(), Failure> {
+    let [users, items, seen] = sources(args)?;
+    fn rows(source: &Source) -> TableRows<'_> {
+        TableRows { rows: &source.input, key: &source.keys[0], take: &source.take }
+    }
+    let load = Load {
+        users: users.as_ref().map(rows),
+        items: items.as_ref().map(rows),
+        seen: seen.as_ref().map(|seen| SeenRows {
+            rows: &seen.input,
+            user: &seen.keys[0],
+            item: &seen.keys[1],
+        }),
+        most_bad: args.input.max_bad_rows.unwrap_or(0),
+    };
+    // From here on there is something to clear away.
+    session.stop_by_signal();
+    let mut watch = Watch { session, counter: Counter::new(session) };
+    let loaded = load.into_store(&args.store, &mut watch).map_err(of_load)?;
+    drop(watch);
+    for table in &loaded {
+        output::bad_rows(session, &table.bad, table.bad_rows);
+        if table.replaced > 0 && table.name != TableName::Seen && !session.quiet {
+            let (replaced, name, key) = (count(table.replaced), table.name.as_str(), &table.table.key);
+            output::tell(&format!(
+                "note: {replaced} rows of {name} have the {key} of a later row, which took their place"
+            ));
+        }
+    }
+    if session.json {
+        let tables: Vec<_> = loaded.iter().map(loaded_json).collect();
+        return output::print(&format!("{}\n", serde_json::json!({ "tables": tables })));
+    }
+    let rows: Vec<_> = loaded.iter().map(|loaded| row(loaded.name, &loaded.table, loaded.rows)).collect();
+    output::print(&tables_text(&rows))
+}
+
+fn loaded_json(loaded: &LoadedTable) -> serde_json::Value {
+    serde_json::json!({
+        "table": loaded.name.as_str(), "key": loaded.table.key, "columns": loaded.table.columns,
+        "rows": loaded.rows, "replaced_rows": loaded.replaced, "skipped_rows": loaded.bad_rows,
+    })
+}
+
+/// The tables that were said, each with what was said behind it.
+fn sources(args: &LoadArgs) -> Result<[Option<Source>; 3], Failure> {
+    let mut tables: [Option<(Vec<PathBuf>, Vec<String>, Vec<String>)>; 3] = Default::default();
+    let mut current = None;
+    for said in &args.tables.said {
+        if let Said::Table(flag, _) = said {
+            current = Some(*flag);
+        }
+        let Some(flag) = current else {
+            let message = "--key or --take: expected --users, --items or --seen before it, found none";
+            return Err(Failure::usage(message, "write them behind the table that they are about"));
+        };
+        let (paths, keys, take) = tables[flag as usize].get_or_insert_default();
+        match said {
+            Said::Table(_, path) => paths.push(path.clone()),
+            Said::Key(key) => keys.push(key.clone()),
+            Said::Take(column) => take.push(column.clone()),
+        }
+    }
+    let source = |(table, flag): (Option<_>, TableFlag)| {
+        let Some((paths, keys, take)) = table else { return Ok(None) };
+        check(flag, &keys, &take)?;
+        let input = requests::input(&args.input, &paths).apply(Input::default())?;
+        Ok(Some(Source { input, keys, take }))
+    };
+    let [users, items, seen] = tables;
+    let [a, b, c] = TableFlag::ALL;
+    Ok([source((users, a))?, source((items, b))?, source((seen, c))?])
+}
+
+fn check(flag: TableFlag, keys: &[String], take: &[String]) -> Result<(), Failure> {
+    let is_seen = flag == TableFlag::Seen;
+    if keys.len() != if is_seen { 2 } else { 1 } {
+        let (name, found) = (flag.flag(), keys.len());
+        let (expected, example) = if is_seen {
+            ("--key twice", "--key user_id --key item_id: the user's column, then the item's")
+        } else {
+            ("--key once", "--key COLUMN, behind the table that it is about")
+        };
+        let message = format!("{name}: expected {expected} behind it, found it {found} times");
+        return Err(Failure::usage(message, example));
+    }
+    if is_seen && !take.is_empty() {
+        let message = "--take: expected --users or --items before it, found --seen";
+        return Err(Failure::usage(message, "leave it out: of --seen the keys are loaded"));
+    }
+    Ok(())
+}
+
+fn of_load(error: Error) -> Failure {
+    if let Error::Data(dlrm::data::Error::Interrupted) = error {
+        let (message, hint) = ("before all was loaded", "the store is as it was");
+        return Failure { code: INTERRUPTED, message: message.into(), hint: Some(hint.into()) };
+    }
+    error.into()
+}
+
+/// Shows how it goes, and has files that are not whole removed.
+struct Watch<'a> {
+    session: &'a Session,
+    counter: Counter,
+}
+
+impl Observer for Watch<'_> {
+    fn table(&mut self, name: TableName) {
+        self.counter.stage(name.as_str());
+    }
+
+    fn rows(&mut self, rows: u64) -> bool {
+        self.counter.rows(rows)
+    }
+
+    fn aside(&mut self, path: &Path) {
+        self.session.remove_at_signal(path);
+    }
+}
+
+fn show(session: &Session, args: &ShowFeaturesArgs) -> Result<(), Failure> {
+    let store = open(&args.store)?;
+    let rows = store.rows()?;
+    let seen = Table { key: "user".into(), columns: vec!["item".into()] };
+    let described = |name: TableName, sides: &Sides| match name {
+        TableName::Users => sides.user.clone(),
+        TableName::Items => sides.item.clone(),
+        TableName::Seen => Some(seen.clone()),
+    };
+    let tables: Vec<(TableName, Table, u64)> = rows
+        .into_iter()
+        .filter_map(|(name, rows)| Some((name, described(name, store.sides())?, rows)))
+        .collect();
+    let user = args.user.as_deref().map(|key| asked(&*store, Side::User, key)).transpose()?;
+    let item = args.item.as_deref().map(|key| asked(&*store, Side::Item, key)).transpose()?;
+    let had = args.user.as_deref().filter(|_| store.sides().seen);
+    let had = had.map(|user| store.seen(user, PATIENCE)).transpose()?;
+    if session.json {
+        let tables: Vec<_> = tables
+            .iter()
+            .map(|(name, table, rows)| {
+                serde_json::json!({
+                    "table": name.as_str(), "key": table.key, "columns": table.columns, "rows": rows,
+                })
+            })
+            .collect();
+        let value = serde_json::json!({"tables": tables, "user": user, "item": item, "seen": had});
+        return output::print(&format!("{value}\n"));
+    }
+    let mut text =
+        tables_text(&tables.iter().map(|(name, of, rows)| row(*name, of, *rows)).collect::<Vec<_>>());
+    for (found, said) in [("user", &user), ("item", &item)] {
+        let Some(fields) = said else { continue };
+        let fields: Vec<Vec<String>> =
+            fields.iter().map(|(name, value)| vec![name.clone(), text_of(value)]).collect();
+        text.push_str(&format!("\n{}", table(&[found, ""], &fields)));
+    }
+    if let Some(had) = &had {
+        text.push_str(&format!("\nhas had {} items\n", count(had.len() as u64)));
+    }
+    output::print(&text)
+}
+
+fn text_of(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The row of a key, with the names of its columns.
+fn asked(
+    store: &dyn Store,
+    side: Side,
+    key: &str,
+) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    let name = TableName::from(side).as_str();
+    let missing = |found: String, hint: &str| {
+        let message = format!("{}: expected {}, found {found}", store.name(), "a row");
+        Failure::data(message, hint)
+    };
+    let Some(table) = store.sides().of(side) else {
+        return Err(missing(format!("no table {name}"), "load it with `dlrm features load`"));
+    };
+    let found = store.look_up(&[Asked { side, key }], PATIENCE)?.into_iter().next().flatten();
+    let fields = found.ok_or_else(|| {
+        missing(
+            format!("no {} \"{key}\" in {name}", table.key),
+            "keys are texts, as the loaded file has them",
+        )
+    })?;
+    let fields = table.columns.iter().cloned().zip(fields.into_iter().map(serde_json::Value::from));
+    Ok([(table.key.clone(), key.into())].into_iter().chain(fields).collect())
+}
+
+fn row(name: TableName, table: &Table, rows: u64) -> Vec<String> {
+    vec![name.as_str().to_owned(), table.key.clone(), count(rows), table.columns.join(", ")]
+}
+
+fn tables_text(rows: &[Vec<String>]) -> String {
+    table(&["table", "key", "rows", "columns"], rows)
+}
