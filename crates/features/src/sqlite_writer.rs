@@ -8,12 +8,13 @@ use crate::sqlite_store::check_kind;
 use crate::sqlite_tables::{DESCRIPTIONS, described, exists, is_empty, quoted};
 use crate::store::{Table, TableName};
 use dlrm_data::durable::AsideFile;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long it waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Memory for pages that are being written, in KiB.
 const CACHE: i64 = 64 * 1024;
 
@@ -46,7 +47,14 @@ impl SqliteWriter {
         let failed = sqlite_error::of("write", path);
         let connection = open(place.unwrap_or(path)).map_err(&failed)?;
         check_ours(&connection, path)?;
-        start(&connection, aside.is_some()).map_err(&failed)?;
+        let until = Instant::now() + PATIENCE;
+        while let Err(error) = start(&connection, aside.is_some()) {
+            // Not every step waits by itself for another process.
+            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || Instant::now() > until {
+                return Err(failed(error));
+            }
+            std::thread::sleep(PAUSE);
+        }
         Ok(SqliteWriter { path: path.to_owned(), connection, aside, table: "", insert: String::new() })
     }
 

@@ -34,7 +34,7 @@ impl Server {
     fn ask<T: redis::FromRedisValue>(&self, command: &str) -> T {
         let mut words = command.split(' ');
         let mut asked = redis::cmd(words.next().expect("a command"));
-        words.for_each(|word| drop(asked.arg(word)));
+        asked.arg(words.collect::<Vec<_>>());
         asked.query(&mut self.connection()).expect("an answer")
     }
 
