@@ -63,7 +63,8 @@ fn a_store_is_filled_and_shown() {
     // A table that is not named stays; of one that is loaded anew other columns may be taken.
     let loaded = json(dir.path(), &[LOAD, USERS, &["--take", "job"]].concat());
     let users = json!({
-        "table": "users", "key": "user_id", "columns": ["job"], "rows": 2, "replaced_rows": 1, "skipped_rows": 0,
+        "table": "users", "key": "user_id", "columns": ["job"],
+        "rows": 2, "replaced_rows": 1, "skipped_rows": 0,
     });
     assert_eq!(loaded, json!({"tables": [users]}));
     let shown = json(dir.path(), &["features", "show", "f.sqlite", "--user", "7", "--item", "242"]);

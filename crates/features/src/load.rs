@@ -5,9 +5,9 @@ use crate::keyed_rows::{KeyedRows, Take};
 use crate::redis_writer::RedisWriter;
 use crate::sqlite_writer::SqliteWriter;
 use crate::store::{Table, TableName};
+use crate::writer::{Observer, Writer};
 use dlrm_data::error::BadRow;
 use dlrm_data::rows::OpenRows;
-use std::path::Path;
 
 /// Rows of users or items.
 #[derive(Clone, Copy)]
@@ -44,18 +44,6 @@ pub struct Load<'a> {
     pub most_bad: u64,
 }
 
-/// Who is told how a load goes, and may stop it.
-pub trait Observer {
-    /// Rows of this table are read now.
-    fn table(&mut self, name: TableName);
-
-    /// So many of its rows have been read; `false` to stop, which leaves the store as it was.
-    fn rows(&mut self, rows: u64) -> bool;
-
-    /// A file that is not whole as long as the load goes on.
-    fn aside(&mut self, path: &Path);
-}
-
 /// A table that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedTable {
@@ -71,24 +59,6 @@ pub struct LoadedTable {
     pub bad: Vec<BadRow>,
     /// How many were skipped.
     pub bad_rows: u64,
-}
-
-/// A store that is being filled. What is not finished is as if nothing had been written.
-pub(crate) trait Writer {
-    /// Begins a table that takes the place of the one of this name.
-    fn begin(&mut self, name: TableName, table: &Table) -> Result<()>;
-
-    /// Puts a row into it, in the place of an earlier one of the same key: the key, then the columns.
-    fn row(&mut self, fields: &[&str]) -> Result<()>;
-
-    /// Ends it, and says how many rows it holds.
-    fn end(&mut self) -> Result<u64>;
-
-    /// Lets all tables take effect at once.
-    fn finish(self: Box<Self>) -> Result<()>;
-
-    /// Clears away what was written; a failure changes nothing, for nobody reads it.
-    fn abandon(self: Box<Self>);
 }
 
 /// Rows between two words to the observer.

@@ -5,9 +5,9 @@
 //! life. So what is left of a load that was killed is older than the next one, which clears it away.
 use crate::address::Server;
 use crate::error::{Error, Result};
-use crate::load::Writer;
 use crate::redis_keys::{self, Description, FEATURES, GENERATION, LOADING};
 use crate::store::{Table, TableName};
+use crate::writer::Writer;
 use redis::{Client, Connection, FromRedisValue, Pipeline, RedisError};
 use std::time::Duration;
 

@@ -2,11 +2,11 @@
 //! are never locked out: a file that is there is written through a write-ahead log. A new file is written
 //! aside and put in its place when it is whole.
 use crate::error::{Error, Result};
-use crate::load::{Observer, Writer};
 use crate::sqlite_error;
 use crate::sqlite_store::check_kind;
 use crate::sqlite_tables::{DESCRIPTIONS, described, exists, is_empty, quoted};
 use crate::store::{Table, TableName};
+use crate::writer::{Observer, Writer};
 use dlrm_data::durable::AsideFile;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,5 @@
 //! What every feature store answers.
-use crate::address::Address;
 use crate::error::Result;
-use crate::redis_store::RedisStore;
-use crate::sqlite_store::SqliteStore;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -116,16 +113,4 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If the store cannot answer.
     fn rows(&self) -> Result<Vec<(TableName, u64)>>;
-}
-
-/// Opens the store at `address`: `sqlite:FILE`, or a file whose name ends in .sqlite, .sqlite3 or .db, or
-/// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`.
-///
-/// # Errors
-/// If it cannot be reached or is no feature store.
-pub fn open(address: &str) -> Result<Box<dyn Store>> {
-    Ok(match Address::parse(address)? {
-        Address::Sqlite(path) => Box::new(SqliteStore::open(&path)?),
-        Address::Redis(server) => Box::new(RedisStore::open(*server)?),
-    })
 }
