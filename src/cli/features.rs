@@ -76,9 +76,17 @@ fn loaded_json(loaded: &LoadedTable) -> serde_json::Value {
     })
 }
 
+/// What was said of a table.
+#[derive(Default)]
+struct SaidOfTable {
+    paths: Vec<PathBuf>,
+    keys: Vec<String>,
+    take: Vec<String>,
+}
+
 /// The tables that were said, each with what was said behind it.
 fn sources(args: &LoadArgs) -> Result<[Option<Source>; 3], Failure> {
-    let mut tables: [Option<(Vec<PathBuf>, Vec<String>, Vec<String>)>; 3] = Default::default();
+    let mut tables: [Option<SaidOfTable>; 3] = Default::default();
     let mut current = None;
     for said in &args.tables.said {
         if let Said::Table(flag, _) = said {
@@ -88,22 +96,23 @@ fn sources(args: &LoadArgs) -> Result<[Option<Source>; 3], Failure> {
             let message = "--key or --take: expected --users, --items or --seen before it, found none";
             return Err(Failure::usage(message, "write them behind the table that they are about"));
         };
-        let (paths, keys, take) = tables[flag as usize].get_or_insert_default();
+        let table = tables[flag as usize].get_or_insert_default();
         match said {
-            Said::Table(_, path) => paths.push(path.clone()),
-            Said::Key(key) => keys.push(key.clone()),
-            Said::Take(column) => take.push(column.clone()),
+            Said::Table(_, path) => table.paths.push(path.clone()),
+            Said::Key(key) => table.keys.push(key.clone()),
+            Said::Take(column) => table.take.push(column.clone()),
         }
     }
-    let source = |(table, flag): (Option<_>, TableFlag)| {
-        let Some((paths, keys, take)) = table else { return Ok(None) };
-        check(flag, &keys, &take)?;
-        let input = requests::input(&args.input, &paths).apply(Input::default())?;
-        Ok(Some(Source { input, keys, take }))
-    };
     let [users, items, seen] = tables;
-    let [a, b, c] = TableFlag::ALL;
-    Ok([source((users, a))?, source((items, b))?, source((seen, c))?])
+    let source = |table: Option<SaidOfTable>, flag| table.map(|table| source(args, table, flag)).transpose();
+    Ok([source(users, TableFlag::Users)?, source(items, TableFlag::Items)?, source(seen, TableFlag::Seen)?])
+}
+
+fn source(args: &LoadArgs, table: SaidOfTable, flag: TableFlag) -> Result<Source, Failure> {
+    let SaidOfTable { paths, keys, take } = table;
+    check(flag, &keys, &take)?;
+    let input = requests::input(&args.input, &paths).apply(Input::default())?;
+    Ok(Source { input, keys, take })
 }
 
 fn check(flag: TableFlag, keys: &[String], take: &[String]) -> Result<(), Failure> {
