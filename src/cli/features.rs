@@ -7,10 +7,9 @@ use super::requests;
 use super::session::Session;
 use dlrm::data::readers::Input;
 use dlrm::features::{
-    Asked, Error, Load, LoadedTable, Observer, SeenRows, Side, Sides, Store, Table, TableName, TableRows,
-    open,
+    Asked, Error, Load, LoadedTable, Observer, SeenRows, Side, Store, Table, TableName, TableRows, open,
 };
-use dlrm::report::terminal::table;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -65,8 +64,8 @@ fn load(session: &Session, args: &LoadArgs) -> Result<(), Failure> {
         let tables: Vec<_> = loaded.iter().map(loaded_json).collect();
         return output::print(&format!("{}\n", serde_json::json!({ "tables": tables })));
     }
-    let rows: Vec<_> = loaded.iter().map(|loaded| row(loaded.name, &loaded.table, loaded.rows)).collect();
-    output::print(&tables_text(&rows))
+    let lines: String = loaded.iter().map(|loaded| line(loaded.name, &loaded.table, loaded.rows)).collect();
+    output::print(&lines)
 }
 
 fn loaded_json(loaded: &LoadedTable) -> serde_json::Value {
@@ -164,80 +163,64 @@ impl Observer for Watch<'_> {
 
 fn show(session: &Session, args: &ShowFeaturesArgs) -> Result<(), Failure> {
     let store = open(&args.store)?;
-    let rows = store.rows()?;
+    let sides = store.sides();
     let seen = Table { key: "user".into(), columns: vec!["item".into()] };
-    let described = |name: TableName, sides: &Sides| match name {
-        TableName::Users => sides.user.clone(),
-        TableName::Items => sides.item.clone(),
-        TableName::Seen => Some(seen.clone()),
+    let described = |name| match name {
+        TableName::Users => sides.user.as_ref(),
+        TableName::Items => sides.item.as_ref(),
+        TableName::Seen => Some(&seen),
     };
-    let tables: Vec<(TableName, Table, u64)> = rows
-        .into_iter()
-        .filter_map(|(name, rows)| Some((name, described(name, store.sides())?, rows)))
-        .collect();
+    let rows = store.rows()?.into_iter();
+    let tables: Vec<(TableName, &Table, u64)> =
+        rows.filter_map(|(name, rows)| Some((name, described(name)?, rows))).collect();
     let user = args.user.as_deref().map(|key| asked(&*store, Side::User, key)).transpose()?;
     let item = args.item.as_deref().map(|key| asked(&*store, Side::Item, key)).transpose()?;
-    let had = args.user.as_deref().filter(|_| store.sides().seen);
+    let had = args.user.as_deref().filter(|_| sides.seen);
     let had = had.map(|user| store.seen(user, PATIENCE)).transpose()?;
     if session.json {
-        let tables: Vec<_> = tables
-            .iter()
-            .map(|(name, table, rows)| {
-                serde_json::json!({
-                    "table": name.as_str(), "key": table.key, "columns": table.columns, "rows": rows,
-                })
+        let table = |(name, table, rows): &(TableName, &Table, u64)| {
+            serde_json::json!({
+                "table": name.as_str(), "key": table.key, "columns": table.columns, "rows": rows,
             })
-            .collect();
+        };
+        let tables: Vec<_> = tables.iter().map(table).collect();
+        let fields = |row: Option<Fields>| row.map(BTreeMap::from_iter);
+        let (user, item) = (fields(user), fields(item));
         let value = serde_json::json!({"tables": tables, "user": user, "item": item, "seen": had});
         return output::print(&format!("{value}\n"));
     }
-    let mut text =
-        tables_text(&tables.iter().map(|(name, of, rows)| row(*name, of, *rows)).collect::<Vec<_>>());
-    for (found, said) in [("user", &user), ("item", &item)] {
-        let Some(fields) = said else { continue };
-        let fields: Vec<Vec<String>> =
-            fields.iter().map(|(name, value)| vec![name.clone(), text_of(value)]).collect();
-        text.push_str(&format!("\n{}", table(&[found, ""], &fields)));
+    let mut text: String = tables.into_iter().map(|(name, table, rows)| line(name, table, rows)).collect();
+    for row in [user, item].into_iter().flatten() {
+        text.push('\n');
+        text.extend(row.into_iter().map(|(name, value)| format!("{name} = {value}\n")));
     }
     if let Some(had) = &had {
-        text.push_str(&format!("\nhas had {} items\n", count(had.len() as u64)));
+        text.push_str(&format!("\n{} items seen\n", count(had.len() as u64)));
     }
     output::print(&text)
 }
 
-fn text_of(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
+/// Columns of a row with their fields.
+type Fields = Vec<(String, String)>;
 
-/// The row of a key, with the names of its columns.
-fn asked(
-    store: &dyn Store,
-    side: Side,
-    key: &str,
-) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+/// The row of a key, which stands before it.
+fn asked(store: &dyn Store, side: Side, key: &str) -> Result<Fields, Failure> {
     let name = TableName::from(side).as_str();
     let missing = |found: String, hint: &str| {
-        let message = format!("{}: expected {}, found {found}", store.name(), "a row");
-        Failure::data(message, hint)
+        Failure::data(format!("{}: expected a row, found {found}", store.name()), hint)
     };
     let Some(table) = store.sides().of(side) else {
         return Err(missing(format!("no table {name}"), "load it with `dlrm features load`"));
     };
     let found = store.look_up(&[Asked { side, key }], PATIENCE)?.into_iter().next().flatten();
-    let fields = found.ok_or_else(|| {
-        missing(
-            format!("no {} \"{key}\" in {name}", table.key),
-            "keys are texts, as the loaded file has them",
-        )
-    })?;
-    let fields = table.columns.iter().cloned().zip(fields.into_iter().map(serde_json::Value::from));
-    Ok([(table.key.clone(), key.into())].into_iter().chain(fields).collect())
+    let hint = "keys are texts, as the loaded file has them";
+    let fields = found.ok_or_else(|| missing(format!("no {} \"{key}\" in {name}", table.key), hint))?;
+    let fields = table.columns.iter().cloned().zip(fields);
+    Ok([(table.key.clone(), key.to_owned())].into_iter().chain(fields).collect())
 }
 
-fn row(name: TableName, table: &Table, rows: u64) -> Vec<String> {
-    vec![name.as_str().to_owned(), table.key.clone(), count(rows), table.columns.join(", ")]
-}
-
-fn tables_text(rows: &[Vec<String>]) -> String {
-    table(&["table", "key", "rows", "columns"], rows)
+/// What a table holds, as a line.
+fn line(name: TableName, table: &Table, rows: u64) -> String {
+    let (name, rows, key, columns) = (name.as_str(), count(rows), &table.key, table.columns.join(", "));
+    format!("{name} by {key}: {rows} rows ({columns})\n")
 }

@@ -91,7 +91,7 @@ fn what_is_not_finished_changes_nothing() {
             |name, until| tables.load_users(&address(tables), name, until).expect_err(name).to_string();
         assert_eq!(load("many.csv", 2048), "interrupted");
         let bad = load("bad.csv", u64::MAX);
-        assert!(bad.contains("bad.csv:5002: expected 2 fields"), "{bad}");
+        assert!(bad.contains("bad.csv:5002:3: expected 2 fields"), "{bad}");
         assert!(
             load("keyless.csv", u64::MAX).contains("keyless.csv:3:1 (column \"user_id\"): expected a key")
         );
