@@ -210,8 +210,10 @@ fn file_id(_: &Path) -> FileId {
     Some((0, 0))
 }
 
+/// A connection that changes nothing. It may write where the system lets it, for a process that was killed
+/// while it loaded has left a journal to roll back.
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
