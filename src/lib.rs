@@ -8,6 +8,8 @@ pub use dlrm_bench as bench;
 pub use dlrm_cluster as cluster;
 pub use dlrm_data as data;
 pub use dlrm_engine as engine;
+#[cfg(feature = "serve")]
+pub use dlrm_features as features;
 #[cfg(feature = "fetch")]
 pub use dlrm_fetch as fetch;
 pub use dlrm_inspect as inspect;

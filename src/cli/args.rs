@@ -1,6 +1,8 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::bench_args::BenchArgs;
 use super::column_args::ColumnArgs;
+#[cfg(feature = "serve")]
+use super::features_args::FeaturesCommand;
 use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
 use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, ShowArgs};
@@ -67,6 +69,16 @@ pub(super) enum Command {
     #[cfg(feature = "serve")]
     /// Answer requests over HTTP with trained models, until a signal ends it
     Serve(ServeArgs),
+    #[cfg(feature = "serve")]
+    /// Print the best items for a user
+    Recommend(RecommendArgs),
+    #[cfg(feature = "serve")]
+    /// Fill a store of users and items by key, which requests are joined to; show what it holds
+    Features {
+        /// What to do
+        #[command(subcommand)]
+        command: FeaturesCommand,
+    },
     /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
     Bench(BenchArgs),
     /// Generate synthetic data whose truth is known
@@ -104,6 +116,9 @@ pub(super) struct ServeArgs {
     /// Column that tells items apart, if not the first one
     #[arg(long, value_name = "COLUMN", requires = "items")]
     pub item_key: Option<String>,
+    /// Store of features that requests are joined to by key: sqlite:FILE or redis://HOST
+    #[arg(long, value_name = "ADDRESS")]
+    pub features: Option<String>,
     /// Write what was asked and answered into Parquet files in this directory, to train on
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
@@ -128,6 +143,34 @@ pub(super) struct ServeArgs {
     /// Do not load a model again when its directory is replaced
     #[arg(long)]
     pub no_watch: bool,
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct RecommendArgs {
+    /// Run or model directory
+    pub model: PathBuf,
+    /// What is known of the user, such as user_id=196; what the training rows tell beside it is taken from there
+    #[arg(long, required = true, value_name = "COLUMN=VALUE")]
+    pub user: Vec<String>,
+    /// Items to print
+    #[arg(long = "count", short = 'k', value_name = "N", default_value_t = 10)]
+    pub count: usize,
+    /// Leave out what the training rows say that the user has had
+    #[arg(long)]
+    pub exclude_seen: bool,
+    /// Keys of items to leave out
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub exclude: Vec<String>,
+    /// A condition on the items: "genre contains Drama and year >= 1990"
+    #[arg(long, value_name = "CONDITION")]
+    pub filter: Option<String>,
+    /// Table of the items, a row for each (default: those of the training rows)
+    #[arg(long, value_name = "FILE")]
+    pub items: Option<PathBuf>,
+    /// Column that tells items apart (default: the first of --items; of training rows, the one with most values)
+    #[arg(long, value_name = "COLUMN")]
+    pub item_key: Option<String>,
 }
 
 #[derive(Debug, Args)]

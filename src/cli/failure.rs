@@ -113,6 +113,20 @@ impl From<dlrm::fetch::Error> for Failure {
     }
 }
 
+#[cfg(feature = "serve")]
+impl From<dlrm::features::Error> for Failure {
+    fn from(error: dlrm::features::Error) -> Self {
+        use dlrm::features::Error as Features;
+        let code = match error {
+            Features::Data(error) => return error.into(),
+            Features::Refused { .. } => USAGE,
+            Features::Content { .. } => DATA,
+            Features::Unavailable { .. } => RESOURCES,
+        };
+        Failure { code, message: error.to_string(), hint: error.hint().as_ref().map(flags::of_hint) }
+    }
+}
+
 /// A failing write to standard output or to a file of results.
 pub(super) fn io(
     action: &'static str,

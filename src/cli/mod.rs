@@ -14,6 +14,10 @@ mod evaluate;
 mod explain;
 mod export;
 mod failure;
+#[cfg(feature = "serve")]
+mod features;
+#[cfg(feature = "serve")]
+mod features_args;
 mod files;
 mod flags;
 mod generate;
@@ -26,6 +30,8 @@ mod output;
 mod predict;
 mod prepare;
 mod progress;
+#[cfg(feature = "serve")]
+mod recommend;
 mod requests;
 mod rows_to_score;
 mod scoring_args;
@@ -118,8 +124,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Inspect(args) => inspect::run(&session, &args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(&session, &args),
+        #[cfg(feature = "serve")]
+        Command::Recommend(args) => recommend::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
         Command::Prepare(args) => prepare::run(&session, &args),
+        #[cfg(feature = "serve")]
+        Command::Features { command } => features::run(&session, &command),
         Command::Generate { command } => generate::run(&session, &command),
         Command::Models => models::run(&session),
         Command::Completions(args) => completions::run(&args),

@@ -54,6 +54,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         memory_limit: memory::free(),
         watch: !args.no_watch,
         catalogue,
+        features: args.features.clone(),
         log: args.log.clone(),
         split,
         shadow,
@@ -111,7 +112,9 @@ fn source(text: &str) -> Result<ModelSource, Failure> {
     let is_name = |name: &str| {
         let mut letters = name.bytes();
         let first = letters.next().is_some_and(|b| b.is_ascii_alphanumeric());
-        first && name.len() <= LONGEST_NAME && letters.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        first
+            && name.len() <= LONGEST_NAME
+            && letters.all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
     };
     if let Some((name, dir)) = text.split_once('=').filter(|(name, _)| is_name(name)) {
         return Ok(ModelSource { name: name.to_owned(), dir: dir.into() });
@@ -147,7 +150,10 @@ fn catalogue(path: &Path, key: Option<&str>) -> Result<Catalogue, Failure> {
     let catalogue = Catalogue::read(&input, key).map_err(dlrm::engine::Error::from)?;
     if catalogue.is_empty() {
         let message = format!("{}: expected a row for each item, found none", path.display());
-        return Err(Failure::data(message, "the first column tells items apart, or --item-key names another"));
+        return Err(Failure::data(
+            message,
+            "the first column tells items apart, or --item-key names another",
+        ));
     }
     Ok(catalogue)
 }
@@ -178,8 +184,12 @@ fn failure(error: Error) -> Failure {
         Error::Model { source, .. } => Failure { message, ..source.into() },
         Error::Listen { address, .. } => {
             let free = SocketAddr::new(address.ip(), 0);
-            Failure::resources(message, format!("another program may have it: choose another, or {free} for a free one"))
+            Failure::resources(
+                message,
+                format!("another program may have it: choose another, or {free} for a free one"),
+            )
         }
+        Error::Features { source } => source.into(),
         Error::Log { .. } => Failure::resources(message, "name a directory that can be written to"),
         Error::Threads { .. } => Failure::resources(message, "end other programs, or give fewer --threads"),
     }

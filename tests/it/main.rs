@@ -15,6 +15,7 @@ mod exit_codes;
 mod explain;
 mod export;
 mod faults;
+mod features;
 mod first_mistakes;
 mod folds;
 mod fuzzed;

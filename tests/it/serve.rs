@@ -23,7 +23,8 @@ fn rows(count: u64) -> String {
         let (user, item, x) = (number(1, r, 20), number(2, r, 30), number(3, r, 1000));
         let click = u8::from((user + item) % 3 == 0) ^ u8::from(number(4, r, 10) == 0);
         let x = if x < 100 { String::new() } else { format!("{:.2}", x as f64 / 100.0) };
-        let tags: Vec<String> = (0..1 + number(5, r, 3)).map(|k| format!("t{}", number(6 + k, r, 9))).collect();
+        let tags: Vec<String> =
+            (0..1 + number(5, r, 3)).map(|k| format!("t{}", number(6 + k, r, 9))).collect();
         let time = 1_700_000_000 + number(9, r, 40 * 86_400);
         format!("{click},u{user},i{item},{x},{},{time},{}\n", tags.join("|"), number(2, r, 30) % 4)
     };
@@ -39,10 +40,12 @@ fn models() -> &'static Path {
             fs::write(dir.path().join("rows.csv"), rows(1500)).expect("a file");
             fs::write(dir.path().join("new.csv"), rows(60)).expect("a file");
             let items = (0..30).map(|item| format!("i{item},{},Item {item}\n", item % 4)).collect::<String>();
-            fs::write(dir.path().join("items.csv"), "item,shelf,title\n".to_owned() + &items).expect("a file");
+            fs::write(dir.path().join("items.csv"), "item,shelf,title\n".to_owned() + &items)
+                .expect("a file");
             for kind in kinds() {
                 let out = format!("runs/{kind}");
-                let mut args = vec!["-q", "train", "rows.csv", "--label", "click", "--model", &kind, "-o", &out];
+                let mut args =
+                    vec!["-q", "train", "rows.csv", "--label", "click", "--model", &kind, "-o", &out];
                 args.extend(["--no-baseline", "--epochs", "2", "--set", "train.keep=last"]);
                 if !["mf", "ncf"].contains(&&*kind) {
                     works(dir.path(), &args);
@@ -87,6 +90,7 @@ fn options(models: &[(&str, &Path)]) -> Options {
         memory_limit: None,
         watch: false,
         catalogue: None,
+        features: None,
         log: None,
         split: None,
         shadow: None,
@@ -105,7 +109,9 @@ fn table(text: &str) -> Vec<Value> {
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = lines.next().expect("a header");
     let object = |fields: Vec<&str>| {
-        Value::Object(names.iter().zip(fields).map(|(name, field)| ((*name).to_owned(), json!(field))).collect())
+        Value::Object(
+            names.iter().zip(fields).map(|(name, field)| ((*name).to_owned(), json!(field))).collect(),
+        )
     };
     lines.map(object).collect()
 }
@@ -114,11 +120,20 @@ fn table(text: &str) -> Vec<Value> {
 fn predicted(dir: &Path, model: &str) -> (Vec<f64>, Vec<f32>) {
     let out = works(dir, &["--json", "-q", "predict", model, "new.csv"]).out;
     let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    lines.map(|l| (l["probability"].as_f64().expect("a number"), l["logit"].as_f64().expect("a number") as f32)).unzip()
+    lines
+        .map(|l| {
+            (l["probability"].as_f64().expect("a number"), l["logit"].as_f64().expect("a number") as f32)
+        })
+        .unzip()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap_or_else(|| panic!("{value}")).iter().map(|v| v.as_f64().expect("a number")).collect()
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("{value}"))
+        .iter()
+        .map(|v| v.as_f64().expect("a number"))
+        .collect()
 }
 
 #[test]
@@ -163,12 +178,14 @@ fn every_kind_answers_with_the_bits_of_predict() {
 /// The Open Inference Protocol with JSON and with bytes says the same.
 fn tensors(at: std::net::SocketAddr, kind: &str, known: &[String], new: &[Value], predictions: &[f64]) {
     let data = |name: &String| new.iter().map(|row| row[name].clone()).collect::<Vec<_>>();
-    let input = |name: &String| {
-        json!({ "name": name, "shape": [new.len()], "datatype": "BYTES", "data": data(name) })
-    };
+    let input = |name: &String| json!({ "name": name, "shape": [new.len()], "datatype": "BYTES", "data": data(name) });
     let inputs: Vec<Value> = known.iter().map(input).collect();
     let answer = post(at, "/v2/models/m/infer", json!({ "id": "7", "inputs": inputs }).to_string()).json();
-    assert_eq!((answer["id"].as_str(), numbers(&answer["outputs"][0]["data"])), (Some("7"), predictions.to_vec()), "{kind}");
+    assert_eq!(
+        (answer["id"].as_str(), numbers(&answer["outputs"][0]["data"])),
+        (Some("7"), predictions.to_vec()),
+        "{kind}"
+    );
     let mut bytes = Vec::new();
     let inputs: Vec<Value> = known
         .iter()
@@ -188,9 +205,12 @@ fn tensors(at: std::net::SocketAddr, kind: &str, known: &[String], new: &[Value]
     let length = format!("Inference-Header-Content-Length: {}\r\n", body.len());
     body.extend(bytes);
     let answer = with_headers(at, "POST", "/v2/models/m/infer", &length, &body);
-    let head: usize = answer.header("inference-header-content-length").and_then(|l| l.parse().ok()).expect("a length");
-    let found: Vec<f64> =
-        answer.body[head..].chunks_exact(8).map(|v| f64::from_le_bytes(v.try_into().expect("8 bytes"))).collect();
+    let head: usize =
+        answer.header("inference-header-content-length").and_then(|l| l.parse().ok()).expect("a length");
+    let found: Vec<f64> = answer.body[head..]
+        .chunks_exact(8)
+        .map(|v| f64::from_le_bytes(v.try_into().expect("8 bytes")))
+        .collect();
     assert_eq!(found, predictions, "{kind}");
 }
 
@@ -213,11 +233,13 @@ fn ranking(at: std::net::SocketAddr, kind: &str, known: &[String], new: &[Value]
         .collect();
     let scored = post(at, "/v1/predict", json!({ "rows": joined }).to_string()).json();
     let logits = numbers(&scored["logits"]);
-    let ranked = post(at, "/v1/rank", json!({ "context": context, "items": items, "k": 7 }).to_string()).json();
+    let ranked =
+        post(at, "/v1/rank", json!({ "context": context, "items": items, "k": 7 }).to_string()).json();
     let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]).then(a.cmp(&b)));
     let found = ranked["items"].as_array().unwrap_or_else(|| panic!("{kind}: {ranked}"));
-    let places: Vec<usize> = found.iter().map(|item| item["index"].as_u64().expect("a place") as usize).collect();
+    let places: Vec<usize> =
+        found.iter().map(|item| item["index"].as_u64().expect("a place") as usize).collect();
     assert_eq!(places, order[..7], "{kind}");
     for item in found {
         let place = item["index"].as_u64().expect("a place") as usize;
@@ -229,7 +251,8 @@ fn ranking(at: std::net::SocketAddr, kind: &str, known: &[String], new: &[Value]
 #[test]
 fn contributions_add_up_and_are_exact_where_they_can_be() {
     let dir = models();
-    let row = json!({ "user": "u3", "item": "i7", "price": 4.5, "tags": ["t1", "t2"], "time": 1_700_000_000 });
+    let row =
+        json!({ "user": "u3", "item": "i7", "price": 4.5, "tags": ["t1", "t2"], "time": 1_700_000_000 });
     for (kind, exact) in [("lr", true), ("fm", true), ("dlrm", false), ("dcn_v2", false)] {
         let server = start(options(&[("m", &dir.join("runs").join(kind))]));
         let explained = post(server.http(), "/v1/explain", json!({ "row": row }).to_string()).json();
@@ -244,7 +267,11 @@ fn contributions_add_up_and_are_exact_where_they_can_be() {
         let [logit, base] = ["logit", "base"].map(|name| explained[name].as_f64().expect("a number"));
         assert!((sum - (logit - base)).abs() < 1e-6, "{kind}: {sum} {logit} {base}");
         let nothing = post(server.http(), "/v1/predict", json!({ "rows": [{}] }).to_string()).json();
-        assert_eq!(numbers(&nothing["logits"]), [base], "{kind}: the base is a row in which everything is missing");
+        assert_eq!(
+            numbers(&nothing["logits"]),
+            [base],
+            "{kind}: the base is a row in which everything is missing"
+        );
         assert_eq!(explained["exact"], exact, "{kind}");
     }
 }
@@ -262,7 +289,8 @@ fn what_is_recommended_is_the_best_of_the_catalogue() {
         options.catalogue = Some(catalogue.clone());
         let server = start(options);
         let user = json!({ "user": "u3", "time": 1_700_000_000 });
-        let items: Vec<Value> = (0..30).map(|i| json!({ "item": format!("i{i}"), "shelf": format!("{}", i % 4) })).collect();
+        let items: Vec<Value> =
+            (0..30).map(|i| json!({ "item": format!("i{i}"), "shelf": format!("{}", i % 4) })).collect();
         let ask = json!({ "context": user, "items": items, "k": 30 }).to_string();
         let ranked = post(server.http(), "/v1/rank", ask).json();
         let ask = json!({ "user": user, "k": 30 }).to_string();
@@ -281,6 +309,10 @@ fn what_is_recommended_is_the_best_of_the_catalogue() {
             let number: u64 = item.as_str().and_then(|i| i[1..].parse().ok()).expect("an item");
             number % 4 == 1 && number != 1 && number != 5
         };
-        assert_eq!(some, names(&ranked).iter().filter(allowed).take(3).cloned().collect::<Vec<_>>(), "{kind}");
+        assert_eq!(
+            some,
+            names(&ranked).iter().filter(allowed).take(3).cloned().collect::<Vec<_>>(),
+            "{kind}"
+        );
     }
 }

@@ -6,7 +6,7 @@ use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
-use dlrm_nn::{Arena, Builder, Graph, Isa, Precision, TablePrecision, Tape, Weights};
+use dlrm_nn::{Arena, Builder, Context, Graph, Isa, Precision, SharedInputs, TablePrecision, Tape, Weights};
 
 /// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
 const ROWS: usize = 128;
@@ -147,16 +147,46 @@ impl Network {
         tape.graph()
     }
 
+    /// What rows have in common that share these inputs of the one row of `row`, for [`Network::logits_in`].
+    pub fn context(&self, row: &Batch, shared: SharedInputs<'_>) -> Context {
+        let mut arena = Arena::default();
+        let mut tape = Tape::new(&self.weights, row, 0..1, &mut arena);
+        self.model.forward(&mut tape);
+        Context::of(&tape, shared)
+    }
+
+    /// As [`Network::logits`], on the calling thread, of rows that have this in common: they have its bits. What they
+    /// hold of features whose ids they share is not looked at.
+    ///
+    /// # Panics
+    /// If `out` is not as long as the batch.
+    pub fn logits_in(&self, context: &Context, batch: &Batch, out: &mut [f32], workspace: &mut Workspace) {
+        self.score(Some(context), (batch, out), workspace, Parallel::Single);
+    }
+
     /// Writes the logit of each row of `batch` to `out`. Up to 128 rows are scored on the calling thread,
     /// whatever `parallel` says: another one would take longer to wake than they take.
     ///
     /// # Panics
     /// If `out` is not as long as the batch.
     pub fn logits(&self, batch: &Batch, out: &mut [f32], workspace: &mut Workspace, parallel: Parallel<'_>) {
+        self.score(None, (batch, out), workspace, parallel);
+    }
+
+    fn score(
+        &self,
+        context: Option<&Context>,
+        (batch, out): (&Batch, &mut [f32]),
+        workspace: &mut Workspace,
+        parallel: Parallel<'_>,
+    ) {
         assert_eq!(out.len(), batch.len(), "one logit per row");
         workspace.each(parallel, out.chunks_mut(ROWS).enumerate(), |arena, (chunk, out)| {
             let start = chunk * ROWS;
             let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
+            if let Some(context) = context {
+                tape = tape.with_context(context);
+            }
             let output = self.model.forward(&mut tape);
             out.copy_from_slice(tape.value(output));
             if self.shift != 0.0 {

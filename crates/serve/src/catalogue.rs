@@ -1,4 +1,5 @@
 //! The items that can be recommended.
+use crate::filter::Filter;
 use crate::inputs::{Input, InputKind};
 use dlrm_data::error::{Error, Result, nearest};
 use dlrm_data::row::RawRow;
@@ -46,10 +47,16 @@ impl Catalogue {
     ///
     /// # Errors
     /// If the rows cannot be read, or there is no such column.
-    pub fn of_events(rows: &dyn OpenRows, inputs: &[String], key: Option<&str>, user: &[String]) -> Result<Self> {
+    pub fn of_events(
+        rows: &dyn OpenRows,
+        inputs: &[String],
+        key: Option<&str>,
+        user: &[String],
+    ) -> Result<Self> {
         let mut source = rows.open_rows()?;
         let all = source.columns().to_vec();
-        let own: Vec<usize> = (0..all.len()).filter(|&c| inputs.contains(&all[c]) && !user.contains(&all[c])).collect();
+        let own: Vec<usize> =
+            (0..all.len()).filter(|&c| inputs.contains(&all[c]) && !user.contains(&all[c])).collect();
         let key = match key {
             Some(key) => place(&all, key, &rows.name())?,
             None => most_different(&mut *source, &own)?
@@ -75,7 +82,8 @@ impl Catalogue {
             let odd: u64 = events.values().map(|(_, _, odd)| odd[*column]).sum();
             odd as f64 <= ODD * total as f64
         };
-        let kept: Vec<usize> = std::iter::once(key).chain(own.into_iter().filter(|c| *c != key).filter(steady)).collect();
+        let kept: Vec<usize> =
+            std::iter::once(key).chain(own.into_iter().filter(|c| *c != key).filter(steady)).collect();
         let mut catalogue = Catalogue {
             columns: kept.iter().map(|&column| all[column].clone()).collect(),
             ..Catalogue::default()
@@ -124,12 +132,28 @@ impl Catalogue {
         &self.items
     }
 
-    pub(crate) fn place(&self, key: &str) -> Option<usize> {
+    fn place(&self, key: &str) -> Option<usize> {
         self.places.get(key).copied()
     }
 
+    /// Places of the items that fulfil a condition and are none of `excluded`.
+    pub(crate) fn admitted(
+        &self,
+        filter: Option<&Filter>,
+        excluded: &[String],
+        inputs: &[Input],
+    ) -> Vec<u32> {
+        let separators = self.separators(inputs);
+        let out: HashSet<usize> = excluded.iter().filter_map(|key| self.place(key)).collect();
+        let admits = |(place, item): (usize, &Vec<String>)| {
+            let passes = filter.is_none_or(|filter| filter.admits(item, &|column| separators[column]));
+            (passes && !out.contains(&place)).then_some(place as u32)
+        };
+        self.items.iter().enumerate().filter_map(admits).collect()
+    }
+
     /// Separators of its columns with several values, as the model has them.
-    pub(crate) fn separators(&self, inputs: &[Input]) -> Vec<Option<char>> {
+    fn separators(&self, inputs: &[Input]) -> Vec<Option<char>> {
         let of = |column: &String| match inputs.iter().find(|input| input.name == *column)?.kind {
             InputKind::MultiValued { separator, .. } => Some(separator),
             _ => None,
@@ -156,7 +180,8 @@ fn most_different(source: &mut dyn dlrm_data::row::RowSource, own: &[usize]) -> 
 
 fn place(columns: &[String], name: &str, input: &str) -> Result<usize> {
     columns.iter().position(|column| column == name).ok_or_else(|| {
-        let error = Error::input(input, format!("a column \"{name}\""), format!("columns {}", columns.join(", ")));
+        let error =
+            Error::input(input, format!("a column \"{name}\""), format!("columns {}", columns.join(", ")));
         match nearest(name, columns.iter().map(String::as_str)) {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error,

@@ -71,7 +71,12 @@ impl Filter {
     }
 }
 
-fn is(field: &str, operator: Operator, (value, number): (&str, Option<f64>), separator: Option<char>) -> bool {
+fn is(
+    field: &str,
+    operator: Operator,
+    (value, number): (&str, Option<f64>),
+    separator: Option<char>,
+) -> bool {
     if operator == Operator::Contains {
         return match separator {
             Some(separator) => field.split(separator).any(|own| own == value),
@@ -266,7 +271,11 @@ mod tests {
             assert!(!admits(no, row), "{no}");
         }
         let missing = ["", "", ""];
-        assert!(admits("year != 1990", missing) && !admits("year < 1990", missing) && !admits("year >= 0", missing));
+        assert!(
+            admits("year != 1990", missing)
+                && !admits("year < 1990", missing)
+                && !admits("year >= 0", missing)
+        );
         assert!(admits("year = \"\"", missing));
     }
 

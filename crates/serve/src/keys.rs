@@ -34,9 +34,10 @@ impl Keys {
 
 /// Whether two texts are the same, in a time that depends on the length of `given` alone.
 fn same(known: &[u8], given: &[u8]) -> bool {
-    let differs = given.iter().enumerate().fold(0u8, |differs, (at, byte)| {
-        differs | (byte ^ known.get(at % known.len().max(1)).unwrap_or(&0))
-    });
+    let differs = given
+        .iter()
+        .enumerate()
+        .fold(0u8, |differs, (at, byte)| differs | (byte ^ known.get(at % known.len().max(1)).unwrap_or(&0)));
     std::hint::black_box(differs) == 0 && known.len() == given.len()
 }
 
@@ -47,7 +48,9 @@ mod tests {
     #[test]
     fn who_may_ask() {
         let keys = Keys::parse("# mine\nsecret\n\n other \n");
-        for (key, may) in [("secret", true), ("other", true), ("secre", false), ("secretsecret", false), ("", false)] {
+        for (key, may) in
+            [("secret", true), ("other", true), ("secre", false), ("secretsecret", false), ("", false)]
+        {
             assert_eq!(keys.admits(Some(key.as_bytes())), may, "{key}");
         }
         assert!(!keys.admits(None) && format!("{keys:?}") == "2 keys");

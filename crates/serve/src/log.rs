@@ -106,7 +106,8 @@ fn write(dir: &Path, entries: &Receiver<(u64, Entry)>, failed: &dyn Fn(String)) 
             told(add(dir, &mut open, (time, number), &entry));
         }
         let is_full = |file: &Open| ended || file.rows >= ROWS || file.begun.elapsed() >= AGE;
-        let full: Vec<String> = open.iter().filter(|(_, file)| is_full(file)).map(|(name, _)| name.clone()).collect();
+        let full: Vec<String> =
+            open.iter().filter(|(_, file)| is_full(file)).map(|(name, _)| name.clone()).collect();
         for name in full {
             if let Some(file) = open.remove(&name) {
                 told(finish(file));
@@ -124,11 +125,18 @@ fn finish(mut open: Open) -> io::Result<()> {
     open.file.put().map_err(io::Error::other)
 }
 
-fn add(dir: &Path, open: &mut BTreeMap<String, Open>, (time, number): (u64, u64), entry: &Entry) -> io::Result<()> {
+fn add(
+    dir: &Path,
+    open: &mut BTreeMap<String, Open>,
+    (time, number): (u64, u64),
+    entry: &Entry,
+) -> io::Result<()> {
     let model = &entry.model;
     let columns = model.format.names();
     // A version that reads other columns has files of its own.
-    if let Some(other) = open.get(&model.name).is_some_and(|file| file.columns != columns).then(|| open.remove(&model.name)) {
+    if let Some(other) =
+        open.get(&model.name).is_some_and(|file| file.columns != columns).then(|| open.remove(&model.name))
+    {
         other.map(finish).transpose()?;
     }
     if !open.contains_key(&model.name) {

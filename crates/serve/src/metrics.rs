@@ -28,6 +28,20 @@ pub(crate) struct OfModel {
     pub(crate) model: String,
 }
 
+/// What became of looking something up by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Found,
+    Missing,
+    Failed,
+}
+
+/// Look-ups that ended so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LookedUp {
+    pub(crate) result: &'static str,
+}
+
 /// What is counted.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -36,6 +50,7 @@ pub(crate) struct Metrics {
     pub(crate) stages: Family<Stage, Histogram>,
     pub(crate) predictions: Family<OfModel, Histogram>,
     pub(crate) differences: Family<OfModel, Histogram>,
+    pub(crate) lookups: Family<LookedUp, Counter>,
     pub(crate) log_lost: Counter,
     pub(crate) panics: Counter,
     pub(crate) reloads: Family<Asked, Counter>,
@@ -67,6 +82,7 @@ impl Metrics {
             stages: Family::new_with_constructor(seconds as fn() -> Histogram),
             predictions: Family::new_with_constructor(shares as fn() -> Histogram),
             differences: Family::new_with_constructor(distances as fn() -> Histogram),
+            lookups: Family::default(),
             log_lost: Counter::default(),
             panics: Counter::default(),
             reloads: Family::default(),
@@ -81,12 +97,24 @@ impl Metrics {
         registry.register("prediction", "Predictions given", metrics.predictions.clone());
         let help = "Distance of the shadow's predictions from those that were given";
         registry.register("shadow_difference", help, metrics.differences.clone());
+        let help = "Keys looked up in the store of features";
+        registry.register("feature_lookups", help, metrics.lookups.clone());
         registry.register("log_lost", "Answers that the log had no time for", metrics.log_lost.clone());
         registry.register("panics", "Requests that met a fault of the server", metrics.panics.clone());
         registry.register("reloads", "Attempts to load a model", metrics.reloads.clone());
         registry.register("waiting", "Requests that wait for a compute thread", metrics.waiting.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         Metrics { registry, ..metrics }
+    }
+
+    /// Counts keys that were looked up.
+    pub(crate) fn looked_up(&self, outcome: Outcome, keys: usize) {
+        let result = match outcome {
+            Outcome::Found => "found",
+            Outcome::Missing => "missing",
+            Outcome::Failed => "failed",
+        };
+        self.lookups.get_or_create(&LookedUp { result }).inc_by(keys as u64);
     }
 
     /// Notes how long a part of an answer took.

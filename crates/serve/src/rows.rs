@@ -71,6 +71,11 @@ impl Texts {
         Texts { fields: vec![String::new(); columns], met: Vec::new() }
     }
 
+    /// The fields of a row.
+    pub(crate) fn of(row: &RawRow) -> Self {
+        Texts { fields: row.fields().map(str::to_owned).collect(), met: Vec::new() }
+    }
+
     /// Makes every column missing again.
     pub(crate) fn clear(&mut self) {
         self.fields.iter_mut().for_each(String::clear);

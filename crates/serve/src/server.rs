@@ -2,6 +2,7 @@
 use crate::catalogue::Catalogue;
 use crate::grpc;
 use crate::http::{self, Connections, Protocol};
+use crate::join::Join;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::live::Live;
@@ -26,6 +27,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Time between two looks at the directories of models.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a look-up in the store of features may take.
+const LOOK_UP: Duration = Duration::from_millis(50);
 /// Threads that read and write connections.
 const IO_THREADS: usize = 2;
 
@@ -50,6 +53,8 @@ pub struct Options {
     pub watch: bool,
     /// What can be recommended.
     pub catalogue: Option<Catalogue>,
+    /// The store that requests are joined to.
+    pub features: Option<String>,
     /// The directory that answers are written down in, if they are.
     pub log: Option<PathBuf>,
     /// Which model answers requests that name none, if not the first.
@@ -113,6 +118,12 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no such store of features.
+    #[error("{source}")]
+    Features {
+        /// What is wrong.
+        source: dlrm_features::Error,
+    },
     /// Answers cannot be written down.
     #[error("{}: expected a directory to write to, found: {source}", dir.display())]
     Log {
@@ -175,6 +186,7 @@ impl Server {
             statistics: Statistics::default(),
             live: Live::new(),
             log: options.log.clone().map(|dir| log(dir, &observer)).transpose()?,
+            join: options.features.as_deref().map(join).transpose()?,
             split: options.split.clone(),
             shadow: options.shadow.clone(),
             ids: RequestIds::new(),
@@ -184,7 +196,8 @@ impl Server {
             ready: AtomicBool::new(true),
         });
         let refused = |source| Error::Threads { wanted: IO_THREADS, source };
-        let runtime = Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build().map_err(refused)?;
+        let runtime =
+            Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build().map_err(refused)?;
         let (ended, over_soon) = watch::channel(false);
         let connections = Connections {
             limits: options.limits.clone(),
@@ -247,7 +260,11 @@ impl Server {
     }
 
     /// Looks at the directories now and then, on a thread of its own: loading may take minutes.
-    fn watch(&mut self, mut watches: Vec<(String, Watch)>, observer: Arc<dyn ServerObserver>) -> Result<(), Error> {
+    fn watch(
+        &mut self,
+        mut watches: Vec<(String, Watch)>,
+        observer: Arc<dyn ServerObserver>,
+    ) -> Result<(), Error> {
         let (service, over) = (self.service.clone(), self.over.clone());
         let look = move || {
             let (lock, wake) = &*over;
@@ -316,6 +333,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn join(address: &str) -> Result<Join, Error> {
+    let store = dlrm_features::open(address).map_err(|source| Error::Features { source })?;
+    Ok(Join::new(store, LOOK_UP))
 }
 
 fn log(dir: PathBuf, observer: &Arc<dyn ServerObserver>) -> Result<Log, Error> {

@@ -1,5 +1,6 @@
 //! What can be asked of the server, however the question came in.
 use crate::filter::Filter;
+use crate::join::Join;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::live::Live;
@@ -13,7 +14,6 @@ use crate::statistics::Statistics;
 use crate::work::{Answer, Explained, Job, Queue, Ranked, Scored, Task, Times};
 use dlrm_data::row::RawRow;
 use std::sync::Arc;
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::oneshot;
@@ -32,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) live: Live,
     /// Where answers are written down, if anywhere.
     pub(crate) log: Option<Log>,
+    /// What rows are joined to, if anything.
+    pub(crate) join: Option<Join>,
     pub(crate) split: Option<Split>,
     /// The model that is asked beside each that answers, if any.
     pub(crate) shadow: Option<String>,
@@ -173,6 +175,14 @@ impl Service {
         Ok(best)
     }
 
+    /// Rows with what the store of features knows of them.
+    pub(crate) fn joined(&self, model: &Loaded, rows: Vec<RawRow>) -> Vec<RawRow> {
+        match &self.join {
+            Some(join) => join.fill_rows(model, rows, &self.metrics),
+            None => rows,
+        }
+    }
+
     /// Which items of the catalogue may be recommended.
     pub(crate) fn items(
         &self,
@@ -186,13 +196,7 @@ impl Service {
         };
         let catalogue = &items.catalogue;
         let filter = filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-        let separators = catalogue.separators(&model.format.inputs);
-        let out: HashSet<usize> = excluded.iter().filter_map(|key| catalogue.place(key)).collect();
-        let admits = |(place, item): (usize, &Vec<String>)| {
-            let passes = filter.as_ref().is_none_or(|filter| filter.admits(item, &|column| separators[column]));
-            (passes && !out.contains(&place)).then_some(place as u32)
-        };
-        Ok(catalogue.items().iter().enumerate().filter_map(admits).collect())
+        Ok(catalogue.admitted(filter.as_ref(), excluded, &model.format.inputs))
     }
 
     fn note_ranked(&self, model: &Arc<Loaded>, id: String, rows: Vec<RawRow>, ranked: &Ranked) {
@@ -200,7 +204,14 @@ impl Service {
         self.note(model, id, rows, &logits, &predictions);
     }
 
-    fn note(&self, model: &Arc<Loaded>, request: String, rows: Vec<RawRow>, logits: &[f32], predictions: &[f64]) {
+    fn note(
+        &self,
+        model: &Arc<Loaded>,
+        request: String,
+        rows: Vec<RawRow>,
+        logits: &[f32],
+        predictions: &[f64],
+    ) {
         let Some(log) = &self.log else { return };
         let (logits, predictions) = (logits.to_vec(), predictions.to_vec());
         let entry = Entry { model: model.clone(), request, rows, logits, predictions };
@@ -296,7 +307,9 @@ impl Service {
             Ok(()) => match tokio::time::timeout(time, answered).await {
                 Ok(Ok(found)) => found,
                 // Its compute thread is gone, which catches what it can.
-                Ok(Err(_)) => Err(Refusal::new(Code::Internal, "this request was lost: a fault of the server")),
+                Ok(Err(_)) => {
+                    Err(Refusal::new(Code::Internal, "this request was lost: a fault of the server"))
+                }
                 Err(_) => Err(Refusal::new(
                     Code::DeadlineExceeded,
                     format!("expected an answer within {} ms, found none", time.as_millis()),

@@ -70,7 +70,12 @@ impl DataType {
         let Some(width) = self.width() else { return texts_of_bytes(bytes, place) };
         if !bytes.len().is_multiple_of(width) {
             let expected = format!("values of {width} bytes");
-            return Err(Refusal::expected(Code::BadRequest, place, &expected, format!("{} bytes", bytes.len())));
+            return Err(Refusal::expected(
+                Code::BadRequest,
+                place,
+                &expected,
+                format!("{} bytes", bytes.len()),
+            ));
         }
         Ok(bytes.chunks_exact(width).map(|value| self.text(value)).collect())
     }
@@ -91,10 +96,14 @@ impl DataType {
             DataType::Int16 => number!(i16),
             DataType::Int32 => number!(i32),
             DataType::Int64 => number!(i64),
-            DataType::Fp32 => float_text(f64::from(f32::from_le_bytes(value.try_into().unwrap_or_default())), || {
-                number!(f32)
-            }),
-            DataType::Fp64 => float_text(f64::from_le_bytes(value.try_into().unwrap_or_default()), || number!(f64)),
+            DataType::Fp32 => {
+                float_text(f64::from(f32::from_le_bytes(value.try_into().unwrap_or_default())), || {
+                    number!(f32)
+                })
+            }
+            DataType::Fp64 => {
+                float_text(f64::from_le_bytes(value.try_into().unwrap_or_default()), || number!(f64))
+            }
             DataType::Bytes => String::new(),
         }
     }
@@ -109,7 +118,8 @@ pub(crate) fn float_text(value: f64, shortest: impl FnOnce() -> String) -> Strin
 fn texts_of_bytes(mut bytes: &[u8], place: &str) -> Result<Vec<String>, Refusal> {
     let mut texts = Vec::new();
     while !bytes.is_empty() {
-        let cut = || Refusal::expected(Code::BadRequest, place, "texts behind their lengths", "the end within one");
+        let cut =
+            || Refusal::expected(Code::BadRequest, place, "texts behind their lengths", "the end within one");
         let (length, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
         let length = u32::from_le_bytes(*length) as usize;
         let (text, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
@@ -127,9 +137,9 @@ pub(crate) fn utf8(bytes: Vec<u8>, place: &str) -> Result<String, Refusal> {
 
 /// The number of values in a shape.
 pub(crate) fn elements(shape: &[i64], place: &str) -> Result<usize, Refusal> {
-    let product = shape.iter().try_fold(1i64, |product, &size| {
-        (size >= 0).then_some(()).and_then(|()| product.checked_mul(size))
-    });
+    let product = shape
+        .iter()
+        .try_fold(1i64, |product, &size| (size >= 0).then_some(()).and_then(|()| product.checked_mul(size)));
     product.and_then(|product| usize::try_from(product).ok()).ok_or_else(|| {
         Refusal::expected(Code::BadRequest, place, "a shape of sizes from 0 on", format!("{shape:?}"))
     })
@@ -151,7 +161,8 @@ pub(crate) fn rows(model: &Loaded, tensors: Vec<TensorTexts>) -> Result<Vec<RawR
         }
         let flat = shape.len() <= 1 || shape[1..].iter().all(|&size| size == 1);
         if !flat {
-            let refusal = Refusal::expected(Code::BadRequest, &place, "a shape [N] or [N, 1]", format!("{shape:?}"));
+            let refusal =
+                Refusal::expected(Code::BadRequest, &place, "a shape [N] or [N, 1]", format!("{shape:?}"));
             return Err(refusal.with_hint("one tensor for each column"));
         }
         let part = ["lengths", "weights"].into_iter().find_map(|part| {
@@ -198,10 +209,16 @@ struct Parts {
 
 impl Parts {
     /// The text of each row, if the column came in parts or as it is.
-    fn join(self, model: &Loaded, column: usize, values: Option<Vec<String>>) -> Result<Option<Vec<String>>, Refusal> {
+    fn join(
+        self,
+        model: &Loaded,
+        column: usize,
+        values: Option<Vec<String>>,
+    ) -> Result<Option<Vec<String>>, Refusal> {
         let input = &model.format.inputs[column];
         let place = format!("input \"{}\"", input.name);
-        let refused = |expected: &str, found: &str| Err(Refusal::expected(Code::BadRequest, &place, expected, found));
+        let refused =
+            |expected: &str, found: &str| Err(Refusal::expected(Code::BadRequest, &place, expected, found));
         let (Some(lengths), weights) = (self.lengths, self.weights) else {
             return Ok(values);
         };
@@ -213,7 +230,9 @@ impl Parts {
             return refused("as many weights as values", "another number");
         }
         let weight_separator = match (&weights, weight_separator) {
-            (Some(_), None) => return refused("values without weights, which the model has none of", "weights"),
+            (Some(_), None) => {
+                return refused("values without weights, which the model has none of", "weights");
+            }
             (_, separator) => separator.unwrap_or(':'),
         };
         let mut next = 0usize;
@@ -241,7 +260,10 @@ impl Parts {
             next = end;
         }
         if next != values.len() {
-            return refused("lengths that add up to the number of values", &format!("{next} of {}", values.len()));
+            return refused(
+                "lengths that add up to the number of values",
+                &format!("{next} of {}", values.len()),
+            );
         }
         Ok(Some(rows))
     }

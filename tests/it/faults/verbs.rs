@@ -2,6 +2,7 @@
 use crate::common::{copy, dlrm, scratch, works};
 use dlrm::data::prepared::Prepared;
 use dlrm::engine::saved::{Kind, verify};
+use dlrm::features::{Asked, Side, open};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub(super) fn verbs() -> Vec<Verb> {
     let inspect: &[&str] = &["inspect", "clicks.csv", "--label", "click", "--no-estimate", "-o", "out.toml"];
     // A file for results, of the model that was trained before.
     let scored = |name, line: &[&'static str], file| verb(name, &[line, &["-q", "--overwrite"]], train, file);
+    let features: &[&str] = &["features", "load", "f.sqlite", "-q", "--users", "clicks.csv", "--key", "user"];
     let prepare: &[&[&str]] = &[&["prepare"], ROWS, &["-o", "out"]];
     vec![
         verb("train", train, &[], "out"),
@@ -62,6 +64,8 @@ pub(super) fn verbs() -> Vec<Verb> {
         scored("evaluate -o", &["evaluate", "out", "clicks.csv", "-o", "figures.json"], "figures.json"),
         scored("explain -o", &["explain", "out", "clicks.csv", "-o", "worth.json"], "worth.json"),
         scored("show --graph", &["show", "out", "--graph", "graph.svg"], "graph.svg"),
+        verb("features load", &[features], &[], "f.sqlite"),
+        verb("features load, anew", &[features, &["--take", "site,tags"]], &[features], "f.sqlite"),
         scored("export --onnx", &["export", "out", "--onnx", "model.onnx"], "model.onnx"),
     ]
 }
@@ -78,6 +82,13 @@ pub(super) fn lasting(dir: &Path, verb: &Verb) -> BTreeMap<String, Vec<u8>> {
             if name != Path::new(".lock") && !name.starts_with(".work") {
                 found.insert(name.display().to_string(), fs::read(&path).expect("a file"));
             }
+        }
+        return found;
+    }
+    if verb.name.starts_with("features") {
+        // The same rows need not be the same bytes.
+        if out.exists() {
+            found.insert(verb.out.to_owned(), store(&out).into_bytes());
         }
         return found;
     }
@@ -110,6 +121,15 @@ pub(super) fn lasting(dir: &Path, verb: &Verb) -> BTreeMap<String, Vec<u8>> {
         found.insert("compare.json".into(), tests.collect::<String>().into_bytes());
     }
     found
+}
+
+/// What a store of users holds.
+fn store(path: &Path) -> String {
+    let store = open(&path.display().to_string()).expect("a whole store at every moment");
+    let keys: Vec<String> = (0..40).map(|user| format!("u{user}")).collect();
+    let asked: Vec<Asked<'_>> = keys.iter().map(|key| Asked { side: Side::User, key }).collect();
+    let rows = store.look_up(&asked, Duration::from_secs(5)).expect("an answer");
+    format!("{:?} {rows:?}", store.sides())
 }
 
 /// Names of files below `dir` that are set aside while something is written.
@@ -174,6 +194,8 @@ pub(super) fn assert_whole(dir: &Path, verb: &Verb) {
             let set = Prepared::open(&dir.join("out")).expect("a data set at every moment");
             set.load(|_| true).expect("all of its rows");
         }
+        // Whoever looks at what lasts reads all of it.
+        Some(&"features") => drop(store(&dir.join(verb.out))),
         Some(_) => {
             verify(&dir.join("out/model"), Kind::Model).expect("a whole model at every moment");
         }

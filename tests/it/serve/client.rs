@@ -23,7 +23,8 @@ impl Answer {
 
     /// A header, by its name in small letters.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let line = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
+        let line =
+            self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
         line.split_once(':').map(|(_, value)| value.trim())
     }
 }
@@ -40,8 +41,9 @@ pub(super) fn get(at: SocketAddr, path: &str) -> Answer {
 /// Asks with further header lines, each ended.
 pub(super) fn with_headers(at: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let length = body.len();
-    let head =
-        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+    );
     raw(at, &[head.as_bytes(), body])
 }
 
@@ -63,7 +65,10 @@ pub(super) fn answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     // A reset behind the answer is no matter.
     let _ = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("an answer, found {bytes:?}"));
+    let end = bytes
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("an answer, found {bytes:?}"));
     let head = String::from_utf8(bytes[..end].to_vec()).expect("a header");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     Answer { status, head, body: bytes[end + 4..].to_vec() }

@@ -52,8 +52,15 @@ fn bodies_that_are_too_large_too_deep_or_no_request() {
         refused(&answer, status, code, part);
     }
     // A label in a row is no input, and no matter.
-    assert_eq!(post(at, "/v1/predict", json!({ "rows": [{ "click": 1, "user": "u1" }] }).to_string()).status, 200);
-    assert_eq!(post(at, "/v1/predict", json!({ "rows": [row] }).to_string()).status, 200, "and it still answers");
+    assert_eq!(
+        post(at, "/v1/predict", json!({ "rows": [{ "click": 1, "user": "u1" }] }).to_string()).status,
+        200
+    );
+    assert_eq!(
+        post(at, "/v1/predict", json!({ "rows": [row] }).to_string()).status,
+        200,
+        "and it still answers"
+    );
 }
 
 #[test]
@@ -63,9 +70,11 @@ fn more_rows_or_pieces_than_there_may_be() {
     let rows = |count: usize| json!({ "rows": vec![json!({ "user": "u1" }); count] }).to_string();
     assert_eq!(post(at, "/v1/predict", rows(3)).status, 200);
     refused(&post(at, "/v1/predict", rows(4)), 422, "too_many_rows", "at most 3, found 4");
-    let tensor = json!({ "inputs": [{ "name": "user", "shape": [4], "datatype": "INT32", "data": [1, 2, 3, 4] }] });
+    let tensor =
+        json!({ "inputs": [{ "name": "user", "shape": [4], "datatype": "INT32", "data": [1, 2, 3, 4] }] });
     refused(&post(at, "/v2/models/m/infer", tensor.to_string()), 422, "too_many_rows", "at most 3");
-    let head = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     let pieces = |count: usize| ["1\r\n \r\n".repeat(count).as_bytes(), b"0\r\n\r\n"].concat();
     // Pieces that come together may be taken as one: only too many that come one by one are seen as such.
     let answer = raw(at, &[head, &pieces(50)]);
@@ -80,7 +89,8 @@ fn who_is_slow() {
     let mut silent = TcpStream::connect(server.http()).expect("a connection");
     silent.write_all(b"POST /v1/predict HTTP/1.1\r\nHo").expect("a part of a header");
     let mut slow = TcpStream::connect(server.http()).expect("a connection");
-    slow.write_all(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{").expect("a part of a body");
+    slow.write_all(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        .expect("a part of a body");
     refused(&answer(&mut slow), 408, "timeout", "all of it within");
     let mut rest = Vec::new();
     // The connection is closed, with or without a word.
@@ -92,7 +102,9 @@ fn who_is_slow() {
 fn paths_methods_and_names() {
     let server = server(Limits::default());
     let at = server.http();
-    for path in ["/nothing", "/v1", "/v2/models/", "/../etc/passwd", "/page/..%2f..%2fCargo.toml", "/page/none.js"] {
+    for path in
+        ["/nothing", "/v1", "/v2/models/", "/../etc/passwd", "/page/..%2f..%2fCargo.toml", "/page/none.js"]
+    {
         refused(&get(at, path), 404, "not_found", "");
     }
     for path in ["/v2/models/%2e%2e", "/v2/models/..%2fm/ready", "/v2/models/n/versions/1", "/report/n"] {
@@ -141,7 +153,13 @@ fn tensors_that_do_not_fit() {
         let mut body = json!({ "inputs": [input] }).to_string().into_bytes();
         let length = if length.is_empty() { body.len().to_string() } else { length.to_owned() };
         body.extend(bytes);
-        with_headers(at, "POST", "/v2/models/m/infer", &format!("Inference-Header-Content-Length: {length}\r\n"), &body)
+        with_headers(
+            at,
+            "POST",
+            "/v2/models/m/infer",
+            &format!("Inference-Header-Content-Length: {length}\r\n"),
+            &body,
+        )
     };
     assert_eq!(binary("", 6, b"\x02\0\0\0u1").status, 200);
     for (answer, part) in [
@@ -168,7 +186,12 @@ fn keys_are_asked_for_where_there_are_any() {
     let server = start(options);
     let at = server.http();
     refused(&get(at, "/v1/models"), 401, "unauthorized", "a key");
-    refused(&with_headers(at, "GET", "/v1/models", "Authorization: Bearer secret2\r\n", b""), 401, "unauthorized", "");
+    refused(
+        &with_headers(at, "GET", "/v1/models", "Authorization: Bearer secret2\r\n", b""),
+        401,
+        "unauthorized",
+        "",
+    );
     assert_eq!(with_headers(at, "GET", "/v1/models", "Authorization: Bearer secret\r\n", b"").status, 200);
     assert_eq!(with_headers(at, "GET", "/v1/models", "X-Api-Key: secret\r\n", b"").status, 200);
     assert_eq!(get(at, "/v2/health/live").status, 200, "whether it lives is no secret");

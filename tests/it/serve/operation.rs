@@ -19,7 +19,9 @@ fn one_row() -> String {
 fn a_fault_spoils_its_own_request_alone() {
     let mut options = options(&[("m", &models().join("runs/dlrm"))]);
     options.threads = 1;
-    options.probe = Some(Arc::new(|rows| assert!(!rows.iter().any(|row| row.fields().any(|field| field == "poison")), "a fault")));
+    options.probe = Some(Arc::new(|rows| {
+        assert!(!rows.iter().any(|row| row.fields().any(|field| field == "poison")), "a fault")
+    }));
     let server = start(options);
     let at = server.http();
     let expected = post(at, "/v1/predict", one_row()).json()["predictions"].clone();
@@ -62,7 +64,10 @@ fn a_flood_is_turned_away_and_nothing_else() {
                     match answer.status {
                         200 => answered.fetch_add(1, Ordering::Relaxed),
                         429 => {
-                            assert_eq!((answer.code().as_str(), answer.header("retry-after")), ("overloaded", Some("1")));
+                            assert_eq!(
+                                (answer.code().as_str(), answer.header("retry-after")),
+                                ("overloaded", Some("1"))
+                            );
                             refused.fetch_add(1, Ordering::Relaxed)
                         }
                         other => panic!("{other}: {:?}", answer.json()),
@@ -82,7 +87,8 @@ fn what_is_there_is_answered_before_the_end() {
     let server = start(options);
     let at = server.http();
     thread::scope(|scope| {
-        let asked: Vec<_> = (0..4).map(|_| scope.spawn(move || post(at, "/v1/predict", one_row()).status)).collect();
+        let asked: Vec<_> =
+            (0..4).map(|_| scope.spawn(move || post(at, "/v1/predict", one_row()).status)).collect();
         thread::sleep(Duration::from_millis(150));
         server.stop();
         let statuses: Vec<u16> = asked.into_iter().map(|asked| asked.join().expect("an answer")).collect();
@@ -96,8 +102,21 @@ fn replace(dir: &Path, kind: &str) {
     works(
         models(),
         &[
-            "-q", "train", "rows.csv", "--label", "click", "--model", kind, "--no-baseline", "--epochs", "1",
-            "--set", "train.keep=last", "--overwrite", "-o", dir.to_str().expect("a path"),
+            "-q",
+            "train",
+            "rows.csv",
+            "--label",
+            "click",
+            "--model",
+            kind,
+            "--no-baseline",
+            "--epochs",
+            "1",
+            "--set",
+            "train.keep=last",
+            "--overwrite",
+            "-o",
+            dir.to_str().expect("a path"),
         ],
     );
 }
@@ -176,22 +195,29 @@ fn what_was_answered_is_written_down_and_scored_again_the_same() {
     options.log = Some(dir.path().join("log"));
     let server = start(options);
     let new = table(&fs::read_to_string(models().join("new.csv")).expect("rows"));
-    let answer = post(server.http(), "/v1/predict", json!({ "rows": new, "request": "mine" }).to_string()).json();
+    let answer =
+        post(server.http(), "/v1/predict", json!({ "rows": new, "request": "mine" }).to_string()).json();
     assert_eq!(answer["request"], "mine");
     server.stop();
-    let files: Vec<_> = fs::read_dir(dir.path().join("log/m")).expect("a log").map(|f| f.expect("a file").path()).collect();
+    let files: Vec<_> =
+        fs::read_dir(dir.path().join("log/m")).expect("a log").map(|f| f.expect("a file").path()).collect();
     let [file] = &files[..] else { panic!("{files:?}") };
     let model = models().join("runs/deepfm");
     let args = ["--json", "-q", "predict", model.to_str().expect("a path"), file.to_str().expect("a path")];
     let out = works(dir.path(), &args).out;
     let again: Vec<f64> = out
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["probability"].as_f64().expect("a number"))
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).expect("JSON")["probability"]
+                .as_f64()
+                .expect("a number")
+        })
         .collect();
     assert_eq!(again, numbers(&answer["predictions"]));
     assert_eq!(again, predicted(models(), "runs/deepfm").0);
     // And it can be trained on: here on what was answered.
-    let rule = ["train", file.to_str().expect("a path"), "--label-rule", "dlrm_prediction >= 0.4", "--epochs", "1"];
+    let rule =
+        ["train", file.to_str().expect("a path"), "--label-rule", "dlrm_prediction >= 0.4", "--epochs", "1"];
     works(dir.path(), &[&["-q", "--quiet"][1..], &rule, &["--no-baseline", "-o", "again"]].concat());
 }
 

@@ -93,7 +93,13 @@ impl GrpcInferenceService for Inference {
         let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
         let raw = !request.raw_input_contents.is_empty();
         let tensors = tensors(request.inputs, request.raw_input_contents);
-        let rows = tensors.and_then(|tensors| rows(&model, tensors)).map_err(|refusal| status(&refusal))?;
+        let mut rows =
+            tensors.and_then(|tensors| rows(&model, tensors)).map_err(|refusal| status(&refusal))?;
+        if self.service.join.is_some() {
+            let (service, own) = (self.service.clone(), model.clone());
+            let joined = tokio::task::spawn_blocking(move || service.joined(&own, rows)).await;
+            rows = joined.map_err(|_| Status::internal("this request met a fault of the server"))?;
+        }
         let id = if request.id.is_empty() { self.service.ids.next() } else { request.id.clone() };
         let scored = self.service.score(&model, rows, Ask { id, time: None }).await;
         let scored = scored.map_err(|refusal| status(&refusal))?;
@@ -137,7 +143,9 @@ impl GrpcInferenceService for Inference {
     ) -> Answer<ModelStatisticsResponse> {
         let ModelStatisticsRequest { name, version } = request.into_inner();
         let models = match name.is_empty() {
-            true => self.service.registry.statuses().into_iter().filter_map(|status| status.current).collect(),
+            true => {
+                self.service.registry.statuses().into_iter().filter_map(|status| status.current).collect()
+            }
             false => vec![self.model(&name, &version)?],
         };
         let sum = |sum: Sum| Some(StatisticDuration { count: sum.count, ns: sum.ns });
@@ -190,7 +198,12 @@ fn wanted(outputs: &[InferRequestedOutputTensor]) -> Result<Vec<Output>, Refusal
 fn tensors(inputs: Vec<InferInputTensor>, raw: Vec<Vec<u8>>) -> Result<Vec<TensorTexts>, Refusal> {
     if !raw.is_empty() && raw.len() != inputs.len() {
         let expected = format!("as many as the {} inputs, or none", inputs.len());
-        return Err(Refusal::expected(Code::BadRequest, "raw_input_contents", &expected, raw.len().to_string()));
+        return Err(Refusal::expected(
+            Code::BadRequest,
+            "raw_input_contents",
+            &expected,
+            raw.len().to_string(),
+        ));
     }
     let mut raw = raw.into_iter();
     let mut tensors = Vec::with_capacity(inputs.len());
@@ -248,7 +261,9 @@ fn answer(model: &Loaded, id: String, outputs: &[Output], raw: bool, scored: &Sc
             Output::Prediction => {
                 InferTensorContents { fp64_contents: scored.predictions.clone(), ..Default::default() }
             }
-            Output::Logit => InferTensorContents { fp32_contents: scored.logits.clone(), ..Default::default() },
+            Output::Logit => {
+                InferTensorContents { fp32_contents: scored.logits.clone(), ..Default::default() }
+            }
         };
         if raw {
             response.raw_output_contents.push(output.bytes(scored));

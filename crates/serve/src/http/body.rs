@@ -46,12 +46,20 @@ pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refus
 /// Bytes of a body from which on it is made sense of beside the threads that read and write.
 const LARGE: usize = 64 << 10;
 
-/// Does what a body of `size` bytes asks for, off the threads of connections where that takes a while.
+/// How long work may take.
+pub(super) enum Work {
+    /// As long as making sense of so many bytes takes.
+    OfBytes(usize),
+    /// Until somebody else answers.
+    Waits,
+}
+
+/// Does work, off the threads of connections where it takes a while.
 pub(super) async fn beside<T: Send + 'static>(
-    size: usize,
+    size: Work,
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    if size < LARGE {
+    if matches!(size, Work::OfBytes(bytes) if bytes < LARGE) {
         return work();
     }
     let done = tokio::task::spawn_blocking(work).await;

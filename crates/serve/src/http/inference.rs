@@ -58,7 +58,9 @@ pub(super) async fn ready(State(service): Served) -> Answer {
         return Err(Refusal::new(Code::Unavailable, "the server is about to end"));
     }
     match missing {
-        Some(status) => Err(Refusal::new(Code::Unavailable, format!("model \"{}\" is not loaded", status.name))),
+        Some(status) => {
+            Err(Refusal::new(Code::Unavailable, format!("model \"{}\" is not loaded", status.name)))
+        }
         None => Ok(json(&json!({ "ready": true, "live": true }))),
     }
 }
@@ -66,7 +68,8 @@ pub(super) async fn ready(State(service): Served) -> Answer {
 /// `GET /v2/models/{model}`
 pub(super) async fn model(State(service): Served, Path(place): Path<Place>) -> Answer {
     let model = service.model(place.which())?;
-    let tensor = |(name, datatype): (String, &str)| json!({ "name": name, "datatype": datatype, "shape": [-1] });
+    let tensor =
+        |(name, datatype): (String, &str)| json!({ "name": name, "datatype": datatype, "shape": [-1] });
     let outputs = Output::ALL.map(|output| tensor((output.name().to_owned(), output.datatype())));
     Ok(json(&json!({
         "name": model.name,
@@ -159,10 +162,11 @@ pub(super) async fn infer(
             service.limits.check_depth(&bytes)?;
         }
         let (tensors, wanted) = tensors::read(&headers, &bytes)?;
-        let rows = rows(&model, tensors)?;
+        let rows = service.joined(&model, rows(&model, tensors)?);
         Ok::<_, Refusal>((rows, wanted))
     };
-    let (rows, wanted) = body::beside(size, parse).await?;
+    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(size) };
+    let (rows, wanted) = body::beside(work, parse).await?;
     service.metrics.took("parse", begun.elapsed());
     let id = wanted.id().map_or_else(|| service.ids.next(), str::to_owned);
     let scored = service.score(&model, rows, Ask { id, time: None }).await?;
@@ -178,7 +182,9 @@ pub(super) async fn index(State(service): Served) -> Response {
             Some(model) => all.push(
                 json!({ "name": status.name, "version": model.version, "state": "READY", "reason": reason }),
             ),
-            None => all.push(json!({ "name": status.name, "version": "", "state": "UNAVAILABLE", "reason": reason })),
+            None => all.push(
+                json!({ "name": status.name, "version": "", "state": "UNAVAILABLE", "reason": reason }),
+            ),
         }
     }
     json(&all)
@@ -195,7 +201,10 @@ pub(super) async fn load(State(service): Served, Path(place): Path<Place>) -> An
         })?;
         own.registry.load(&place.model).map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))
     });
-    match loaded.await.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "loading met a fault of the server")))? {
+    match loaded
+        .await
+        .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "loading met a fault of the server")))?
+    {
         Reload::Swapped(_) | Reload::Unchanged => Ok(json(&json!({}))),
     }
 }

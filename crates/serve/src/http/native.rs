@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use dlrm_data::row::RawRow;
+use dlrm_features::Side;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -40,6 +41,8 @@ struct Asked<'a> {
     exclude: Option<Vec<Cow<'a, str>>>,
     #[serde(default)]
     k: Option<usize>,
+    #[serde(default)]
+    exclude_seen: Option<bool>,
     /// What the log calls it.
     #[serde(borrow, default)]
     request: Option<Cow<'a, str>>,
@@ -70,7 +73,8 @@ pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> 
             model.format.read(row, &format!("rows[{number}]"), &mut texts)?;
             Ok(texts.to_row())
         };
-        rows.iter().enumerate().map(&mut row).collect::<Result<Vec<_>, _>>()
+        let rows = rows.iter().enumerate().map(&mut row).collect::<Result<Vec<_>, _>>()?;
+        Ok(service.joined(model, rows))
     })
     .await?;
     let id = ask.id.clone();
@@ -94,6 +98,9 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
         if let Some(object) = asked.context {
             model.format.read(object, "context", &mut context)?;
         }
+        if let Some(join) = &service.join {
+            join.fill(model, &[Side::User], std::slice::from_mut(&mut context), &service.metrics);
+        }
         let mut own = vec![false; context.fields.len()];
         let mut rows = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
@@ -101,6 +108,10 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
             model.format.read(item, &format!("items[{number}]"), &mut row)?;
             own.iter_mut().zip(row.met()).for_each(|(own, met)| *own |= met);
             rows.push(row);
+        }
+        if let Some(join) = &service.join {
+            join.fill(model, &[Side::Item], &mut rows, &service.metrics);
+            join.columns(model, Side::Item).into_iter().for_each(|place| own[place] = true);
         }
         let own = (0..own.len()).filter(|&place| own[place]).collect();
         let k = asked.k.unwrap_or(PLACES);
@@ -111,9 +122,7 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
     let (candidates, items) = what;
     let id = ask.id.clone();
     let ranked = service.rank(&model, candidates, ask).await?;
-    let place = |&(index, logit, prediction): &(usize, f32, f64)| {
-        json!({ "index": index, "prediction": prediction, "logit": logit, "item": items[index] })
-    };
+    let place = |&(index, logit, prediction): &(usize, f32, f64)| json!({ "index": index, "prediction": prediction, "logit": logit, "item": items[index] });
     let ranked: Vec<_> = ranked.iter().map(place).collect();
     Ok(json(&json!({ "request": id, "model": model.name, "version": model.version, "items": ranked })))
 }
@@ -121,13 +130,24 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
 /// `POST /v1/recommend`
 pub(super) async fn recommend(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
     let Read { model, what, ask } = read(&service, body, |asked, model, service| {
-        asked.only(&["user", "k", "filter", "exclude"])?;
+        asked.only(&["user", "k", "filter", "exclude", "exclude_seen"])?;
         let mut user = Texts::missing(model.format.inputs.len());
         if let Some(object) = asked.user {
             model.format.read(object, "user", &mut user)?;
         }
         let excluded = asked.exclude.as_deref().unwrap_or_default();
-        let excluded: Vec<String> = excluded.iter().map(|key| key.to_string()).collect();
+        let mut excluded: Vec<String> = excluded.iter().map(|key| key.to_string()).collect();
+        if let Some(join) = &service.join {
+            join.fill(model, &[Side::User], std::slice::from_mut(&mut user), &service.metrics);
+        }
+        match &service.join {
+            _ if asked.exclude_seen != Some(true) => {}
+            Some(join) => excluded.extend(join.seen(model, &user, &service.metrics)?),
+            None => {
+                let refusal = Refusal::new(Code::NotFound, "the server has no store of features");
+                return Err(refusal.with_hint("start it with --features, or name the items in \"exclude\""));
+            }
+        }
         let places = service.items(model, asked.filter.as_deref(), &excluded)?;
         Ok((user, places, asked.k.unwrap_or(PLACES)))
     })
@@ -161,18 +181,19 @@ pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
 
 /// `POST /v1/explain`
 pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, ask } = read(&service, body, |asked, model, _| {
+    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
         asked.only(&["row"])?;
         let row = asked.row.ok_or_else(|| missing("row", "a row"))?;
         let mut texts = Texts::missing(model.format.inputs.len());
         model.format.read(row, "row", &mut texts)?;
+        if let Some(join) = &service.join {
+            join.fill(model, &[Side::User, Side::Item], std::slice::from_mut(&mut texts), &service.metrics);
+        }
         Ok(texts.to_row())
     })
     .await?;
     let found = service.explain(&model, what, ask.time).await?;
-    let contribution = |(column, value): (&dlrm_engine::explain::Column, &f64)| {
-        json!({ "column": column.name, "kind": column.kind.name(), "contribution": value })
-    };
+    let contribution = |(column, value): (&dlrm_engine::explain::Column, &f64)| json!({ "column": column.name, "kind": column.kind.name(), "contribution": value });
     let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
     Ok(json(&json!({
         "model": model.name,
@@ -224,7 +245,9 @@ async fn read<T: Send + 'static>(
     let bytes = body::read(body, &service.limits).await?;
     let begun = Instant::now();
     let own = service.clone();
-    let read = body::beside(bytes.len(), move || parse(&own, &bytes, of)).await;
+    // A store of features is waited for elsewhere too.
+    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(bytes.len()) };
+    let read = body::beside(work, move || parse(&own, &bytes, of)).await;
     service.metrics.took("parse", begun.elapsed());
     read
 }
@@ -263,6 +286,7 @@ impl Asked<'_> {
             ("user", self.user.is_some()),
             ("filter", self.filter.is_some()),
             ("exclude", self.exclude.is_some()),
+            ("exclude_seen", self.exclude_seen.is_some()),
             ("k", self.k.is_some()),
         ];
         match said.into_iter().find(|(name, said)| *said && !known.contains(name)) {

@@ -88,14 +88,20 @@ fn common() -> Map<String, Value> {
         },
     });
     let mut schemas = Map::new();
-    schemas.insert("Error".into(), json!({
-        "type": "object",
-        "properties": texts(&["error", "code", "hint"]),
-        "required": ["error", "code"],
-    }));
+    schemas.insert(
+        "Error".into(),
+        json!({
+            "type": "object",
+            "properties": texts(&["error", "code", "hint"]),
+            "required": ["error", "code"],
+        }),
+    );
     schemas.insert("Predicted".into(), answer(json!({ "predictions": scores, "logits": scores })));
     schemas.insert("Ranked".into(), answer(json!({ "items": ranked })));
-    schemas.insert("Recommended".into(), answer(json!({ "items": ranked, "candidates": { "type": "integer" } })));
+    schemas.insert(
+        "Recommended".into(),
+        answer(json!({ "items": ranked, "candidates": { "type": "integer" } })),
+    );
     schemas.insert("Explained".into(), {
         let mut of = answer(json!({
             "prediction": number, "logit": number, "base": number, "exact": { "type": "boolean" },
@@ -139,7 +145,14 @@ fn paths(example: &Value, most: usize) -> Value {
 }
 
 /// A question with a body.
-fn asked(summary: &str, id: &str, answer: &str, properties: Value, required: &[&str], example: Value) -> Value {
+fn asked(
+    summary: &str,
+    id: &str,
+    answer: &str,
+    properties: Value,
+    required: &[&str],
+    example: Value,
+) -> Value {
     let mut all = Map::new();
     if let Value::Object(own) = properties {
         all.extend(own);

@@ -68,9 +68,13 @@ pub(super) async fn file(Path(file): Path<String>) -> Result<Response, Refusal> 
 }
 
 /// `GET /report/{model}`
-pub(super) async fn report(State(service): State<Arc<Service>>, Path(model): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn report(
+    State(service): State<Arc<Service>>,
+    Path(model): Path<String>,
+) -> Result<Response, Refusal> {
     let model = service.model(Which { model: Some(&model), version: None })?;
-    let missing = || Refusal::new(Code::NotFound, format!("model \"{}\" has no report beside it", model.name));
+    let missing =
+        || Refusal::new(Code::NotFound, format!("model \"{}\" has no report beside it", model.name));
     let path = model.report.clone().ok_or_else(missing)?;
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
     let text = read.ok().and_then(Result::ok).ok_or_else(missing)?;

@@ -70,11 +70,18 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Vec<TensorTexts>
     }
     if !bytes.is_empty() {
         let found = format!("{} more", bytes.len());
-        return Err(Refusal::expected(Code::BadRequest, "body", "no bytes behind those of the inputs", found));
+        return Err(Refusal::expected(
+            Code::BadRequest,
+            "body",
+            "no bytes behind those of the inputs",
+            found,
+        ));
     }
     let all_binary = is_true(&request.parameters, "binary_data_output");
     let outputs = match &request.outputs {
-        Some(outputs) if !outputs.is_empty() => outputs.iter().map(|output| wanted(output, all_binary)).collect(),
+        Some(outputs) if !outputs.is_empty() => {
+            outputs.iter().map(|output| wanted(output, all_binary)).collect()
+        }
         _ => Ok(Kind::ALL.map(|output| (output, all_binary)).to_vec()),
     };
     Ok((tensors, Wanted { id: request.id, outputs: outputs? }))
@@ -83,7 +90,12 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Vec<TensorTexts>
 fn wanted(output: &Output, all_binary: bool) -> Result<(Kind, bool), Refusal> {
     let name = Kind::named(&output.name)?;
     if output.parameters.contains_key("classification") {
-        return Err(Refusal::expected(Code::BadRequest, "outputs", "no classification of single numbers", "one"));
+        return Err(Refusal::expected(
+            Code::BadRequest,
+            "outputs",
+            "no classification of single numbers",
+            "one",
+        ));
     }
     let binary = match output.parameters.get("binary_data") {
         Some(_) => is_true(&output.parameters, "binary_data"),

@@ -45,7 +45,7 @@ pub(crate) struct Items {
 
 impl Loaded {
     /// Loads the directory, with every check that it has: checksums, and golden rows scored again.
-    pub(super) fn load(
+    pub(crate) fn load(
         name: &str,
         dir: &Path,
         (isa, limit): (Isa, Option<u64>),

@@ -124,7 +124,10 @@ impl Registry {
         let slot = self.slot(name)?;
         let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(previous) = state.previous.take() else {
-            return Err(Refusal::new(Code::NotFound, format!("model \"{name}\" has no version before this one")));
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("model \"{name}\" has no version before this one"),
+            ));
         };
         let version = previous.version.clone();
         state.previous = state.current.replace(previous);

@@ -13,14 +13,14 @@ use dlrm_engine::{Parallel, RowScorer, Workspace};
 const SEED: u64 = 0;
 
 /// The scorer of a model.
-pub(super) struct Desk<'a> {
-    pub(super) model: &'a Loaded,
+pub(crate) struct Desk<'a> {
+    model: &'a Loaded,
     scorer: RowScorer<'a>,
     logits: Vec<f32>,
 }
 
 impl<'a> Desk<'a> {
-    pub(super) fn new(model: &'a Loaded) -> Result<Self, Refusal> {
+    pub(crate) fn new(model: &'a Loaded) -> Result<Self, Refusal> {
         let scorer = model.scorer().map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
         Ok(Desk { model, scorer, logits: Vec::new() })
     }
@@ -77,7 +77,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The `k` best of these items in a context.
-    pub(super) fn recommend(
+    pub(crate) fn recommend(
         &mut self,
         context: &Texts,
         places: &[u32],

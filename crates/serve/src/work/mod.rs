@@ -5,6 +5,7 @@ mod queue;
 mod rank;
 mod worker;
 
+pub(crate) use desk::Desk;
 pub(crate) use job::{Answer, Explained, Job, Ranked, Scored, Task, Times};
 pub(crate) use queue::Queue;
 pub use worker::Probe;

@@ -5,7 +5,8 @@ use crate::rows::Texts;
 use dlrm_data::Batch;
 use dlrm_data::schema::Schema;
 use dlrm_engine::explain::Column;
-use dlrm_engine::{Parallel, RowScorer, Workspace};
+use dlrm_engine::{RowScorer, Workspace};
+use dlrm_nn::SharedInputs;
 
 /// Which encoded inputs depend on the context alone.
 pub(super) struct Shared<'a> {
@@ -26,7 +27,8 @@ impl<'a> Shared<'a> {
         let mut shared = Shared { model, dense, bags, needed, is_mixed: false };
         shared.needed.resize(model.format.inputs.len(), false);
         for column in &model.columns {
-            let sources: Vec<usize> = sources(schema, column).filter_map(|name| model.format.place(name)).collect();
+            let sources: Vec<usize> =
+                sources(schema, column).filter_map(|name| model.format.place(name)).collect();
             if sources.iter().any(|place| own.contains(place)) {
                 shared.is_mixed |= !sources.iter().all(|place| own.contains(place));
                 sources.into_iter().for_each(|place| shared.needed[place] = true);
@@ -75,14 +77,26 @@ impl<'a> Shared<'a> {
         Ok(())
     }
 
-    fn score_joined(&self, common: &Batch, mut rows: Batch, workspace: &mut Workspace, logits: &mut Vec<f32>) {
+    fn score_joined(
+        &self,
+        common: &Batch,
+        mut rows: Batch,
+        workspace: &mut Workspace,
+        logits: &mut Vec<f32>,
+    ) {
         self.join(common, &mut rows);
         logits.clear();
         logits.resize(rows.len(), 0.0);
-        self.model.predictor.network().logits(&rows, logits, workspace, Parallel::Single);
+        let mut features = vec![false; rows.bags.len()];
+        self.bags.iter().for_each(|&feature| features[feature] = true);
+        let dense = self.dense.len() == common.dense.len();
+        let network = self.model.predictor.network();
+        let context = network.context(common, SharedInputs { dense, features: &features });
+        network.logits_in(&context, &rows, logits, workspace);
     }
 
-    /// Puts what the context alone decides into all rows.
+    /// Puts what the context alone decides into all rows. Ids that they share are left out: what is made of them is
+    /// computed once.
     fn join(&self, common: &Batch, rows: &mut Batch) {
         let width = common.dense.len();
         for row in rows.dense.chunks_exact_mut(width.max(1)) {
@@ -92,7 +106,7 @@ impl<'a> Shared<'a> {
         for &feature in &self.bags {
             let bags = &mut rows.bags[feature];
             bags.clear();
-            (0..count).for_each(|_| bags.push_row_of(&common.bags[feature], 0));
+            bags.offsets.resize(count + 1, 0);
         }
     }
 }

@@ -74,7 +74,10 @@ fn answer<'m>(
                 return;
             }
             metrics.panics.inc();
-            vec![Err(Refusal::new(Code::Internal, "this request could not be computed: a fault of the server"))]
+            vec![Err(Refusal::new(
+                Code::Internal,
+                "this request could not be computed: a fault of the server",
+            ))]
         }
     };
     let score = begun.elapsed();

@@ -1,0 +1,127 @@
+//! Features by key: what a store knows of the user and the items of a request, put into its rows as training had it.
+use crate::metrics::{Metrics, Outcome};
+use crate::models::Loaded;
+use crate::refusal::Refusal;
+use crate::rows::Texts;
+use dlrm_data::row::RawRow;
+use dlrm_features::{Asked, Side, Store, Table};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// A store that requests are joined to.
+pub(crate) struct Join {
+    store: Box<dyn Store>,
+    /// How long a look-up may take.
+    deadline: Duration,
+}
+
+/// A table of the store as a model reads it.
+struct Known<'a> {
+    side: Side,
+    /// Where rows have the key.
+    key: usize,
+    /// Fields of the table and where rows have them.
+    columns: Vec<(usize, usize)>,
+    table: &'a Table,
+}
+
+impl Join {
+    pub(crate) fn new(store: Box<dyn Store>, deadline: Duration) -> Self {
+        Join { store, deadline }
+    }
+
+    fn known(&self, model: &Loaded, sides: &[Side]) -> Vec<Known<'_>> {
+        let of = |&side: &Side| {
+            let table = self.store.sides().of(side)?;
+            let key = model.format.place(&table.key)?;
+            let columns = table.columns.iter().enumerate();
+            let columns =
+                columns.filter_map(|(field, name)| Some((field, model.format.place(name)?))).collect();
+            Some(Known { side, key, columns, table })
+        };
+        sides.iter().filter_map(of).collect()
+    }
+
+    /// Columns of a model that come from a table.
+    pub(crate) fn columns(&self, model: &Loaded, side: Side) -> Vec<usize> {
+        let known = self.known(model, &[side]);
+        known.iter().flat_map(|known| known.columns.iter().map(|&(_, place)| place)).collect()
+    }
+
+    /// Fills what rows leave open and the store knows, in one round trip. Whatever it does not know, or cannot say
+    /// in time, stays missing, and is counted.
+    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [Texts], metrics: &Metrics) {
+        let known = self.known(model, sides);
+        let mut asked: Vec<(Side, String)> = Vec::new();
+        let mut places: HashMap<(usize, String), usize> = HashMap::new();
+        for row in rows.iter() {
+            for (number, known) in known.iter().enumerate() {
+                let key = &row.fields[known.key];
+                if !key.is_empty() && !places.contains_key(&(number, key.clone())) {
+                    places.insert((number, key.clone()), asked.len());
+                    asked.push((known.side, key.clone()));
+                }
+            }
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let questions: Vec<Asked<'_>> = asked.iter().map(|(side, key)| Asked { side: *side, key }).collect();
+        let found = match self.store.look_up(&questions, self.deadline) {
+            Ok(found) => found,
+            Err(_) => return metrics.looked_up(Outcome::Failed, questions.len()),
+        };
+        let hits = found.iter().flatten().count();
+        metrics.looked_up(Outcome::Found, hits);
+        metrics.looked_up(Outcome::Missing, found.len() - hits);
+        for row in rows {
+            for (number, known) in known.iter().enumerate() {
+                let place = places.get(&(number, row.fields[known.key].clone()));
+                let Some(fields) = place.and_then(|&place| found[place].as_ref()) else { continue };
+                for &(field, place) in &known.columns {
+                    // What a request says itself counts.
+                    if row.fields[place].is_empty() && fields.len() == known.table.columns.len() {
+                        row.fields[place].clone_from(&fields[field]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// As [`Join::fill`], of rows as readers hold them.
+    pub(crate) fn fill_rows(&self, model: &Loaded, rows: Vec<RawRow>, metrics: &Metrics) -> Vec<RawRow> {
+        let mut texts: Vec<Texts> = rows.iter().map(Texts::of).collect();
+        self.fill(model, &[Side::User, Side::Item], &mut texts, metrics);
+        texts.iter().map(Texts::to_row).collect()
+    }
+
+    /// Keys of the items that a user has had; none where the store cannot say.
+    pub(crate) fn seen(
+        &self,
+        model: &Loaded,
+        user: &Texts,
+        metrics: &Metrics,
+    ) -> Result<Vec<String>, Refusal> {
+        let sides = self.store.sides();
+        let key = sides.user.as_ref().and_then(|table| model.format.place(&table.key));
+        let Some(key) = key.filter(|_| sides.seen) else {
+            return Err(crate::refusal::Refusal::new(
+                crate::refusal::Code::NotFound,
+                "the store of features does not know what users have seen",
+            )
+            .with_hint(
+                "load it with `dlrm features load STORE --seen FILE`, or name the items in \"exclude\"",
+            ));
+        };
+        match self.store.seen(&user.fields[key], self.deadline) {
+            Ok(seen) => {
+                metrics.looked_up(Outcome::Found, 1);
+                Ok(seen)
+            }
+            Err(_) => {
+                metrics.looked_up(Outcome::Failed, 1);
+                Ok(Vec::new())
+            }
+        }
+    }
+}
