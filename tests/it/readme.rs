@@ -233,7 +233,7 @@ fn asked(at: &str, rest: &str) -> String {
 fn every_command_works() {
     let dir = tempfile::tempdir().expect("a scratch directory");
     copy(&root().join("recipes"), &dir.path().join("recipes"));
-    let items = "item_id,title\n4,A film\n5,Another\n6,A third\n";
+    let items = "item_id,title\ni4,A film\ni5,Another\ni6,A third\n";
     fs::write(dir.path().join("items.csv"), items).expect("a table of items");
     let (gate, done, skipped) = (read(".ci/run"), HashSet::new(), Vec::new());
     let mut runner = Runner { dir, server: None, gate, done, skipped };
