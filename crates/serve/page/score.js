@@ -84,14 +84,20 @@ function showWhy({ base, logit, contributions, exact }, { row, task }) {
       el("thead", {}, el("tr", {},
         el("th", { scope: "col" }, "Column"),
         el("th", { scope: "col" }, el("span", { class: "ends" }, el("span", {}, "− down"), el("span", {}, "up +"))),
-        el("th", { scope: "col", class: "n" }, `In the ${unit}`))),
+        el("th", { scope: "col", class: "n" }, unit.charAt(0).toUpperCase() + unit.slice(1)))),
       el("tbody", {}, total("Base: all missing", base), moved.map(line), total("Sum", sum))),
     el("p", { class: "note" },
-      still > 0 ? `${still === 1 ? "One other column moves" : `${still} other columns move`} nothing. ` : "",
+      unmoved(still, moved.length),
       exact
         ? "The contributions are exact."
         : "Shapley values, from replacing columns by missing in seeded random orders.",
       ` They add up to the ${unit} of the row, ${number(logit)}.`));
+}
+
+function unmoved(still, moved) {
+  if (moved === 0) return "No column moves anything. ";
+  if (still === 0) return "";
+  return still === 1 ? "One other column moves nothing. " : `${still} other columns move nothing. `;
 }
 
 function signed(value) {

@@ -1,6 +1,6 @@
 // Models trained on generated data, and the server that is given in DLRM_BIN.
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -54,16 +54,11 @@ export class House {
     return `${to}=runs/${to}`;
   }
 
-  /** Replaces the model of a run by one whose weights are not those of its manifest. */
+  /** Replaces the model of a run by one whose manifest is not what its checksum says. */
   damage(run) {
     const model = join(this.dir, "runs", run, "model");
     cpSync(model, `${model}.new`, { recursive: true });
-    const weights = join(`${model}.new`, "weights.safetensors");
-    const bytes = readFileSync(weights);
-    bytes[bytes.length - 1] ^= 1;
-    writeFileSync(weights, bytes);
-    const manifest = join(`${model}.new`, "manifest.json");
-    writeFileSync(manifest, `${readFileSync(manifest, "utf8")}\n`);
+    appendFileSync(join(`${model}.new`, "manifest.json"), "\n");
     renameSync(model, `${model}.old`);
     renameSync(`${model}.new`, model);
   }
