@@ -28,6 +28,7 @@ async function look() {
     show();
   } catch (refusal) {
     byId("problem").replaceChildren(el("p", { class: "error" }, String(refusal)));
+    if (shown === "") byId("model-heading").textContent = "No models";
     if (refusal.status === 401) return;
   }
   setTimeout(lookIfSeen, PERIOD);

@@ -13,9 +13,14 @@ let running = 0;
 
 /** Makes the form for a model, unless it is there. */
 export function showRecommend(next) {
-  const same = JSON.stringify([model?.name, model?.current]) === JSON.stringify([next.name, next.current]);
+  const formOf = (shown) => JSON.stringify([shown?.name, shown?.current.inputs, shown?.current.catalogue]);
+  const before = model;
   model = next;
-  if (same) return;
+  if (formOf(before) === formOf(model)) {
+    // What another version recommended is no longer so.
+    if (before.current.version !== model.current.version) clearResult();
+    return;
+  }
   running += 1;
   const { catalogue } = model.current;
   if (catalogue === null) {
@@ -24,6 +29,11 @@ export function showRecommend(next) {
   }
   itemColumns = new Set(catalogue?.columns ?? []);
   makeForm();
+}
+
+function clearResult() {
+  running += 1;
+  for (const id of ["recommend-told", "recommend-result"]) byId(id)?.replaceChildren();
 }
 
 function noCatalogue(how) {
@@ -38,7 +48,7 @@ function userInputs() {
 function makeForm() {
   const place = el("div", { class: "fields" });
   fields = new Fields(place, "user");
-  const option = (name, label, attributes, note) => el("div", { class: "field" },
+  const option = (name, label, width, attributes, note) => el("div", { class: `field ${width}` },
     el("label", { for: `recommend-${name}` }, label),
     el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-note`, autocomplete: "off",
       spellcheck: "false", ...attributes }),
@@ -47,8 +57,8 @@ function makeForm() {
   const form = el("form", { id: "recommend-form", novalidate: true, submit: onSubmit },
     el("fieldset", {}, el("legend", {}, "The user"), place),
     el("fieldset", {}, el("legend", {}, "The items"), el("div", { class: "fields" },
-      option("k", "How many", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
-      option("filter", "Filter", { type: "text" }, 'such as genres contains "Drama" and release_year >= 1990'),
+      option("k", "How many", "", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
+      option("filter", "Filter", "wide", { type: "text" }, 'such as genres contains "Drama" and release_year >= 1990'),
       el("div", { class: "field check" },
         el("input", { id: "recommend-exclude_seen", type: "checkbox",
           "aria-describedby": "recommend-exclude_seen-error" }),

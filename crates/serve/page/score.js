@@ -8,10 +8,14 @@ let running = 0; // The newest request: answers of older ones come too late.
 
 /** Makes the form of a model; values stay where its inputs are those of before. */
 export function showScore(next) {
-  const same = JSON.stringify(model?.current.inputs) === JSON.stringify(next.current.inputs) && model?.name === next.name;
+  const before = model;
   model = next;
   byId("score-example").disabled = !model.current.example;
-  if (same) return;
+  if (before?.name === model.name && JSON.stringify(before.current.inputs) === JSON.stringify(model.current.inputs)) {
+    // What another version said of the row is no longer so.
+    if (before.current.version !== model.current.version) clearResult();
+    return;
+  }
   fields.make(model.current.inputs);
   example();
 }
@@ -117,29 +121,26 @@ function bar(share) {
 
 function showRequests() {
   const url = new URL("v1/predict", document.baseURI).href;
-  const body = JSON.stringify({ model: model.name, rows: [fields.row()] });
-  const curl = [
-    "curl -s", url, hasKey() ? '-H "Authorization: Bearer $DLRM_KEY"' : "", `-d '${body.replaceAll("'", "'\\''")}'`,
-  ].filter((part) => part !== "").join(" ");
-  show("curl", curl);
-  show("python", pythonOf(url, body));
+  const row = Object.entries(fields.row()).map((pair) => pair.map((text) => JSON.stringify(text)).join(": "));
+  const body = `{"model": ${JSON.stringify(model.name)}, "rows": [{${row.join(", ")}}]}`;
+  const key = hasKey() ? ' -H "Authorization: Bearer $DLRM_KEY"' : "";
+  boxes.curl.textContent = `curl -s ${url}${key} -d '${body.replaceAll("'", "'\\''")}'`;
+  boxes.python.textContent = pythonOf(url, body);
 }
 
+/** Python without packages. What JSON.stringify writes of texts is a literal there, too. */
 function pythonOf(url, body) {
-  const imports = hasKey() ? "import json, os, urllib.request" : "import json, urllib.request";
-  const headers = hasKey() ? ', {"Authorization": "Bearer " + os.environ["DLRM_KEY"]}' : "";
-  // What JSON.stringify writes of texts is a literal of Python, too.
-  return `${imports}
-body = json.dumps(${body}).encode()
-request = urllib.request.Request("${url}", body${headers})
+  const key = hasKey() ? ',\n    headers={"Authorization": "Bearer " + os.environ["DLRM_KEY"]}' : "";
+  return `import json${hasKey() ? ", os" : ""}, urllib.request
+
+body = ${body}
+request = urllib.request.Request(
+    "${url}",
+    data=json.dumps(body).encode()${key})
 print(json.load(urllib.request.urlopen(request)))`;
 }
 
 const boxes = {};
-
-function show(name, text) {
-  boxes[name].textContent = text;
-}
 
 function makeBoxes() {
   for (const [name, title] of [["curl", "curl"], ["python", "Python"]]) {

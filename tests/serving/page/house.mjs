@@ -54,13 +54,18 @@ export class House {
     return `${to}=runs/${to}`;
   }
 
-  /** Replaces the model of a run by one whose manifest is not what its checksum says. */
-  damage(run) {
-    const model = join(this.dir, "runs", run, "model");
-    cpSync(model, `${model}.new`, { recursive: true });
-    appendFileSync(join(`${model}.new`, "manifest.json"), "\n");
+  /** Puts the model of the run `from` in the place of that of `to`. */
+  replace(to, from, change = () => {}) {
+    const model = join(this.dir, "runs", to, "model");
+    cpSync(join(this.dir, "runs", from, "model"), `${model}.new`, { recursive: true });
+    change(`${model}.new`);
     renameSync(model, `${model}.old`);
     renameSync(`${model}.new`, model);
+  }
+
+  /** Replaces the model of a run by one whose manifest is not what its checksum says. */
+  damage(run) {
+    this.replace(run, run, (model) => appendFileSync(join(model, "manifest.json"), "\n"));
   }
 
   write(name, text) {
