@@ -3,17 +3,17 @@ import { askJson, byId, el, number, prediction } from "./common.js";
 import { Fields } from "./fields.js";
 import { scoreRow } from "./score.js";
 
-const HOW = "A catalogue is made from the training rows, or given: `dlrm serve --help` says how.";
+const NO_CATALOGUE = "The server has no catalogue of items to choose from. "
+  + "Start it with --items FILE, a table with a row for each item.";
 const OPTIONS = ["k", "filter", "exclude_seen"];
 
 let model = null;
-let itemColumns = new Set();
 let fields = null;
 let running = 0;
 
 /** Makes the form for a model, unless it is there. */
 export function showRecommend(next) {
-  const formOf = (shown) => JSON.stringify([shown?.name, shown?.current.inputs, shown?.current.catalogue]);
+  const formOf = (shown) => JSON.stringify([shown?.name, shown?.current.inputs, shown?.current.items]);
   const before = model;
   model = next;
   if (formOf(before) === formOf(model)) {
@@ -22,13 +22,8 @@ export function showRecommend(next) {
     return;
   }
   running += 1;
-  const { catalogue } = model.current;
-  if (catalogue === null) {
-    noCatalogue(HOW);
-    return;
-  }
-  itemColumns = new Set(catalogue?.columns ?? []);
-  makeForm();
+  if (model.current.items) makeForm();
+  else byId("recommend-body").replaceChildren(el("p", { class: "warning" }, NO_CATALOGUE));
 }
 
 function clearResult() {
@@ -36,21 +31,23 @@ function clearResult() {
   for (const id of ["recommend-told", "recommend-result"]) byId(id)?.replaceChildren();
 }
 
-function noCatalogue(how) {
-  byId("recommend-body").replaceChildren(
-    el("p", { class: "warning" }, `There is no catalogue of items for “${model.name}” to choose from. ${how}`));
-}
-
-function userInputs() {
-  return model.current.inputs.filter((input) => !itemColumns.has(input.name));
+/** A condition that could be asked for, in the words of this catalogue. */
+function exampleOfFilter() {
+  const { example, inputs, items } = model.current;
+  const several = inputs.find(({ name, kind }) => kind === "multi_valued" && items.columns.includes(name));
+  const [first] = (example?.[several?.name] ?? "").split(several?.separator);
+  if (several && first) return `${several.name} contains "${first.split(several.weight_separator ?? undefined)[0]}"`;
+  const column = items.columns.find((name) => name !== items.key) ?? items.key;
+  return `${column} = "${example?.[column] ?? ""}"`;
 }
 
 function makeForm() {
+  const { items, inputs, example } = model.current;
   const place = el("div", { class: "fields" });
   fields = new Fields(place, "user");
   const option = (name, label, width, attributes, note) => el("div", { class: `field ${width}` },
     el("label", { for: `recommend-${name}` }, label),
-    el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-note`, autocomplete: "off",
+    el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-error recommend-${name}-note`, autocomplete: "off",
       spellcheck: "false", ...attributes }),
     el("small", { id: `recommend-${name}-note`, class: "soft" }, note),
     el("small", { id: `recommend-${name}-error`, class: "error" }));
@@ -58,7 +55,8 @@ function makeForm() {
     el("fieldset", {}, el("legend", {}, "The user"), place),
     el("fieldset", {}, el("legend", {}, "The items"), el("div", { class: "fields" },
       option("k", "How many", "", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
-      option("filter", "Filter", "wide", { type: "text" }, 'such as genres contains "Drama" and release_year >= 1990'),
+      option("filter", "Filter", "wide", { type: "text" },
+        `on ${items.columns.join(", ")}: such as ${exampleOfFilter()}`),
       el("div", { class: "field check" },
         el("input", { id: "recommend-exclude_seen", type: "checkbox",
           "aria-describedby": "recommend-exclude_seen-error" }),
@@ -67,14 +65,13 @@ function makeForm() {
     el("p", { class: "buttons" }, el("button", { class: "main" }, "Recommend")),
     el("div", { id: "recommend-error", role: "alert" }));
   byId("recommend-body").replaceChildren(
-    el("p", { class: "soft" }, itemColumns.size > 0
-      ? "The model scores every item of the catalogue for this user."
-      : "The model scores every item of the catalogue for this user. Leave the columns of items empty."),
+    el("p", { class: "soft" },
+      `The model scores each of the ${number(items.count, 15)} items of the catalogue for this user.`),
     form,
     el("p", { id: "recommend-told", role: "status", class: "soft" }),
     el("div", { id: "recommend-result" }));
-  fields.make(userInputs());
-  if (itemColumns.size > 0) fields.set(model.current.example);
+  fields.make(inputs.filter(({ name }) => !items.columns.includes(name)));
+  fields.set(example);
 }
 
 function onSubmit(event) {
@@ -110,10 +107,6 @@ function clearErrors() {
 
 function refuse(refusal) {
   byId("recommend-result").replaceChildren();
-  if (refusal.status === 404 && refusal.code === "not_found") {
-    noCatalogue(refusal.hint ? String(refusal) : HOW);
-    return;
-  }
   if (fields.refuse(refusal)) return;
   const option = OPTIONS.find((name) => new RegExp(`^${name}\\b`).test(refusal.message));
   if (option === undefined) {
@@ -130,7 +123,8 @@ function showItems({ items, candidates }, user) {
   byId("recommend-told").textContent = items.length === 0
     ? `None of the items may be recommended (${all}).`
     : `${items.length === 1 ? "The best" : `The best ${items.length}`} of ${all}.`;
-  const columns = [...new Set(items.flatMap(({ item }) => Object.keys(item)))];
+  const { key, columns: all } = model.current.items;
+  const columns = [key, ...all.filter((name) => name !== key)];
   const table = el("table", { "aria-label": "Recommended items" },
     el("thead", {}, el("tr", {},
       el("th", { scope: "col", class: "n" }, "Rank"),
