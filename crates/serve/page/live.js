@@ -57,7 +57,8 @@ async function look() {
     const { models, waiting, connections } = await askJson("v1/live");
     if (asked !== name) return;
     keep({ ...IDLE, ...models[name], waiting });
-    byId("live-note").textContent = `Of “${name}” in the last 10 seconds; the lines show the last ${MINUTES} minutes. `
+    byId("live-note").textContent = `Of “${name}” in the last 10 seconds; `
+      + `the lines show the last ${MINUTES} minutes. `
       + `${number(connections, 15)} open ${connections === 1 ? "connection" : "connections"}.`;
   } catch (refusal) {
     byId("live-note").textContent = String(refusal);

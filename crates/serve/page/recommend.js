@@ -31,14 +31,17 @@ function clearResult() {
   for (const id of ["recommend-told", "recommend-result"]) byId(id)?.replaceChildren();
 }
 
-/** A condition that could be asked for, in the words of this catalogue. */
-function exampleOfFilter() {
+/** What a filter is, with a condition on a value of the example where that has one. */
+function noteOfFilter() {
   const { example, inputs, items } = model.current;
-  const several = inputs.find(({ name, kind }) => kind === "multi_valued" && items.columns.includes(name));
-  const [first] = (example?.[several?.name] ?? "").split(several?.separator);
-  if (several && first) return `${several.name} contains "${first.split(several.weight_separator ?? undefined)[0]}"`;
-  const column = items.columns.find((name) => name !== items.key) ?? items.key;
-  return `${column} = "${example?.[column] ?? ""}"`;
+  const known = inputs.filter(({ name }) => items.columns.includes(name) && example?.[name]);
+  const input = known.find(({ kind }) => kind === "multi_valued") ?? known.at(-1);
+  const about = `a condition on ${items.columns.join(", ")}`;
+  if (input === undefined) return about;
+  const value = example[input.name];
+  if (input.kind !== "multi_valued") return `${about}: such as ${input.name} = "${value}"`;
+  const [first] = value.split(input.separator)[0].split(input.weight_separator ?? undefined);
+  return `${about}: such as ${input.name} contains "${first}"`;
 }
 
 function makeForm() {
@@ -47,16 +50,15 @@ function makeForm() {
   fields = new Fields(place, "user");
   const option = (name, label, width, attributes, note) => el("div", { class: `field ${width}` },
     el("label", { for: `recommend-${name}` }, label),
-    el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-error recommend-${name}-note`, autocomplete: "off",
-      spellcheck: "false", ...attributes }),
+    el("input", { id: `recommend-${name}`, autocomplete: "off", spellcheck: "false", ...attributes,
+      "aria-describedby": `recommend-${name}-error recommend-${name}-note` }),
     el("small", { id: `recommend-${name}-note`, class: "soft" }, note),
     el("small", { id: `recommend-${name}-error`, class: "error" }));
   const form = el("form", { id: "recommend-form", novalidate: true, submit: onSubmit },
     el("fieldset", {}, el("legend", {}, "The user"), place),
     el("fieldset", {}, el("legend", {}, "The items"), el("div", { class: "fields" },
       option("k", "How many", "", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
-      option("filter", "Filter", "wide", { type: "text" },
-        `on ${items.columns.join(", ")}: such as ${exampleOfFilter()}`),
+      option("filter", "Filter", "wide", { type: "text" }, noteOfFilter()),
       el("div", { class: "field check" },
         el("input", { id: "recommend-exclude_seen", type: "checkbox",
           "aria-describedby": "recommend-exclude_seen-error" }),
@@ -82,9 +84,15 @@ function onSubmit(event) {
 async function recommend() {
   clearErrors();
   if (!fields.check()) return;
+  const k = byId("recommend-k");
+  if (!k.checkValidity()) {
+    mark("k", "Expected a whole number from 1 on.");
+    return;
+  }
   const request = (running += 1);
   const user = fields.row();
-  const body = { model: model.name, user, k: Number(byId("recommend-k").value) };
+  const body = { model: model.name, user };
+  if (k.value !== "") body.k = Number(k.value);
   const filter = byId("recommend-filter").value.trim();
   if (filter !== "") body.filter = filter;
   if (byId("recommend-exclude_seen").checked) body.exclude_seen = true;
@@ -113,7 +121,11 @@ function refuse(refusal) {
     byId("recommend-error").append(el("p", { class: "error" }, String(refusal)));
     return;
   }
-  byId(`recommend-${option}-error`).textContent = String(refusal);
+  mark(option, String(refusal));
+}
+
+function mark(option, message) {
+  byId(`recommend-${option}-error`).textContent = message;
   byId(`recommend-${option}`).setAttribute("aria-invalid", "true");
   byId(`recommend-${option}`).focus();
 }
@@ -123,8 +135,8 @@ function showItems({ items, candidates }, user) {
   byId("recommend-told").textContent = items.length === 0
     ? `None of the items may be recommended (${all}).`
     : `${items.length === 1 ? "The best" : `The best ${items.length}`} of ${all}.`;
-  const { key, columns: all } = model.current.items;
-  const columns = [key, ...all.filter((name) => name !== key)];
+  const { key, columns: known } = model.current.items;
+  const columns = [key, ...known.filter((name) => name !== key)];
   const table = el("table", { "aria-label": "Recommended items" },
     el("thead", {}, el("tr", {},
       el("th", { scope: "col", class: "n" }, "Rank"),

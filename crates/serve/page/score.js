@@ -74,8 +74,10 @@ function showWhy({ base, logit, contributions, exact }, { row, task }) {
   const moved = contributions.filter(({ contribution }) => contribution !== 0)
     .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
   const largest = Math.max(...moved.map(({ contribution }) => Math.abs(contribution)), Number.MIN_VALUE);
-  const line = ({ column, contribution }) => el("tr", {},
-    el("th", { scope: "row" }, column, el("small", { class: "soft" }, row[column] ?? "missing")),
+  const inputs = new Set(model.current.inputs.map(({ name }) => name));
+  const line = ({ column, kind, contribution }) => el("tr", {},
+    el("th", { scope: "row" }, column,
+      el("small", { class: "soft" }, row[column] ?? (inputs.has(column) ? "missing" : kind))),
     el("td", {}, bar(contribution / largest)),
     el("td", { class: "n" }, signed(contribution)));
   const total = (name, value) => el("tr", { class: "total" },

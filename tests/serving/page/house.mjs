@@ -27,7 +27,9 @@ export class House {
 
   run(...args) {
     const ran = spawnSync(this.dlrm, args, { cwd: this.dir, encoding: "utf8" });
-    if (ran.status !== 0) throw new Error(`dlrm ${args.join(" ")}: exit ${ran.status}\n${ran.stderr}${ran.error ?? ""}`);
+    if (ran.status !== 0) {
+      throw new Error(`dlrm ${args.join(" ")}: exit ${ran.status}\n${ran.stderr}${ran.error ?? ""}`);
+    }
     return ran.stdout;
   }
 

@@ -57,13 +57,15 @@ export const docs = {
         get: { summary: "A model", responses: { 200: { description: "It" } } },
       } },
       components: { parameters: { Model: {
-        name: "model", in: "path", required: true, schema: { type: "string", enum: ["clicks"] }, description: "Its name",
+        name: "model", in: "path", required: true, schema: { type: "string", enum: ["clicks"] },
+        description: "Its name",
       } } },
     } }));
     await page.goto(`${url}/docs`);
     const operation = page.locator(".operation");
     await operation.locator("summary").click();
-    await operation.getByRole("table", { name: "Parameters of GET /v2/models/{model}" }).getByText("Its name").waitFor();
+    const parameters = operation.getByRole("table", { name: "Parameters of GET /v2/models/{model}" });
+    await parameters.getByText("Its name").waitFor();
     assert.equal(await operation.getByLabel("Path").inputValue(), "/v2/models/clicks");
     await operation.getByRole("button", { name: "Send" }).click();
     await operation.getByText("Status 200").waitFor();

@@ -76,7 +76,8 @@ export const models = {
   "a model that was never loaded shows why, and no form": async ({ visit, url }) => {
     const page = await visit.open(url);
     await withModels(page, (models) => {
-      models.splice(0, 2, { name: "lost", current: null, previous: null, failed: "runs/lost: expected a model, found none" });
+      const failed = "runs/lost: expected a model, found none";
+      models.splice(0, 2, { name: "lost", current: null, previous: null, failed });
     });
     await page.getByText("This model could not be loaded.").waitFor();
     await page.getByText("runs/lost: expected a model, found none").waitFor();
@@ -99,7 +100,8 @@ export const models = {
     assert.equal(new URL(opened.url()).pathname, "/report/clicks");
     assert.match(await opened.title(), /DLRM/);
     await opened.close();
-    const metrics = await fetch(await page.getByRole("link", { name: "Metrics for Prometheus" }).evaluate((a) => a.href));
+    const link = page.getByRole("link", { name: "Metrics for Prometheus" });
+    const metrics = await fetch(await link.evaluate((a) => a.href));
     assert.match(await metrics.text(), /^# HELP dlrm_/m);
     await page.getByRole("link", { name: "API documentation" }).click();
     await page.waitForURL(`${url}/docs`);

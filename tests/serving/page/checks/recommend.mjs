@@ -30,7 +30,8 @@ export const recommend = {
     const lines = tableOf(page).locator("tbody tr");
     await lines.nth(9).waitFor();
     await page.getByText("The best 10 of 30 candidates.").waitFor();
-    const cells = await lines.evaluateAll((all) => all.map((line) => [...line.cells].slice(0, -1).map((cell) => cell.innerText)));
+    const cells = await lines.evaluateAll((all) =>
+      all.map((line) => [...line.cells].slice(0, -1).map((cell) => cell.innerText)));
     assert.deepEqual(cells, items.map(({ item, prediction }, place) =>
       [String(place + 1), item.item_id, item.genres, item.price, prediction.toPrecision(4)]));
     await visit.screenshot(page, "recommend");
@@ -55,7 +56,8 @@ export const recommend = {
     const request = { model: "ratings", user: { user_id: "u1" }, k: 3, filter: `${filter} and price > 1` };
     const { items } = await recommended(url, request);
     await tableOf(page).locator("tbody tr").nth(2).waitFor();
-    assert.deepEqual(await tableOf(page).locator("tbody tr td:nth-child(2)").allInnerTexts(), items.map(({ item }) => item.item_id));
+    const shown = await tableOf(page).locator("tbody tr td:nth-child(2)").allInnerTexts();
+    assert.deepEqual(shown, items.map(({ item }) => item.item_id));
     await formOf(page).getByLabel("Filter").fill('genres contains "Western"');
     await ask(page);
     await page.getByText("None of the items may be recommended (0 candidates).").waitFor();
@@ -96,11 +98,14 @@ export const recommend = {
     await ask(page);
     await page.locator("#recommend").getByText("Expected a text, found a list").waitFor();
     assert.equal(await page.locator("#recommend-filter-error").innerText(), "");
+    await formOf(page).getByLabel("How many").fill("0");
+    await ask(page);
+    await page.locator("#recommend-k-error").getByText("Expected a whole number from 1 on.").waitFor();
   },
 
   "a server without a catalogue says how to get one": async ({ visit, house }) => {
     const page = await visit.open(await house.serve("runs/ratings"));
-    await page.locator("#recommend").getByText("Start it with --items FILE, a table with a row for each item").waitFor();
+    await page.locator("#recommend").getByText("Start it with --items FILE, a table with a row for each").waitFor();
     assert.equal(await formOf(page).count(), 0);
   },
 };

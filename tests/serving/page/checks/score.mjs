@@ -5,7 +5,8 @@ import { execFileSync } from "node:child_process";
 const post = async (url, body) => (await fetch(url, { method: "POST", body: JSON.stringify(body) })).json();
 
 async function formRow(page) {
-  const fields = await page.locator("#score-fields input").evaluateAll((all) => all.map(({ name, value }) => [name, value]));
+  const inputs = page.locator("#score-fields input");
+  const fields = await inputs.evaluateAll((all) => all.map(({ name, value }) => [name, value]));
   return Object.fromEntries(fields.filter(([, value]) => value !== ""));
 }
 
@@ -79,7 +80,8 @@ export const score = {
   "a rating is shown as a number": async ({ visit, url }) => {
     const page = await visit.open(url, "/?model=ratings");
     await page.locator("#score").getByRole("button", { name: "Score" }).click();
-    const { predictions: [prediction] } = await post(`${url}/v1/predict`, { model: "ratings", rows: [await formRow(page)] });
+    const request = { model: "ratings", rows: [await formRow(page)] };
+    const { predictions: [prediction] } = await post(`${url}/v1/predict`, request);
     await page.locator("#score-result .big").waitFor();
     assert.equal(await page.locator("#score-result .big").innerText(), prediction.toPrecision(4));
     await page.getByRole("table", { name: "What moves it" }).waitFor();
@@ -124,6 +126,22 @@ export const score = {
     await price.press("Enter");
     await page.locator("#score .field", { has: page.getByLabel("price") }).getByText("Expected a number").waitFor();
     assert.equal(await page.locator("#score-result .big").count(), 0);
+  },
+
+  "an example that is a number for the server only is shown and sent as it is": async ({ visit, url }) => {
+    const page = await visit.open(url);
+    await page.route("**/v1/models", async (route) => {
+      const response = await route.fetch();
+      const said = await response.json();
+      said.models[0].current.example.price = "+5.";
+      await route.fulfill({ response, json: said });
+    });
+    await page.reload();
+    const price = page.locator("#score").getByLabel("price");
+    assert.equal(await price.inputValue(), "+5.");
+    await price.press("Enter");
+    await page.locator("#score-result .big").waitFor();
+    assert.match(await page.locator("#score-curl").innerText(), /"price": "\+5\."/);
   },
 
   "an error that names no field stands below the form": async ({ visit, url }) => {
