@@ -114,7 +114,7 @@ function askForKey(wasWrong) {
 function keyDialog(wasWrong) {
   const input = el("input", {
     id: "key", type: "password", autocomplete: "off", required: true, spellcheck: "false",
-    "aria-describedby": "key-note",
+    pattern: "\\s*[!-~]+\\s*", title: "letters, digits and signs of ASCII", "aria-describedby": "key-note",
   });
   const words = wasWrong ? "The server does not know this key." : "The server answers only who has a key.";
   const cancel = el("button", { type: "button" }, "Cancel");
@@ -149,12 +149,16 @@ export function keyed(link, name) {
   link.addEventListener("click", async (event) => {
     if (!hasKey()) return;
     event.preventDefault();
-    const response = await ask(link.href);
-    const url = URL.createObjectURL(await response.blob());
-    el("a", { href: url, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 1000);
+    try {
+      const response = await ask(link.href);
+      if (!response.ok) throw new Refusal(response.status, await response.json().catch(() => undefined));
+      const url = URL.createObjectURL(await response.blob());
+      el("a", { href: url, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 1000);
+    } catch (refusal) {
+      byId("problem").replaceChildren(el("p", { class: "error" }, String(refusal)));
+    }
   });
-  return link;
 }
 
 /** A button that copies the text of an element and says so. */

@@ -19,7 +19,7 @@ async function load() {
     ...paragraphs(api.info?.description));
   const groups = byTag();
   byId("tags").replaceChildren(el("ul", {}, [...groups.keys()].map((tag) =>
-    el("li", {}, el("a", { href: `#${idOf(tag)}` }, titled(tag))))));
+    el("li", {}, el("a", { href: `#${idOf(tag)}` }, tag)))));
   byId("operations").replaceChildren(...[...groups].map(([tag, operations]) => section(tag, operations)));
 }
 
@@ -46,15 +46,11 @@ function idOf(text) {
   return text.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 }
 
-function titled(tag) {
-  return tag.charAt(0).toUpperCase() + tag.slice(1);
-}
-
 function section(tag, operations) {
   const id = idOf(tag);
   const described = (api.tags ?? []).find(({ name }) => name === tag)?.description;
   return el("section", { id, "aria-labelledby": `${id}-heading` },
-    el("h2", { id: `${id}-heading` }, titled(tag)),
+    el("h2", { id: `${id}-heading` }, tag),
     paragraphs(described),
     operations.map(details));
 }
@@ -69,7 +65,8 @@ function details({ path, method, operation, parameters }) {
       el("span", { class: "soft" }, operation.summary ?? "")),
     body);
   // What nobody opens is not made: a model may have hundreds of columns.
-  whole.addEventListener("toggle", () => body.replaceChildren(...inside(id, path, method, operation, parameters)), { once: true });
+  const make = () => body.replaceChildren(...inside(id, path, method, operation, parameters));
+  whole.addEventListener("toggle", make, { once: true });
   return whole;
 }
 
@@ -213,7 +210,8 @@ async function tried(path, options) {
     const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
     const box = (title, text) => [el("h5", {}, title), el("pre", { tabindex: "0", "aria-label": title }, text)];
     return [
-      el("p", {}, el("strong", { class: response.ok ? "good" : "error" }, `Status ${response.status}`), ` ${response.statusText}`),
+      el("p", {}, el("strong", { class: response.ok ? "good" : "error" }, `Status ${response.status}`),
+        ` ${response.statusText}`),
       ...box("Headers", headers), ...box("Body", pretty(text)),
     ];
   } catch (refusal) {

@@ -31,7 +31,14 @@ export class Fields {
   /** Writes a row into the fields; what it does not name becomes missing. */
   set(row) {
     this.clearErrors();
-    this.inputs.forEach((input, index) => { this.field(index).value = row?.[input.name] ?? ""; });
+    this.inputs.forEach((input, index) => {
+      const [field, text] = [this.field(index), row?.[input.name] ?? ""];
+      field.value = text;
+      if (field.value === text) return;
+      // What the server takes for a number is more than what browsers do.
+      field.type = "text";
+      field.value = text;
+    });
   }
 
   /** The row as texts, which the server reads as it reads files; empty fields are not sent. */

@@ -16,6 +16,9 @@ const FIGURES = [
   { key: "waiting", title: "Waiting", unit: "" },
 ];
 
+// A model that was not asked for anything has no figures.
+const IDLE = { requests_per_second: 0, rows_per_second: 0, errors_per_second: 0 };
+
 let name = null;
 let history = []; // [{ at, figures }], of the model that is shown.
 let paused = false;
@@ -53,8 +56,9 @@ async function look() {
   try {
     const { models, waiting, connections } = await askJson("v1/live");
     if (asked !== name) return;
-    keep({ ...models[name], waiting });
-    byId("live-note").textContent = `Of “${name}” in the last 10 seconds; the lines show the last ${MINUTES} minutes. `
+    keep({ ...IDLE, ...models[name], waiting });
+    byId("live-note").textContent = `Of “${name}” in the last 10 seconds; `
+      + `the lines show the last ${MINUTES} minutes. `
       + `${number(connections, 15)} open ${connections === 1 ? "connection" : "connections"}.`;
   } catch (refusal) {
     byId("live-note").textContent = String(refusal);

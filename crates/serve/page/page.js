@@ -28,6 +28,7 @@ async function look() {
     show();
   } catch (refusal) {
     byId("problem").replaceChildren(el("p", { class: "error" }, String(refusal)));
+    if (shown === "") byId("model-heading").textContent = "No models";
     if (refusal.status === 401) return;
   }
   setTimeout(lookIfSeen, PERIOD);
@@ -120,8 +121,10 @@ function metrics({ metrics: { test, validation } = {}, intervals = [] }) {
   if (!values) return el("p", { class: "soft" }, "It was not measured on rows of its own.");
   const tile = (name, title) => {
     const interval = intervals.find(({ metric }) => metric === name)?.interval;
-    return el("div", {}, el("dt", {}, title), el("dd", {}, number(values[name]),
-      interval && part === "test" ? el("small", {}, `95 %: ${number(interval.low)} to ${number(interval.high)}`) : null));
+    const range = interval && part === "test"
+      ? el("small", {}, `95 %: ${number(interval.low)} to ${number(interval.high)}`)
+      : null;
+    return el("div", {}, el("dt", {}, title), el("dd", {}, number(values[name]), range));
   };
   const means = el("div", {}, el("dt", {}, "Mean prediction"), el("dd", {}, number(values.mean_prediction),
     el("small", {}, `mean label ${number(values.mean_label)}`)));
@@ -137,7 +140,8 @@ function tableOfModels() {
     return failed ? "answers; a later version failed" : "answers";
   };
   const line = (model) => el("tr", {},
-    el("th", { scope: "row" }, el("button", { type: "button", class: "link", click: () => choose(model.name) }, model.name)),
+    el("th", { scope: "row" },
+      el("button", { type: "button", class: "link", click: () => choose(model.name) }, model.name)),
     el("td", {}, model.current ? KINDS[model.current.kind] ?? model.current.kind : "–"),
     el("td", {}, model.current ? el("code", {}, model.current.version) : "–"),
     el("td", {}, state(model)));
@@ -145,7 +149,8 @@ function tableOfModels() {
     el("h2", { class: "plain", id: "all-heading" }, "All models"),
     el("div", { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": "all-heading" },
       el("table", { "aria-labelledby": "all-heading" },
-        el("thead", {}, el("tr", {}, ["Name", "Kind", "Version", "State"].map((name) => el("th", { scope: "col" }, name)))),
+        el("thead", {}, el("tr", {},
+          ["Name", "Kind", "Version", "State"].map((name) => el("th", { scope: "col" }, name)))),
         el("tbody", {}, models.map(line)))));
 }
 

@@ -3,52 +3,62 @@ import { askJson, byId, el, number, prediction } from "./common.js";
 import { Fields } from "./fields.js";
 import { scoreRow } from "./score.js";
 
-const HOW = "A catalogue is made from the training rows, or given: `dlrm serve --help` says how.";
+const NO_CATALOGUE = "The server has no catalogue of items to choose from. "
+  + "Start it with --items FILE, a table with a row for each item.";
 const OPTIONS = ["k", "filter", "exclude_seen"];
 
 let model = null;
-let itemColumns = new Set();
 let fields = null;
 let running = 0;
 
 /** Makes the form for a model, unless it is there. */
 export function showRecommend(next) {
-  const same = JSON.stringify([model?.name, model?.current]) === JSON.stringify([next.name, next.current]);
+  const formOf = (shown) => JSON.stringify([shown?.name, shown?.current.inputs, shown?.current.items]);
+  const before = model;
   model = next;
-  if (same) return;
-  running += 1;
-  const { catalogue } = model.current;
-  if (catalogue === null) {
-    noCatalogue(HOW);
+  if (formOf(before) === formOf(model)) {
+    // What another version recommended is no longer so.
+    if (before.current.version !== model.current.version) clearResult();
     return;
   }
-  itemColumns = new Set(catalogue?.columns ?? []);
-  makeForm();
+  running += 1;
+  if (model.current.items) makeForm();
+  else byId("recommend-body").replaceChildren(el("p", { class: "warning" }, NO_CATALOGUE));
 }
 
-function noCatalogue(how) {
-  byId("recommend-body").replaceChildren(
-    el("p", { class: "warning" }, `There is no catalogue of items for “${model.name}” to choose from. ${how}`));
+function clearResult() {
+  running += 1;
+  for (const id of ["recommend-told", "recommend-result"]) byId(id)?.replaceChildren();
 }
 
-function userInputs() {
-  return model.current.inputs.filter((input) => !itemColumns.has(input.name));
+/** What a filter is, with a condition on a value of the example where that has one. */
+function noteOfFilter() {
+  const { example, inputs, items } = model.current;
+  const known = inputs.filter(({ name }) => items.columns.includes(name) && example?.[name]);
+  const input = known.find(({ kind }) => kind === "multi_valued") ?? known.at(-1);
+  const about = `a condition on ${items.columns.join(", ")}`;
+  if (input === undefined) return about;
+  const value = example[input.name];
+  if (input.kind !== "multi_valued") return `${about}: such as ${input.name} = "${value}"`;
+  const [first] = value.split(input.separator)[0].split(input.weight_separator ?? undefined);
+  return `${about}: such as ${input.name} contains "${first}"`;
 }
 
 function makeForm() {
+  const { items, inputs, example } = model.current;
   const place = el("div", { class: "fields" });
   fields = new Fields(place, "user");
-  const option = (name, label, attributes, note) => el("div", { class: "field" },
+  const option = (name, label, width, attributes, note) => el("div", { class: `field ${width}` },
     el("label", { for: `recommend-${name}` }, label),
-    el("input", { id: `recommend-${name}`, "aria-describedby": `recommend-${name}-note`, autocomplete: "off",
-      spellcheck: "false", ...attributes }),
+    el("input", { id: `recommend-${name}`, autocomplete: "off", spellcheck: "false", ...attributes,
+      "aria-describedby": `recommend-${name}-error recommend-${name}-note` }),
     el("small", { id: `recommend-${name}-note`, class: "soft" }, note),
     el("small", { id: `recommend-${name}-error`, class: "error" }));
   const form = el("form", { id: "recommend-form", novalidate: true, submit: onSubmit },
     el("fieldset", {}, el("legend", {}, "The user"), place),
     el("fieldset", {}, el("legend", {}, "The items"), el("div", { class: "fields" },
-      option("k", "How many", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
-      option("filter", "Filter", { type: "text" }, 'such as genres contains "Drama" and release_year >= 1990'),
+      option("k", "How many", "", { type: "number", min: "1", step: "1", value: "10" }, "items at most"),
+      option("filter", "Filter", "wide", { type: "text" }, noteOfFilter()),
       el("div", { class: "field check" },
         el("input", { id: "recommend-exclude_seen", type: "checkbox",
           "aria-describedby": "recommend-exclude_seen-error" }),
@@ -57,14 +67,13 @@ function makeForm() {
     el("p", { class: "buttons" }, el("button", { class: "main" }, "Recommend")),
     el("div", { id: "recommend-error", role: "alert" }));
   byId("recommend-body").replaceChildren(
-    el("p", { class: "soft" }, itemColumns.size > 0
-      ? "The model scores every item of the catalogue for this user."
-      : "The model scores every item of the catalogue for this user. Leave the columns of items empty."),
+    el("p", { class: "soft" },
+      `The model scores each of the ${number(items.count, 15)} items of the catalogue for this user.`),
     form,
     el("p", { id: "recommend-told", role: "status", class: "soft" }),
     el("div", { id: "recommend-result" }));
-  fields.make(userInputs());
-  if (itemColumns.size > 0) fields.set(model.current.example);
+  fields.make(inputs.filter(({ name }) => !items.columns.includes(name)));
+  fields.set(example);
 }
 
 function onSubmit(event) {
@@ -75,9 +84,15 @@ function onSubmit(event) {
 async function recommend() {
   clearErrors();
   if (!fields.check()) return;
+  const k = byId("recommend-k");
+  if (!k.checkValidity()) {
+    mark("k", "Expected a whole number from 1 on.");
+    return;
+  }
   const request = (running += 1);
   const user = fields.row();
-  const body = { model: model.name, user, k: Number(byId("recommend-k").value) };
+  const body = { model: model.name, user };
+  if (k.value !== "") body.k = Number(k.value);
   const filter = byId("recommend-filter").value.trim();
   if (filter !== "") body.filter = filter;
   if (byId("recommend-exclude_seen").checked) body.exclude_seen = true;
@@ -100,17 +115,17 @@ function clearErrors() {
 
 function refuse(refusal) {
   byId("recommend-result").replaceChildren();
-  if (refusal.status === 404 && refusal.code === "not_found") {
-    noCatalogue(refusal.hint ? String(refusal) : HOW);
-    return;
-  }
   if (fields.refuse(refusal)) return;
   const option = OPTIONS.find((name) => new RegExp(`^${name}\\b`).test(refusal.message));
   if (option === undefined) {
     byId("recommend-error").append(el("p", { class: "error" }, String(refusal)));
     return;
   }
-  byId(`recommend-${option}-error`).textContent = String(refusal);
+  mark(option, String(refusal));
+}
+
+function mark(option, message) {
+  byId(`recommend-${option}-error`).textContent = message;
   byId(`recommend-${option}`).setAttribute("aria-invalid", "true");
   byId(`recommend-${option}`).focus();
 }
@@ -120,7 +135,8 @@ function showItems({ items, candidates }, user) {
   byId("recommend-told").textContent = items.length === 0
     ? `None of the items may be recommended (${all}).`
     : `${items.length === 1 ? "The best" : `The best ${items.length}`} of ${all}.`;
-  const columns = [...new Set(items.flatMap(({ item }) => Object.keys(item)))];
+  const { key, columns: known } = model.current.items;
+  const columns = [key, ...known.filter((name) => name !== key)];
   const table = el("table", { "aria-label": "Recommended items" },
     el("thead", {}, el("tr", {},
       el("th", { scope: "col", class: "n" }, "Rank"),

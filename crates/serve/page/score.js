@@ -8,10 +8,14 @@ let running = 0; // The newest request: answers of older ones come too late.
 
 /** Makes the form of a model; values stay where its inputs are those of before. */
 export function showScore(next) {
-  const same = JSON.stringify(model?.current.inputs) === JSON.stringify(next.current.inputs) && model?.name === next.name;
+  const before = model;
   model = next;
   byId("score-example").disabled = !model.current.example;
-  if (same) return;
+  if (before?.name === model.name && JSON.stringify(before.current.inputs) === JSON.stringify(model.current.inputs)) {
+    // What another version said of the row is no longer so.
+    if (before.current.version !== model.current.version) clearResult();
+    return;
+  }
   fields.make(model.current.inputs);
   example();
 }
@@ -70,8 +74,10 @@ function showWhy({ base, logit, contributions, exact }, { row, task }) {
   const moved = contributions.filter(({ contribution }) => contribution !== 0)
     .sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
   const largest = Math.max(...moved.map(({ contribution }) => Math.abs(contribution)), Number.MIN_VALUE);
-  const line = ({ column, contribution }) => el("tr", {},
-    el("th", { scope: "row" }, column, el("small", { class: "soft" }, row[column] ?? "missing")),
+  const inputs = new Set(model.current.inputs.map(({ name }) => name));
+  const line = ({ column, kind, contribution }) => el("tr", {},
+    el("th", { scope: "row" }, column,
+      el("small", { class: "soft" }, row[column] ?? (inputs.has(column) ? "missing" : kind))),
     el("td", {}, bar(contribution / largest)),
     el("td", { class: "n" }, signed(contribution)));
   const total = (name, value) => el("tr", { class: "total" },
@@ -84,14 +90,20 @@ function showWhy({ base, logit, contributions, exact }, { row, task }) {
       el("thead", {}, el("tr", {},
         el("th", { scope: "col" }, "Column"),
         el("th", { scope: "col" }, el("span", { class: "ends" }, el("span", {}, "− down"), el("span", {}, "up +"))),
-        el("th", { scope: "col", class: "n" }, `In the ${unit}`))),
+        el("th", { scope: "col", class: "n" }, unit.charAt(0).toUpperCase() + unit.slice(1)))),
       el("tbody", {}, total("Base: all missing", base), moved.map(line), total("Sum", sum))),
     el("p", { class: "note" },
-      still > 0 ? `${still === 1 ? "One other column moves" : `${still} other columns move`} nothing. ` : "",
+      unmoved(still, moved.length),
       exact
         ? "The contributions are exact."
         : "Shapley values, from replacing columns by missing in seeded random orders.",
       ` They add up to the ${unit} of the row, ${number(logit)}.`));
+}
+
+function unmoved(still, moved) {
+  if (moved === 0) return "No column moves anything. ";
+  if (still === 0) return "";
+  return still === 1 ? "One other column moves nothing. " : `${still} other columns move nothing. `;
 }
 
 function signed(value) {
@@ -111,29 +123,26 @@ function bar(share) {
 
 function showRequests() {
   const url = new URL("v1/predict", document.baseURI).href;
-  const body = JSON.stringify({ model: model.name, rows: [fields.row()] });
-  const curl = [
-    "curl -s", url, hasKey() ? '-H "Authorization: Bearer $DLRM_KEY"' : "", `-d '${body.replaceAll("'", "'\\''")}'`,
-  ].filter((part) => part !== "").join(" ");
-  show("curl", curl);
-  show("python", pythonOf(url, body));
+  const row = Object.entries(fields.row()).map((pair) => pair.map((text) => JSON.stringify(text)).join(": "));
+  const body = `{"model": ${JSON.stringify(model.name)}, "rows": [{${row.join(", ")}}]}`;
+  const key = hasKey() ? ' -H "Authorization: Bearer $DLRM_KEY"' : "";
+  boxes.curl.textContent = `curl -s ${url}${key} -d '${body.replaceAll("'", "'\\''")}'`;
+  boxes.python.textContent = pythonOf(url, body);
 }
 
+/** Python without packages. What JSON.stringify writes of texts is a literal there, too. */
 function pythonOf(url, body) {
-  const imports = hasKey() ? "import json, os, urllib.request" : "import json, urllib.request";
-  const headers = hasKey() ? ', {"Authorization": "Bearer " + os.environ["DLRM_KEY"]}' : "";
-  // What JSON.stringify writes of texts is a literal of Python, too.
-  return `${imports}
-body = json.dumps(${body}).encode()
-request = urllib.request.Request("${url}", body${headers})
+  const key = hasKey() ? ',\n    headers={"Authorization": "Bearer " + os.environ["DLRM_KEY"]}' : "";
+  return `import json${hasKey() ? ", os" : ""}, urllib.request
+
+body = ${body}
+request = urllib.request.Request(
+    "${url}",
+    data=json.dumps(body).encode()${key})
 print(json.load(urllib.request.urlopen(request)))`;
 }
 
 const boxes = {};
-
-function show(name, text) {
-  boxes[name].textContent = text;
-}
 
 function makeBoxes() {
   for (const [name, title] of [["curl", "curl"], ["python", "Python"]]) {

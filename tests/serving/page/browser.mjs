@@ -14,7 +14,9 @@ export const NARROW = { width: 360, height: 740 };
 
 export async function launch() {
   const executablePath = process.env.CHROMIUM ?? PLACES.find(existsSync);
-  if (executablePath === undefined) throw new Error("CHROMIUM: expected the path of Chromium, found none (apt-get install chromium)");
+  if (executablePath === undefined) {
+    throw new Error("CHROMIUM: expected the path of Chromium, found none (apt-get install chromium)");
+  }
   // The user of a container is often root, for whom Chromium has no sandbox.
   return chromium.launch({ executablePath, args: ["--no-sandbox"] });
 }

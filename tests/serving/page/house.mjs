@@ -1,6 +1,6 @@
 // Models trained on generated data, and the server that is given in DLRM_BIN.
 import { spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 const PATIENCE = 60_000;
 const GENRES = ["Action", "Comedy", "Crime", "Drama", "Romance"];
 
-/** A temporary directory with two models: `clicks` (probabilities) and `ratings` (numbers). */
+/** A temporary directory with two models, `clicks` (probabilities) and `ratings` (numbers), and a table of items. */
 export class House {
   constructor() {
     this.dlrm = resolve(process.env.DLRM_BIN ?? "dlrm");
@@ -19,6 +19,7 @@ export class House {
   train() {
     this.run("demo", "--rows", "6000", "--quiet", "-o", "runs/clicks");
     writeFileSync(join(this.dir, "ratings.csv"), ratings());
+    writeFileSync(join(this.dir, "items.csv"), `item_id,genres,price\n${ITEMS.join("\n")}\n`);
     writeFileSync(join(this.dir, "schema.toml"), SCHEMA);
     this.run("train", "ratings.csv", "--schema", "schema.toml", "--model", "fm", "--epochs", "2", "--quiet",
       "-o", "runs/ratings");
@@ -26,7 +27,9 @@ export class House {
 
   run(...args) {
     const ran = spawnSync(this.dlrm, args, { cwd: this.dir, encoding: "utf8" });
-    if (ran.status !== 0) throw new Error(`dlrm ${args.join(" ")}: exit ${ran.status}\n${ran.stderr}${ran.error ?? ""}`);
+    if (ran.status !== 0) {
+      throw new Error(`dlrm ${args.join(" ")}: exit ${ran.status}\n${ran.stderr}${ran.error ?? ""}`);
+    }
     return ran.stdout;
   }
 
@@ -54,18 +57,18 @@ export class House {
     return `${to}=runs/${to}`;
   }
 
-  /** Replaces the model of a run by one whose weights are not those of its manifest. */
-  damage(run) {
-    const model = join(this.dir, "runs", run, "model");
-    cpSync(model, `${model}.new`, { recursive: true });
-    const weights = join(`${model}.new`, "weights.safetensors");
-    const bytes = readFileSync(weights);
-    bytes[bytes.length - 1] ^= 1;
-    writeFileSync(weights, bytes);
-    const manifest = join(`${model}.new`, "manifest.json");
-    writeFileSync(manifest, `${readFileSync(manifest, "utf8")}\n`);
+  /** Puts the model of the run `from` in the place of that of `to`. */
+  replace(to, from, change = () => {}) {
+    const model = join(this.dir, "runs", to, "model");
+    cpSync(join(this.dir, "runs", from, "model"), `${model}.new`, { recursive: true });
+    change(`${model}.new`);
     renameSync(model, `${model}.old`);
     renameSync(`${model}.new`, model);
+  }
+
+  /** Replaces the model of a run by one whose manifest is not what its checksum says. */
+  damage(run) {
+    this.replace(run, run, (model) => appendFileSync(join(model, "manifest.json"), "\n"));
   }
 
   write(name, text) {
@@ -109,7 +112,13 @@ separator = "|"
 weight_separator = ":"
 `;
 
-/** Ratings of 40 users for 30 items: each user likes one genre. */
+/** 30 items of one genre or two. */
+const ITEMS = Array.from({ length: 30 }, (_, item) => {
+  const genres = new Set([GENRES[item % 5], GENRES[(item * 7 + 2) % 5]]);
+  return `i${item},${[...genres].join("|")},${(item % 7) + 0.5}`;
+});
+
+/** Ratings of 40 users, each of whom likes one genre. */
 function ratings() {
   let state = 1;
   const below = (bound) => {
@@ -118,11 +127,9 @@ function ratings() {
   };
   const lines = ["user_id,item_id,genres,price,rating"];
   for (let row = 0; row < 2000; row += 1) {
-    const [user, item] = [below(40), below(30)];
-    const own = [GENRES[item % 5], GENRES[(item * 7 + 2) % 5]];
-    const genres = [...new Set(own)].join("|");
-    const liked = own.includes(GENRES[user % 5]) ? 4 : 2;
-    lines.push(`u${user},i${item},${genres},${(item % 7) + 0.5},${liked + below(2)}`);
+    const [user, item] = [below(40), ITEMS[below(30)]];
+    const liked = item.includes(GENRES[user % 5]) ? 4 : 2;
+    lines.push(`u${user},${item},${liked + below(2)}`);
   }
   return `${lines.join("\n")}\n`;
 }

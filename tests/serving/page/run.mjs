@@ -22,7 +22,7 @@ let failed = 0;
 const wanted = Object.entries(CHECKS).filter(([name]) => name.includes(process.env.ONLY ?? ""));
 try {
   house.train();
-  const url = await house.serve("runs/clicks", "runs/ratings");
+  const url = await house.serve("runs/clicks", "runs/ratings", "--items", "items.csv");
   browser = await launch();
   for (const [name, check] of wanted) {
     const visit = new Visit(browser, screenshots);

@@ -48,11 +48,25 @@ export const docs = {
   },
 
   "a path with a parameter is filled in": async ({ visit, url }) => {
-    const page = await visit.open(url, "/docs");
-    const operation = page.locator(".operation", { has: page.getByText("/v2/models/{model}", { exact: true }) });
+    const page = await visit.open(url);
+    await page.route("**/openapi.json", (route) => route.fulfill({ json: {
+      openapi: "3.1.0",
+      info: { title: "Parameters", version: "1" },
+      paths: { "/v2/models/{model}": {
+        parameters: [{ $ref: "#/components/parameters/Model" }],
+        get: { summary: "A model", responses: { 200: { description: "It" } } },
+      } },
+      components: { parameters: { Model: {
+        name: "model", in: "path", required: true, schema: { type: "string", enum: ["clicks"] },
+        description: "Its name",
+      } } },
+    } }));
+    await page.goto(`${url}/docs`);
+    const operation = page.locator(".operation");
     await operation.locator("summary").click();
-    await operation.getByRole("table", { name: "Parameters of GET /v2/models/{model}" }).getByText("model").first().waitFor();
-    await operation.getByLabel("Path").fill("/v2/models/clicks");
+    const parameters = operation.getByRole("table", { name: "Parameters of GET /v2/models/{model}" });
+    await parameters.getByText("Its name").waitFor();
+    assert.equal(await operation.getByLabel("Path").inputValue(), "/v2/models/clicks");
     await operation.getByRole("button", { name: "Send" }).click();
     await operation.getByText("Status 200").waitFor();
   },

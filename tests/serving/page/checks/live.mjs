@@ -13,7 +13,8 @@ export const live = {
     for (const title of ["Requests", "Rows", "Median time", "99th percentile", "Errors", "Waiting"]) {
       await tile(page, title).locator(".value", { hasText: /\d/ }).waitFor();
     }
-    await page.waitForFunction(() => document.querySelector("#live polyline").getAttribute("points").split(" ").length > 2);
+    await page.waitForFunction(() =>
+      document.querySelector("#live polyline").getAttribute("points").split(" ").length > 2);
     const requests = await tile(page, "Requests").locator(".value").innerText();
     assert.ok(Number.parseFloat(requests) > 0, requests);
     await visit.screenshot(page, "live");
@@ -50,7 +51,7 @@ export const live = {
     let asked = 0;
     await page.route("**/v1/live", (route) => {
       asked += 1;
-      return route.fulfill({ status: 404, contentType: "application/json", body: '{"error":"nothing is at \\"/v1/live\\""}' });
+      return route.fulfill({ status: 404, json: { error: 'nothing is at "/v1/live"', code: "not_found" } });
     });
     await page.goto(url);
     await page.locator("#live-note").getByText("Nothing is at").waitFor();

@@ -5,8 +5,21 @@ import { execFileSync } from "node:child_process";
 const post = async (url, body) => (await fetch(url, { method: "POST", body: JSON.stringify(body) })).json();
 
 async function formRow(page) {
-  const fields = await page.locator("#score-fields input").evaluateAll((all) => all.map(({ name, value }) => [name, value]));
+  const inputs = page.locator("#score-fields input");
+  const fields = await inputs.evaluateAll((all) => all.map(({ name, value }) => [name, value]));
   return Object.fromEntries(fields.filter(([, value]) => value !== ""));
+}
+
+/** The example of another user, so that some of its columns move the score up and some down. */
+async function rowOfBothSigns(url) {
+  const { models: [{ current }] } = await (await fetch(`${url}/v1/models`)).json();
+  for (let user = 0; user < 100; user += 1) {
+    const row = { ...current.example, user_id: `u${user}` };
+    const { contributions } = await post(`${url}/v1/explain`, { row });
+    const some = (sign) => contributions.some(({ contribution }) => Math.sign(contribution) === sign);
+    if (some(1) && some(-1)) return row;
+  }
+  return assert.fail("no user has contributions of both signs");
 }
 
 export const score = {
@@ -38,10 +51,14 @@ export const score = {
 
   "contributions are the server's, with base and sum, and are told apart without colour": async ({ visit, url }) => {
     const page = await visit.open(url);
+    const row = await rowOfBothSigns(url);
+    for (const field of await page.locator("#score-fields input").all()) {
+      await field.fill(row[await field.getAttribute("name")] ?? "");
+    }
     await page.locator("#score").getByRole("button", { name: "Score" }).click();
     const table = page.getByRole("table", { name: "What moves it" });
     await table.waitFor();
-    const found = await post(`${url}/v1/explain`, { row: await formRow(page) });
+    const found = await post(`${url}/v1/explain`, { row });
     const lines = await table.locator("tbody tr").evaluateAll((lines) => lines.map((line) => ({
       name: line.cells[0].firstChild.textContent,
       value: Number(line.cells[2].textContent.replaceAll(",", "").replace("−", "-")),
@@ -58,13 +75,13 @@ export const score = {
       near(line.value, contribution);
       assert.deepEqual([line.down, line.left], [contribution < 0, contribution < 0]);
     }
-    assert.ok(moved.some(({ contribution }) => contribution < 0) && moved.some(({ contribution }) => contribution > 0));
   },
 
   "a rating is shown as a number": async ({ visit, url }) => {
     const page = await visit.open(url, "/?model=ratings");
     await page.locator("#score").getByRole("button", { name: "Score" }).click();
-    const { predictions: [prediction] } = await post(`${url}/v1/predict`, { model: "ratings", rows: [await formRow(page)] });
+    const request = { model: "ratings", rows: [await formRow(page)] };
+    const { predictions: [prediction] } = await post(`${url}/v1/predict`, request);
     await page.locator("#score-result .big").waitFor();
     assert.equal(await page.locator("#score-result .big").innerText(), prediction.toPrecision(4));
     await page.getByRole("table", { name: "What moves it" }).waitFor();
@@ -90,7 +107,7 @@ export const score = {
     const genres = page.locator("#score").getByLabel("genres");
     await genres.fill("Drama:heavy");
     await genres.press("Enter");
-    const field = page.locator("#score .field", { has: genres });
+    const field = page.locator("#score .field", { has: page.getByLabel("genres") });
     await field.locator(".error").getByText("heavy").waitFor();
     assert.equal(await genres.getAttribute("aria-invalid"), "true");
     assert.equal(await genres.evaluate((element) => element === document.activeElement), true);
@@ -107,8 +124,24 @@ export const score = {
     await price.press("Control+a");
     await price.pressSequentially("1e");
     await price.press("Enter");
-    await page.locator("#score .field", { has: price }).getByText("Expected a number").waitFor();
+    await page.locator("#score .field", { has: page.getByLabel("price") }).getByText("Expected a number").waitFor();
     assert.equal(await page.locator("#score-result .big").count(), 0);
+  },
+
+  "an example that is a number for the server only is shown and sent as it is": async ({ visit, url }) => {
+    const page = await visit.open(url);
+    await page.route("**/v1/models", async (route) => {
+      const response = await route.fetch();
+      const said = await response.json();
+      said.models[0].current.example.price = "+5.";
+      await route.fulfill({ response, json: said });
+    });
+    await page.reload();
+    const price = page.locator("#score").getByLabel("price");
+    assert.equal(await price.inputValue(), "+5.");
+    await price.press("Enter");
+    await page.locator("#score-result .big").waitFor();
+    assert.match(await page.locator("#score-curl").innerText(), /"price": "\+5\."/);
   },
 
   "an error that names no field stands below the form": async ({ visit, url }) => {

@@ -74,7 +74,8 @@ export const whole = {
     const focused = () => page.evaluate(() => {
       const { id, tagName, textContent } = document.activeElement;
       const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
-      return { id, tagName, text: textContent.trim(), outlined: outlineStyle !== "none" && parseFloat(outlineWidth) > 0 };
+      const outlined = outlineStyle !== "none" && parseFloat(outlineWidth) > 0;
+      return { id, tagName, text: textContent.trim(), outlined };
     });
     const met = [];
     const until = async (wanted) => {
