@@ -179,6 +179,15 @@ def test_scores_are_those_of_predict(
         assert scores(result) == (whole if number == 0 else whole[number - 1]), number
 
 
+def test_numbers_in_json_are_those_in_bytes(client: Client, rows: list[clicks.Row]) -> None:
+    """In JSON this client writes 0.1 as FP32 as 0.10000000149011612."""
+    if not client.is_http:
+        pytest.skip("gRPC has no JSON")
+    whole = tensors.typed([row for row in rows if row["price"] and row["age"]])
+    as_bytes = client.ask("infer", MODEL, client.inputs(whole, binary=True))
+    assert scores(client.ask("infer", MODEL, client.inputs(whole, binary=False))) == scores(as_bytes)
+
+
 def test_outputs_are_those_asked_for(client: Client, rows: list[clicks.Row], expected: Callable[[str], Scores]) -> None:
     inputs = client.inputs(tensors.typed(rows))
     for binary in [True, False] if client.is_http else [True]:
