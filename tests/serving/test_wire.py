@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import struct
@@ -18,7 +19,7 @@ Answer = tuple[int, dict[str, str], Any]
 
 
 def answer(connection: socket.socket) -> Answer:
-    """Status, headers and the JSON of an answer."""
+    """Status, headers and the JSON of an answer; of another body, one that has no words."""
     file = connection.makefile("rb")
     line = file.readline()
     assert line, "expected an answer, found the end of the connection"
@@ -29,7 +30,7 @@ def answer(connection: socket.socket) -> Answer:
         headers[name.lower()] = value.strip()
     body = file.read(int(headers.get("content-length", 0)))
     is_json = headers.get("content-type") == "application/json"
-    return status, headers, json.loads(body) if is_json else body
+    return status, headers, json.loads(body) if is_json else {"error": "", "code": "", "text": body}
 
 
 def request(path: str, body: bytes = b"", method: str = "POST", **headers: object) -> bytes:
@@ -115,14 +116,30 @@ def test_json_that_is_too_deep(server: Server, path: str, opened: bytes) -> None
         assert "64" in refused(server, 400, "bad_json", path, opened * depth)
 
 
-def test_json_of_bytes_that_is_too_deep(server: Server) -> None:
-    header = b'{"inputs": ' + b"[" * 100_000
-    assert "64" in binary(server, 400, "bad_json", header, b"")
+@pytest.mark.parametrize("depth", [65, 1000, 100_000])
+def test_json_before_bytes_that_is_too_deep(start: Callable[..., Server], models: dict[str, Any], depth: int) -> None:
+    # A server of its own: one that recurses ends.
+    server = start(f"dlrm={models['dlrm']}")
+    header = b'{"inputs": [{"name": "price", "datatype": "FP32", "shape": [1], "data": %s1%s}]}'
+    assert "64" in binary(server, 400, "bad_json", header % (b"[" * depth, b"]" * depth), b"")
+    server.stop()
+
+
+def test_lists_are_no_objects(server: Server) -> None:
+    """Fields by their place would change their meaning with the next one."""
+    for path, body in [
+        ("/v1/predict", b"[[{}]]"),
+        ("/v1/explain", b"[null, {}]"),
+        (INFER, b'[null, {}, [{"name": "price", "datatype": "FP32", "shape": [1], "data": [1]}]]'),
+        (INFER, b'{"inputs": [["price", [1], "FP32", {}, [1]]]}'),
+        (INFER, b'{"inputs": [{"name": "price", "datatype": "FP32", "shape": [1], "data": [1]}], "outputs": [["logit"]]}'),
+    ]:
+        refused(server, 400, "bad_request", path, body)
 
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/rank", "/v1/explain", INFER])
 def test_what_is_no_json(server: Server, path: str) -> None:
-    for body in [b"", b"{", b'{"rows": [{}]', b"\xff\xfe", b'{"rows": [NaN]}', b"{} {}", b"nul", b"\x00"]:
+    for body in [b"", b"{", b'{"model": "dlrm"', b"\xff\xfe", b'{"model": NaN}', b"nul", b"\x00"]:
         refused(server, 400, "bad_json", path, body)
     for body in [b"[]", b"7", b'"text"', b"null"]:
         refused(server, 400, "bad_request", path, body)
@@ -234,11 +251,9 @@ def test_numbers_that_are_none_in_bytes_are_missing(server: Server) -> None:
 
 
 def test_packed_bodies_are_refused(server: Server) -> None:
-    body = infer(tensor(data=[1]))
-    for encoding in ["gzip", "deflate", "br"]:
-        for path in [INFER, "/v1/predict"]:
-            status, _, found = ask(server, path, body, Content_Encoding=encoding)
-            assert status in {400, 415} and encoding in found["error"], found
+    for path, body in [(INFER, infer(tensor(data=[1]))), ("/v1/predict", b'{"rows": [{}]}')]:
+        status, _, found = ask(server, path, gzip.compress(body), Content_Encoding="gzip")
+        assert status in {400, 415} and "gzip" in found["error"], found
 
 
 @pytest.mark.parametrize(
@@ -312,13 +327,13 @@ def test_headers_that_are_too_large(server: Server) -> None:
 
 def test_requests_one_behind_the_other_on_one_connection(server: Server) -> None:
     with server.connect() as connection:
-        connection.sendall(request("/v1/predict", b'{"rows": [{}]}') * 3 + request("/v1/predict", b"{") + request("/v2", method="GET"))
+        good, bad = request("/v1/predict", b'{"rows": [{}]}'), request("/v1/predict", b"{")
+        connection.sendall(good * 3 + bad + request("/v2", method="GET"))
         file = connection.makefile("rb")
         found = b""
         while found.count(b"HTTP/1.1 ") < 5 or not found.endswith(b"}"):
             found += file.read1(65536)
-    statuses = [line.split()[1] for line in found.split(b"\r\n") if line.startswith(b"HTTP/1.1") or b"}HTTP/1.1" in line]
-    assert found.count(b"HTTP/1.1 200") == 4 and found.count(b"HTTP/1.1 400") == 1, statuses
+    assert found.count(b"HTTP/1.1 200") == 4 and found.count(b"HTTP/1.1 400") == 1, found
 
 
 def test_who_goes_in_the_middle_harms_nobody(server: Server) -> None:
