@@ -35,7 +35,7 @@ def answer(connection: socket.socket) -> Answer:
 
 def request(path: str, body: bytes = b"", method: str = "POST", **headers: object) -> bytes:
     """A request; underscores of header names become hyphens, and a header that is None is left out."""
-    said: dict[str, object] = {"Host": "localhost", "Content-Length": len(body), **headers}
+    said: dict[str, object] = {"Host": "localhost", "Content_Length": len(body), **headers}
     lines = [f"{method} {path} HTTP/1.1"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in said.items() if value is not None]
     return "\r\n".join([*lines, "", ""]).encode() + body
