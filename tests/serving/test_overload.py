@@ -19,8 +19,8 @@ from test_wire import answer, request
 
 #: Rows of a request, of which four fill the queue.
 MANY = 4000
-#: A model that takes its time.
-SLOW = "xdeepfm"
+#: A model that takes its time, and one that four times that many rows are scored with within the time for an answer.
+SLOW, FAST = "xdeepfm", "lr"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def body() -> bytes:
 def test_a_flood_is_answered_or_refused_at_once(
     start: Callable[..., Server], models: dict[str, Any], body: bytes
 ) -> None:
-    server = start(models[SLOW], "--threads", 1)
+    server = start(models[FAST], "--threads", 1)
     alone = httpx.post(f"{server.url}/v1/predict", content=body, timeout=60).json()
     whole = Scores(alone["logits"], alone["predictions"])
 

@@ -295,6 +295,31 @@ def test_methods_that_are_not_asked_with(server: Server, path: str, allowed: str
         assert allowed in ask(server, path, method=method)[1]["allow"], method
 
 
+def test_bodies_that_wait_for_leave(server: Server) -> None:
+    """As curl sends large ones."""
+    body = b'{"rows": [{}]}'.ljust(2 << 20)
+    with server.connect() as connection:
+        connection.sendall(request("/v1/predict", Content_Length=len(body), Expect="100-continue"))
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert answer(connection)[0] == 200
+
+
+def test_http_1_0(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /v2/health/live HTTP/1.0\r\n\r\n")
+        whole = b"".join(iter(lambda: connection.recv(1000), b""))
+    assert whole.split()[1] == b"200" and whole.endswith(b"}")
+
+
+def test_questions_for_headers_alone(server: Server) -> None:
+    for path in ["/v2/health/live", "/v2", "/v1/models", "/metrics"]:
+        with server.connect() as connection:
+            connection.sendall(request(path, method="HEAD", Connection="close"))
+            whole = b"".join(iter(lambda: connection.recv(1000), b""))
+        assert whole.split()[1] == b"200" and whole.endswith(b"\r\n\r\n"), path
+
+
 def test_lines_that_are_no_http(server: Server) -> None:
     lines = [b"GARBAGE\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"]
     for line in lines:
