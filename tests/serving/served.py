@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow.parquet
 import pytest
 
@@ -32,6 +33,12 @@ def dlrm(*args: object) -> str:
     return done.stdout
 
 
+def needs(flag: str) -> None:
+    """Skips what the command cannot do yet."""
+    if f" {flag} " not in dlrm("serve", "--help"):
+        pytest.skip(f"dlrm serve has no {flag}")
+
+
 def train(rows: pathlib.Path, schema: pathlib.Path, out: pathlib.Path, kind: str, *more: object) -> pathlib.Path:
     """A run directory with a model of this kind."""
     named = {"mf", "ncf"} & {kind}
@@ -45,8 +52,6 @@ class Scores:
     """What rows score: the logits as FP32, the predictions as FP64, to the last bit."""
 
     def __init__(self, logits: Any, predictions: Any) -> None:
-        import numpy as np
-
         self.logits = np.asarray(logits, np.float32)
         self.predictions = np.asarray(predictions, np.float64)
 

@@ -60,7 +60,7 @@ def test_predict_is_predict(
 
 def test_columns_of_the_training_rows_that_are_no_input_may_be_there(server: Server, rows: list[clicks.Row]) -> None:
     with_label = post(server, "/v1/predict", {"rows": [dict(row) for row in rows]})
-    assert with_label == post(server, "/v1/predict", {"rows": [row_of(row) for row in rows]})
+    assert scored(with_label) == scored(post(server, "/v1/predict", {"rows": [row_of(row) for row in rows]}))
 
 
 def test_no_rows_have_no_scores(server: Server) -> None:
@@ -128,22 +128,8 @@ def test_live_figures_follow_requests(server: Server, rows: list[clicks.Row]) ->
     figures = found["models"]["dlrm"]
     assert figures["requests_per_second"] > 0 and figures["rows_per_second"] >= figures["requests_per_second"]
     assert 0 <= figures["p50_ms"] <= figures["p99_ms"]
+    assert figures["errors_per_second"] >= 0
     assert found["waiting"] >= 0 and found["connections"] >= 1
-
-
-def test_recommend_is_rank_over_the_catalogue(server: Server, rows: list[clicks.Row]) -> None:
-    user = {key: rows[0][key] for key in ["user", "age", "hour", "seen_at"]}
-    body = {"user": user, "k": 5}
-    answer = httpx.post(f"{server.url}/v1/recommend", json=body)
-    if answer.status_code == 404:
-        pytest.skip(f"this server recommends nothing: {answer.json()['error']}")
-    found = answer.json()
-    assert answer.status_code == 200 and len(found["items"]) == 5 <= found["candidates"]
-    predictions = [item["prediction"] for item in found["items"]]
-    assert predictions == sorted(predictions, reverse=True)
-    for item in found["items"]:
-        alone = post(server, "/v1/predict", {"rows": [{**user, **item["item"]}]})
-        assert (alone["logits"], alone["predictions"]) == ([item["logit"]], [item["prediction"]])
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,13 @@ def sent(server: Server, body: bytes) -> socket.socket:
     return connection
 
 
+def wait_for_waiting(server: Server, count: int) -> None:
+    """Until so many requests wait for a compute thread."""
+    end = time.monotonic() + 20
+    while metric(server.url, "dlrm_waiting") < count:
+        assert time.monotonic() < end, f"expected {count} requests to wait"
+
+
 def test_what_is_asked_before_the_end_is_answered(
     start: Callable[..., Server], models: dict[str, Any], body: bytes
 ) -> None:
@@ -89,10 +96,8 @@ def test_what_is_asked_before_the_end_is_answered(
     idle[0].sendall(request("/v2/health/live", method="GET"))
     assert answer(idle[0])[0] == 200
     waiting = [sent(server, body) for _ in range(4)]
-    end = time.monotonic() + 20
     # All of them are read and one is computed.
-    while metric(server.url, "dlrm_waiting") < 3:
-        assert time.monotonic() < end
+    wait_for_waiting(server, 3)
     server.terminate()
     server.wait_until_it_says("answering what is there")
     refused_at = time.monotonic() + 5

@@ -14,7 +14,7 @@ import pytest
 
 import clicks
 from conftest import Trained
-from served import PATIENCE, Scores, Server, metric, predict
+from served import PATIENCE, Scores, Server, metric, predict, train
 
 
 class Load:
@@ -169,9 +169,7 @@ def test_a_model_of_other_columns_takes_the_place_of_one(
 
     thread = threading.Thread(target=ask)
     thread.start()
-    import served
-
-    served.train(trained.rows, schema, place, "lr", "--overwrite")
+    train(trained.rows, schema, place, "lr", "--overwrite")
     wait_until(lambda: version(watching) != before)
     over.set()
     thread.join(PATIENCE)
