@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import json
+import pathlib
 import socket
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 import clicks
 from served import Scores, Server, metric
-from test_wire import answer, request
+from test_wire import INFER, answer, infer, request, tensor
 
 #: Rows of a request, of which four fill the queue.
 MANY = 4000
@@ -86,6 +87,33 @@ def wait_for_waiting(server: Server, count: int) -> None:
     end = time.monotonic() + 20
     while metric(server.url, "dlrm_waiting") < count:
         assert time.monotonic() < end, f"expected {count} requests to wait"
+
+
+@pytest.mark.parametrize("datatype", ["UINT8", "BYTES", "JSON"])
+def test_millions_of_values_take_little(start: Callable[..., Server], models: dict[str, Any], datatype: str) -> None:
+    """The largest body there may be, of as many values as fit, which are far more rows than there may be."""
+    server = start(f"dlrm={models['lr']}")
+    size = (16 << 20) - 500
+    if datatype == "JSON":
+        values = size // 2
+        said = infer(tensor(shape=[values], data=[]))
+        body, length = said.replace(b"[]", b"[" + b",".join([b"1"] * values) + b"]"), None
+    else:
+        # An empty text is a length of four bytes.
+        values = size // {"UINT8": 1, "BYTES": 4}[datatype]
+        said = infer(tensor(datatype=datatype, shape=[values], parameters={"binary_data_size": size}))
+        body, length = said + bytes(size), len(said)
+    begun = time.monotonic()
+    with server.connect() as connection:
+        connection.sendall(request(INFER, body, Inference_Header_Content_Length=length))
+        status, _, found = answer(connection)
+    took = time.monotonic() - begun
+    status_text = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    (peak,) = (int(line.split()[1]) for line in status_text.splitlines() if line.startswith("VmHWM"))
+    assert (status, found["code"]) == (422, "too_many_rows"), found
+    assert peak < 512 << 10, f"{peak >> 10} MiB"
+    assert took < 10, f"{took:.1f} s"
+    server.stop()
 
 
 def test_what_is_asked_before_the_end_is_answered(

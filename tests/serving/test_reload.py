@@ -82,9 +82,10 @@ def version(server: Server) -> str:
 
 
 def wait_until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
+    """The server looks at its directories every second."""
+    end = time.monotonic() + PATIENCE / 3
     while not what():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, "expected the server to see a change"
         time.sleep(0.05)
 
 
@@ -148,6 +149,22 @@ def test_damaged_directories_do_not_replace_a_model(
     body = {"rows": [{name: row[name] for name in clicks.COLUMNS} for row in rows]}
     found = httpx.post(f"{watching.url}/v1/predict", json=body).json()
     assert Scores(found["logits"], found["predictions"]) == predict(place, rows, tmp_path)
+
+
+def test_a_directory_that_is_copied_file_by_file(
+    watching: Server, place: Any, trained: Trained, rows: list[clicks.Row], tmp_path: Any
+) -> None:
+    """As `cp -r` and `rsync` do, by name: between the manifest and the weights the server looks at it."""
+    before = version(watching)
+    new = trained.model("deepfm", "copied", "--seed", 31, "--overwrite")
+    for path in sorted((new / "model").iterdir()):
+        if path.name == "weights.safetensors":
+            wait_until(lambda: "was not loaded" in watching.said())
+        shutil.copyfile(path, place / "model" / path.name)
+    wait_until(lambda: version(watching) != before)
+    body = {"rows": [{name: row[name] for name in clicks.COLUMNS} for row in rows]}
+    found = httpx.post(f"{watching.url}/v1/predict", json=body).json()
+    assert Scores(found["logits"], found["predictions"]) == predict(new, rows, tmp_path)
 
 
 def test_a_model_of_other_columns_takes_the_place_of_one(
