@@ -26,8 +26,8 @@ SLOW, FAST = "xdeepfm", "lr"
 
 @pytest.fixture(scope="module")
 def body() -> bytes:
-    rows = [clicks.typed(row) for row in clicks.draw(MANY, seed=3)]
-    return json.dumps({"rows": rows}).encode()
+    """A request that is read in no time."""
+    return json.dumps({"rows": [{"user": row["user"]} for row in clicks.draw(MANY, seed=3)]}).encode()
 
 
 def test_a_flood_is_answered_or_refused_at_once(
@@ -169,7 +169,7 @@ def test_a_second_signal_ends_at_once(start: Callable[..., Server], models: dict
     server.wait_until_it_says("answering what is there")
     begun = time.monotonic()
     server.terminate()
-    assert server.ended() != 0
+    assert server.ended() == 130
     assert time.monotonic() - begun < 2
     for connection in waiting:
         connection.close()
