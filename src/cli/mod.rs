@@ -37,6 +37,8 @@ mod rows_to_score;
 mod scoring_args;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod serve_args;
 mod session;
 mod show;
 mod train;

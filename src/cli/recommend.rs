@@ -1,7 +1,8 @@
 //! `dlrm recommend`: the best items for a user, without a server.
-use super::args::RecommendArgs;
+
 use super::failure::Failure;
 use super::output;
+use super::serve_args::RecommendArgs;
 use super::session::Session;
 use dlrm::bench::memory;
 use dlrm::data::format;
@@ -9,7 +10,7 @@ use dlrm::data::readers::Input;
 use dlrm::data::schema::Task;
 use dlrm::engine::{Error, Predictor};
 use dlrm::report::terminal::table;
-use dlrm::serve::{Catalogue, KnownUser, RecommendError, RecommendRequest, recommend};
+use dlrm::serve::{Catalogue, KnownUser, RecommendError, RecommendRequest, Recommended, recommend};
 use serde_json::{Map, Value, json};
 
 /// Runs the subcommand.
@@ -17,35 +18,11 @@ pub(super) fn run(session: &Session, args: &RecommendArgs) -> Result<(), Failure
     let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let mut user = args.user.iter().map(|text| column(text)).collect::<Result<Vec<_>, _>>()?;
     let said: Vec<String> = user.iter().map(|(name, _)| name.clone()).collect();
-    let events = &predictor.config().input;
-    let key = args.item_key.as_deref();
-    let catalogue = match &args.items {
-        Some(path) => Catalogue::read(&Input { paths: vec![path.clone()], ..Input::default() }, key),
-        None if events.paths.is_empty() => {
-            let message =
-                "--items: expected a table of items, found none, and the model was trained on no files";
-            return Err(Failure::usage(message, "give a table with a row for each item"));
-        }
-        None => {
-            let inputs = predictor.encoder().schema().inputs();
-            let inputs: Vec<String> = inputs.into_iter().map(str::to_owned).collect();
-            Catalogue::of_events(events, &inputs, key, &said)
-        }
-    }
-    .map_err(Error::from)?;
-    let schema = predictor.encoder().schema();
+    let catalogue = items(&predictor, args, &said)?;
     let mut exclude = args.exclude.clone();
-    if !events.paths.is_empty() && (args.exclude_seen || args.items.is_none()) {
-        let known = KnownUser::find(events, &user, &catalogue).map_err(Error::from)?;
-        if known.rows == 0 && !session.quiet {
-            output::tell("note: the training rows have no row of this user, of whom the model knows nothing");
-        }
-        let inputs = schema.inputs();
-        let columns = known.columns.into_iter().filter(|(name, _)| inputs.contains(&name.as_str()));
-        user.extend(columns.filter(|(name, _)| *name != schema.label.column));
-        if args.exclude_seen {
-            exclude.extend(known.seen);
-        }
+    if !predictor.config().input.paths.is_empty() && (args.exclude_seen || args.items.is_none()) {
+        let seen = learn(session, &predictor, &mut user, &catalogue)?;
+        exclude.extend(seen.into_iter().filter(|_| args.exclude_seen));
     }
     let count = catalogue.len();
     let columns = catalogue.columns().to_vec();
@@ -64,37 +41,71 @@ pub(super) fn run(session: &Session, args: &RecommendArgs) -> Result<(), Failure
         RecommendError::Refused(message) => Failure::usage(message, "`dlrm show MODEL` lists the columns"),
     })?;
     if session.json {
-        let item = |fields: &[String]| -> Map<String, Value> {
-            columns.iter().zip(fields).map(|(name, field)| (name.clone(), json!(field))).collect()
-        };
-        let items: Vec<Value> = best
-            .iter()
-            .map(|r| json!({ "item": item(&r.item), "prediction": r.prediction, "logit": r.logit }))
-            .collect();
-        return output::print(&format!("{}\n", json!({ "candidates": count, "items": items })));
+        return output::print(&as_json(count, &columns, &best));
     }
     if !session.quiet {
         let of: Vec<String> = user.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        output::tell(&format!(
-            "{} items of columns {}; for {}",
-            format::count(count as u64),
-            columns.join(", "),
-            of.join(", ")
-        ));
+        let (count, columns, of) = (format::count(count as u64), columns.join(", "), of.join(", "));
+        output::tell(&format!("{count} items of columns {columns}; for {of}"));
     }
     let title = if predictor.task() == Task::Binary { "probability" } else { "rating" };
+    output::print(&as_table(title, &columns, &best))
+}
+
+/// The items of the table that was given, or else of the training rows.
+fn items(predictor: &Predictor, args: &RecommendArgs, user: &[String]) -> Result<Catalogue, Failure> {
+    let (events, key) = (&predictor.config().input, args.item_key.as_deref());
+    let found = match &args.items {
+        Some(path) => Catalogue::read(&Input { paths: vec![path.clone()], ..Input::default() }, key),
+        None if events.paths.is_empty() => {
+            let message = "--items: expected a table of items, found none, and no files that were trained on";
+            return Err(Failure::usage(message, "give a table with a row for each item"));
+        }
+        None => {
+            let inputs = predictor.encoder().schema().inputs();
+            let inputs: Vec<String> = inputs.into_iter().map(str::to_owned).collect();
+            Catalogue::of_events(events, &inputs, key, user)
+        }
+    };
+    Ok(found.map_err(Error::from)?)
+}
+
+/// Adds what the training rows tell of the user; the items that it has had.
+fn learn(
+    session: &Session,
+    predictor: &Predictor,
+    user: &mut Vec<(String, String)>,
+    catalogue: &Catalogue,
+) -> Result<Vec<String>, Failure> {
+    let known = KnownUser::find(&predictor.config().input, user, catalogue).map_err(Error::from)?;
+    if known.rows == 0 && !session.quiet {
+        output::tell("note: the training rows have no row of this user, of whom the model knows nothing");
+    }
+    let schema = predictor.encoder().schema();
+    let inputs = schema.inputs();
+    let is_input = |name: &String| inputs.contains(&name.as_str()) && *name != schema.label.column;
+    user.extend(known.columns.into_iter().filter(|(name, _)| is_input(name)));
+    Ok(known.seen)
+}
+
+fn as_json(count: usize, columns: &[String], best: &[Recommended]) -> String {
+    let item = |fields: &[String]| -> Map<String, Value> {
+        columns.iter().zip(fields).map(|(name, field)| (name.clone(), json!(field))).collect()
+    };
+    let of = |r: &Recommended| json!({ "item": item(&r.item), "prediction": r.prediction, "logit": r.logit });
+    let items: Vec<Value> = best.iter().map(of).collect();
+    format!("{}\n", json!({ "candidates": count, "items": items }))
+}
+
+fn as_table(title: &str, columns: &[String], best: &[Recommended]) -> String {
     let mut headings: Vec<&str> = vec!["place", title];
     headings.extend(columns.iter().map(String::as_str));
-    let rows: Vec<Vec<String>> = best
-        .iter()
-        .enumerate()
-        .map(|(place, found)| {
-            let mut row = vec![(place + 1).to_string(), format!("{:.5}", found.prediction)];
-            row.extend(found.item.iter().cloned());
-            row
-        })
-        .collect();
-    output::print(&table(&headings, &rows))
+    let row = |(place, found): (usize, &Recommended)| {
+        let mut row = vec![(place + 1).to_string(), format!("{:.5}", found.prediction)];
+        row.extend(found.item.iter().cloned());
+        row
+    };
+    table(&headings, &best.iter().enumerate().map(row).collect::<Vec<_>>())
 }
 
 /// `COLUMN=VALUE`

@@ -1,12 +1,13 @@
 //! `dlrm serve`: models behind HTTP until a signal ends it.
-use super::args::ServeArgs;
+
 use super::failure::Failure;
 use super::output;
+use super::serve_args::ServeArgs;
 use super::session::Session;
 use dlrm::bench::memory;
 use dlrm::data::readers::Input;
 use dlrm::serve::{
-    Catalogue, Error, Event, Keys, Limits, ModelSource, Options, Server, ServerObserver, Split,
+    Catalogue, Error, Event, Keys, Limits, ModelSource, Options, Server, ServerObserver, Split, TlsFiles,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -35,6 +36,8 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         Some(path) => keys(path)?,
         None => Keys::default(),
     };
+    let tls = args.tls_certificate.clone().zip(args.tls_key.clone());
+    let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
     let grpc = grpc(args)?;
     for address in [Some(args.listen), grpc, args.admin].into_iter().flatten() {
         if !is_own(address.ip()) && keys.is_empty() && !args.insecure {
@@ -58,6 +61,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         log: args.log.clone(),
         split,
         shadow,
+        tls,
         keys,
         limits,
         probe: None,
@@ -65,7 +69,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
     session.stop_by_signal();
     let observer = Arc::new(Told { quiet: session.quiet, json: session.json });
     let server = Server::start(options, observer).map_err(failure)?;
-    told(session, &server)?;
+    told(session, args, &server)?;
     while !session.stop.load(Ordering::SeqCst) {
         std::thread::sleep(LOOK);
     }
@@ -77,18 +81,19 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
 }
 
 /// Says where it listens. On standard output, for programs that start it on a free port.
-fn told(session: &Session, server: &Server) -> Result<(), Failure> {
+fn told(session: &Session, args: &ServeArgs, server: &Server) -> Result<(), Failure> {
     if session.json {
         let value =
             serde_json::json!({ "http": server.http(), "grpc": server.grpc(), "admin": server.admin() });
         return output::print(&format!("{value}\n"));
     }
-    let mut text = format!("http:  http://{}\n", server.http());
+    let scheme = if args.tls_certificate.is_some() { "https" } else { "http" };
+    let mut text = format!("http:  {scheme}://{}\n", server.http());
     if let Some(grpc) = server.grpc() {
         text.push_str(&format!("grpc:  {grpc}\n"));
     }
     if let Some(admin) = server.admin() {
-        text.push_str(&format!("admin: http://{admin}\n"));
+        text.push_str(&format!("admin: {scheme}://{admin}\n"));
     }
     output::print(&text)
 }
@@ -188,6 +193,9 @@ fn failure(error: Error) -> Failure {
                 message,
                 format!("another program may have it: choose another, or {free} for a free one"),
             )
+        }
+        Error::Tls(_) => {
+            Failure::usage(message, "both files are in PEM, as `openssl req -x509 -nodes` writes them")
         }
         Error::Features { source } => source.into(),
         Error::Log { .. } => Failure::resources(message, "name a directory that can be written to"),

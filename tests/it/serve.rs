@@ -91,6 +91,7 @@ fn options(models: &[(&str, &Path)]) -> Options {
         watch: false,
         catalogue: None,
         features: None,
+        tls: None,
         log: None,
         split: None,
         shadow: None,
@@ -178,7 +179,10 @@ fn every_kind_answers_with_the_bits_of_predict() {
 /// The Open Inference Protocol with JSON and with bytes says the same.
 fn tensors(at: std::net::SocketAddr, kind: &str, known: &[String], new: &[Value], predictions: &[f64]) {
     let data = |name: &String| new.iter().map(|row| row[name].clone()).collect::<Vec<_>>();
-    let input = |name: &String| json!({ "name": name, "shape": [new.len()], "datatype": "BYTES", "data": data(name) });
+    let input = |name: &String| {
+        let shape = [new.len()];
+        json!({ "name": name, "shape": shape, "datatype": "BYTES", "data": data(name) })
+    };
     let inputs: Vec<Value> = known.iter().map(input).collect();
     let answer = post(at, "/v2/models/m/infer", json!({ "id": "7", "inputs": inputs }).to_string()).json();
     assert_eq!(
@@ -313,6 +317,55 @@ fn what_is_recommended_is_the_best_of_the_catalogue() {
             some,
             names(&ranked).iter().filter(allowed).take(3).cloned().collect::<Vec<_>>(),
             "{kind}"
+        );
+    }
+}
+
+/// What a ranking computes once where the context has all numbers, the user and the time: operations of each
+/// kind.
+#[test]
+fn what_the_context_decides_is_computed_once() {
+    use dlrm::engine::{Parallel, Predictor, Workspace};
+    use dlrm::nn::SharedInputs;
+    let dir = models();
+    for kind in kinds() {
+        let predictor = Predictor::load(&dir.join("runs").join(&kind), Isa::detect()).expect("a model");
+        let (network, encoder) = (predictor.network(), predictor.encoder());
+        let columns: Vec<String> = encoder.schema().inputs().into_iter().map(str::to_owned).collect();
+        let mut scorer = predictor.row_scorer(&columns).expect("its columns");
+        let golden = predictor.golden();
+        let place =
+            |name: &String| golden.columns.iter().position(|column| column == name).expect("a column");
+        for row in &golden.rows {
+            scorer.push(columns.iter().map(|name| row[place(name)].as_str())).expect("a golden row");
+        }
+        let rows = scorer.encode().clone();
+        let of_item = |name: &str| ["item", "shelf", "tags"].contains(&name);
+        let layout = encoder.layout();
+        let features: Vec<bool> = layout.features.iter().map(|feature| !of_item(&feature.name)).collect();
+        // Every row with the context of the first.
+        let (mut joined, mut row) = (rows.clone(), dlrm::data::Batch::new(&layout));
+        row.push_row_of(&rows, 0);
+        let width = row.dense.len();
+        joined.dense.chunks_exact_mut(width.max(1)).for_each(|dense| dense.copy_from_slice(&row.dense));
+        let mut open = joined.clone();
+        for (feature, _) in features.iter().enumerate().filter(|(_, shared)| **shared) {
+            joined.bags[feature].clear();
+            (0..rows.len()).for_each(|_| joined.bags[feature].push_row_of(&row.bags[feature], 0));
+            open.bags[feature].clear();
+            open.bags[feature].offsets.resize(rows.len() + 1, 0);
+        }
+        let context = network.context(&row, SharedInputs { dense: true, features: &features });
+        let (mut workspace, mut expected) = (Workspace::new(), vec![0.0; rows.len()]);
+        network.logits(&joined, &mut expected, &mut workspace, Parallel::Single);
+        let mut found = vec![1.0; rows.len()];
+        network.logits_in(&context, &open, &mut found, &mut workspace);
+        assert_eq!(found, expected, "{kind}");
+        let (shared, all) = context.counts();
+        println!("{kind}: {shared} of {all} operations once");
+        assert!(
+            kind != "dlrm" || shared >= 2,
+            "the bottom MLP of DLRM reads nothing of an item: {shared} of {all}"
         );
     }
 }

@@ -1,10 +1,14 @@
 //! From text fields to typed values, by the schema: one way for fitting, training, evaluation and serving.
-use crate::error::{Error, Hint, Result, nearest, quoted};
+mod mistakes;
+
+use crate::error::{Error, Result, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
 use crate::moment::{Moment, TimeUnit, seconds};
 use crate::row::RawRow;
 use crate::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Schema};
+pub use mistakes::has_decimal_comma;
+use mistakes::missing_column;
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -131,40 +135,6 @@ pub struct RowParser {
     /// How the values of each categorical column are read, where they are hexadecimal integers.
     hexadecimal: Vec<Option<Reading>>,
     texts: Vec<TextPlace>,
-}
-
-/// The error of `columns` without the column `name` of the schema.
-fn missing_column(schema: &Schema, name: &str, columns: &[String], input: &str) -> Error {
-    let what = if name == schema.label.column { "the label column" } else { "a column" };
-    let found = format!("columns {}", columns.join(", "));
-    let error = Error::input(input, format!("{what} \"{name}\""), found);
-    if let Some(near) = nearest(name, columns.iter().map(String::as_str)) {
-        return error.with_hint(format!("did you mean \"{near}\"?"));
-    }
-    let check =
-        "the columns must be those of the schema (`dlrm inspect` writes one): check delimiter and header";
-    let hint = match columns {
-        [only] if only.contains(name) => match only.chars().find(|c| matches!(c, ',' | ';' | '|' | '\t')) {
-            Some('\t') => Hint::from("is the delimiter another? Try ").set("input.delimiter", "tab"),
-            Some(c) => Hint::from("is the delimiter another? Try ").set("input.delimiter", c.to_string()),
-            None => check.into(),
-        },
-        _ if name == schema.label.column => {
-            Hint::from(check).say("; rows without labels can be scored, but neither measured nor trained on")
-        }
-        _ => check.into(),
-    };
-    error.with_hint(hint)
-}
-
-/// Whether `trimmed` is a number with a decimal comma, as 508,46 or 1.508,46.
-pub fn has_decimal_comma(trimmed: &str) -> bool {
-    let Some((whole, fraction)) = trimmed.rsplit_once(',') else { return false };
-    let whole = whole.strip_prefix(['-', '+']).unwrap_or(whole);
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let mut groups = whole.split('.');
-    let grouped = groups.next().is_some_and(digits) && groups.all(|group| group.len() == 3 && digits(group));
-    grouped && digits(fraction)
 }
 
 impl RowParser {

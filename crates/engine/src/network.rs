@@ -155,8 +155,8 @@ impl Network {
         Context::of(&tape, shared)
     }
 
-    /// As [`Network::logits`], on the calling thread, of rows that have this in common: they have its bits. What they
-    /// hold of features whose ids they share is not looked at.
+    /// As [`Network::logits`], on the calling thread, of rows that have this in common: they have its bits.
+    /// What they hold of features whose ids they share is not looked at.
     ///
     /// # Panics
     /// If `out` is not as long as the batch.

@@ -16,8 +16,8 @@ use dlrm_data::schema::Task;
 use dlrm_metrics::{Metric, Metrics, Ranking, Scored};
 use dlrm_nn::optimizer::Rates;
 
-/// A log loss above the best one by such a part of it is not noise of few rows: the model has begun to learn its rows by
-/// heart. An evaluation that finds it counts as several.
+/// A log loss above the best one by such a part of it is not noise of few rows: the model has begun to learn
+/// its rows by heart. An evaluation that finds it counts as several.
 const FAR: f64 = 0.2;
 /// What is taken for that distance where the best one is small, and where it is large.
 const FAR_RANGE: [f64; 2] = [0.02, 0.1];

@@ -20,8 +20,8 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The rows of a table of items, of which `key` is the column that tells them apart: the first one if nothing is
-    /// said. The last row of an item counts.
+    /// The rows of a table of items, of which `key` is the column that tells them apart: the first one if
+    /// nothing is said. The last row of an item counts.
     ///
     /// # Errors
     /// If the rows cannot be read, or there is no such column.
@@ -42,8 +42,9 @@ impl Catalogue {
         Ok(catalogue)
     }
 
-    /// The items of rows of events. Their key is `key`, or else that of the columns which is no column of `user` and
-    /// has the most different values; their other columns are those that say the same in all rows of an item.
+    /// The items of rows of events. Their key is `key`, or else that of the columns which is no column of
+    /// `user` and has the most different values; their other columns are those that say the same in all rows
+    /// of an item.
     ///
     /// # Errors
     /// If the rows cannot be read, or there is no such column.

@@ -5,9 +5,10 @@
 //! all  = one ("and" one)*
 //! one  = "not" one | "(" any ")" | column operator value
 //! ```
-//! Operators are `=`, `!=`, `<`, `<=`, `>`, `>=` and `contains`; columns and values may stand in double quotes.
-//! Two numbers are compared as numbers, everything else as text. `contains` asks for one of several values, or for
-//! a part of a text where a column has one. What is missing fulfils nothing but `!=` and `not`.
+//! Operators are `=`, `!=`, `<`, `<=`, `>`, `>=` and `contains`; columns and values may stand in double
+//! quotes. Two numbers are compared as numbers, everything else as text. `contains` asks for one of several
+//! values, or for a part of a text where a column has one. What is missing fulfils nothing but `!=` and
+//! `not`.
 use crate::refusal::{Code, Refusal};
 use dlrm_data::error::{nearest, quoted};
 

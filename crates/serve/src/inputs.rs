@@ -18,8 +18,8 @@ pub(crate) enum InputKind {
     Categorical,
     /// A number.
     Numeric,
-    /// Several of many, between separators where they stand in one text, each with a weight behind it where it
-    /// may have one.
+    /// Several of many, between separators where they stand in one text, each with a weight behind it where
+    /// it may have one.
     MultiValued { separator: char, weight_separator: Option<char> },
     /// A point in time.
     Moment,

@@ -1,4 +1,5 @@
-//! Features by key: what a store knows of the user and the items of a request, put into its rows as training had it.
+//! Features by key: what a store knows of the user and the items of a request, put into its rows as training
+//! had it.
 use crate::metrics::{Metrics, Outcome};
 use crate::models::Loaded;
 use crate::refusal::Refusal;
@@ -48,8 +49,8 @@ impl Join {
         known.iter().flat_map(|known| known.columns.iter().map(|&(_, place)| place)).collect()
     }
 
-    /// Fills what rows leave open and the store knows, in one round trip. Whatever it does not know, or cannot say
-    /// in time, stays missing, and is counted.
+    /// Fills what rows leave open and the store knows, in one round trip. Whatever it does not know, or
+    /// cannot say in time, stays missing, and is counted.
     pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [Texts], metrics: &Metrics) {
         let known = self.known(model, sides);
         let mut asked: Vec<(Side, String)> = Vec::new();

@@ -1,8 +1,9 @@
-//! Floor 5 of dlrm: model directories behind HTTP, with raw values in and the scores of `dlrm predict` out, bit for
-//! bit.
+//! Floor 5 of dlrm: model directories behind HTTP, with raw values in and the scores of `dlrm predict` out,
+//! bit for bit.
 //!
-//! Three floors: connections (`http`), a bounded queue, compute threads (`work`). Threads of connections read and
-//! write; compute threads pull from the queue what they can score in one pass, each alone, through the engine's
+//! Three floors: connections (`http`), a bounded queue, compute threads (`work`). Threads of connections read
+//! and write; compute threads pull from the queue what they can score in one pass, each alone, through the
+//! engine's
 //! `RowScorer`. Nothing that is answered depends on what else is.
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ mod service;
 mod split;
 mod statistics;
 mod tensor_text;
+mod tls;
 mod work;
 
 pub use catalogue::Catalogue;
@@ -36,4 +38,5 @@ pub use models::ModelSource;
 pub use once::{KnownUser, RecommendError, RecommendRequest, Recommended, recommend};
 pub use server::{Error, Event, Options, Server, ServerObserver};
 pub use split::Split;
+pub use tls::{TlsError, TlsFiles};
 pub use work::Probe;

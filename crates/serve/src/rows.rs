@@ -38,8 +38,8 @@ impl RowFormat {
         Refusal::unknown(Code::UnknownColumn, &format!("in {place} a column"), name, known)
     }
 
-    /// Writes the values of a JSON object over those of `row`, which has a text for each column; columns that it
-    /// does not name stay as they are. `place` is what messages call the object.
+    /// Writes the values of a JSON object over those of `row`, which has a text for each column; columns that
+    /// it does not name stay as they are. `place` is what messages call the object.
     pub(crate) fn read(&self, object: &RawValue, place: &str, row: &mut Texts) -> Result<(), Refusal> {
         row.met.clear();
         row.met.resize(self.inputs.len(), false);

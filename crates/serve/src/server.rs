@@ -12,6 +12,7 @@ use crate::models::{ModelSource, Registry, Reload, Watch};
 use crate::service::{BLOCK, RequestIds, Service};
 use crate::split::Split;
 use crate::statistics::Statistics;
+use crate::tls::{TlsError, TlsFiles};
 use crate::work::{Probe, Queue, work};
 use dlrm_kernels::Isa;
 use std::io;
@@ -61,6 +62,8 @@ pub struct Options {
     pub split: Option<Split>,
     /// The model that is asked beside the one that answers, to compare both.
     pub shadow: Option<String>,
+    /// The certificate to speak TLS with, if it is spoken.
+    pub tls: Option<TlsFiles>,
     /// Who may ask.
     pub keys: Keys,
     /// What a request may take.
@@ -118,6 +121,9 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A certificate or key is none.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// There is no such store of features.
     #[error("{source}")]
     Features {
@@ -149,6 +155,7 @@ pub struct Server {
     http: SocketAddr,
     grpc: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    tls: Option<TlsFiles>,
     ended: watch::Sender<bool>,
     accepting: Vec<tokio::task::JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
@@ -162,42 +169,12 @@ impl Server {
     /// # Errors
     /// If a model cannot be loaded, an address is taken or threads are refused; nothing is left behind then.
     pub fn start(options: Options, observer: Arc<dyn ServerObserver>) -> Result<Self, Error> {
-        // Whoever asks for recommendations asks for a block from each thread.
-        let most_rows = options.limits.waiting_rows.max(2 * BLOCK * options.threads);
-        let queue = Arc::new(Queue::new(options.limits.waiting, most_rows));
-        let renewed = queue.clone();
-        let changed = move |generation| renewed.renew(generation);
-        let catalogue = options.catalogue.clone().map(Arc::new);
-        let (sources, isa, limit) = (options.models.clone(), options.isa, options.memory_limit);
-        let registry = Registry::new(sources, isa, limit, catalogue, changed);
-        let registry = Arc::new(registry);
         let watches: Vec<(String, Watch)> =
             options.models.iter().map(|source| (source.name.clone(), Watch::new(&source.dir))).collect();
-        for source in &options.models {
-            let loaded = registry.load(&source.name);
-            let loaded = loaded.map_err(|error| Error::Model { name: source.name.clone(), source: error })?;
-            tell(&*observer, &source.name, Ok(loaded));
-        }
-        let metrics = Arc::new(Metrics::new());
-        let service = Arc::new(Service {
-            registry,
-            queue,
-            metrics,
-            statistics: Statistics::default(),
-            live: Live::new(),
-            log: options.log.clone().map(|dir| log(dir, &observer)).transpose()?,
-            join: options.features.as_deref().map(join).transpose()?,
-            split: options.split.clone(),
-            shadow: options.shadow.clone(),
-            ids: RequestIds::new(),
-            threads: options.threads,
-            limits: options.limits.clone(),
-            keys: options.keys.clone(),
-            ready: AtomicBool::new(true),
-        });
+        let service = Arc::new(service(&options, &observer)?);
         let refused = |source| Error::Threads { wanted: IO_THREADS, source };
-        let runtime =
-            Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build().map_err(refused)?;
+        let runtime = Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build();
+        let runtime = runtime.map_err(refused)?;
         let (ended, over_soon) = watch::channel(false);
         let connections = Connections {
             limits: options.limits.clone(),
@@ -211,6 +188,7 @@ impl Server {
             http: options.http,
             grpc: None,
             admin: None,
+            tls: options.tls.clone(),
             ended,
             accepting: Vec::new(),
             workers: Vec::new(),
@@ -245,7 +223,10 @@ impl Server {
         let refused = |source| Error::Listen { address, source };
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(refused)?;
         let bound = listener.local_addr().map_err(refused)?;
-        self.accepting.push(runtime.spawn(http::accept(listener, routes, protocol, connections.clone())));
+        let offered: &[u8] = if protocol == Protocol::Grpc { b"h2" } else { b"http/1.1" };
+        let tls = self.tls.as_ref().map(|files| files.acceptor(&[offered])).transpose()?;
+        let accepting = http::accept(listener, routes, protocol, connections.clone(), tls);
+        self.accepting.push(runtime.spawn(accepting));
         Ok(bound)
     }
 
@@ -333,6 +314,39 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What is asked, with all models loaded.
+fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Service, Error> {
+    // Whoever asks for recommendations asks for a block from each thread.
+    let most_rows = options.limits.waiting_rows.max(2 * BLOCK * options.threads);
+    let queue = Arc::new(Queue::new(options.limits.waiting, most_rows));
+    let renewed = queue.clone();
+    let changed = move |generation| renewed.renew(generation);
+    let catalogue = options.catalogue.clone().map(Arc::new);
+    let (sources, isa, limit) = (options.models.clone(), options.isa, options.memory_limit);
+    let registry = Registry::new(sources, isa, limit, catalogue, changed);
+    for source in &options.models {
+        let loaded = registry.load(&source.name);
+        let loaded = loaded.map_err(|error| Error::Model { name: source.name.clone(), source: error })?;
+        tell(&**observer, &source.name, Ok(loaded));
+    }
+    Ok(Service {
+        registry: Arc::new(registry),
+        queue,
+        metrics: Arc::new(Metrics::new()),
+        statistics: Statistics::default(),
+        live: Live::new(),
+        log: options.log.clone().map(|dir| log(dir, observer)).transpose()?,
+        join: options.features.as_deref().map(join).transpose()?,
+        split: options.split.clone(),
+        shadow: options.shadow.clone(),
+        ids: RequestIds::new(),
+        threads: options.threads,
+        limits: options.limits.clone(),
+        keys: options.keys.clone(),
+        ready: AtomicBool::new(true),
+    })
 }
 
 fn join(address: &str) -> Result<Join, Error> {

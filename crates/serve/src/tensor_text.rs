@@ -145,9 +145,9 @@ pub(crate) fn elements(shape: &[i64], place: &str) -> Result<usize, Refusal> {
     })
 }
 
-/// Rows of the model's columns out of tensors: one of N values for each raw column. Of a column with several values
-/// there may be as many as `NAME.lengths` says of each row, with weights in `NAME.weights`. Columns without a tensor
-/// are missing.
+/// Rows of the model's columns out of tensors: one of N values for each raw column. Of a column with several
+/// values there may be as many as `NAME.lengths` says of each row, with weights in `NAME.weights`. Columns
+/// without a tensor are missing.
 pub(crate) fn rows(model: &Loaded, tensors: Vec<TensorTexts>) -> Result<Vec<RawRow>, Refusal> {
     let columns = model.format.inputs.len();
     let mut whole: Vec<Option<Vec<String>>> = vec![None; columns];

@@ -42,7 +42,8 @@ pub(super) fn get(at: SocketAddr, path: &str) -> Answer {
 pub(super) fn with_headers(at: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
     let length = body.len();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
+        {headers}\r\n"
     );
     raw(at, &[head.as_bytes(), body])
 }

@@ -149,7 +149,8 @@ fn tensors_that_do_not_fit() {
         assert!(String::from_utf8_lossy(&answer.body).contains(part), "{more}: {:?}", answer.json());
     }
     let binary = |length: &str, size: i64, bytes: &[u8]| {
-        let input = json!({ "name": "user", "shape": [1], "datatype": "BYTES", "parameters": { "binary_data_size": size } });
+        let size = json!({ "binary_data_size": size });
+        let input = json!({ "name": "user", "shape": [1], "datatype": "BYTES", "parameters": size });
         let mut body = json!({ "inputs": [input] }).to_string().into_bytes();
         let length = if length.is_empty() { body.len().to_string() } else { length.to_owned() };
         body.extend(bytes);

@@ -12,6 +12,9 @@ const ROOTS: [&str; 8] = ["src", "crates", "tests", "benches", "examples", "xtas
 /// Folders whose files are tests as a whole.
 const TEST_FOLDERS: [&str; 3] = ["tests", "benches", "fuzz"];
 
+/// How files begin that programs write.
+const GENERATED: &str = "// This file is @generated";
+
 /// What a file is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Role {
@@ -72,7 +75,10 @@ pub(super) fn read() -> Result<Vec<Source>, String> {
     let mut sources = Vec::new();
     for path in paths {
         let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-        sources.push(Source::parse(&path, text)?);
+        // What a program has written has its own style.
+        if !text.starts_with(GENERATED) {
+            sources.push(Source::parse(&path, text)?);
+        }
     }
     mark_test_files(&mut sources);
     Ok(sources)

@@ -216,9 +216,9 @@ pub struct BadValue {
     pub found: String,
 }
 
-/// Appends the text that a JSON value has in the field of a row: a text without its quotes, a number exactly as it
-/// is written, 1 and 0 for true and false, nothing for null. The values of a list stand between `separator`s;
-/// without one no list is expected.
+/// Appends the text that a JSON value has in the field of a row: a text without its quotes, a number exactly
+/// as it is written, 1 and 0 for true and false, nothing for null. The values of a list stand between
+/// `separator`s; without one no list is expected.
 ///
 /// # Errors
 /// An object, a list within a list, a value that holds the separator.

@@ -12,8 +12,8 @@ pub(super) const VECTORS_OF_ROWS: u64 = 6;
 /// Iterations, at most.
 const ITERATIONS: usize = 400;
 /// Convergence: no derivative of the mean loss is larger (scikit-learn's default is 1e-4), and what a step by
-/// the diagonal of the second derivative would gain is no more than a hundredth of this: derivatives of rare ids
-/// are small wherever their weights are.
+/// the diagonal of the second derivative would gain is no more than a hundredth of this: derivatives of rare
+/// ids are small wherever their weights are.
 pub(super) const TOLERANCE: f64 = 1e-5;
 const GAIN: f64 = 1e-2;
 /// Convergence of what only tells strengths apart.

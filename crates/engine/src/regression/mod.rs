@@ -1,10 +1,10 @@
 //! Logistic (linear) regression trained to its optimum: the model `lr`, and the baseline of every other.
 //!
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
-//! there. L-BFGS goes near that minimum for one strength of L2 after the other, from strong to weak, each from
-//! where the one before ended; the validation rows decide which is kept, and goes on to its minimum. Where numbers have bins of a
-//! piecewise-linear encoding and rows are few, that is done with and without these: a straight effect is
-//! learned from fewer rows as one slope.
+//! there. L-BFGS goes near that minimum for one strength of L2 after the other, from strong to weak, each
+//! from where the one before ended; the validation rows decide which is kept, and goes on to its minimum.
+//! Where numbers have bins of a piecewise-linear encoding and rows are few, that is done with and without
+//! these: a straight effect is learned from fewer rows as one slope.
 mod design;
 mod folds;
 mod minimise;

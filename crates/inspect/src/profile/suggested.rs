@@ -88,8 +88,8 @@ pub(super) struct MomentColumns<'a> {
     pub(super) columns: Vec<&'a ColumnProfile>,
     /// One order of day and month holds for all columns: those of another one are left out.
     pub(super) date_order: Option<DateOrder>,
-    /// The moment of the event that a row tells of: known of every row, and, of several, the one that covers the
-    /// fewest days, for what was before it, such as when a user signed up, covers more.
+    /// The moment of the event that a row tells of: known of every row, and, of several, the one that covers
+    /// the fewest days, for what was before it, such as when a user signed up, covers more.
     pub(super) event: Option<&'a ColumnProfile>,
 }
 
@@ -105,8 +105,8 @@ impl<'a> MomentColumns<'a> {
         MomentColumns { columns, date_order, event }
     }
 
-    /// How long before the event the moment in another column was. Moments that are often missing may be of what
-    /// the label tells, such as a purchase.
+    /// How long before the event the moment in another column was. Moments that are often missing may be of
+    /// what the label tells, such as a purchase.
     pub(super) fn age(&self, column: &ColumnProfile) -> Option<DenseColumn> {
         let until = self.event.filter(|event| event.name != column.name)?;
         let (Kind::Timestamp { format }, Kind::Timestamp { format: until_format }) =

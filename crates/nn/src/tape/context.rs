@@ -1,8 +1,9 @@
-//! What rows have in common: values that are computed for one row and taken over by all rows that share its inputs.
+//! What rows have in common: values that are computed for one row and taken over by all rows that share its
+//! inputs.
 //!
-//! Candidates of a ranking differ in the columns of the item alone. An operation that reads nothing of these has
-//! the same value in all rows; pooled embeddings have the same columns for the features that are shared. No bit
-//! differs, for no row's value depends on which other rows there are.
+//! Candidates of a ranking differ in the columns of the item alone. An operation that reads nothing of these
+//! has the same value in all rows; pooled embeddings have the same columns for the features that are shared.
+//! No bit differs, for no row's value depends on which other rows there are.
 use super::Tape;
 use super::value::Var;
 use crate::graph::GraphNode;

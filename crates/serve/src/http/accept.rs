@@ -4,12 +4,14 @@ use crate::metrics::Metrics;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
 
 /// Pause after an accept that failed, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -36,10 +38,38 @@ pub(crate) struct Connections {
     pub(crate) ended: watch::Receiver<bool>,
 }
 
-/// A connection of either kind.
-enum Connection<H, G> {
-    Http(H),
-    Grpc(G),
+/// Answers on connections of one protocol.
+#[derive(Clone)]
+struct Speaker {
+    protocol: Protocol,
+    http: http1::Builder,
+    grpc: http2::Builder<TokioExecutor>,
+    routes: Router,
+}
+
+impl Speaker {
+    fn new(protocol: Protocol, limits: &Limits, routes: Router) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.header_time).max_buf_size(HEADER);
+        let mut grpc = http2::Builder::new(TokioExecutor::new());
+        // A client that is silent for that long is asked whether it is still there.
+        grpc.timer(TokioTimer::new())
+            .keep_alive_interval(limits.header_time)
+            .max_header_list_size(HEADER as u32);
+        Speaker { protocol, http, grpc, routes }
+    }
+
+    /// Answers until the client or the server has had enough; what goes wrong is the client's affair.
+    async fn speak<S>(self, stream: TokioIo<S>, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = TowerToHyperService::new(self.routes);
+        let _ = match self.protocol {
+            Protocol::Http => watcher.watch(self.http.serve_connection(stream, service)).await,
+            Protocol::Grpc => watcher.watch(self.grpc.serve_connection(stream, service)).await,
+        };
+    }
 }
 
 /// Accepts connections until told to end, then waits for what is being answered.
@@ -48,14 +78,11 @@ pub(crate) async fn accept(
     routes: Router,
     protocol: Protocol,
     connections: Connections,
+    tls: Option<TlsAcceptor>,
 ) {
     let Connections { limits, metrics, room, mut ended } = connections;
     let graceful = GracefulShutdown::new();
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.header_time).max_buf_size(HEADER);
-    let mut grpc = http2::Builder::new(TokioExecutor::new());
-    // A client that is silent for that long is asked whether it is still there.
-    grpc.timer(TokioTimer::new()).keep_alive_interval(limits.header_time).max_header_list_size(HEADER as u32);
+    let speaker = Speaker::new(protocol, &limits, routes);
     loop {
         // Whoever finds no room waits with the system until there is some.
         let place = tokio::select! {
@@ -73,19 +100,21 @@ pub(crate) async fn accept(
         };
         // An answer is one write, which should not wait for another.
         let _ = stream.set_nodelay(true);
-        let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(routes.clone()));
-        let connection = match protocol {
-            Protocol::Http => Connection::Http(graceful.watch(http.serve_connection(stream, service))),
-            Protocol::Grpc => Connection::Grpc(graceful.watch(grpc.serve_connection(stream, service))),
-        };
-        let metrics = metrics.clone();
+        let (speaker, watcher, metrics, tls) =
+            (speaker.clone(), graceful.watcher(), metrics.clone(), tls.clone());
+        let header_time = limits.header_time;
         metrics.connections.inc();
         tokio::spawn(async move {
             // What a client does to its own connection is its own affair.
-            let _ = match connection {
-                Connection::Http(connection) => connection.await,
-                Connection::Grpc(connection) => connection.await,
-            };
+            match tls {
+                None => speaker.speak(TokioIo::new(stream), watcher).await,
+                Some(acceptor) => {
+                    let shaken = tokio::time::timeout(header_time, acceptor.accept(stream)).await;
+                    if let Ok(Ok(stream)) = shaken {
+                        speaker.speak(TokioIo::new(stream), watcher).await;
+                    }
+                }
+            }
             metrics.connections.dec();
             drop(place);
         });

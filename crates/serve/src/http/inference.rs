@@ -1,5 +1,5 @@
-//! The Open Inference Protocol (version 2) over HTTP, with its extensions for bytes, repositories, statistics and
-//! configuration.
+//! The Open Inference Protocol (version 2) over HTTP, with its extensions for bytes, repositories, statistics
+//! and configuration.
 use super::answers::json;
 use super::{body, tensors};
 use crate::inputs::{Input, InputKind};
@@ -157,7 +157,8 @@ pub(super) async fn infer(
     let own = (service.clone(), model.clone());
     let parse = move || {
         let (service, model) = own;
-        // Bytes behind the JSON are no part of it, but a bracket among them is no depth that anything goes to.
+        // Bytes behind the JSON are no part of it, but a bracket among them is no depth that anything goes
+        // to.
         if !headers.contains_key("inference-header-content-length") {
             service.limits.check_depth(&bytes)?;
         }

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use dlrm_data::row::RawRow;
+use dlrm_engine::explain::Column;
 use dlrm_features::Side;
 use serde::Deserialize;
 use serde_json::json;
@@ -122,7 +123,10 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
     let (candidates, items) = what;
     let id = ask.id.clone();
     let ranked = service.rank(&model, candidates, ask).await?;
-    let place = |&(index, logit, prediction): &(usize, f32, f64)| json!({ "index": index, "prediction": prediction, "logit": logit, "item": items[index] });
+    let place = |&(index, logit, prediction): &(usize, f32, f64)| {
+        let item = &items[index];
+        json!({ "index": index, "prediction": prediction, "logit": logit, "item": item })
+    };
     let ranked: Vec<_> = ranked.iter().map(place).collect();
     Ok(json(&json!({ "request": id, "model": model.name, "version": model.version, "items": ranked })))
 }
@@ -193,7 +197,7 @@ pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> 
     })
     .await?;
     let found = service.explain(&model, what, ask.time).await?;
-    let contribution = |(column, value): (&dlrm_engine::explain::Column, &f64)| json!({ "column": column.name, "kind": column.kind.name(), "contribution": value });
+    let contribution = |(column, value): (&Column, &f64)| json!({ "column": column.name, "kind": column.kind.name(), "contribution": value });
     let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
     Ok(json(&json!({
         "model": model.name,

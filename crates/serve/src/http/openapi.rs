@@ -1,4 +1,5 @@
-//! What can be asked over HTTP, as a document for programs (OpenAPI 3.1), made from the models that are loaded.
+//! What can be asked over HTTP, as a document for programs (OpenAPI 3.1), made from the models that are
+//! loaded.
 use super::answers::json;
 use crate::inputs::InputKind;
 use crate::models::Loaded;
@@ -20,8 +21,8 @@ pub(super) async fn document(State(service): State<Arc<Service>>) -> Response {
         "info": {
             "title": "dlrm serve",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Scores of recommendation models. Raw values go in as the training data has them; a \
-                column that a row does not name is missing.",
+            "description": "Scores of recommendation models. Raw values go in as the training data has them; \
+                a column that a row does not name is missing.",
         },
         "paths": paths(&example, service.limits.rows),
         "components": {
@@ -82,7 +83,8 @@ fn common() -> Map<String, Value> {
         "items": {
             "type": "object",
             "properties": {
-                "index": { "type": "integer" }, "item": { "type": "object" }, "prediction": number, "logit": number,
+                "index": { "type": "integer" }, "item": { "type": "object" },
+                "prediction": number, "logit": number,
             },
             "required": ["item", "prediction", "logit"],
         },
@@ -107,7 +109,9 @@ fn common() -> Map<String, Value> {
             "prediction": number, "logit": number, "base": number, "exact": { "type": "boolean" },
             "contributions": { "type": "array", "items": {
                 "type": "object",
-                "properties": { "column": { "type": "string" }, "kind": { "type": "string" }, "contribution": number },
+                "properties": {
+                    "column": { "type": "string" }, "kind": { "type": "string" }, "contribution": number,
+                },
                 "required": ["column", "kind", "contribution"],
             }},
         }));
@@ -122,7 +126,8 @@ fn paths(example: &Value, most: usize) -> Value {
     let rows = json!({ "type": "array", "items": reference("Row"), "maxItems": most });
     let count = json!({ "type": "integer", "minimum": 0, "default": 10 });
     json!({
-        "/v1/predict": { "post": asked("Score rows", "predict", "Predicted", json!({ "rows": rows }), &["rows"],
+        "/v1/predict": { "post": asked("Score rows", "predict", "Predicted",
+            json!({ "rows": rows }), &["rows"],
             json!({ "rows": [example] })) },
         "/v1/rank": { "post": asked("Rank candidates of one context", "rank", "Ranked",
             json!({ "context": reference("Row"), "items": rows, "k": count }), &["items"],
@@ -131,7 +136,10 @@ fn paths(example: &Value, most: usize) -> Value {
             json!({
                 "user": reference("Row"),
                 "k": count,
-                "filter": { "type": "string", "description": "such as: genre contains \"Drama\" and year >= 1990" },
+                "filter": {
+                    "type": "string", "description": "such as: genre contains \"Drama\" and year >= 1990",
+                },
+                "exclude_seen": { "type": "boolean" },
                 "exclude": { "type": "array", "items": { "type": "string" } },
             }), &[], json!({ "user": {}, "k": 10 })) },
         "/v1/explain": { "post": asked("What moves the score of a row", "explain", "Explained",

@@ -1,4 +1,5 @@
-//! Requests and answers of the Open Inference Protocol over HTTP: JSON, with values as JSON or as bytes behind it.
+//! Requests and answers of the Open Inference Protocol over HTTP: JSON, with values as JSON or as bytes
+//! behind it.
 use crate::oip::Output as Kind;
 use crate::refusal::{Code, Refusal};
 use crate::tensor_text::{DataType, TensorTexts, elements};

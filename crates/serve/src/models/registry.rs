@@ -1,5 +1,5 @@
-//! The models by name. One is loaded beside the one that answers and takes its place at once; one that fails its
-//! checks never does.
+//! The models by name. One is loaded beside the one that answers and takes its place at once; one that fails
+//! its checks never does.
 use super::Loaded;
 use crate::catalogue::Catalogue;
 use crate::refusal::{Code, Refusal};

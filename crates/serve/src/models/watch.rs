@@ -18,8 +18,8 @@ impl Watch {
         Watch { manifest, seen }
     }
 
-    /// Whether it holds something else than when it was last asked. A directory that is gone holds nothing new: it
-    /// may be in the middle of being replaced.
+    /// Whether it holds something else than when it was last asked. A directory that is gone holds nothing
+    /// new: it may be in the middle of being replaced.
     pub(crate) fn has_changed(&mut self) -> bool {
         let Ok(now) = fs::read(&self.manifest) else { return false };
         if self.seen.as_ref() == Some(&now) {

@@ -25,8 +25,8 @@ impl<'a> Desk<'a> {
         Ok(Desk { model, scorer, logits: Vec::new() })
     }
 
-    /// Scores the rows of several requests together; each request's scores by themselves. A malformed row spoils
-    /// its own request alone.
+    /// Scores the rows of several requests together; each request's scores by themselves. A malformed row
+    /// spoils its own request alone.
     pub(super) fn score(
         &mut self,
         requests: &[&[RawRow]],

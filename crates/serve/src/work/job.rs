@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 pub(crate) enum Task {
     /// Score rows.
     Score(Vec<RawRow>),
-    /// Score candidates that share a context, and keep the `k` best. Each candidate has the fields of `context`
-    /// where it says nothing of its own, which `own` tells by column.
+    /// Score candidates that share a context, and keep the `k` best. Each candidate has the fields of
+    /// `context` where it says nothing of its own, which `own` tells by column.
     Rank { context: Texts, own: Vec<usize>, candidates: Vec<Texts>, k: usize },
     /// Score items of the model's catalogue in a context, and keep the `k` best: places and scores.
     Recommend { context: Texts, items: Vec<u32>, k: usize },

@@ -95,8 +95,8 @@ impl<'a> Shared<'a> {
         network.logits_in(&context, &rows, logits, workspace);
     }
 
-    /// Puts what the context alone decides into all rows. Ids that they share are left out: what is made of them is
-    /// computed once.
+    /// Puts what the context alone decides into all rows. Ids that they share are left out: what is made of
+    /// them is computed once.
     fn join(&self, common: &Batch, rows: &mut Batch) {
         let width = common.dense.len();
         for row in rows.dense.chunks_exact_mut(width.max(1)) {
