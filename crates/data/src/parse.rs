@@ -1,14 +1,16 @@
 //! From text fields to typed values, by the schema: one way for fitting, training, evaluation and serving.
 mod mistakes;
+mod places;
 
 use crate::error::{Error, Result, quoted};
 use crate::hexadecimal::{DIGITS, Reading};
 use crate::label::LabelReader;
 use crate::moment::{Moment, TimeUnit, seconds};
 use crate::row::RawRow;
-use crate::schema::{CategoricalColumn, DenseColumn, Encoding, MultiValued, PartOfTime, Schema};
+use crate::schema::{CategoricalColumn, Encoding, MultiValued, PartOfTime, Schema};
 pub use mistakes::has_decimal_comma;
 use mistakes::missing_column;
+use places::{Number, Place};
 use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -21,31 +23,6 @@ pub enum Labels {
     Required,
     /// None is looked at.
     Ignored,
-}
-
-/// Which field of a row a column is.
-#[derive(Debug, Clone)]
-struct Place {
-    index: usize,
-    name: String,
-}
-
-/// Where a dense value comes from.
-#[derive(Debug, Clone)]
-enum Number {
-    /// It stands in a field.
-    Field(Place),
-    /// It is the days from the moment in one field to that in another.
-    Age([(Place, TimeUnit); 2]),
-}
-
-impl Number {
-    fn find(column: &DenseColumn, find: impl Fn(&str) -> Result<Place>) -> Result<Self> {
-        Ok(match &column.age {
-            None => Number::Field(find(&column.name)?),
-            Some(age) => Number::Age([(find(&age.column)?, age.unit), (find(&age.until)?, age.until_unit)]),
-        })
-    }
 }
 
 /// One value of a categorical field.

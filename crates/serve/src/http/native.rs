@@ -197,7 +197,10 @@ pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> 
     })
     .await?;
     let found = service.explain(&model, what, ask.time).await?;
-    let contribution = |(column, value): (&Column, &f64)| json!({ "column": column.name, "kind": column.kind.name(), "contribution": value });
+    let contribution = |(column, value): (&Column, &f64)| {
+        let kind = column.kind.name();
+        json!({ "column": column.name, "kind": kind, "contribution": value })
+    };
     let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
     Ok(json(&json!({
         "model": model.name,
