@@ -101,9 +101,9 @@ class Server:
         while time.monotonic() < end:
             # All lines come in one write.
             lines = self._out.read_text()
-            if "http:" in lines and lines.endswith("\n"):
+            if "http" in lines and lines.endswith("\n"):
                 named = (line.split(":", 1) for line in lines.splitlines())
-                return {name: place.strip().removeprefix("http://") for name, place in named}
+                return {name: place.strip().removeprefix("http://").removeprefix("https://") for name, place in named}
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
