@@ -51,7 +51,7 @@ export const models = {
     await page.getByRole("heading", { level: 1, name: "harmed" }).waitFor();
     await page.locator("#score").getByLabel("price").fill("3.25");
     house.damage("harmed");
-    await page.getByText("could not be loaded; this one goes on").waitFor({ timeout: 20_000 });
+    await page.getByText("could not be loaded; this one goes on").waitFor({ timeout: 60_000 });
     const warning = await page.locator("#model .warning").innerText();
     assert.match(warning, /manifest\.json: expected/);
     assert.equal(await page.locator("#score").getByLabel("price").inputValue(), "3.25", "what was typed stays");
@@ -64,7 +64,7 @@ export const models = {
     await page.getByRole("heading", { level: 1, name: "renewed" }).waitFor();
     const { models: [{ current: before }] } = await (await fetch(`${url}/v1/models`)).json();
     house.replace("renewed", "clicks");
-    await page.locator("#score").getByLabel("interests").waitFor({ timeout: 20_000 });
+    await page.locator("#score").getByLabel("interests").waitFor({ timeout: 60_000 });
     const { models: [{ current }] } = await (await fetch(`${url}/v1/models`)).json();
     assert.notEqual(current.version, before.version);
     await page.getByRole("status").getByText(`Version ${current.version} of renewed answers now.`).waitFor();
@@ -113,6 +113,6 @@ export const models = {
     await page.getByRole("heading", { level: 1, name: "ratings" }).waitFor();
     house.servers.at(-1).removeAllListeners("exit");
     house.servers.at(-1).kill("SIGTERM");
-    await page.locator("#problem").getByText("does not answer").waitFor({ timeout: 20_000 });
+    await page.locator("#problem").getByText("does not answer").waitFor({ timeout: 60_000 });
   },
 };
