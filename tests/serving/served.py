@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from typing import Any
 
-import httpx
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -178,7 +178,9 @@ class Server:
 def metric(url: str, name: str, **labels: str) -> float:
     """The sum of the samples of a metric that have these labels."""
     total = 0.0
-    for line in httpx.get(f"{url}/metrics").text.splitlines():
+    with urllib.request.urlopen(f"{url}/metrics", timeout=PATIENCE) as answer:
+        lines = answer.read().decode().splitlines()
+    for line in lines:
         sample, _, value = line.rpartition(" ")
         asked = all(f'{label}="{text}"' in sample for label, text in labels.items())
         if sample.split("{")[0] == name and asked:

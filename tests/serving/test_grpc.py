@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pathlib
+import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+import tritonclient.grpc
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 import clicks
-from served import Scores, Server
+import tensors
+from served import PATIENCE, Scores, Server
 from test_overload import wait_for_waiting
 
 NAME = "inference.GRPCInferenceService"
@@ -168,15 +171,15 @@ def test_only_who_has_a_key_may_ask(
 
 def test_what_is_asked_before_the_end_is_answered(start: Callable[..., Server], models: dict[str, Any]) -> None:
     server = start(f"slow={models['xdeepfm']}", "--threads", 1)
-    items = tensor("item", "INT64", [4000])
-    with grpc.insecure_channel(server.grpc) as channel:
-        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
-        asked = service_pb2.ModelInferRequest(
-            model_name="slow", inputs=[items], raw_input_contents=[np.zeros(4000, np.int64).tobytes()]
-        )
-        assert len(stub.ModelInfer(asked).raw_output_contents) == 2
-        waiting = [stub.ModelInfer.future(asked) for _ in range(4)]
-        wait_for_waiting(server, 2)
+    inputs = tensors.inputs(tensors.typed(clicks.draw(2000, seed=4)), tritonclient.grpc.InferInput)
+    with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
+        answers: queue.Queue[tuple[Any, Any]] = queue.Queue()
+        for _ in range(4):
+            client.async_infer("slow", inputs, lambda result, error: answers.put((result, error)))
+        wait_for_waiting(server, 1)
         server.terminate()
-        assert all(len(answer.result().raw_output_contents[1]) == 4 * 4000 for answer in waiting)
+        for _ in range(4):
+            result, error = answers.get(timeout=PATIENCE)
+            assert error is None, error
+            assert len(result.as_numpy("logit")) == 2000
     assert server.ended() == 0

@@ -179,10 +179,9 @@ def test_scores_are_those_of_predict(
         assert scores(result) == (whole if number == 0 else whole[number - 1]), number
 
 
+@pytest.mark.parametrize("client", [kind for kind in CLIENTS if "http" in kind], indirect=True)
 def test_numbers_in_json_are_those_in_bytes(client: Client, rows: list[clicks.Row]) -> None:
     """In JSON this client writes 0.1 as FP32 as 0.10000000149011612."""
-    if not client.is_http:
-        pytest.skip("gRPC has no JSON")
     whole = tensors.typed([row for row in rows if row["price"] and row["age"]])
     as_bytes = client.ask("infer", MODEL, client.inputs(whole, binary=True))
     assert scores(client.ask("infer", MODEL, client.inputs(whole, binary=False))) == scores(as_bytes)
