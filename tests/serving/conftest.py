@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +21,8 @@ RATING = "rating"
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not os.access(os.environ.get("DLRM_BIN", ""), os.X_OK):
         pytest.exit("DLRM_BIN: expected the path of the dlrm command; tests/serving/run.sh sets it", 2)
+    # Whoever ends the tests early ends the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("ended by a signal", 143))
 
 
 def kinds() -> list[str]:

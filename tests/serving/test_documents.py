@@ -30,7 +30,7 @@ def check(document: dict[str, Any], server: Server, scratch: pathlib.Path) -> No
     """Asks the server all that the program makes of the document; it must find no failure."""
     written = scratch / "document.json"
     written.write_text(json.dumps(document))
-    options = ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "60"]
+    options = ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing", "--max-examples", "30"]
     options += ["--generation-deterministic", "--no-color", "--warnings", "off"]
     # The one beside this Python, from an empty folder: it would take settings from where it is started.
     program = pathlib.Path(sys.executable).with_name("schemathesis")
