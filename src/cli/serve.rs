@@ -198,6 +198,7 @@ fn failure(error: Error) -> Failure {
             Failure::usage(message, "both files are in PEM, as `openssl req -x509 -nodes` writes them")
         }
         Error::Features { source } => source.into(),
+        Error::By { .. } => Failure::usage(message, "--by names a raw column, such as the user's"),
         Error::Log { .. } => Failure::resources(message, "name a directory that can be written to"),
         Error::Threads { .. } => Failure::resources(message, "end other programs, or give fewer --threads"),
     }

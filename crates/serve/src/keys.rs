@@ -32,6 +32,12 @@ impl Keys {
     }
 }
 
+/// The key in the value of an `Authorization` header, whose scheme may be written in any case.
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
+}
+
 /// Whether two texts are the same, in a time that depends on the length of `given` alone.
 fn same(known: &[u8], given: &[u8]) -> bool {
     let differs = given

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod catalogue;
+mod data_type;
 mod filter;
 mod grpc;
 mod http;

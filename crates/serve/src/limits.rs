@@ -13,6 +13,8 @@ pub struct Limits {
     pub depth: usize,
     /// Rows of a request, or candidates.
     pub rows: usize,
+    /// Values of all tensors of a request.
+    pub values: usize,
     /// Requests that wait for a compute thread, and their rows.
     pub waiting: usize,
     /// See [`Limits::waiting`].
@@ -36,6 +38,7 @@ impl Default for Limits {
             chunks: 65_536,
             depth: 64,
             rows: 4096,
+            values: 1 << 20,
             waiting: 1024,
             waiting_rows: 16_384,
             connections: 1024,

@@ -36,6 +36,12 @@ pub(crate) enum Outcome {
     Failed,
 }
 
+/// Answers over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+}
+
 /// Look-ups that ended so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct LookedUp {
@@ -50,6 +56,7 @@ pub(crate) struct Metrics {
     pub(crate) stages: Family<Stage, Histogram>,
     pub(crate) predictions: Family<OfModel, Histogram>,
     pub(crate) differences: Family<OfModel, Histogram>,
+    answers: Family<Answered, Counter>,
     pub(crate) lookups: Family<LookedUp, Counter>,
     pub(crate) log_lost: Counter,
     pub(crate) panics: Counter,
@@ -82,6 +89,7 @@ impl Metrics {
             stages: Family::new_with_constructor(seconds as fn() -> Histogram),
             predictions: Family::new_with_constructor(shares as fn() -> Histogram),
             differences: Family::new_with_constructor(distances as fn() -> Histogram),
+            answers: Family::default(),
             lookups: Family::default(),
             log_lost: Counter::default(),
             panics: Counter::default(),
@@ -97,6 +105,7 @@ impl Metrics {
         registry.register("prediction", "Predictions given", metrics.predictions.clone());
         let help = "Distance of the shadow's predictions from those that were given";
         registry.register("shadow_difference", help, metrics.differences.clone());
+        registry.register("http_answers", "Answers over HTTP, by status", metrics.answers.clone());
         let help = "Keys looked up in the store of features";
         registry.register("feature_lookups", help, metrics.lookups.clone());
         registry.register("log_lost", "Answers that the log had no time for", metrics.log_lost.clone());
@@ -105,6 +114,11 @@ impl Metrics {
         registry.register("waiting", "Requests that wait for a compute thread", metrics.waiting.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         Metrics { registry, ..metrics }
+    }
+
+    /// Counts an answer over HTTP.
+    pub(crate) fn answered(&self, status: u16) {
+        self.answers.get_or_create(&Answered { status }).inc();
     }
 
     /// Counts keys that were looked up.

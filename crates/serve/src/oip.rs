@@ -64,3 +64,8 @@ pub(crate) fn inputs(model: &Loaded) -> Vec<(String, &'static str)> {
     }
     all
 }
+
+/// What configurations call a data type.
+pub(crate) fn config_type(datatype: &str) -> String {
+    format!("TYPE_{}", if datatype == "BYTES" { "STRING" } else { datatype })
+}

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Asked, Metrics};
-use crate::models::{ModelSource, Registry, Reload, Watch};
+use crate::models::{Loaded, ModelSource, Registry, Reload, Watch};
 use crate::service::{BLOCK, RequestIds, Service};
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -120,6 +120,12 @@ pub enum Error {
         address: SocketAddr,
         /// What the system says.
         source: io::Error,
+    },
+    /// No model has the column that shares go by.
+    #[error("the column that shares go by: expected one of the models, found \"{column}\"")]
+    By {
+        /// The column.
+        column: String,
     },
     /// A certificate or key is none.
     #[error(transparent)]
@@ -258,6 +264,7 @@ impl Server {
                 for (name, watch) in &mut watches {
                     if watch.has_changed() {
                         let loaded = service.registry.load(name);
+                        watch.note(loaded.is_ok());
                         let code = if loaded.is_ok() { "ok" } else { "error" };
                         let asked = Asked { model: name.clone(), kind: "watch", code: code.into() };
                         service.metrics.reloads.get_or_create(&asked).inc();
@@ -330,6 +337,12 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
         let loaded = registry.load(&source.name);
         let loaded = loaded.map_err(|error| Error::Model { name: source.name.clone(), source: error })?;
         tell(&**observer, &source.name, Ok(loaded));
+    }
+    if let Some(split) = &options.split {
+        let known = |model: &Arc<Loaded>| model.format.place(split.by()).is_some();
+        if !registry.snapshot().models.iter().any(known) {
+            return Err(Error::By { column: split.by().to_owned() });
+        }
     }
     Ok(Service {
         registry: Arc::new(registry),

@@ -28,6 +28,11 @@ impl Split {
         Some(Split { upto: upto.collect(), by })
     }
 
+    /// The column that tells who asks.
+    pub(crate) fn by(&self) -> &str {
+        &self.by
+    }
+
     /// The model for who asks so.
     pub(crate) fn choose(&self, object: Option<&RawValue>) -> Option<&str> {
         let fields: HashMap<String, &RawValue> = serde_json::from_str(object?.get()).ok()?;

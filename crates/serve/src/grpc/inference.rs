@@ -12,14 +12,14 @@ use super::generated::{
     ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest,
     ServerReadyResponse, StatisticDuration,
 };
-use super::status;
-use crate::inputs::InputKind;
+use super::{key, status};
+use crate::data_type::{DataType, fp32, fp64, utf8};
 use crate::models::Loaded;
-use crate::oip::{EXTENSIONS, Output, inputs};
+use crate::oip::{EXTENSIONS, Output, config_type, inputs};
 use crate::refusal::{Code, Refusal};
 use crate::service::{Ask, Service, Which};
 use crate::statistics::Sum;
-use crate::tensor_text::{DataType, TensorTexts, float_text, rows, utf8};
+use crate::tensor_text::{TensorTexts, elements, rows};
 use crate::work::Scored;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,6 +35,16 @@ type Answer<T> = Result<Response<T>, Status>;
 impl Inference {
     pub(super) fn new(service: Arc<Service>) -> Self {
         Inference { service }
+    }
+
+    /// Refuses who has no key, where keys are asked for. Whether the server lives may always be asked.
+    fn check<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        if self.service.keys.admits(key(request.metadata())) {
+            return Ok(());
+        }
+        let expected = "a key in the metadata `authorization: Bearer …` or `x-api-key`";
+        let refusal = Refusal::expected(Code::Unauthorized, "request", expected, "none that is known");
+        Err(status(&refusal))
     }
 
     fn model(&self, name: &str, version: &str) -> Result<Arc<Loaded>, Status> {
@@ -56,12 +66,17 @@ impl GrpcInferenceService for Inference {
     }
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
+        self.check(&request)?;
         let ModelReadyRequest { name, version } = request.into_inner();
         self.model(&name, &version)?;
         Ok(Response::new(ModelReadyResponse { ready: true }))
     }
 
-    async fn server_metadata(&self, _: Request<ServerMetadataRequest>) -> Answer<ServerMetadataResponse> {
+    async fn server_metadata(
+        &self,
+        request: Request<ServerMetadataRequest>,
+    ) -> Answer<ServerMetadataResponse> {
+        self.check(&request)?;
         Ok(Response::new(ServerMetadataResponse {
             name: "dlrm".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -70,6 +85,7 @@ impl GrpcInferenceService for Inference {
     }
 
     async fn model_metadata(&self, request: Request<ModelMetadataRequest>) -> Answer<ModelMetadataResponse> {
+        self.check(&request)?;
         let ModelMetadataRequest { name, version } = request.into_inner();
         let model = self.model(&name, &version)?;
         let tensor = |(name, datatype): (String, &str)| TensorMetadata {
@@ -88,11 +104,13 @@ impl GrpcInferenceService for Inference {
     }
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Answer<ModelInferResponse> {
+        self.check(&request)?;
         let request = request.into_inner();
         let model = self.model(&request.model_name, &request.model_version)?;
         let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
         let raw = !request.raw_input_contents.is_empty();
-        let tensors = tensors(request.inputs, request.raw_input_contents);
+        let most = self.service.limits.values;
+        let tensors = tensors(request.inputs, request.raw_input_contents, most);
         let mut rows =
             tensors.and_then(|tensors| rows(&model, tensors)).map_err(|refusal| status(&refusal))?;
         if self.service.join.is_some() {
@@ -107,23 +125,22 @@ impl GrpcInferenceService for Inference {
     }
 
     async fn model_config(&self, request: Request<ModelConfigRequest>) -> Answer<ModelConfigResponse> {
+        self.check(&request)?;
         let ModelConfigRequest { name, version } = request.into_inner();
         let model = self.model(&name, &version)?;
-        let input = model.format.inputs.iter().map(|input| ModelInput {
-            name: input.name.clone(),
-            data_type: i32::from(match input.kind {
-                InputKind::Numeric => ConfigType::TypeFp32,
-                _ => ConfigType::TypeString,
-            }),
+        let kind = |datatype: &str| {
+            let known = ConfigType::from_str_name(&config_type(datatype));
+            i32::from(known.unwrap_or(ConfigType::TypeInvalid))
+        };
+        let input = inputs(&model).into_iter().map(|(name, datatype)| ModelInput {
+            name,
+            data_type: kind(datatype),
             dims: vec![-1],
             optional: true,
         });
         let output = Output::ALL.map(|output| ModelOutput {
             name: output.name().into(),
-            data_type: i32::from(match output {
-                Output::Prediction => ConfigType::TypeFp64,
-                Output::Logit => ConfigType::TypeFp32,
-            }),
+            data_type: kind(output.datatype()),
             dims: vec![-1],
         });
         let config = ModelConfig {
@@ -141,6 +158,7 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<ModelStatisticsRequest>,
     ) -> Answer<ModelStatisticsResponse> {
+        self.check(&request)?;
         let ModelStatisticsRequest { name, version } = request.into_inner();
         let models = match name.is_empty() {
             true => {
@@ -175,6 +193,7 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<RepositoryIndexRequest>,
     ) -> Answer<RepositoryIndexResponse> {
+        self.check(&request)?;
         let ready = request.into_inner().ready;
         let index = |status: crate::models::Status| ModelIndex {
             name: status.name,
@@ -195,24 +214,31 @@ fn wanted(outputs: &[InferRequestedOutputTensor]) -> Result<Vec<Output>, Refusal
     outputs.iter().map(|output| Output::named(&output.name)).collect()
 }
 
-fn tensors(inputs: Vec<InferInputTensor>, raw: Vec<Vec<u8>>) -> Result<Vec<TensorTexts>, Refusal> {
+/// `left` is how many values there may be.
+fn tensors(
+    inputs: Vec<InferInputTensor>,
+    raw: Vec<Vec<u8>>,
+    mut left: usize,
+) -> Result<Vec<TensorTexts>, Refusal> {
     if !raw.is_empty() && raw.len() != inputs.len() {
         let expected = format!("as many as the {} inputs, or none", inputs.len());
-        return Err(Refusal::expected(
-            Code::BadRequest,
-            "raw_input_contents",
-            &expected,
-            raw.len().to_string(),
-        ));
+        let found = raw.len().to_string();
+        return Err(Refusal::expected(Code::BadRequest, "raw_input_contents", &expected, found));
     }
     let mut raw = raw.into_iter();
     let mut tensors = Vec::with_capacity(inputs.len());
     for input in inputs {
         let place = format!("input \"{}\"", input.name);
         let kind = DataType::named(&input.datatype, &place)?;
+        let count = elements(&input.shape, &place)?;
+        // Nothing is made of values that are too many.
+        left = left.checked_sub(count).ok_or_else(|| {
+            let expected = format!("at most {left} values, with those of the inputs before it");
+            Refusal::expected(Code::TooManyRows, &place, &expected, count.to_string())
+        })?;
         let values = match (raw.next(), input.contents) {
-            (Some(bytes), None) => kind.texts(&bytes, &place)?,
-            (None, Some(contents)) => texts(contents, kind, &place)?,
+            (Some(bytes), None) => kind.of_bytes(&bytes, count, &place)?,
+            (None, Some(contents)) => texts(contents, (kind, count), &place)?,
             (Some(_), Some(_)) => {
                 return Err(Refusal::expected(Code::BadRequest, &place, "contents or raw contents", "both"));
             }
@@ -224,27 +250,39 @@ fn tensors(inputs: Vec<InferInputTensor>, raw: Vec<Vec<u8>>) -> Result<Vec<Tenso
 }
 
 /// The texts of the list that belongs to the type.
-fn texts(contents: InferTensorContents, kind: DataType, place: &str) -> Result<Vec<String>, Refusal> {
-    fn all<T: ToString>(values: Vec<T>) -> Vec<String> {
-        values.iter().map(T::to_string).collect()
+fn texts(
+    contents: InferTensorContents,
+    (kind, count): (DataType, usize),
+    place: &str,
+) -> Result<Vec<String>, Refusal> {
+    let length = match kind {
+        DataType::Bool => contents.bool_contents.len(),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => contents.int_contents.len(),
+        DataType::Int64 => contents.int64_contents.len(),
+        DataType::Uint8 | DataType::Uint16 | DataType::Uint32 => contents.uint_contents.len(),
+        DataType::Uint64 => contents.uint64_contents.len(),
+        DataType::Fp32 => contents.fp32_contents.len(),
+        DataType::Fp64 => contents.fp64_contents.len(),
+        DataType::Bytes => contents.bytes_contents.len(),
+    };
+    if length != count {
+        let expected = format!("as many values as the shape has, {count}");
+        return Err(Refusal::expected(Code::BadRequest, place, &expected, length.to_string()));
     }
-    Ok(match kind {
-        DataType::Bool => all(contents.bool_contents.into_iter().map(u8::from).collect()),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => all(contents.int_contents),
-        DataType::Int64 => all(contents.int64_contents),
-        DataType::Uint8 | DataType::Uint16 | DataType::Uint32 => all(contents.uint_contents),
-        DataType::Uint64 => all(contents.uint64_contents),
-        DataType::Fp32 => {
-            let text = |value: &f32| float_text(f64::from(*value), || value.to_string());
-            contents.fp32_contents.iter().map(text).collect()
+    match kind {
+        DataType::Bool => {
+            Ok(contents.bool_contents.into_iter().map(|value| u8::from(value).to_string()).collect())
         }
-        DataType::Fp64 => {
-            contents.fp64_contents.iter().map(|value| float_text(*value, || value.to_string())).collect()
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => kind.of_integers(&contents.int_contents, place),
+        DataType::Int64 => kind.of_integers(&contents.int64_contents, place),
+        DataType::Uint8 | DataType::Uint16 | DataType::Uint32 => {
+            kind.of_integers(&contents.uint_contents, place)
         }
-        DataType::Bytes => {
-            contents.bytes_contents.into_iter().map(|bytes| utf8(bytes, place)).collect::<Result<_, _>>()?
-        }
-    })
+        DataType::Uint64 => kind.of_integers(&contents.uint64_contents, place),
+        DataType::Fp32 => Ok(contents.fp32_contents.into_iter().map(fp32).collect()),
+        DataType::Fp64 => Ok(contents.fp64_contents.into_iter().map(fp64).collect()),
+        DataType::Bytes => contents.bytes_contents.into_iter().map(|bytes| utf8(bytes, place)).collect(),
+    }
 }
 
 /// Scores as tensors: raw where the request was.

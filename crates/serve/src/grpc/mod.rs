@@ -7,14 +7,16 @@
 mod generated;
 mod inference;
 
+use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
 use crate::service::Service;
 use axum::Router;
 use generated::grpc_inference_service_server::GrpcInferenceServiceServer;
 use inference::Inference;
 use std::sync::Arc;
+use tonic::Status;
+use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
-use tonic::{Request, Status};
 
 /// What reflection answers from.
 const DESCRIPTOR: &[u8] = include_bytes!("descriptor.bin");
@@ -23,34 +25,25 @@ const DESCRIPTOR: &[u8] = include_bytes!("descriptor.bin");
 pub(crate) async fn routes(service: Arc<Service>) -> Router {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<GrpcInferenceServiceServer<Inference>>().await;
-    let admitted = service.clone();
-    let check = move |request: Request<()>| match admitted.keys.admits(key(&request)) {
-        true => Ok(request),
-        false => Err(status(&Refusal::expected(
-            Code::Unauthorized,
-            "request",
-            "a key in the metadata `authorization: Bearer …` or `x-api-key`",
-            "none that is known",
-        ))),
-    };
     let most = service.limits.body;
     let inference = GrpcInferenceServiceServer::new(Inference::new(service)).max_decoding_message_size(most);
-    let inference = tonic::service::interceptor::InterceptedService::new(inference, check);
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTOR)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     let mut routes = Routes::new(inference).add_service(health_service);
     // The descriptors are those that the build was made with.
-    if let Ok(reflection) = reflection.build_v1() {
-        routes = routes.add_service(reflection);
+    if let (Ok(now), Ok(before)) = (reflection().build_v1(), reflection().build_v1alpha()) {
+        routes = routes.add_service(now).add_service(before);
     }
     routes.prepare().into_axum_router()
 }
 
-fn key(request: &Request<()>) -> Option<&[u8]> {
-    let bearer = request.metadata().get("authorization").map(|value| value.as_encoded_bytes());
-    let bearer = bearer.and_then(|value| value.strip_prefix(b"Bearer "));
-    bearer.or_else(|| request.metadata().get("x-api-key").map(|value| value.as_encoded_bytes()))
+/// The key that somebody brings.
+fn key(metadata: &MetadataMap) -> Option<&[u8]> {
+    let bearer = metadata.get("authorization").and_then(|value| bearer(value.as_encoded_bytes()));
+    bearer.or_else(|| metadata.get("x-api-key").map(|value| value.as_encoded_bytes()))
 }
 
 /// A refusal in gRPC's terms, with our own code among the metadata.

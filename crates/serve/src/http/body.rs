@@ -1,12 +1,21 @@
 //! Bodies of requests, read within their limits.
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 /// The whole body.
 pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let expected = format!("at most {} bytes in at most {} pieces", limits.body, limits.chunks);
+        let refusal = Refusal::expected(Code::TooLarge, "body", &expected, "more");
+        refusal.with_hint("ask in several requests")
+    };
+    // One that says so itself is not read.
+    if body.size_hint().lower() > limits.body as u64 {
+        return Err(too_large());
+    }
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     let mut chunks = 0;
@@ -17,9 +26,7 @@ pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refus
             chunks += 1;
             let held = first.as_ref().map_or(0, Bytes::len) + whole.len();
             if chunks > limits.chunks || held + data.len() > limits.body {
-                let expected = format!("at most {} bytes in at most {} pieces", limits.body, limits.chunks);
-                let refusal = Refusal::expected(Code::TooLarge, "body", &expected, "more");
-                return Err(refusal.with_hint("ask in several requests"));
+                return Err(too_large());
             }
             // Most bodies come in one piece, which needs no copy.
             match first.take() {

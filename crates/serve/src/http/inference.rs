@@ -2,9 +2,9 @@
 //! and configuration.
 use super::answers::json;
 use super::{body, tensors};
-use crate::inputs::{Input, InputKind};
-use crate::models::{Loaded, Reload};
-use crate::oip::{EXTENSIONS, Output, inputs};
+use crate::metrics::Asked;
+use crate::models::Loaded;
+use crate::oip::{EXTENSIONS, Output, config_type, inputs};
 use crate::refusal::{Code, Refusal};
 use crate::service::{Ask, Service, Which};
 use crate::statistics::Sum;
@@ -89,20 +89,15 @@ pub(super) async fn model_ready(State(service): Served, Path(place): Path<Place>
 /// `GET /v2/models/{model}/config`
 pub(super) async fn config(State(service): Served, Path(place): Path<Place>) -> Answer {
     let model = service.model(place.which())?;
-    let input = |input: &Input| {
-        let kind = if input.kind == InputKind::Numeric { "TYPE_FP32" } else { "TYPE_STRING" };
-        json!({ "name": input.name, "data_type": kind, "dims": [-1], "optional": true })
-    };
+    let tensor = |(name, datatype): (String, &str)| json!({ "name": name, "data_type": config_type(datatype), "dims": [-1], "optional": true });
+    let output = |output: Output| json!({ "name": output.name(), "data_type": config_type(output.datatype()), "dims": [-1] });
     Ok(json(&json!({
         "name": model.name,
         "platform": "dlrm",
         "backend": "dlrm",
         "max_batch_size": 0,
-        "input": model.format.inputs.iter().map(input).collect::<Vec<_>>(),
-        "output": [
-            { "name": "prediction", "data_type": "TYPE_FP64", "dims": [-1] },
-            { "name": "logit", "data_type": "TYPE_FP32", "dims": [-1] },
-        ],
+        "input": inputs(&model).into_iter().map(tensor).collect::<Vec<_>>(),
+        "output": Output::ALL.map(output),
     })))
 }
 
@@ -157,12 +152,7 @@ pub(super) async fn infer(
     let own = (service.clone(), model.clone());
     let parse = move || {
         let (service, model) = own;
-        // Bytes behind the JSON are no part of it, but a bracket among them is no depth that anything goes
-        // to.
-        if !headers.contains_key("inference-header-content-length") {
-            service.limits.check_depth(&bytes)?;
-        }
-        let (tensors, wanted) = tensors::read(&headers, &bytes)?;
+        let (tensors, wanted) = tensors::read(&headers, &bytes, &service.limits)?;
         let rows = service.joined(&model, rows(&model, tensors)?);
         Ok::<_, Refusal>((rows, wanted))
     };
@@ -170,7 +160,7 @@ pub(super) async fn infer(
     let (rows, wanted) = body::beside(work, parse).await?;
     service.metrics.took("parse", begun.elapsed());
     let id = wanted.id().map_or_else(|| service.ids.next(), str::to_owned);
-    let scored = service.score(&model, rows, Ask { id, time: None }).await?;
+    let scored = service.score(&model, rows, Ask { id, time: wanted.time }).await?;
     Ok(tensors::answer((&model.name, &model.version), &wanted, &scored))
 }
 
@@ -179,10 +169,12 @@ pub(super) async fn index(State(service): Served) -> Response {
     let mut all = Vec::new();
     for status in service.registry.statuses() {
         let reason = status.failed.clone().unwrap_or_default();
+        let loaded = status.current.iter().chain(&status.previous);
+        all.extend(loaded.map(|model| {
+            json!({ "name": status.name, "version": model.version, "state": "READY", "reason": reason })
+        }));
         match &status.current {
-            Some(model) => all.push(
-                json!({ "name": status.name, "version": model.version, "state": "READY", "reason": reason }),
-            ),
+            Some(_) => {}
             None => all.push(
                 json!({ "name": status.name, "version": "", "state": "UNAVAILABLE", "reason": reason }),
             ),
@@ -193,7 +185,7 @@ pub(super) async fn index(State(service): Served) -> Response {
 
 /// `POST /v2/repository/models/{model}/load`
 pub(super) async fn load(State(service): Served, Path(place): Path<Place>) -> Answer {
-    let own = service.clone();
+    let (own, name) = (service.clone(), place.model.clone());
     let loaded = tokio::task::spawn_blocking(move || {
         // A name that is none is told apart from a directory that is none.
         own.registry.find(&place.model, None).map(drop).or_else(|refusal| match refusal.code() {
@@ -202,12 +194,12 @@ pub(super) async fn load(State(service): Served, Path(place): Path<Place>) -> An
         })?;
         own.registry.load(&place.model).map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))
     });
-    match loaded
-        .await
-        .unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "loading met a fault of the server")))?
-    {
-        Reload::Swapped(_) | Reload::Unchanged => Ok(json(&json!({}))),
-    }
+    let lost = |_| Err(Refusal::new(Code::Internal, "loading met a fault of the server"));
+    let loaded = loaded.await.unwrap_or_else(lost);
+    let code = if loaded.is_ok() { "ok" } else { "error" };
+    let asked = Asked { model: name, kind: "admin", code: code.into() };
+    service.metrics.reloads.get_or_create(&asked).inc();
+    loaded.map(|_| json(&json!({})))
 }
 
 /// `POST /v2/repository/models/{model}/unload`

@@ -27,13 +27,13 @@ const PLACES: usize = 10;
 #[serde(deny_unknown_fields)]
 struct Asked<'a> {
     #[serde(borrow, default)]
-    rows: Option<Vec<&'a RawValue>>,
+    rows: Option<&'a RawValue>,
     #[serde(borrow, default)]
     row: Option<&'a RawValue>,
     #[serde(borrow, default)]
     context: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<&'a RawValue>,
     #[serde(borrow, default)]
     user: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -66,7 +66,7 @@ struct Read<T> {
 pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
     let Read { model, what, ask } = read(&service, body, |asked, model, service| {
         asked.only(&["rows"])?;
-        let rows = asked.rows.as_ref().ok_or_else(|| missing("rows", "a list of rows"))?;
+        let rows = list(asked.rows.ok_or_else(|| missing("rows", "a list of rows"))?, "rows")?;
         service.limits.check_rows("rows", rows.len())?;
         let mut texts = Texts::missing(model.format.inputs.len());
         let mut row = |(number, row): (usize, &&RawValue)| -> Result<RawRow, Refusal> {
@@ -93,7 +93,7 @@ pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> 
 pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
     let Read { model, what, ask } = read(&service, body, |asked, model, service| {
         asked.only(&["context", "items", "k"])?;
-        let items = asked.items.as_ref().ok_or_else(|| missing("items", "a list of candidates"))?;
+        let items = list(asked.items.ok_or_else(|| missing("items", "a list of candidates"))?, "items")?;
         service.limits.check_rows("items", items.len())?;
         let mut context = Texts::missing(model.format.inputs.len());
         if let Some(object) = asked.context {
@@ -219,6 +219,7 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
         let current = status.current.as_ref().map(|model| {
             json!({
                 "version": model.version,
+                "since": model.since,
                 "kind": model.predictor.config().model.kind(),
                 "task": model.predictor.task(),
                 "inputs": model.format.inputs,
@@ -265,6 +266,10 @@ fn parse<T>(
     of: fn(&Asked<'_>, &Loaded, &Service) -> Result<T, Refusal>,
 ) -> Result<Read<T>, Refusal> {
     service.limits.check_depth(bytes)?;
+    // A list would be taken for an object by its order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Refusal::expected(Code::BadRequest, "body", "an object", "a list"));
+    }
     let asked: Asked<'_> = serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
         Refusal::new(code, format!("body: {error}"))
@@ -279,7 +284,7 @@ fn parse<T>(
 impl Asked<'_> {
     /// The object that tells who asks.
     fn said(&self) -> Option<&RawValue> {
-        let first = self.rows.as_ref().and_then(|rows| rows.first().copied());
+        let first = self.rows.and_then(|rows| list(rows, "rows").ok()?.first().copied());
         self.user.or(self.context).or(self.row).or(first)
     }
 
@@ -304,6 +309,13 @@ impl Asked<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// The values of a list.
+fn list<'a>(value: &'a RawValue, place: &str) -> Result<Vec<&'a RawValue>, Refusal> {
+    serde_json::from_str(value.get()).map_err(|_| {
+        Refusal::expected(Code::BadRequest, place, "a list", dlrm_data::error::quoted(value.get()))
+    })
 }
 
 fn missing(key: &str, what: &str) -> Refusal {

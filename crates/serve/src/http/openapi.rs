@@ -124,7 +124,7 @@ fn common() -> Map<String, Value> {
 
 fn paths(example: &Value, most: usize) -> Value {
     let rows = json!({ "type": "array", "items": reference("Row"), "maxItems": most });
-    let count = json!({ "type": "integer", "minimum": 0, "default": 10 });
+    let count = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000_000, "default": 10 });
     json!({
         "/v1/predict": { "post": asked("Score rows", "predict", "Predicted",
             json!({ "rows": rows }), &["rows"],
@@ -137,10 +137,10 @@ fn paths(example: &Value, most: usize) -> Value {
                 "user": reference("Row"),
                 "k": count,
                 "filter": {
-                    "type": "string", "description": "such as: genre contains \"Drama\" and year >= 1990",
+                    "type": ["string", "null"], "description": "such as: genre contains \"Drama\" and year >= 1990",
                 },
-                "exclude_seen": { "type": "boolean" },
-                "exclude": { "type": "array", "items": { "type": "string" } },
+                "exclude_seen": { "type": ["boolean", "null"] },
+                "exclude": { "type": ["array", "null"], "items": { "type": "string" } },
             }), &[], json!({ "user": {}, "k": 10 })) },
         "/v1/explain": { "post": asked("What moves the score of a row", "explain", "Explained",
             json!({ "row": reference("Row") }), &["row"], json!({ "row": example })) },
@@ -149,6 +149,10 @@ fn paths(example: &Value, most: usize) -> Value {
         "/v2": { "get": told("The server, by the Open Inference Protocol", "server") },
         "/v2/health/live": { "get": told("Whether it lives", "live_v2") },
         "/v2/health/ready": { "get": told("Whether it is ready", "ready_v2") },
+        "/v2/models/{model}": { "get": of_model("What a model reads and answers", "metadata_v2") },
+        "/v2/models/{model}/ready": { "get": of_model("Whether a model is ready", "model_ready_v2") },
+        "/v2/models/{model}/config": { "get": of_model("The configuration of a model", "config_v2") },
+        "/v2/models/{model}/stats": { "get": of_model("Counts of a model", "stats_v2") },
     })
 }
 
@@ -166,9 +170,10 @@ fn asked(
         all.extend(own);
     }
     for name in ["model", "version", "request"] {
-        all.insert(name.into(), json!({ "type": "string" }));
+        all.insert(name.into(), json!({ "type": ["string", "null"] }));
     }
-    all.insert("timeout_ms".into(), json!({ "type": "integer", "minimum": 0 }));
+    let time = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": 1_000_000_000 });
+    all.insert("timeout_ms".into(), time);
     let schema = json!({
         "type": "object", "properties": all, "required": required, "additionalProperties": false,
     });
@@ -181,6 +186,14 @@ fn asked(
     operation
 }
 
+/// A question about the model in the path.
+fn of_model(summary: &str, id: &str) -> Value {
+    let mut operation = told(summary, id);
+    let model = json!({ "name": "model", "in": "path", "required": true, "schema": { "type": "string" } });
+    operation["parameters"] = json!([model]);
+    operation
+}
+
 /// A question without one.
 fn told(summary: &str, id: &str) -> Value {
     let content = |name: &str| json!({ "application/json": { "schema": reference(name) } });
@@ -190,6 +203,7 @@ fn told(summary: &str, id: &str) -> Value {
         ("400", "The request is not what it should be"),
         ("401", "A key is asked for"),
         ("404", "There is no such model or version"),
+        ("405", "It is not asked so"),
         ("408", "The body came too slowly"),
         ("413", "The body is too large"),
         ("422", "Too many rows"),

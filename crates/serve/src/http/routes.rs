@@ -1,5 +1,6 @@
 //! Which path is answered by whom.
 use super::{inference, native, openapi, pages};
+use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
 use crate::service::Service;
 use axum::Router;
@@ -66,17 +67,54 @@ fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
 
 /// Lets through who has a key, where keys are asked for. Whether the server lives may always be asked.
 async fn allowed(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let open = request.uri().path().starts_with("/v2/health/");
-    if open || service.keys.admits(key(request.headers())) {
-        return next.run(request).await;
+    let response = match refused(&service, &request) {
+        None => next.run(request).await,
+        Some(refusal) => refusal.into_response(),
+    };
+    service.metrics.answered(response.status().as_u16());
+    response
+}
+
+/// What can be said before anything else is looked at.
+fn refused(service: &Service, request: &Request) -> Option<Refusal> {
+    let path = request.uri().path();
+    // The page asks for a key itself, and holds nothing of the models.
+    let open =
+        ["/v2/health/", "/page/"].iter().any(|open| path.starts_with(open)) || ["/", "/docs"].contains(&path);
+    if !(open || service.keys.admits(key(request.headers()))) {
+        let expected = "a key in the header `Authorization: Bearer …` or `X-Api-Key`";
+        return Some(Refusal::expected(Code::Unauthorized, "request", expected, "none that is known"));
     }
-    let expected = "a key in the header `Authorization: Bearer …` or `X-Api-Key`";
-    Refusal::expected(Code::Unauthorized, "request", expected, "none that is known").into_response()
+    if !is_text(path) {
+        let found = dlrm_data::error::quoted(path);
+        return Some(Refusal::expected(Code::BadRequest, "path", "a text in UTF-8", found));
+    }
+    let packed = request.headers().get(header::CONTENT_ENCODING).filter(|value| *value != "identity")?;
+    let found = String::from_utf8_lossy(packed.as_bytes()).into_owned();
+    Some(Refusal::expected(Code::BadRequest, "body", "bytes that are not packed", found))
+}
+
+/// Whether a path is text when what is written as %XX in it is read.
+fn is_text(path: &str) -> bool {
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.first_chunk::<2>().and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| byte == b'%') {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).is_ok()
 }
 
 fn key(headers: &HeaderMap) -> Option<&[u8]> {
-    let bearer = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let bearer = bearer.and_then(|value| value.strip_prefix(b"Bearer "));
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
 }
 

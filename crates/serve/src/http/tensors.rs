@@ -1,15 +1,18 @@
 //! Requests and answers of the Open Inference Protocol over HTTP: JSON, with values as JSON or as bytes
 //! behind it.
+use crate::data_type::DataType;
+use crate::limits::Limits;
 use crate::oip::Output as Kind;
 use crate::refusal::{Code, Refusal};
-use crate::tensor_text::{DataType, TensorTexts, elements};
+use crate::tensor_text::{TensorTexts, elements};
 use crate::work::Scored;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use dlrm_data::readers::append_json;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::time::Duration;
 
 /// How long the JSON is where bytes stand behind it.
 const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -19,11 +22,11 @@ struct Request<'a> {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Parameters,
     #[serde(borrow)]
-    inputs: Vec<Input<'a>>,
-    #[serde(default)]
-    outputs: Option<Vec<Output>>,
+    inputs: Vec<&'a RawValue>,
+    #[serde(borrow, default)]
+    outputs: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -32,7 +35,7 @@ struct Input<'a> {
     shape: Vec<i64>,
     datatype: String,
     #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Parameters,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }
@@ -41,12 +44,26 @@ struct Input<'a> {
 struct Output {
     name: String,
     #[serde(default)]
-    parameters: Map<String, Value>,
+    parameters: Parameters,
+}
+
+type Parameters = HashMap<String, Parameter>;
+
+/// A setting of a request or tensor.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+enum Parameter {
+    Truth(bool),
+    Count(u64),
+    Number(f64),
+    Text(String),
 }
 
 /// What an answer should look like.
 pub(super) struct Wanted {
     id: Option<String>,
+    /// How long it may take.
+    pub(super) time: Option<Duration>,
     /// Outputs, and whether each is to come as bytes.
     outputs: Vec<(Kind, bool)>,
 }
@@ -58,16 +75,32 @@ impl Wanted {
     }
 }
 
-/// The tensors of a body, and what is wanted of them.
-pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Vec<TensorTexts>, Wanted), Refusal> {
-    let (json, mut bytes) = parts(headers, body)?;
-    let request: Request<'_> = serde_json::from_slice(json).map_err(|error| {
+/// An object of JSON. Lists, which would be taken for one by their order, are none.
+fn object<'a, T: Deserialize<'a>>(text: &'a [u8], place: &str) -> Result<T, Refusal> {
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first.is_some_and(|first| *first != b'{') {
+        return Err(Refusal::expected(Code::BadRequest, place, "an object", "something else"));
+    }
+    serde_json::from_slice(text).map_err(|error| {
         let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
-        Refusal::new(code, format!("body: {error}"))
-    })?;
+        Refusal::new(code, format!("{place}: {error}"))
+    })
+}
+
+/// The tensors of a body, and what is wanted of them.
+pub(super) fn read(
+    headers: &HeaderMap,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<(Vec<TensorTexts>, Wanted), Refusal> {
+    let (json, mut bytes) = parts(headers, body)?;
+    limits.check_depth(json)?;
+    let request: Request<'_> = object(json, "body")?;
     let mut tensors = Vec::with_capacity(request.inputs.len());
-    for input in &request.inputs {
-        tensors.push(tensor(input, &mut bytes)?);
+    let mut left = limits.values;
+    for (number, input) in request.inputs.iter().enumerate() {
+        let input: Input<'_> = object(input.get().as_bytes(), &format!("inputs[{number}]"))?;
+        tensors.push(tensor(&input, &mut bytes, &mut left)?);
     }
     if !bytes.is_empty() {
         let found = format!("{} more", bytes.len());
@@ -85,18 +118,19 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Result<(Vec<TensorTexts>
         }
         _ => Ok(Kind::ALL.map(|output| (output, all_binary)).to_vec()),
     };
-    Ok((tensors, Wanted { id: request.id, outputs: outputs? }))
+    let time = match request.parameters.get("timeout") {
+        Some(Parameter::Count(micros)) => Some(Duration::from_micros(*micros)),
+        _ => None,
+    };
+    Ok((tensors, Wanted { id: request.id, time, outputs: outputs? }))
 }
 
-fn wanted(output: &Output, all_binary: bool) -> Result<(Kind, bool), Refusal> {
+fn wanted(output: &RawValue, all_binary: bool) -> Result<(Kind, bool), Refusal> {
+    let output: Output = object(output.get().as_bytes(), "outputs")?;
     let name = Kind::named(&output.name)?;
     if output.parameters.contains_key("classification") {
-        return Err(Refusal::expected(
-            Code::BadRequest,
-            "outputs",
-            "no classification of single numbers",
-            "one",
-        ));
+        let expected = "no classification of single numbers";
+        return Err(Refusal::expected(Code::BadRequest, "outputs", expected, "one"));
     }
     let binary = match output.parameters.get("binary_data") {
         Some(_) => is_true(&output.parameters, "binary_data"),
@@ -105,16 +139,12 @@ fn wanted(output: &Output, all_binary: bool) -> Result<(Kind, bool), Refusal> {
     Ok((name, binary))
 }
 
-fn is_true(parameters: &Map<String, Value>, name: &str) -> bool {
-    parameters.get(name).and_then(Value::as_bool).unwrap_or(false)
+fn is_true(parameters: &Parameters, name: &str) -> bool {
+    parameters.get(name) == Some(&Parameter::Truth(true))
 }
 
 /// The JSON of a body and the bytes behind it.
 fn parts<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8]), Refusal> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
-        let found = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
-        return Err(Refusal::expected(Code::BadRequest, "body", "bytes that are not packed", found));
-    }
     let Some(length) = headers.get(JSON_LENGTH) else { return Ok((body, &[])) };
     let text = length.to_str().unwrap_or_default();
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -126,23 +156,32 @@ fn parts<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<(&'a [u8], &'a [u8])
     })
 }
 
-fn tensor(input: &Input<'_>, bytes: &mut &[u8]) -> Result<TensorTexts, Refusal> {
+/// `left` is how many values the request may still have.
+fn tensor(input: &Input<'_>, bytes: &mut &[u8], left: &mut usize) -> Result<TensorTexts, Refusal> {
     let place = format!("input \"{}\"", input.name);
     let kind = DataType::named(&input.datatype, &place)?;
+    let count = elements(&input.shape, &place)?;
+    // Nothing is made of values that are too many.
+    *left = left.checked_sub(count).ok_or_else(|| {
+        let expected = format!("at most {left} values, with those of the inputs before it");
+        Refusal::expected(Code::TooManyRows, &place, &expected, count.to_string())
+    })?;
     let values = match (input.parameters.get("binary_data_size"), input.data) {
         (Some(size), None) => {
-            let size = size.as_u64().and_then(|size| usize::try_from(size).ok());
-            let Some((own, rest)) = size.and_then(|size| bytes.split_at_checked(size)) else {
-                let found = input.parameters["binary_data_size"].to_string();
+            let known = match size {
+                Parameter::Count(size) => usize::try_from(*size).ok(),
+                _ => None,
+            };
+            let Some((own, rest)) = known.and_then(|size| bytes.split_at_checked(size)) else {
                 let expected = format!("a binary_data_size up to the {} bytes that are left", bytes.len());
-                return Err(Refusal::expected(Code::BadRequest, &place, &expected, found));
+                return Err(Refusal::expected(Code::BadRequest, &place, &expected, format!("{size:?}")));
             };
             *bytes = rest;
-            kind.texts(own, &place)?
+            kind.of_bytes(own, count, &place)?
         }
         (None, Some(data)) => {
-            let mut values = Vec::with_capacity(elements(&input.shape, &place)?.min(1 << 16));
-            flatten(data, &place, &mut values)?;
+            let mut values = Vec::new();
+            flatten(data, (kind, count), &place, &mut values)?;
             values
         }
         (Some(_), Some(_)) => {
@@ -153,17 +192,23 @@ fn tensor(input: &Input<'_>, bytes: &mut &[u8]) -> Result<TensorTexts, Refusal> 
     Ok(TensorTexts { name: input.name.clone(), shape: input.shape.clone(), values })
 }
 
-/// The texts of values in lists, which may lie in one another.
-fn flatten(data: &RawValue, place: &str, values: &mut Vec<String>) -> Result<(), Refusal> {
+/// The texts of values in lists, which may lie in one another as deep as JSON may.
+fn flatten(
+    data: &RawValue,
+    (kind, count): (DataType, usize),
+    place: &str,
+    values: &mut Vec<String>,
+) -> Result<(), Refusal> {
     if data.get().starts_with('[') {
         let items: Vec<&RawValue> = serde_json::from_str(data.get())
             .map_err(|error| Refusal::expected(Code::BadJson, place, "a list", error.to_string()))?;
-        return items.into_iter().try_for_each(|item| flatten(item, place, values));
+        return items.into_iter().try_for_each(|item| flatten(item, (kind, count), place, values));
     }
-    let mut text = String::new();
-    append_json(data.get(), None, &mut text)
-        .map_err(|bad| Refusal::expected(Code::BadValue, place, bad.expected, bad.found))?;
-    values.push(text);
+    if values.len() == count {
+        let expected = format!("{count} values, as the shape says");
+        return Err(Refusal::expected(Code::BadRequest, place, &expected, "more"));
+    }
+    values.push(kind.of_json(data, place)?);
     Ok(())
 }
 

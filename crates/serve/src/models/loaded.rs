@@ -9,6 +9,7 @@ use dlrm_engine::{Error, Predictor, Result, RowScorer};
 use dlrm_kernels::Isa;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Letters of a version: enough that two of a lifetime differ.
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     /// Its contents in a few letters: the same files have the same version, wherever and whenever.
     pub(crate) version: String,
+    /// Seconds since 1970 when it was loaded.
+    pub(crate) since: u64,
     pub(crate) predictor: Predictor,
     pub(crate) format: RowFormat,
     /// What explanations speak of.
@@ -68,8 +71,9 @@ impl Loaded {
         let example = example(&predictor, &format);
         let items = catalogue.map(|catalogue| Items::new(catalogue, &predictor, &format)).transpose()?;
         let report = Some(dir.join("report.html")).filter(|path| path.is_file());
-        let name = name.to_owned();
-        Ok(Loaded { name, version, predictor, format, columns, nothing, example, items, report })
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (name, since) = (name.to_owned(), now.as_secs());
+        Ok(Loaded { name, version, since, predictor, format, columns, nothing, example, items, report })
     }
 
     /// A scorer of rows of its columns.

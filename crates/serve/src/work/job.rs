@@ -1,6 +1,6 @@
 //! A request as compute threads see it.
 use crate::models::Loaded;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
 use dlrm_data::row::RawRow;
 use std::sync::Arc;
@@ -81,6 +81,14 @@ impl Job {
     /// Rows to be scored.
     pub(crate) fn cost(&self) -> usize {
         self.task.cost(self.model.columns.len())
+    }
+
+    /// Tells whoever may still wait that it is too late.
+    pub(crate) fn give_up(self) {
+        let time = self.deadline.saturating_duration_since(self.queued);
+        let error = format!("expected an answer within {} ms, found none", time.as_millis());
+        // Mostly they have gone.
+        let _ = self.answer.send(Err(Refusal::new(Code::DeadlineExceeded, error)));
     }
 
     /// Whether anybody still waits.

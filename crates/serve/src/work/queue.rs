@@ -78,7 +78,7 @@ impl Queue {
                 if job.is_wanted(now) {
                     return Next::Jobs(state.with_others(job, now));
                 }
-                // Whoever waited has gone, or is told of the deadline by its own clock.
+                job.give_up();
             }
             if state.closed {
                 return Next::End;
@@ -123,6 +123,8 @@ impl State {
             if next.is_wanted(now) {
                 rows += next.cost();
                 together.push(next);
+            } else {
+                next.give_up();
             }
         }
         together
