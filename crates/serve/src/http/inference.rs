@@ -89,8 +89,14 @@ pub(super) async fn model_ready(State(service): Served, Path(place): Path<Place>
 /// `GET /v2/models/{model}/config`
 pub(super) async fn config(State(service): Served, Path(place): Path<Place>) -> Answer {
     let model = service.model(place.which())?;
-    let tensor = |(name, datatype): (String, &str)| json!({ "name": name, "data_type": config_type(datatype), "dims": [-1], "optional": true });
-    let output = |output: Output| json!({ "name": output.name(), "data_type": config_type(output.datatype()), "dims": [-1] });
+    let tensor = |(name, datatype): (String, &str)| {
+        let kind = config_type(datatype);
+        json!({ "name": name, "data_type": kind, "dims": [-1], "optional": true })
+    };
+    let output = |output: Output| {
+        let kind = config_type(output.datatype());
+        json!({ "name": output.name(), "data_type": kind, "dims": [-1] })
+    };
     Ok(json(&json!({
         "name": model.name,
         "platform": "dlrm",

@@ -137,7 +137,8 @@ fn paths(example: &Value, most: usize) -> Value {
                 "user": reference("Row"),
                 "k": count,
                 "filter": {
-                    "type": ["string", "null"], "description": "such as: genre contains \"Drama\" and year >= 1990",
+                    "type": ["string", "null"],
+                    "description": "such as: genre contains \"Drama\" and year >= 1990",
                 },
                 "exclude_seen": { "type": ["boolean", "null"] },
                 "exclude": { "type": ["array", "null"], "items": { "type": "string" } },
