@@ -22,6 +22,7 @@ pub(crate) enum Code {
     Internal,
     Unavailable,
     DeadlineExceeded,
+    OutOfTime,
 }
 
 impl Code {
@@ -38,7 +39,7 @@ impl Code {
             Code::Unauthorized => 401,
             Code::NotFound | Code::UnknownModel | Code::UnknownVersion => 404,
             Code::MethodNotAllowed => 405,
-            Code::Timeout => 408,
+            Code::Timeout | Code::OutOfTime => 408,
             Code::TooLarge => 413,
             Code::TooManyRows => 422,
             Code::Overloaded => 429,

@@ -305,15 +305,14 @@ impl Service {
         let found = match self.queue.push(job) {
             Err(refusal) => Err(refusal),
             Ok(()) => match tokio::time::timeout(time, answered).await {
-                Ok(Ok(found)) => found,
+                Ok(Ok(Some(found))) => found,
+                // It was dropped, for its time was over.
+                Ok(Ok(None)) => Err(too_late(time, self.limits.answer_time)),
                 // Its compute thread is gone, which catches what it can.
                 Ok(Err(_)) => {
                     Err(Refusal::new(Code::Internal, "this request was lost: a fault of the server"))
                 }
-                Err(_) => Err(Refusal::new(
-                    Code::DeadlineExceeded,
-                    format!("expected an answer within {} ms, found none", time.as_millis()),
-                )),
+                Err(_) => Err(too_late(time, self.limits.answer_time)),
             },
         };
         self.count(model, (kind, rows), queued.elapsed(), &found);
@@ -347,6 +346,12 @@ impl Service {
         }
         self.metrics.requests.get_or_create(&Asked { model: model.name.clone(), kind, code }).inc();
     }
+}
+
+/// There is no answer within a time, which was the request's own wish where it is less than `most`.
+fn too_late(time: Duration, most: Duration) -> Refusal {
+    let code = if time < most { Code::OutOfTime } else { Code::DeadlineExceeded };
+    Refusal::new(code, format!("expected an answer within {} ms, found none", time.as_millis()))
 }
 
 fn mixed_up() -> Refusal {

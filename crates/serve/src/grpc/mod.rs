@@ -58,7 +58,7 @@ fn status(refusal: &Refusal) -> Status {
         Code::TooLarge | Code::Overloaded => tonic::Code::ResourceExhausted,
         Code::Internal => tonic::Code::Internal,
         Code::Unavailable => tonic::Code::Unavailable,
-        Code::Timeout | Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+        Code::Timeout | Code::DeadlineExceeded | Code::OutOfTime => tonic::Code::DeadlineExceeded,
     };
     let mut status = Status::new(code, refusal.message());
     if let Ok(code) = refusal.code().name().parse() {

@@ -26,7 +26,7 @@ struct Request<'a> {
     #[serde(borrow)]
     inputs: Vec<&'a RawValue>,
     #[serde(borrow, default)]
-    outputs: Option<Vec<&'a RawValue>>,
+    outputs: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +51,7 @@ type Parameters = HashMap<String, Parameter>;
 
 /// A setting of a request or tensor.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, a number, true or false as parameter")]
 enum Parameter {
     Truth(bool),
     Count(u64),
@@ -78,8 +78,8 @@ impl Wanted {
 /// An object of JSON. Lists, which would be taken for one by their order, are none.
 fn object<'a, T: Deserialize<'a>>(text: &'a [u8], place: &str) -> Result<T, Refusal> {
     let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first.is_some_and(|first| *first != b'{') {
-        return Err(Refusal::expected(Code::BadRequest, place, "an object", "something else"));
+    if first == Some(&b'[') {
+        return Err(Refusal::expected(Code::BadRequest, place, "an object", "a list"));
     }
     serde_json::from_slice(text).map_err(|error| {
         let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
@@ -99,7 +99,7 @@ pub(super) fn read(
     let mut tensors = Vec::with_capacity(request.inputs.len());
     let mut left = limits.values;
     for (number, input) in request.inputs.iter().enumerate() {
-        let input: Input<'_> = object(input.get().as_bytes(), &format!("inputs[{number}]"))?;
+        let input: Input<'_> = object(input.get().as_bytes(), &place(input, number))?;
         tensors.push(tensor(&input, &mut bytes, &mut left)?);
     }
     if !bytes.is_empty() {
@@ -112,17 +112,27 @@ pub(super) fn read(
         ));
     }
     let all_binary = is_true(&request.parameters, "binary_data_output");
-    let outputs = match &request.outputs {
-        Some(outputs) if !outputs.is_empty() => {
-            outputs.iter().map(|output| wanted(output, all_binary)).collect()
-        }
-        _ => Ok(Kind::ALL.map(|output| (output, all_binary)).to_vec()),
+    let outputs = match &request.outputs[..] {
+        [] => Ok(Kind::ALL.map(|output| (output, all_binary)).to_vec()),
+        outputs => outputs.iter().map(|output| wanted(output, all_binary)).collect(),
     };
     let time = match request.parameters.get("timeout") {
         Some(Parameter::Count(micros)) => Some(Duration::from_micros(*micros)),
         _ => None,
     };
     Ok((tensors, Wanted { id: request.id, time, outputs: outputs? }))
+}
+
+/// What messages call an input, whatever else is wrong with it.
+fn place(input: &RawValue, number: usize) -> String {
+    #[derive(Deserialize)]
+    struct Named {
+        name: String,
+    }
+    match serde_json::from_str::<Named>(input.get()) {
+        Ok(Named { name }) => format!("input \"{name}\""),
+        Err(_) => format!("inputs[{number}]"),
+    }
 }
 
 fn wanted(output: &RawValue, all_binary: bool) -> Result<(Kind, bool), Refusal> {

@@ -1,6 +1,6 @@
 //! A request as compute threads see it.
 use crate::models::Loaded;
-use crate::refusal::{Code, Refusal};
+use crate::refusal::Refusal;
 use crate::rows::Texts;
 use dlrm_data::row::RawRow;
 use std::sync::Arc;
@@ -74,7 +74,8 @@ pub(crate) struct Job {
     pub(crate) queued: Instant,
     /// After which nobody waits any more.
     pub(crate) deadline: Instant,
-    pub(crate) answer: oneshot::Sender<Result<(Answer, Times), Refusal>>,
+    /// Gets nothing where the deadline is over.
+    pub(crate) answer: oneshot::Sender<Option<Result<(Answer, Times), Refusal>>>,
 }
 
 impl Job {
@@ -85,10 +86,8 @@ impl Job {
 
     /// Tells whoever may still wait that it is too late.
     pub(crate) fn give_up(self) {
-        let time = self.deadline.saturating_duration_since(self.queued);
-        let error = format!("expected an answer within {} ms, found none", time.as_millis());
         // Mostly they have gone.
-        let _ = self.answer.send(Err(Refusal::new(Code::DeadlineExceeded, error)));
+        let _ = self.answer.send(None);
     }
 
     /// Whether anybody still waits.

@@ -84,7 +84,7 @@ fn answer<'m>(
     for (job, answer) in jobs.into_iter().zip(answers) {
         let times = Times { queue: begun.saturating_duration_since(job.queued), score };
         // Whoever asked may have gone.
-        let _ = job.answer.send(answer.map(|answer| (answer, times)));
+        let _ = job.answer.send(Some(answer.map(|answer| (answer, times))));
     }
 }
 
