@@ -186,7 +186,7 @@ fn is_own(address: IpAddr) -> bool {
 fn failure(error: Error) -> Failure {
     let message = error.to_string();
     match error {
-        Error::Model { source, .. } => Failure { message, ..source.into() },
+        Error::Model { source, .. } => Failure { message, ..Failure::from(*source) },
         Error::Listen { address, .. } => {
             let free = SocketAddr::new(address.ip(), 0);
             Failure::resources(
@@ -197,7 +197,7 @@ fn failure(error: Error) -> Failure {
         Error::Tls(_) => {
             Failure::usage(message, "both files are in PEM, as `openssl req -x509 -nodes` writes them")
         }
-        Error::Features { source } => source.into(),
+        Error::Features { source } => Failure::from(*source),
         Error::By { .. } => Failure::usage(message, "--by names a raw column, such as the user's"),
         Error::Log { .. } => Failure::resources(message, "name a directory that can be written to"),
         Error::Threads { .. } => Failure::resources(message, "end other programs, or give fewer --threads"),

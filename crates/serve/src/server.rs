@@ -111,7 +111,7 @@ pub enum Error {
         /// The model.
         name: String,
         /// What is wrong.
-        source: dlrm_engine::Error,
+        source: Box<dlrm_engine::Error>,
     },
     /// An address cannot be listened at.
     #[error("{address}: expected an address to listen at, found: {source}")]
@@ -134,7 +134,7 @@ pub enum Error {
     #[error("{source}")]
     Features {
         /// What is wrong.
-        source: dlrm_features::Error,
+        source: Box<dlrm_features::Error>,
     },
     /// Answers cannot be written down.
     #[error("{}: expected a directory to write to, found: {source}", dir.display())]
@@ -335,7 +335,8 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
     let registry = Registry::new(sources, isa, limit, catalogue, changed);
     for source in &options.models {
         let loaded = registry.load(&source.name);
-        let loaded = loaded.map_err(|error| Error::Model { name: source.name.clone(), source: error })?;
+        let loaded =
+            loaded.map_err(|error| Error::Model { name: source.name.clone(), source: Box::new(error) })?;
         tell(&**observer, &source.name, Ok(loaded));
     }
     if let Some(split) = &options.split {
@@ -363,7 +364,8 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
 }
 
 fn join(address: &str) -> Result<Join, Error> {
-    let store = dlrm_features::open(address).map_err(|source| Error::Features { source })?;
+    let store =
+        dlrm_features::open(address).map_err(|source| Error::Features { source: Box::new(source) })?;
     Ok(Join::new(store, LOOK_UP))
 }
 

@@ -236,7 +236,10 @@ pub fn append_json(value: &str, separator: Option<char>, out: &mut String) -> Re
         let own = out.len();
         append_single(item, out)?;
         if out[own..].contains(separator) {
-            let expected = "list values without the character that separates them in a text";
+            let expected = match separator {
+                '|' => "list values without `|`, which separates them here",
+                _ => "list values without the character that separates them here",
+            };
             return Err(BadValue { expected, found: quoted(item) });
         }
     }

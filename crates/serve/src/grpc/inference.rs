@@ -180,7 +180,7 @@ impl GrpcInferenceService for Inference {
                     success: sum(of.success),
                     fail: sum(of.fail),
                     queue: sum(of.queue),
-                    compute_input: none.clone(),
+                    compute_input: none,
                     compute_infer: sum(of.score),
                     compute_output: none,
                 }),
