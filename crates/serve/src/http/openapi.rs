@@ -124,17 +124,18 @@ fn common() -> Map<String, Value> {
 
 fn paths(example: &Value, most: usize) -> Value {
     let rows = json!({ "type": "array", "items": reference("Row"), "maxItems": most });
+    let whole = json!({ "anyOf": [reference("Row"), { "type": "null" }] });
     let count = json!({ "type": ["integer", "null"], "minimum": 0, "default": 10 });
     json!({
         "/v1/predict": { "post": asked("Score rows", "predict", "Predicted",
             json!({ "rows": rows }), &["rows"],
             json!({ "rows": [example] })) },
         "/v1/rank": { "post": asked("Rank candidates of one context", "rank", "Ranked",
-            json!({ "context": reference("Row"), "items": rows, "k": count }), &["items"],
+            json!({ "context": whole, "items": rows, "k": count }), &["items"],
             json!({ "context": {}, "items": [example], "k": 1 })) },
         "/v1/recommend": { "post": asked("Recommend items of the catalogue", "recommend", "Recommended",
             json!({
-                "user": reference("Row"),
+                "user": whole,
                 "k": count,
                 "filter": {
                     "type": ["string", "null"],
