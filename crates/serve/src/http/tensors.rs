@@ -189,6 +189,10 @@ fn tensor(input: &Input<'_>, bytes: &mut &[u8], left: &mut usize) -> Result<Tens
             *bytes = rest;
             kind.of_bytes(own, count, &place)?
         }
+        (None, Some(data)) if !data.get().starts_with('[') => {
+            let found = dlrm_data::error::quoted(data.get());
+            return Err(Refusal::expected(Code::BadRequest, &place, "data as a list", found));
+        }
         (None, Some(data)) => {
             let mut values = Vec::new();
             flatten(data, (kind, count), &place, &mut values)?;
