@@ -8,7 +8,7 @@ use crate::tensor_text::{TensorTexts, elements};
 use crate::work::Scored;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-conten
 
 #[derive(Deserialize)]
 struct Request<'a> {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "said")]
     id: Option<String>,
     #[serde(default)]
     parameters: Parameters,
@@ -48,6 +48,11 @@ struct Output {
 }
 
 type Parameters = HashMap<String, Parameter>;
+
+/// A text that is there: null is none.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
 
 /// A setting of a request or tensor.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
