@@ -2,7 +2,7 @@
 //! had it.
 use crate::metrics::{Metrics, Outcome};
 use crate::models::Loaded;
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
 use dlrm_data::row::RawRow;
 use dlrm_features::{Asked, Side, Store, Table};
@@ -106,13 +106,11 @@ impl Join {
         let sides = self.store.sides();
         let key = sides.user.as_ref().and_then(|table| model.format.place(&table.key));
         let Some(key) = key.filter(|_| sides.seen) else {
-            return Err(crate::refusal::Refusal::new(
-                crate::refusal::Code::NotFound,
-                "the store of features does not know what users have seen",
-            )
-            .with_hint(
-                "load it with `dlrm features load STORE --seen FILE`, or name the items in \"exclude\"",
-            ));
+            let refusal =
+                Refusal::new(Code::NotFound, "the store of features does not know what users have seen");
+            let hint =
+                "load it with `dlrm features load STORE --seen FILE`, or name the items in \"exclude\"";
+            return Err(refusal.with_hint(hint));
         };
         match self.store.seen(&user.fields[key], self.deadline) {
             Ok(seen) => {

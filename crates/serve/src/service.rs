@@ -164,13 +164,8 @@ impl Service {
         best.truncate(k);
         self.metrics.took("recommend", begun.elapsed());
         if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
-            let row = |&(place, ..): &(usize, f32, f64)| {
-                let mut row = context.clone();
-                let item = &items.catalogue.items()[place];
-                items.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
-                row.to_row()
-            };
-            self.note_ranked(model, id, best.iter().map(row).collect(), &best);
+            let rows = best.iter().map(|&(place, ..)| items.joined(&context, place).to_row()).collect();
+            self.note_ranked(model, id, rows, &best);
         }
         Ok(best)
     }

@@ -84,6 +84,13 @@ impl Loaded {
 }
 
 impl Items {
+    /// The context with the columns of one item in their places.
+    pub(crate) fn joined(&self, context: &Texts, place: usize) -> Texts {
+        let (mut row, item) = (context.clone(), &self.catalogue.items()[place]);
+        self.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
+        row
+    }
+
     fn new(catalogue: &Arc<Catalogue>, predictor: &Predictor, format: &RowFormat) -> Result<Self> {
         let columns: Vec<(usize, usize)> = catalogue
             .columns()

@@ -91,13 +91,8 @@ impl<'a> Desk<'a> {
         let shared = Shared::of(self.model, &own);
         if shared.is_mixed {
             // Some input is made of the context and the item together: rows are read as they are.
-            let candidate = |&place: &u32| {
-                let mut row = context.clone();
-                let item = &items.catalogue.items()[place as usize];
-                items.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
-                row
-            };
-            let rows: Vec<Texts> = places.iter().map(candidate).collect();
+            let rows: Vec<Texts> =
+                places.iter().map(|&place| items.joined(context, place as usize)).collect();
             shared.score(&mut self.scorer, (context, &rows), workspace, &mut self.logits)?;
         } else {
             let from = (&items.rows, places);
