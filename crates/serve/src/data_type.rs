@@ -93,12 +93,14 @@ impl DataType {
         }
     }
 
-    /// The text of a JSON value, which must be one of this type.
+    /// The text of a JSON value, which must be one of this type. JSON has no NaN: clients write null in its
+    /// place, so null of a floating-point type is missing, as NaN is.
     pub(crate) fn of_json(self, value: &RawValue, place: &str) -> Result<String, Refusal> {
         let value = value.get();
         let text = match self {
             DataType::Bytes => serde_json::from_str::<String>(value).ok(),
             DataType::Bool => serde_json::from_str::<bool>(value).ok().map(|v| u8::from(v).to_string()),
+            DataType::Fp32 | DataType::Fp64 if value == "null" => Some(String::new()),
             // As the same tensor in bytes has it: rounded, then as short as it can be.
             DataType::Fp32 => serde_json::from_str::<f64>(value).ok().map(|v| fp32(v as f32)),
             DataType::Fp64 => serde_json::from_str::<f64>(value).ok().map(fp64),
@@ -191,6 +193,7 @@ mod tests {
         assert_eq!(json(DataType::Fp64, "0.1").unwrap(), "0.1");
         assert_eq!(json(DataType::Uint64, "18446744073709551615").unwrap(), "18446744073709551615");
         assert_eq!(json(DataType::Bool, "true").unwrap(), "1");
+        assert_eq!(json(DataType::Fp32, "null").unwrap(), "", "NaN, which JSON does not have");
         for (kind, value) in [
             (DataType::Int64, "\"x\""),
             (DataType::Int64, "1.5"),
@@ -201,7 +204,8 @@ mod tests {
             (DataType::Fp32, "true"),
             (DataType::Fp32, "\"1\""),
             (DataType::Bytes, "1"),
-            (DataType::Fp64, "null"),
+            (DataType::Int64, "null"),
+            (DataType::Bytes, "null"),
         ] {
             assert!(json(kind, value).is_err(), "{kind:?} {value}");
         }
