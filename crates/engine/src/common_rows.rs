@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::regression::{self, Solved};
 use crate::run::{EncodedParts, Resources, new_learner};
 use crate::train_config::{Solver, TrainConfig};
-use crate::train_state::TrainState;
+use crate::trained::Trained;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
@@ -27,12 +27,6 @@ pub(crate) struct CommonRows<'a> {
     config: &'a RunConfig,
     resources: Resources,
     regression: Option<Solved>,
-}
-
-/// A model that has been trained; the learner holds its best weights.
-pub(crate) struct Trained {
-    pub(crate) learner: Learner,
-    pub(crate) state: TrainState,
 }
 
 /// Values of a metric that differ by less than this share of them count as equal: nobody would notice.
@@ -119,7 +113,7 @@ impl<'a> CommonRows<'a> {
         let mut learner = self.learner(model, train)?;
         if let (Some(Solver::Lbfgs), Some(solved)) = (train.solver, &self.regression) {
             solved.restore(&self.rows.layout, learner.network_mut().weights_mut())?;
-            return Ok(Trained { learner, state: solved.state.clone() });
+            return Ok(Trained { learner, state: solved.state.clone(), refit: solved.refit.clone() });
         }
         let fit = Fit {
             config: train,
@@ -129,19 +123,20 @@ impl<'a> CommonRows<'a> {
             fresh: &|| self.learner(model, train),
             checkpoints: &InMemory::default(),
         };
-        let state = fit.run(&mut learner, None, observer)?;
+        let (state, refit) = fit.run(&mut learner, None, observer)?;
         match state.divergence() {
             Some(error) => Err(error),
-            None => Ok(Trained { learner, state }),
+            None => Ok(Trained { learner, state, refit }),
         }
     }
 
-    /// Calibrates a trained model as a run does.
+    /// Calibrates a trained model as a run does; its logits of the test rows.
     ///
     /// # Errors
     /// If a score is not finite.
-    pub(crate) fn calibrate(&self, learner: &mut Learner) -> Result<()> {
-        calibrate(learner, &self.rows.parts, self.config).map(drop)
+    pub(crate) fn calibrate(&self, trained: &mut Trained) -> Result<Vec<f32>> {
+        let (_, [_, test]) = calibrate(trained, &self.rows, self.config)?;
+        Ok(test)
     }
 
     fn learner(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Learner> {

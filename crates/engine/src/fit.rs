@@ -4,7 +4,7 @@ use crate::config::DataConfig;
 use crate::error::Result;
 use crate::learner::Learner;
 use crate::observer::Observer;
-use crate::regression::{self, Regression, Solved, neutral_score};
+use crate::regression::{self, Refit, Regression, Solved, neutral_score};
 use crate::run::EncodedParts;
 use crate::step_plan::StepPlan;
 use crate::train_config::{Keep, OutputBias, Solver, TrainConfig};
@@ -80,7 +80,8 @@ pub(crate) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Trains `learner` from `state` on, or from the start, and leaves the best weights in it.
+    /// Trains `learner` from `state` on, or from the start, and leaves the best weights in it. Where these are
+    /// the regression's, it comes with them as it is on the validation rows too.
     ///
     /// # Errors
     /// As [`Trainer::run`].
@@ -89,11 +90,23 @@ impl Fit<'_> {
         learner: &mut Learner,
         state: Option<TrainState>,
         observer: &mut dyn Observer,
-    ) -> Result<TrainState> {
-        let (config, rows, task) = (self.config, self.rows, self.task);
-        if config.solver == Some(Solver::Lbfgs) {
-            return Ok(regression(rows, task).train(learner, observer)?.state);
+    ) -> Result<(TrainState, Option<Refit>)> {
+        if self.config.solver == Some(Solver::Lbfgs) {
+            let solved = regression(self.rows, self.task).train(learner, observer)?;
+            return Ok((solved.state, solved.refit));
         }
+        let state = self.steps(learner, state, observer)?;
+        let kept = self.regression.filter(|_| self.is_regression(&state));
+        Ok((state, kept.and_then(|solved| solved.refit.clone())))
+    }
+
+    /// Trains in steps.
+    fn steps(
+        &self,
+        learner: &mut Learner,
+        state: Option<TrainState>,
+        observer: &mut dyn Observer,
+    ) -> Result<TrainState> {
         let fresh = state.is_none();
         let mut state = state.unwrap_or_default();
         if state.attempt == 0 {
@@ -137,11 +150,16 @@ impl Fit<'_> {
     /// Whether training started from the regression and ended there.
     fn gained_nothing(&self, state: &TrainState) -> bool {
         let usual = matches!(state.ending, Some(Ending::Patience | Ending::Epochs));
+        usual && self.is_regression(state)
+    }
+
+    /// Whether the weights that are kept are those of the regression.
+    fn is_regression(&self, state: &TrainState) -> bool {
         let started = state.history.first().is_some_and(|first| first.step == 0);
-        // Where the last weights are asked for, they are those of this attempt.
+        // Where the last weights are asked for, they are those of the last attempt.
         let own = self.config.starts_from_regression() && self.config.keep == Keep::Best;
         let own = own && self.regression.is_some();
-        usual && started && own && state.best.is_some_and(|best| best.step == 0)
+        started && own && state.best.is_some_and(|best| best.step == 0)
     }
 
     /// Puts the weights where the model itself starts: what a regression has learned by heart of each id can
@@ -223,5 +241,6 @@ impl Fit<'_> {
 
 /// The regression on the rows of a run.
 pub(crate) fn regression<'a>(rows: &'a EncodedParts<'_>, task: Task) -> Regression<'a> {
-    Regression { rows: &rows.train, validation: rows.validation(), layout: &rows.layout, task }
+    let (validation, layout, refits) = (rows.validation(), &rows.layout, rows.refits());
+    Regression { rows: &rows.train, validation, layout, task, refits }
 }

@@ -72,6 +72,7 @@ mod tensorboard;
 pub mod tensors;
 pub mod train_config;
 pub mod train_state;
+mod trained;
 pub mod trained_files;
 pub mod trainer;
 pub mod training;

@@ -158,7 +158,9 @@ impl Plan {
         let starts = train.starts_from_regression() && builder.has_linear_part();
         let compared = starts && can;
         let solved = can && (starts || config.has_baseline() || train.solver == Some(Solver::Lbfgs));
-        let regression_bytes = if solved { regression::memory_bytes(expected.layout, epoch_rows) } else { 0 };
+        let solved_rows = epoch_rows + rows[Part::Validation];
+        let regression_bytes =
+            if solved { regression::memory_bytes(expected.layout, solved_rows) } else { 0 };
         Ok(Plan {
             rows,
             epoch_rows,

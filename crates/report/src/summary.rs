@@ -326,7 +326,13 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
         let at = state.history.iter().find(|p| p.step == best.step)?;
         Some(Best { step: best.step, epoch: at.epoch, metric: monitor, value: best.value })
     });
-    let ended = ended(state, &config.train, monitor);
+    let mut ended = ended(state, &config.train, monitor);
+    if outcome.refit {
+        ended.push_str(
+            " What is kept is the regression. It was trained on the validation rows too, after these had chosen, \
+             measured and calibrated it.",
+        );
+    }
     TrainingCard { curves, best, ended }
 }
 

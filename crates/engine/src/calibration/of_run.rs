@@ -4,7 +4,8 @@ use super::map::CalibrationMap;
 use super::{Calibration, Method};
 use crate::config::RunConfig;
 use crate::error::Result;
-use crate::learner::Learner;
+use crate::run::EncodedParts;
+use crate::trained::Trained;
 use dlrm_data::Batch;
 use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts};
@@ -64,28 +65,43 @@ impl Quality {
     }
 }
 
-/// Calibrates a trained network on the validation rows; `None` where that is not to be, or they are too few.
+/// Calibrates a trained model on the validation rows, unless that is not to be or they are too few; with its
+/// logits of the validation and the test rows.
 ///
 /// # Errors
 /// If a score is not finite.
 pub(crate) fn calibrate(
-    learner: &mut Learner,
+    trained: &mut Trained,
+    rows: &EncodedParts<'_>,
+    config: &RunConfig,
+) -> Result<(Option<CalibrationRecord>, [Vec<f32>; 2])> {
+    let mut logits = trained.logits(rows)?;
+    if !wanted(config, &rows.parts[Part::Validation])? {
+        return Ok((None, logits));
+    }
+    let record = record(&logits, &rows.parts, config)?;
+    if let Some(map) = &record.kept {
+        logits.iter_mut().flatten().for_each(|logit| *logit = map.apply(*logit));
+    }
+    trained.learner.network_mut().set_calibration(record.kept.clone());
+    Ok((Some(record), logits))
+}
+
+/// What calibrates these logits of the validation rows, and what it makes of those of the test rows.
+fn record(
+    [logits, of_test]: &[Vec<f32>; 2],
     parts: &Parts<Arc<Batch>>,
     config: &RunConfig,
-) -> Result<Option<CalibrationRecord>> {
+) -> Result<CalibrationRecord> {
     let validation = &*parts[Part::Validation];
-    if !wanted(config, validation)? {
-        return Ok(None);
-    }
-    let logits = learner.logits(validation);
     let rows = Rows {
-        logits: &logits,
+        logits,
         labels: &validation.labels,
         weights: validation.weights.as_deref(),
         groups: validation.groups.as_deref(),
     };
     let Choice { tried, kept } = choose(rows, config.calibration.methods())?;
-    let before = Quality::of(&logits, validation)?;
+    let before = Quality::of(logits, validation)?;
     let quality = |(method, logits): &(Method, Vec<f32>)| Ok((*method, Quality::of(logits, validation)?));
     let tried = tried.iter().map(quality).collect::<Result<Vec<_>>>()?;
     let method = kept.as_ref().map(CalibrationMap::method);
@@ -93,15 +109,13 @@ pub(crate) fn calibrate(
     let mut measured = vec![PartQuality { part: Part::Validation.name().into(), before, after }];
     let test = &*parts[Part::Test];
     if !test.is_empty() {
-        let logits = learner.logits(test);
         let apply = |&logit: &f32| kept.as_ref().map_or(logit, |map| map.apply(logit));
-        let calibrated: Vec<f32> = logits.iter().map(apply).collect();
-        let (before, after) = (Quality::of(&logits, test)?, Quality::of(&calibrated, test)?);
+        let calibrated: Vec<f32> = of_test.iter().map(apply).collect();
+        let (before, after) = (Quality::of(of_test, test)?, Quality::of(&calibrated, test)?);
         measured.push(PartQuality { part: Part::Test.name().into(), before, after });
     }
-    learner.network_mut().set_calibration(kept.clone());
     let rows = validation.len() as u64;
-    Ok(Some(CalibrationRecord { rows, folds: FOLDS, tried, kept, parts: measured }))
+    Ok(CalibrationRecord { rows, folds: FOLDS, tried, kept, parts: measured })
 }
 
 /// Whether the rows can be calibrated on, and are to be.

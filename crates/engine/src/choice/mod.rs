@@ -10,7 +10,7 @@ mod chosen;
 pub use chosen::{CANDIDATES_FILE, Choice, ChosenCandidate, Fate};
 
 use crate::checkpoint_store::CheckpointStore;
-use crate::common_rows::{CommonRows, Trained};
+use crate::common_rows::CommonRows;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::rows::with_rows;
@@ -20,6 +20,7 @@ use crate::start::Start;
 use crate::tensorboard::TensorBoard;
 use crate::train_config::{Solver, TrainConfig};
 use crate::train_state::Ending;
+use crate::trained::Trained;
 use chosen::Scored;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::source::DataSource;
@@ -186,7 +187,8 @@ impl ChosenRun {
         fitted: &Fitted,
         dir: Option<RunDir>,
     ) -> Result<(Run, Option<Kept>)> {
-        let Trained { learner, state } = trained;
+        // The run that goes on finds its own regression on the validation rows too.
+        let Trained { learner, state, .. } = trained;
         let mut config = RunConfig { model, train, ..self.run.config.clone() };
         let Some(dir) = dir else {
             if state.ending == Some(Ending::Budget) {

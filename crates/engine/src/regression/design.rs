@@ -5,20 +5,41 @@ use dlrm_data::schema::Pooling;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Parts of the rows whose sums are added in order, so that no bit depends on the number of threads.
+/// Parts of the rows whose sums are added in order, so that no bit depends on the number of threads; one more
+/// where there are two blocks.
 pub(super) const PARTS: usize = 8;
 
 /// X [N, P], P = dense inputs, then the rows of each feature's table, then the intercept.
 pub(super) struct Design<'a> {
-    rows: &'a Batch,
+    blocks: Vec<Block<'a>>,
     /// Dense values of a row.
     dense: usize,
     /// Which of them are inputs; the columns of the others are zero.
     inputs: Vec<usize>,
-    features: Vec<Columns<'a>>,
     /// P
     pub(super) columns: usize,
     pool: &'a rayon::ThreadPool,
+}
+
+/// Rows of X that lie behind one another.
+struct Block<'a> {
+    rows: &'a Batch,
+    features: Vec<Columns<'a>>,
+    /// The first of them in X.
+    first: usize,
+}
+
+/// Rows of one block, as they are counted in it.
+struct Part<'b, 'a> {
+    block: &'b Block<'a>,
+    rows: Range<usize>,
+}
+
+impl Part<'_, '_> {
+    /// As they are counted in X.
+    fn range(&self) -> Range<usize> {
+        self.block.first + self.rows.start..self.block.first + self.rows.end
+    }
 }
 
 /// Of a number that has bins.
@@ -69,66 +90,93 @@ impl<'a> Columns<'a> {
 }
 
 impl<'a> Design<'a> {
-    /// Of encoded rows; `pool` goes through them.
-    pub(super) fn new(rows: &'a Batch, layout: &Layout, slopes: Slopes, pool: &'a rayon::ThreadPool) -> Self {
+    /// Of blocks of encoded rows; `pool` goes through them.
+    pub(super) fn new(
+        blocks: &[&'a Batch],
+        layout: &Layout,
+        slopes: Slopes,
+        pool: &'a rayon::ThreadPool,
+    ) -> Self {
         let places = places(layout);
-        let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| {
-            Columns::new(bags, feature.pooling == Some(Pooling::Mean), places[feature.table].start)
-        });
+        let mut first = 0;
+        let block = |rows: &&'a Batch| {
+            let features = layout.features.iter().zip(&rows.bags).map(|(feature, bags)| {
+                Columns::new(bags, feature.pooling == Some(Pooling::Mean), places[feature.table].start)
+            });
+            let block = Block { rows, features: features.collect(), first };
+            first += rows.len();
+            block
+        };
+        let blocks = blocks.iter().map(block).collect();
         let columns = columns(layout) + 1;
         let one = |j: &usize| slopes == Slopes::Many || layout.bins.binary_search(j).is_err();
         let inputs = (0..layout.dense.len()).filter(one).collect();
-        Design { rows, dense: layout.dense.len(), inputs, features: features.collect(), columns, pool }
+        Design { blocks, dense: layout.dense.len(), inputs, columns, pool }
+    }
+
+    fn parts(&self) -> Vec<Part<'_, 'a>> {
+        let rows: usize = self.blocks.iter().map(|block| block.rows.len()).sum();
+        let size = rows.div_ceil(PARTS).max(1);
+        let mut parts = Vec::with_capacity(PARTS + self.blocks.len());
+        for block in &self.blocks {
+            let n = block.rows.len();
+            parts
+                .extend((0..n).step_by(size).map(|start| Part { block, rows: start..(start + size).min(n) }));
+        }
+        parts
     }
 
     /// What `of` makes of each part of the rows, in their order.
     pub(super) fn of_parts<T: Send>(&self, of: impl Fn(Range<usize>) -> T + Sync + Send) -> Vec<T> {
-        let (n, size) = (self.rows.len(), self.rows.len().div_ceil(PARTS).max(1));
-        let parts: Vec<_> = (0..n).step_by(size).map(|start| start..(start + size).min(n)).collect();
-        self.pool.install(|| parts.into_par_iter().map(of).collect())
+        self.pool.install(|| self.parts().into_par_iter().map(|part| of(part.range())).collect())
     }
 
     /// X w → [N]
     pub(super) fn margins(&self, w: &[f64], out: &mut [f64]) {
-        let size = self.rows.len().div_ceil(PARTS).max(1);
-        let part = |(part, out): (usize, &mut [f64])| {
-            let start = part * size;
-            for (b, z) in (start..).zip(out.iter_mut()) {
-                let dense = &self.rows.dense[b * self.dense..][..self.dense];
+        let mut rest = out;
+        let mut work = Vec::new();
+        for part in self.parts() {
+            let (own, others) = rest.split_at_mut(part.rows.len());
+            work.push((part, own));
+            rest = others;
+        }
+        let one = |(Part { block, rows }, out): (Part<'_, '_>, &mut [f64])| {
+            for (b, z) in rows.clone().zip(out.iter_mut()) {
+                let dense = &block.rows.dense[b * self.dense..][..self.dense];
                 let sum = match self.inputs.len() == self.dense {
                     true => product(dense, &w[..self.dense]),
                     false => self.inputs.iter().map(|&j| f64::from(dense[j]) * w[j]).sum(),
                 };
                 *z = w[self.columns - 1] + sum;
             }
-            let rows = start..start + out.len();
-            for feature in &self.features {
-                feature.entries(rows.clone(), |b, column, x| out[b - start] += x * w[column]);
+            for feature in &block.features {
+                feature.entries(rows.clone(), |b, column, x| out[b - rows.start] += x * w[column]);
             }
         };
-        self.pool.install(|| out.par_chunks_mut(size).enumerate().for_each(part));
+        self.pool.install(|| work.into_par_iter().for_each(one));
     }
 
     /// Xᵀ r → [P], each entry of X through `of` first.
     fn summed(&self, r: &[f64], of: impl Fn(f64) -> f64 + Sync + Send) -> Vec<f64> {
-        let part = |part: Range<usize>| {
+        let sum = |Part { block, rows }: Part<'_, '_>| {
             let mut sum = vec![0.0; self.columns];
-            for b in part.clone() {
+            let r = &r[block.first..];
+            for b in rows.clone() {
                 let r = r[b];
-                let dense = &self.rows.dense[b * self.dense..][..self.dense];
+                let dense = &block.rows.dense[b * self.dense..][..self.dense];
                 match self.inputs.len() == self.dense {
                     true => sum.iter_mut().zip(dense).for_each(|(sum, &x)| *sum += r * of(f64::from(x))),
                     false => self.inputs.iter().for_each(|&j| sum[j] += r * of(f64::from(dense[j]))),
                 }
                 sum[self.columns - 1] += r;
             }
-            for feature in &self.features {
-                feature.entries(part.clone(), |b, column, x| sum[column] += r[b] * of(x));
+            for feature in &block.features {
+                feature.entries(rows.clone(), |b, column, x| sum[column] += r[b] * of(x));
             }
             sum
         };
-        self.of_parts(part)
-            .into_iter()
+        let sums: Vec<_> = self.pool.install(|| self.parts().into_par_iter().map(sum).collect());
+        sums.into_iter()
             .reduce(|mut total, part| {
                 total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
                 total

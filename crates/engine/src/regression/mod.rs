@@ -2,7 +2,8 @@
 //!
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
 //! there. L-BFGS goes near that minimum for one strength of L2 after the other, from strong to weak, each
-//! from where the one before ended; the validation rows decide which is kept, and goes on to its minimum.
+//! from where the one before ended; the validation rows decide which is kept, and goes on to its minimum, then
+//! to that of the training and the validation rows together.
 //! Where numbers have bins of a piecewise-linear encoding and rows are few, that is done with and without
 //! these: a straight effect is learned from fewer rows as one slope.
 mod design;
@@ -26,6 +27,7 @@ use dlrm_metrics::{Metric, Metrics};
 use dlrm_nn::Weights;
 use folds::{FOLDS, Folds};
 use minimise::{Problem, ROUGH, TOLERANCE};
+use std::sync::Arc;
 
 /// The strengths tried: λ = 1 / (C · rows), C from this value on, each time multiplied.
 const FIRST_C: f64 = 1e-3;
@@ -52,6 +54,15 @@ pub(crate) struct Solved {
     pub(crate) loss: f64,
     /// How it was found.
     pub(crate) state: TrainState,
+    /// The same on the validation rows too, once these have chosen its strength.
+    pub(crate) refit: Option<Refit>,
+}
+
+/// A regression on the training and the validation rows: it predicts better where rows are few, and its own
+/// figures on validation rows would flatter it.
+#[derive(Debug, Clone)]
+pub(crate) struct Refit {
+    weights: Arc<[f64]>,
 }
 
 /// The best strength so far, and the way there.
@@ -75,6 +86,8 @@ pub(crate) struct Regression<'a> {
     pub(crate) layout: &'a Layout,
     /// Task of the labels.
     pub(crate) task: Task,
+    /// Whether it is also found on the validation rows.
+    pub(crate) refits: bool,
 }
 
 /// Whether a regression on these rows can be taken to its optimum: they are in memory, the same in every
@@ -88,14 +101,15 @@ pub(crate) fn can(data: &DataConfig, layout: &Layout, rows: u64) -> bool {
         && parameters <= MOST_PARAMETERS
 }
 
-/// Bytes that solving takes beside the rows: numbers of 64 bits for each column, most of them the steps that
-/// L-BFGS remembers and the sums of the parts of the rows; for each row; and the regression itself.
+/// Bytes that solving takes beside the rows, training and validation: numbers of 64 bits for each column, most
+/// of them the steps that L-BFGS remembers and the sums of the parts of the rows; for each row, with its label
+/// and weight once more; and the regression itself.
 pub(crate) fn memory_bytes(layout: &Layout, rows: u64) -> u64 {
     let columns = columns(layout) as u64 + 1;
     let folds = if rows <= FOLDED as u64 { FOLDS } else { 0 };
-    let vectors = minimise::VECTORS + design::PARTS as u64 + folds;
+    let vectors = minimise::VECTORS + design::PARTS as u64 + 1 + folds;
     let of_columns = columns.saturating_mul(8 * vectors + 12);
-    of_columns.saturating_add(rows.saturating_mul(8 * minimise::VECTORS_OF_ROWS + 8 * folds))
+    of_columns.saturating_add(rows.saturating_mul(8 * minimise::VECTORS_OF_ROWS + 8 + 8 * folds))
 }
 
 /// Whether the settings of a regression leave open how it is trained.
@@ -131,7 +145,7 @@ impl Regression<'_> {
     fn finish(&self, found: Found, learner: &mut Learner, observer: &mut dyn Observer) -> Result<Solved> {
         let Found { mut weights, slopes, l2, mut state, .. } = found;
         let pool = learner::pool(learner.pool().current_num_threads())?;
-        let design = Design::new(self.rows, self.layout, slopes, &pool);
+        let design = Design::new(&[self.rows], self.layout, slopes, &pool);
         let ended =
             self.problem(&design, l2, TOLERANCE).minimise(&mut weights, &mut || observer.should_stop());
         (state.step, state.epoch) =
@@ -145,8 +159,38 @@ impl Regression<'_> {
         let evaluation = self.evaluation(&state, ended.loss, validation);
         observer.evaluated(&evaluation, Standing::Best);
         state.history.push(evaluation);
-        state.ending = Some(if ended.converged { Ending::Converged } else { Ending::Iterations });
-        Ok(Solved { weights, loss: self.plain(ended.loss), state })
+        let refit = self.refit((&weights, slopes, l2), &pool, observer)?;
+        let converged = ended.converged && refit.as_ref().is_none_or(|(_, converged)| *converged);
+        state.ending = Some(if converged { Ending::Converged } else { Ending::Iterations });
+        let refit = refit.map(|(refit, _)| refit);
+        Ok(Solved { weights, loss: self.plain(ended.loss), state, refit })
+    }
+
+    /// Goes on to the minimum on the training and the validation rows, for the same strength by row; whether
+    /// it was reached.
+    fn refit(
+        &self,
+        (weights, slopes, l2): (&[f64], Slopes, f64),
+        pool: &rayon::ThreadPool,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<(Refit, bool)>> {
+        let Some(validation) = self.validation.filter(|_| self.refits) else { return Ok(None) };
+        let blocks = [self.rows, validation];
+        let labels = blocks.map(|rows| &rows.labels[..]).concat();
+        let of_rows = blocks.map(|rows| rows.weights.as_deref().unwrap_or_default()).concat();
+        let design = Design::new(&blocks, self.layout, slopes, pool);
+        let problem = Problem {
+            labels: &labels,
+            weights: Some(&of_rows[..]).filter(|weights| !weights.is_empty()),
+            l2: l2 * self.rows.len() as f64 / labels.len() as f64,
+            ..self.problem(&design, l2, TOLERANCE)
+        };
+        let mut weights = weights.to_vec();
+        let ended = problem.minimise(&mut weights, &mut || observer.should_stop());
+        if observer.should_stop() {
+            return Err(Error::Interrupted { step: 0, checkpoint: None });
+        }
+        Ok(Some((Refit { weights: weights.into() }, ended.converged)))
     }
 
     fn problem<'a>(&'a self, design: &'a Design<'a>, l2: f64, tolerance: f64) -> Problem<'a> {
@@ -169,7 +213,7 @@ impl Regression<'_> {
         observer: &mut dyn Observer,
     ) -> Result<()> {
         let pool = learner::pool(learner.pool().current_num_threads())?;
-        let design = Design::new(self.rows, self.layout, slopes, &pool);
+        let design = Design::new(&[self.rows], self.layout, slopes, &pool);
         let mut weights = self.start();
         let few = self.validation.is_none_or(|rows| rows.len() < FEW) && self.rows.len() <= FOLDED;
         let mut folds = few.then(|| Folds::new(self.rows.len(), self.rows.weights.as_deref(), &weights));
@@ -260,6 +304,16 @@ impl Solved {
         weights.silence_outputs();
         weights.repack();
         Ok(true)
+    }
+}
+
+impl Refit {
+    /// Puts the weights where a model has the regression that it is: that of the training rows alone.
+    ///
+    /// # Errors
+    /// If the model's tables are of other sizes.
+    pub(crate) fn put_into(&self, layout: &Layout, weights: &mut Weights) -> Result<()> {
+        write(&self.weights, layout, weights)
     }
 }
 

@@ -1,6 +1,6 @@
 use super::design::{Design, Slopes};
 use super::minimise::{Problem, TOLERANCE};
-use super::{Regression, write};
+use super::{FACTOR, FIRST_C, Regression, STRENGTHS, write};
 use crate::learner::{self, Learner};
 use crate::network::Network;
 use crate::observer::Unobserved;
@@ -69,7 +69,7 @@ fn learner_of(layout: &Layout, threads: usize) -> Learner {
 #[test]
 fn its_matrix_is_what_the_model_computes() {
     let (rows, layout, pool) = (rows(1, 50, Task::Binary), layout(), learner::pool(1).unwrap());
-    let design = Design::new(&rows, &layout, Slopes::Many, &pool);
+    let design = Design::new(&[&rows], &layout, Slopes::Many, &pool);
     let mut rng = Rng::new(9, 9);
     let weights: Vec<f64> = (0..design.columns).map(|_| rng.normal()).collect();
     let mut margins = vec![0.0; rows.len()];
@@ -99,6 +99,28 @@ fn solved(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b[k] = (b[k] - (k + 1..n).map(|j| a[k][j] * b[j]).sum::<f64>()) / a[k][k];
     }
     b
+}
+
+#[test]
+fn rows_in_two_blocks_are_those_of_one() {
+    let (all, layout, pool) = (rows(4, 130, Task::Binary), layout(), learner::pool(2).unwrap());
+    let mut blocks = [Batch::new(&layout), Batch::new(&layout)];
+    (0..all.len()).for_each(|b| blocks[usize::from(b >= 93)].push_row_of(&all, b));
+    let whole = Design::new(&[&all], &layout, Slopes::Many, &pool);
+    let halves = Design::new(&blocks.each_ref(), &layout, Slopes::Many, &pool);
+    let mut rng = Rng::new(9, 9);
+    let weights: Vec<f64> = (0..whole.columns).map(|_| rng.normal()).collect();
+    let of_rows: Vec<f64> = (0..all.len()).map(|_| rng.normal()).collect();
+    let mut margins = [vec![0.0; all.len()], vec![0.0; all.len()]];
+    whole.margins(&weights, &mut margins[0]);
+    halves.margins(&weights, &mut margins[1]);
+    assert_eq!(margins[0], margins[1]);
+    for [a, b] in [
+        [whole.transposed(&of_rows), halves.transposed(&of_rows)],
+        [whole.diagonal(&of_rows), halves.diagonal(&of_rows)],
+    ] {
+        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-12 * (1.0 + a.abs())), "{a:?} {b:?}");
+    }
 }
 
 /// Newton's method with the whole second derivative: slow, and nothing of it is shared with L-BFGS.
@@ -147,7 +169,7 @@ fn the_minimum_is_that_of_newtons_method() {
     for task in [Task::Binary, Task::Rating] {
         for (seed, l2) in [(1, 0.1), (2, 0.01), (3, 0.003)] {
             let (rows, layout, pool) = (rows(seed, 200, task), layout(), learner::pool(2).unwrap());
-            let design = Design::new(&rows, &layout, Slopes::Many, &pool);
+            let design = Design::new(&[&rows], &layout, Slopes::Many, &pool);
             let weights = rows.weights.as_deref();
             let problem =
                 Problem { design: &design, labels: &rows.labels, weights, task, l2, tolerance: TOLERANCE };
@@ -168,7 +190,7 @@ fn the_strength_is_chosen_and_no_bit_depends_on_threads() {
         for validation in [Some(&validation), None] {
             let train = |threads| {
                 let mut learner = learner(threads);
-                let regression = Regression { rows: &rows, validation, layout: &layout, task };
+                let regression = Regression { rows: &rows, validation, layout: &layout, task, refits: false };
                 let solved = regression.train(&mut learner, &mut Unobserved).unwrap();
                 assert_eq!(solved.state.ending, Some(Ending::Converged));
                 assert!(solved.state.history.len() > 3, "several strengths were tried");
@@ -176,6 +198,42 @@ fn the_strength_is_chosen_and_no_bit_depends_on_threads() {
             };
             assert_eq!(train(1), train(3));
         }
+    }
+}
+
+#[test]
+fn a_refit_is_the_optimum_on_training_and_validation_rows() {
+    for task in [Task::Binary, Task::Rating] {
+        let (rows, validation, layout) = (rows(1, 300, task), rows(2, 90, task), layout());
+        let regression =
+            Regression { rows: &rows, validation: Some(&validation), layout: &layout, task, refits: true };
+        let solved = regression.train(&mut learner(2), &mut Unobserved).unwrap();
+        let without = Regression { refits: false, ..regression };
+        let alone = without.train(&mut learner(2), &mut Unobserved).unwrap();
+        assert_eq!(solved.weights, alone.weights, "what is kept of training rows is the same");
+        assert!(alone.refit.is_none());
+        let found = solved.refit.unwrap().weights;
+        // The strength by row is one of those that are tried: the one whose optimum this is.
+        let pool = learner::pool(1).unwrap();
+        let design = Design::new(&[&rows, &validation], &layout, Slopes::Many, &pool);
+        let labels = [&rows.labels[..], &validation.labels[..]].concat();
+        let weights = [rows.weights.clone().unwrap(), validation.weights.clone().unwrap()].concat();
+        let strengths = (0..STRENGTHS).map(|k| 1.0 / (FIRST_C * FACTOR.powi(k) * labels.len() as f64));
+        let distance = |l2| {
+            let (labels, weights) = (&labels[..], Some(&weights[..]));
+            let problem = Problem { design: &design, labels, weights, task, l2, tolerance: TOLERANCE };
+            let mut optimum = vec![0.0; design.columns];
+            problem.minimise(&mut optimum, &mut || false);
+            // Weights of nearly the same columns have a flat optimum; what they come to has not.
+            let scores = [&optimum[..], &found[..]].map(|weights| {
+                let mut scores = vec![0.0; labels.len()];
+                design.margins(weights, &mut scores);
+                scores
+            });
+            scores[0].iter().zip(&scores[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        let nearest = strengths.map(distance).fold(f64::INFINITY, f64::min);
+        assert!(nearest < 2e-3, "{task:?}: {nearest}");
     }
 }
 
@@ -197,7 +255,8 @@ fn bins_are_inputs_only_where_an_effect_is_bent() {
     for (effect, bent) in [((|x| x) as fn(f64) -> f64, false), (|x| 3.0 * x.abs() - 1.5, true)] {
         let (layout, rows) = with_bins(300, effect);
         let mut learner = learner_of(&layout, 1);
-        let regression = Regression { rows: &rows, validation: None, layout: &layout, task: Task::Binary };
+        let regression =
+            Regression { rows: &rows, validation: None, layout: &layout, task: Task::Binary, refits: false };
         let solved = regression.train(&mut learner, &mut Unobserved).unwrap();
         assert_eq!(solved.weights[1..3].iter().any(|&w| w != 0.0), bent, "{:?}", solved.weights);
         assert!(solved.weights[0] != 0.0, "{:?}", solved.weights);

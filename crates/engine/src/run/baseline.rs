@@ -1,7 +1,6 @@
 //! The regression that every model is compared with.
 use super::outcome::Scoring;
 use super::rows::EncodedParts;
-use super::scoring::scoring;
 use super::{Run, RunObserver};
 use crate::checkpoint_store::InMemory;
 use crate::error::Result;
@@ -12,13 +11,11 @@ use crate::observer::StopOnly;
 use crate::regression::Solved;
 use crate::step_plan::StepPlan;
 use crate::train_config::{Solver, TrainConfig};
-use crate::train_state::Ending;
-use dlrm_data::Batch;
+use crate::train_state::{Ending, TrainState};
+use crate::trained::Trained;
 use dlrm_data::schema::Task;
-use dlrm_data::split::Parts;
 use dlrm_models::{LrConfig, ModelConfig};
 use dlrm_nn::{DenseOptimizer, TableOptimizer};
-use std::sync::Arc;
 
 /// Passes over rows that are too many for its optimum.
 const PASSES: u64 = 2;
@@ -69,9 +66,15 @@ impl Run {
 
 impl Reference {
     /// What it scores.
-    pub(super) fn scoring(mut self, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
+    ///
+    /// # Errors
+    /// If its tables are not those of the rows.
+    pub(super) fn scoring(self, task: Task, rows: &EncodedParts<'_>) -> Result<Scoring> {
         let name = if task == Task::Binary { "logistic regression" } else { "linear regression" };
-        let converged = Some(self.converged);
-        Scoring { converged, ..scoring(&mut self.learner, name.into(), parts) }
+        let refit = self.solved.and_then(|solved| solved.refit);
+        let mut trained = Trained { learner: self.learner, state: TrainState::default(), refit };
+        let logits = trained.logits(rows)?;
+        let parameters = Some(trained.parameters());
+        Ok(Scoring { name: name.into(), parameters, converged: Some(self.converged), logits })
     }
 }

@@ -34,6 +34,7 @@ use crate::start::Start;
 use crate::tensorboard::TensorBoard;
 use crate::train_config::TrainConfig;
 use crate::train_state::TrainState;
+use crate::trained::Trained;
 use crate::warm_start::WarmStart;
 use baseline::Reference;
 use clock::Clock;
@@ -170,11 +171,17 @@ impl Run {
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         observer.stage("training");
         let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
-        let (mut learner, state) = self.train(&rows, solved, &mut place, observer)?;
-        clock.lap("train", Some(state.rows));
-        let calibration = calibrate(&mut learner, &rows.parts, &self.config)?;
+        let mut trained = self.train(&rows, solved, &mut place, observer)?;
+        clock.lap("train", Some(trained.state.rows));
+        observer.stage("measuring");
+        let refit = trained.refit.is_some();
+        let (calibration, logits) = calibrate(&mut trained, &rows, &self.config)?;
+        clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
+        let name = self.config.model.kind().to_uppercase();
+        let own = Scoring { name, parameters: Some(trained.parameters()), converged: None, logits };
+        let Trained { mut learner, state, .. } = trained;
         let measured = Measured { rows: &rows, state: &state, place: &place };
-        let scorings = self.measure(&mut learner, measured, reference, &mut clock, observer)?;
+        let scorings = self.measure(own, measured, reference, &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
@@ -202,6 +209,7 @@ impl Run {
             fitted,
             plan,
             state,
+            refit,
             scorings,
             verdict_part: outcome::verdict_part(&parts).0,
             parts,
@@ -321,7 +329,7 @@ impl Run {
         regression: Option<&Solved>,
         place: &mut Place,
         observer: &mut dyn RunObserver,
-    ) -> Result<(Learner, TrainState)> {
+    ) -> Result<Trained> {
         place.warning.iter().for_each(|warning| observer.warned(warning));
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
@@ -339,7 +347,7 @@ impl Run {
         }
         let fresh = || self.learner(Values::Drawn, own, &rows.layout);
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
-        let state = match place.board.take() {
+        let (state, refit) = match place.board.take() {
             None => fit.run(&mut learner, resumed, observer)?,
             Some(board) => {
                 let so_far = resumed.as_ref().map_or(&[][..], |state| &state.history);
@@ -352,7 +360,7 @@ impl Run {
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
         match broken {
             Some(broken) => Err(Error::Diverged { step: state.step, loss: f64::from(broken) }),
-            None => Ok((learner, state)),
+            None => Ok(Trained { learner, state, refit }),
         }
     }
 
@@ -386,18 +394,14 @@ impl Run {
     /// What the model and its baselines score.
     fn measure(
         &self,
-        learner: &mut Learner,
+        own: Scoring,
         Measured { rows, state, place }: Measured<'_>,
         reference: Option<Reference>,
         clock: &mut Clock,
         observer: &mut dyn RunObserver,
     ) -> Result<Vec<Scoring>> {
-        observer.stage("measuring");
         let task = self.config.complete_schema()?.label.task;
-        let mut scorings =
-            vec![scoring::scoring(learner, self.config.model.kind().to_uppercase(), &rows.parts)];
-        scorings.push(scoring::label_mean(rows.mean_label(), task, &rows.parts));
-        clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
+        let mut scorings = vec![own, scoring::label_mean(rows.mean_label(), task, &rows.parts)];
         if self.config.has_baseline() {
             let trained = match reference {
                 Some(reference) => Ok(reference),
@@ -409,7 +413,7 @@ impl Run {
             // What the model learned is saved, whatever becomes of the baseline.
             let stopped = |error| stopped_after(error, state.step, place.checkpoints.as_ref());
             let reference = trained.map_err(stopped)?;
-            scorings.insert(1, reference.scoring(task, &rows.parts));
+            scorings.insert(1, reference.scoring(task, rows)?);
             clock.lap("train and score the baseline", None);
         }
         Ok(scorings)

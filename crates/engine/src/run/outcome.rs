@@ -39,6 +39,9 @@ pub struct Outcome {
     pub plan: Plan,
     /// How training went.
     pub state: TrainState,
+    /// Whether the model is its regression, which was trained on the validation rows too once they had measured
+    /// and calibrated it.
+    pub refit: bool,
     /// Model first, then baselines.
     pub scorings: Vec<Scoring>,
     /// Encoded rows of (train, validation, test); train is empty when streaming.

@@ -110,6 +110,12 @@ impl<'a> EncodedParts<'a> {
         Some(&*self.parts[Part::Validation]).filter(|rows| !rows.is_empty())
     }
 
+    /// Whether validation rows are trained on too where they have done their part: they are as the training
+    /// rows are, and other rows tell what comes of it.
+    pub(crate) fn refits(&self) -> bool {
+        self.downsampling.is_none() && !self.parts[Part::Test].is_empty()
+    }
+
     /// Mean label of the rows that are trained on, drawn negatives included.
     pub(crate) fn mean_label(&self) -> f64 {
         let stats = &self.stats[Part::Train];

@@ -14,12 +14,6 @@ use std::sync::Arc;
 /// Rows of a pass that looks at ids alone.
 const ROWS_AT_ONCE: usize = 4096;
 
-pub(super) fn scoring(learner: &mut Learner, name: String, parts: &Parts<Arc<Batch>>) -> Scoring {
-    let (dense, tables) = learner.network().weights().count();
-    let logits = [Part::Validation, Part::Test].map(|p| learner.logits(&parts[p]));
-    Scoring { name, parameters: Some((dense + tables) as u64), converged: None, logits }
-}
-
 /// Predicts the mean label of the training rows for every row.
 pub(super) fn label_mean(mean: f64, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
     let constant = neutral_score(mean, task);

@@ -20,7 +20,7 @@ pub use entry::Entry;
 pub use space::{DEFAULT, REGRESSION, Trial};
 pub use tuned::{Against, BEST_FILE, Figure, TUNED_FILE, Tuned};
 
-use crate::common_rows::{CommonRows, Trained, as_good};
+use crate::common_rows::{CommonRows, as_good};
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::journal::{self, Journal};
@@ -30,6 +30,7 @@ use crate::rows::{GivenRows, with_rows};
 use crate::run::Resources;
 use crate::run_dir;
 use crate::train_state::{Ending, Evaluation, TrainState};
+use crate::trained::Trained;
 use dlrm_data::Stop;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
@@ -289,16 +290,15 @@ impl Search<'_> {
     }
 
     /// What a trained trial comes to, whose value is known.
-    fn found(&mut self, number: u64, trained: Trained, entry: Entry) -> Result<Entry> {
-        let Trained { mut learner, state } = trained;
+    fn found(&mut self, number: u64, mut trained: Trained, entry: Entry) -> Result<Entry> {
         // At its end before the rung's: more steps would change nothing.
-        let complete = entry.rung == LAST || state.ending != Some(Ending::Steps);
+        let complete = entry.rung == LAST || trained.state.ending != Some(Ending::Steps);
         if complete {
             // As a run does after training; what a trial is judged by is not calibrated on the same rows.
-            self.common.calibrate(&mut learner)?;
-            let logits = learner.logits(&self.common.rows.parts[Part::Test]);
+            let logits = self.common.calibrate(&mut trained)?;
             self.logits.insert(number, logits);
         }
+        let state = trained.state;
         let metric = self.metric();
         let after = state.history.iter().filter(|evaluation| evaluation.step > 0);
         let values = after.filter_map(|evaluation| metric.of(evaluation.validation.as_ref()?));
