@@ -2,7 +2,7 @@
 """Rows per second of training a DLRM in PyTorch, with its own embedding bags or with the table-batched ones of FBGEMM.
 
     pip install -r benches/peers/requirements.txt
-    python benches/peers/train.py --embeddings torch|fbgemm --workload k|p --batch 2048 128 [--compile] [--bf16] [--threads 2]
+    python benches/peers/train.py --embeddings torch|fbgemm --workload k|p|w|m|t --batch 2048 128 [--compile] [--bf16] [--threads 2]
 
 Loss, dense part and SGD are PyTorch's. `torch` looks rows up with one nn.EmbeddingBag(sparse=True) per table, whose sparse gradients
 SGD adds; `fbgemm` updates the rows while it goes back. --compile compiles the dense part (for which PyTorch wants a C++ compiler), --bf16

@@ -91,7 +91,7 @@ fn mistakes_say_what_to_do() {
         .unwrap();
     for (args, code, parts) in [
         (&["bench", "kagle"][..], 2, &["kagle", "did you mean \"k\"?"][..]),
-        (&["bench", "mine.tml"], 2, &["\"mine.tml\"", "k, p or a TOML file", ".toml"]),
+        (&["bench", "mine.tml"], 2, &["\"mine.tml\"", "one of k, p, w, m, t or a TOML file", ".toml"]),
         (&["bench", "bad.toml"], 2, &["bad.toml", "embeding_dim", "did you mean \"embedding_dim\"?"]),
         (&["bench", "none.toml"], 2, &["none.toml: tables", "found 0"]),
         (&["bench", "nowhere.toml"], 5, &["nowhere.toml"]),

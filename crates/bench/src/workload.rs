@@ -20,11 +20,17 @@ const KAGGLE: [usize; 26] = [
     5_461_306, 10, 5652, 2173, 4, 7_046_547, 18, 15, 286_181, 105, 142_572,
 ];
 
+/// Rows of the 26 tables of Criteo's terabyte log as MLPerf trains on it, at most 40 million each.
+const TERABYTE: [usize; 26] = [
+    39_884_406, 39_043, 17_289, 7420, 20_263, 3, 7120, 1543, 63, 38_532_951, 2_953_546, 403_346, 10, 2208,
+    11_938, 155, 4, 976, 14, 39_979_771, 25_641_295, 39_664_984, 585_935, 12_972, 108, 36,
+];
+
 /// A synthetic workload. What a file leaves out is as in [`Workload::kaggle`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workload {
-    /// What it is called: `k`, `p` or the name of the file.
+    /// What it is called: a letter of [`Workload::NAMES`] or the name of the file.
     #[serde(skip_deserializing)]
     pub name: String,
     /// Rows of each table.
@@ -52,6 +58,9 @@ impl Default for Workload {
 }
 
 impl Workload {
+    /// Names of the workloads that need no file.
+    pub const NAMES: [&str; 5] = ["k", "p", "w", "m", "t"];
+
     /// `k`: the shape of Criteo Kaggle, with the published cardinalities.
     pub fn kaggle() -> Self {
         Workload {
@@ -82,6 +91,44 @@ impl Workload {
         }
     }
 
+    /// `w`: a wide bottom tower, whose weights are large beside a shard.
+    pub fn wide() -> Self {
+        Workload {
+            name: "w".into(),
+            tables: vec![2_000_000; 10],
+            embedding_dim: 32,
+            dense: 2560,
+            bottom: vec![1024, 256],
+            top: vec![512, 256],
+            ids_per_row: 20,
+            ..Workload::kaggle()
+        }
+    }
+
+    /// `m`: the tables of `k` with at most a million rows, four times as wide, ten ids each.
+    pub fn many_ids() -> Self {
+        Workload {
+            name: "m".into(),
+            tables: KAGGLE.map(|rows| rows.min(1_000_000)).to_vec(),
+            embedding_dim: 64,
+            ids_per_row: 10,
+            ..Workload::kaggle()
+        }
+    }
+
+    /// `t`: the model that MLPerf trains on Criteo's terabyte log, with tables of at most 2.4 million rows: 8
+    /// GB.
+    pub fn terabyte() -> Self {
+        Workload {
+            name: "t".into(),
+            tables: TERABYTE.map(|rows| rows.min(2_400_000)).to_vec(),
+            embedding_dim: 128,
+            bottom: vec![512, 256],
+            top: vec![1024, 1024, 512, 256],
+            ..Workload::kaggle()
+        }
+    }
+
     /// The workload of that name, or that a TOML file describes.
     ///
     /// # Errors
@@ -91,17 +138,22 @@ impl Workload {
         match name {
             "k" => Ok(Workload::kaggle()),
             "p" => Ok(Workload::paper()),
+            "w" => Ok(Workload::wide()),
+            "m" => Ok(Workload::many_ids()),
+            "t" => Ok(Workload::terabyte()),
             file if file.ends_with(".toml") => {
                 let text = std::fs::read_to_string(file).map_err(Error::io("read", Path::new(file)))?;
                 Workload::parse(&text, file)
             }
             other => {
-                let hint = match nearest(&other.to_lowercase(), ["k", "p", "kaggle", "paper"]) {
+                let whole = ["kaggle", "paper", "wide", "many", "terabyte"];
+                let hint = match nearest(&other.to_lowercase(), Workload::NAMES.into_iter().chain(whole)) {
                     Some(near) => format!("did you mean \"{}\"?", &near[..1]),
                     None => "a file of your own ends in .toml: tables = [1000, 2000], embedding_dim = 32, …"
                         .into(),
                 };
-                Err(Error::config("workload", "k, p or a TOML file", format!("\"{other}\"")).with_hint(hint))
+                let expected = format!("one of {} or a TOML file", Workload::NAMES.join(", "));
+                Err(Error::config("workload", expected, format!("\"{other}\"")).with_hint(hint))
             }
         }
     }
@@ -285,6 +337,18 @@ mod tests {
                 "{text}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn all_that_have_a_name_can_be_built() {
+        for name in Workload::NAMES {
+            let workload = Workload::named(name).unwrap();
+            workload.check(name).unwrap();
+            assert_eq!(workload.name, name);
+        }
+        let table_bytes =
+            |workload: Workload| 4 * workload.tables.iter().sum::<usize>() * workload.embedding_dim;
+        assert_eq!(table_bytes(Workload::terabyte()) / 1_000_000_000, 7);
     }
 
     #[test]

@@ -41,7 +41,7 @@ struct Job {
     ours: &'static [Own],
 }
 
-const JOBS: [Job; 3] = [
+const JOBS: [Job; 6] = [
     Job {
         name: "train-k",
         script: "train.py",
@@ -60,6 +60,36 @@ const JOBS: [Job; 3] = [
         ours: &[
             (OURS, || ours::training(&["p"])),
             (OURS_BF16, || ours::training(&["p", "--precision", "bf16"])),
+        ],
+    },
+    Job {
+        name: "train-w",
+        script: "train.py",
+        args: "--workload w --batch 2048 512",
+        peers: &TRAINERS,
+        ours: &[
+            (OURS, || ours::training(&["w", "--batch", "2048,512"])),
+            (OURS_BF16, || ours::training(&["w", "--batch", "2048,512", "--precision", "bf16"])),
+        ],
+    },
+    Job {
+        name: "train-m",
+        script: "train.py",
+        args: "--workload m --batch 2048",
+        peers: &TRAINERS,
+        ours: &[
+            (OURS, || ours::training(&["m", "--batch", "2048"])),
+            (OURS_BF16, || ours::training(&["m", "--batch", "2048", "--precision", "bf16"])),
+        ],
+    },
+    Job {
+        name: "train-t",
+        script: "train.py",
+        args: "--workload t --batch 2048",
+        peers: &TRAINERS,
+        ours: &[
+            (OURS, || ours::training(&["t", "--batch", "2048"])),
+            (OURS_BF16, || ours::training(&["t", "--batch", "2048", "--precision", "bf16"])),
         ],
     },
     Job {
@@ -103,7 +133,8 @@ impl Options {
 }
 
 const USAGE: &str =
-    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,infer-k] [--out FILE]";
+    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k]
+  [--out FILE]";
 
 fn job(name: &str) -> Result<&'static Job, String> {
     let known = || JOBS.map(|j| j.name).join(", ");

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Validation rows that are needed: with fewer, chance decides.
 const FEWEST_ROWS: usize = 200;
 /// Rows of either class that are needed.
-const FEWEST_OF_CLASS: usize = 10;
+const FEWEST_OF_CLASS: usize = 50;
 
 /// What calibration found and did; stored with the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -33,10 +33,11 @@ use std::sync::Arc;
 const FIRST_C: f64 = 1e-3;
 const FACTOR: f64 = 4.0;
 const STRENGTHS: i32 = 12;
-/// Fewer validation rows than this are helped by cross-validation over the training rows, if these are at
-/// most so many.
+/// Fewer validation rows than this, or fewer of the rarer class, are helped by cross-validation over the
+/// training rows, if these are at most so many.
 const FEW: usize = 500;
-const FOLDED: usize = 5_000;
+const FEW_OF_CLASS: usize = 100;
+const FOLDED: usize = 20_000;
 /// From so many rows on, bins of numbers are learned well enough, and are not done without.
 const MANY: usize = 20_000;
 /// Strengths in a row that do not improve, after which weaker ones are not tried.
@@ -215,7 +216,7 @@ impl Regression<'_> {
         let pool = learner::pool(learner.pool().current_num_threads())?;
         let design = Design::new(&[self.rows], self.layout, slopes, &pool);
         let mut weights = self.start();
-        let few = self.validation.is_none_or(|rows| rows.len() < FEW) && self.rows.len() <= FOLDED;
+        let few = self.validation.is_none_or(|rows| self.are_few(rows)) && self.rows.len() <= FOLDED;
         let mut folds = few.then(|| Folds::new(self.rows.len(), self.rows.weights.as_deref(), &weights));
         let (mut least, mut worse) = (f64::INFINITY, 0);
         for c in (0..STRENGTHS).map(|k| FIRST_C * FACTOR.powi(k)) {
@@ -246,6 +247,13 @@ impl Regression<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the rows alone are too few to choose a strength.
+    fn are_few(&self, rows: &Batch) -> bool {
+        let clicks = rows.labels.iter().filter(|&&label| label > 0.5).count();
+        let rarer = clicks.min(rows.len() - clicks);
+        rows.len() < FEW || (self.task == Task::Binary && rarer < FEW_OF_CLASS)
     }
 
     /// The monitored metric of the validation rows, and what chooses the strength: their mean loss, together
