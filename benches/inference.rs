@@ -1,8 +1,9 @@
 //! Latency of one row, and rows per second of a batch, of scoring with a DLRM of the Criteo-Kaggle shape.
 //!
 //! `cargo bench --bench inference` measures (about 2.5 GB of memory) on two threads; `-- --quick` runs small
-//! tables for a moment, and `-- --model DIR` scores single rows of that model instead, from their texts on. The workload is `k` of `dlrm bench`; one line of JSON per size of batch is printed,
-//! as by benches/peers/infer.py.
+//! tables for a moment, and `-- --model DIR` scores single rows of that model instead, from their texts on.
+//! The workload is `k` of `dlrm bench`; one line of JSON per size of batch is printed, as by
+//! benches/peers/infer.py.
 use dlrm::bench::Workload;
 use dlrm::data::Batch;
 use dlrm::data::rng::Rng;

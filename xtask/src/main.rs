@@ -7,7 +7,8 @@
 //! `figure3` draws docs/figure3.svg; `section-5.1 DIR` repeats that section of the DLRM paper on rows
 //! generated in DIR. `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM
 //! and ONNX Runtime. `defaults` trains on tables that nobody tuned to, beside logistic regression and
-//! LightGBM. `serving-peers` asks `dlrm serve`, MLServer and FastAPI the same of the same model. `faults --minutes N` kills, starves and damages what the command does and has written.
+//! LightGBM. `serving-peers` asks `dlrm serve`, MLServer and FastAPI the same of the same model. `faults
+//! --minutes N` kills, starves and damages what the command does and has written.
 //!
 //! Nothing of dlrm is linked, so that this builds in seconds: what needs a model runs the command.
 #![forbid(unsafe_code)]

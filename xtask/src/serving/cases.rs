@@ -9,7 +9,7 @@ pub(super) struct Way {
     pub(super) tool: Tool,
 }
 
-/// The same question to several servers.
+/// A question to several servers.
 pub(super) struct Case {
     /// What `--only` calls it.
     pub(super) name: &'static str,

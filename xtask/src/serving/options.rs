@@ -3,7 +3,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 const USAGE: &str = "cargo xtask serving-peers [--quick] [--python python3] [--venv DIR] [--bin DLRM] \
-[--work DIR] [--rounds 3] [--seconds 3] [--only CASE,…] [--own yes|no] [--out FILE] [--into docs/performance.md]";
+[--work DIR] [--rounds 3] [--seconds 3] [--only CASE,…] [--own yes|no] [--out FILE] \
+[--into docs/performance.md]";
 
 /// What is asked for.
 pub(super) struct Options {

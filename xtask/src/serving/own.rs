@@ -25,8 +25,11 @@ const RELOADS: u32 = 1000;
 const BETWEEN: Duration = Duration::from_millis(150);
 /// Requests per second while they do, of the most that are answered.
 const RELOAD_SHARE: f64 = 0.5;
-/// Reloads before memory is looked at: from the second on there are two models.
-const FIRST: u32 = 10;
+/// Reloads to learn how long one takes.
+const FIRST: u32 = 4;
+/// The part of the reloads after which memory is looked at first: then there is the model that answers and the
+/// one before it, and every thread has memory of its own.
+const WARM: u32 = 20;
 /// Columns of the candidates, as in the requests of the other programs.
 const ITEMS: &str = "C14,C15,C16,C17,C18,C19,C20,C21,C22,C23,C24,C25,C26";
 
@@ -171,17 +174,21 @@ fn reloaded(made: &Made, side: &Side, peak: f64, options: &Options) -> Result<Ve
         reload(made, side, turn)?;
     }
     let each = (begun.elapsed() / FIRST).mul_f64(1.5).max(BETWEEN);
-    let before = side.program.resident().ok_or("the memory of the server is not known")?;
     let seconds = each.as_secs_f64() * f64::from(reloads);
     let asking = begin(made, side, (rate, seconds), 64)?;
-    let begun = Instant::now();
-    for turn in 0..reloads {
+    let (begun, mut before) = (Instant::now(), None);
+    let all = (0..reloads).try_for_each(|turn| {
         std::thread::sleep((each * turn).saturating_sub(begun.elapsed()));
-        reload(made, side, turn)?;
-    }
+        if turn == reloads / WARM {
+            before = side.program.resident();
+        }
+        reload(made, side, turn)
+    });
     let took = begun.elapsed().as_secs_f64();
     let measured = end(asking)?;
-    let after = side.program.resident().ok_or("the memory of the server is not known")?;
+    all?;
+    let after = side.program.resident();
+    let (before, after) = before.zip(after).ok_or("the memory of the server is not known")?;
     let (failed, refused) = (failed(&measured), number(&measured["refused"]));
     let ([_, calm, _], [_, p99, _]) = (times(&calm), times(&measured));
     let what = |which: &str| {

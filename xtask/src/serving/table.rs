@@ -14,7 +14,7 @@ const END: &str = "<!-- /serving-peers -->";
 /// A row for each server that was asked, and below who was left out.
 pub(super) fn beside(outcomes: &[Outcome]) -> String {
     let mut text = String::from(
-        "| asked | p99 at most | server | how it is asked | connections | requests/s | min … max | p50, ms | p99, ms | \
+        "| asked | p99 at most | server | in | connections | requests/s | min … max | p50, ms | p99, ms | \
          dlrm / peer |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for outcome in outcomes {
@@ -112,8 +112,8 @@ pub(super) fn all(outcomes: &[Outcome]) -> String {
             text += &format!("{}, {}, {}\n", outcome.case.title, asked.who.name(), asked.tool.name());
             for windows in &asked.windows {
                 text += &format!(
-                    "  {:>3} connections: {:>8} requests/s, p50 {:.2} ms, p99 {:.2} ms, asking took {:.0} % of the \
-                     machine\n",
+                    "  {:>3} connections: {:>8} requests/s, p50 {:.2} ms, p99 {:.2} ms, asking took {:.0} % \
+                     of the machine\n",
                     windows.connections,
                     grouped(rate(windows)),
                     windows.median(|s| s.p50_ms),
@@ -171,9 +171,10 @@ mod tests {
             lines,
             [
                 "| one row, wrk | 10 ms | dlrm | JSON | 4 | 6,000 | 5,000 … 7,000 | 1.00 | 2.50 | 1.00 |",
-                "| one row, wrk | 10 ms | FastAPI + ONNX Runtime, 2 workers | JSON | 4 | 1,500 | 1,500 … 1,500 | \
-                 1.00 | 9.00 | 4.00 |",
-                "| one row, wrk | 10 ms | MLServer + ONNX Runtime | JSON | – | never within it | | 1.00 | 40.00 | – |",
+                "| one row, wrk | 10 ms | FastAPI + ONNX Runtime, 2 workers | JSON | 4 | 1,500 | \
+                 1,500 … 1,500 | 1.00 | 9.00 | 4.00 |",
+                "| one row, wrk | 10 ms | MLServer + ONNX Runtime | JSON | – | never within it | | 1.00 | \
+                 40.00 | – |",
                 "",
                 "Left out of one row, wrk: X: it does not run"
             ]
@@ -186,9 +187,10 @@ mod tests {
             lines,
             [
                 "| p50 | under 5 ms | 6 ms | **missed** |",
-                "| one row, wrk beside FastAPI + ONNX Runtime | at least 3 times | 4.0 times its requests per second \
-                 | met |",
-                "| one row, wrk beside MLServer + ONNX Runtime | at least 3 times | it is never within 10 ms | met |",
+                "| one row, wrk beside FastAPI + ONNX Runtime | at least 3 times | 4.0 times its \
+                 requests per second | met |",
+                "| one row, wrk beside MLServer + ONNX Runtime | at least 3 times | it is never within \
+                 10 ms | met |",
             ]
         );
     }
