@@ -27,8 +27,8 @@ const BETWEEN: Duration = Duration::from_millis(150);
 const RELOAD_SHARE: f64 = 0.5;
 /// Reloads to learn how long one takes.
 const FIRST: u32 = 4;
-/// The part of the reloads after which memory is looked at first: then there is the model that answers and the
-/// one before it, and every thread has memory of its own.
+/// The part of the reloads after which memory is looked at first: then there is a model beside the one before
+/// it, and every thread has memory of its own.
 const WARM: u32 = 20;
 /// Columns of the candidates, as in the requests of the other programs.
 const ITEMS: &str = "C14,C15,C16,C17,C18,C19,C20,C21,C22,C23,C24,C25,C26";
