@@ -32,7 +32,8 @@ impl Environment {
         let (dir, keep) = match dir {
             Some(dir) => (dir.to_owned(), Keep::Always),
             None => {
-                let name = format!("dlrm-environment-{}", std::process::id());
+                let what = Path::new(scripts.dir).file_name().unwrap_or_default().to_string_lossy();
+                let name = format!("dlrm-environment-{}-{what}", std::process::id());
                 (std::env::temp_dir().join(name), Keep::UntilDropped)
             }
         };
@@ -44,7 +45,19 @@ impl Environment {
     }
 
     fn python(&self) -> PathBuf {
-        self.dir.join("bin/python")
+        self.program("python")
+    }
+
+    /// A program that is installed there, which may be missing.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
+    /// A directory among those that its packages were installed into.
+    pub(crate) fn package_dir(&self, below: &str) -> Option<PathBuf> {
+        let pythons = fs::read_dir(self.dir.join("lib")).ok()?;
+        let mut found = pythons.flatten().map(|python| python.path().join("site-packages").join(below));
+        found.find(|dir| dir.is_dir())
     }
 
     fn install(&self, python: &str) -> Result<(), String> {
@@ -103,23 +116,26 @@ impl Environment {
 
     /// The processor, and the versions of what is installed.
     pub(crate) fn describe(&self) -> String {
-        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut text = format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"));
+        [vec![machine()], self.versions()].concat().join(", ")
+    }
+
+    /// The versions of what the scripts ask for.
+    pub(crate) fn versions(&self) -> Vec<String> {
         let listed = Command::new(self.python()).args(["-m", "pip", "list", "--format=json"]).output();
         let listed: Value =
             listed.ok().and_then(|done| serde_json::from_slice(&done.stdout).ok()).unwrap_or_default();
         let wanted = self.requirements().unwrap_or_default();
+        let mut versions = Vec::new();
         for package in listed.as_array().into_iter().flatten() {
             let (name, version) = (
                 package["name"].as_str().unwrap_or_default(),
                 package["version"].as_str().unwrap_or_default(),
             );
             if wanted.iter().any(|line| same_package(line, name)) {
-                text += &format!(", {name} {version}");
+                versions.push(format!("{name} {version}"));
             }
         }
-        text
+        versions
     }
 
     fn requirements(&self) -> Result<Vec<String>, String> {
@@ -139,9 +155,16 @@ impl Drop for Environment {
     }
 }
 
+/// The processor.
+pub(crate) fn machine() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} cores", processor(&info).unwrap_or("unknown processor"))
+}
+
 /// Whether a line of requirements is of the package that pip lists by this name.
 fn same_package(line: &str, name: &str) -> bool {
-    let required = line.split("==").next().unwrap_or_default();
+    let required = line.split(['=', '[']).next().unwrap_or_default();
     required.to_lowercase() == name.replace('_', "-").to_lowercase()
 }
 
@@ -164,6 +187,7 @@ mod tests {
     fn packages_and_processor() {
         assert!(same_package("fbgemm-gpu-cpu==1.9.0", "fbgemm_gpu-cpu") && same_package("numpy", "numpy"));
         assert!(same_package("ISLP==0.6.0 --no-deps", "ISLP"));
+        assert!(same_package("uvicorn[standard]==0.54.0", "uvicorn"));
         assert!(!same_package("onnx==1.23.2", "onnxruntime"));
         assert_eq!(processor("processor\t: 0\nmodel name\t: Some CPU\n"), Some("Some CPU"));
     }

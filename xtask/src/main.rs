@@ -7,7 +7,8 @@
 //! `figure3` draws docs/figure3.svg; `section-5.1 DIR` repeats that section of the DLRM paper on rows
 //! generated in DIR. `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM
 //! and ONNX Runtime. `defaults` trains on tables that nobody tuned to, beside logistic regression and
-//! LightGBM. `faults --minutes N` kills, starves and damages what the command does and has written.
+//! LightGBM. `serving-peers` asks `dlrm serve`, MLServer and FastAPI the same of the same model. `faults
+//! --minutes N` kills, starves and damages what the command does and has written.
 //!
 //! Nothing of dlrm is linked, so that this builds in seconds: what needs a model runs the command.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod ratings;
 mod results;
 mod run;
 mod section51;
+mod serving;
 mod tidy;
 
 use std::process::ExitCode;
@@ -35,6 +37,7 @@ const USAGE: &str = "expected cargo xtask …
   section-5.1 DIR [ROWS]
   figure3
   peers [FLAGS…]
+  serving-peers [FLAGS…]
   defaults DATA_DIR [PYTHON] [FLAGS…]
   faults --minutes N";
 
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         ["section-5.1", dir, rows] => section51::run(dir, rows),
         ["figure3"] => run::example("dlrm-synth", "figure3", &["docs/figure3.svg"]),
         ["peers", ref flags @ ..] => peers::run(flags),
+        ["serving-peers", ref flags @ ..] => serving::run(flags),
         ["faults", "--minutes", minutes] => faults::run(minutes),
         ["defaults", ref args @ ..] => defaults::run(args),
         ["frappe", data] => frappe::print(data, None),
