@@ -4,7 +4,6 @@ use crate::metrics::{Metrics, Outcome};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
-use dlrm_data::row::RawRow;
 use dlrm_features::{Asked, Side, Store, Table};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -87,13 +86,6 @@ impl Join {
                 }
             }
         }
-    }
-
-    /// As [`Join::fill`], of rows as readers hold them.
-    pub(crate) fn fill_rows(&self, model: &Loaded, rows: Vec<RawRow>, metrics: &Metrics) -> Vec<RawRow> {
-        let mut texts: Vec<Texts> = rows.iter().map(Texts::of).collect();
-        self.fill(model, &[Side::User, Side::Item], &mut texts, metrics);
-        texts.iter().map(Texts::to_row).collect()
     }
 
     /// Keys of the items that a user has had; none where the store cannot say.

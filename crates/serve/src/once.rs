@@ -1,6 +1,7 @@
 //! Recommendations without a server.
 use crate::catalogue::Catalogue;
 use crate::filter::Filter;
+use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
 use crate::rows::Texts;
@@ -77,7 +78,7 @@ pub fn recommend(request: &RecommendRequest<'_>) -> Result<Vec<Recommended>, Rec
     }
     let filter = request.filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
     let places = catalogue.admitted(filter.as_ref(), request.exclude, &model.format.inputs);
-    let (mut desk, mut workspace) = (Desk::new(&model)?, Workspace::new());
+    let (mut desk, mut workspace) = (Desk::new(&model, &Metrics::new())?, Workspace::new());
     let mut best = Ranked::new();
     for block in places.chunks(BLOCK) {
         best.extend(desk.recommend(&context, block, request.k, &mut workspace)?);

@@ -1,8 +1,18 @@
 //! Answers over HTTP.
 use crate::refusal::{Code, Refusal};
+use crate::trace::{Stage, Trace};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::time::Instant;
+
+/// What `make` makes, with the time that it took noted.
+pub(super) fn written(trace: &Trace, make: impl FnOnce() -> Response) -> Response {
+    let begun = Instant::now();
+    let response = make();
+    trace.took(Stage::Write, begun.elapsed());
+    response
+}
 
 /// A value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
@@ -15,6 +25,8 @@ impl IntoResponse for Refusal {
         let mut response = json(&self);
         let status = StatusCode::from_u16(self.code().status());
         *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // For the log of requests.
+        response.extensions_mut().insert(self.code());
         let headers = response.headers_mut();
         match self.code() {
             Code::Overloaded | Code::Unavailable => {

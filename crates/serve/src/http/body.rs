@@ -1,12 +1,30 @@
 //! Bodies of requests, read within their limits.
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
+use crate::trace::Trace;
 use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-/// The whole body.
-pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+/// A request whose body has been read.
+pub(super) struct Whole {
+    pub(super) headers: HeaderMap,
+    pub(super) bytes: Bytes,
+    /// What is noted of it.
+    pub(super) trace: Trace,
+}
+
+/// Reads the whole body.
+pub(super) async fn read(request: Request, limits: &Limits) -> Result<Whole, Refusal> {
+    let (head, body) = request.into_parts();
+    let trace = head.extensions.get::<Trace>().cloned().unwrap_or_default();
+    let bytes = all_bytes(body, limits).await?;
+    Ok(Whole { headers: head.headers, bytes, trace })
+}
+
+async fn all_bytes(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
     let too_large = || {
         let expected = format!("at most {} bytes in at most {} pieces", limits.body, limits.chunks);
         let refusal = Refusal::expected(Code::TooLarge, "body", &expected, "more");

@@ -2,6 +2,7 @@
 use super::{inference, native, openapi, pages};
 use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
+use crate::request::OpenRequest;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -61,17 +62,21 @@ fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(service.clone(), allowed))
+        .layer(from_fn_with_state(service.clone(), answered))
         .with_state(service)
 }
 
-/// Lets through who has a key, where keys are asked for. Whether the server lives may always be asked.
-async fn allowed(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+/// Lets through who has a key, where keys are asked for, and notes what becomes of each request. Whether the
+/// server lives may always be asked.
+async fn answered(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let open = OpenRequest::new(&service, "http", &mut request);
     let response = match refused(&service, &request) {
         None => next.run(request).await,
         Some(refusal) => refusal.into_response(),
     };
-    service.metrics.answered(response.status().as_u16());
+    let (status, code) = (response.status().as_u16(), response.extensions().get::<Code>());
+    service.metrics.answered(status);
+    open.answered(status, code.map(|code| code.name()));
     response
 }
 
