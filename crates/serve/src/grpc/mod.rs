@@ -64,9 +64,12 @@ fn key(metadata: &MetadataMap) -> Option<&[u8]> {
 /// A refusal in gRPC's terms, with our own code among the metadata.
 fn status(refusal: &Refusal) -> Status {
     let code = match refusal.code() {
-        Code::BadRequest | Code::BadJson | Code::BadValue | Code::UnknownColumn | Code::TooManyRows => {
-            tonic::Code::InvalidArgument
-        }
+        Code::BadRequest
+        | Code::BadJson
+        | Code::BadValue
+        | Code::UnknownColumn
+        | Code::TooManyRows
+        | Code::UnsupportedEncoding => tonic::Code::InvalidArgument,
         Code::Unauthorized => tonic::Code::Unauthenticated,
         Code::NotFound | Code::UnknownModel | Code::UnknownVersion => tonic::Code::NotFound,
         Code::MethodNotAllowed => tonic::Code::Unimplemented,

@@ -1,4 +1,5 @@
 //! Answers over HTTP.
+use super::packing::UNDERSTOOD;
 use crate::refusal::{Code, Refusal};
 use crate::trace::{Stage, Trace};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -34,6 +35,9 @@ impl IntoResponse for Refusal {
             }
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::UnsupportedEncoding => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(UNDERSTOOD));
             }
             // What is left of such a body would be taken for the next request.
             Code::TooLarge | Code::Timeout => {

@@ -1,6 +1,7 @@
 //! The Open Inference Protocol (version 2) over HTTP, with its extensions for bytes, repositories, statistics
 //! and configuration.
 use super::answers::{json, written};
+use super::beside::{Work, beside};
 use super::body::{self, Whole};
 use super::tensors;
 use crate::metrics::Asked;
@@ -159,8 +160,8 @@ pub(super) async fn infer(State(service): Served, Path(place): Path<Place>, requ
         let rows = service.joined(&model, rows(&model, tensors)?, &trace);
         Ok::<_, Refusal>((rows, wanted, id))
     };
-    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(size) };
-    let parsed = body::beside(work, parse).await;
+    let work = if service.join.is_some() { Work::Waits } else { Work::OfBytes(size) };
+    let parsed = beside(work, parse).await;
     service.parsed(&trace, begun);
     let (rows, wanted, id) = parsed?;
     let ask = Ask { id, time: wanted.time, trace: trace.clone() };

@@ -1,5 +1,6 @@
 //! Our own interface: rows as JSON objects.
 use super::answers::{json, written};
+use super::beside::{Work, beside};
 use super::body::{self, Whole};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
@@ -282,8 +283,8 @@ async fn read<T: Send + 'static>(
     let begun = Instant::now();
     let (own, noted) = (service.clone(), trace.clone());
     // A store of features is waited for elsewhere too.
-    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(bytes.len()) };
-    let read = body::beside(work, move || parse(&own, &bytes, noted, make)).await;
+    let work = if service.join.is_some() { Work::Waits } else { Work::OfBytes(bytes.len()) };
+    let read = beside(work, move || parse(&own, &bytes, noted, make)).await;
     service.parsed(&trace, begun);
     read
 }

@@ -208,6 +208,7 @@ fn told(summary: &str, id: &str) -> Value {
         ("405", "It is not asked so"),
         ("408", "The body came too slowly, or there was no answer in the time that was asked for"),
         ("413", "The body is too large"),
+        ("415", "The body is packed in a way that is not understood"),
         ("422", "Too many rows"),
         ("429", "Too many requests wait: try again in a moment"),
         ("500", "A fault of the server"),
