@@ -1,5 +1,6 @@
 //! The server, asked over sockets: the bits of `dlrm predict`, and what is not answered.
 mod client;
+mod joined;
 mod limits;
 mod notes;
 mod operation;

@@ -334,8 +334,10 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
     let renewed = queue.clone();
     let changed = move |generation| renewed.renew(generation);
     let catalogue = options.catalogue.clone().map(Arc::new);
-    let (sources, isa, limit) = (options.models.clone(), options.isa, options.memory_limit);
-    let registry = Registry::new(sources, isa, limit, catalogue, changed);
+    let join = options.features.as_deref().map(join).transpose()?;
+    let keys = join.as_ref().map(Join::keys).unwrap_or_default();
+    let how = (options.isa, options.memory_limit);
+    let registry = Registry::new(options.models.clone(), how, (catalogue, keys), changed);
     for source in &options.models {
         let loaded = registry.load(&source.name);
         let loaded =
@@ -359,7 +361,7 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
         live: Live::new(),
         log: options.log.clone().map(|dir| log(dir, observer)).transpose()?,
         request_log,
-        join: options.features.as_deref().map(join).transpose()?,
+        join,
         split: options.split.clone(),
         shadow: options.shadow.clone(),
         ids: RequestIds::new(),

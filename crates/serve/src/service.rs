@@ -175,7 +175,10 @@ impl Service {
         best.truncate(k);
         self.metrics.took("recommend", begun.elapsed());
         if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
-            let rows = best.iter().map(|&(place, ..)| items.joined(&context, place).to_row()).collect();
+            let rows = best
+                .iter()
+                .map(|&(place, ..)| model.format.read_of(&items.joined(&context, place)))
+                .collect();
             self.note_ranked(model, id, rows, &best);
         }
         Ok(best)
@@ -190,14 +193,14 @@ impl Service {
         }
     }
 
-    /// Rows with what the store of features knows of them.
+    /// What the model reads of rows, with what the store of features knows of them.
     pub(crate) fn joined(&self, model: &Loaded, rows: Vec<RawRow>, trace: &Trace) -> Vec<RawRow> {
         if self.join.is_none() {
             return rows;
         }
         let mut texts: Vec<Texts> = rows.iter().map(Texts::of).collect();
         self.fill(model, &[Side::User, Side::Item], &mut texts, trace);
-        texts.iter().map(Texts::to_row).collect()
+        texts.iter().map(|row| model.format.read_of(row)).collect()
     }
 
     /// Keys of the items that a user has had.
@@ -237,7 +240,7 @@ impl Service {
         };
         let catalogue = &items.catalogue;
         let filter = filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-        Ok(catalogue.admitted(filter.as_ref(), excluded, &model.format.inputs))
+        Ok(catalogue.admitted(filter.as_ref(), excluded, model.format.inputs()))
     }
 
     fn note_ranked(&self, model: &Arc<Loaded>, id: String, rows: Vec<RawRow>, ranked: &Ranked) {
@@ -271,7 +274,7 @@ impl Service {
         }
         // Columns are told by their names; what only the shadow knows is missing.
         let places: Vec<Option<usize>> =
-            shadow.format.inputs.iter().map(|input| model.format.place(&input.name)).collect();
+            shadow.format.inputs().iter().map(|input| model.format.input(&input.name)).collect();
         let translated = rows.iter().map(|row| {
             let mut own = RawRow::default();
             places.iter().for_each(|place| own.push(place.map_or("", |place| row.field(place))));
@@ -311,7 +314,7 @@ impl Service {
         match self.ask(model, task, ("rank", count), (time, &trace)).await? {
             Answer::Ranked(ranked) => {
                 if let Some(rows) = kept {
-                    let rows = ranked.iter().map(|&(place, ..)| rows[place].to_row()).collect();
+                    let rows = ranked.iter().map(|&(place, ..)| model.format.read_of(&rows[place])).collect();
                     self.note_ranked(model, id, rows, &ranked);
                 }
                 Ok(ranked)

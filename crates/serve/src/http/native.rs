@@ -90,7 +90,7 @@ pub(super) async fn predict(
         asked.only(&["rows"])?;
         let rows = list(asked.rows.ok_or_else(|| missing("rows", "a list of rows"))?, "rows")?;
         reader.service.limits.check_rows("rows", rows.len())?;
-        let mut texts = Texts::missing(model.format.inputs.len());
+        let mut texts = model.format.missing();
         let mut row = |(number, row): (usize, &&RawValue)| -> Result<RawRow, Refusal> {
             texts.clear();
             model.format.read(row, &format!("rows[{number}]"), &mut texts)?;
@@ -120,7 +120,7 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, request: Request) 
         asked.only(&["context", "items", "k"])?;
         let items = list(asked.items.ok_or_else(|| missing("items", "a list of candidates"))?, "items")?;
         reader.service.limits.check_rows("items", items.len())?;
-        let mut context = Texts::missing(model.format.inputs.len());
+        let mut context = model.format.missing();
         if let Some(object) = asked.context {
             model.format.read(object, "context", &mut context)?;
         }
@@ -164,7 +164,7 @@ pub(super) async fn recommend(
     let Read { model, what, ask } = read(&service, request, |asked, reader| {
         let model = reader.model;
         asked.only(&["user", "k", "filter", "exclude", "exclude_seen"])?;
-        let mut user = Texts::missing(model.format.inputs.len());
+        let mut user = model.format.missing();
         if let Some(object) = asked.user {
             model.format.read(object, "user", &mut user)?;
         }
@@ -216,10 +216,10 @@ pub(super) async fn explain(
         let model = reader.model;
         asked.only(&["row"])?;
         let row = asked.row.ok_or_else(|| missing("row", "a row"))?;
-        let mut texts = Texts::missing(model.format.inputs.len());
+        let mut texts = model.format.missing();
         model.format.read(row, "row", &mut texts)?;
         reader.fill(&[Side::User, Side::Item], std::slice::from_mut(&mut texts));
-        Ok(texts.to_row())
+        Ok(model.format.read_of(&texts))
     })
     .await?;
     let trace = ask.trace.clone();
@@ -251,7 +251,8 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
                 "since": model.since,
                 "kind": model.predictor.config().model.kind(),
                 "task": model.predictor.task(),
-                "inputs": model.format.inputs,
+                "inputs": model.format.inputs(),
+                "keys": model.format.keys(),
                 "metrics": model.predictor.metrics(),
                 "example": model.example.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                 "report": model.report.as_ref().map(|_| format!("/report/{}", model.name)),

@@ -48,6 +48,7 @@ fn row(model: &Loaded) -> Value {
             InputKind::Categorical => "one of many values",
             InputKind::MultiValued { .. } => "several values",
             InputKind::Moment => "a point in time",
+            InputKind::Key => "a key of the store of features",
         };
         let single = json!(["string", "number", "boolean", "null"]);
         let mut schema = json!({ "description": what, "type": single });
@@ -59,7 +60,7 @@ fn row(model: &Loaded) -> Value {
         }
         (input.name.clone(), schema)
     };
-    let properties: Map<String, Value> = model.format.inputs.iter().map(property).collect();
+    let properties: Map<String, Value> = model.format.columns().iter().map(property).collect();
     json!({ "type": "object", "properties": properties, "example": example(model) })
 }
 

@@ -33,10 +33,10 @@ impl<'a> Shared<'a> {
         let schema = model.predictor.encoder().schema();
         let (dense, bags, needed) = (Vec::new(), Vec::new(), Vec::new());
         let mut shared = Shared { model, dense, bags, needed, is_mixed: false };
-        shared.needed.resize(model.format.inputs.len(), false);
+        shared.needed.resize(model.format.inputs().len(), false);
         for column in &model.columns {
             let sources: Vec<usize> =
-                sources(schema, column).filter_map(|name| model.format.place(name)).collect();
+                sources(schema, column).filter_map(|name| model.format.input(name)).collect();
             if sources.iter().any(|place| own.contains(place)) {
                 shared.is_mixed |= !sources.iter().all(|place| own.contains(place));
                 sources.into_iter().for_each(|place| shared.needed[place] = true);
@@ -89,7 +89,7 @@ impl<'a> Shared<'a> {
         known: &mut Known,
         context: &Texts,
     ) -> Result<Batch, Refusal> {
-        let pushed = scorer.push(context.fields.iter().map(String::as_str));
+        let pushed = scorer.push(self.model.format.read_of(context).fields());
         pushed.map_err(|bad| Refusal::bad_row("context", &bad))?;
         let common = scorer.encode().clone();
         known.add(scorer.counts(), |feature| self.bags.contains(&feature));
