@@ -154,13 +154,16 @@ fn shown(session: &Session, report: &Report, best: &Bayes, (out, sample): (&Path
         best.label_entropy, best.log_loss
     ));
     let (out, sample) = (out.display(), sample.display());
-    let next = [
+    let mut next = vec![
         format!("show {out}"),
         format!("evaluate {out} {sample}"),
         format!("predict {out} {sample} > scores.csv"),
         format!("inspect {sample}"),
         format!("train {sample} --label click -o runs/mine"),
     ];
+    if cfg!(feature = "serve") {
+        next.push(format!("serve {out}   (a page at http://127.0.0.1:8000)"));
+    }
     let mark = |(i, command): (usize, &String)| {
         format!(
             "{} dlrm \

@@ -1,14 +1,17 @@
 //! `dlrm serve`: models behind HTTP until a signal ends it.
 
-use super::failure::Failure;
+use super::failure::{Failure, io};
 use super::output;
 use super::serve_args::ServeArgs;
 use super::session::Session;
 use dlrm::bench::memory;
 use dlrm::data::readers::Input;
 use dlrm::serve::{
-    Catalogue, Error, Event, Keys, Limits, ModelSource, Options, Server, ServerObserver, Split, TlsFiles,
+    Catalogue, Error, Event, Keys, Limits, LineSink, ModelSource, Options, Server, ServerObserver, Split,
+    TlsFiles,
 };
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +50,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         }
     }
     let limits = Limits { rows: args.max_rows, ..Limits::default() };
+    let request_log = args.request_log.as_deref().map(request_log).transpose()?;
     let options = Options {
         models,
         http: args.listen,
@@ -59,6 +63,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         catalogue,
         features: args.features.clone(),
         log: args.log.clone(),
+        request_log,
         split,
         shadow,
         tls,
@@ -161,6 +166,18 @@ fn catalogue(path: &Path, key: Option<&str>) -> Result<Catalogue, Failure> {
         ));
     }
     Ok(catalogue)
+}
+
+/// Where the log of requests goes.
+fn request_log(path: &Path) -> Result<LineSink, Failure> {
+    if path == Path::new("-") {
+        return Ok(Arc::new(|lines| {
+            output::tell(lines.trim_end());
+            Ok(())
+        }));
+    }
+    let file = OpenOptions::new().create(true).append(true).open(path).map_err(io("open", path))?;
+    Ok(Arc::new(move |lines| (&file).write_all(lines.as_bytes())))
 }
 
 fn twice(models: &[ModelSource]) -> Option<&str> {

@@ -30,6 +30,9 @@ pub(super) struct ServeArgs {
     /// Write what was asked and answered into Parquet files in this directory, to train on
     #[arg(long, value_name = "DIR")]
     pub log: Option<PathBuf>,
+    /// Write a line of JSON for each request to this file, behind what it holds; - for standard error
+    #[arg(long, value_name = "FILE")]
+    pub request_log: Option<PathBuf>,
     /// Shares of the requests that name no model, by model: a=0.9,b=0.1
     #[arg(long, value_name = "NAME=SHARE,…", requires = "by")]
     pub split: Option<String>,

@@ -68,20 +68,21 @@ fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
 
 /// What to do with the model. Only rows that took no part are proposed to measure it.
 fn next(config: &RunConfig, out: &str) -> String {
+    let serve = if cfg!(feature = "serve") { format!("   dlrm serve {out}") } else { String::new() };
     let first = |paths: &[PathBuf]| paths.first().map(|path| path.display().to_string());
     let overlap = !config.trained_and_measured(Part::Test).is_empty();
     match first(&config.data.test).filter(|_| !overlap) {
         Some(test) => {
             format!(
                 "next:   dlrm show {out}   dlrm evaluate {out} {test}   dlrm predict {out} {test} > \
-                 scores.csv\n"
+                 scores.csv{serve}\n"
             )
         }
         None => {
             let rows = first(&config.input.paths).unwrap_or_else(|| "more.csv".into());
             format!(
-                "next:   dlrm show {out}   dlrm predict {out} {rows} > scores.csv   and for rows that were \
-                 not trained on: dlrm evaluate {out} FILE\n"
+                "next:   dlrm show {out}   dlrm predict {out} {rows} > scores.csv{serve}   and for rows that \
+                 were not trained on: dlrm evaluate {out} FILE\n"
             )
         }
     }

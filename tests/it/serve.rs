@@ -1,6 +1,8 @@
 //! The server, asked over sockets: the bits of `dlrm predict`, and what is not answered.
 mod client;
+mod joined;
 mod limits;
+mod notes;
 mod operation;
 
 use crate::common::works;
@@ -93,6 +95,7 @@ fn options(models: &[(&str, &Path)]) -> Options {
         features: None,
         tls: None,
         log: None,
+        request_log: None,
         split: None,
         shadow: None,
         keys: Keys::default(),

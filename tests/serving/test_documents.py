@@ -73,6 +73,7 @@ def test_our_own_document(ours: dict[str, Any], server: Server, tmp_path: pathli
 
 def test_our_own_document_names_what_the_server_has(ours: dict[str, Any]) -> None:
     named = ["/v1/predict", "/v1/rank", "/v1/explain", "/v1/models", "/v2", "/v2/health/live"]
+    named += ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"]
     assert set(named) <= set(ours["paths"])
 
 

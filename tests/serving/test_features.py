@@ -62,7 +62,26 @@ def keys(row: dict[str, str]) -> dict[str, str]:
     return {"user": row["user"], "item": row["item"]}
 
 
+def failed(server: Server) -> float:
+    """Keys that the store had no answer for in time."""
+    return served.metric(server.url, "dlrm_feature_lookups_total", result="failed")
+
+
 def check(server: Server) -> None:
+    """Rows are joined. A store that was too slow for a look-up leaves columns missing: then it is asked again."""
+    end = time.monotonic() + served.PATIENCE
+    while True:
+        late = failed(server)
+        try:
+            return check_once(server)
+        except AssertionError:
+            if failed(server) == late or time.monotonic() > end:
+                raise
+            # An outage is remembered for a second.
+            time.sleep(1.1)
+
+
+def check_once(server: Server) -> None:
     """Rows that name keys alone score as rows that say everything, and rankings too."""
     with httpx.Client(base_url=server.url) as client:
         said = client.post("/v1/predict", json={"rows": whole()}).json()["predictions"]
@@ -135,6 +154,13 @@ def redis(tmp_path: pathlib.Path) -> Iterator[Callable[[], tuple[subprocess.Pope
         process.wait()
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + served.PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_redis_that_stops_under_load(
     joined: pathlib.Path, start: Callable[..., Server], redis: Callable[[], tuple[subprocess.Popen[bytes], int]]
 ) -> None:
@@ -152,17 +178,17 @@ def test_redis_that_stops_under_load(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
+    wait_until(lambda: len(statuses) > 20)
     process.kill()
     process.wait()
-    time.sleep(1.5)
+    wait_until(lambda: failed(server) > 0)
     redis()
     load(joined, f"redis://127.0.0.1:{port}")
-    time.sleep(1.5)
+    asked = len(statuses)
+    wait_until(lambda: len(statuses) > asked + 20)
     over.set()
     for thread in threads:
         thread.join()
-    assert set(statuses) == {200} and len(statuses) > 50
-    assert 'result="failed"' in httpx.get(f"{server.url}/metrics").text
+    assert set(statuses) == {200}
     check(server)
     server.stop()

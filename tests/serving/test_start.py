@@ -120,10 +120,18 @@ def test_metrics_are_openmetrics(server: Server, rows: list[clicks.Row]) -> None
         ("dlrm_panics", "counter"),
         ("dlrm_waiting", "gauge"),
         ("dlrm_connections", "gauge"),
+        ("dlrm_feature_values", "counter"),
+        ("dlrm_feature_unseen", "counter"),
+        ("dlrm_feature_missing", "counter"),
+        ("dlrm_request_log_lost", "counter"),
     ]:
         assert families[name].type == kind and families[name].documentation, name
     asked = [sample for sample in families["dlrm_requests"].samples if sample.labels.get("kind") == "predict"]
     assert {sample.labels["code"] for sample in asked} >= {"ok", "bad_value"}
+    stages = {sample.labels["stage"] for sample in families["dlrm_stage_seconds"].samples}
+    assert stages >= {"parse", "queue", "encode", "score", "write"}
+    known = {sample.labels["feature"] for sample in families["dlrm_feature_values"].samples}
+    assert known >= {"user", "item", "tags", "weekday"}
     (panics,) = families["dlrm_panics"].samples
     assert panics.value == 0
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc
@@ -248,3 +249,29 @@ def test_statuses_of_errors(client: Client, rows: list[clicks.Row]) -> None:
 def test_too_many_rows_are_refused(client: Client) -> None:
     many = client.inputs([("item", "INT64", np.zeros(5000, np.int64))])
     assert "4096" in refused(client, "infer", MODEL, many).message()
+
+
+@pytest.mark.parametrize("client", [kind for kind in CLIENTS if "http" in kind], indirect=True)
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_packed_questions_and_answers(
+    client: Client, algorithm: str, binary: bool, rows: list[clicks.Row], expected: Callable[[str], Scores]
+) -> None:
+    inputs = client.inputs(tensors.typed(rows), binary)
+    outputs = client.outputs("prediction", "logit", binary=binary)
+    packed = {"request_compression_algorithm": algorithm, "response_compression_algorithm": algorithm}
+    assert scores(client.ask("infer", MODEL, inputs, outputs=outputs, **packed)) == expected(MODEL)
+    # Enough rows that the answer is packed whatever it is made of.
+    many = client.inputs(tensors.typed(rows * 5), binary)
+    assert len(scores(client.ask("infer", MODEL, many, outputs=outputs, **packed)).logits) == 5 * len(rows)
+
+
+def test_answers_are_packed_where_it_is_worth_it(server: Server) -> None:
+    def encoding(rows: int, accepted: str) -> str | None:
+        asked = {"rows": [{}] * rows}
+        answer = httpx.post(f"{server.url}/v1/predict", json=asked, headers={"Accept-Encoding": accepted})
+        assert len(answer.json()["logits"]) == rows
+        return answer.headers.get("content-encoding")
+
+    assert [encoding(1000, accepted) for accepted in ["gzip", "deflate", "br, gzip;q=0"]] == ["gzip", "deflate", None]
+    assert encoding(1, "gzip") is None

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import time
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -250,10 +251,25 @@ def test_numbers_that_are_none_in_bytes_are_missing(server: Server) -> None:
         assert "price" in binary(server, 400, "bad_value", header, struct.pack("<f", endless))
 
 
-def test_packed_bodies_are_refused(server: Server) -> None:
-    for path, body in [(INFER, infer(tensor(data=[1]))), ("/v1/predict", b'{"rows": [{}]}')]:
-        status, _, found = ask(server, path, gzip.compress(body), Content_Encoding="gzip")
-        assert status in {400, 415} and "gzip" in found["error"], found
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_packed_bodies_are_what_is_in_them(server: Server, coding: str, pack: Callable[[bytes], bytes]) -> None:
+    for path, body in [(INFER, infer(tensor(data=[1]), id="x")), ("/v1/predict", b'{"rows": [{}], "request": "x"}')]:
+        assert ask(server, path, pack(body), Content_Encoding=coding)[2] == ask(server, path, body)[2]
+    # As they are when they are unpacked, not before.
+    assert ask(server, "/v1/predict", pack(b'{"rows": []}'.ljust(16 << 20)), Content_Encoding=coding)[0] == 200
+    bomb = pack(bytes(200 << 20))
+    assert len(bomb) < 1 << 20
+    assert "16777216" in refused(server, 413, "too_large", "/v1/predict", bomb, Content_Encoding=coding)
+    for cut in [pack(b'{"rows": [{}]}')[:-3], b'{"rows": [{}]}', b"", pack(b'{"rows": [{}]}') + b"more"]:
+        assert coding in refused(server, 400, "bad_request", "/v1/predict", cut, Content_Encoding=coding)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "deflate, gzip"])
+def test_packed_bodies_that_are_not_understood(server: Server, coding: str) -> None:
+    for path in [INFER, "/v1/predict"]:
+        status, headers, found = ask(server, path, b"xyz", Content_Encoding=coding)
+        assert (status, found["code"], headers["accept-encoding"]) == (415, "unsupported_encoding", "gzip, deflate")
+        assert "gzip" in found["error"]
 
 
 @pytest.mark.parametrize(

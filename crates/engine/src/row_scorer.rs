@@ -140,6 +140,12 @@ impl<'a> RowScorer<'a> {
     /// Refills `logits` with the logits of the rows that were pushed, in their order, and forgets the rows.
     pub fn score(&mut self, workspace: &mut Workspace, parallel: Parallel<'_>, logits: &mut Vec<f32>) {
         self.encode();
+        self.forward(workspace, parallel, logits);
+    }
+
+    /// Refills `logits` with the logits of the rows that were encoded last: the second half of
+    /// [`RowScorer::score`], for callers that look at the first.
+    pub fn forward(&self, workspace: &mut Workspace, parallel: Parallel<'_>, logits: &mut Vec<f32>) {
         logits.resize(self.batch.len(), 0.0);
         self.network.logits(&self.batch, logits, workspace, parallel);
     }

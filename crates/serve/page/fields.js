@@ -3,6 +3,11 @@ import { byId, el } from "./common.js";
 
 const NAMES_OF_SEPARATORS = { " ": "a space", "\t": "a tab" };
 
+/** What a row of a model may hold: what it reads, and keys of the store of features that it does not. */
+export function columnsOf({ inputs, keys }) {
+  return [...inputs, ...(keys ?? [])];
+}
+
 /** The fields of one form. */
 export class Fields {
   /** `place` takes the fields; their ids begin with `prefix`. */
@@ -87,6 +92,7 @@ export class Fields {
 
 function noteOf({ kind, separator, weight_separator: weight }) {
   if (kind === "moment") return "a point in time";
+  if (kind === "key") return "what the store of features knows is looked up by it";
   if (kind !== "multi_valued") return null;
   const several = `several, between them ${nameOf(separator)}`;
   return weight ? `${several}, a weight behind ${nameOf(weight)}` : several;

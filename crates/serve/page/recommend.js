@@ -1,6 +1,6 @@
 // Who is recommended what: fields of the user, a filter, and the items that score highest.
 import { askJson, byId, el, number, prediction } from "./common.js";
-import { Fields } from "./fields.js";
+import { Fields, columnsOf } from "./fields.js";
 import { scoreRow } from "./score.js";
 
 const NO_CATALOGUE = "The server has no catalogue of items to choose from. "
@@ -13,7 +13,7 @@ let running = 0;
 
 /** Makes the form for a model, unless it is there. */
 export function showRecommend(next) {
-  const formOf = (shown) => JSON.stringify([shown?.name, shown?.current.inputs, shown?.current.items]);
+  const formOf = (shown) => JSON.stringify([shown?.name, shown && columnsOf(shown.current), shown?.current.items]);
   const before = model;
   model = next;
   if (formOf(before) === formOf(model)) {
@@ -45,7 +45,7 @@ function noteOfFilter() {
 }
 
 function makeForm() {
-  const { items, inputs, example } = model.current;
+  const { items, example } = model.current;
   const place = el("div", { class: "fields" });
   fields = new Fields(place, "user");
   const option = (name, label, width, attributes, note) => el("div", { class: `field ${width}` },
@@ -72,7 +72,7 @@ function makeForm() {
     form,
     el("p", { id: "recommend-told", role: "status", class: "soft" }),
     el("div", { id: "recommend-result" }));
-  fields.make(inputs.filter(({ name }) => !items.columns.includes(name)));
+  fields.make(columnsOf(model.current).filter(({ name }) => !items.columns.includes(name)));
   fields.set(example);
 }
 

@@ -1,22 +1,26 @@
 // The form of a row, its prediction with what moved it, and the same request for a shell and for Python.
 import { askJson, byId, copyButton, el, hasKey, number, prediction, svg } from "./common.js";
-import { Fields } from "./fields.js";
+import { Fields, columnsOf } from "./fields.js";
 
 const fields = new Fields(byId("score-fields"), "score");
 let model = null;
 let running = 0; // The newest request: answers of older ones come too late.
+
+function columnsText(shown) {
+  return JSON.stringify(columnsOf(shown.current));
+}
 
 /** Makes the form of a model; values stay where its inputs are those of before. */
 export function showScore(next) {
   const before = model;
   model = next;
   byId("score-example").disabled = !model.current.example;
-  if (before?.name === model.name && JSON.stringify(before.current.inputs) === JSON.stringify(model.current.inputs)) {
+  if (before?.name === model.name && columnsText(before) === columnsText(model)) {
     // What another version said of the row is no longer so.
     if (before.current.version !== model.current.version) clearResult();
     return;
   }
-  fields.make(model.current.inputs);
+  fields.make(columnsOf(model.current));
   example();
 }
 

@@ -36,11 +36,15 @@ const TYPES: [(&str, DataType); 12] = [
 ];
 
 impl DataType {
+    /// Names of all of them.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        TYPES.iter().map(|(name, _)| *name)
+    }
+
     pub(crate) fn named(name: &str, place: &str) -> Result<Self, Refusal> {
         let known = TYPES.iter().find(|(known, _)| *known == name);
         known.map(|&(_, kind)| kind).ok_or_else(|| {
-            let names = TYPES.iter().map(|(name, _)| *name);
-            Refusal::unknown(Code::BadRequest, &format!("for {place} a datatype"), name, names)
+            Refusal::unknown(Code::BadRequest, &format!("for {place} a datatype"), name, DataType::names())
         })
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum InputKind {
     MultiValued { separator: char, weight_separator: Option<char> },
     /// A point in time.
     Moment,
+    /// What rows are looked up by in the store of features, and the model does not read.
+    Key,
 }
 
 /// The columns that inputs are read from, in the order in which rows hold them.

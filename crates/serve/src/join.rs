@@ -4,7 +4,6 @@ use crate::metrics::{Metrics, Outcome};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
-use dlrm_data::row::RawRow;
 use dlrm_features::{Asked, Side, Store, Table};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +18,7 @@ pub(crate) struct Join {
 /// A table of the store as a model reads it.
 struct Known<'a> {
     side: Side,
-    /// Where rows have the key.
+    /// Where rows have the key, which the model need not read.
     key: usize,
     /// Fields of the table and where rows have them.
     columns: Vec<(usize, usize)>,
@@ -31,13 +30,19 @@ impl Join {
         Join { store, deadline }
     }
 
+    /// Columns that rows are looked up by.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let sides = [Side::User, Side::Item].into_iter().filter_map(|side| self.store.sides().of(side));
+        sides.map(|table| table.key.clone()).collect()
+    }
+
     fn known(&self, model: &Loaded, sides: &[Side]) -> Vec<Known<'_>> {
         let of = |&side: &Side| {
             let table = self.store.sides().of(side)?;
             let key = model.format.place(&table.key)?;
             let columns = table.columns.iter().enumerate();
             let columns =
-                columns.filter_map(|(field, name)| Some((field, model.format.place(name)?))).collect();
+                columns.filter_map(|(field, name)| Some((field, model.format.input(name)?))).collect();
             Some(Known { side, key, columns, table })
         };
         sides.iter().filter_map(of).collect()
@@ -87,13 +92,6 @@ impl Join {
                 }
             }
         }
-    }
-
-    /// As [`Join::fill`], of rows as readers hold them.
-    pub(crate) fn fill_rows(&self, model: &Loaded, rows: Vec<RawRow>, metrics: &Metrics) -> Vec<RawRow> {
-        let mut texts: Vec<Texts> = rows.iter().map(Texts::of).collect();
-        self.fill(model, &[Side::User, Side::Item], &mut texts, metrics);
-        texts.iter().map(Texts::to_row).collect()
     }
 
     /// Keys of the items that a user has had; none where the store cannot say.

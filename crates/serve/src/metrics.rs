@@ -28,6 +28,13 @@ pub(crate) struct OfModel {
     pub(crate) model: String,
 }
 
+/// A feature of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct OfFeature {
+    pub(crate) model: String,
+    pub(crate) feature: String,
+}
+
 /// What became of looking something up by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -58,7 +65,11 @@ pub(crate) struct Metrics {
     pub(crate) differences: Family<OfModel, Histogram>,
     answers: Family<Answered, Counter>,
     pub(crate) lookups: Family<LookedUp, Counter>,
+    pub(crate) values: Family<OfFeature, Counter>,
+    pub(crate) unseen: Family<OfFeature, Counter>,
+    pub(crate) missing: Family<OfFeature, Counter>,
     pub(crate) log_lost: Counter,
+    pub(crate) request_log_lost: Counter,
     pub(crate) panics: Counter,
     pub(crate) reloads: Family<Asked, Counter>,
     pub(crate) waiting: Gauge,
@@ -91,7 +102,11 @@ impl Metrics {
             differences: Family::new_with_constructor(distances as fn() -> Histogram),
             answers: Family::default(),
             lookups: Family::default(),
+            values: Family::default(),
+            unseen: Family::default(),
+            missing: Family::default(),
             log_lost: Counter::default(),
+            request_log_lost: Counter::default(),
             panics: Counter::default(),
             reloads: Family::default(),
             waiting: Gauge::default(),
@@ -108,12 +123,23 @@ impl Metrics {
         registry.register("http_answers", "Answers over HTTP, by status", metrics.answers.clone());
         let help = "Keys looked up in the store of features";
         registry.register("feature_lookups", help, metrics.lookups.clone());
+        metrics.register_features(&mut registry);
         registry.register("log_lost", "Answers that the log had no time for", metrics.log_lost.clone());
+        let help = "Requests that the log of requests has no line of";
+        registry.register("request_log_lost", help, metrics.request_log_lost.clone());
         registry.register("panics", "Requests that met a fault of the server", metrics.panics.clone());
         registry.register("reloads", "Attempts to load a model", metrics.reloads.clone());
         registry.register("waiting", "Requests that wait for a compute thread", metrics.waiting.clone());
         registry.register("connections", "Open connections", metrics.connections.clone());
         Metrics { registry, ..metrics }
+    }
+
+    fn register_features(&self, registry: &mut Registry) {
+        let help = "Values that were looked up in the vocabulary of a feature, a missing one counting as one";
+        registry.register("feature_values", help, self.values.clone());
+        let help = "Values that the model has not seen in training";
+        registry.register("feature_unseen", help, self.unseen.clone());
+        registry.register("feature_missing", "Values that were missing", self.missing.clone());
     }
 
     /// Counts an answer over HTTP.

@@ -51,10 +51,10 @@ impl Output {
     }
 }
 
-/// The tensors that a model reads: name and data type.
+/// The tensors that a model reads, or that rows are looked up by: name and data type.
 pub(crate) fn inputs(model: &Loaded) -> Vec<(String, &'static str)> {
     let mut all = Vec::new();
-    for input in &model.format.inputs {
+    for input in model.format.columns() {
         let datatype = if input.kind == InputKind::Numeric { "FP32" } else { "BYTES" };
         all.push((input.name.clone(), datatype));
         if let InputKind::MultiValued { weight_separator, .. } = input.kind {

@@ -1,9 +1,9 @@
 //! Recommendations without a server.
 use crate::catalogue::Catalogue;
 use crate::filter::Filter;
+use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
-use crate::rows::Texts;
 use crate::service::BLOCK;
 use crate::work::{Desk, Ranked};
 use dlrm_data::row::RawRow;
@@ -69,15 +69,15 @@ impl From<Refusal> for RecommendError {
 pub fn recommend(request: &RecommendRequest<'_>) -> Result<Vec<Recommended>, RecommendError> {
     let catalogue = Arc::new(request.catalogue.clone());
     let how = (request.isa, request.memory_limit);
-    let model = Loaded::load("model", request.model, how, Some(&catalogue))?;
-    let mut context = Texts::missing(model.format.inputs.len());
+    let model = Loaded::load("model", request.model, how, (Some(&catalogue), &[]))?;
+    let mut context = model.format.missing();
     for (name, value) in request.user {
         let place = model.format.place(name).ok_or_else(|| model.format.unknown(name, "the user"))?;
         context.fields[place].clone_from(value);
     }
     let filter = request.filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-    let places = catalogue.admitted(filter.as_ref(), request.exclude, &model.format.inputs);
-    let (mut desk, mut workspace) = (Desk::new(&model)?, Workspace::new());
+    let places = catalogue.admitted(filter.as_ref(), request.exclude, model.format.inputs());
+    let (mut desk, mut workspace) = (Desk::new(&model, &Metrics::new())?, Workspace::new());
     let mut best = Ranked::new();
     for block in places.chunks(BLOCK) {
         best.extend(desk.recommend(&context, block, request.k, &mut workspace)?);

@@ -11,30 +11,74 @@ use std::fmt;
 /// The columns of rows, and what else a row of the training data may hold.
 #[derive(Debug)]
 pub(crate) struct RowFormat {
-    pub(crate) inputs: Vec<Input>,
+    /// What the model reads, and behind that keys that rows are looked up by and that it does not read.
+    columns: Vec<Input>,
+    /// How many of them the model reads.
+    read: usize,
     places: HashMap<String, usize>,
     /// Label, weight and the like: known, and of no use.
     ignored: Vec<String>,
 }
 
 impl RowFormat {
-    pub(crate) fn new(inputs: Vec<Input>, ignored: Vec<String>) -> Self {
-        let places = inputs.iter().enumerate().map(|(place, input)| (input.name.clone(), place)).collect();
-        RowFormat { inputs, places, ignored }
+    /// Of rows with these columns. `keys` are names of columns that rows may be looked up by, whether the model
+    /// reads them or not.
+    pub(crate) fn new(inputs: Vec<Input>, keys: &[String], ignored: Vec<String>) -> Self {
+        let (read, mut columns) = (inputs.len(), inputs);
+        for key in keys {
+            if columns.iter().all(|column| column.name != *key) {
+                columns.push(Input { name: key.clone(), kind: InputKind::Key });
+            }
+        }
+        let places = columns.iter().enumerate().map(|(place, input)| (input.name.clone(), place)).collect();
+        RowFormat { columns, read, places, ignored }
     }
 
-    /// Names of the columns.
+    /// All columns of a row.
+    pub(crate) fn columns(&self) -> &[Input] {
+        &self.columns
+    }
+
+    /// Those that the model reads, which come first.
+    pub(crate) fn inputs(&self) -> &[Input] {
+        &self.columns[..self.read]
+    }
+
+    /// Those that rows are only looked up by.
+    pub(crate) fn keys(&self) -> &[Input] {
+        &self.columns[self.read..]
+    }
+
+    /// Names of the columns that the model reads.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.inputs.iter().map(|input| input.name.clone()).collect()
+        self.inputs().iter().map(|input| input.name.clone()).collect()
     }
 
+    /// A row in which everything is missing.
+    pub(crate) fn missing(&self) -> Texts {
+        Texts { fields: vec![String::new(); self.columns.len()], met: Vec::new() }
+    }
+
+    /// What the model reads of a row.
+    pub(crate) fn read_of(&self, row: &Texts) -> RawRow {
+        let mut read = RawRow::default();
+        row.fields[..self.read].iter().for_each(|field| read.push(field));
+        read
+    }
+
+    /// Where the model reads a column.
+    pub(crate) fn input(&self, name: &str) -> Option<usize> {
+        self.place(name).filter(|&place| place < self.read)
+    }
+
+    /// Where rows have a column, whether the model reads it or not.
     pub(crate) fn place(&self, name: &str) -> Option<usize> {
         self.places.get(name).copied()
     }
 
     /// The error of a column that the model does not know.
     pub(crate) fn unknown(&self, name: &str, place: &str) -> Refusal {
-        let known = self.inputs.iter().map(|input| input.name.as_str());
+        let known = self.columns.iter().map(|input| input.name.as_str());
         Refusal::unknown(Code::UnknownColumn, &format!("in {place} a column"), name, known)
     }
 
@@ -42,7 +86,7 @@ impl RowFormat {
     /// it does not name stay as they are. `place` is what messages call the object.
     pub(crate) fn read(&self, object: &RawValue, place: &str, row: &mut Texts) -> Result<(), Refusal> {
         row.met.clear();
-        row.met.resize(self.inputs.len(), false);
+        row.met.resize(self.columns.len(), false);
         let mut refused = None;
         let fields = Fields { format: self, row, place, refused: &mut refused };
         let mut json = serde_json::Deserializer::from_str(object.get());
@@ -66,11 +110,6 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// A row in which every column is missing.
-    pub(crate) fn missing(columns: usize) -> Self {
-        Texts { fields: vec![String::new(); columns], met: Vec::new() }
-    }
-
     /// The fields of a row.
     pub(crate) fn of(row: &RawRow) -> Self {
         Texts { fields: row.fields().map(str::to_owned).collect(), met: Vec::new() }
@@ -86,7 +125,7 @@ impl Texts {
         self.met.iter().copied()
     }
 
-    /// The row as readers hold it.
+    /// The row as readers hold it, with all its columns.
     pub(crate) fn to_row(&self) -> RawRow {
         let mut row = RawRow::default();
         self.fields.iter().for_each(|field| row.push(field));
@@ -132,7 +171,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
             } else {
                 let field = &mut self.row.fields[place];
                 field.clear();
-                append(value.get(), self.format.inputs[place].kind, field)
+                append(value.get(), self.format.columns[place].kind, field)
             };
             if let Err(bad) = put {
                 let what = format!("{}, column \"{name}\"", self.place);

@@ -9,6 +9,7 @@ use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Asked, Metrics};
 use crate::models::{Loaded, ModelSource, Registry, Reload, Watch};
+use crate::request_log::{LineSink, RequestLog};
 use crate::service::{BLOCK, RequestIds, Service};
 use crate::split::Split;
 use crate::statistics::Statistics;
@@ -58,6 +59,8 @@ pub struct Options {
     pub features: Option<String>,
     /// The directory that answers are written down in, if they are.
     pub log: Option<PathBuf>,
+    /// What takes a line of JSON for each request, if anything.
+    pub request_log: Option<LineSink>,
     /// Which model answers requests that name none, if not the first.
     pub split: Option<Split>,
     /// The model that is asked beside the one that answers, to compare both.
@@ -82,7 +85,7 @@ pub enum Event {
         /// Its version.
         version: String,
     },
-    /// Answers could not be written down.
+    /// Answers, or lines about requests, could not be written down.
     NotLogged {
         /// What the system says.
         error: String,
@@ -331,8 +334,10 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
     let renewed = queue.clone();
     let changed = move |generation| renewed.renew(generation);
     let catalogue = options.catalogue.clone().map(Arc::new);
-    let (sources, isa, limit) = (options.models.clone(), options.isa, options.memory_limit);
-    let registry = Registry::new(sources, isa, limit, catalogue, changed);
+    let join = options.features.as_deref().map(join).transpose()?;
+    let keys = join.as_ref().map(Join::keys).unwrap_or_default();
+    let how = (options.isa, options.memory_limit);
+    let registry = Registry::new(options.models.clone(), how, (catalogue, keys), changed);
     for source in &options.models {
         let loaded = registry.load(&source.name);
         let loaded =
@@ -345,14 +350,18 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
             return Err(Error::By { column: split.by().to_owned() });
         }
     }
+    let metrics = Arc::new(Metrics::new());
+    let request_log = options.request_log.clone();
+    let request_log = request_log.map(|sink| request_log_to(sink, &metrics, observer)).transpose()?;
     Ok(Service {
         registry: Arc::new(registry),
         queue,
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         statistics: Statistics::default(),
         live: Live::new(),
         log: options.log.clone().map(|dir| log(dir, observer)).transpose()?,
-        join: options.features.as_deref().map(join).transpose()?,
+        request_log,
+        join,
         split: options.split.clone(),
         shadow: options.shadow.clone(),
         ids: RequestIds::new(),
@@ -373,6 +382,17 @@ fn log(dir: PathBuf, observer: &Arc<dyn ServerObserver>) -> Result<Log, Error> {
     let observer = observer.clone();
     let failed = move |error| observer.event(&Event::NotLogged { error });
     Log::start(dir.clone(), failed).map_err(|source| Error::Log { dir, source })
+}
+
+fn request_log_to(
+    sink: LineSink,
+    metrics: &Metrics,
+    observer: &Arc<dyn ServerObserver>,
+) -> Result<RequestLog, Error> {
+    let observer = observer.clone();
+    let failed = move |error| observer.event(&Event::NotLogged { error });
+    let started = RequestLog::start(sink, metrics.request_log_lost.clone(), failed);
+    started.map_err(|source| Error::Threads { wanted: 1, source })
 }
 
 fn tell(observer: &dyn ServerObserver, model: &str, loaded: Result<Reload, dlrm_engine::Error>) {

@@ -8,11 +8,14 @@ use crate::log::{Entry, Log, Noted};
 use crate::metrics::{Asked, Metrics, OfModel};
 use crate::models::{Loaded, Registry};
 use crate::refusal::{Code, Refusal};
+use crate::request_log::RequestLog;
 use crate::rows::Texts;
 use crate::split::Split;
 use crate::statistics::Statistics;
+use crate::trace::{Stage, Trace};
 use crate::work::{Answer, Explained, Job, Queue, Ranked, Scored, Task, Times};
 use dlrm_data::row::RawRow;
+use dlrm_features::Side;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) live: Live,
     /// Where answers are written down, if anywhere.
     pub(crate) log: Option<Log>,
+    /// Where requests are, if anywhere.
+    pub(crate) request_log: Option<RequestLog>,
     /// What rows are joined to, if anything.
     pub(crate) join: Option<Join>,
     pub(crate) split: Option<Split>,
@@ -61,6 +66,8 @@ pub(crate) struct Ask {
     pub(crate) id: String,
     /// How long it may take.
     pub(crate) time: Option<Duration>,
+    /// What is noted of it.
+    pub(crate) trace: Trace,
 }
 
 /// Names for requests that bring none.
@@ -112,15 +119,16 @@ impl Service {
         self: &Arc<Self>,
         model: &Arc<Loaded>,
         rows: Vec<RawRow>,
-        Ask { id, time }: Ask,
+        Ask { id, time, trace }: Ask,
     ) -> Result<Scored, Refusal> {
+        trace.of_rows(rows.len());
         self.limits.check_rows("rows", rows.len())?;
         if rows.is_empty() {
             return Ok(Scored::default());
         }
         let count = rows.len();
         let kept = (self.log.is_some() || self.shadow.is_some()).then(|| rows.clone());
-        match self.ask(model, Task::Score(rows), ("predict", count), time).await? {
+        match self.ask(model, Task::Score(rows), ("predict", count), (time, &trace)).await? {
             Answer::Scored(scored) => {
                 if let Some(rows) = kept {
                     self.shadow(model, &rows, &scored.predictions);
@@ -138,18 +146,21 @@ impl Service {
         model: &Arc<Loaded>,
         context: Texts,
         (places, k): (Vec<u32>, usize),
-        Ask { id, time }: Ask,
+        Ask { id, time, trace }: Ask,
     ) -> Result<Ranked, Refusal> {
         let begun = Instant::now();
+        trace.of_rows(places.len());
         let mut best = Ranked::new();
         // As many at a time as there are threads: the queue is for others too.
         for wave in places.chunks(BLOCK * self.threads.max(1)) {
             let mut asked = Vec::new();
             for block in wave.chunks(BLOCK) {
-                let (service, model, context) = (self.clone(), model.clone(), context.clone());
+                let (service, model, context, trace) =
+                    (self.clone(), model.clone(), context.clone(), trace.clone());
                 let task = Task::Recommend { context, items: block.to_vec(), k };
                 let count = block.len();
-                let ask = async move { service.ask(&model, task, ("recommend", count), time).await };
+                let ask =
+                    async move { service.ask(&model, task, ("recommend", count), (time, &trace)).await };
                 asked.push(tokio::spawn(ask));
             }
             for block in asked {
@@ -164,18 +175,56 @@ impl Service {
         best.truncate(k);
         self.metrics.took("recommend", begun.elapsed());
         if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
-            let rows = best.iter().map(|&(place, ..)| items.joined(&context, place).to_row()).collect();
+            let rows = best
+                .iter()
+                .map(|&(place, ..)| model.format.read_of(&items.joined(&context, place)))
+                .collect();
             self.note_ranked(model, id, rows, &best);
         }
         Ok(best)
     }
 
-    /// Rows with what the store of features knows of them.
-    pub(crate) fn joined(&self, model: &Loaded, rows: Vec<RawRow>) -> Vec<RawRow> {
-        match &self.join {
-            Some(join) => join.fill_rows(model, rows, &self.metrics),
-            None => rows,
+    /// Fills what rows leave open and the store of features knows.
+    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [Texts], trace: &Trace) {
+        if let Some(join) = &self.join {
+            let begun = Instant::now();
+            join.fill(model, sides, rows, &self.metrics);
+            self.took(trace, Stage::LookUp, begun.elapsed());
         }
+    }
+
+    /// What the model reads of rows, with what the store of features knows of them.
+    pub(crate) fn joined(&self, model: &Loaded, rows: Vec<RawRow>, trace: &Trace) -> Vec<RawRow> {
+        if self.join.is_none() {
+            return rows;
+        }
+        let mut texts: Vec<Texts> = rows.iter().map(Texts::of).collect();
+        self.fill(model, &[Side::User, Side::Item], &mut texts, trace);
+        texts.iter().map(|row| model.format.read_of(row)).collect()
+    }
+
+    /// Keys of the items that a user has had.
+    pub(crate) fn seen(&self, model: &Loaded, user: &Texts, trace: &Trace) -> Result<Vec<String>, Refusal> {
+        let Some(join) = &self.join else {
+            let refusal = Refusal::new(Code::NotFound, "the server has no store of features");
+            return Err(refusal.with_hint("start it with --features, or name the items in \"exclude\""));
+        };
+        let begun = Instant::now();
+        let seen = join.seen(model, user, &self.metrics);
+        self.took(trace, Stage::LookUp, begun.elapsed());
+        seen
+    }
+
+    /// Notes how long a part of an answer took.
+    pub(crate) fn took(&self, trace: &Trace, stage: Stage, time: Duration) {
+        self.metrics.took(stage.name(), time);
+        trace.took(stage, time);
+    }
+
+    /// Notes how long making rows of a body took, which began then; looking up is a part of its own.
+    pub(crate) fn parsed(&self, trace: &Trace, begun: Instant) {
+        let looked_up = trace.time(Stage::LookUp).unwrap_or_default();
+        self.took(trace, Stage::Parse, begun.elapsed().saturating_sub(looked_up));
     }
 
     /// Which items of the catalogue may be recommended.
@@ -191,7 +240,7 @@ impl Service {
         };
         let catalogue = &items.catalogue;
         let filter = filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-        Ok(catalogue.admitted(filter.as_ref(), excluded, &model.format.inputs))
+        Ok(catalogue.admitted(filter.as_ref(), excluded, model.format.inputs()))
     }
 
     fn note_ranked(&self, model: &Arc<Loaded>, id: String, rows: Vec<RawRow>, ranked: &Ranked) {
@@ -225,7 +274,7 @@ impl Service {
         }
         // Columns are told by their names; what only the shadow knows is missing.
         let places: Vec<Option<usize>> =
-            shadow.format.inputs.iter().map(|input| model.format.place(&input.name)).collect();
+            shadow.format.inputs().iter().map(|input| model.format.input(&input.name)).collect();
         let translated = rows.iter().map(|row| {
             let mut own = RawRow::default();
             places.iter().for_each(|place| own.push(place.map_or("", |place| row.field(place))));
@@ -234,7 +283,8 @@ impl Service {
         let (service, rows, predictions) = (self.clone(), translated.collect(), predictions.to_vec());
         tokio::spawn(async move {
             let count = predictions.len();
-            let asked = service.ask(&shadow, Task::Score(rows), ("shadow", count), None).await;
+            let own = Trace::default();
+            let asked = service.ask(&shadow, Task::Score(rows), ("shadow", count), (None, &own)).await;
             if let Ok(Answer::Scored(scored)) = asked {
                 let of = OfModel { model: shadow.name.clone() };
                 let histogram = service.metrics.differences.get_or_create(&of);
@@ -251,8 +301,9 @@ impl Service {
         candidates: Candidates,
         ask: Ask,
     ) -> Result<Ranked, Refusal> {
-        let Ask { id, time } = ask;
+        let Ask { id, time, trace } = ask;
         let Candidates { context, own, rows, k } = candidates;
+        trace.of_rows(rows.len());
         self.limits.check_rows("items", rows.len())?;
         if rows.is_empty() {
             return Ok(Ranked::new());
@@ -260,10 +311,10 @@ impl Service {
         let count = rows.len();
         let kept = self.log.is_some().then(|| rows.clone());
         let task = Task::Rank { context, own, candidates: rows, k };
-        match self.ask(model, task, ("rank", count), time).await? {
+        match self.ask(model, task, ("rank", count), (time, &trace)).await? {
             Answer::Ranked(ranked) => {
                 if let Some(rows) = kept {
-                    let rows = ranked.iter().map(|&(place, ..)| rows[place].to_row()).collect();
+                    let rows = ranked.iter().map(|&(place, ..)| model.format.read_of(&rows[place])).collect();
                     self.note_ranked(model, id, rows, &ranked);
                 }
                 Ok(ranked)
@@ -277,10 +328,11 @@ impl Service {
         &self,
         model: &Arc<Loaded>,
         row: RawRow,
-        time: Option<Duration>,
+        Ask { time, trace, .. }: Ask,
     ) -> Result<Explained, Refusal> {
+        trace.of_rows(1);
         let task = Task::Explain { row, orders: ORDERS };
-        match self.ask(model, task, ("explain", 1), time).await? {
+        match self.ask(model, task, ("explain", 1), (time, &trace)).await? {
             Answer::Explained(explained) => Ok(explained),
             _ => Err(mixed_up()),
         }
@@ -291,7 +343,7 @@ impl Service {
         model: &Arc<Loaded>,
         task: Task,
         (kind, rows): (&'static str, usize),
-        time: Option<Duration>,
+        (time, trace): (Option<Duration>, &Trace),
     ) -> Result<Answer, Refusal> {
         let queued = Instant::now();
         let time = time.map_or(self.limits.answer_time, |time| time.min(self.limits.answer_time));
@@ -310,6 +362,11 @@ impl Service {
                 Err(_) => Err(too_late(time, self.limits.answer_time)),
             },
         };
+        if let Ok((_, times)) = &found {
+            self.took(trace, Stage::Queue, times.queue);
+            self.took(trace, Stage::Encode, times.encode);
+            self.took(trace, Stage::Score, times.score);
+        }
         self.count(model, (kind, rows), queued.elapsed(), &found);
         found.map(|(answer, _)| answer)
     }
@@ -323,8 +380,6 @@ impl Service {
     ) {
         let code = match found {
             Ok((_, times)) => {
-                self.metrics.took("queue", times.queue);
-                self.metrics.took("score", times.score);
                 self.metrics.rows.get_or_create(&OfModel { model: model.name.clone() }).inc_by(rows as u64);
                 self.statistics.add(&model.name, rows, took, *times);
                 "ok".to_owned()

@@ -28,6 +28,7 @@ pub(crate) struct OfModel {
     pub(crate) success: Sum,
     pub(crate) fail: Sum,
     pub(crate) queue: Sum,
+    pub(crate) encode: Sum,
     pub(crate) score: Sum,
 }
 
@@ -46,6 +47,7 @@ impl Statistics {
             of.rows += rows as u64;
             of.success.add(took);
             of.queue.add(times.queue);
+            of.encode.add(times.encode);
             of.score.add(times.score);
         });
     }

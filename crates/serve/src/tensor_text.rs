@@ -22,11 +22,11 @@ pub(crate) fn elements(shape: &[i64], place: &str) -> Result<usize, Refusal> {
     })
 }
 
-/// Rows of the model's columns out of tensors: one of N values for each raw column. Of a column with several
+/// Rows out of tensors: one of N values for each raw column. Of a column with several
 /// values there may be as many as `NAME.lengths` says of each row, with weights in `NAME.weights`. Columns
 /// without a tensor are missing.
 pub(crate) fn rows(model: &Loaded, tensors: Vec<TensorTexts>) -> Result<Vec<RawRow>, Refusal> {
-    let columns = model.format.inputs.len();
+    let columns = model.format.columns().len();
     let mut whole: Vec<Option<Vec<String>>> = vec![None; columns];
     let mut parts: Vec<Parts> = (0..columns).map(|_| Parts::default()).collect();
     for tensor in tensors {
@@ -62,7 +62,7 @@ pub(crate) fn rows(model: &Loaded, tensors: Vec<TensorTexts>) -> Result<Vec<RawR
         }
     }
     let count = whole.iter().flatten().map(Vec::len).max().unwrap_or(0);
-    for (values, input) in whole.iter().zip(&model.format.inputs) {
+    for (values, input) in whole.iter().zip(model.format.columns()) {
         if let Some(values) = values.as_ref().filter(|values| values.len() != count) {
             let place = format!("input \"{}\"", input.name);
             let expected = format!("{count} rows, as in another input");
@@ -92,7 +92,7 @@ impl Parts {
         column: usize,
         values: Option<Vec<String>>,
     ) -> Result<Option<Vec<String>>, Refusal> {
-        let input = &model.format.inputs[column];
+        let input = &model.format.columns()[column];
         let place = format!("input \"{}\"", input.name);
         let refused =
             |expected: &str, found: &str| Err(Refusal::expected(Code::BadRequest, &place, expected, found));

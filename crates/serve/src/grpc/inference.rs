@@ -20,9 +20,11 @@ use crate::refusal::{Code, Refusal};
 use crate::service::{Ask, Service, Which};
 use crate::statistics::Sum;
 use crate::tensor_text::{TensorTexts, elements, rows};
+use crate::trace::{Stage, Trace};
 use crate::work::Scored;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tonic::{Request, Response, Status};
 
 /// The service.
@@ -105,8 +107,13 @@ impl GrpcInferenceService for Inference {
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Answer<ModelInferResponse> {
         self.check(&request)?;
+        let (begun, trace) =
+            (Instant::now(), request.extensions().get::<Trace>().cloned().unwrap_or_default());
         let request = request.into_inner();
+        let id = if request.id.is_empty() { self.service.ids.next() } else { request.id.clone() };
+        trace.named(&id);
         let model = self.model(&request.model_name, &request.model_version)?;
+        trace.asks(&model);
         let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
         let raw = !request.raw_input_contents.is_empty();
         let most = self.service.limits.values;
@@ -114,14 +121,17 @@ impl GrpcInferenceService for Inference {
         let mut rows =
             tensors.and_then(|tensors| rows(&model, tensors)).map_err(|refusal| status(&refusal))?;
         if self.service.join.is_some() {
-            let (service, own) = (self.service.clone(), model.clone());
-            let joined = tokio::task::spawn_blocking(move || service.joined(&own, rows)).await;
+            let (service, own, noted) = (self.service.clone(), model.clone(), trace.clone());
+            let joined = tokio::task::spawn_blocking(move || service.joined(&own, rows, &noted)).await;
             rows = joined.map_err(|_| Status::internal("this request met a fault of the server"))?;
         }
-        let id = if request.id.is_empty() { self.service.ids.next() } else { request.id.clone() };
-        let scored = self.service.score(&model, rows, Ask { id, time: None }).await;
-        let scored = scored.map_err(|refusal| status(&refusal))?;
-        Ok(Response::new(answer(&model, request.id, &outputs, raw, &scored)))
+        self.service.parsed(&trace, begun);
+        let ask = Ask { id, time: None, trace: trace.clone() };
+        let scored = self.service.score(&model, rows, ask).await.map_err(|refusal| status(&refusal))?;
+        let begun = Instant::now();
+        let answer = answer(&model, request.id, &outputs, raw, &scored);
+        trace.took(Stage::Write, begun.elapsed());
+        Ok(Response::new(answer))
     }
 
     async fn model_config(&self, request: Request<ModelConfigRequest>) -> Answer<ModelConfigResponse> {
@@ -180,7 +190,7 @@ impl GrpcInferenceService for Inference {
                     success: sum(of.success),
                     fail: sum(of.fail),
                     queue: sum(of.queue),
-                    compute_input: none,
+                    compute_input: sum(of.encode),
                     compute_infer: sum(of.score),
                     compute_output: none,
                 }),

@@ -9,8 +9,12 @@ mod inference;
 
 use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
+use crate::request::OpenRequest;
 use crate::service::Service;
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use generated::grpc_inference_service_server::GrpcInferenceServiceServer;
 use inference::Inference;
 use std::sync::Arc;
@@ -26,6 +30,7 @@ pub(crate) async fn routes(service: Arc<Service>) -> Router {
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<GrpcInferenceServiceServer<Inference>>().await;
     let most = service.limits.body;
+    let noted = from_fn_with_state(service.clone(), answered);
     let inference = GrpcInferenceServiceServer::new(Inference::new(service)).max_decoding_message_size(most);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -37,7 +42,17 @@ pub(crate) async fn routes(service: Arc<Service>) -> Router {
     if let (Ok(now), Ok(before)) = (reflection().build_v1(), reflection().build_v1alpha()) {
         routes = routes.add_service(now).add_service(before);
     }
-    routes.prepare().into_axum_router()
+    routes.prepare().into_axum_router().layer(noted)
+}
+
+/// Notes what becomes of each request. A stream may still end in another way than it began.
+async fn answered(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let open = OpenRequest::new(&service, "grpc", &mut request);
+    let response = next.run(request).await;
+    let text = |name: &str| response.headers().get(name)?.to_str().ok();
+    let status = text("grpc-status").and_then(|status| status.parse().ok()).unwrap_or(0);
+    open.answered(status, text("dlrm-code").map(str::to_owned));
+    response
 }
 
 /// The key that somebody brings.
@@ -49,9 +64,12 @@ fn key(metadata: &MetadataMap) -> Option<&[u8]> {
 /// A refusal in gRPC's terms, with our own code among the metadata.
 fn status(refusal: &Refusal) -> Status {
     let code = match refusal.code() {
-        Code::BadRequest | Code::BadJson | Code::BadValue | Code::UnknownColumn | Code::TooManyRows => {
-            tonic::Code::InvalidArgument
-        }
+        Code::BadRequest
+        | Code::BadJson
+        | Code::BadValue
+        | Code::UnknownColumn
+        | Code::TooManyRows
+        | Code::UnsupportedEncoding => tonic::Code::InvalidArgument,
         Code::Unauthorized => tonic::Code::Unauthenticated,
         Code::NotFound | Code::UnknownModel | Code::UnknownVersion => tonic::Code::NotFound,
         Code::MethodNotAllowed => tonic::Code::Unimplemented,

@@ -1,8 +1,19 @@
 //! Answers over HTTP.
+use super::packing::UNDERSTOOD;
 use crate::refusal::{Code, Refusal};
+use crate::trace::{Stage, Trace};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::time::Instant;
+
+/// What `make` makes, with the time that it took noted.
+pub(super) fn written(trace: &Trace, make: impl FnOnce() -> Response) -> Response {
+    let begun = Instant::now();
+    let response = make();
+    trace.took(Stage::Write, begun.elapsed());
+    response
+}
 
 /// A value as JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
@@ -15,6 +26,8 @@ impl IntoResponse for Refusal {
         let mut response = json(&self);
         let status = StatusCode::from_u16(self.code().status());
         *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // For the log of requests.
+        response.extensions_mut().insert(self.code());
         let headers = response.headers_mut();
         match self.code() {
             Code::Overloaded | Code::Unavailable => {
@@ -22,6 +35,9 @@ impl IntoResponse for Refusal {
             }
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::UnsupportedEncoding => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(UNDERSTOOD));
             }
             // What is left of such a body would be taken for the next request.
             Code::TooLarge | Code::Timeout => {

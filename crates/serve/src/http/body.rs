@@ -1,12 +1,38 @@
 //! Bodies of requests, read within their limits.
+use super::beside::{Work, beside};
+use super::packing::Coding;
 use crate::limits::Limits;
 use crate::refusal::{Code, Refusal};
+use crate::trace::Trace;
 use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::HeaderMap;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-/// The whole body.
-pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
+/// A request whose body has been read.
+pub(super) struct Whole {
+    pub(super) headers: HeaderMap,
+    pub(super) bytes: Bytes,
+    /// What is noted of it.
+    pub(super) trace: Trace,
+}
+
+/// Reads the whole body, and unpacks it where it is packed.
+pub(super) async fn read(request: Request, limits: &Limits) -> Result<Whole, Refusal> {
+    let (head, body) = request.into_parts();
+    let trace = head.extensions.get::<Trace>().cloned().unwrap_or_default();
+    let coding = Coding::of_request(&head.headers)?;
+    let mut bytes = all_bytes(body, limits).await?;
+    if let Some(coding) = coding {
+        // A few bytes may unpack to the most that there may be.
+        let (packed, limits) = (bytes, limits.clone());
+        bytes = beside(Work::Waits, move || coding.unpack(&packed, &limits)).await?;
+    }
+    Ok(Whole { headers: head.headers, bytes, trace })
+}
+
+async fn all_bytes(mut body: Body, limits: &Limits) -> Result<Bytes, Refusal> {
     let too_large = || {
         let expected = format!("at most {} bytes in at most {} pieces", limits.body, limits.chunks);
         let refusal = Refusal::expected(Code::TooLarge, "body", &expected, "more");
@@ -48,27 +74,4 @@ pub(super) async fn read(mut body: Body, limits: &Limits) -> Result<Bytes, Refus
         }
     }
     Ok(first.unwrap_or_else(|| whole.freeze()))
-}
-
-/// Bytes of a body from which on it is made sense of beside the threads that read and write.
-const LARGE: usize = 64 << 10;
-
-/// How long work may take.
-pub(super) enum Work {
-    /// As long as making sense of so many bytes takes.
-    OfBytes(usize),
-    /// Until somebody else answers.
-    Waits,
-}
-
-/// Does work, off the threads of connections where it takes a while.
-pub(super) async fn beside<T: Send + 'static>(
-    size: Work,
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    if matches!(size, Work::OfBytes(bytes) if bytes < LARGE) {
-        return work();
-    }
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Refusal::new(Code::Internal, "this request met a fault of the server")))
 }

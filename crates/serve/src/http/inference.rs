@@ -1,7 +1,9 @@
 //! The Open Inference Protocol (version 2) over HTTP, with its extensions for bytes, repositories, statistics
 //! and configuration.
-use super::answers::json;
-use super::{body, tensors};
+use super::answers::{json, written};
+use super::beside::{Work, beside};
+use super::body::{self, Whole};
+use super::tensors;
 use crate::metrics::Asked;
 use crate::models::Loaded;
 use crate::oip::{EXTENSIONS, Output, config_type, inputs};
@@ -9,9 +11,7 @@ use crate::refusal::{Code, Refusal};
 use crate::service::{Ask, Service, Which};
 use crate::statistics::Sum;
 use crate::tensor_text::rows;
-use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -134,7 +134,7 @@ fn of_model(service: &Service, model: &Loaded) -> Value {
             "success": sum(of.success),
             "fail": sum(of.fail),
             "queue": sum(of.queue),
-            "compute_input": none,
+            "compute_input": sum(of.encode),
             "compute_infer": sum(of.score),
             "compute_output": none,
             "cache_hit": none,
@@ -146,28 +146,27 @@ fn of_model(service: &Service, model: &Loaded) -> Value {
 }
 
 /// `POST /v2/models/{model}/infer`
-pub(super) async fn infer(
-    State(service): Served,
-    Path(place): Path<Place>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
+pub(super) async fn infer(State(service): Served, Path(place): Path<Place>, request: Request) -> Answer {
     let model = service.model(place.which())?;
-    let bytes = body::read(body, &service.limits).await?;
+    let Whole { headers, bytes, trace } = body::read(request, &service.limits).await?;
+    trace.asks(&model);
     let (begun, size) = (Instant::now(), bytes.len());
-    let own = (service.clone(), model.clone());
+    let own = (service.clone(), model.clone(), trace.clone());
     let parse = move || {
-        let (service, model) = own;
+        let (service, model, trace) = own;
         let (tensors, wanted) = tensors::read(&headers, &bytes, &service.limits)?;
-        let rows = service.joined(&model, rows(&model, tensors)?);
-        Ok::<_, Refusal>((rows, wanted))
+        let id = wanted.id().map_or_else(|| service.ids.next(), str::to_owned);
+        trace.named(&id);
+        let rows = service.joined(&model, rows(&model, tensors)?, &trace);
+        Ok::<_, Refusal>((rows, wanted, id))
     };
-    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(size) };
-    let (rows, wanted) = body::beside(work, parse).await?;
-    service.metrics.took("parse", begun.elapsed());
-    let id = wanted.id().map_or_else(|| service.ids.next(), str::to_owned);
-    let scored = service.score(&model, rows, Ask { id, time: wanted.time }).await?;
-    Ok(tensors::answer((&model.name, &model.version), &wanted, &scored))
+    let work = if service.join.is_some() { Work::Waits } else { Work::OfBytes(size) };
+    let parsed = beside(work, parse).await;
+    service.parsed(&trace, begun);
+    let (rows, wanted, id) = parsed?;
+    let ask = Ask { id, time: wanted.time, trace: trace.clone() };
+    let scored = service.score(&model, rows, ask).await?;
+    Ok(written(&trace, || tensors::answer((&model.name, &model.version), &wanted, &scored)))
 }
 
 /// `POST /v2/repository/index`

@@ -1,10 +1,12 @@
 //! HTTP: connections, routes, and the two interfaces behind them.
 mod accept;
 mod answers;
+mod beside;
 mod body;
 mod inference;
 mod native;
 mod openapi;
+mod packing;
 mod pages;
 mod routes;
 mod tensors;

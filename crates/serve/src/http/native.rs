@@ -1,12 +1,13 @@
 //! Our own interface: rows as JSON objects.
-use super::answers::json;
-use super::body;
+use super::answers::{json, written};
+use super::beside::{Work, beside};
+use super::body::{self, Whole};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
 use crate::service::{Ask, Candidates, Service, Which};
-use axum::body::Body;
-use axum::extract::State;
+use crate::trace::Trace;
+use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use dlrm_data::row::RawRow;
@@ -55,53 +56,75 @@ struct Asked<'a> {
     timeout_ms: Option<u64>,
 }
 
-/// A request that was read: the model, what is asked of it, and how long that may take.
+/// A request that was read: the model, what is asked of it, and what the request says of itself.
 struct Read<T> {
     model: Arc<Loaded>,
     what: T,
     ask: Ask,
 }
 
+/// What rows are read for.
+struct Reader<'a> {
+    service: &'a Service,
+    model: &'a Loaded,
+    trace: &'a Trace,
+}
+
+impl Reader<'_> {
+    /// Fills what rows leave open and the store of features knows.
+    fn fill(&self, sides: &[Side], rows: &mut [Texts]) {
+        self.service.fill(self.model, sides, rows, self.trace);
+    }
+}
+
+/// Makes what is asked of a model out of a request.
+type Make<T> = fn(&Asked<'_>, &Reader<'_>) -> Result<T, Refusal>;
+
 /// `POST /v1/predict`
-pub(super) async fn predict(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
+pub(super) async fn predict(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Read { model, what, ask } = read(&service, request, |asked, reader| {
+        let model = reader.model;
         asked.only(&["rows"])?;
         let rows = list(asked.rows.ok_or_else(|| missing("rows", "a list of rows"))?, "rows")?;
-        service.limits.check_rows("rows", rows.len())?;
-        let mut texts = Texts::missing(model.format.inputs.len());
+        reader.service.limits.check_rows("rows", rows.len())?;
+        let mut texts = model.format.missing();
         let mut row = |(number, row): (usize, &&RawValue)| -> Result<RawRow, Refusal> {
             texts.clear();
             model.format.read(row, &format!("rows[{number}]"), &mut texts)?;
             Ok(texts.to_row())
         };
         let rows = rows.iter().enumerate().map(&mut row).collect::<Result<Vec<_>, _>>()?;
-        Ok(service.joined(model, rows))
+        Ok(reader.service.joined(model, rows, reader.trace))
     })
     .await?;
-    let id = ask.id.clone();
+    let (id, trace) = (ask.id.clone(), ask.trace.clone());
     let scored = service.score(&model, what, ask).await?;
-    Ok(json(&json!({
-        "request": id,
-        "model": model.name,
-        "version": model.version,
-        "predictions": scored.predictions,
-        "logits": scored.logits,
-    })))
+    Ok(written(&trace, || {
+        json(&json!({
+            "request": id,
+            "model": model.name,
+            "version": model.version,
+            "predictions": scored.predictions,
+            "logits": scored.logits,
+        }))
+    }))
 }
 
 /// `POST /v1/rank`
-pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
+pub(super) async fn rank(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
+    let Read { model, what, ask } = read(&service, request, |asked, reader| {
+        let model = reader.model;
         asked.only(&["context", "items", "k"])?;
         let items = list(asked.items.ok_or_else(|| missing("items", "a list of candidates"))?, "items")?;
-        service.limits.check_rows("items", items.len())?;
-        let mut context = Texts::missing(model.format.inputs.len());
+        reader.service.limits.check_rows("items", items.len())?;
+        let mut context = model.format.missing();
         if let Some(object) = asked.context {
             model.format.read(object, "context", &mut context)?;
         }
-        if let Some(join) = &service.join {
-            join.fill(model, &[Side::User], std::slice::from_mut(&mut context), &service.metrics);
-        }
+        reader.fill(&[Side::User], std::slice::from_mut(&mut context));
         let mut own = vec![false; context.fields.len()];
         let mut rows = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
@@ -110,8 +133,8 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
             own.iter_mut().zip(row.met()).for_each(|(own, met)| *own |= met);
             rows.push(row);
         }
-        if let Some(join) = &service.join {
-            join.fill(model, &[Side::Item], &mut rows, &service.metrics);
+        if let Some(join) = &reader.service.join {
+            reader.fill(&[Side::Item], &mut rows);
             join.columns(model, Side::Item).into_iter().for_each(|place| own[place] = true);
         }
         let own = (0..own.len()).filter(|&place| own[place]).collect();
@@ -121,43 +144,42 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, body: Body) -> Res
     })
     .await?;
     let (candidates, items) = what;
-    let id = ask.id.clone();
+    let (id, trace) = (ask.id.clone(), ask.trace.clone());
     let ranked = service.rank(&model, candidates, ask).await?;
     let place = |&(index, logit, prediction): &(usize, f32, f64)| {
         let item = &items[index];
         json!({ "index": index, "prediction": prediction, "logit": logit, "item": item })
     };
-    let ranked: Vec<_> = ranked.iter().map(place).collect();
-    Ok(json(&json!({ "request": id, "model": model.name, "version": model.version, "items": ranked })))
+    Ok(written(&trace, || {
+        let ranked: Vec<_> = ranked.iter().map(place).collect();
+        json(&json!({ "request": id, "model": model.name, "version": model.version, "items": ranked }))
+    }))
 }
 
 /// `POST /v1/recommend`
-pub(super) async fn recommend(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
+pub(super) async fn recommend(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Read { model, what, ask } = read(&service, request, |asked, reader| {
+        let model = reader.model;
         asked.only(&["user", "k", "filter", "exclude", "exclude_seen"])?;
-        let mut user = Texts::missing(model.format.inputs.len());
+        let mut user = model.format.missing();
         if let Some(object) = asked.user {
             model.format.read(object, "user", &mut user)?;
         }
         let excluded = asked.exclude.as_deref().unwrap_or_default();
         let mut excluded: Vec<String> = excluded.iter().map(|key| key.to_string()).collect();
-        if let Some(join) = &service.join {
-            join.fill(model, &[Side::User], std::slice::from_mut(&mut user), &service.metrics);
+        reader.fill(&[Side::User], std::slice::from_mut(&mut user));
+        if asked.exclude_seen == Some(true) {
+            excluded.extend(reader.service.seen(model, &user, reader.trace)?);
         }
-        match &service.join {
-            _ if asked.exclude_seen != Some(true) => {}
-            Some(join) => excluded.extend(join.seen(model, &user, &service.metrics)?),
-            None => {
-                let refusal = Refusal::new(Code::NotFound, "the server has no store of features");
-                return Err(refusal.with_hint("start it with --features, or name the items in \"exclude\""));
-            }
-        }
-        let places = service.items(model, asked.filter.as_deref(), &excluded)?;
+        let places = reader.service.items(model, asked.filter.as_deref(), &excluded)?;
         Ok((user, places, asked.k.unwrap_or(PLACES)))
     })
     .await?;
     let (user, places, k) = what;
-    let (id, candidates) = (ask.id.clone(), places.len());
+    let (id, trace, candidates) = (ask.id.clone(), ask.trace.clone(), places.len());
     let ranked = service.recommend(&model, user, (places, k), ask).await?;
     let catalogue = model.items.as_ref().map(|items| &items.catalogue);
     let item = |&(place, logit, prediction): &(usize, f32, f64)| {
@@ -166,14 +188,16 @@ pub(super) async fn recommend(State(service): State<Arc<Service>>, body: Body) -
             texts.into_iter().flatten().map(|(name, text)| (name.clone(), json!(text))).collect();
         json!({ "item": item, "prediction": prediction, "logit": logit })
     };
-    let items: Vec<_> = ranked.iter().map(item).collect();
-    Ok(json(&json!({
-        "request": id,
-        "model": model.name,
-        "version": model.version,
-        "candidates": candidates,
-        "items": items,
-    })))
+    Ok(written(&trace, || {
+        let items: Vec<_> = ranked.iter().map(item).collect();
+        json(&json!({
+            "request": id,
+            "model": model.name,
+            "version": model.version,
+            "candidates": candidates,
+            "items": items,
+        }))
+    }))
 }
 
 /// `GET /v1/live`
@@ -184,33 +208,38 @@ pub(super) async fn live(State(service): State<Arc<Service>>) -> Response {
 }
 
 /// `POST /v1/explain`
-pub(super) async fn explain(State(service): State<Arc<Service>>, body: Body) -> Result<Response, Refusal> {
-    let Read { model, what, ask } = read(&service, body, |asked, model, service| {
+pub(super) async fn explain(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Read { model, what, ask } = read(&service, request, |asked, reader| {
+        let model = reader.model;
         asked.only(&["row"])?;
         let row = asked.row.ok_or_else(|| missing("row", "a row"))?;
-        let mut texts = Texts::missing(model.format.inputs.len());
+        let mut texts = model.format.missing();
         model.format.read(row, "row", &mut texts)?;
-        if let Some(join) = &service.join {
-            join.fill(model, &[Side::User, Side::Item], std::slice::from_mut(&mut texts), &service.metrics);
-        }
-        Ok(texts.to_row())
+        reader.fill(&[Side::User, Side::Item], std::slice::from_mut(&mut texts));
+        Ok(model.format.read_of(&texts))
     })
     .await?;
-    let found = service.explain(&model, what, ask.time).await?;
+    let trace = ask.trace.clone();
+    let found = service.explain(&model, what, ask).await?;
     let contribution = |(column, value): (&Column, &f64)| {
         let kind = column.kind.name();
         json!({ "column": column.name, "kind": kind, "contribution": value })
     };
-    let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
-    Ok(json(&json!({
-        "model": model.name,
-        "version": model.version,
-        "prediction": found.prediction,
-        "logit": found.logit,
-        "base": found.base,
-        "exact": found.exact,
-        "contributions": contributions,
-    })))
+    Ok(written(&trace, || {
+        let contributions: Vec<_> = model.columns.iter().zip(&found.values).map(contribution).collect();
+        json(&json!({
+            "model": model.name,
+            "version": model.version,
+            "prediction": found.prediction,
+            "logit": found.logit,
+            "base": found.base,
+            "exact": found.exact,
+            "contributions": contributions,
+        }))
+    }))
 }
 
 /// `GET /v1/models`
@@ -222,7 +251,8 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
                 "since": model.since,
                 "kind": model.predictor.config().model.kind(),
                 "task": model.predictor.task(),
-                "inputs": model.format.inputs,
+                "inputs": model.format.inputs(),
+                "keys": model.format.keys(),
                 "metrics": model.predictor.metrics(),
                 "example": model.example.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                 "report": model.report.as_ref().map(|_| format!("/report/{}", model.name)),
@@ -247,24 +277,20 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Response {
 /// Reads a body and makes a request of it.
 async fn read<T: Send + 'static>(
     service: &Arc<Service>,
-    body: Body,
-    of: fn(&Asked<'_>, &Loaded, &Service) -> Result<T, Refusal>,
+    request: Request,
+    make: Make<T>,
 ) -> Result<Read<T>, Refusal> {
-    let bytes = body::read(body, &service.limits).await?;
+    let Whole { bytes, trace, .. } = body::read(request, &service.limits).await?;
     let begun = Instant::now();
-    let own = service.clone();
+    let (own, noted) = (service.clone(), trace.clone());
     // A store of features is waited for elsewhere too.
-    let work = if service.join.is_some() { body::Work::Waits } else { body::Work::OfBytes(bytes.len()) };
-    let read = body::beside(work, move || parse(&own, &bytes, of)).await;
-    service.metrics.took("parse", begun.elapsed());
+    let work = if service.join.is_some() { Work::Waits } else { Work::OfBytes(bytes.len()) };
+    let read = beside(work, move || parse(&own, &bytes, noted, make)).await;
+    service.parsed(&trace, begun);
     read
 }
 
-fn parse<T>(
-    service: &Service,
-    bytes: &Bytes,
-    of: fn(&Asked<'_>, &Loaded, &Service) -> Result<T, Refusal>,
-) -> Result<Read<T>, Refusal> {
+fn parse<T>(service: &Service, bytes: &Bytes, trace: Trace, make: Make<T>) -> Result<Read<T>, Refusal> {
     service.limits.check_depth(bytes)?;
     // A list would be taken for an object by its order.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
@@ -274,11 +300,14 @@ fn parse<T>(
         let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
         Refusal::new(code, format!("body: {error}"))
     })?;
+    let id = asked.request.as_deref().map_or_else(|| service.ids.next(), str::to_owned);
+    trace.named(&id);
     let named = asked.model.as_deref().or_else(|| service.split.as_ref()?.choose(asked.said()));
     let model = service.model(Which { model: named, version: asked.version.as_deref() })?;
-    let what = of(&asked, &model, service)?;
-    let id = asked.request.as_deref().map_or_else(|| service.ids.next(), str::to_owned);
-    Ok(Read { model, what, ask: Ask { id, time: asked.timeout_ms.map(Duration::from_millis) } })
+    trace.asks(&model);
+    let what = make(&asked, &Reader { service, model: &model, trace: &trace })?;
+    let time = asked.timeout_ms.map(Duration::from_millis);
+    Ok(Read { model, what, ask: Ask { id, time, trace } })
 }
 
 impl Asked<'_> {

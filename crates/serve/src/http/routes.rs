@@ -1,7 +1,9 @@
 //! Which path is answered by whom.
+use super::packing::{Coding, packed};
 use super::{inference, native, openapi, pages};
 use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
+use crate::request::OpenRequest;
 use crate::service::Service;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -61,17 +63,23 @@ fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
     routes
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(service.clone(), allowed))
+        .layer(from_fn_with_state(service.clone(), answered))
         .with_state(service)
 }
 
-/// Lets through who has a key, where keys are asked for. Whether the server lives may always be asked.
-async fn allowed(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+/// Lets through who has a key, where keys are asked for, and notes what becomes of each request. Whether the
+/// server lives may always be asked.
+async fn answered(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let open = OpenRequest::new(&service, "http", &mut request);
+    let wanted = Coding::of_answer(request.headers());
     let response = match refused(&service, &request) {
         None => next.run(request).await,
         Some(refusal) => refusal.into_response(),
     };
-    service.metrics.answered(response.status().as_u16());
+    let response = packed(response, wanted, open.trace()).await;
+    let (status, code) = (response.status().as_u16(), response.extensions().get::<Code>());
+    service.metrics.answered(status);
+    open.answered(status, code.map(|code| code.name()));
     response
 }
 
@@ -89,9 +97,7 @@ fn refused(service: &Service, request: &Request) -> Option<Refusal> {
         let found = dlrm_data::error::quoted(path);
         return Some(Refusal::expected(Code::BadRequest, "path", "a text in UTF-8", found));
     }
-    let packed = request.headers().get(header::CONTENT_ENCODING).filter(|value| *value != "identity")?;
-    let found = String::from_utf8_lossy(packed.as_bytes()).into_owned();
-    Some(Refusal::expected(Code::BadRequest, "body", "bytes that are not packed", found))
+    Coding::of_request(request.headers()).err()
 }
 
 /// Whether a path is text when what is written as %XX in it is read.

@@ -47,24 +47,24 @@ pub(crate) struct Items {
 }
 
 impl Loaded {
-    /// Loads the directory, with every check that it has: checksums, and golden rows scored again.
+    /// Loads the directory, with every check that it has: checksums, and golden rows scored again. Its rows
+    /// may have `keys` that it does not read.
     pub(crate) fn load(
         name: &str,
         dir: &Path,
         (isa, limit): (Isa, Option<u64>),
-        catalogue: Option<&Arc<Catalogue>>,
+        (catalogue, keys): (Option<&Arc<Catalogue>>, &[String]),
     ) -> Result<Self> {
         let predictor = Predictor::load_within(dir, isa, limit)?;
         let schema = predictor.encoder().schema();
         let own = [Some(&schema.label.column), schema.weight.as_ref(), schema.group.as_ref()];
         let ignored = own.into_iter().flatten().chain(schema.time.as_ref()).cloned().collect();
-        let format = RowFormat::new(inputs(schema), ignored);
+        let format = RowFormat::new(inputs(schema), keys, ignored);
         let columns = columns(predictor.encoder());
         let nothing = {
             let mut scorer = predictor.row_scorer(&format.names())?;
-            let row = Texts::missing(format.inputs.len());
             // A column that has no way to be missing is none that an encoder reads.
-            let _ = scorer.push(row.fields.iter().map(String::as_str));
+            let _ = scorer.push(format.read_of(&format.missing()).fields());
             scorer.encode().clone()
         };
         let version = version(&predictor);
@@ -96,21 +96,21 @@ impl Items {
             .columns()
             .iter()
             .enumerate()
-            .filter_map(|(place, name)| Some((place, format.place(name)?)))
+            .filter_map(|(place, name)| Some((place, format.input(name)?)))
             .collect();
         if columns.is_empty() {
             let found = catalogue.columns().join(", ");
             return Err(Error::config("items", "a column that the model reads", found));
         }
         let mut scorer = predictor.row_scorer(&format.names())?;
-        let mut row = Texts::missing(format.inputs.len());
+        let mut row = format.missing();
         for item in catalogue.items() {
             for &(there, here) in &columns {
                 row.fields[here].clone_from(&item[there]);
             }
-            let fields = row.fields.iter().map(String::as_str);
+            let read = format.read_of(&row);
             let key = &item[catalogue.key_place()];
-            scorer.push(fields).map_err(|bad| {
+            scorer.push(read.fields()).map_err(|bad| {
                 Error::config(format!("items: the item {key}"), bad.expected.clone(), bad.found.clone())
             })?;
         }
@@ -122,7 +122,7 @@ impl Items {
 fn example(predictor: &Predictor, format: &RowFormat) -> Vec<(String, String)> {
     let golden = predictor.golden();
     let Some(row) = golden.rows.first() else { return Vec::new() };
-    let known = golden.columns.iter().zip(row).filter(|(name, _)| format.place(name).is_some());
+    let known = golden.columns.iter().zip(row).filter(|(name, _)| format.input(name).is_some());
     known.map(|(name, text)| (name.clone(), text.clone())).collect()
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Registry {
     isa: Isa,
     limit: Option<u64>,
     catalogue: Option<Arc<Catalogue>>,
+    keys: Vec<String>,
     snapshot: RwLock<Arc<Snapshot>>,
     changed: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -68,17 +69,17 @@ pub(crate) enum Reload {
 }
 
 impl Registry {
-    /// Names without models; `changed` is told the generation of every change.
+    /// Names without models; rows may have `keys` that a model does not read. `changed` is told the generation
+    /// of every change.
     pub(crate) fn new(
         sources: Vec<ModelSource>,
-        isa: Isa,
-        limit: Option<u64>,
-        catalogue: Option<Arc<Catalogue>>,
+        (isa, limit): (Isa, Option<u64>),
+        (catalogue, keys): (Option<Arc<Catalogue>>, Vec<String>),
         changed: impl Fn(u64) + Send + Sync + 'static,
     ) -> Self {
         let slot = |source| Slot { source, state: Mutex::default(), loading: Mutex::new(()) };
         let (slots, snapshot) = (sources.into_iter().map(slot).collect(), RwLock::default());
-        Registry { slots, isa, limit, catalogue, snapshot, changed: Box::new(changed) }
+        Registry { slots, isa, limit, catalogue, keys, snapshot, changed: Box::new(changed) }
     }
 
     pub(crate) fn sources(&self) -> impl Iterator<Item = &ModelSource> {
@@ -99,7 +100,7 @@ impl Registry {
         };
         let _loading = slot.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let how = (self.isa, self.limit);
-        let loaded = Loaded::load(name, &slot.source.dir, how, self.catalogue.as_ref());
+        let loaded = Loaded::load(name, &slot.source.dir, how, (self.catalogue.as_ref(), &self.keys));
         let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = match loaded {
             Ok(loaded) => Arc::new(loaded),

@@ -1,6 +1,8 @@
 //! What a compute thread needs to work for one model: memory that is used again.
 use super::job::{Explained, Ranked, Scored};
+use super::known::Known;
 use super::rank::Shared;
+use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
 use crate::rows::Texts;
@@ -8,6 +10,7 @@ use dlrm_data::Batch;
 use dlrm_data::row::RawRow;
 use dlrm_engine::explain::{Explainer, Orders, orders};
 use dlrm_engine::{Parallel, RowScorer, Workspace};
+use std::time::{Duration, Instant};
 
 /// Seed of the orders of explanations: the same row has the same explanation everywhere.
 const SEED: u64 = 0;
@@ -16,13 +19,22 @@ const SEED: u64 = 0;
 pub(crate) struct Desk<'a> {
     model: &'a Loaded,
     scorer: RowScorer<'a>,
+    known: Known,
     logits: Vec<f32>,
+    /// Time that looking values up took since it was last asked for.
+    encoding: Duration,
 }
 
 impl<'a> Desk<'a> {
-    pub(crate) fn new(model: &'a Loaded) -> Result<Self, Refusal> {
+    pub(crate) fn new(model: &'a Loaded, metrics: &Metrics) -> Result<Self, Refusal> {
         let scorer = model.scorer().map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
-        Ok(Desk { model, scorer, logits: Vec::new() })
+        let known = Known::new(model, metrics);
+        Ok(Desk { model, scorer, known, logits: Vec::new(), encoding: Duration::ZERO })
+    }
+
+    /// How much of the time since the last call went into looking values up.
+    pub(super) fn take_encoding(&mut self) -> Duration {
+        std::mem::take(&mut self.encoding)
     }
 
     /// Scores the rows of several requests together; each request's scores by themselves. A malformed row
@@ -32,8 +44,12 @@ impl<'a> Desk<'a> {
         requests: &[&[RawRow]],
         workspace: &mut Workspace,
     ) -> Vec<Result<Scored, Refusal>> {
+        let begun = Instant::now();
         let good: Vec<_> = requests.iter().map(|rows| self.push(rows).map(|()| rows.len())).collect();
-        self.scorer.score(workspace, Parallel::Single, &mut self.logits);
+        self.scorer.encode();
+        self.known.add(self.scorer.counts(), |_| true);
+        self.encoding += begun.elapsed();
+        self.scorer.forward(workspace, Parallel::Single, &mut self.logits);
         let mut logits = &self.logits[..];
         let mut answers = Vec::with_capacity(requests.len());
         for rows in good {
@@ -71,8 +87,11 @@ impl<'a> Desk<'a> {
         k: usize,
         workspace: &mut Workspace,
     ) -> Result<Ranked, Refusal> {
+        let begun = Instant::now();
         let shared = Shared::of(self.model, own);
-        shared.score(&mut self.scorer, (context, candidates), workspace, &mut self.logits)?;
+        let joined = shared.read(&mut self.scorer, &mut self.known, (context, candidates))?;
+        self.encoding += begun.elapsed();
+        shared.score(joined, workspace, &mut self.logits);
         Ok(self.best(k))
     }
 
@@ -87,17 +106,19 @@ impl<'a> Desk<'a> {
         let Some(items) = &self.model.items else {
             return Err(Refusal::new(Code::NotFound, "the server has no catalogue of items"));
         };
+        let begun = Instant::now();
         let own: Vec<usize> = items.columns.iter().map(|&(_, here)| here).collect();
         let shared = Shared::of(self.model, &own);
-        if shared.is_mixed {
+        let joined = if shared.is_mixed {
             // Some input is made of the context and the item together: rows are read as they are.
             let rows: Vec<Texts> =
                 places.iter().map(|&place| items.joined(context, place as usize)).collect();
-            shared.score(&mut self.scorer, (context, &rows), workspace, &mut self.logits)?;
+            shared.read(&mut self.scorer, &mut self.known, (context, &rows))?
         } else {
-            let from = (&items.rows, places);
-            shared.score_encoded(&mut self.scorer, (context, from), workspace, &mut self.logits)?;
-        }
+            shared.read_encoded(&mut self.scorer, &mut self.known, (context, (&items.rows, places)))?
+        };
+        self.encoding += begun.elapsed();
+        shared.score(joined, workspace, &mut self.logits);
         let mut best = self.best(k);
         best.iter_mut().for_each(|(place, ..)| *place = places[*place] as usize);
         Ok(best)
@@ -126,8 +147,11 @@ impl<'a> Desk<'a> {
         count: usize,
         workspace: &mut Workspace,
     ) -> Result<Explained, Refusal> {
+        let begun = Instant::now();
         self.scorer.push(row.fields()).map_err(|bad| Refusal::bad_row("row", &bad))?;
         let own = self.scorer.encode().clone();
+        self.known.add(self.scorer.counts(), |_| true);
+        self.encoding += begun.elapsed();
         let (model, network) = (self.model, self.model.predictor.network());
         let mut score = |batch: &Batch| {
             let mut logits = vec![0.0; batch.len()];

@@ -64,6 +64,7 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Times {
     pub(crate) queue: Duration,
+    pub(crate) encode: Duration,
     pub(crate) score: Duration,
 }
 

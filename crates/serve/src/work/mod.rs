@@ -1,6 +1,7 @@
 //! The work of requests: a bounded queue, and compute threads that pull from it.
 mod desk;
 mod job;
+mod known;
 mod queue;
 mod rank;
 mod worker;

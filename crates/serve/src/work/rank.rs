@@ -1,4 +1,5 @@
 //! Candidates that share a context: what depends on the context alone is read and encoded once.
+use super::known::Known;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
 use crate::rows::Texts;
@@ -19,16 +20,23 @@ pub(super) struct Shared<'a> {
     pub(super) is_mixed: bool,
 }
 
+/// A context and its candidates, encoded.
+pub(super) struct Joined {
+    common: Batch,
+    /// The candidates, without the ids that they share.
+    rows: Batch,
+}
+
 impl<'a> Shared<'a> {
     /// Where candidates have raw columns `own` of their own.
     pub(super) fn of(model: &'a Loaded, own: &[usize]) -> Self {
         let schema = model.predictor.encoder().schema();
         let (dense, bags, needed) = (Vec::new(), Vec::new(), Vec::new());
         let mut shared = Shared { model, dense, bags, needed, is_mixed: false };
-        shared.needed.resize(model.format.inputs.len(), false);
+        shared.needed.resize(model.format.inputs().len(), false);
         for column in &model.columns {
             let sources: Vec<usize> =
-                sources(schema, column).filter_map(|name| model.format.place(name)).collect();
+                sources(schema, column).filter_map(|name| model.format.input(name)).collect();
             if sources.iter().any(|place| own.contains(place)) {
                 shared.is_mixed |= !sources.iter().all(|place| own.contains(place));
                 sources.into_iter().for_each(|place| shared.needed[place] = true);
@@ -40,15 +48,14 @@ impl<'a> Shared<'a> {
         shared
     }
 
-    /// Refills `logits` with those of the candidates, each joined with the context.
-    pub(super) fn score(
+    /// Encodes the context once, and the candidates as far as they are their own.
+    pub(super) fn read(
         &self,
         scorer: &mut RowScorer<'_>,
+        known: &mut Known,
         (context, candidates): (&Texts, &[Texts]),
-        workspace: &mut Workspace,
-        logits: &mut Vec<f32>,
-    ) -> Result<(), Refusal> {
-        let common = encoded(scorer, context)?;
+    ) -> Result<Joined, Refusal> {
+        let common = self.encoded(scorer, known, context)?;
         for (number, candidate) in candidates.iter().enumerate() {
             let fields = candidate.fields.iter().zip(&self.needed);
             let pushed = scorer.push(fields.map(|(field, needed)| if *needed { field.as_str() } else { "" }));
@@ -58,46 +65,53 @@ impl<'a> Shared<'a> {
             }
         }
         let rows = scorer.encode().clone();
-        self.score_joined(&common, rows, workspace, logits);
-        Ok(())
+        known.add(scorer.counts(), |feature| !self.bags.contains(&feature));
+        Ok(self.joined(common, rows))
     }
 
-    /// As [`Shared::score`], for these of rows that are encoded already.
-    pub(super) fn score_encoded(
+    /// As [`Shared::read`], of these of rows that are encoded already.
+    pub(super) fn read_encoded(
         &self,
         scorer: &mut RowScorer<'_>,
+        known: &mut Known,
         (context, (rows, places)): (&Texts, (&Batch, &[u32])),
-        workspace: &mut Workspace,
-        logits: &mut Vec<f32>,
-    ) -> Result<(), Refusal> {
-        let common = encoded(scorer, context)?;
+    ) -> Result<Joined, Refusal> {
+        let common = self.encoded(scorer, known, context)?;
         let mut own = Batch::new(&self.model.predictor.encoder().layout());
         own.push_rows_of(rows, places, &rows.arities());
-        self.score_joined(&common, own, workspace, logits);
-        Ok(())
+        Ok(self.joined(common, own))
     }
 
-    fn score_joined(
+    /// The context alone.
+    fn encoded(
         &self,
-        common: &Batch,
-        mut rows: Batch,
-        workspace: &mut Workspace,
-        logits: &mut Vec<f32>,
-    ) {
-        self.join(common, &mut rows);
+        scorer: &mut RowScorer<'_>,
+        known: &mut Known,
+        context: &Texts,
+    ) -> Result<Batch, Refusal> {
+        let pushed = scorer.push(self.model.format.read_of(context).fields());
+        pushed.map_err(|bad| Refusal::bad_row("context", &bad))?;
+        let common = scorer.encode().clone();
+        known.add(scorer.counts(), |feature| self.bags.contains(&feature));
+        Ok(common)
+    }
+
+    /// Refills `logits` with those of the candidates, each joined with the context.
+    pub(super) fn score(&self, joined: Joined, workspace: &mut Workspace, logits: &mut Vec<f32>) {
+        let Joined { common, rows } = joined;
         logits.clear();
         logits.resize(rows.len(), 0.0);
         let mut features = vec![false; rows.bags.len()];
         self.bags.iter().for_each(|&feature| features[feature] = true);
         let dense = self.dense.len() == common.dense.len();
         let network = self.model.predictor.network();
-        let context = network.context(common, SharedInputs { dense, features: &features });
+        let context = network.context(&common, SharedInputs { dense, features: &features });
         network.logits_in(&context, &rows, logits, workspace);
     }
 
     /// Puts what the context alone decides into all rows. Ids that they share are left out: what is made of
     /// them is computed once.
-    fn join(&self, common: &Batch, rows: &mut Batch) {
+    fn joined(&self, common: Batch, mut rows: Batch) -> Joined {
         let width = common.dense.len();
         for row in rows.dense.chunks_exact_mut(width.max(1)) {
             self.dense.iter().for_each(|&input| row[input] = common.dense[input]);
@@ -108,14 +122,8 @@ impl<'a> Shared<'a> {
             bags.clear();
             bags.offsets.resize(count + 1, 0);
         }
+        Joined { common, rows }
     }
-}
-
-/// The context alone.
-fn encoded(scorer: &mut RowScorer<'_>, context: &Texts) -> Result<Batch, Refusal> {
-    let pushed = scorer.push(context.fields.iter().map(String::as_str));
-    pushed.map_err(|bad| Refusal::bad_row("context", &bad))?;
-    Ok(scorer.encode().clone())
 }
 
 /// The raw columns that a column of inputs is made of.

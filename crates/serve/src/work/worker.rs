@@ -9,7 +9,7 @@ use dlrm_data::row::RawRow;
 use dlrm_engine::Workspace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Is called with the rows of a request before they are scored: a test makes it panic or wait.
 pub type Probe = Arc<dyn Fn(&[RawRow]) + Send + Sync>;
@@ -61,7 +61,7 @@ fn answer<'m>(
 ) {
     let begun = Instant::now();
     let together = jobs.len() > 1;
-    let done = catch_unwind(AssertUnwindSafe(|| done(&jobs, model, desk, probe, workspace)));
+    let done = catch_unwind(AssertUnwindSafe(|| done(&jobs, model, desk, (metrics, probe), workspace)));
     let answers = match done {
         Ok(answers) => answers,
         Err(_) => {
@@ -80,9 +80,10 @@ fn answer<'m>(
             ))]
         }
     };
-    let score = begun.elapsed();
+    let encode = desk.as_mut().map_or(Duration::ZERO, Desk::take_encoding);
+    let score = begun.elapsed().saturating_sub(encode);
     for (job, answer) in jobs.into_iter().zip(answers) {
-        let times = Times { queue: begun.saturating_duration_since(job.queued), score };
+        let times = Times { queue: begun.saturating_duration_since(job.queued), encode, score };
         // Whoever asked may have gone.
         let _ = job.answer.send(Some(answer.map(|answer| (answer, times))));
     }
@@ -92,13 +93,13 @@ fn done<'m>(
     jobs: &[Job],
     model: &'m Loaded,
     desk: &mut Option<Desk<'m>>,
-    probe: Option<&Probe>,
+    (metrics, probe): (&Metrics, Option<&Probe>),
     workspace: &mut Workspace,
 ) -> Vec<Result<Answer, Refusal>> {
     let refused = |refusal: Refusal| jobs.iter().map(|_| Err(refusal.clone())).collect();
     let desk = match desk {
         Some(desk) => desk,
-        None => match Desk::new(model) {
+        None => match Desk::new(model, metrics) {
             Ok(new) => desk.insert(new),
             Err(refusal) => return refused(refusal),
         },

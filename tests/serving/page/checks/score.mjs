@@ -38,6 +38,22 @@ export const score = {
     await visit.screenshot(page, "score");
   },
 
+  "a key that the model does not read has a field, and what the store knows of it is scored": async ({ visit, house }) => {
+    house.write("people.csv", "person,user_id\np1,u7\n");
+    house.run("features", "load", "people.sqlite", "--users", "people.csv", "--key", "person");
+    const url = await house.serve("runs/ratings", "--features", "people.sqlite");
+    const page = await visit.open(url);
+    const form = page.locator("#score");
+    await form.getByLabel("person").fill("p1");
+    await form.getByLabel("user_id").fill("");
+    const { person, ...row } = await formRow(page);
+    assert.equal(person, "p1");
+    const { predictions: [prediction] } = await post(`${url}/v1/predict`, { rows: [{ ...row, user_id: "u7" }] });
+    await form.getByRole("button", { name: "Score" }).click();
+    await page.locator("#score-result .big").waitFor();
+    assert.equal(await page.locator("#score-result code").first().innerText(), String(prediction));
+  },
+
   "numbers are number fields, several values name their separator": async ({ visit, url }) => {
     const page = await visit.open(`${url}`, "/?model=ratings");
     const price = page.locator("#score").getByLabel("price");

@@ -1,5 +1,7 @@
 //! What can be asked over HTTP, as a document for programs (OpenAPI 3.1), made from the models that are
 //! loaded.
+mod protocol;
+
 use super::answers::json;
 use crate::inputs::InputKind;
 use crate::models::Loaded;
@@ -12,10 +14,14 @@ use std::sync::Arc;
 /// `GET /openapi.json`
 pub(super) async fn document(State(service): State<Arc<Service>>) -> Response {
     let statuses = service.registry.statuses();
-    let first = statuses.iter().find_map(|status| status.current.clone());
+    let models: Vec<Arc<Loaded>> = statuses.into_iter().filter_map(|status| status.current).collect();
+    let first = models.first();
     let mut schemas = common();
-    schemas.insert("Row".into(), first.as_deref().map_or_else(|| json!({ "type": "object" }), row));
-    let example = first.as_deref().map_or_else(|| json!({}), example);
+    schemas.extend(protocol::schemas(&models));
+    schemas.insert("Row".into(), first.map_or_else(|| json!({ "type": "object" }), |model| row(model)));
+    let example = first.map_or_else(|| json!({}), |model| example(model));
+    let mut paths = paths(&example, service.limits.rows);
+    paths.extend(protocol::paths(&models));
     json(&json!({
         "openapi": "3.1.0",
         "info": {
@@ -24,7 +30,7 @@ pub(super) async fn document(State(service): State<Arc<Service>>) -> Response {
             "description": "Scores of recommendation models. Raw values go in as the training data has them; \
                 a column that a row does not name is missing.",
         },
-        "paths": paths(&example, service.limits.rows),
+        "paths": paths,
         "components": {
             "schemas": schemas,
             "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
@@ -48,6 +54,7 @@ fn row(model: &Loaded) -> Value {
             InputKind::Categorical => "one of many values",
             InputKind::MultiValued { .. } => "several values",
             InputKind::Moment => "a point in time",
+            InputKind::Key => "a key of the store of features",
         };
         let single = json!(["string", "number", "boolean", "null"]);
         let mut schema = json!({ "description": what, "type": single });
@@ -59,7 +66,7 @@ fn row(model: &Loaded) -> Value {
         }
         (input.name.clone(), schema)
     };
-    let properties: Map<String, Value> = model.format.inputs.iter().map(property).collect();
+    let properties: Map<String, Value> = model.format.columns().iter().map(property).collect();
     json!({ "type": "object", "properties": properties, "example": example(model) })
 }
 
@@ -122,11 +129,12 @@ fn common() -> Map<String, Value> {
     schemas
 }
 
-fn paths(example: &Value, most: usize) -> Value {
+/// Paths of our own interface.
+fn paths(example: &Value, most: usize) -> Map<String, Value> {
     let rows = json!({ "type": "array", "items": reference("Row"), "maxItems": most });
     let whole = json!({ "anyOf": [reference("Row"), { "type": "null" }] });
     let count = json!({ "type": ["integer", "null"], "minimum": 0, "default": 10 });
-    json!({
+    let own = json!({
         "/v1/predict": { "post": asked("Score rows", "predict", "Predicted",
             json!({ "rows": rows }), &["rows"],
             json!({ "rows": [example] })) },
@@ -148,14 +156,11 @@ fn paths(example: &Value, most: usize) -> Value {
             json!({ "row": reference("Row") }), &["row"], json!({ "row": example })) },
         "/v1/models": { "get": told("The models", "models") },
         "/v1/live": { "get": told("Figures of the last seconds", "live") },
-        "/v2": { "get": told("The server, by the Open Inference Protocol", "server") },
-        "/v2/health/live": { "get": told("Whether it lives", "live_v2") },
-        "/v2/health/ready": { "get": told("Whether it is ready", "ready_v2") },
-        "/v2/models/{model}": { "get": of_model("What a model reads and answers", "metadata_v2") },
-        "/v2/models/{model}/ready": { "get": of_model("Whether a model is ready", "model_ready_v2") },
-        "/v2/models/{model}/config": { "get": of_model("The configuration of a model", "config_v2") },
-        "/v2/models/{model}/stats": { "get": of_model("Counts of a model", "stats_v2") },
-    })
+    });
+    match own {
+        Value::Object(paths) => paths,
+        _ => Map::new(),
+    }
 }
 
 /// A question with a body.
@@ -179,20 +184,17 @@ fn asked(
     let schema = json!({
         "type": "object", "properties": all, "required": required, "additionalProperties": false,
     });
+    asked_with(summary, id, answer, (schema, example))
+}
+
+/// A question with a body of this schema, such as `example`.
+fn asked_with(summary: &str, id: &str, answer: &str, (schema, example): (Value, Value)) -> Value {
     let mut operation = told(summary, id);
     operation["requestBody"] = json!({
         "required": true,
         "content": { "application/json": { "schema": schema, "example": example } },
     });
     operation["responses"]["200"]["content"]["application/json"]["schema"] = reference(answer);
-    operation
-}
-
-/// A question about the model in the path.
-fn of_model(summary: &str, id: &str) -> Value {
-    let mut operation = told(summary, id);
-    let model = json!({ "name": "model", "in": "path", "required": true, "schema": { "type": "string" } });
-    operation["parameters"] = json!([model]);
     operation
 }
 
@@ -208,6 +210,7 @@ fn told(summary: &str, id: &str) -> Value {
         ("405", "It is not asked so"),
         ("408", "The body came too slowly, or there was no answer in the time that was asked for"),
         ("413", "The body is too large"),
+        ("415", "The body is packed in a way that is not understood"),
         ("422", "Too many rows"),
         ("429", "Too many requests wait: try again in a moment"),
         ("500", "A fault of the server"),
