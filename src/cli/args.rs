@@ -7,7 +7,7 @@ use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
 use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, ShowArgs};
 #[cfg(feature = "serve")]
-use super::serve_args::{RecommendArgs, ServeArgs};
+use super::serve_args::{ItemsArgs, RecommendArgs, ServeArgs};
 use super::values;
 use clap::{Args, Parser, Subcommand};
 use dlrm::nn::{Precision, TablePrecision};
@@ -72,6 +72,9 @@ pub(super) enum Command {
     #[cfg(feature = "serve")]
     /// Print the best items for a user
     Recommend(RecommendArgs),
+    #[cfg(feature = "serve")]
+    /// Write a table of the items that can be recommended, which servers map
+    Items(ItemsArgs),
     #[cfg(feature = "serve")]
     /// Fill a store of users and items by key, which requests are joined to; show what it holds
     Features {

@@ -56,7 +56,7 @@ fn config(args: &DemoArgs) -> RunConfig {
 }
 
 /// The sample that is written beside the model, and its rows.
-const SAMPLE_FILE: &str = "sample.csv";
+pub(super) const SAMPLE_FILE: &str = "sample.csv";
 const SAMPLE: u64 = 10_000;
 
 /// The simulated log, the last two tenths of which validate and test.

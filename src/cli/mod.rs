@@ -23,6 +23,8 @@ mod flags;
 mod generate;
 mod input_args;
 mod inspect;
+#[cfg(feature = "serve")]
+mod items;
 mod manual;
 mod mistaken_flags;
 mod models;
@@ -128,6 +130,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(&session, &args),
         #[cfg(feature = "serve")]
         Command::Recommend(args) => recommend::run(&session, &args),
+        #[cfg(feature = "serve")]
+        Command::Items(args) => items::run(&session, &args),
         Command::Bench(args) => bench::run(&session, &args),
         Command::Prepare(args) => prepare::run(&session, &args),
         #[cfg(feature = "serve")]

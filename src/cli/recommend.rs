@@ -1,27 +1,29 @@
 //! `dlrm recommend`: the best items for a user, without a server.
 
 use super::failure::Failure;
-use super::output;
 use super::serve_args::RecommendArgs;
 use super::session::Session;
+use super::{items, output};
 use dlrm::bench::memory;
 use dlrm::data::format;
 use dlrm::data::readers::Input;
 use dlrm::data::schema::Task;
-use dlrm::engine::{Error, Predictor};
+use dlrm::engine::{Error, Predictor, RunConfig};
 use dlrm::report::terminal::table;
 use dlrm::serve::{Catalogue, KnownUser, RecommendError, RecommendRequest, Recommended, recommend};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &RecommendArgs) -> Result<(), Failure> {
     let predictor = Predictor::load_within(&args.model, session.isa, memory::free())?;
     let mut user = args.user.iter().map(|text| column(text)).collect::<Result<Vec<_>, _>>()?;
     let said: Vec<String> = user.iter().map(|(name, _)| name.clone()).collect();
-    let catalogue = items(&predictor, args, &said)?;
+    let events = items::events(&args.model, predictor.config());
+    let catalogue = items(predictor.config(), args, (events.as_ref(), &said))?;
     let mut exclude = args.exclude.clone();
-    if !predictor.config().input.paths.is_empty() && (args.exclude_seen || args.items.is_none()) {
-        let seen = learn(session, &predictor, &mut user, &catalogue)?;
+    if let Some(events) = events.filter(|_| args.exclude_seen || args.items.is_none()) {
+        let seen = learn(session, (&predictor, &events), &mut user, &catalogue)?;
         exclude.extend(seen.into_iter().filter(|_| args.exclude_seen));
     }
     let count = catalogue.len();
@@ -30,7 +32,7 @@ pub(super) fn run(session: &Session, args: &RecommendArgs) -> Result<(), Failure
         model: &args.model,
         isa: session.isa,
         memory_limit: memory::free(),
-        catalogue,
+        catalogue: &catalogue,
         user: &user,
         k: args.count,
         filter: args.filter.as_deref(),
@@ -53,31 +55,30 @@ pub(super) fn run(session: &Session, args: &RecommendArgs) -> Result<(), Failure
 }
 
 /// The items of the table that was given, or else of the training rows.
-fn items(predictor: &Predictor, args: &RecommendArgs, user: &[String]) -> Result<Catalogue, Failure> {
-    let (events, key) = (&predictor.config().input, args.item_key.as_deref());
-    let found = match &args.items {
-        Some(path) => Catalogue::read(&Input { paths: vec![path.clone()], ..Input::default() }, key),
-        None if events.paths.is_empty() => {
+fn items(
+    config: &RunConfig,
+    args: &RecommendArgs,
+    (events, user): (Option<&Input>, &[String]),
+) -> Result<Arc<Catalogue>, Failure> {
+    let key = args.item_key.as_deref();
+    match (&args.items, events) {
+        (Some(path), _) => items::given(path, key),
+        (None, Some(events)) => items::for_user(events, config, (key, user)),
+        (None, None) => {
             let message = "--items: expected a table of items, found none, and no files that were trained on";
-            return Err(Failure::usage(message, "give a table with a row for each item"));
+            Err(Failure::usage(message, "give a table with a row for each item"))
         }
-        None => {
-            let inputs = predictor.encoder().schema().inputs();
-            let inputs: Vec<String> = inputs.into_iter().map(str::to_owned).collect();
-            Catalogue::of_events(events, &inputs, key, user)
-        }
-    };
-    Ok(found.map_err(Error::from)?)
+    }
 }
 
 /// Adds what the training rows tell of the user; the items that it has had.
 fn learn(
     session: &Session,
-    predictor: &Predictor,
+    (predictor, events): (&Predictor, &Input),
     user: &mut Vec<(String, String)>,
     catalogue: &Catalogue,
 ) -> Result<Vec<String>, Failure> {
-    let known = KnownUser::find(&predictor.config().input, user, catalogue).map_err(Error::from)?;
+    let known = KnownUser::find(events, user, catalogue).map_err(Error::from)?;
     if known.rows == 0 && !session.quiet {
         output::tell("note: the training rows have no row of this user, of whom the model knows nothing");
     }

@@ -1,11 +1,11 @@
 //! `dlrm serve`: models behind HTTP until a signal ends it.
 
 use super::failure::{Failure, io};
-use super::output;
 use super::serve_args::ServeArgs;
 use super::session::Session;
+use super::{items, output};
 use dlrm::bench::memory;
-use dlrm::data::readers::Input;
+use dlrm::data::format;
 use dlrm::serve::{
     Catalogue, Error, Event, Keys, Limits, LineSink, ModelSource, Options, Server, ServerObserver, Split,
     TlsFiles,
@@ -34,7 +34,6 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
     let shadow = args.shadow.as_ref().and_then(|_| models.last()).map(|model| model.name.clone());
     let split = args.split.as_ref().zip(args.by.as_ref());
     let split = split.map(|(shares, by)| split_of(shares, by, &models)).transpose()?;
-    let catalogue = args.items.as_ref().map(|path| catalogue(path, args.item_key.as_deref())).transpose()?;
     let keys = match &args.keys {
         Some(path) => keys(path)?,
         None => Keys::default(),
@@ -49,6 +48,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
             return Err(Failure::usage(message, hint));
         }
     }
+    let items = Items::find(session, args, &models)?;
     let limits = Limits { rows: args.max_rows, ..Limits::default() };
     let request_log = args.request_log.as_deref().map(request_log).transpose()?;
     let options = Options {
@@ -60,7 +60,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         isa: session.isa,
         memory_limit: memory::free(),
         watch: !args.no_watch,
-        catalogue,
+        catalogue: items.catalogue.clone(),
         features: args.features.clone(),
         log: args.log.clone(),
         request_log,
@@ -74,6 +74,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
     session.stop_by_signal();
     let observer = Arc::new(Told { quiet: session.quiet, json: session.json });
     let server = Server::start(options, observer).map_err(failure)?;
+    items.tell(session);
     told(session, args, &server)?;
     while !session.stop.load(Ordering::SeqCst) {
         std::thread::sleep(LOOK);
@@ -155,29 +156,49 @@ fn split_of(shares: &str, by: &str, models: &[ModelSource]) -> Result<Split, Fai
     Split::new(all, by.to_owned()).ok_or_else(|| wrong(shares))
 }
 
-fn catalogue(path: &Path, key: Option<&str>) -> Result<Catalogue, Failure> {
-    let input = Input { paths: vec![path.to_owned()], ..Input::default() };
-    let catalogue = Catalogue::read(&input, key).map_err(dlrm::engine::Error::from)?;
-    if catalogue.is_empty() {
-        let message = format!("{}: expected a row for each item, found none", path.display());
-        return Err(Failure::data(
-            message,
-            "the first column tells items apart, or --item-key names another",
-        ));
-    }
-    Ok(catalogue)
+/// What can be recommended.
+struct Items {
+    catalogue: Option<Arc<Catalogue>>,
+    /// The rows that it was made of, or why there is none.
+    note: Option<String>,
 }
 
-/// Where the log of requests goes.
-fn request_log(path: &Path) -> Result<LineSink, Failure> {
-    if path == Path::new("-") {
-        return Ok(Arc::new(|lines| {
-            output::tell(lines.trim_end());
-            Ok(())
-        }));
+impl Items {
+    /// As the flags say, or else those of the training rows of the first model; without these it serves all
+    /// the same, and says why nothing is recommended.
+    fn find(session: &Session, args: &ServeArgs, models: &[ModelSource]) -> Result<Self, Failure> {
+        let key = args.item_key.as_deref();
+        match (&args.items, models.first()) {
+            (Some(off), _) if off.as_os_str() == "off" => Ok(Items { catalogue: None, note: None }),
+            (Some(path), _) => Ok(Items { catalogue: Some(items::given(path, key)?), note: None }),
+            (None, Some(model)) => match items::derived(session, &model.dir, key) {
+                Ok((catalogue, rows)) => Ok(Items { catalogue: Some(catalogue), note: Some(rows) }),
+                Err(failure) if key.is_some() => Err(failure),
+                Err(failure) => {
+                    let note = format!("nothing can be recommended: {}", failure.message);
+                    Ok(Items { catalogue: None, note: Some(note) })
+                }
+            },
+            (None, None) => Ok(Items { catalogue: None, note: None }),
+        }
     }
-    let file = OpenOptions::new().create(true).append(true).open(path).map_err(io("open", path))?;
-    Ok(Arc::new(move |lines| (&file).write_all(lines.as_bytes())))
+
+    /// Says what they are.
+    fn tell(&self, session: &Session) {
+        if session.quiet {
+            return;
+        }
+        let Some(catalogue) = &self.catalogue else {
+            let Some(note) = &self.note else { return };
+            let value = serde_json::json!({ "event": "no_items", "reason": note });
+            return output::tell(&if session.json { value.to_string() } else { format!("items: {note}") });
+        };
+        let (count, columns, key) = (catalogue.len(), catalogue.columns(), catalogue.key());
+        let value = serde_json::json!({ "event": "items", "items": count, "key": key, "columns": columns });
+        let of = self.note.as_ref().map_or_else(String::new, |rows| format!(" of {rows}"));
+        let text = format!("items: {}{of}, {}", format::count(count as u64), items::told_apart(columns, key));
+        output::tell(&if session.json { value.to_string() } else { text });
+    }
 }
 
 fn twice(models: &[ModelSource]) -> Option<&str> {
@@ -233,6 +254,10 @@ impl ServerObserver for Told {
             Event::Loaded { model, version } => (
                 format!("model \"{model}\": version {version} answers"),
                 serde_json::json!({ "event": "loaded", "model": model, "version": version }),
+            ),
+            Event::WithoutItems { model, reason } => (
+                format!("note: model \"{model}\" recommends nothing: {reason}"),
+                serde_json::json!({ "event": "without_items", "model": model, "reason": reason }),
             ),
             Event::NotLogged { error } => (
                 format!("warning: answers were not written down: {error}"),

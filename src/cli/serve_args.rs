@@ -18,11 +18,13 @@ pub(super) struct ServeArgs {
     /// Where models can be loaded, unloaded and taken back (default: nowhere)
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
-    /// Table of the items that can be recommended, a row for each, its first column telling them apart
+    /// Table of the items that can be recommended, a row for each, or a file that `dlrm items` has written
+    /// (default: the items of the rows that the first model was trained on); "off" for none
     #[arg(long, value_name = "FILE")]
     pub items: Option<PathBuf>,
-    /// Column that tells items apart, if not the first one
-    #[arg(long, value_name = "COLUMN", requires = "items")]
+    /// Column that tells items apart (default: the first of --items; of training rows, one whose name says
+    /// so, or the one with most values)
+    #[arg(long, value_name = "COLUMN")]
     pub item_key: Option<String>,
     /// Store of features that requests are joined to by key: sqlite:FILE or redis://HOST
     #[arg(long, value_name = "ADDRESS")]
@@ -62,6 +64,24 @@ pub(super) struct ServeArgs {
     pub no_watch: bool,
 }
 
+/// Flags of `dlrm items`.
+#[derive(Debug, Args)]
+pub(super) struct ItemsArgs {
+    /// Run or model directory, whose training rows have the items, or a table with a row for each
+    #[arg(value_name = "SOURCE")]
+    pub source: PathBuf,
+    /// File to write (Arrow)
+    #[arg(long, short, value_name = "FILE", required = true)]
+    pub output: PathBuf,
+    /// Replace the file
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Column that tells items apart (default: the first of a table; of training rows, one whose name says
+    /// so, or the one with most values)
+    #[arg(long, value_name = "COLUMN")]
+    pub item_key: Option<String>,
+}
+
 /// Flags of `dlrm recommend`.
 #[derive(Debug, Args)]
 pub(super) struct RecommendArgs {
@@ -83,11 +103,12 @@ pub(super) struct RecommendArgs {
     /// A condition on the items: "genre contains Drama and year >= 1990"
     #[arg(long, value_name = "CONDITION")]
     pub filter: Option<String>,
-    /// Table of the items, a row for each (default: those of the training rows)
+    /// Table of the items, a row for each, or a file that `dlrm items` has written (default: those of the
+    /// training rows)
     #[arg(long, value_name = "FILE")]
     pub items: Option<PathBuf>,
-    /// Column that tells items apart (default: the first of --items; of training rows, the one with most
-    /// values)
+    /// Column that tells items apart (default: the first of --items; of training rows, one whose name says
+    /// so, or the one with most values)
     #[arg(long, value_name = "COLUMN")]
     pub item_key: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! The server, asked over sockets: the bits of `dlrm predict`, and what is not answered.
 mod client;
+mod items;
 mod joined;
 mod limits;
 mod notes;
@@ -286,14 +287,14 @@ fn contributions_add_up_and_are_exact_where_they_can_be() {
 #[test]
 fn what_is_recommended_is_the_best_of_the_catalogue() {
     let dir = models();
-    let catalogue = Catalogue::read(
-        &dlrm::data::readers::Input { paths: vec![dir.join("items.csv")], ..Default::default() },
-        None,
-    )
-    .expect("items");
-    for kind in ["dlrm", "deepfm", "lr"] {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let table = Catalogue::open(&dir.join("items.csv"), None, scratch.path()).expect("items");
+    works(dir, &["-q", "items", "items.csv", "-o", "items.arrow", "--overwrite"]);
+    let mapped = Catalogue::open(&dir.join("items.arrow"), Some("item"), scratch.path()).expect("items");
+    let catalogues = [table, mapped].map(Arc::new);
+    for (kind, catalogue) in [("dlrm", 0), ("deepfm", 1), ("lr", 1), ("dlrm", 1)] {
         let mut options = options(&[("m", &dir.join("runs").join(kind))]);
-        options.catalogue = Some(catalogue.clone());
+        options.catalogue = Some(catalogues[catalogue].clone());
         let server = start(options);
         let user = json!({ "user": "u3", "time": 1_700_000_000 });
         let items: Vec<Value> =

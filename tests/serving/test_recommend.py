@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pyarrow.ipc
 import pytest
 
 import clicks
-from served import Server, needs
+from served import Server, dlrm, needs, train
 from test_native import post
 
 COLUMNS = ["item", "price", "tags"]
@@ -88,7 +89,51 @@ def test_filters_and_exclusions(shop: Server, items: list[dict[str, str]]) -> No
     shop.stop()
 
 
-def test_without_a_catalogue_nothing_is_recommended(server: Server) -> None:
-    needs("--items")
+def test_without_a_catalogue_nothing_is_recommended(start: Callable[..., Server], models: dict[str, Any]) -> None:
+    server = start(models["lr"], "--items", "off")
     answer = httpx.post(f"{server.url}/v1/recommend", json={"user": USER})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    server.stop()
+
+
+def test_the_training_rows_are_a_catalogue(server: Server) -> None:
+    rows = clicks.draw(1500, seed=1)
+    every = {row["item"] for row in rows}
+    found = post(server, "/v1/recommend", {"user": USER, "k": 100})
+    assert {item["item"][KEY] for item in found["items"]} == every
+    had = {row["item"] for row in rows if row["user"] == USER["user"]}
+    new = post(server, "/v1/recommend", {"user": USER, "k": 100, "exclude_seen": True})
+    assert {item["item"][KEY] for item in new["items"]} == every - had and had
+
+
+def test_training_rows_that_are_gone(start: Callable[..., Server], trained: Any, tmp_path: pathlib.Path) -> None:
+    rows = clicks.write(tmp_path / "gone.csv", clicks.draw(300, seed=3))
+    model = train(rows, trained.schema, tmp_path / "model", "lr")
+    rows.unlink()
+    server = start(model)
+    assert "nothing can be recommended" in server.said() and "gone.csv" in server.said()
+    assert httpx.post(f"{server.url}/v1/recommend", json={"user": USER}).status_code == 404
+    assert httpx.post(f"{server.url}/v1/predict", json={"rows": [USER]}).status_code == 200
+    server.stop()
+
+
+def test_a_file_of_items_is_arrow_for_everyone(
+    items: list[dict[str, str]], start: Callable[..., Server], models: dict[str, Any], tmp_path: pathlib.Path
+) -> None:
+    """Other programs read it, and a server that maps it recommends what one recommends that reads the table."""
+    table, mapped = tmp_path / "items.csv", tmp_path / "items.arrow"
+    with table.open("w", newline="") as file:
+        out = csv.DictWriter(file, COLUMNS)
+        out.writeheader()
+        out.writerows(items)
+    dlrm("items", table, "-o", mapped)
+    read = pyarrow.ipc.open_file(mapped).read_all()
+    assert read.select(COLUMNS).to_pylist() == items
+    keys = read[KEY].to_pylist()
+    assert [keys[place] for place in read["dlrm_by_key"].to_pylist()] == sorted(keys)
+    answers = []
+    for source in (table, mapped):
+        server = start(models["dlrm"], "--items", source)
+        answers.append(post(server, "/v1/recommend", {"user": USER, "k": 40})["items"])
+        server.stop()
+    assert answers[0] == answers[1] and len(answers[0]) == 40

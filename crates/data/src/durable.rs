@@ -163,6 +163,28 @@ fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
+/// A file in `directory` that has no name, to be written and read again: it goes with whoever holds it, also
+/// where the process is killed.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn nameless(directory: &Path) -> Result<File> {
+    for attempt in 0..NAMES {
+        let path = directory.join(format!(".dlrm-{}-{attempt}", std::process::id()));
+        // Nothing that is there is opened, nor what a link leads to.
+        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::io("create a file in", directory)(error)),
+            Ok(file) => {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                return Ok(file);
+            }
+        }
+    }
+    let found = format!("{NAMES} that other processes have left");
+    Err(Error::input(directory.display().to_string(), "a free name for a file", found))
+}
+
 /// Writes a small file aside, syncs it and renames it to `path`.
 ///
 /// # Errors
@@ -233,6 +255,8 @@ pub fn remove_directory(directory: &Path) -> Result<()> {
     }
 }
 
+/// Names that a file is tried to be made under before it loses its own.
+const NAMES: u32 = 1000;
 /// Attempts to take a lock after the first, and what lies between them.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -368,6 +392,20 @@ mod tests {
         let error = write_atomically(dir.path(), b"x").expect_err("a directory");
         assert!(error.to_string().contains("write"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn files_without_names() {
+        use std::io::{Read, Seek};
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut one, other) = (nameless(dir.path()).expect("a file"), nameless(dir.path()).expect("a file"));
+        one.write_all(b"one").and_then(|()| one.rewind()).expect("written");
+        let mut text = String::new();
+        one.read_to_string(&mut text).expect("read");
+        assert_eq!((&*text, other.metadata().expect("a length").len()), ("one", 0));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 0);
+        let gone = nameless(&dir.path().join("none")).expect_err("no directory");
+        assert!(gone.to_string().contains("none"), "{gone}");
     }
 
     #[test]

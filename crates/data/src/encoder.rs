@@ -200,7 +200,7 @@ impl Encoder {
     }
 
     /// How many ids each feature has in a row.
-    pub(crate) fn arities(&self) -> Vec<Arity> {
+    pub fn arities(&self) -> Vec<Arity> {
         let columns = &self.schema.categorical;
         let of = |single: bool| if single { Arity::One } else { Arity::Any };
         let crosses =

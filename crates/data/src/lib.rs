@@ -13,6 +13,7 @@
 //! * [`source`]: either of raw files and a prepared data set.
 //! * [`prepared`]: encoded rows on disk, made once, trained from often; those of a stream, kept between
 //!   epochs.
+//! * [`items`]: tables of items, and what users have had of them, in Arrow files that are mapped.
 //! * [`batch`]: the encoded form that models consume.
 //! * [`counts`]: how many encoded values were missing or unknown.
 //! * [`durable`]: files that are whole or absent, directories that one process at a time works in.
@@ -22,6 +23,7 @@
 //! * [`error`]: every error names the input, the position, what was expected and what was found.
 #![deny(unsafe_code)]
 
+mod arrow_file;
 pub mod batch;
 pub mod batches;
 pub mod counts;
@@ -40,7 +42,9 @@ mod hint;
 mod huge;
 mod ids;
 mod io_hint;
+pub mod items;
 pub mod label;
+mod map;
 pub mod moment;
 pub mod negatives;
 pub mod parse;

@@ -94,6 +94,14 @@ pub fn locate(path: &Path) -> PathBuf {
     if inner.is_dir() || saved::set_aside(&inner).exists() { inner } else { path.to_owned() }
 }
 
+/// The configuration of a run or model directory, without its weights.
+///
+/// # Errors
+/// If a file is missing, cut, altered or written by a newer version.
+pub fn config_of(path: &Path) -> Result<RunConfig> {
+    ModelDir::open(path)?.config()
+}
+
 /// Refuses what can be no directory of a run or model.
 fn check_is_run(path: &Path) -> Result<()> {
     let wrong = |found: &str| Error::saved(path, format!("expected a model directory, found {found}"));

@@ -58,15 +58,15 @@ impl Filter {
         }
     }
 
-    /// Whether the fields fulfil it. `separator` is that of the values of a column with several.
-    pub(crate) fn admits(&self, fields: &[String], separator: &dyn Fn(usize) -> Option<char>) -> bool {
+    /// Whether an item whose columns hold these fields fulfils it. `separators` are those of the values of
+    /// columns with several.
+    pub(crate) fn admits<'f>(&self, field: &impl Fn(usize) -> &'f str, separators: &[Option<char>]) -> bool {
         match self {
-            Filter::Any(all) => all.iter().any(|one| one.admits(fields, separator)),
-            Filter::All(all) => all.iter().all(|one| one.admits(fields, separator)),
-            Filter::Not(one) => !one.admits(fields, separator),
+            Filter::Any(all) => all.iter().any(|one| one.admits(field, separators)),
+            Filter::All(all) => all.iter().all(|one| one.admits(field, separators)),
+            Filter::Not(one) => !one.admits(field, separators),
             Filter::Is { column, operator, value, number } => {
-                let field = fields[*column].as_str();
-                is(field, *operator, (value, *number), separator(*column))
+                is(field(*column), *operator, (value, *number), separators[*column])
             }
         }
     }
@@ -248,7 +248,7 @@ mod tests {
     fn admits(filter: &str, fields: [&str; 3]) -> bool {
         let columns = ["genres", "year", "the title"].map(str::to_owned);
         let filter = Filter::parse(filter, &columns).unwrap_or_else(|e| panic!("{filter}: {e:?}"));
-        filter.admits(&fields.map(str::to_owned), &|column| (column == 0).then_some('|'))
+        filter.admits(&|column: usize| fields[column], &[Some('|'), None, None])
     }
 
     #[test]

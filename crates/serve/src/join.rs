@@ -94,6 +94,12 @@ impl Join {
         }
     }
 
+    /// Whether it can say which items a user of the model has had.
+    pub(crate) fn knows_seen(&self, model: &Loaded) -> bool {
+        let sides = self.store.sides();
+        sides.seen && sides.user.as_ref().is_some_and(|table| model.format.place(&table.key).is_some())
+    }
+
     /// Keys of the items that a user has had; none where the store cannot say.
     pub(crate) fn seen(
         &self,

@@ -35,7 +35,7 @@ mod tls;
 mod trace;
 mod work;
 
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, EventItems, Origin, Roles, rows_of_table};
 pub use keys::Keys;
 pub use limits::Limits;
 pub use models::ModelSource;

@@ -1,10 +1,9 @@
 //! Recommendations without a server.
-use crate::catalogue::Catalogue;
-use crate::filter::Filter;
+use crate::catalogue::{Catalogue, next_whole};
 use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
-use crate::service::BLOCK;
+use crate::service::{BLOCK, keep_best};
 use crate::work::{Desk, Ranked};
 use dlrm_data::row::RawRow;
 use dlrm_data::rows::OpenRows;
@@ -23,7 +22,7 @@ pub struct RecommendRequest<'a> {
     /// Bytes that the model may take.
     pub memory_limit: Option<u64>,
     /// The items.
-    pub catalogue: Catalogue,
+    pub catalogue: &'a Arc<Catalogue>,
     /// Columns of the user and what they hold.
     pub user: &'a [(String, String)],
     /// Items at most.
@@ -67,25 +66,26 @@ impl From<Refusal> for RecommendError {
 /// # Errors
 /// If the model cannot be loaded, or a column, a value or the filter is none.
 pub fn recommend(request: &RecommendRequest<'_>) -> Result<Vec<Recommended>, RecommendError> {
-    let catalogue = Arc::new(request.catalogue.clone());
-    let how = (request.isa, request.memory_limit);
-    let model = Loaded::load("model", request.model, how, (Some(&catalogue), &[]))?;
+    let (catalogue, how) = (request.catalogue, (request.isa, request.memory_limit));
+    let model = Loaded::load("model", request.model, how, (Some(catalogue), &[]))?;
+    if let Some(reason) = model.without_items {
+        return Err(RecommendError::Refused(reason));
+    }
     let mut context = model.format.missing();
     for (name, value) in request.user {
         let place = model.format.place(name).ok_or_else(|| model.format.unknown(name, "the user"))?;
         context.fields[place].clone_from(value);
     }
-    let filter = request.filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-    let places = catalogue.admitted(filter.as_ref(), request.exclude, model.format.inputs());
+    let wanted = catalogue.wanted(request.filter, request.exclude, None)?;
     let (mut desk, mut workspace) = (Desk::new(&model, &Metrics::new())?, Workspace::new());
-    let mut best = Ranked::new();
-    for block in places.chunks(BLOCK) {
-        best.extend(desk.recommend(&context, block, request.k, &mut workspace)?);
-        best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        best.truncate(request.k);
+    let (mut best, items) = (Ranked::new(), catalogue.len() as u32);
+    for first in (0..items).step_by(BLOCK) {
+        let places = first..items.min(first + BLOCK as u32);
+        let (found, _) = desk.recommend((&context, &wanted), places, request.k, &mut workspace)?;
+        keep_best(&mut best, found, request.k);
     }
     let item = |(place, logit, prediction): (usize, f32, f64)| Recommended {
-        item: catalogue.items()[place].clone(),
+        item: catalogue.fields(place).map(str::to_owned).collect(),
         prediction,
         logit,
     };
@@ -123,8 +123,8 @@ impl KnownUser {
         let mut known = KnownUser::default();
         let mut same: Vec<Option<String>> = Vec::new();
         let mut row = RawRow::default();
-        while !places.is_empty() && source.next_row(&mut row)? {
-            if row.len() != columns.len() || places.iter().any(|&(place, value)| row.field(place) != value) {
+        while !places.is_empty() && next_whole(&mut *source, &mut row)? {
+            if places.iter().any(|&(place, value)| row.field(place) != value) {
                 continue;
             }
             if known.rows == 0 {

@@ -54,7 +54,7 @@ pub struct Options {
     /// Whether a directory that is replaced is loaded.
     pub watch: bool,
     /// What can be recommended.
-    pub catalogue: Option<Catalogue>,
+    pub catalogue: Option<Arc<Catalogue>>,
     /// The store that requests are joined to.
     pub features: Option<String>,
     /// The directory that answers are written down in, if they are.
@@ -84,6 +84,13 @@ pub enum Event {
         model: String,
         /// Its version.
         version: String,
+    },
+    /// A model cannot use the items of the events that some model was trained on.
+    WithoutItems {
+        /// The model.
+        model: String,
+        /// Why.
+        reason: String,
     },
     /// Answers, or lines about requests, could not be written down.
     NotLogged {
@@ -271,7 +278,7 @@ impl Server {
                         let code = if loaded.is_ok() { "ok" } else { "error" };
                         let asked = Asked { model: name.clone(), kind: "watch", code: code.into() };
                         service.metrics.reloads.get_or_create(&asked).inc();
-                        tell(&*observer, name, loaded);
+                        tell((&*observer, &service.registry), name, loaded);
                     }
                 }
             }
@@ -333,7 +340,7 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
     let queue = Arc::new(Queue::new(options.limits.waiting, most_rows));
     let renewed = queue.clone();
     let changed = move |generation| renewed.renew(generation);
-    let catalogue = options.catalogue.clone().map(Arc::new);
+    let catalogue = options.catalogue.clone();
     let join = options.features.as_deref().map(join).transpose()?;
     let keys = join.as_ref().map(Join::keys).unwrap_or_default();
     let how = (options.isa, options.memory_limit);
@@ -342,7 +349,7 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
         let loaded = registry.load(&source.name);
         let loaded =
             loaded.map_err(|error| Error::Model { name: source.name.clone(), source: Box::new(error) })?;
-        tell(&**observer, &source.name, Ok(loaded));
+        tell((&**observer, &registry), &source.name, Ok(loaded));
     }
     if let Some(split) = &options.split {
         let known = |model: &Arc<Loaded>| model.format.place(split.by()).is_some();
@@ -395,10 +402,20 @@ fn request_log_to(
     started.map_err(|source| Error::Threads { wanted: 1, source })
 }
 
-fn tell(observer: &dyn ServerObserver, model: &str, loaded: Result<Reload, dlrm_engine::Error>) {
+fn tell(
+    (observer, registry): (&dyn ServerObserver, &Registry),
+    model: &str,
+    loaded: Result<Reload, dlrm_engine::Error>,
+) {
     let model = model.to_owned();
     match loaded {
-        Ok(Reload::Swapped(version)) => observer.event(&Event::Loaded { model, version }),
+        Ok(Reload::Swapped(version)) => {
+            let found = registry.find(&model, Some(&version));
+            observer.event(&Event::Loaded { model: model.clone(), version });
+            if let Some(reason) = found.ok().and_then(|loaded| loaded.without_items.clone()) {
+                observer.event(&Event::WithoutItems { model, reason });
+            }
+        }
         Ok(Reload::Unchanged) => {}
         Err(error) => observer.event(&Event::NotLoaded { model, error: error.to_string() }),
     }

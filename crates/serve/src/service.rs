@@ -1,5 +1,5 @@
 //! What can be asked of the server, however the question came in.
-use crate::filter::Filter;
+use crate::catalogue::Wanted;
 use crate::join::Join;
 use crate::keys::Keys;
 use crate::limits::Limits;
@@ -16,6 +16,7 @@ use crate::trace::{Stage, Trace};
 use crate::work::{Answer, Explained, Job, Queue, Ranked, Scored, Task, Times};
 use dlrm_data::row::RawRow;
 use dlrm_features::Side;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -140,39 +141,43 @@ impl Service {
         }
     }
 
-    /// The best items of the catalogue: its places and their scores, in the order of the scores.
+    /// The best of the wanted items of the catalogue: its places and their scores, in the order of the
+    /// scores; and how many there were to choose from.
     pub(crate) async fn recommend(
         self: &Arc<Self>,
         model: &Arc<Loaded>,
         context: Texts,
-        (places, k): (Vec<u32>, usize),
+        (wanted, k): (Wanted, usize),
         Ask { id, time, trace }: Ask,
-    ) -> Result<Ranked, Refusal> {
+    ) -> Result<(Ranked, usize), Refusal> {
         let begun = Instant::now();
-        trace.of_rows(places.len());
-        let mut best = Ranked::new();
-        // As many at a time as there are threads: the queue is for others too.
-        for wave in places.chunks(BLOCK * self.threads.max(1)) {
-            let mut asked = Vec::new();
-            for block in wave.chunks(BLOCK) {
-                let (service, model, context, trace) =
-                    (self.clone(), model.clone(), context.clone(), trace.clone());
-                let task = Task::Recommend { context, items: block.to_vec(), k };
-                let count = block.len();
+        let (context, wanted) = (Arc::new(context), Arc::new(wanted));
+        let items = model.items.as_ref().map_or(0, |items| items.catalogue.len()) as u32;
+        let (mut best, mut candidates) = (Ranked::new(), 0);
+        // One more at a time than there are threads: none waits, and the queue is for others too.
+        let mut asked = VecDeque::new();
+        let mut next = 0;
+        loop {
+            while next < items && asked.len() <= self.threads {
+                let places = next..items.min(next + BLOCK as u32);
+                next = places.end;
+                let (service, model, trace) = (self.clone(), model.clone(), trace.clone());
+                let (context, wanted, count) = (context.clone(), wanted.clone(), places.len());
+                let task = Task::Recommend { context, wanted, places, k };
                 let ask =
                     async move { service.ask(&model, task, ("recommend", count), (time, &trace)).await };
-                asked.push(tokio::spawn(ask));
+                asked.push_back(tokio::spawn(ask));
             }
-            for block in asked {
-                let answer = block.await.unwrap_or_else(|_| Err(mixed_up()))?;
-                match answer {
-                    Answer::Ranked(ranked) => best.extend(ranked),
-                    _ => return Err(mixed_up()),
+            let Some(block) = asked.pop_front() else { break };
+            match block.await.unwrap_or_else(|_| Err(mixed_up()))? {
+                Answer::Recommended(ranked, admitted) => {
+                    candidates += admitted;
+                    keep_best(&mut best, ranked, k);
                 }
+                _ => return Err(mixed_up()),
             }
         }
-        best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        best.truncate(k);
+        trace.of_rows(candidates);
         self.metrics.took("recommend", begun.elapsed());
         if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
             let rows = best
@@ -181,7 +186,7 @@ impl Service {
                 .collect();
             self.note_ranked(model, id, rows, &best);
         }
-        Ok(best)
+        Ok((best, candidates))
     }
 
     /// Fills what rows leave open and the store of features knows.
@@ -203,14 +208,10 @@ impl Service {
         texts.iter().map(|row| model.format.read_of(row)).collect()
     }
 
-    /// Keys of the items that a user has had.
-    pub(crate) fn seen(&self, model: &Loaded, user: &Texts, trace: &Trace) -> Result<Vec<String>, Refusal> {
-        let Some(join) = &self.join else {
-            let refusal = Refusal::new(Code::NotFound, "the server has no store of features");
-            return Err(refusal.with_hint("start it with --features, or name the items in \"exclude\""));
-        };
+    /// Keys of the items that a user has had, as far as a store says.
+    fn seen(&self, join: &Join, of: (&Loaded, &Texts), trace: &Trace) -> Result<Vec<String>, Refusal> {
         let begun = Instant::now();
-        let seen = join.seen(model, user, &self.metrics);
+        let seen = join.seen(of.0, of.1, &self.metrics);
         self.took(trace, Stage::LookUp, begun.elapsed());
         seen
     }
@@ -227,20 +228,31 @@ impl Service {
         self.took(trace, Stage::Parse, begun.elapsed().saturating_sub(looked_up));
     }
 
-    /// Which items of the catalogue may be recommended.
-    pub(crate) fn items(
+    /// Which items of the catalogue may be recommended to a user: those that fulfil a condition, are none of
+    /// `excluded` and, if `unseen` are wanted, not seen by the user.
+    pub(crate) fn wanted(
         &self,
         model: &Loaded,
-        filter: Option<&str>,
-        excluded: &[String],
-    ) -> Result<Vec<u32>, Refusal> {
-        let Some(items) = &model.items else {
-            let refusal = Refusal::new(Code::NotFound, "the server has no catalogue of items");
-            return Err(refusal.with_hint("start it with --items FILE, a table with a row for each item"));
-        };
-        let catalogue = &items.catalogue;
-        let filter = filter.map(|text| Filter::parse(text, catalogue.columns())).transpose()?;
-        Ok(catalogue.admitted(filter.as_ref(), excluded, model.format.inputs()))
+        user: &Texts,
+        (filter, mut excluded, unseen): (Option<&str>, Vec<String>, bool),
+        trace: &Trace,
+    ) -> Result<Wanted, Refusal> {
+        let Some(items) = &model.items else { return Err(without_items(model)) };
+        let known = items.catalogue.seen_by().and_then(|column| model.format.place(column));
+        let mut seen_by = None;
+        match (&self.join, known) {
+            _ if !unseen => {}
+            (Some(join), known) if known.is_none() || join.knows_seen(model) => {
+                excluded.extend(self.seen(join, (model, user), trace)?);
+            }
+            (_, Some(place)) => seen_by = Some(user.fields[place].as_str()).filter(|user| !user.is_empty()),
+            (_, None) => {
+                let refusal =
+                    Refusal::new(Code::NotFound, "exclude_seen: the server has no store of features");
+                return Err(refusal.with_hint("start it with --features, or name the items in \"exclude\""));
+            }
+        }
+        items.catalogue.wanted(filter, &excluded, seen_by)
     }
 
     fn note_ranked(&self, model: &Arc<Loaded>, id: String, rows: Vec<RawRow>, ranked: &Ranked) {
@@ -396,6 +408,20 @@ impl Service {
         }
         self.metrics.requests.get_or_create(&Asked { model: model.name.clone(), kind, code }).inc();
     }
+}
+
+/// Why there is nothing to recommend.
+fn without_items(model: &Loaded) -> Refusal {
+    let reason = model.without_items.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let refusal = Refusal::new(Code::NotFound, format!("the server has no catalogue of items{reason}"));
+    refusal.with_hint("start it with --items FILE, a table with a row for each item")
+}
+
+/// Takes in what another block has found, and keeps the `k` best of all, the first of equals first.
+pub(crate) fn keep_best(best: &mut Ranked, more: Ranked, k: usize) {
+    best.extend(more);
+    best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    best.truncate(k);
 }
 
 /// There is no answer within a time, which was the request's own wish where it is less than `most`.

@@ -2,12 +2,11 @@
 use super::client::{get, post};
 use super::{numbers, options, rows, start};
 use crate::common::works;
-use dlrm::data::readers::Input;
 use dlrm::serve::{Catalogue, Server};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A directory with a model that knows neither users nor items by their ids, and a store that is asked by
 /// them.
@@ -36,8 +35,8 @@ fn server(with_store: bool) -> Server {
     let mut options = options(&[("m", &place().join("run"))]);
     if with_store {
         options.features = Some(format!("sqlite:{}", place().join("f.sqlite").display()));
-        let items = Input { paths: vec![place().join("items.csv")], ..Default::default() };
-        options.catalogue = Some(Catalogue::read(&items, None).expect("items"));
+        let items = Catalogue::open(&place().join("items.csv"), None, place()).expect("items");
+        options.catalogue = Some(Arc::new(items));
     }
     start(options)
 }

@@ -21,6 +21,7 @@
 //!   it.
 //! * `held`: its directory while one process writes there.
 //! * `cache`: the rows of a stream, kept in such files for the epochs after the first.
+//! * `mapped`: encoded rows in files without names, for as long as a program runs.
 //! * `shards`: the files of a round, filled as the rows come by; `shard`: one of them, as Arrow.
 mod build;
 mod cache;
@@ -30,7 +31,7 @@ mod fitting;
 mod held;
 mod limits;
 mod manifest;
-mod map;
+mod mapped;
 mod preparation;
 mod round;
 mod shard;
@@ -49,8 +50,10 @@ pub use cache::Cache;
 pub use extend::{Extended, Extension};
 pub use limits::{LEAST_MEMORY, Limits};
 pub use manifest::{Manifest, Settings};
+pub use mapped::MappedRows;
 pub use preparation::{PassOf, Preparation, PrepareObserver};
 pub use shard::ShardFile;
+pub(crate) use shard::into_io;
 use shard::{Form, Shard};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -12,11 +12,11 @@
 #[cfg(test)]
 mod tests;
 
-use super::map::map;
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
 use crate::error::{Error, Hint, Result};
 use crate::guard::guarded;
+use crate::map::{map, map_file};
 use crate::split::Part;
 use crate::sum::{FileSum, Summed};
 use arrow_array::cast::AsArray;
@@ -79,6 +79,11 @@ impl Form {
         Form { layout: encoder.layout(), arities: encoder.arities() }
     }
 
+    /// Of rows of some columns of `layout`, whose bags are as `arities` says.
+    pub(super) fn of(layout: Layout, arities: Vec<Arity>) -> Self {
+        Form { layout, arities }
+    }
+
     /// No rows.
     pub(super) fn batch(&self) -> Batch {
         Batch::new(&self.layout)
@@ -139,14 +144,17 @@ impl Form {
     }
 
     fn write_aside(&self, aside: &Path, batch: Batch) -> Result<FileSum> {
-        if batch.bags.iter().any(|bags| i32::try_from(bags.ids.len()).is_err()) {
-            return Err(too_many(
-                &aside.display().to_string(),
-                "fewer than 2^31 values of a column in a file",
-            ));
-        }
-        let failed = |error: ArrowError| Error::io("write", aside)(into_io(error));
         let file = File::create(aside).map_err(Error::io("create", aside))?;
+        self.write_into(&file, aside, batch)
+    }
+
+    /// Writes `batch`, which has rows, into an open file that messages call `path`.
+    fn write_into(&self, file: &File, path: &Path, batch: Batch) -> Result<FileSum> {
+        if batch.bags.iter().any(|bags| i32::try_from(bags.ids.len()).is_err()) {
+            let expected = "fewer than 2^31 values of a column in a file";
+            return Err(too_many(&path.display().to_string(), expected));
+        }
+        let failed = |error: ArrowError| Error::io("write", path)(into_io(error));
         let options =
             IpcWriteOptions::try_new(ALIGNMENT, false, MetadataVersion::V5).expect("a valid alignment");
         let schema = Arc::new(self.schema());
@@ -155,8 +163,15 @@ impl Form {
         let mut writer = FileWriter::try_new_with_options(out, &schema, options).map_err(failed)?;
         writer.write(&rows).map_err(failed)?;
         let mut out = writer.into_inner().map_err(failed)?;
-        out.flush().map_err(Error::io("write", aside))?;
+        out.flush().map_err(Error::io("write", path))?;
         Ok(out.sum())
+    }
+
+    /// Writes `batch`, which has rows, into an open file that messages call `path`, and maps it.
+    pub(super) fn map_into(&self, file: File, path: &Path, batch: Batch) -> Result<Shard> {
+        let sum = self.write_into(&file, path, batch)?;
+        let bytes = map_file(&file).map_err(Error::io("map", path))?;
+        self.decoded(&bytes, Origin { path: path.to_owned(), file, bytes: sum.bytes })
     }
 
     fn columns(&self, batch: Batch) -> Vec<ArrayRef> {
@@ -204,7 +219,6 @@ impl Form {
     /// Maps the file `path`, whose length and checksum are known.
     pub(super) fn open(&self, path: &Path, sum: &FileSum) -> Result<Shard> {
         let (bytes, file) = map(path).map_err(|error| gone(path, error))?;
-        let what = || path.display().to_string();
         if bytes.len() as u64 != sum.bytes {
             return Err(torn(path, &format!("{} bytes", sum.bytes), &format!("{}", bytes.len())));
         }
@@ -212,12 +226,18 @@ impl Form {
         if found != sum.xxh3 {
             return Err(torn(path, &format!("the checksum {}", sum.xxh3), &found));
         }
+        self.decoded(&bytes, Origin { path: path.to_owned(), file, bytes: sum.bytes })
+    }
+
+    /// The rows of a file whose checksum is right.
+    fn decoded(&self, bytes: &Buffer, origin: Origin) -> Result<Shard> {
+        let path = origin.path.clone();
         let contradictory = || Err(ArrowError::ParseError("lengths that contradict each other".to_owned()));
-        let decoded = guarded(|| self.decode(&bytes)).unwrap_or_else(contradictory);
-        let batch = decoded.map_err(|e| Error::input(what(), "rows of this data set", e.to_string()))?;
-        let origin = Origin { path: path.to_owned(), file, bytes: sum.bytes };
+        let decoded = guarded(|| self.decode(bytes)).unwrap_or_else(contradictory);
+        let batch = decoded
+            .map_err(|e| Error::input(path.display().to_string(), "rows of this data set", e.to_string()))?;
         Shard::of(&batch, &self.layout, &self.arities, origin)
-            .ok_or_else(|| torn(path, "ids within their tables", "one beyond them"))
+            .ok_or_else(|| torn(&path, "ids within their tables", "one beyond them"))
     }
 
     fn decode(&self, bytes: &Buffer) -> Result<RecordBatch, ArrowError> {
@@ -285,7 +305,7 @@ fn torn(path: &Path, expected: &str, found: &str) -> Error {
     error.with_hint("the file is torn or was changed: prepare the data set anew")
 }
 
-fn into_io(error: ArrowError) -> std::io::Error {
+pub(crate) fn into_io(error: ArrowError) -> std::io::Error {
     match error {
         ArrowError::IoError(_, error) => error,
         other => std::io::Error::other(other),

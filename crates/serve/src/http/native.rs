@@ -169,21 +169,19 @@ pub(super) async fn recommend(
             model.format.read(object, "user", &mut user)?;
         }
         let excluded = asked.exclude.as_deref().unwrap_or_default();
-        let mut excluded: Vec<String> = excluded.iter().map(|key| key.to_string()).collect();
+        let excluded = excluded.iter().map(|key| key.to_string()).collect();
         reader.fill(&[Side::User], std::slice::from_mut(&mut user));
-        if asked.exclude_seen == Some(true) {
-            excluded.extend(reader.service.seen(model, &user, reader.trace)?);
-        }
-        let places = reader.service.items(model, asked.filter.as_deref(), &excluded)?;
-        Ok((user, places, asked.k.unwrap_or(PLACES)))
+        let asked_for = (asked.filter.as_deref(), excluded, asked.exclude_seen == Some(true));
+        let wanted = reader.service.wanted(model, &user, asked_for, reader.trace)?;
+        Ok((user, wanted, asked.k.unwrap_or(PLACES)))
     })
     .await?;
-    let (user, places, k) = what;
-    let (id, trace, candidates) = (ask.id.clone(), ask.trace.clone(), places.len());
-    let ranked = service.recommend(&model, user, (places, k), ask).await?;
+    let (user, wanted, k) = what;
+    let (id, trace) = (ask.id.clone(), ask.trace.clone());
+    let (ranked, candidates) = service.recommend(&model, user, (wanted, k), ask).await?;
     let catalogue = model.items.as_ref().map(|items| &items.catalogue);
     let item = |&(place, logit, prediction): &(usize, f32, f64)| {
-        let texts = catalogue.map(|catalogue| catalogue.columns().iter().zip(&catalogue.items()[place]));
+        let texts = catalogue.map(|catalogue| catalogue.columns().iter().zip(catalogue.fields(place)));
         let item: serde_json::Map<_, _> =
             texts.into_iter().flatten().map(|(name, text)| (name.clone(), json!(text))).collect();
         json!({ "item": item, "prediction": prediction, "logit": logit })

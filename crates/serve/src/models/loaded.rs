@@ -1,11 +1,12 @@
 //! A model that answers requests.
-use crate::catalogue::Catalogue;
+use super::items::Items;
+use crate::catalogue::{Catalogue, Origin};
 use crate::inputs::inputs;
-use crate::rows::{RowFormat, Texts};
+use crate::rows::RowFormat;
 use dlrm_data::Batch;
 use dlrm_data::parse::Labels;
 use dlrm_engine::explain::{Column, columns};
-use dlrm_engine::{Error, Predictor, Result, RowScorer};
+use dlrm_engine::{Predictor, Result, RowScorer};
 use dlrm_kernels::Isa;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,17 +34,10 @@ pub(crate) struct Loaded {
     pub(crate) example: Vec<(String, String)>,
     /// The items that can be recommended, as it reads them.
     pub(crate) items: Option<Items>,
+    /// Why it cannot use the catalogue that was made of the events of some model.
+    pub(crate) without_items: Option<String>,
     /// The report of its training.
     pub(crate) report: Option<PathBuf>,
-}
-
-/// Items of a catalogue as a model reads them.
-pub(crate) struct Items {
-    pub(crate) catalogue: Arc<Catalogue>,
-    /// Its columns among those of the catalogue: place there, and here.
-    pub(crate) columns: Vec<(usize, usize)>,
-    /// Encoded, with everything else missing.
-    pub(crate) rows: Batch,
 }
 
 impl Loaded {
@@ -69,11 +63,23 @@ impl Loaded {
         };
         let version = version(&predictor);
         let example = example(&predictor, &format);
-        let items = catalogue.map(|catalogue| Items::new(catalogue, &predictor, &format)).transpose()?;
+        let (items, without_items) = items(catalogue, &predictor, &format, &columns)?;
         let report = Some(dir.join("report.html")).filter(|path| path.is_file());
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (name, since) = (name.to_owned(), now.as_secs());
-        Ok(Loaded { name, version, since, predictor, format, columns, nothing, example, items, report })
+        Ok(Loaded {
+            name,
+            version,
+            since,
+            predictor,
+            format,
+            columns,
+            nothing,
+            example,
+            items,
+            without_items,
+            report,
+        })
     }
 
     /// A scorer of rows of its columns.
@@ -83,38 +89,18 @@ impl Loaded {
     }
 }
 
-impl Items {
-    /// The context with the columns of one item in their places.
-    pub(crate) fn joined(&self, context: &Texts, place: usize) -> Texts {
-        let (mut row, item) = (context.clone(), &self.catalogue.items()[place]);
-        self.columns.iter().for_each(|&(there, here)| row.fields[here].clone_from(&item[there]));
-        row
-    }
-
-    fn new(catalogue: &Arc<Catalogue>, predictor: &Predictor, format: &RowFormat) -> Result<Self> {
-        let columns: Vec<(usize, usize)> = catalogue
-            .columns()
-            .iter()
-            .enumerate()
-            .filter_map(|(place, name)| Some((place, format.input(name)?)))
-            .collect();
-        if columns.is_empty() {
-            let found = catalogue.columns().join(", ");
-            return Err(Error::config("items", "a column that the model reads", found));
-        }
-        let mut scorer = predictor.row_scorer(&format.names())?;
-        let mut row = format.missing();
-        for item in catalogue.items() {
-            for &(there, here) in &columns {
-                row.fields[here].clone_from(&item[there]);
-            }
-            let read = format.read_of(&row);
-            let key = &item[catalogue.key_place()];
-            scorer.push(read.fields()).map_err(|bad| {
-                Error::config(format!("items: the item {key}"), bad.expected.clone(), bad.found.clone())
-            })?;
-        }
-        Ok(Items { catalogue: catalogue.clone(), columns, rows: scorer.encode().clone() })
+/// The items of the catalogue, or why it has none for the model. A table that someone has given must fit.
+fn items(
+    catalogue: Option<&Arc<Catalogue>>,
+    predictor: &Predictor,
+    format: &RowFormat,
+    columns: &[Column],
+) -> Result<(Option<Items>, Option<String>)> {
+    let Some(catalogue) = catalogue else { return Ok((None, None)) };
+    match Items::new(catalogue, predictor, format, columns) {
+        Ok(items) => Ok((Some(items), None)),
+        Err(error) if catalogue.origin() == Origin::Events => Ok((None, Some(error.to_string()))),
+        Err(error) => Err(error),
     }
 }
 

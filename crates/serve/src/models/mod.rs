@@ -1,9 +1,12 @@
 //! Models: loaded, by name, and exchanged while requests are answered.
+mod items;
 mod loaded;
+mod parts;
 mod registry;
 mod watch;
 
 pub(crate) use loaded::Loaded;
+pub(crate) use parts::Parts;
 pub use registry::ModelSource;
 pub(crate) use registry::{Registry, Reload, Snapshot, Status};
 pub(crate) use watch::Watch;

@@ -2,6 +2,7 @@
 use super::job::{Explained, Ranked, Scored};
 use super::known::Known;
 use super::rank::Shared;
+use crate::catalogue::Wanted;
 use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
@@ -10,6 +11,7 @@ use dlrm_data::Batch;
 use dlrm_data::row::RawRow;
 use dlrm_engine::explain::{Explainer, Orders, orders};
 use dlrm_engine::{Parallel, RowScorer, Workspace};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Seed of the orders of explanations: the same row has the same explanation everywhere.
@@ -95,33 +97,39 @@ impl<'a> Desk<'a> {
         Ok(self.best(k))
     }
 
-    /// The `k` best of these items in a context.
+    /// The `k` best of the wanted items among those in `places`, in a context, and how many are wanted.
     pub(crate) fn recommend(
         &mut self,
-        context: &Texts,
-        places: &[u32],
+        (context, wanted): (&Texts, &Wanted),
+        places: Range<u32>,
         k: usize,
         workspace: &mut Workspace,
-    ) -> Result<Ranked, Refusal> {
+    ) -> Result<(Ranked, usize), Refusal> {
         let Some(items) = &self.model.items else {
             return Err(Refusal::new(Code::NotFound, "the server has no catalogue of items"));
         };
         let begun = Instant::now();
+        let lost = |error: dlrm_engine::Error| Refusal::new(Code::Internal, error.to_string());
+        items.catalogue.check().map_err(|error| lost(error.into()))?;
+        let admitted = items.admitted(wanted, places.clone());
+        if admitted.is_empty() {
+            return Ok((Ranked::new(), 0));
+        }
         let own: Vec<usize> = items.columns.iter().map(|&(_, here)| here).collect();
         let shared = Shared::of(self.model, &own);
-        let joined = if shared.is_mixed {
+        let joined = if let Some(rows) = items.encoded(places, &admitted).map_err(lost)? {
+            shared.read_encoded(&mut self.scorer, &mut self.known, (context, rows))?
+        } else {
             // Some input is made of the context and the item together: rows are read as they are.
             let rows: Vec<Texts> =
-                places.iter().map(|&place| items.joined(context, place as usize)).collect();
+                admitted.iter().map(|&place| items.joined(context, place as usize)).collect();
             shared.read(&mut self.scorer, &mut self.known, (context, &rows))?
-        } else {
-            shared.read_encoded(&mut self.scorer, &mut self.known, (context, (&items.rows, places)))?
         };
         self.encoding += begun.elapsed();
         shared.score(joined, workspace, &mut self.logits);
         let mut best = self.best(k);
-        best.iter_mut().for_each(|(place, ..)| *place = places[*place] as usize);
-        Ok(best)
+        best.iter_mut().for_each(|(place, ..)| *place = admitted[*place] as usize);
+        Ok((best, admitted.len()))
     }
 
     /// Places and scores of the `k` largest of the logits, the first of equals first.

@@ -1,8 +1,10 @@
 //! A request as compute threads see it.
+use crate::catalogue::Wanted;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
 use crate::rows::Texts;
 use dlrm_data::row::RawRow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -14,8 +16,9 @@ pub(crate) enum Task {
     /// Score candidates that share a context, and keep the `k` best. Each candidate has the fields of
     /// `context` where it says nothing of its own, which `own` tells by column.
     Rank { context: Texts, own: Vec<usize>, candidates: Vec<Texts>, k: usize },
-    /// Score items of the model's catalogue in a context, and keep the `k` best: places and scores.
-    Recommend { context: Texts, items: Vec<u32>, k: usize },
+    /// Score the wanted items among those in `places` of the model's catalogue in a context, and keep the `k`
+    /// best.
+    Recommend { context: Arc<Texts>, wanted: Arc<Wanted>, places: Range<u32>, k: usize },
     /// Say what moves the logit of a row.
     Explain { row: RawRow, orders: usize },
 }
@@ -26,7 +29,7 @@ impl Task {
         match self {
             Task::Score(rows) => rows.len(),
             Task::Rank { candidates, .. } => candidates.len(),
-            Task::Recommend { items, .. } => items.len(),
+            Task::Recommend { places, .. } => places.len(),
             Task::Explain { orders, .. } => 2 * orders * columns,
         }
     }
@@ -57,6 +60,8 @@ pub(crate) struct Explained {
 pub(crate) enum Answer {
     Scored(Scored),
     Ranked(Ranked),
+    /// The best, and how many there were to choose from.
+    Recommended(Ranked, usize),
     Explained(Explained),
 }
 

@@ -116,8 +116,9 @@ fn done<'m>(
         Task::Rank { context, own, candidates, k } => {
             vec![desk.rank((context, own), candidates, *k, workspace).map(Answer::Ranked)]
         }
-        Task::Recommend { context, items, k } => {
-            vec![desk.recommend(context, items, *k, workspace).map(Answer::Ranked)]
+        Task::Recommend { context, wanted, places, k } => {
+            let found = desk.recommend((context, wanted), places.clone(), *k, workspace);
+            vec![found.map(|(best, candidates)| Answer::Recommended(best, candidates))]
         }
         Task::Explain { row, orders } => vec![desk.explain(row, *orders, workspace).map(Answer::Explained)],
     }

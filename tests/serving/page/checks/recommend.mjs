@@ -103,8 +103,17 @@ export const recommend = {
     await page.locator("#recommend-k-error").getByText("Expected a whole number from 1 on.").waitFor();
   },
 
-  "a server without a catalogue says how to get one": async ({ visit, house }) => {
+  "a server of a model alone recommends items of the training rows": async ({ visit, house }) => {
     const page = await visit.open(await house.serve("runs/ratings"));
+    await formOf(page).getByLabel("Leave out what the user has seen").check();
+    await ask(page);
+    await page.getByText(/^The best (\d+ )?of \d+ candidates?\.$/).waitFor();
+    const headings = await tableOf(page).locator("thead th").allInnerTexts();
+    assert.deepEqual(headings.slice(0, 5), ["Rank", "item_id", "genres", "price", "Prediction"]);
+  },
+
+  "a server without a catalogue says how to get one": async ({ visit, house }) => {
+    const page = await visit.open(await house.serve("runs/ratings", "--items", "off"));
     await page.locator("#recommend").getByText("Start it with --items FILE, a table with a row for each").waitFor();
     assert.equal(await formOf(page).count(), 0);
   },
