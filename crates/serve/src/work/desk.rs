@@ -113,6 +113,7 @@ impl<'a> Desk<'a> {
         items.catalogue.check().map_err(|error| lost(error.into()))?;
         let admitted = items.admitted(wanted, places.clone());
         if admitted.is_empty() {
+            self.encoding += begun.elapsed();
             return Ok((Ranked::new(), 0));
         }
         let own: Vec<usize> = items.columns.iter().map(|&(_, here)| here).collect();
