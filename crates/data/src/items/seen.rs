@@ -51,8 +51,8 @@ impl SeenBuilder {
         self.sorted = self.pairs.len();
     }
 
-    /// What was noted, in a file without a name in `directory`, which goes with it. `place` says where an item
-    /// stands that was noted under a number.
+    /// What was noted, in a file without a name in `directory`, which goes with it. `place` says where an
+    /// item stands that was noted under a number.
     ///
     /// # Errors
     /// If the file system refuses.
