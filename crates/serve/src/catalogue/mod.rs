@@ -53,7 +53,7 @@ pub(crate) struct Wanted {
 }
 
 impl Catalogue {
-    /// The table `path`: an Arrow file that [`ItemTableBuilder::write_into`] has written, which is mapped, or a
+    /// The table `path`: an Arrow file, as [`ItemTableBuilder::write_into`] writes it, which is mapped; or a
     /// file of rows, of which `key` is the column that tells items apart: the first one if nothing is said.
     /// The last row of an item counts. `scratch` is a directory for files that go with the catalogue.
     ///

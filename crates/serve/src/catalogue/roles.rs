@@ -1,5 +1,5 @@
-//! Which columns of events are the user's, and which may tell items apart: what a configuration says, and else
-//! what their names say.
+//! Which columns of events are the user's, and which may tell items apart: what a configuration says, and
+//! else what their names say.
 use dlrm_data::schema::Schema;
 use dlrm_engine::RunConfig;
 use dlrm_models::ModelConfig;
