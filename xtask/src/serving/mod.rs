@@ -47,15 +47,10 @@ impl Environments {
     }
 
     fn describe(&self) -> String {
-        let all = [&self.fastapi, &self.mlserver, &self.tools].map(Environment::versions).concat();
-        // Some are in several of them.
-        let mut once: Vec<String> = Vec::new();
-        all.into_iter().for_each(|version| {
-            if !once.contains(&version) {
-                once.push(version);
-            }
-        });
-        once.join(", ")
+        let of =
+            |name: &str, environment: &Environment| format!("{name}: {}", environment.versions().join(", "));
+        [of("FastAPI", &self.fastapi), of("MLServer", &self.mlserver), of("asked by wrk and", &self.tools)]
+            .join("; ")
     }
 }
 

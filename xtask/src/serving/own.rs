@@ -87,7 +87,8 @@ fn end(child: Child) -> Result<Value, String> {
 fn failed(measured: &Value) -> f64 {
     let sum = |of: &str, but: &str| -> f64 {
         let counts = measured[of].as_object().into_iter().flatten();
-        counts.filter(|(key, _)| *key != but).map(|(_, count)| number(count)).sum()
+        // The sum of none would be -0.
+        counts.filter(|(key, _)| *key != but).fold(0.0, |sum, (_, count)| sum + number(count))
     };
     sum("statuses", "200") + sum("unanswered", "")
 }
