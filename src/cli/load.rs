@@ -119,10 +119,11 @@ fn described(load: &Load, model: &ServedModel) -> String {
         Arrivals::Poisson => "independent of each other (Poisson)",
         Arrivals::Even => "evenly spaced",
     };
+    let Load { address, rate, seconds, connections, seed, .. } = load;
+    let ServedModel { name, version, .. } = model;
     format!(
-        "{}: model \"{}\", version {}: {asked}\nopen loop: {} requests a second, {spread}, for {} s, at most {} at \
-         once (seed {})",
-        load.address, model.name, model.version, load.rate, load.seconds, load.connections, load.seed,
+        "{address}: model \"{name}\", version {version}: {asked}\nopen loop: {rate} requests a second, \
+         {spread}, for {seconds} s, at most {connections} at once (seed {seed})"
     )
 }
 
@@ -152,8 +153,8 @@ fn text(measured: &LoadMeasured) -> String {
     let mut text = format!("{}\n{}", rates(measured), latencies(measured));
     if measured.unsent + measured.held_back > 0 {
         text.push_str(&format!(
-            "\n{} requests left late and {} never, for all {} connections waited for answers; both count, with \
-             the time they waited\n",
+            "\n{} requests left late and {} never, for all {} connections waited for answers; both count, \
+             with the time they waited\n",
             format::count(measured.held_back),
             format::count(measured.unsent),
             measured.connections,

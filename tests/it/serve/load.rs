@@ -1,7 +1,6 @@
 //! `dlrm bench http://…`: a server under load, and what is said of servers that cannot be measured.
 use super::{models, options, start};
 use crate::common::{Ran, command, dlrm, finished};
-use dlrm::data::readers::Input;
 use dlrm::serve::{Catalogue, Keys};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -62,8 +61,9 @@ fn answers_are_counted_from_when_they_were_due() {
 fn rankings_of_rows_of_a_table_for_people() {
     let dir = models();
     let mut options = options(&[("m", &dir.join("runs/deepfm")), ("other", &dir.join("runs/lr"))]);
-    let items = Input { paths: vec![dir.join("items.csv")], ..Input::default() };
-    options.catalogue = Some(Catalogue::read(&items, None).expect("items"));
+    let scratch = tempfile::tempdir().expect("a directory");
+    let items = Catalogue::open(&dir.join("items.csv"), None, scratch.path()).expect("items");
+    options.catalogue = Some(Arc::new(items));
     let server = start(options);
     let args = ["--rank", "40", "--rate", "40", "--seconds", "1", "--arrivals", "even", "--data", "new.csv"];
     let ran = bench(server.http(), &[&args[..], &["--model", "other"]].concat());

@@ -65,7 +65,7 @@ impl Load {
         };
         let requests: Vec<Vec<u8>> = bodies.bodies.iter().map(wrap).collect();
         self.warm_up(&requests)?;
-        let unreachable = |source| LoadError::Unreachable { address: self.address.clone(), source };
+        let unreachable = |source| LoadError::Unreachable { address: self.address.to_string(), source };
         let open = |_| Connection::open(&self.address).map_err(unreachable);
         let connections = (0..self.connections).map(open).collect::<Result<Vec<_>, _>>()?;
         let before = self.stages();
@@ -90,7 +90,7 @@ impl Load {
 
     /// The first requests, which find cold memory. The very first has to be answered.
     fn warm_up(&self, requests: &[Vec<u8>]) -> Result<(), LoadError> {
-        let unreachable = |source| LoadError::Unreachable { address: self.address.clone(), source };
+        let unreachable = |source| LoadError::Unreachable { address: self.address.to_string(), source };
         let mut connection = Connection::open(&self.address).map_err(unreachable)?;
         let begun = Instant::now();
         for (number, request) in requests.iter().cycle().take(WARM_UP).enumerate() {
@@ -98,7 +98,7 @@ impl Load {
             if number == 0 && answer.status != OK {
                 let said: Value = serde_json::from_slice(answer.body).unwrap_or_default();
                 let error = said["error"].as_str().unwrap_or("without a word").to_owned();
-                let (address, status) = (self.address.clone(), answer.status);
+                let (address, status) = (self.address.to_string(), answer.status);
                 return Err(LoadError::Refused { address, status, error });
             }
             if !answer.stays || begun.elapsed() > WARM_UP_TIME {

@@ -179,7 +179,8 @@ mod tests {
     fn answers_one_after_the_other() {
         let address = server(&[
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirst",
-            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nConnection: close\r\n\
+                Content-Length: 0\r\n\r\n",
         ]);
         let mut connection = Connection::open(&address).unwrap();
         let bytes = request(&address, ("POST", "/"), Some("k"), b"{}");

@@ -1,5 +1,4 @@
 //! Why a server could not be measured.
-use super::address::Address;
 use std::io;
 
 /// Why a server could not be measured.
@@ -19,7 +18,7 @@ pub enum LoadError {
     #[error("{address}: expected a server that listens, found: {source}")]
     Unreachable {
         /// The address.
-        address: Address,
+        address: String,
         /// What the system says.
         source: io::Error,
     },
@@ -27,7 +26,7 @@ pub enum LoadError {
     #[error("{address}: expected a server of dlrm, found {found}")]
     Other {
         /// The address.
-        address: Address,
+        address: String,
         /// What was answered.
         found: String,
     },
@@ -35,7 +34,7 @@ pub enum LoadError {
     #[error("{address}: expected a key that the server knows, found {found}")]
     Key {
         /// The address.
-        address: Address,
+        address: String,
         /// Whether one was sent.
         found: &'static str,
     },
@@ -53,7 +52,7 @@ pub enum LoadError {
     #[error("{address}: expected an answer to the first request, found status {status}: {error}")]
     Refused {
         /// The address.
-        address: Address,
+        address: String,
         /// The status of its answer.
         status: u16,
         /// Its own words.

@@ -1,4 +1,5 @@
-//! A running server under load: requests that are due at times fixed ahead, whatever the server makes of them.
+//! A running server under load: requests that are due at times fixed ahead, whatever the server makes of
+//! them.
 //!
 //! The loop is open: how long a request took is counted from when it was due, never from when it was sent,
 //! so a server that stalls does not hide the requests that it has kept waiting (no coordinated omission).

@@ -36,18 +36,18 @@ impl ServedModel {
     /// # Errors
     /// If nobody listens, somebody else does, or there is no such model.
     pub fn ask(address: &Address, key: Option<&str>, name: Option<&str>) -> Result<Self, LoadError> {
-        let other = |found: String| LoadError::Other { address: address.clone(), found };
+        let other = |found: String| LoadError::Other { address: address.to_string(), found };
         let (status, body) = get(address, key, "/v1/models").map_err(|source| {
             if matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) {
                 return other(source.to_string());
             }
-            LoadError::Unreachable { address: address.clone(), source }
+            LoadError::Unreachable { address: address.to_string(), source }
         })?;
         match status {
             200 => {}
             401 => {
                 let found = if key.is_some() { "one that it refuses" } else { "none" };
-                return Err(LoadError::Key { address: address.clone(), found });
+                return Err(LoadError::Key { address: address.to_string(), found });
             }
             _ => return Err(other(format!("status {status} at /v1/models"))),
         }

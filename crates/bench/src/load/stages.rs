@@ -121,7 +121,8 @@ mod tests {
         dlrm_stage_seconds_bucket{stage=\"score\",le=\"0.1\"} 60\n\
         dlrm_stage_seconds_bucket{stage=\"score\",le=\"0.2\"} 110\n\
         dlrm_stage_seconds_bucket{stage=\"score\",le=\"+Inf\"} 110\n\
-        dlrm_stage_seconds_sum{stage=\"parse\"} 0.5\ndlrm_stage_seconds_count{stage=\"parse\"} 5 # {a=\"b\"} 1\n\
+        dlrm_stage_seconds_sum{stage=\"parse\"} 0.5\n\
+        dlrm_stage_seconds_count{stage=\"parse\"} 5 # {a=\"b\"} 1\n\
         dlrm_stage_seconds_bucket{stage=\"parse\",le=\"+Inf\"} 5\ndlrm_rows_total{model=\"m\"} 3\nnonsense\n";
 
     #[test]
