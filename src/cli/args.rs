@@ -82,7 +82,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: FeaturesCommand,
     },
-    /// Train synthetic workloads and report how near they come to the limits of this machine, by operator
+    /// Train synthetic workloads and report how near they come to the limits of this machine, by operator; or
+    /// put a running server under load and report how long its answers take
     Bench(BenchArgs),
     /// Generate synthetic data whose truth is known
     Generate {

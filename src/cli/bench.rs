@@ -1,9 +1,9 @@
-//! `dlrm bench`.
-use super::bench_args::BenchArgs;
+//! `dlrm bench`: synthetic workloads; servers are [`super::load`]'s.
+use super::bench_args::{BenchArgs, TrainingBenchArgs};
 use super::failure::Failure;
 use super::files::Target;
-use super::output;
 use super::session::Session;
+use super::{load, output};
 use dlrm::bench::memory;
 use dlrm::bench::{
     BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
@@ -20,6 +20,10 @@ use std::time::Duration;
 const TABLE_BYTES: u64 = 2 << 30;
 /// Length of one measurement of the machine.
 const PEAK_WINDOW: Duration = Duration::from_millis(30);
+/// What is measured where nothing is said.
+const BATCH: usize = 2048;
+const WINDOWS: usize = 5;
+const SECONDS: f64 = 1.5;
 /// With `--quick`: everything still runs, nothing is worth quoting.
 const QUICK_SCALE: usize = 1000;
 const QUICK_TABLE_BYTES: u64 = 8 << 20;
@@ -27,33 +31,38 @@ const QUICK_WINDOW: Duration = Duration::from_millis(10);
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
+    if args.workloads.iter().any(|name| load::is_server(name)) {
+        return load::run(session, args);
+    }
+    if let Some(flag) = args.load.given() {
+        let message = format!("{flag}: expected a server (http://HOST:PORT), found workloads to train");
+        return Err(Failure::usage(message, "name the server first: dlrm bench http://localhost:8000 …"));
+    }
+    let (names, seconds, args) = (&args.workloads, args.seconds.unwrap_or(SECONDS), &args.training);
     let svg = args.svg.as_deref();
     let svg = svg.map(|path| Target { flag: "--svg", path, overwrite: args.overwrite });
     // Found out before the work, not after it.
     svg.map_or(Ok(()), |svg| svg.check(&[]))?;
-    let scale = if args.quick { args.scale * QUICK_SCALE } else { args.scale };
-    let names = if args.workloads.is_empty() { vec!["k".to_owned()] } else { args.workloads.clone() };
-    let workloads = names
-        .iter()
-        .map(|name| Ok(Workload::named(name)?.scaled(scale)))
-        .collect::<Result<Vec<_>, Error>>()?;
+    let workloads = workloads(names, args)?;
+    let batches = if args.batch.is_empty() { vec![BATCH] } else { args.batch.clone() };
+    let count = args.windows.unwrap_or(WINDOWS);
     let windows = if args.quick {
-        Windows { count: args.windows.min(2), length: QUICK_WINDOW }
+        Windows { count: count.min(2), length: QUICK_WINDOW }
     } else {
-        Windows { count: args.windows, length: Duration::from_secs_f64(args.seconds) }
+        Windows { count, length: Duration::from_secs_f64(seconds) }
     };
     let bench = Bench {
         isa: session.isa,
         threads: session.threads,
-        precision: args.precision,
-        table_precision: args.table_precision,
-        sharding: TrainConfig { batch_size: args.batch.iter().max().copied(), ..TrainConfig::default() }
+        precision: args.precision.unwrap_or_default(),
+        table_precision: args.table_precision.unwrap_or_default(),
+        sharding: TrainConfig { batch_size: batches.iter().max().copied(), ..TrainConfig::default() }
             .sharding(),
         windows,
     };
     let memory = memory::free();
     for workload in &workloads {
-        plan(session, &bench, workload, &args.batch, memory)?;
+        plan(session, &bench, workload, &batches, memory)?;
     }
     let size = MachineSize {
         table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick {
@@ -68,7 +77,7 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     let mut all = Vec::new();
     for workload in &workloads {
         say(session, &format!("training {} …", workload.name));
-        all.extend(bench.run(workload, &args.batch, &machine)?);
+        all.extend(bench.run(workload, &batches, &machine)?);
     }
     if let Some(svg) = &svg {
         let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
@@ -79,6 +88,14 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     }
     let measured: Vec<String> = all.iter().map(text).collect();
     output::print(&format!("{}\n{}", machine_text(&machine), measured.join("\n")))
+}
+
+/// The workloads of these names, scaled.
+fn workloads(names: &[String], args: &TrainingBenchArgs) -> Result<Vec<Workload>, Failure> {
+    let scale = args.scale.unwrap_or(1) * if args.quick { QUICK_SCALE } else { 1 };
+    let names = if names.is_empty() { vec!["k".to_owned()] } else { names.to_vec() };
+    let named = |name: &String| Ok(Workload::named(name)?.scaled(scale));
+    Ok(names.iter().map(named).collect::<Result<Vec<_>, Error>>()?)
 }
 
 fn say(session: &Session, text: &str) {

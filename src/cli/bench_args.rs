@@ -1,4 +1,5 @@
 //! Flags of `dlrm bench`.
+use super::load_args::LoadArgs;
 use super::values;
 use clap::Args;
 use dlrm::nn::{Precision, TablePrecision};
@@ -7,28 +8,37 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default:
-    /// k)
+    /// k); or a running server, http://HOST:PORT
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
-    /// Rows per step; several sizes comma-separated
-    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "2048")]
-    #[arg(value_parser = values::batch)]
+    /// Minimum length of a measuring window, in seconds (default: 1.5); for a server, of the whole (default:
+    /// 10)
+    #[arg(long, value_name = "S", value_parser = values::seconds)]
+    pub seconds: Option<f64>,
+    #[command(flatten)]
+    pub training: TrainingBenchArgs,
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
+/// What is said of training.
+#[derive(Debug, Args)]
+pub(super) struct TrainingBenchArgs {
+    /// Rows per step; several sizes comma-separated (default: 2048)
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = values::batch)]
     pub batch: Vec<usize>,
-    /// Minimum length of a measuring window, in seconds
-    #[arg(long, value_name = "S", default_value_t = 1.5, value_parser = values::seconds)]
-    pub seconds: f64,
-    /// Number of measuring windows, whose median is reported; one more warms up
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = values::windows)]
-    pub windows: usize,
-    /// Number format of the matrix products in training steps: f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
-    pub precision: Precision,
-    /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::table_precision)]
-    pub table_precision: TablePrecision,
+    /// Number of measuring windows, whose median is reported; one more warms up (default: 5)
+    #[arg(long, value_name = "N", value_parser = values::windows)]
+    pub windows: Option<usize>,
+    /// Number format of the matrix products in training steps: f32 or bf16 (default: f32)
+    #[arg(long, value_name = "NAME", value_parser = values::precision)]
+    pub precision: Option<Precision>,
+    /// Number format of the embedding tables: f32, bf16 or f16 (default: f32)
+    #[arg(long, value_name = "NAME", value_parser = values::table_precision)]
+    pub table_precision: Option<TablePrecision>,
     /// Divide the rows of all tables by N
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::scale)]
-    pub scale: usize,
+    #[arg(long, value_name = "N", value_parser = values::scale)]
+    pub scale: Option<usize>,
     /// Small tables and a moment each: shows that everything runs, measures nothing
     #[arg(long)]
     pub quick: bool,
@@ -38,4 +48,21 @@ pub(super) struct BenchArgs {
     /// Replace the file that --svg names
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl TrainingBenchArgs {
+    /// The first flag that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--batch", !self.batch.is_empty()),
+            ("--windows", self.windows.is_some()),
+            ("--precision", self.precision.is_some()),
+            ("--table-precision", self.table_precision.is_some()),
+            ("--scale", self.scale.is_some()),
+            ("--quick", self.quick),
+            ("--svg", self.svg.is_some()),
+            ("--overwrite", self.overwrite),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
 }

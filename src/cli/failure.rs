@@ -33,7 +33,6 @@ impl Failure {
     }
 
     /// What the system refuses.
-    #[cfg(feature = "serve")]
     pub(super) fn resources(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Failure { code: RESOURCES, message: message.into(), hint: Some(hint.into()) }
     }

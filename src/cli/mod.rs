@@ -25,6 +25,8 @@ mod input_args;
 mod inspect;
 #[cfg(feature = "serve")]
 mod items;
+mod load;
+mod load_args;
 mod manual;
 mod mistaken_flags;
 mod models;

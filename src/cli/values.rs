@@ -1,5 +1,6 @@
 //! Values of flags that clap does not know.
 use super::failure::Failure;
+use dlrm::bench::load::Arrivals;
 use dlrm::data::format;
 use dlrm::kernels::isa::{Isa, Level};
 use dlrm::nn::{Precision, TablePrecision};
@@ -47,6 +48,26 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if seconds > 0.0 && seconds <= 3600.0 => Ok(seconds),
         _ => Err("expected a number of seconds, at most 3600".into()),
+    }
+}
+
+/// Requests a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if (0.01..=100_000.0).contains(&rate) => Ok(rate),
+        _ => Err("expected a number of requests a second, from 0.01 to 100000".into()),
+    }
+}
+
+pub(super) fn connections(text: &str) -> Result<usize, String> {
+    whole(text, 1000)
+}
+
+pub(super) fn arrivals(text: &str) -> Result<Arrivals, String> {
+    match text {
+        "poisson" => Ok(Arrivals::Poisson),
+        "even" => Ok(Arrivals::Even),
+        _ => Err("expected poisson or even".into()),
     }
 }
 

@@ -156,7 +156,10 @@ impl Runner {
             .strip_prefix("cargo run --release --no-default-features -- ")
             .or_else(|| line.strip_prefix("dlrm "))
         {
-            self.dlrm(page, rest, &input)
+            match (rest.contains("localhost:8000"), &self.server) {
+                (true, Some((_, at))) => self.dlrm(page, &rest.replace("localhost:8000", at), &input),
+                _ => self.dlrm(page, rest, &input),
+            }
         } else {
             assert!(self.gate.contains(line), "{page}: the gate runs it: {line}");
             None

@@ -3,6 +3,7 @@ mod client;
 mod items;
 mod joined;
 mod limits;
+mod load;
 mod notes;
 mod operation;
 

@@ -8,7 +8,8 @@
 //! generated in DIR. `peers` trains and scores the same synthetic workloads here and with PyTorch, FBGEMM
 //! and ONNX Runtime. `defaults` trains on tables that nobody tuned to, beside logistic regression and
 //! LightGBM. `serving-peers` asks `dlrm serve`, MLServer and FastAPI the same of the same model. `faults
-//! --minutes N` kills, starves and damages what the command does and has written.
+//! --minutes N` kills, starves and damages what the command does and has written. `soak` keeps a
+//! server busy with good and bad clients while models take each other's place.
 //!
 //! Nothing of dlrm is linked, so that this builds in seconds: what needs a model runs the command.
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ mod results;
 mod run;
 mod section51;
 mod serving;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -39,7 +41,8 @@ const USAGE: &str = "expected cargo xtask …
   peers [FLAGS…]
   serving-peers [FLAGS…]
   defaults DATA_DIR [PYTHON] [FLAGS…]
-  faults --minutes N";
+  faults --minutes N
+  soak [--minutes N] [MODEL OTHER]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ["peers", ref flags @ ..] => peers::run(flags),
         ["serving-peers", ref flags @ ..] => serving::run(flags),
         ["faults", "--minutes", minutes] => faults::run(minutes),
+        ["soak", ref args @ ..] => soak::run(args),
         ["defaults", ref args @ ..] => defaults::run(args),
         ["frappe", data] => frappe::print(data, None),
         ["frappe", data, compared] => frappe::print(data, Some(compared)),

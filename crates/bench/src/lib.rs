@@ -1,4 +1,4 @@
-//! Synthetic training workloads, and how near they come to the limits of the machine.
+//! Synthetic training workloads, and how near they come to the limits of the machine; a server under load.
 //!
 //! | file | noun |
 //! |---|---|
@@ -8,11 +8,13 @@
 //! | `memory`, `cgroup` | what the system says of memory |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
+//! | `load` | a running server under requests that are due at fixed times |
 #![forbid(unsafe_code)]
 
 mod breakdown;
 mod cgroup;
 mod epoch_time;
+pub mod load;
 mod machine;
 mod measure;
 pub mod memory;

@@ -272,7 +272,7 @@ impl Server {
                     return;
                 }
                 for (name, watch) in &mut watches {
-                    if watch.has_changed() {
+                    if watch.has_changed(service.registry.last_read(name).as_deref()) {
                         let loaded = service.registry.load(name);
                         watch.note(loaded.is_ok());
                         let code = if loaded.is_ok() { "ok" } else { "error" };

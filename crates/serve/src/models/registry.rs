@@ -1,6 +1,7 @@
 //! The models by name. One is loaded beside the one that answers and takes its place at once; one that fails
 //! its checks never does.
 use super::Loaded;
+use super::watch::manifest;
 use crate::catalogue::Catalogue;
 use crate::refusal::{Code, Refusal};
 use dlrm_engine::Error;
@@ -41,6 +42,8 @@ struct Slot {
     state: Mutex<State>,
     /// Held while one is loaded: two at once would take the memory of three.
     loading: Mutex<()>,
+    /// What the directory said of itself when it was last loaded.
+    read: Mutex<Option<Vec<u8>>>,
 }
 
 #[derive(Default, Clone)]
@@ -77,7 +80,12 @@ impl Registry {
         (catalogue, keys): (Option<Arc<Catalogue>>, Vec<String>),
         changed: impl Fn(u64) + Send + Sync + 'static,
     ) -> Self {
-        let slot = |source| Slot { source, state: Mutex::default(), loading: Mutex::new(()) };
+        let slot = |source| Slot {
+            source,
+            state: Mutex::default(),
+            loading: Mutex::new(()),
+            read: Mutex::default(),
+        };
         let (slots, snapshot) = (sources.into_iter().map(slot).collect(), RwLock::default());
         Registry { slots, isa, limit, catalogue, keys, snapshot, changed: Box::new(changed) }
     }
@@ -99,6 +107,8 @@ impl Registry {
             return Err(Error::config("model", "the name of a model", name));
         };
         let _loading = slot.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the rest: what comes in between is then taken for new.
+        let read = manifest(&slot.source.dir);
         let how = (self.isa, self.limit);
         let loaded = Loaded::load(name, &slot.source.dir, how, (self.catalogue.as_ref(), &self.keys));
         let mut state = slot.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,6 +120,7 @@ impl Registry {
             }
         };
         state.failed = None;
+        *slot.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
         if state.current.as_ref().is_some_and(|current| current.version == loaded.version) {
             return Ok(Reload::Unchanged);
         }
@@ -118,6 +129,12 @@ impl Registry {
         drop(state);
         self.publish();
         Ok(Reload::Swapped(version))
+    }
+
+    /// What the directory of a model said of itself when it was last loaded.
+    pub(crate) fn last_read(&self, name: &str) -> Option<Vec<u8>> {
+        let slot = self.slots.iter().find(|slot| slot.source.name == name)?;
+        slot.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets the version before the current one answer again; the current one is then the one before.
