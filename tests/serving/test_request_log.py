@@ -54,7 +54,7 @@ def test_lines_behind_what_a_file_holds(
     brief = [(line["protocol"], line["status"], line.get("code"), line.get("rows")) for line in found]
     assert brief == [
         ("http", 200, None, 3),
-        ("http", 400, "bad_value", None),
+        ("http", 400, "bad_value", 1),
         ("http", 401, "unauthorized", None),
         ("grpc", 0, None, 2),
         ("grpc", 5, "unknown_model", None),

@@ -71,7 +71,7 @@ fn finish(routes: Router<Arc<Service>>, service: Arc<Service>) -> Router {
 /// server lives may always be asked.
 async fn answered(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let open = OpenRequest::new(&service, "http", &mut request);
-    let wanted = Coding::of_answer(request.headers());
+    let wanted = Coding::of_answer(request.headers()).filter(|_| may_be_packed(request.uri().path()));
     let response = match refused(&service, &request) {
         None => next.run(request).await,
         Some(refusal) => refusal.into_response(),
@@ -81,6 +81,12 @@ async fn answered(State(service): State<Arc<Service>>, mut request: Request, nex
     service.metrics.answered(status);
     open.answered(status, code.map(|code| code.name()));
     response
+}
+
+/// Whether an answer may be packed. Of the Open Inference Protocol's only scores are: tritonclient with asyncio
+/// says that it accepts all of them so, and unpacks no others.
+fn may_be_packed(path: &str) -> bool {
+    !path.starts_with("/v2") || path.ends_with("/infer")
 }
 
 /// What can be said before anything else is looked at.
