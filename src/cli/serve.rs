@@ -201,6 +201,18 @@ impl Items {
     }
 }
 
+/// Where the log of requests goes.
+fn request_log(path: &Path) -> Result<LineSink, Failure> {
+    if path == Path::new("-") {
+        return Ok(Arc::new(|lines| {
+            output::tell(lines.trim_end());
+            Ok(())
+        }));
+    }
+    let file = OpenOptions::new().create(true).append(true).open(path).map_err(io("open", path))?;
+    Ok(Arc::new(move |lines| (&file).write_all(lines.as_bytes())))
+}
+
 fn twice(models: &[ModelSource]) -> Option<&str> {
     let again = |(place, model): (usize, &ModelSource)| models[..place].iter().any(|m| m.name == model.name);
     models.iter().enumerate().find(|&found| again(found)).map(|(_, model)| model.name.as_str())

@@ -350,6 +350,14 @@ impl Service {
         }
     }
 
+    /// Refuses a request before it is made sense of, where too many wait already.
+    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+        self.queue.room().inspect_err(|refusal| {
+            let asked = Asked { model: String::new(), kind: "unread", code: refusal.code().name() };
+            self.metrics.requests.get_or_create(&asked).inc();
+        })
+    }
+
     async fn ask(
         &self,
         model: &Arc<Loaded>,

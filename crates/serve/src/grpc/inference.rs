@@ -114,6 +114,7 @@ impl GrpcInferenceService for Inference {
         trace.named(&id);
         let model = self.model(&request.model_name, &request.model_version)?;
         trace.asks(&model);
+        self.service.admit().map_err(|refusal| status(&refusal))?;
         let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
         let raw = !request.raw_input_contents.is_empty();
         let most = self.service.limits.values;

@@ -150,6 +150,7 @@ pub(super) async fn infer(State(service): Served, Path(place): Path<Place>, requ
     let model = service.model(place.which())?;
     let Whole { headers, bytes, trace } = body::read(request, &service.limits).await?;
     trace.asks(&model);
+    service.admit()?;
     let (begun, size) = (Instant::now(), bytes.len());
     let own = (service.clone(), model.clone(), trace.clone());
     let parse = move || {

@@ -279,6 +279,7 @@ async fn read<T: Send + 'static>(
     make: Make<T>,
 ) -> Result<Read<T>, Refusal> {
     let Whole { bytes, trace, .. } = body::read(request, &service.limits).await?;
+    service.admit()?;
     let begun = Instant::now();
     let (own, noted) = (service.clone(), trace.clone());
     // A store of features is waited for elsewhere too.

@@ -44,6 +44,23 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses one more job such as those that wait where there is no room for it. To be asked before a request
+    /// is made sense of: what is refused only then has taken the time that those that wait are short of.
+    pub(crate) fn room(&self) -> Result<(), Refusal> {
+        let state = self.lock();
+        let mean = state.rows.div_ceil(state.jobs.len().max(1));
+        self.fits(&state, mean)
+    }
+
+    fn fits(&self, state: &State, cost: usize) -> Result<(), Refusal> {
+        let waiting = state.jobs.len();
+        if waiting > 0 && (waiting >= self.most_jobs || state.rows + cost > self.most_rows) {
+            let error = format!("{waiting} requests wait already: try again in a moment");
+            return Err(Refusal::new(Code::Overloaded, error));
+        }
+        Ok(())
+    }
+
     /// Adds a job. One that costs more than the whole queue may hold is taken where nothing else waits.
     pub(crate) fn push(&self, job: Job) -> Result<(), Refusal> {
         let mut state = self.lock();
@@ -51,13 +68,7 @@ impl Queue {
             return Err(Refusal::new(Code::Unavailable, "the server is about to end: ask another one"));
         }
         let cost = job.cost();
-        if !state.jobs.is_empty()
-            && (state.jobs.len() >= self.most_jobs || state.rows + cost > self.most_rows)
-        {
-            let waiting = state.jobs.len();
-            let error = format!("{waiting} requests wait already: try again in a moment");
-            return Err(Refusal::new(Code::Overloaded, error));
-        }
+        self.fits(&state, cost)?;
         state.rows += cost;
         state.jobs.push_back(job);
         drop(state);
