@@ -195,7 +195,7 @@ fn mistakes_say_what_to_do() {
         (&[&own, "--rate", "100000", "--seconds", "3600"], USAGE, &["--rate", "20,000,000"]),
         (&[&own, "--model", "n"], USAGE, &["\"n\"", "one of its models, m"]),
         (&[&own, "--rank", "5000"], USAGE, &["status 422", "at most 4096"]),
-        (&[&own, "--data", "none.csv"], RESOURCES, &["none.csv"]),
+        (&[&own, "--data", "nowhere.csv"], RESOURCES, &["nowhere.csv"]),
     ];
     for (args, code, parts) in cases {
         let args = [&["bench"], args].concat();

@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(options.jobs.iter().map(|j| j.name).collect::<Vec<_>>(), ["infer-k", "train-k"]);
         for (args, part) in [
             (&["--rounds", "0"][..], "expected a number"),
-            (&["--jobs", "train-x"], "expected some of train-k, train-p, infer-k"),
+            (&["--jobs", "train-x"], "expected some of train-k, train-p, "),
             (&["--out"], "unexpected --out"),
         ] {
             let message = Options::parse(args).err().expect("a mistake");
