@@ -49,7 +49,6 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         }
     }
     let items = Items::find(session, args, &models)?;
-    let limits = Limits { rows: args.max_rows, ..Limits::default() };
     let request_log = args.request_log.as_deref().map(request_log).transpose()?;
     let options = Options {
         models,
@@ -68,7 +67,7 @@ pub(super) fn run(session: &Session, args: &ServeArgs) -> Result<(), Failure> {
         shadow,
         tls,
         keys,
-        limits,
+        limits: Limits { rows: args.max_rows, ..Limits::default() },
         probe: None,
     };
     session.stop_by_signal();

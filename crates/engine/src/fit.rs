@@ -80,8 +80,8 @@ pub(crate) struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Trains `learner` from `state` on, or from the start, and leaves the best weights in it. Where these are
-    /// the regression's, it comes with them as it is on the validation rows too.
+    /// Trains `learner` from `state` on, or from the start, and leaves the best weights in it. Where these
+    /// are the regression's, it comes with them as it is on the validation rows too.
     ///
     /// # Errors
     /// As [`Trainer::run`].

@@ -15,8 +15,8 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// Logits of the validation and the test rows. Of a regression the weights that validation rows have chosen
-    /// score these, and those that were trained on them too score the test rows, and stay.
+    /// Logits of the validation and the test rows. Of a regression the weights that validation rows have
+    /// chosen score these, and those that were trained on them too score the test rows, and stay.
     ///
     /// # Errors
     /// If the model does not fit the rows.

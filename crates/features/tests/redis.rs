@@ -177,7 +177,8 @@ fn other_values_than_those_that_were_written() {
     assert_eq!(store.seen("196", DEADLINE).expect("an answer"), Vec::<String>::new());
 }
 
-/// No look-up of these tests takes as long, however slow the machine is, unless it waits for what never comes.
+/// No look-up of these tests takes as long, however slow the machine is, unless it waits for what never
+/// comes.
 const NEVER: Duration = Duration::from_secs(60);
 
 /// Asks until there is an answer: an outage is remembered for a moment.

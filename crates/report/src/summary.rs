@@ -329,8 +329,8 @@ fn training_card(outcome: &Outcome, config: &RunConfig, task: Task) -> TrainingC
     let mut ended = ended(state, &config.train, monitor);
     if outcome.refit {
         ended.push_str(
-            " What is kept is the regression. It was trained on the validation rows too, after these had chosen, \
-             measured and calibrated it.",
+            " What is kept is the regression. It was trained on the validation rows too, after these had \
+             chosen, measured and calibrated it.",
         );
     }
     TrainingCard { curves, best, ended }

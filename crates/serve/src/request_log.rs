@@ -1,5 +1,5 @@
-//! The log of requests: a line of JSON for each, written on a thread of its own. It holds no keys and no values
-//! of rows: what was asked for, by which name, what became of it, and how long its parts took.
+//! The log of requests: a line of JSON for each, written on a thread of its own. It holds no keys and no
+//! values of rows: what was asked for, by which name, what became of it, and how long its parts took.
 use crate::trace::{Noted, Stage};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;

@@ -21,8 +21,8 @@ pub(crate) struct RowFormat {
 }
 
 impl RowFormat {
-    /// Of rows with these columns. `keys` are names of columns that rows may be looked up by, whether the model
-    /// reads them or not.
+    /// Of rows with these columns. `keys` are names of columns that rows may be looked up by, whether the
+    /// model reads them or not.
     pub(crate) fn new(inputs: Vec<Input>, keys: &[String], ignored: Vec<String>) -> Self {
         let (read, mut columns) = (inputs.len(), inputs);
         for key in keys {

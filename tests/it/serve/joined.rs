@@ -78,7 +78,10 @@ fn keys_that_the_model_does_not_read_are_for_the_look_up_alone() {
     };
     assert_eq!(explained(&server, &keys[0]), explained(&plain, &whole[0]));
     // As tensors.
-    let tensor = |name: &str, data: [&str; 2]| json!({ "name": name, "shape": [2], "datatype": "BYTES", "data": data });
+    let tensor = |name: &str, data: [&str; 2]| {
+        let shape = [2];
+        json!({ "name": name, "shape": shape, "datatype": "BYTES", "data": data })
+    };
     let inputs = [tensor("user", ["u1", "u2"]), tensor("item", ["i1", "i3"]), tensor("price", ["", "7"])];
     let answer = ask(&server, "/v2/models/m/infer", &json!({ "inputs": inputs }));
     assert_eq!(numbers(&answer["outputs"][1]["data"]), expected);

@@ -33,7 +33,8 @@ fn every_request_has_a_line_without_keys_and_values() {
     asked(at, "/v1/predict?token=secret", "{\"rows\":[],\"model\":\"raw-value\"}");
     asked(at, "/v1/rank", "{\"context\":{},\"items\":[{},{},{}]}");
     asked(at, "/v1/explain", "{\"row\":{}}");
-    let inputs = json!({ "id": "7", "inputs": [{ "name": "user", "shape": [1], "datatype": "BYTES", "data": ["a"] }] });
+    let input = json!({ "name": "user", "shape": [1], "datatype": "BYTES", "data": ["a"] });
+    let inputs = json!({ "id": "7", "inputs": [input] });
     asked(at, "/v2/models/m/infer", &inputs.to_string());
     post(at, "/v1/predict", "{}");
     let long = json!({ "rows": [], "request": "é".repeat(100_000) }).to_string();

@@ -2,10 +2,10 @@
 //!
 //! The loss of a regression is convex, so it has one minimum and a comparison with it means something only
 //! there. L-BFGS goes near that minimum for one strength of L2 after the other, from strong to weak, each
-//! from where the one before ended; the validation rows decide which is kept, and goes on to its minimum, then
-//! to that of the training and the validation rows together.
-//! Where numbers have bins of a piecewise-linear encoding and rows are few, that is done with and without
-//! these: a straight effect is learned from fewer rows as one slope.
+//! from where the one before ended; the validation rows decide which is kept, and goes on to its minimum,
+//! then to that of the training and the validation rows together. Where numbers have bins of a
+//! piecewise-linear encoding and rows are few, that is done with and without these: a straight effect is
+//! learned from fewer rows as one slope.
 mod design;
 mod folds;
 mod minimise;
@@ -55,7 +55,7 @@ pub(crate) struct Solved {
     pub(crate) loss: f64,
     /// How it was found.
     pub(crate) state: TrainState,
-    /// The same on the validation rows too, once these have chosen its strength.
+    /// That on the validation rows too, once these have chosen its strength.
     pub(crate) refit: Option<Refit>,
 }
 
@@ -102,9 +102,9 @@ pub(crate) fn can(data: &DataConfig, layout: &Layout, rows: u64) -> bool {
         && parameters <= MOST_PARAMETERS
 }
 
-/// Bytes that solving takes beside the rows, training and validation: numbers of 64 bits for each column, most
-/// of them the steps that L-BFGS remembers and the sums of the parts of the rows; for each row, with its label
-/// and weight once more; and the regression itself.
+/// Bytes that solving takes beside the rows, training and validation: numbers of 64 bits for each column,
+/// most of them the steps that L-BFGS remembers and the sums of the parts of the rows; for each row, with its
+/// label and weight once more; and the regression itself.
 pub(crate) fn memory_bytes(layout: &Layout, rows: u64) -> u64 {
     let columns = columns(layout) as u64 + 1;
     let folds = if rows <= FOLDED as u64 { FOLDS } else { 0 };

@@ -13,7 +13,7 @@ pub(crate) use learners::new_learner;
 pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
-use crate::calibration::calibrate;
+use crate::calibration::{CalibrationRecord, calibrate};
 use crate::checkpoint::Checkpoints;
 use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
@@ -27,7 +27,7 @@ use crate::network::Network;
 use crate::network::Values;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
-use crate::regression::{self, Solved};
+use crate::regression;
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::{RunDir, StartedWith};
 use crate::start::Start;
@@ -93,13 +93,6 @@ pub trait RunObserver: Observer {
 }
 
 impl RunObserver for Unobserved {}
-
-/// What is measured.
-struct Measured<'a> {
-    rows: &'a EncodedParts<'a>,
-    state: &'a TrainState,
-    place: &'a Place,
-}
 
 /// The run directory, the model that training goes on from, and what TensorBoard reads.
 type Begun = (Option<RunDir>, Option<WarmStart>, Option<TensorBoard>);
@@ -169,19 +162,12 @@ impl Run {
         observer.stage(source.encode_stage());
         let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
-        observer.stage("training");
-        let solved = reference.as_ref().and_then(|reference| reference.solved.as_ref());
-        let mut trained = self.train(&rows, solved, &mut place, observer)?;
+        let mut trained = self.train(&rows, reference.as_ref(), &mut place, observer)?;
         clock.lap("train", Some(trained.state.rows));
-        observer.stage("measuring");
         let refit = trained.refit.is_some();
-        let (calibration, logits) = calibrate(&mut trained, &rows, &self.config)?;
-        clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
-        let name = self.config.model.kind().to_uppercase();
-        let own = Scoring { name, parameters: Some(trained.parameters()), converged: None, logits };
+        let (calibration, own) = self.calibrated(&mut trained, &rows, &mut clock, observer)?;
         let Trained { mut learner, state, .. } = trained;
-        let measured = Measured { rows: &rows, state: &state, place: &place };
-        let scorings = self.measure(own, measured, reference, &mut clock, observer)?;
+        let scorings = self.measure(own, (&rows, &state, &place), reference, &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
         let untouched = scoring::untouched(&learner, &rows)?;
         let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
@@ -222,6 +208,21 @@ impl Run {
             golden_rows: golden.map_or(0, |golden| golden.rows.len()),
             dir: place.dir,
         })
+    }
+
+    /// Calibrates the model; what it then scores.
+    fn calibrated(
+        &self,
+        trained: &mut Trained,
+        rows: &EncodedParts<'_>,
+        clock: &mut Clock,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(Option<CalibrationRecord>, Scoring)> {
+        observer.stage("measuring");
+        let (record, logits) = calibrate(trained, rows, &self.config)?;
+        clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
+        let name = self.config.model.kind().to_uppercase();
+        Ok((record, Scoring { name, parameters: Some(trained.parameters()), converged: None, logits }))
     }
 
     /// The rows that are stored with the model, where it is saved.
@@ -326,10 +327,11 @@ impl Run {
     fn train(
         &self,
         rows: &EncodedParts<'_>,
-        regression: Option<&Solved>,
+        reference: Option<&Reference>,
         place: &mut Place,
         observer: &mut dyn RunObserver,
     ) -> Result<Trained> {
+        observer.stage("training");
         place.warning.iter().for_each(|warning| observer.warned(warning));
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
@@ -346,6 +348,7 @@ impl Run {
             before.put_into(&mut learner, &self.config.model, config)?;
         }
         let fresh = || self.learner(Values::Drawn, own, &rows.layout);
+        let regression = reference.and_then(|reference| reference.solved.as_ref());
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
         let (state, refit) = match place.board.take() {
             None => fit.run(&mut learner, resumed, observer)?,
@@ -395,7 +398,7 @@ impl Run {
     fn measure(
         &self,
         own: Scoring,
-        Measured { rows, state, place }: Measured<'_>,
+        (rows, state, place): (&EncodedParts<'_>, &TrainState, &Place),
         reference: Option<Reference>,
         clock: &mut Clock,
         observer: &mut dyn RunObserver,

@@ -39,8 +39,8 @@ pub struct Outcome {
     pub plan: Plan,
     /// How training went.
     pub state: TrainState,
-    /// Whether the model is its regression, which was trained on the validation rows too once they had measured
-    /// and calibrated it.
+    /// Whether the model is its regression, which was trained on the validation rows too once they had
+    /// measured and calibrated it.
     pub refit: bool,
     /// Model first, then baselines.
     pub scorings: Vec<Scoring>,

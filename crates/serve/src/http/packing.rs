@@ -27,7 +27,7 @@ pub(super) enum Coding {
 /// What is understood, the better one first.
 const CODINGS: [(&str, Coding); 3] =
     [("gzip", Coding::Gzip), ("x-gzip", Coding::Gzip), ("deflate", Coding::Deflate)];
-/// The same in a header.
+/// Their names in a header.
 pub(super) const UNDERSTOOD: &str = "gzip, deflate";
 
 impl Coding {

@@ -83,8 +83,8 @@ async fn answered(State(service): State<Arc<Service>>, mut request: Request, nex
     response
 }
 
-/// Whether an answer may be packed. Of the Open Inference Protocol's only scores are: tritonclient with asyncio
-/// says that it accepts all of them so, and unpacks no others.
+/// Whether an answer may be packed. Of the Open Inference Protocol's only scores are: tritonclient with
+/// asyncio says that it accepts all of them so, and unpacks no others.
 fn may_be_packed(path: &str) -> bool {
     !path.starts_with("/v2") || path.ends_with("/infer")
 }

@@ -72,8 +72,8 @@ pub(crate) enum Reload {
 }
 
 impl Registry {
-    /// Names without models; rows may have `keys` that a model does not read. `changed` is told the generation
-    /// of every change.
+    /// Names without models; rows may have `keys` that a model does not read. `changed` is told the
+    /// generation of every change.
     pub(crate) fn new(
         sources: Vec<ModelSource>,
         (isa, limit): (Isa, Option<u64>),

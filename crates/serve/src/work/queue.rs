@@ -44,8 +44,9 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses one more job such as those that wait where there is no room for it. To be asked before a request
-    /// is made sense of: what is refused only then has taken the time that those that wait are short of.
+    /// Refuses one more job such as those that wait where there is no room for it. To be asked before a
+    /// request is made sense of: what is refused only then has taken the time that those that wait are short
+    /// of.
     pub(crate) fn room(&self) -> Result<(), Refusal> {
         let state = self.lock();
         let mean = state.rows.div_ceil(state.jobs.len().max(1));

@@ -63,17 +63,20 @@ fn infer(models: &[Arc<Loaded>], id: &str) -> Value {
     let example = models.first().map_or_else(|| json!({ "inputs": [] }), |model| example(model));
     let mut operation = asked_with("Score rows as tensors", id, "InferenceResponse", (schema, example));
     operation["description"] = json!(
-        "A tensor of N values for each column; columns without one are missing. Values may also stand as bytes \
-         behind the JSON, whose length the header Inference-Header-Content-Length then says: each input has \
-         the parameter binary_data_size in the place of data, and outputs with the parameter binary_data come \
-         so too."
+        "A tensor of N values for each column; columns without one are missing. Values may also stand as \
+         bytes behind the JSON, whose length the header Inference-Header-Content-Length then says: each \
+         input has the parameter binary_data_size in the place of data, and outputs with the parameter \
+         binary_data come so too."
     );
     operation
 }
 
 /// The example row of a model as tensors of one value.
 fn example(model: &Loaded) -> Value {
-    let tensor = |(name, text): &(String, String)| json!({ "name": name, "shape": [1], "datatype": "BYTES", "data": [text] });
+    let tensor = |(name, text): &(String, String)| {
+        let data = [text];
+        json!({ "name": name, "shape": [1], "datatype": "BYTES", "data": data })
+    };
     json!({ "inputs": model.example.iter().map(tensor).collect::<Vec<_>>() })
 }
 
