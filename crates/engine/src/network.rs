@@ -226,4 +226,58 @@ mod tests {
             }
         }
     }
+    /// Rows of five features and three dense inputs, those that are `shared` as in the first row.
+    fn rows(layout: &Layout, count: u32, shared: SharedInputs<'_>) -> Batch {
+        let mut batch = Batch::new(layout);
+        for row in 0..count {
+            let own = |is_shared: bool| if is_shared { 0 } else { row };
+            batch.dense.extend((1..4).map(|x| ((own(shared.dense) * x) % 7) as f32 / 7.0 - 0.3));
+            for (feature, bags) in (0..).zip(&mut batch.bags) {
+                let row = own(shared.features[feature as usize]);
+                bags.ids.extend((0..=row % 3).map(|id| (row * 5 + id + feature) % 9));
+                bags.offsets.push(bags.ids.len() as u32);
+            }
+            batch.labels.push(0.0);
+        }
+        batch
+    }
+
+    /// Whatever rows have in common, of every kind of model, no bit differs.
+    #[test]
+    fn rows_that_share_inputs_have_their_own_bits() {
+        let names = ["a", "b", "c", "d", "e"];
+        let layout = Layout {
+            dense: ["x", "y", "z"].map(String::from).to_vec(),
+            features: names.iter().enumerate().map(|(table, &name)| Feature::new(name, table)).collect(),
+            tables: names.map(|name| TableLayout { name: name.into(), rows: 9 }).to_vec(),
+            ..Layout::default()
+        };
+        let (mut built, mut summed) = (0, 0);
+        for about in dlrm_models::ModelConfig::ABOUT {
+            let config = ModelConfig::of_kind(about.kind).expect("a kind");
+            for isa in Isa::available() {
+                let Ok(network) = Network::new(&config, &layout, 3, isa) else { continue };
+                built += 1;
+                for (dense, features) in [
+                    (true, [true, true, false, false, false]),
+                    (true, [true, true, true, true, false]),
+                    (false, [true, true, true, false, false]),
+                    (true, [false, true, false, true, false]),
+                    (true, [true; 5]),
+                    (false, [false; 5]),
+                ] {
+                    let shared = SharedInputs { dense, features: &features };
+                    let batch = rows(&layout, 150, shared);
+                    let context = network.context(&rows(&layout, 1, shared), shared);
+                    summed += context.summed_columns();
+                    let (mut workspace, mut own, mut all) =
+                        (Workspace::new(), vec![0.0; 150], vec![0.0; 150]);
+                    network.logits(&batch, &mut all, &mut workspace, Parallel::Single);
+                    network.logits_in(&context, &batch, &mut own, &mut workspace);
+                    assert_eq!(own, all, "{} {isa:?} {shared:?}", about.kind);
+                }
+            }
+        }
+        assert!(built >= 9 && summed > 0, "{built} networks, {summed} columns");
+    }
 }

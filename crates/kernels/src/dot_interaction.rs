@@ -99,32 +99,40 @@ pub fn scratch_len(d: Dims) -> usize {
 }
 
 /// Row by row: xᵀ is laid out so that one vector holds 16 fields, then a few fields meet 16 partners at once.
+/// The first `common` fields are those of the first row everywhere, and their pairs are not computed.
 #[inline(always)]
-fn forward_body<S: Simd>(simd: S, z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+fn forward_body<S: Simd>(simd: S, z: &mut [f32], x: &[f32], (d, common): (Dims, usize), scratch: &mut [f32]) {
     let width = d.fields.next_multiple_of(BLOCK);
     let transposed = &mut scratch[..width * d.dim];
     transposed.fill(0.0);
     for (b, x) in x.chunks_exact(d.fields * d.dim).enumerate() {
-        for (i, x) in x.chunks_exact(d.dim).enumerate() {
+        let from = if b == 0 { 0 } else { common };
+        for (i, x) in x.chunks_exact(d.dim).enumerate().skip(from) {
             for (k, &x) in x.iter().enumerate() {
                 transposed[k * width + i] = x;
             }
         }
         let z = &mut z[b * d.pairs()..];
         if S::WIDE {
-            pairs_of_row::<GROUP>(simd, z, transposed, d)
+            pairs_of_row::<GROUP>(simd, z, transposed, (d, common))
         } else {
-            pairs_of_row::<1>(simd, z, transposed, d)
+            pairs_of_row::<1>(simd, z, transposed, (d, common))
         }
     }
 }
 
-/// The pairs of one row of the batch. Blocks are stored whole, which is faster than their exact lengths: what
+/// The pairs of one row of the batch, from field `from` on. Blocks are stored whole, which is faster than their exact lengths: what
 /// hangs over the end of a field's pairs lies where a later field's block of the same or a smaller number
 /// goes, and that is stored later. `z` extends to the end of the batch; what hangs over that is cut off.
 #[inline(always)]
-fn pairs_of_row<const R: usize>(simd: impl Simd, z: &mut [f32], transposed: &[f32], d: Dims) {
-    for first in (0..d.fields).step_by(R) {
+fn pairs_of_row<const R: usize>(
+    simd: impl Simd,
+    z: &mut [f32],
+    transposed: &[f32],
+    (d, from): (Dims, usize),
+) {
+    // Whole groups, whose loads stay within the padding.
+    for first in (from / R * R..d.fields).step_by(R) {
         let fields = first..(first + R).min(d.fields);
         let blocks = d.partners(fields.end - 1).div_ceil(BLOCK);
         for block in (0..blocks).rev() {
@@ -172,15 +180,38 @@ bind! {
     pub fn forward(z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) = checked_forward
 }
 
+bind! {
+    /// [`forward`] of rows whose first `common` fields are the same. Their pairs among themselves, which come
+    /// first, are known: what z holds there afterwards is anything.
+    ///
+    /// # Panics
+    /// As [`forward`], or if there are fewer fields.
+    pub fn forward_after(z: &mut [f32], x: &[f32], d: Dims, common: usize, scratch: &mut [f32])
+        = checked_forward_after
+}
+
 #[inline(always)]
 fn checked_forward(simd: impl Simd, z: &mut [f32], x: &[f32], d: Dims, scratch: &mut [f32]) {
+    checked_forward_after(simd, z, x, d, 0, scratch);
+}
+
+#[inline(always)]
+fn checked_forward_after(
+    simd: impl Simd,
+    z: &mut [f32],
+    x: &[f32],
+    d: Dims,
+    common: usize,
+    scratch: &mut [f32],
+) {
+    assert!(common <= d.fields, "{common} of {} fields", d.fields);
     assert_eq!(
         (x.len(), z.len()),
         (d.rows * d.fields * d.dim, d.rows * d.pairs()),
         "shapes of the interaction"
     );
     if !z.is_empty() && d.dim > 0 {
-        forward_body(simd, z, x, d, scratch);
+        forward_body(simd, z, x, (d, common), scratch);
     }
 }
 

@@ -3,7 +3,7 @@ mod common;
 
 use common::{check_gradient, close, dot, numbers, per_isa, same_bits, sizes, wide};
 use dlrm_kernels::Isa;
-use dlrm_kernels::dot_interaction::{Dims, Pairs, backward, forward, reference, scratch_len};
+use dlrm_kernels::dot_interaction::{Dims, Pairs, backward, forward, forward_after, reference, scratch_len};
 use proptest::prelude::*;
 
 const KINDS: [Pairs; 2] = [Pairs::Distinct, Pairs::WithSelf];
@@ -44,6 +44,22 @@ fn pairs_come_in_row_major_order() {
     let mut z = [0.0; 6];
     reference::forward(&mut z, &x, Dims { rows: 1, fields: 3, dim: 1, pairs: Pairs::WithSelf });
     assert_eq!(z, [4.0, 6.0, 9.0, 10.0, 15.0, 25.0]);
+}
+
+fn common_fields_agree(isa: Isa) {
+    proptest!(|(d in dims(), seed: u64, share in 0.0..1.0f64)| {
+        let common = (share * (d.fields + 1) as f64) as usize;
+        let mut x = numbers(d.rows * d.fields * d.dim, seed);
+        let first = x.get(..common * d.dim).unwrap_or_default().to_vec();
+        x.chunks_exact_mut(d.fields * d.dim).for_each(|row| row[..first.len()].copy_from_slice(&first));
+        let (mut z, mut after) = (vec![f32::NAN; d.rows * d.pairs()], vec![f32::NAN; d.rows * d.pairs()]);
+        forward(isa, &mut z, &x, d, &mut scratch(d));
+        forward_after(isa, &mut after, &x, d, common, &mut scratch(d));
+        let known = Dims { fields: common, ..d }.pairs();
+        for (z, after) in z.chunks_exact(d.pairs().max(1)).zip(after.chunks_exact(d.pairs().max(1))) {
+            same_bits("z", &after[known..], &z[known..]);
+        }
+    });
 }
 
 fn forward_agrees(isa: Isa) {
@@ -108,6 +124,8 @@ fn nan_reaches_exactly_its_pairs(isa: Isa) {
 }
 
 per_isa! {
+    common_fields_agree:
+        dot_interaction_common_scalar, dot_interaction_common_avx2, dot_interaction_common_avx512;
     forward_agrees: dot_interaction_scalar, dot_interaction_avx2, dot_interaction_avx512;
     backward_agrees_and_adds:
         dot_interaction_backward_scalar, dot_interaction_backward_avx2, dot_interaction_backward_avx512;

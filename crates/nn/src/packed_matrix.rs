@@ -1,7 +1,9 @@
 //! The weight matrices of layers, packed for the products of training and scoring.
 use crate::mode::Mode;
 use crate::param::Param;
-use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_bf16};
+use dlrm_kernels::matmul::{
+    CommonSums, Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_after, matmul_bf16,
+};
 use dlrm_kernels::{Buffer, Isa, Strided};
 use serde::{Deserialize, Serialize};
 
@@ -164,6 +166,17 @@ impl PackedMatrix {
             }
             _ => matmul(isa, Strided::new(to.c, to.columns), to.rows, x, &self.forward, to.epilogue),
         }
+    }
+
+    /// x Wᵀ of x [S, K], whose rows begin alike, as scoring computes it.
+    pub(crate) fn forward_after(&self, isa: Isa, to: Target<'_>, x: View<'_>, common: &CommonSums) {
+        let c = Strided::new(to.c, to.columns);
+        matmul_after(isa, c, to.rows, x, (&self.forward, common), to.epilogue);
+    }
+
+    /// What the sums of rows begin with that begin with `x`.
+    pub(crate) fn common_sums(&self, isa: Isa, x: &[f32]) -> CommonSums {
+        CommonSums::new(isa, x, &self.forward)
     }
 
     /// dy W of dy [S, N].

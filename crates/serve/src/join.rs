@@ -3,7 +3,7 @@
 use crate::metrics::{Metrics, Outcome};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
-use crate::rows::Texts;
+use crate::rows::{OwnTexts, Texts};
 use dlrm_features::{Asked, Side, Store, Table};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,6 +13,41 @@ pub(crate) struct Join {
     store: Box<dyn Store>,
     /// How long a look-up may take.
     deadline: Duration,
+}
+
+/// A row that is looked up.
+pub(crate) trait Row {
+    /// What it holds of a column.
+    fn field(&self, place: usize) -> &str;
+
+    /// Fills a column that holds nothing.
+    fn fill(&mut self, place: usize, text: &str);
+}
+
+impl Row for Texts {
+    fn field(&self, place: usize) -> &str {
+        &self.fields[place]
+    }
+
+    fn fill(&mut self, place: usize, text: &str) {
+        self.fields[place].push_str(text);
+    }
+}
+
+/// A candidate in its context.
+pub(crate) struct Candidate<'a> {
+    pub(crate) context: &'a Texts,
+    pub(crate) own: &'a mut OwnTexts,
+}
+
+impl Row for Candidate<'_> {
+    fn field(&self, place: usize) -> &str {
+        self.own.get(place).unwrap_or_else(|| &self.context.fields[place])
+    }
+
+    fn fill(&mut self, place: usize, text: &str) {
+        self.own.add(place, text);
+    }
 }
 
 /// A table of the store as a model reads it.
@@ -56,16 +91,16 @@ impl Join {
 
     /// Fills what rows leave open and the store knows, in one round trip. Whatever it does not know, or
     /// cannot say in time, stays missing, and is counted.
-    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [Texts], metrics: &Metrics) {
+    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [impl Row], metrics: &Metrics) {
         let known = self.known(model, sides);
         let mut asked: Vec<(Side, String)> = Vec::new();
         let mut places: HashMap<(usize, String), usize> = HashMap::new();
         for row in rows.iter() {
             for (number, known) in known.iter().enumerate() {
-                let key = &row.fields[known.key];
-                if !key.is_empty() && !places.contains_key(&(number, key.clone())) {
-                    places.insert((number, key.clone()), asked.len());
-                    asked.push((known.side, key.clone()));
+                let key = row.field(known.key);
+                if !key.is_empty() && !places.contains_key(&(number, key.to_owned())) {
+                    places.insert((number, key.to_owned()), asked.len());
+                    asked.push((known.side, key.to_owned()));
                 }
             }
         }
@@ -82,12 +117,12 @@ impl Join {
         metrics.looked_up(Outcome::Missing, found.len() - hits);
         for row in rows {
             for (number, known) in known.iter().enumerate() {
-                let place = places.get(&(number, row.fields[known.key].clone()));
+                let place = places.get(&(number, row.field(known.key).to_owned()));
                 let Some(fields) = place.and_then(|&place| found[place].as_ref()) else { continue };
                 for &(field, place) in &known.columns {
                     // What a request says itself counts.
-                    if row.fields[place].is_empty() && fields.len() == known.table.columns.len() {
-                        row.fields[place].clone_from(&fields[field]);
+                    if row.field(place).is_empty() && fields.len() == known.table.columns.len() {
+                        row.fill(place, &fields[field]);
                     }
                 }
             }

@@ -3,8 +3,10 @@ use crate::inputs::{Input, InputKind};
 use crate::refusal::{Code, Refusal};
 use dlrm_data::readers::{BadValue, append_json};
 use dlrm_data::row::RawRow;
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -82,11 +84,19 @@ impl RowFormat {
         Refusal::unknown(Code::UnknownColumn, &format!("in {place} a column"), name, known)
     }
 
-    /// Writes the values of a JSON object over those of `row`, which has a text for each column; columns that
-    /// it does not name stay as they are. `place` is what messages call the object.
-    pub(crate) fn read(&self, object: &RawValue, place: &str, row: &mut Texts) -> Result<(), Refusal> {
-        row.met.clear();
-        row.met.resize(self.columns.len(), false);
+    /// What the model reads of a row that has columns of its own, and those of `context` where it has none.
+    pub(crate) fn read_with(&self, context: &Texts, own: &OwnTexts) -> RawRow {
+        let mut fields: Vec<&str> = context.fields[..self.read].iter().map(String::as_str).collect();
+        own.put_over(&mut fields, |_| true);
+        let mut read = RawRow::default();
+        fields.into_iter().for_each(|field| read.push(field));
+        read
+    }
+
+    /// Writes the values of a JSON object over those of `row`; columns that it does not name stay as they
+    /// are. `place` is what messages call the object.
+    pub(crate) fn read(&self, object: &RawValue, place: &str, row: &mut impl Fill) -> Result<(), Refusal> {
+        row.begin(self.columns.len());
         let mut refused = None;
         let fields = Fields { format: self, row, place, refused: &mut refused };
         let mut json = serde_json::Deserializer::from_str(object.get());
@@ -120,11 +130,6 @@ impl Texts {
         self.fields.iter_mut().for_each(String::clear);
     }
 
-    /// Which columns the last object that was read named.
-    pub(crate) fn met(&self) -> impl Iterator<Item = bool> {
-        self.met.iter().copied()
-    }
-
     /// The row as readers hold it, with all its columns.
     pub(crate) fn to_row(&self) -> RawRow {
         let mut row = RawRow::default();
@@ -133,14 +138,111 @@ impl Texts {
     }
 }
 
-struct Fields<'a> {
+/// Texts of some columns of a row: what a candidate says of its own, while the rest stands in its context.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct OwnTexts {
+    text: String,
+    /// Columns, and where the texts of each end.
+    ends: Vec<(u32, u32)>,
+}
+
+impl OwnTexts {
+    /// The columns, and what they hold.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (usize, &str)> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(place, end)| {
+            let text = &self.text[start..end as usize];
+            start = end as usize;
+            (place as usize, text)
+        })
+    }
+
+    /// What it holds of a column, if it has it.
+    pub(crate) fn get(&self, place: usize) -> Option<&str> {
+        self.columns().filter(|&(own, _)| own == place).last().map(|(_, text)| text)
+    }
+
+    /// Adds a column; what it held of it before counts no more.
+    pub(crate) fn add(&mut self, place: usize, text: &str) {
+        self.text.push_str(text);
+        self.end(place);
+    }
+
+    fn end(&mut self, place: usize) {
+        self.ends.push((place as u32, self.text.len() as u32));
+    }
+
+    /// Puts its columns, of those that are `wanted`, in their places in a row.
+    pub(crate) fn put_over<'t>(&'t self, fields: &mut [&'t str], wanted: impl Fn(usize) -> bool) {
+        for (place, text) in self.columns() {
+            if let Some(field) = fields.get_mut(place).filter(|_| wanted(place)) {
+                *field = text;
+            }
+        }
+    }
+}
+
+/// What the values of an object are written to.
+pub(crate) trait Fill {
+    /// Another object begins, of a format of so many columns.
+    fn begin(&mut self, columns: usize);
+
+    /// Lets `write` append the text of a column; `None` if the object has named it before.
+    fn put(
+        &mut self,
+        place: usize,
+        write: impl FnOnce(&mut String) -> Result<(), BadValue>,
+    ) -> Option<Result<(), BadValue>>;
+}
+
+impl Fill for Texts {
+    fn begin(&mut self, columns: usize) {
+        self.met.clear();
+        self.met.resize(columns, false);
+    }
+
+    fn put(
+        &mut self,
+        place: usize,
+        write: impl FnOnce(&mut String) -> Result<(), BadValue>,
+    ) -> Option<Result<(), BadValue>> {
+        if std::mem::replace(&mut self.met[place], true) {
+            return None;
+        }
+        let field = &mut self.fields[place];
+        field.clear();
+        Some(write(field))
+    }
+}
+
+impl Fill for OwnTexts {
+    fn begin(&mut self, _: usize) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    fn put(
+        &mut self,
+        place: usize,
+        write: impl FnOnce(&mut String) -> Result<(), BadValue>,
+    ) -> Option<Result<(), BadValue>> {
+        if self.ends.iter().any(|&(own, _)| own as usize == place) {
+            return None;
+        }
+        let written = write(&mut self.text);
+        self.end(place);
+        Some(written)
+    }
+}
+
+struct Fields<'a, R> {
     format: &'a RowFormat,
-    row: &'a mut Texts,
+    row: &'a mut R,
     place: &'a str,
     refused: &'a mut Option<Refusal>,
 }
 
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
+impl<'de, R: Fill> DeserializeSeed<'de> for Fields<'_, R> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -148,7 +250,7 @@ impl<'de> DeserializeSeed<'de> for Fields<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Fields<'_> {
+impl<'de, R: Fill> Visitor<'de> for Fields<'_, R> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,9 +258,9 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
             let Some(place) = self.format.place(&name) else {
-                if self.format.ignored.contains(&name) {
+                if self.format.ignored.iter().any(|ignored| *ignored == name) {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
@@ -166,13 +268,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 return Err(A::Error::custom("an unknown column"));
             };
             let value = map.next_value::<&'de RawValue>()?;
-            let put = if std::mem::replace(&mut self.row.met[place], true) {
-                Err(BadValue { expected: "each column once", found: "this one twice".into() })
-            } else {
-                let field = &mut self.row.fields[place];
-                field.clear();
-                append(value.get(), self.format.columns[place].kind, field)
-            };
+            let kind = self.format.columns[place].kind;
+            let put = self.row.put(place, |field| append(value.get(), kind, field));
+            let twice = || Err(BadValue { expected: "each column once", found: "this one twice".into() });
+            let put = put.unwrap_or_else(twice);
             if let Err(bad) = put {
                 let what = format!("{}, column \"{name}\"", self.place);
                 *self.refused = Some(Refusal::expected(Code::BadValue, &what, bad.expected, bad.found));
@@ -182,6 +281,10 @@ impl<'de> Visitor<'de> for Fields<'_> {
         Ok(())
     }
 }
+
+/// The name of a column, borrowed where it stands as it is.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Appends the text of a value.
 fn append(value: &str, kind: InputKind, field: &mut String) -> Result<(), BadValue> {

@@ -1,6 +1,6 @@
 //! What can be asked of the server, however the question came in.
 use crate::catalogue::Wanted;
-use crate::join::Join;
+use crate::join::{Join, Row};
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::live::Live;
@@ -9,7 +9,7 @@ use crate::metrics::{Asked, Metrics, OfModel};
 use crate::models::{Loaded, Registry};
 use crate::refusal::{Code, Refusal};
 use crate::request_log::RequestLog;
-use crate::rows::Texts;
+use crate::rows::{OwnTexts, Texts};
 use crate::split::Split;
 use crate::statistics::Statistics;
 use crate::trace::{Stage, Trace};
@@ -94,7 +94,7 @@ pub(crate) struct Candidates {
     pub(crate) context: Texts,
     /// Columns that candidates have values of their own in.
     pub(crate) own: Vec<usize>,
-    pub(crate) rows: Vec<Texts>,
+    pub(crate) rows: Vec<OwnTexts>,
     pub(crate) k: usize,
 }
 
@@ -180,17 +180,15 @@ impl Service {
         trace.of_rows(candidates);
         self.metrics.took("recommend", begun.elapsed());
         if let Some(items) = model.items.as_ref().filter(|_| self.log.is_some()) {
-            let rows = best
-                .iter()
-                .map(|&(place, ..)| model.format.read_of(&items.joined(&context, place)))
-                .collect();
+            let rows =
+                best.iter().map(|&(place, ..)| model.format.read_with(&context, &items.own(place))).collect();
             self.note_ranked(model, id, rows, &best);
         }
         Ok((best, candidates))
     }
 
     /// Fills what rows leave open and the store of features knows.
-    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [Texts], trace: &Trace) {
+    pub(crate) fn fill(&self, model: &Loaded, sides: &[Side], rows: &mut [impl Row], trace: &Trace) {
         if let Some(join) = &self.join {
             let begun = Instant::now();
             join.fill(model, sides, rows, &self.metrics);
@@ -321,12 +319,13 @@ impl Service {
             return Ok(Ranked::new());
         }
         let count = rows.len();
-        let kept = self.log.is_some().then(|| rows.clone());
+        let kept = self.log.is_some().then(|| (context.clone(), rows.clone()));
         let task = Task::Rank { context, own, candidates: rows, k };
         match self.ask(model, task, ("rank", count), (time, &trace)).await? {
             Answer::Ranked(ranked) => {
-                if let Some(rows) = kept {
-                    let rows = ranked.iter().map(|&(place, ..)| model.format.read_of(&rows[place])).collect();
+                if let Some((context, rows)) = kept {
+                    let read = |&(place, ..): &(usize, _, _)| model.format.read_with(&context, &rows[place]);
+                    let rows = ranked.iter().map(read).collect();
                     self.note_ranked(model, id, rows, &ranked);
                 }
                 Ok(ranked)

@@ -142,6 +142,8 @@ pub fn matmul_bf16(isa: Isa, c: Strided<'_>, a: &RowsBf16, b: &PackedBf16, epilo
         a_row,
         a_column,
         b: &b.panels,
+        steps: 0..b.panels.k,
+        sums: std::ptr::null(),
         epilogue,
     };
     // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an

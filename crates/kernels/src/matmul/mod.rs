@@ -15,7 +15,7 @@ mod tile;
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
 pub use operands::{Epilogue, View};
 pub use packed::{Packed, Panel};
-pub use product::matmul;
+pub use product::{CommonSums, matmul, matmul_after};
 
 /// The definitions.
 pub mod reference {
@@ -84,6 +84,30 @@ mod tests {
         fn every_isa_agrees(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
             for isa in Isa::available() {
                 agrees(isa, m, n, k, transpose);
+            }
+        }
+    }
+
+    proptest! {
+        /// Sums that rows have in common change no bit.
+        #[test]
+        fn common_sums(m in 1usize..40, n in 1usize..70, k in 1usize..50, share in 0.0..1.0f64) {
+            let columns = (share * (k + 1) as f64) as usize;
+            let (mut a, b, bias) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3));
+            let first = a[..columns].to_vec();
+            a.chunks_exact_mut(k).for_each(|row| row[..columns].copy_from_slice(&first));
+            for isa in Isa::available() {
+                let mut packed = Packed::default();
+                packed.pack(isa, View::of(&b, n), k, n);
+                let (mut whole, mut after) = (vec![0.0; m * n], vec![0.0; m * n]);
+                let epilogue = Epilogue::BiasRelu(&bias);
+                matmul(isa, Strided::new(&mut whole, n), m, View::of(&a, k), &packed, epilogue);
+                let common = CommonSums::new(isa, &first, &packed);
+                let mut own = a.clone();
+                own.chunks_exact_mut(k).for_each(|row| row[..columns].fill(f32::NAN));
+                let to = Strided::new(&mut after, n);
+                matmul_after(isa, to, m, View::of(&own, k), (&packed, &common), epilogue);
+                prop_assert_eq!(&whole, &after, "{:?}", isa);
             }
         }
     }

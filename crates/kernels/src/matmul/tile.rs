@@ -4,6 +4,7 @@ use super::packed::Packed;
 use crate::activation::reference::relu;
 use crate::prefetch::{FIRST_LEVEL, SECOND_LEVEL, prefetch_line};
 use crate::vector::Vector;
+use std::ops::Range;
 
 /// The checked arguments of a product. What the tiles call k are steps of A and B: one number, or a pair of
 /// bf16 numbers.
@@ -15,7 +16,26 @@ pub(super) struct Call<'a> {
     pub(super) a_row: usize,
     pub(super) a_column: usize,
     pub(super) b: &'a Packed,
+    /// The steps of k that are taken. A is there from the first of them on.
+    pub(super) steps: Range<usize>,
+    /// What the sums begin with, the same in all rows: panels of floats for each column, or null for 0.
+    pub(super) sums: *const f32,
     pub(super) epilogue: Epilogue<'a>,
+}
+
+impl Call<'_> {
+    /// What the sums of W vectors of columns begin with, from `column` on.
+    ///
+    /// # Safety
+    /// `sums` is null or holds these columns.
+    #[inline(always)]
+    unsafe fn beginning<V: Vector, const W: usize>(&self, simd: V, column: usize) -> [V::Register; W] {
+        if self.sums.is_null() {
+            return [simd.splat(0.0); W];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::array::from_fn(|v| simd.load(self.sums.add(column + v * V::LANES))) }
+    }
 }
 
 /// # Safety
@@ -63,10 +83,12 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(simd: V, call: &Ca
     for p in (0..whole).step_by(P) {
         // SAFETY: panels p..p + P exist, are whole, and hold k · width floats each; so do R rows of A and C.
         unsafe {
-            let panels: [*const f32; P] =
-                std::array::from_fn(|q| call.b.data.as_ptr().add((p + q) * width * k));
-            let mut acc = [[[simd.splat(0.0); 2]; P]; R];
-            for at in 0..k {
+            let panels: [*const f32; P] = std::array::from_fn(|q| {
+                call.b.data.as_ptr().add((p + q) * width * k + call.steps.start * width)
+            });
+            let begun: [[V::Register; 2]; P] = std::array::from_fn(|q| call.beginning(simd, (p + q) * width));
+            let mut acc = [begun; R];
+            for at in 0..call.steps.len() {
                 for (q, panel) in panels.iter().enumerate() {
                     let columns: [V::Register; 2] =
                         std::array::from_fn(|v| simd.load(panel.add(at * width + v * V::LANES)));
@@ -164,6 +186,7 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(
     mut ahead: Ahead,
 ) {
     let (width, k) = (2 * V::LANES, call.b.k);
+    let Range { start, end } = call.steps;
     // Where the result goes is fetched while it is computed.
     for r in 0..R {
         for v in 0..W {
@@ -174,10 +197,10 @@ unsafe fn tile<V: Vector, const W: usize, const R: usize>(
     }
     // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
     unsafe {
-        let mut b = call.b.data.as_ptr().add(p * width * k);
+        let mut b = call.b.data.as_ptr().add((p * k + start) * width);
         let mut a = call.a.add(i * call.a_row);
-        let mut acc = [[simd.splat(0.0); W]; R];
-        for _ in 0..k {
+        let mut acc: [[V::Register; W]; R] = [call.beginning(simd, p * width); R];
+        for _ in start..end {
             let columns: [V::Register; W] = std::array::from_fn(|v| simd.load(b.add(v * V::LANES)));
             for (r, acc) in acc.iter_mut().enumerate() {
                 let x = simd.splat(*a.add(r * call.a_row));

@@ -2,11 +2,15 @@
 //! inputs.
 //!
 //! Candidates of a ranking differ in the columns of the item alone. An operation that reads nothing of these
-//! has the same value in all rows; pooled embeddings have the same columns for the features that are shared.
-//! No bit differs, for no row's value depends on which other rows there are.
+//! has the same value in all rows. Others have some columns in common: pooled embeddings those of the
+//! features that are shared, a concatenation those of its parts, an interaction the pairs of shared vectors
+//! where these come first; and a matrix product begins each of its sums with the columns that come first. No
+//! bit differs, for no row's value depends on which other rows there are, and a sum is one chain from the
+//! first column to the last.
 use super::Tape;
 use super::value::Var;
 use crate::graph::GraphNode;
+use dlrm_kernels::matmul::CommonSums;
 use std::ops::Range;
 
 /// Values of the operations of a tape over one row, as far as other rows share them.
@@ -16,12 +20,16 @@ pub struct Context {
 }
 
 /// What rows have in common of one value.
-#[derive(Debug)]
-enum Common {
-    Nothing,
-    All(Vec<f32>),
-    /// Ranges of columns with what they hold.
-    Columns(Vec<(Range<usize>, Vec<f32>)>),
+#[derive(Debug, Default)]
+struct Common {
+    /// Whether it is all there is to compute.
+    is_whole: bool,
+    /// Ranges of columns with what they hold, where nobody else writes it.
+    columns: Vec<(Range<usize>, Vec<f32>)>,
+    /// Columns at the beginning that are in common.
+    leading: usize,
+    /// What the sums of a matrix product begin with.
+    sums: Option<CommonSums>,
 }
 
 /// Inputs that rows share.
@@ -40,70 +48,113 @@ impl Context {
     /// If it has recorded other than one row.
     pub fn of(tape: &Tape<'_>, shared: SharedInputs<'_>) -> Self {
         assert_eq!(tape.rows(), 1, "the row that others share");
-        let mut is_shared: Vec<bool> = Vec::new();
+        let mut known: Vec<Columns> = Vec::new();
         let mut nodes = Vec::new();
         for (number, node) in tape.graph().nodes.iter().enumerate() {
             let var = Var::of_node(number);
-            let (whole, common) = common(node, &is_shared, shared, || tape.value(var));
-            is_shared.push(whole);
-            nodes.push(common);
+            let operation = tape.arena.ops[number].as_operation();
+            let all = Columns::of([0..node.width]);
+            let whole = !node.inputs.is_empty()
+                && node
+                    .inputs
+                    .iter()
+                    .all(|&input| known[input] == Columns::of([0..tape.width(Var::of_node(input))]));
+            let columns = match () {
+                () if !node.slots.is_empty() => embedded(node, shared),
+                () if node.inputs.is_empty() => {
+                    if shared.dense {
+                        all.clone()
+                    } else {
+                        Columns::default()
+                    }
+                }
+                () if whole => all.clone(),
+                () => operation.common_columns(tape, &|x: Var| &known[x.node()]),
+            };
+            // Dense inputs stay with the batch, which holds them for every row.
+            let is_whole = columns == all && (whole || !node.slots.is_empty());
+            let keeps = is_whole || !node.slots.is_empty() || operation.leaves_common_out();
+            let held = |range: &Range<usize>| (range.clone(), tape.value(var)[range.clone()].to_vec());
+            let sums = (!is_whole).then(|| operation.common_sums(tape, &|x: Var| &known[x.node()])).flatten();
+            nodes.push(Common {
+                is_whole,
+                columns: if keeps { columns.0.iter().map(held).collect() } else { Vec::new() },
+                leading: columns.leading(),
+                sums,
+            });
+            known.push(columns);
         }
         Context { nodes }
     }
 
     /// Whether rows have the whole value of a node in common.
     pub(super) fn has(&self, node: usize) -> bool {
-        matches!(self.nodes.get(node), Some(Common::All(_)))
+        self.nodes.get(node).is_some_and(|common| common.is_whole)
+    }
+
+    /// Columns at the beginning of the value of a node that rows have in common.
+    pub(super) fn leading(&self, node: usize) -> usize {
+        self.nodes.get(node).map_or(0, |common| common.leading)
+    }
+
+    /// What the sums of a matrix product begin with.
+    pub(super) fn sums(&self, node: usize) -> Option<&CommonSums> {
+        self.nodes.get(node)?.sums.as_ref()
     }
 
     /// Writes what rows have in common of a node into `y`, [S, width].
     pub(super) fn fill(&self, node: usize, y: &mut [f32], width: usize) {
-        match self.nodes.get(node) {
-            Some(Common::All(row)) => y.chunks_exact_mut(width.max(1)).for_each(|y| y.copy_from_slice(row)),
-            Some(Common::Columns(parts)) => {
-                for y in y.chunks_exact_mut(width.max(1)) {
-                    parts.iter().for_each(|(columns, values)| y[columns.clone()].copy_from_slice(values));
-                }
-            }
-            Some(Common::Nothing) | None => {}
+        let Some(common) = self.nodes.get(node).filter(|common| !common.columns.is_empty()) else { return };
+        for y in y.chunks_exact_mut(width.max(1)) {
+            common.columns.iter().for_each(|(columns, values)| y[columns.clone()].copy_from_slice(values));
         }
     }
 
     /// Operations whose values are taken over whole, and all of them.
     pub fn counts(&self) -> (usize, usize) {
-        (self.nodes.iter().filter(|node| matches!(node, Common::All(_))).count(), self.nodes.len())
+        (self.nodes.iter().filter(|common| common.is_whole).count(), self.nodes.len())
+    }
+
+    /// Columns of what matrix products read whose part of the sums rows have in common.
+    pub fn summed_columns(&self) -> usize {
+        self.nodes.iter().filter_map(|common| common.sums.as_ref()).map(CommonSums::columns).sum()
     }
 }
 
-/// Whether rows share the whole value of a node, and what they have in common of it.
-fn common<'t>(
-    node: &GraphNode,
-    is_shared: &[bool],
-    shared: SharedInputs<'_>,
-    value: impl Fn() -> &'t [f32],
-) -> (bool, Common) {
-    let of = |slot: &crate::slot::SlotSpec| shared.features.get(slot.feature).copied().unwrap_or(false);
-    if !node.slots.is_empty() {
-        if node.slots.iter().all(of) {
-            return (true, Common::All(value().to_vec()));
-        }
-        let mut parts = Vec::new();
-        let mut start = 0;
-        for slot in &node.slots {
-            let columns = start..start + slot.dim;
-            start = columns.end;
-            if of(slot) {
-                parts.push((columns.clone(), value()[columns].to_vec()));
+/// Columns of a value, as ranges that neither touch nor are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Columns(Vec<Range<usize>>);
+
+impl Columns {
+    /// Of ranges in their order.
+    pub(crate) fn of(ranges: impl IntoIterator<Item = Range<usize>>) -> Self {
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            match merged.last_mut().filter(|last| last.end == range.start) {
+                Some(last) => last.end = range.end,
+                None => merged.push(range),
             }
         }
-        return (false, Common::Columns(parts));
+        Columns(merged)
     }
-    if node.inputs.is_empty() {
-        // Dense inputs stay with the batch, which holds them for every row.
-        return (shared.dense, Common::Nothing);
+
+    /// These, so many columns further on.
+    pub(crate) fn shifted(&self, by: usize) -> impl Iterator<Item = Range<usize>> {
+        self.0.iter().map(move |range| range.start + by..range.end + by)
     }
-    match node.inputs.iter().all(|&input| is_shared[input]) {
-        true => (true, Common::All(value().to_vec())),
-        false => (false, Common::Nothing),
+
+    /// How many there are from the first one on.
+    pub(crate) fn leading(&self) -> usize {
+        self.0.first().filter(|first| first.start == 0).map_or(0, |first| first.end)
     }
+}
+
+/// The columns of pooled embeddings whose ids rows share.
+fn embedded(node: &GraphNode, shared: SharedInputs<'_>) -> Columns {
+    let mut start = 0;
+    Columns::of(node.slots.iter().filter_map(|slot| {
+        let columns = start..start + slot.dim;
+        start = columns.end;
+        shared.features.get(slot.feature).is_some_and(|shared| *shared).then_some(columns)
+    }))
 }

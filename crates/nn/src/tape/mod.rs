@@ -177,6 +177,11 @@ impl<'a> Tape<'a> {
         self.arena.places[x.node()].home
     }
 
+    /// Columns at the beginning of the value of the next operation that its rows take over from a context.
+    fn leading(&self) -> usize {
+        self.context.map_or(0, |context| context.leading(self.arena.ops.len()))
+    }
+
     /// Where the next operation stands.
     fn next_at(&self) -> At {
         At { mode: self.mode, first_row: self.first, node: self.arena.ops.len() }

@@ -2,9 +2,10 @@
 use super::answers::{json, written};
 use super::beside::{Work, beside};
 use super::body::{self, Whole};
+use crate::join::{Candidate, Row};
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
-use crate::rows::Texts;
+use crate::rows::OwnTexts;
 use crate::service::{Ask, Candidates, Service, Which};
 use crate::trace::Trace;
 use axum::extract::{Request, State};
@@ -68,11 +69,12 @@ struct Reader<'a> {
     service: &'a Service,
     model: &'a Loaded,
     trace: &'a Trace,
+    body: &'a Bytes,
 }
 
 impl Reader<'_> {
     /// Fills what rows leave open and the store of features knows.
-    fn fill(&self, sides: &[Side], rows: &mut [Texts]) {
+    fn fill(&self, sides: &[Side], rows: &mut [impl Row]) {
         self.service.fill(self.model, sides, rows, self.trace);
     }
 }
@@ -126,20 +128,22 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, request: Request) 
         }
         reader.fill(&[Side::User], std::slice::from_mut(&mut context));
         let mut own = vec![false; context.fields.len()];
-        let mut rows = Vec::with_capacity(items.len());
-        for (number, item) in items.iter().enumerate() {
-            let mut row = context.clone();
-            model.format.read(item, &format!("items[{number}]"), &mut row)?;
-            own.iter_mut().zip(row.met()).for_each(|(own, met)| *own |= met);
-            rows.push(row);
+        let mut rows = vec![OwnTexts::default(); items.len()];
+        for (number, (item, row)) in items.iter().zip(&mut rows).enumerate() {
+            model.format.read(item, &format!("items[{number}]"), row)?;
+            row.columns().for_each(|(place, _)| own[place] = true);
         }
         if let Some(join) = &reader.service.join {
-            reader.fill(&[Side::Item], &mut rows);
+            let mut joined: Vec<_> =
+                rows.iter_mut().map(|own| Candidate { context: &context, own }).collect();
+            reader.fill(&[Side::Item], &mut joined);
             join.columns(model, Side::Item).into_iter().for_each(|place| own[place] = true);
         }
         let own = (0..own.len()).filter(|&place| own[place]).collect();
         let k = asked.k.unwrap_or(PLACES);
-        let items: Vec<Box<RawValue>> = items.iter().map(|&item| item.to_owned()).collect();
+        // What is answered is as the request wrote it.
+        let items: Vec<Bytes> =
+            items.iter().map(|item| reader.body.slice_ref(item.get().as_bytes())).collect();
         Ok((Candidates { context, own, rows, k }, items))
     })
     .await?;
@@ -147,7 +151,7 @@ pub(super) async fn rank(State(service): State<Arc<Service>>, request: Request) 
     let (id, trace) = (ask.id.clone(), ask.trace.clone());
     let ranked = service.rank(&model, candidates, ask).await?;
     let place = |&(index, logit, prediction): &(usize, f32, f64)| {
-        let item = &items[index];
+        let item = serde_json::from_slice::<&RawValue>(&items[index]).ok();
         json!({ "index": index, "prediction": prediction, "logit": logit, "item": item })
     };
     Ok(written(&trace, || {
@@ -304,7 +308,7 @@ fn parse<T>(service: &Service, bytes: &Bytes, trace: Trace, make: Make<T>) -> Re
     let named = asked.model.as_deref().or_else(|| service.split.as_ref()?.choose(asked.said()));
     let model = service.model(Which { model: named, version: asked.version.as_deref() })?;
     trace.asks(&model);
-    let what = make(&asked, &Reader { service, model: &model, trace: &trace })?;
+    let what = make(&asked, &Reader { service, model: &model, trace: &trace, body: bytes })?;
     let time = asked.timeout_ms.map(Duration::from_millis);
     Ok(Read { model, what, ask: Ask { id, time, trace } })
 }

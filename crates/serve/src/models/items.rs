@@ -2,7 +2,7 @@
 use super::parts::Parts;
 use crate::catalogue::{Catalogue, Wanted};
 use crate::inputs::InputKind;
-use crate::rows::{RowFormat, Texts};
+use crate::rows::{OwnTexts, RowFormat, Texts};
 use dlrm_data::Batch;
 use dlrm_data::batch::{Arity, Layout};
 use dlrm_data::prepared::MappedRows;
@@ -106,11 +106,11 @@ impl Items {
         }
     }
 
-    /// The context with the columns of one item in their places.
-    pub(crate) fn joined(&self, context: &Texts, place: usize) -> Texts {
-        let mut row = context.clone();
-        self.put(place, &mut row);
-        row
+    /// What an item says of its own.
+    pub(crate) fn own(&self, place: usize) -> OwnTexts {
+        let mut own = OwnTexts::default();
+        self.columns.iter().for_each(|&(there, here)| own.add(here, self.catalogue.field(place, there)));
+        own
     }
 
     /// Those in `places` that are wanted.

@@ -6,7 +6,7 @@ use crate::catalogue::Wanted;
 use crate::metrics::Metrics;
 use crate::models::Loaded;
 use crate::refusal::{Code, Refusal};
-use crate::rows::Texts;
+use crate::rows::{OwnTexts, Texts};
 use dlrm_data::Batch;
 use dlrm_data::row::RawRow;
 use dlrm_engine::explain::{Explainer, Orders, orders};
@@ -85,7 +85,7 @@ impl<'a> Desk<'a> {
     pub(super) fn rank(
         &mut self,
         (context, own): (&Texts, &[usize]),
-        candidates: &[Texts],
+        candidates: &[OwnTexts],
         k: usize,
         workspace: &mut Workspace,
     ) -> Result<Ranked, Refusal> {
@@ -122,8 +122,7 @@ impl<'a> Desk<'a> {
             shared.read_encoded(&mut self.scorer, &mut self.known, (context, rows))?
         } else {
             // Some input is made of the context and the item together: rows are read as they are.
-            let rows: Vec<Texts> =
-                admitted.iter().map(|&place| items.joined(context, place as usize)).collect();
+            let rows: Vec<OwnTexts> = admitted.iter().map(|&place| items.own(place as usize)).collect();
             shared.read(&mut self.scorer, &mut self.known, (context, &rows))?
         };
         self.encoding += begun.elapsed();

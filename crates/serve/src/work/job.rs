@@ -2,7 +2,7 @@
 use crate::catalogue::Wanted;
 use crate::models::Loaded;
 use crate::refusal::Refusal;
-use crate::rows::Texts;
+use crate::rows::{OwnTexts, Texts};
 use dlrm_data::row::RawRow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(crate) enum Task {
     Score(Vec<RawRow>),
     /// Score candidates that share a context, and keep the `k` best. Each candidate has the fields of
     /// `context` where it says nothing of its own, which `own` tells by column.
-    Rank { context: Texts, own: Vec<usize>, candidates: Vec<Texts>, k: usize },
+    Rank { context: Texts, own: Vec<usize>, candidates: Vec<OwnTexts>, k: usize },
     /// Score the wanted items among those in `places` of the model's catalogue in a context, and keep the `k`
     /// best.
     Recommend { context: Arc<Texts>, wanted: Arc<Wanted>, places: Range<u32>, k: usize },

@@ -2,7 +2,7 @@
 use super::known::Known;
 use crate::models::{Loaded, Parts};
 use crate::refusal::Refusal;
-use crate::rows::Texts;
+use crate::rows::{OwnTexts, Texts};
 use dlrm_data::Batch;
 use dlrm_engine::{RowScorer, Workspace};
 use dlrm_nn::SharedInputs;
@@ -32,12 +32,17 @@ impl<'a> Shared<'a> {
         &self,
         scorer: &mut RowScorer<'_>,
         known: &mut Known,
-        (context, candidates): (&Texts, &[Texts]),
+        (context, candidates): (&Texts, &[OwnTexts]),
     ) -> Result<Joined, Refusal> {
         let common = self.encoded(scorer, known, context)?;
+        let needed = |place: usize| self.parts.needed[place];
+        let both = context.fields.iter().zip(&self.parts.needed);
+        let texts: Vec<&str> = both.map(|(text, &needed)| if needed { text.as_str() } else { "" }).collect();
+        let mut fields = texts.clone();
         for (number, candidate) in candidates.iter().enumerate() {
-            let fields = candidate.fields.iter().zip(&self.parts.needed);
-            let pushed = scorer.push(fields.map(|(field, needed)| if *needed { field.as_str() } else { "" }));
+            fields.copy_from_slice(&texts);
+            candidate.put_over(&mut fields, needed);
+            let pushed = scorer.push(fields.iter().copied());
             if let Err(bad) = pushed {
                 scorer.truncate(0);
                 return Err(Refusal::bad_row(&format!("items[{number}]"), &bad));

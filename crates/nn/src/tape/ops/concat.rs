@@ -1,7 +1,8 @@
 //! Values side by side.
-use super::{Description, Operation};
+use super::{CommonOf, Description, Operation};
 use crate::tape::Tape;
 use crate::tape::backward::{Backward, Write};
+use crate::tape::context::Columns;
 use crate::tape::value::Var;
 use dlrm_kernels::elementwise;
 use std::ops::Range;
@@ -49,6 +50,15 @@ impl Operation for Concat {
             }
             column += own;
         }
+    }
+
+    fn common_columns(&self, tape: &Tape<'_>, of: &CommonOf<'_>) -> Columns {
+        let mut column = 0;
+        Columns::of(tape.arena.lists[self.list.clone()].iter().flat_map(|&part| {
+            let start = column;
+            column += tape.width(part);
+            of(part).shifted(start)
+        }))
     }
 
     fn describe(&self, tape: &Tape<'_>, _: usize) -> Description {

@@ -1,7 +1,8 @@
 //! Dot products of all pairs of vectors (Naumov et al. 2019, section 2.1.3).
-use super::{Description, Operation};
+use super::{CommonOf, Description, Operation};
 use crate::tape::Tape;
 use crate::tape::backward::Backward;
+use crate::tape::context::Columns;
 use crate::tape::value::{Var, grown};
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 
@@ -17,17 +18,24 @@ impl DotInteraction {
     fn dims(&self, rows: usize, width: usize) -> Dims {
         Dims { rows, fields: self.fields, dim: width / self.fields.max(1), pairs: self.pairs }
     }
+
+    /// How many of its fields come before the pair at `column`, all of their pairs included.
+    fn fields_of(&self, column: usize) -> usize {
+        let pairs = |fields: usize| Dims { fields, ..self.dims(1, 0) }.pairs();
+        (0..=self.fields).rev().find(|&fields| pairs(fields) <= column).unwrap_or(0)
+    }
 }
 
 impl Tape<'_> {
     /// Dot products of all pairs of the `fields` vectors of each row: [S, F·D] → [S, P].
     pub fn dot_interaction(&mut self, x: Var, fields: usize, pairs: Pairs) -> Var {
         let (isa, operation) = (self.isa, DotInteraction { x, fields, pairs });
-        let d = operation.dims(self.rows(), self.width(x));
+        let (d, known) = (operation.dims(self.rows(), self.width(x)), self.leading());
+        let common = if known > 0 { operation.fields_of(known) } else { 0 };
         self.push(operation, d.pairs(), |z, forward| {
             let x = forward.value(x);
             let scratch = grown(forward.scratch, dot_interaction::scratch_len(d));
-            dot_interaction::forward(isa, z, x, d, scratch);
+            dot_interaction::forward_after(isa, z, x, d, common, scratch);
         })
     }
 }
@@ -39,6 +47,17 @@ impl Operation for DotInteraction {
             let scratch = grown(back.scratch, dot_interaction::scratch_len(d));
             dot_interaction::backward(back.isa, dx, back.dy, x, d, scratch);
         }
+    }
+
+    /// The pairs of the first vectors, as far as they are in common.
+    fn common_columns(&self, tape: &Tape<'_>, of: &CommonOf<'_>) -> Columns {
+        let d = self.dims(1, tape.width(self.x));
+        let fields = of(self.x).leading().checked_div(d.dim).unwrap_or(0);
+        Columns::of([0..Dims { fields, ..d }.pairs()])
+    }
+
+    fn leaves_common_out(&self) -> bool {
+        true
     }
 
     fn describe(&self, tape: &Tape<'_>, _: usize) -> Description {

@@ -1,5 +1,5 @@
 //! act(x Wᵀ + b), a fully connected layer; several blocks of columns may share it.
-use super::{Description, Operation};
+use super::{CommonOf, Description, Operation};
 use crate::packed_matrix::Target;
 use crate::param::ParamId;
 use crate::tape::Tape;
@@ -7,7 +7,7 @@ use crate::tape::backward::{Backward, Write};
 use crate::tape::value::{Home, Var};
 use dlrm_kernels::activation::{self, Activation};
 use dlrm_kernels::elementwise;
-use dlrm_kernels::matmul::{Epilogue, View};
+use dlrm_kernels::matmul::{CommonSums, Epilogue, View};
 
 /// Handle of a fully connected layer.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +60,7 @@ impl Tape<'_> {
         let Linear { weight, bias, inputs: k, outputs: n, .. } = layer;
         let blocks = self.width(x) / k;
         assert_eq!(self.width(x), blocks * k, "a layer of {k} inputs");
+        let common = self.context.and_then(|context| context.sums(self.arena.ops.len()));
         self.push(Product { x, weight, bias, relu, blocks }, blocks * n, |y, forward| {
             let rows = forward.rows() * blocks;
             let x = View::of(forward.value(x), k);
@@ -69,7 +70,11 @@ impl Tape<'_> {
                 (None, _) => Epilogue::Set,
             };
             let to = Target { c: y, columns: n, rows, epilogue };
-            weights.matrix(weight).forward(isa, to, (x, k), mode, forward.operands);
+            let matrix = weights.matrix(weight);
+            match common {
+                Some(common) => matrix.forward_after(isa, to, x, common),
+                None => matrix.forward(isa, to, (x, k), mode, forward.operands),
+            }
             if bias.is_none() && relu == Relu::Fused {
                 y.iter_mut().for_each(|y| *y = activation::reference::relu(*y));
             }
@@ -100,6 +105,13 @@ impl Operation for Product {
             let to = Target { c: dx, columns: k, rows, epilogue };
             weights.matrix(weight).backward(isa, to, (View::of(dy, n), n), back.operands);
         }
+    }
+
+    fn common_sums(&self, tape: &Tape<'_>, of: &CommonOf<'_>) -> Option<CommonSums> {
+        let columns = of(self.x).leading();
+        let known = columns > 0 && self.blocks == 1;
+        let matrix = tape.weights.matrix(self.weight);
+        known.then(|| matrix.common_sums(tape.isa, &tape.value(self.x)[..columns]))
     }
 
     fn describe(&self, tape: &Tape<'_>, _: usize) -> Description {

@@ -28,10 +28,12 @@ pub use linear::Linear;
 
 use super::Tape;
 use super::backward::Backward;
+use super::context::Columns;
 use super::value::Var;
 use crate::graph::Attribute;
 use crate::param::ParamId;
 use crate::slot::SlotSpec;
+use dlrm_kernels::matmul::CommonSums;
 
 /// What a tape wants of an operation after it was recorded.
 pub(super) trait Operation {
@@ -40,7 +42,26 @@ pub(super) trait Operation {
 
     /// What the graph says of it, whose value has `width` columns.
     fn describe(&self, tape: &Tape<'_>, width: usize) -> Description;
+
+    /// Columns of its value that rows have in common, where they have those in common that `of` tells of the
+    /// values that it reads, but not all.
+    fn common_columns(&self, _: &Tape<'_>, _: &CommonOf<'_>) -> Columns {
+        Columns::default()
+    }
+
+    /// Whether it leaves these columns to the context where there is one.
+    fn leaves_common_out(&self) -> bool {
+        false
+    }
+
+    /// What its sums begin with, from the columns on that rows have in common.
+    fn common_sums(&self, _: &Tape<'_>, _: &CommonOf<'_>) -> Option<CommonSums> {
+        None
+    }
 }
+
+/// What rows have in common of a value.
+pub(super) type CommonOf<'c> = dyn Fn(Var) -> &'c Columns + 'c;
 
 /// What the graph says of an operation.
 pub(super) struct Description {
