@@ -78,6 +78,12 @@ impl RowFormat {
         self.places.get(name).copied()
     }
 
+    /// As [`RowFormat::place`], where it is likely to be `likely`: most objects have the order of the columns.
+    fn place_near(&self, name: &str, likely: usize) -> Option<usize> {
+        let is_there = self.columns.get(likely).is_some_and(|column| column.name == name);
+        if is_there { Some(likely) } else { self.place(name) }
+    }
+
     /// The error of a column that the model does not know.
     pub(crate) fn unknown(&self, name: &str, place: &str) -> Refusal {
         let known = self.columns.iter().map(|input| input.name.as_str());
@@ -258,8 +264,9 @@ impl<'de, R: Fill> Visitor<'de> for Fields<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut next = 0;
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
-            let Some(place) = self.format.place(&name) else {
+            let Some(place) = self.format.place_near(&name, next) else {
                 if self.format.ignored.iter().any(|ignored| *ignored == name) {
                     map.next_value::<IgnoredAny>()?;
                     continue;
@@ -268,6 +275,7 @@ impl<'de, R: Fill> Visitor<'de> for Fields<'_, R> {
                 return Err(A::Error::custom("an unknown column"));
             };
             let value = map.next_value::<&'de RawValue>()?;
+            next = place + 1;
             let kind = self.format.columns[place].kind;
             let put = self.row.put(place, |field| append(value.get(), kind, field));
             let twice = || Err(BadValue { expected: "each column once", found: "this one twice".into() });

@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::live::Live;
 use crate::log::Log;
 use crate::metrics::{Asked, Metrics};
-use crate::models::{Loaded, ModelSource, Registry, Reload, Watch};
+use crate::models::{Loaded, Loader, ModelSource, Orders, Registry, Reload, Watch};
 use crate::request_log::{LineSink, RequestLog};
 use crate::service::{BLOCK, RequestIds, Service};
 use crate::split::Split;
@@ -19,16 +19,14 @@ use dlrm_kernels::Isa;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-/// Time between two looks at the directories of models.
-const LOOK: Duration = Duration::from_secs(1);
 /// How long a look-up in the store of features may take.
 const LOOK_UP: Duration = Duration::from_millis(50);
 /// Threads that read and write connections.
@@ -175,8 +173,7 @@ pub struct Server {
     ended: watch::Sender<bool>,
     accepting: Vec<tokio::task::JoinHandle<()>>,
     workers: Vec<JoinHandle<()>>,
-    watcher: Option<JoinHandle<()>>,
-    over: Arc<(Mutex<bool>, Condvar)>,
+    loader: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -187,7 +184,8 @@ impl Server {
     pub fn start(options: Options, observer: Arc<dyn ServerObserver>) -> Result<Self, Error> {
         let watches: Vec<(String, Watch)> =
             options.models.iter().map(|source| (source.name.clone(), Watch::new(&source.dir))).collect();
-        let service = Arc::new(service(&options, &observer)?);
+        let (service, orders) = service(&options, &observer)?;
+        let service = Arc::new(service);
         let refused = |source| Error::Threads { wanted: IO_THREADS, source };
         let runtime = Builder::new_multi_thread().worker_threads(IO_THREADS).enable_all().build();
         let runtime = runtime.map_err(refused)?;
@@ -208,8 +206,7 @@ impl Server {
             ended,
             accepting: Vec::new(),
             workers: Vec::new(),
-            watcher: None,
-            over: Arc::default(),
+            loader: None,
         };
         let public = http::public(server.service.clone());
         server.http = server.listen(&runtime, (options.http, Protocol::Http), public, &connections)?;
@@ -223,9 +220,7 @@ impl Server {
         }
         server.runtime = Some(runtime);
         server.compute(&options)?;
-        if options.watch {
-            server.watch(watches, observer)?;
-        }
+        server.load(orders, if options.watch { watches } else { Vec::new() }, observer)?;
         Ok(server)
     }
 
@@ -256,35 +251,23 @@ impl Server {
         Ok(())
     }
 
-    /// Looks at the directories now and then, on a thread of its own: loading may take minutes.
-    fn watch(
+    /// Lets models be loaded from now on, when someone asks for it or their directories change.
+    fn load(
         &mut self,
-        mut watches: Vec<(String, Watch)>,
+        orders: Orders,
+        watches: Vec<(String, Watch)>,
         observer: Arc<dyn ServerObserver>,
     ) -> Result<(), Error> {
-        let (service, over) = (self.service.clone(), self.over.clone());
-        let look = move || {
-            let (lock, wake) = &*over;
-            let mut is_over = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            while !*is_over {
-                is_over = wake.wait_timeout(is_over, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-                if *is_over {
-                    return;
-                }
-                for (name, watch) in &mut watches {
-                    if watch.has_changed(service.registry.last_read(name).as_deref()) {
-                        let loaded = service.registry.load(name);
-                        watch.note(loaded.is_ok());
-                        let code = if loaded.is_ok() { "ok" } else { "error" };
-                        let asked = Asked { model: name.clone(), kind: "watch", code: code.into() };
-                        service.metrics.reloads.get_or_create(&asked).inc();
-                        tell((&*observer, &service.registry), name, loaded);
-                    }
-                }
-            }
+        let (registry, metrics) = (self.service.registry.clone(), self.service.metrics.clone());
+        let told = registry.clone();
+        let noticed = move |name: &str, loaded: Result<Reload, dlrm_engine::Error>| {
+            let code = if loaded.is_ok() { "ok" } else { "error" };
+            let asked = Asked { model: name.to_owned(), kind: "watch", code: code.into() };
+            metrics.reloads.get_or_create(&asked).inc();
+            tell((&*observer, &told), name, loaded);
         };
-        let thread = thread::Builder::new().name("watch".into()).spawn(look);
-        self.watcher = Some(thread.map_err(|source| Error::Threads { wanted: 1, source })?);
+        let thread = orders.start(registry, watches, Box::new(noticed));
+        self.loader = Some(thread.map_err(|source| Error::Threads { wanted: 1, source })?);
         Ok(())
     }
 
@@ -310,8 +293,7 @@ impl Server {
 
     fn end(&mut self) {
         self.service.ready.store(false, Ordering::Relaxed);
-        *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.over.1.notify_all();
+        self.service.loader.end();
         // Nobody listens where nothing was accepted.
         let _ = self.ended.send(true);
         if let Some(runtime) = self.runtime.take() {
@@ -323,7 +305,7 @@ impl Server {
             runtime.shutdown_timeout(Duration::from_secs(1));
         }
         self.service.queue.close();
-        self.workers.drain(..).chain(self.watcher.take()).for_each(|thread| drop(thread.join()));
+        self.workers.drain(..).chain(self.loader.take()).for_each(|thread| drop(thread.join()));
     }
 }
 
@@ -334,7 +316,7 @@ impl Drop for Server {
 }
 
 /// What is asked, with all models loaded.
-fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Service, Error> {
+fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<(Service, Orders), Error> {
     // Whoever asks for recommendations asks for a block from each thread.
     let most_rows = options.limits.waiting_rows.max(2 * BLOCK * options.threads);
     let queue = Arc::new(Queue::new(options.limits.waiting, most_rows));
@@ -360,8 +342,10 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
     let metrics = Arc::new(Metrics::new());
     let request_log = options.request_log.clone();
     let request_log = request_log.map(|sink| request_log_to(sink, &metrics, observer)).transpose()?;
-    Ok(Service {
+    let (loader, orders) = Loader::new();
+    let service = Service {
         registry: Arc::new(registry),
+        loader,
         queue,
         metrics,
         statistics: Statistics::default(),
@@ -376,7 +360,8 @@ fn service(options: &Options, observer: &Arc<dyn ServerObserver>) -> Result<Serv
         limits: options.limits.clone(),
         keys: options.keys.clone(),
         ready: AtomicBool::new(true),
-    })
+    };
+    Ok((service, orders))
 }
 
 fn join(address: &str) -> Result<Join, Error> {

@@ -6,14 +6,14 @@ use crate::limits::Limits;
 use crate::live::Live;
 use crate::log::{Entry, Log, Noted};
 use crate::metrics::{Asked, Metrics, OfModel};
-use crate::models::{Loaded, Registry};
+use crate::models::{Loaded, Loader, Registry};
 use crate::refusal::{Code, Refusal};
 use crate::request_log::RequestLog;
 use crate::rows::{OwnTexts, Texts};
 use crate::split::Split;
 use crate::statistics::Statistics;
 use crate::trace::{Stage, Trace};
-use crate::work::{Answer, Explained, Job, Queue, Ranked, Scored, Task, Times};
+use crate::work::{Answer, Explained, Job, Queue, Ranked, Room, Scored, Task, Times};
 use dlrm_data::row::RawRow;
 use dlrm_features::Side;
 use std::collections::VecDeque;
@@ -30,6 +30,7 @@ pub(crate) const ORDERS: usize = 32;
 /// Models, the queue before them and what is counted.
 pub(crate) struct Service {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) loader: Loader,
     pub(crate) queue: Arc<Queue>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) statistics: Statistics,
@@ -69,6 +70,8 @@ pub(crate) struct Ask {
     pub(crate) time: Option<Duration>,
     /// What is noted of it.
     pub(crate) trace: Trace,
+    /// Its place before the compute threads.
+    pub(crate) room: Room,
 }
 
 /// Names for requests that bring none.
@@ -120,7 +123,7 @@ impl Service {
         self: &Arc<Self>,
         model: &Arc<Loaded>,
         rows: Vec<RawRow>,
-        Ask { id, time, trace }: Ask,
+        Ask { id, time, trace, room }: Ask,
     ) -> Result<Scored, Refusal> {
         trace.of_rows(rows.len());
         self.limits.check_rows("rows", rows.len())?;
@@ -129,7 +132,7 @@ impl Service {
         }
         let count = rows.len();
         let kept = (self.log.is_some() || self.shadow.is_some()).then(|| rows.clone());
-        match self.ask(model, Task::Score(rows), ("predict", count), (time, &trace)).await? {
+        match self.ask(model, Task::Score(rows), ("predict", count), (time, &trace, Some(room))).await? {
             Answer::Scored(scored) => {
                 if let Some(rows) = kept {
                     self.shadow(model, &rows, &scored.predictions);
@@ -148,12 +151,13 @@ impl Service {
         model: &Arc<Loaded>,
         context: Texts,
         (wanted, k): (Wanted, usize),
-        Ask { id, time, trace }: Ask,
+        Ask { id, time, trace, room }: Ask,
     ) -> Result<(Ranked, usize), Refusal> {
         let begun = Instant::now();
         let (context, wanted) = (Arc::new(context), Arc::new(wanted));
         let items = model.items.as_ref().map_or(0, |items| items.catalogue.len()) as u32;
         let (mut best, mut candidates) = (Ranked::new(), 0);
+        drop(room);
         // One more at a time than there are threads: none waits, and the queue is for others too.
         let mut asked = VecDeque::new();
         let mut next = 0;
@@ -164,8 +168,9 @@ impl Service {
                 let (service, model, trace) = (self.clone(), model.clone(), trace.clone());
                 let (context, wanted, count) = (context.clone(), wanted.clone(), places.len());
                 let task = Task::Recommend { context, wanted, places, k };
-                let ask =
-                    async move { service.ask(&model, task, ("recommend", count), (time, &trace)).await };
+                let ask = async move {
+                    service.ask(&model, task, ("recommend", count), (time, &trace, None)).await
+                };
                 asked.push_back(tokio::spawn(ask));
             }
             let Some(block) = asked.pop_front() else { break };
@@ -294,7 +299,7 @@ impl Service {
         tokio::spawn(async move {
             let count = predictions.len();
             let own = Trace::default();
-            let asked = service.ask(&shadow, Task::Score(rows), ("shadow", count), (None, &own)).await;
+            let asked = service.ask(&shadow, Task::Score(rows), ("shadow", count), (None, &own, None)).await;
             if let Ok(Answer::Scored(scored)) = asked {
                 let of = OfModel { model: shadow.name.clone() };
                 let histogram = service.metrics.differences.get_or_create(&of);
@@ -311,7 +316,7 @@ impl Service {
         candidates: Candidates,
         ask: Ask,
     ) -> Result<Ranked, Refusal> {
-        let Ask { id, time, trace } = ask;
+        let Ask { id, time, trace, room } = ask;
         let Candidates { context, own, rows, k } = candidates;
         trace.of_rows(rows.len());
         self.limits.check_rows("items", rows.len())?;
@@ -321,7 +326,7 @@ impl Service {
         let count = rows.len();
         let kept = self.log.is_some().then(|| (context.clone(), rows.clone()));
         let task = Task::Rank { context, own, candidates: rows, k };
-        match self.ask(model, task, ("rank", count), (time, &trace)).await? {
+        match self.ask(model, task, ("rank", count), (time, &trace, Some(room))).await? {
             Answer::Ranked(ranked) => {
                 if let Some((context, rows)) = kept {
                     let read = |&(place, ..): &(usize, _, _)| model.format.read_with(&context, &rows[place]);
@@ -339,18 +344,18 @@ impl Service {
         &self,
         model: &Arc<Loaded>,
         row: RawRow,
-        Ask { time, trace, .. }: Ask,
+        Ask { time, trace, room, .. }: Ask,
     ) -> Result<Explained, Refusal> {
         trace.of_rows(1);
         let task = Task::Explain { row, orders: ORDERS };
-        match self.ask(model, task, ("explain", 1), (time, &trace)).await? {
+        match self.ask(model, task, ("explain", 1), (time, &trace, Some(room))).await? {
             Answer::Explained(explained) => Ok(explained),
             _ => Err(mixed_up()),
         }
     }
 
-    /// Refuses a request before it is made sense of, where too many wait already.
-    pub(crate) fn admit(&self) -> Result<(), Refusal> {
+    /// Lets a request in before it is made sense of, or refuses it where too many wait already.
+    pub(crate) fn admit(&self) -> Result<Room, Refusal> {
         self.queue.room().inspect_err(|refusal| {
             let asked = Asked { model: String::new(), kind: "unread", code: refusal.code().name() };
             self.metrics.requests.get_or_create(&asked).inc();
@@ -362,12 +367,14 @@ impl Service {
         model: &Arc<Loaded>,
         task: Task,
         (kind, rows): (&'static str, usize),
-        (time, trace): (Option<Duration>, &Trace),
+        (time, trace, room): (Option<Duration>, &Trace, Option<Room>),
     ) -> Result<Answer, Refusal> {
         let queued = Instant::now();
         let time = time.map_or(self.limits.answer_time, |time| time.min(self.limits.answer_time));
         let (answer, answered) = oneshot::channel();
         let job = Job { model: model.clone(), task, queued, deadline: queued + time, answer };
+        // It is the job's now.
+        drop(room);
         let found = match self.queue.push(job) {
             Err(refusal) => Err(refusal),
             Ok(()) => match tokio::time::timeout(time, answered).await {

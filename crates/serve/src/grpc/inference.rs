@@ -114,7 +114,7 @@ impl GrpcInferenceService for Inference {
         trace.named(&id);
         let model = self.model(&request.model_name, &request.model_version)?;
         trace.asks(&model);
-        self.service.admit().map_err(|refusal| status(&refusal))?;
+        let room = self.service.admit().map_err(|refusal| status(&refusal))?;
         let outputs = wanted(&request.outputs).map_err(|refusal| status(&refusal))?;
         let raw = !request.raw_input_contents.is_empty();
         let most = self.service.limits.values;
@@ -127,7 +127,7 @@ impl GrpcInferenceService for Inference {
             rows = joined.map_err(|_| Status::internal("this request met a fault of the server"))?;
         }
         self.service.parsed(&trace, begun);
-        let ask = Ask { id, time: None, trace: trace.clone() };
+        let ask = Ask { id, time: None, trace: trace.clone(), room };
         let scored = self.service.score(&model, rows, ask).await.map_err(|refusal| status(&refusal))?;
         let begun = Instant::now();
         let answer = answer(&model, request.id, &outputs, raw, &scored);

@@ -150,7 +150,7 @@ pub(super) async fn infer(State(service): Served, Path(place): Path<Place>, requ
     let model = service.model(place.which())?;
     let Whole { headers, bytes, trace } = body::read(request, &service.limits).await?;
     trace.asks(&model);
-    service.admit()?;
+    let room = service.admit()?;
     let (begun, size) = (Instant::now(), bytes.len());
     let own = (service.clone(), model.clone(), trace.clone());
     let parse = move || {
@@ -165,7 +165,7 @@ pub(super) async fn infer(State(service): Served, Path(place): Path<Place>, requ
     let parsed = beside(work, parse).await;
     service.parsed(&trace, begun);
     let (rows, wanted, id) = parsed?;
-    let ask = Ask { id, time: wanted.time, trace: trace.clone() };
+    let ask = Ask { id, time: wanted.time, trace: trace.clone(), room };
     let scored = service.score(&model, rows, ask).await?;
     Ok(written(&trace, || tensors::answer((&model.name, &model.version), &wanted, &scored)))
 }
@@ -191,17 +191,16 @@ pub(super) async fn index(State(service): Served) -> Response {
 
 /// `POST /v2/repository/models/{model}/load`
 pub(super) async fn load(State(service): Served, Path(place): Path<Place>) -> Answer {
-    let (own, name) = (service.clone(), place.model.clone());
-    let loaded = tokio::task::spawn_blocking(move || {
-        // A name that is none is told apart from a directory that is none.
-        own.registry.find(&place.model, None).map(drop).or_else(|refusal| match refusal.code() {
-            Code::Unavailable => Ok(()),
-            _ => Err(refusal),
-        })?;
-        own.registry.load(&place.model).map_err(|error| Refusal::new(Code::BadRequest, error.to_string()))
+    let name = place.model;
+    // A name that is none is told apart from a directory that is none.
+    let known = service.registry.find(&name, None).map(drop).or_else(|refusal| match refusal.code() {
+        Code::Unavailable => Ok(()),
+        _ => Err(refusal),
     });
-    let lost = |_| Err(Refusal::new(Code::Internal, "loading met a fault of the server"));
-    let loaded = loaded.await.unwrap_or_else(lost);
+    let loaded = match known {
+        Ok(()) => service.loader.load(&name).await,
+        Err(refusal) => Err(refusal),
+    };
     let code = if loaded.is_ok() { "ok" } else { "error" };
     let asked = Asked { model: name, kind: "admin", code: code.into() };
     service.metrics.reloads.get_or_create(&asked).inc();

@@ -8,6 +8,7 @@ use crate::refusal::{Code, Refusal};
 use crate::rows::OwnTexts;
 use crate::service::{Ask, Candidates, Service, Which};
 use crate::trace::Trace;
+use crate::work::Room;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -283,17 +284,22 @@ async fn read<T: Send + 'static>(
     make: Make<T>,
 ) -> Result<Read<T>, Refusal> {
     let Whole { bytes, trace, .. } = body::read(request, &service.limits).await?;
-    service.admit()?;
+    let room = service.admit()?;
     let begun = Instant::now();
     let (own, noted) = (service.clone(), trace.clone());
     // A store of features is waited for elsewhere too.
     let work = if service.join.is_some() { Work::Waits } else { Work::OfBytes(bytes.len()) };
-    let read = beside(work, move || parse(&own, &bytes, noted, make)).await;
+    let read = beside(work, move || parse((&own, room), &bytes, noted, make)).await;
     service.parsed(&trace, begun);
     read
 }
 
-fn parse<T>(service: &Service, bytes: &Bytes, trace: Trace, make: Make<T>) -> Result<Read<T>, Refusal> {
+fn parse<T>(
+    (service, room): (&Service, Room),
+    bytes: &Bytes,
+    trace: Trace,
+    make: Make<T>,
+) -> Result<Read<T>, Refusal> {
     service.limits.check_depth(bytes)?;
     // A list would be taken for an object by its order.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
@@ -310,7 +316,7 @@ fn parse<T>(service: &Service, bytes: &Bytes, trace: Trace, make: Make<T>) -> Re
     trace.asks(&model);
     let what = make(&asked, &Reader { service, model: &model, trace: &trace, body: bytes })?;
     let time = asked.timeout_ms.map(Duration::from_millis);
-    Ok(Read { model, what, ask: Ask { id, time, trace } })
+    Ok(Read { model, what, ask: Ask { id, time, trace, room } })
 }
 
 impl Asked<'_> {

@@ -8,6 +8,6 @@ mod worker;
 
 pub(crate) use desk::Desk;
 pub(crate) use job::{Answer, Explained, Job, Ranked, Scored, Task, Times};
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Queue, Room};
 pub use worker::Probe;
 pub(crate) use worker::work;

@@ -21,6 +21,10 @@ struct State {
     jobs: VecDeque<Job>,
     /// What they all cost.
     rows: usize,
+    /// Requests that have been let in and are yet to become jobs.
+    coming: usize,
+    /// What a job costs, of late.
+    usual: usize,
     generation: u64,
     closed: bool,
 }
@@ -44,18 +48,20 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses one more job such as those that wait where there is no room for it. To be asked before a
-    /// request is made sense of: what is refused only then has taken the time that those that wait are short
-    /// of.
-    pub(crate) fn room(&self) -> Result<(), Refusal> {
-        let state = self.lock();
-        let mean = state.rows.div_ceil(state.jobs.len().max(1));
-        self.fits(&state, mean)
+    /// Keeps room for a job that a request will become, of the usual cost, or refuses it where there is none.
+    /// To be asked before the request is made sense of: what is refused only then has taken the time that
+    /// those that wait are short of.
+    pub(crate) fn room(self: &Arc<Self>) -> Result<Room, Refusal> {
+        let mut state = self.lock();
+        self.fits(&state, state.usual)?;
+        state.coming += 1;
+        Ok(Room { queue: self.clone() })
     }
 
     fn fits(&self, state: &State, cost: usize) -> Result<(), Refusal> {
-        let waiting = state.jobs.len();
-        if waiting > 0 && (waiting >= self.most_jobs || state.rows + cost > self.most_rows) {
+        let waiting = state.jobs.len() + state.coming;
+        let rows = state.rows + state.coming * state.usual + cost;
+        if waiting > 0 && (waiting >= self.most_jobs || rows > self.most_rows) {
             let error = format!("{waiting} requests wait already: try again in a moment");
             return Err(Refusal::new(Code::Overloaded, error));
         }
@@ -71,6 +77,7 @@ impl Queue {
         let cost = job.cost();
         self.fits(&state, cost)?;
         state.rows += cost;
+        state.usual = (7 * state.usual + cost).div_ceil(8);
         state.jobs.push_back(job);
         drop(state);
         self.wake.notify_one();
@@ -117,6 +124,17 @@ impl Queue {
     pub(crate) fn waiting(&self) -> (usize, usize) {
         let state = self.lock();
         (state.jobs.len(), state.rows)
+    }
+}
+
+/// Room for a job that is yet to be made, until it is dropped.
+pub(crate) struct Room {
+    queue: Arc<Queue>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.queue.lock().coming -= 1;
     }
 }
 
