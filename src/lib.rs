@@ -16,6 +16,8 @@ pub use dlrm_inspect as inspect;
 pub use dlrm_kernels as kernels;
 pub use dlrm_metrics as metrics;
 pub use dlrm_models as models;
+#[cfg(feature = "mpi")]
+pub use dlrm_mpi as mpi;
 pub use dlrm_nn as nn;
 pub use dlrm_onnx as onnx;
 pub use dlrm_report as report;

@@ -76,6 +76,6 @@ fn class(error: &Error) -> &'static str {
         Error::Memory { .. } => "OutOfMemoryError",
         Error::Threads { .. } => "ThreadsError",
         Error::Diverged { .. } => "DivergedError",
-        Error::Interrupted { .. } => "Error",
+        Error::Interrupted { .. } | Error::Assisted | Error::Rank { .. } => "Error",
     }
 }

@@ -10,6 +10,7 @@ use dlrm::data::rows::OpenRows;
 use dlrm::data::schema::Pooling;
 use dlrm::data::split::Split;
 use dlrm::engine::RunConfig;
+use dlrm::engine::ranks::Ranks;
 use dlrm::engine::rows::GivenRows;
 use dlrm::engine::{Resources, Run, Start};
 use dlrm::metrics::Metric;
@@ -109,8 +110,14 @@ pub(super) fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
         None => (PathBuf::from("runs/demo"), Start::Overwrite),
     };
     let resources = Resources { threads: session.threads, isa: session.isa, memory_limit: None };
-    let run =
-        Run { config: config(args), rows: Some(log.given()), out: Some(output.clone()), start, resources };
+    let run = Run {
+        config: config(args),
+        rows: Some(log.given()),
+        out: Some(output.clone()),
+        start,
+        resources,
+        ranks: Ranks::default(),
+    };
     let mut progress = Progress::new(session, None);
     progress.line(&format!(
         "{} simulated rows, seed {}: the true click probability of each is known",

@@ -54,6 +54,7 @@ impl From<Error> for Failure {
             Error::Saved { .. } => SAVED,
             Error::Memory { .. } | Error::Threads { .. } => RESOURCES,
             Error::Diverged { .. } => DIVERGED,
+            Error::Assisted | Error::Rank { .. } => RESOURCES,
             Error::Interrupted { .. } => INTERRUPTED,
             Error::Metrics(_) => DATA,
         };

@@ -34,6 +34,7 @@ mod output;
 mod predict;
 mod prepare;
 mod progress;
+mod ranks;
 #[cfg(feature = "serve")]
 mod recommend;
 mod requests;
@@ -102,6 +103,7 @@ fn ended(done: Result<(), Failure>, json: bool) -> ExitCode {
 
 fn run(cli: Cli) -> Result<(), Failure> {
     let session = Session {
+        threads_said: cli.threads.is_some(),
         threads: cli.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
         isa: values::isa(cli.isa.as_deref())?,
         json: cli.json,

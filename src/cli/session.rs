@@ -33,6 +33,8 @@ fn remove(paths: &[PathBuf]) {
 pub(super) struct Session {
     /// Worker threads.
     pub threads: usize,
+    /// Whether these were said.
+    pub threads_said: bool,
     /// Instruction set.
     pub isa: dlrm::nn::Isa,
     /// Machine-readable output.

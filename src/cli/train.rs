@@ -2,21 +2,37 @@
 use super::args::TrainArgs;
 use super::failure::Failure;
 use super::progress::Progress;
+use super::ranks::{self, Job};
 use super::session::Session;
 use super::{flags, output, requests, values};
 use dlrm::data::split::Part;
+use dlrm::engine::ranks::Ranks;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::engine::training::{AUTO, Training};
-use dlrm::engine::{Error, Note, Resources, RunConfig};
+use dlrm::engine::{Error, Note, Resources, Run, RunConfig, RunRequest, Start};
 use dlrm::models::ModelConfig;
 use dlrm::report::{RunCard, kept, terminal};
 use std::path::PathBuf;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
-    let out = args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"));
+    let job = ranks::job()?;
+    let ranks = job.ranks.clone();
+    if !ranks.is_first() {
+        return assist(session, args, job);
+    }
+    let done = check_shared(args, &ranks).and_then(|()| train(session, args, job));
+    // Whatever went wrong: the others do not wait.
+    ranks.leave();
+    done
+}
+
+/// Does the run.
+fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
+    let out = output_of(args);
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
-    let (run, notes) = requests::training(session, args, &out)?.resolve()?;
+    let (mut run, notes) = requests::training(session, args, &out)?.resolve()?;
+    share(session, &mut run, job);
     session.stop_by_signal();
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
@@ -50,6 +66,63 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
     output::print(&terminal::run_text(&report, &out))?;
     output::print(&next(config, &out.display().to_string()))?;
     diverged.map_or(Ok(()), Err)
+}
+
+/// The run directory.
+fn output_of(args: &TrainArgs) -> PathBuf {
+    args.output.clone().unwrap_or_else(|| PathBuf::from("runs/model"))
+}
+
+/// Refuses what only one process does.
+fn check_shared(args: &TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
+    if ranks.size() == 1 {
+        return Ok(());
+    }
+    let alone = [("--folds", args.folds.is_some()), ("--model auto", is_auto(args))];
+    match alone.into_iter().find(|(_, said)| *said) {
+        Some((flag, _)) => Err(Failure::usage(
+            format!("{flag}: expected one process, found several ranks of MPI"),
+            "run it without mpirun: it ends in the same bytes",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Lets a run be shared with the other ranks, each of which takes its part of the cores of its machine unless
+/// threads were said.
+fn share(session: &Session, run: &mut Run, Job { ranks, neighbours }: Job) {
+    if !session.threads_said {
+        run.resources.threads = (run.resources.threads / neighbours).max(1);
+    }
+    run.ranks = ranks;
+}
+
+/// What a rank does that is not the first: it neither writes nor prints, but where it fails it says so and
+/// ends them all.
+fn assist(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
+    let ranks = job.ranks.clone();
+    let assisted = || -> Result<(), Failure> {
+        check_shared(args, &ranks)?;
+        let out = output_of(args);
+        // The first rank has noticed all that there is to notice; what there is in the directory is its own
+        // concern, unless that tells the configuration.
+        let mut request = requests::training(session, args, &out)?;
+        if request.start != Start::Resume {
+            request = RunRequest { out: None, start: Start::Fresh, ..request };
+        }
+        let (mut run, _) = request.resolve()?;
+        share(session, &mut run, job);
+        session.stop_by_signal();
+        Ok(run.assist()?)
+    };
+    let Err(failure) = assisted() else { return Ok(()) };
+    if ranks.fail() {
+        // The first one has met the same, and says so.
+        return Ok(());
+    }
+    let message = format!("rank {} of {}: {}", ranks.rank(), ranks.size(), failure.message);
+    output::failure(&Failure { message, ..failure.clone() }, session.json);
+    ranks.abort(i32::from(failure.code))
 }
 
 /// Which model is trained.

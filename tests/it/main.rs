@@ -38,6 +38,7 @@ mod prepare;
 mod prepare_faults;
 mod prepared_sets;
 mod ranking;
+mod ranks;
 mod reading;
 mod readme;
 mod reference_checkpoints;

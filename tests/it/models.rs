@@ -74,7 +74,7 @@ fn losses_gradients_and_five_steps_of_every_model() {
             let name = format!("{} ({})", case["name"].as_str().expect("a name"), isa.level().name());
             let batches: Vec<Batch> = list(&case["batches"]).iter().map(batch).collect();
             let mut learner = learner(case, isa);
-            let loss = learner.forward_backward(&batches[0]);
+            let loss = learner.forward_backward(&batches[0]).unwrap();
             close(&format!("{name} loss"), &[loss as f32], &flat(&case["loss"]));
             if case["model"]["norm"] != "batch" {
                 close(&format!("{name} logits"), &learner.logits(&batches[0]), &flat(&case["logits"]));

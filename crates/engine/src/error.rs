@@ -29,6 +29,15 @@ pub enum Error {
         /// What to do.
         hint: Option<Hint>,
     },
+    /// The run is the first rank's, which has left: nothing is left to do for this one.
+    #[error("the first rank of the run has done with training")]
+    Assisted,
+    /// Another rank of the run cannot go on, and has said why.
+    #[error("rank {rank} cannot go on")]
+    Rank {
+        /// Which.
+        rank: usize,
+    },
     /// The loss became infinite or NaN.
     #[error("training diverged: expected a finite loss, found {loss} at step {step}")]
     Diverged {
@@ -149,7 +158,8 @@ impl Error {
             Error::Interrupted { checkpoint: Some(_), .. } => {
                 Some(Hint::from("go on with ").name("run.resume"))
             }
-            Error::Interrupted { checkpoint: None, .. } => None,
+            Error::Rank { .. } => Some("look at its own message".into()),
+            Error::Interrupted { checkpoint: None, .. } | Error::Assisted => None,
         }
     }
 }

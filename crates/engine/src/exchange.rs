@@ -5,7 +5,8 @@
 //! others the bytes of what it has computed: losses and embedding gradients by shard, dense gradients by
 //! lane. Nothing is added up here: whoever adds, in the loss and in the optimiser, does it in the order of
 //! one process, which is fixed by shards and lanes alone.
-use dlrm_cluster::Communicator;
+use crate::error::Result;
+use crate::ranks::Ranks;
 use dlrm_nn::{Gradients, Sharding, Slots};
 use std::ops::Range;
 
@@ -19,12 +20,8 @@ pub(crate) struct ShardLoss {
 }
 
 /// The lanes that a rank computes in a batch of `rows` rows.
-pub(crate) fn lanes_of_rank(
-    communicator: &dyn Communicator,
-    sharding: Sharding,
-    rows: usize,
-) -> Range<usize> {
-    lanes(communicator.rank(), communicator.size(), sharding, rows)
+pub(crate) fn lanes_of_rank(ranks: &Ranks, sharding: Sharding, rows: usize) -> Range<usize> {
+    lanes(ranks.rank(), ranks.size(), sharding, rows)
 }
 
 fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usize> {
@@ -34,23 +31,27 @@ fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usi
 
 /// Completes gradients and losses (by shard) of a batch of `rows` rows, of which this rank has computed its
 /// part.
+///
+/// # Errors
+/// If the first rank has left.
 pub(crate) fn exchange(
-    communicator: &mut dyn Communicator,
+    ranks: &Ranks,
     slots: &Slots,
     gradients: &mut Gradients,
     losses: &mut [ShardLoss],
     rows: usize,
-) {
-    if communicator.size() == 1 {
-        return;
+) -> Result<()> {
+    let (rank, size) = (ranks.rank(), ranks.size());
+    if size == 1 {
+        return Ok(());
     }
-    let (rank, size) = (communicator.rank(), communicator.size());
     let own = encode(gradients, losses, &lanes(rank, size, gradients.sharding, rows), rows);
-    for (other, message) in communicator.all_gather(own).iter().enumerate().filter(|(r, _)| *r != rank) {
+    for (other, message) in ranks.all_gather(own)?.iter().enumerate().filter(|(r, _)| *r != rank) {
         let lanes = lanes(other, size, gradients.sharding, rows);
         let rest = decode(message, slots, gradients, losses, (lanes, rows));
         assert!(rest.is_empty(), "rank {other} sent {} bytes too many: is its program another?", rest.len());
     }
+    Ok(())
 }
 
 fn encode(gradients: &Gradients, losses: &[ShardLoss], lanes: &Range<usize>, rows: usize) -> Vec<u8> {

@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::exchange::{ShardLoss, exchange, lanes_of_rank};
 use crate::network::Network;
+use crate::ranks::Ranks;
 use crate::workspace::{Parallel, Workspace};
-use dlrm_cluster::{Communicator, Solo};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
@@ -31,7 +31,7 @@ struct Replica {
     gradients: Gradients,
     loss: Loss,
     workspace: Workspace,
-    communicator: Box<dyn Communicator>,
+    ranks: Ranks,
     /// Of the shards of the last batch, in the order of its rows.
     losses: Vec<ShardLoss>,
     correct: f64,
@@ -70,7 +70,7 @@ impl Learner {
             gradients,
             loss,
             workspace: Workspace::new(),
-            communicator: Box::new(Solo::default()),
+            ranks: Ranks::default(),
             losses: Vec::new(),
             correct: 0.0,
             timing: Timing::Off,
@@ -79,19 +79,19 @@ impl Learner {
         Ok(Learner { replica, pool })
     }
 
-    /// Shares each step with the other ranks of `communicator`. All must hold the same weights and optimiser
-    /// and step on the same batches.
+    /// Shares each step with other ranks. All must hold the same weights and optimiser and step on the same
+    /// batches.
     ///
     /// # Errors
     /// If there are more ranks than lanes, which are what they share.
-    pub fn with_communicator(mut self, communicator: Box<dyn Communicator>) -> Result<Self> {
-        let (ranks, lanes) = (communicator.size(), self.replica.gradients.sharding.lanes);
-        if ranks > lanes {
+    pub fn with_ranks(mut self, ranks: Ranks) -> Result<Self> {
+        let (size, lanes) = (ranks.size(), self.replica.gradients.sharding.lanes);
+        if size > lanes {
             let error =
-                Error::config("train.lanes", format!("one for each of {ranks} ranks"), lanes.to_string());
+                Error::config("train.lanes", format!("one for each of {size} ranks"), lanes.to_string());
             return Err(error.with_hint("take fewer ranks; more lanes change the last bits of results"));
         }
-        self.replica.communicator = communicator;
+        self.replica.ranks = ranks;
         Ok(self)
     }
 
@@ -153,7 +153,10 @@ impl Learner {
     }
 
     /// Mean loss of the batch, and its gradients (not yet applied).
-    pub fn forward_backward(&mut self, batch: &Batch) -> f64 {
+    ///
+    /// # Errors
+    /// If the first of several ranks has left.
+    pub fn forward_backward(&mut self, batch: &Batch) -> Result<f64> {
         let Learner { replica, pool } = self;
         pool.install(|| {
             replica.forward_backward(batch, pool);
@@ -164,14 +167,14 @@ impl Learner {
     /// One step on `batch`; returns its mean loss before the update.
     ///
     /// # Errors
-    /// If the loss is not finite (then the weights are unchanged).
+    /// If the loss is not finite (then the weights are unchanged), or the first of several ranks has left.
     pub fn step(&mut self, batch: &Batch, rates: Rates) -> Result<f64> {
         let Learner { replica, pool } = self;
         // One entry into the pool for the whole step: waking its threads takes longer than some phases of a
         // small batch.
         pool.install(|| {
             replica.forward_backward(batch, pool);
-            let loss = replica.exchange(batch);
+            let loss = replica.exchange(batch)?;
             replica.apply(loss, batch, rates)?;
             Ok(loss)
         })
@@ -191,7 +194,7 @@ impl Replica {
     fn forward_backward(&mut self, batch: &Batch, pool: &rayon::ThreadPool) {
         let start = self.timing.start();
         let (rows, sharding) = (batch.len(), self.gradients.sharding);
-        let own = lanes_of_rank(&*self.communicator, sharding, rows);
+        let own = lanes_of_rank(&self.ranks, sharding, rows);
         let Replica { network, gradients, workspace, losses, loss, .. } = self;
         let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
         let pass = Pass { network, loss, batch, mode };
@@ -218,14 +221,14 @@ impl Replica {
     }
 
     /// Completes gradients and losses by those of other ranks; returns the mean loss of the batch.
-    fn exchange(&mut self, batch: &Batch) -> f64 {
-        let Replica { network, gradients, communicator, losses, .. } = self;
-        exchange(&mut **communicator, network.weights().slots(), gradients, losses, batch.len());
+    fn exchange(&mut self, batch: &Batch) -> Result<f64> {
+        let Replica { network, gradients, ranks, losses, .. } = self;
+        exchange(ranks, network.weights().slots(), gradients, losses, batch.len())?;
         // In the order of the rows, whatever lane or rank they were in.
         let sum = |(loss, correct), shard: &ShardLoss| (loss + shard.loss, correct + shard.correct);
         let (loss, correct) = self.losses.iter().fold((0.0, 0.0), sum);
         self.correct = correct;
-        loss
+        Ok(loss)
     }
 
     /// Updates the weights. Uses the current rayon pool.

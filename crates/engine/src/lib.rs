@@ -8,7 +8,7 @@
 //!   either.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
-//! * [`learner`]: one training step, alone or shared among ranks; [`trainer`]: many, with evaluation, early
+//! * [`learner`]: one training step, alone or shared among [`ranks`]; [`trainer`]: many, with evaluation, early
 //!   stopping and checkpoints.
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches; [`event_file`]:
 //!   what TensorBoard reads.
@@ -57,6 +57,7 @@ pub mod plan;
 pub mod predecessor;
 pub mod predictor;
 pub mod preparation;
+pub mod ranks;
 pub mod reference;
 mod regression;
 pub mod request;
@@ -66,6 +67,7 @@ pub mod run;
 pub mod run_dir;
 pub mod saved;
 pub mod schedule;
+mod shared_start;
 pub mod start;
 pub mod step_plan;
 mod tensorboard;

@@ -7,6 +7,7 @@ use dlrm_engine::StepPlan;
 use dlrm_engine::checkpoint_store::InMemory;
 use dlrm_engine::feed::MemoryFeed;
 use dlrm_engine::observer::Unobserved;
+use dlrm_engine::ranks::Ranks;
 use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::TrainState;
 use dlrm_engine::trainer::Trainer;
@@ -106,7 +107,7 @@ fn of_ranks<T: Send>(
 ) -> Vec<T> {
     Threads::run(size, |rank| {
         let threads = 1 + rank.rank() % 2;
-        work(learner(case, threads).with_communicator(Box::new(rank)).unwrap())
+        work(learner(case, threads).with_ranks(Ranks::new(Box::new(rank))).unwrap())
     })
 }
 
@@ -196,7 +197,7 @@ fn ranks_diverge_together() {
 #[test]
 fn more_ranks_than_lanes_are_refused() {
     let refused = Threads::run(5, |rank| {
-        learner(&cases()[0], 1).with_communicator(Box::new(rank)).map(drop).unwrap_err().to_string()
+        learner(&cases()[0], 1).with_ranks(Ranks::new(Box::new(rank))).map(drop).unwrap_err().to_string()
     });
     assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 5 ranks, found 4"));
 }

@@ -20,6 +20,7 @@ pub use schema::{Said, inferred, profile, read_schema, schema_of, schema_of_rows
 use crate::config::{Baseline, DataConfig, Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::note::Note;
+use crate::ranks::Ranks;
 use crate::rows::GivenRows;
 use crate::run::{Resources, Run};
 use crate::run_dir;
@@ -114,6 +115,7 @@ impl RunRequest {
             out: self.out.clone(),
             start: self.start,
             resources: self.resources,
+            ranks: Ranks::default(),
         };
         Ok((run, notes))
     }

@@ -27,9 +27,11 @@ use crate::network::Network;
 use crate::network::Values;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
+use crate::ranks::{Agreed, Ranks};
 use crate::regression;
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::{RunDir, StartedWith};
+use crate::shared_start;
 use crate::start::Start;
 use crate::tensorboard::TensorBoard;
 use crate::train_config::TrainConfig;
@@ -80,6 +82,8 @@ pub struct Run {
     pub start: Start,
     /// What it may use.
     pub resources: Resources,
+    /// The processes that share its steps.
+    pub ranks: Ranks,
 }
 
 /// What a run tells while it goes.
@@ -111,6 +115,29 @@ impl Run {
 
     /// Does the run in its directory, which is open already where something went before it.
     pub(crate) fn execute_in(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
+        if self.ranks.size() == 1 {
+            return self.execute_here(dir, observer);
+        }
+        let done = self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks });
+        // Whatever went wrong before training was over: the others do not wait.
+        self.ranks.leave();
+        done
+    }
+
+    /// Assists the first rank, which does the run, until its training is over.
+    ///
+    /// # Errors
+    /// As [`Run::execute`], which this does without a directory.
+    pub fn assist(&self) -> Result<()> {
+        let mut run = Run { out: None, start: Start::Fresh, ..self.clone() };
+        run.config.train.tensorboard = None;
+        match run.execute(&mut Unobserved) {
+            Err(Error::Assisted) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn execute_here(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
         self.config.check()?;
         let reading = (self.resources.threads, &observer.stop());
         with_rows(&self.config, self.rows.as_ref(), reading, |source| self.on(source, dir, observer))
@@ -163,6 +190,10 @@ impl Run {
         let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         let mut trained = self.train(&rows, reference.as_ref(), &mut place, observer)?;
+        self.ranks.leave();
+        if !self.ranks.is_first() {
+            return Err(Error::Assisted);
+        }
         clock.lap("train", Some(trained.state.rows));
         let refit = trained.refit.is_some();
         let (calibration, own) = self.calibrated(&mut trained, &rows, &mut clock, observer)?;
@@ -336,18 +367,19 @@ impl Run {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
-        let resumes = self.start == Start::Resume && newest.is_some();
+        let wanted = self.start == Start::Resume && newest.is_some();
+        let resumes = self.ranks.decide(|| wanted)?;
         let values = if resumes { Values::Unfilled } else { Values::Drawn };
         let own = (&self.config.model, config);
-        let mut learner = self.learner(values, own, &rows.layout)?;
+        let mut learner = self.learner(values, own, &rows.layout)?.with_ranks(self.ranks.clone())?;
         let in_memory = InMemory::default();
         let checkpoints: &dyn CheckpointStore =
             place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
-        let resumed = if resumes { checkpoints.resume(&mut learner)? } else { None };
+        let resumed = shared_start::resume(&self.ranks, resumes, (checkpoints, &mut learner))?;
         if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
             before.put_into(&mut learner, &self.config.model, config)?;
         }
-        let fresh = || self.learner(Values::Drawn, own, &rows.layout);
+        let fresh = || self.learner(Values::Drawn, own, &rows.layout)?.with_ranks(self.ranks.clone());
         let regression = reference.and_then(|reference| reference.solved.as_ref());
         let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
         let (state, refit) = match place.board.take() {

@@ -1,0 +1,201 @@
+//! A rank of an MPI job.
+//!
+//! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever started
+//! them works on. So MPI has to be safe for no more than that one thread.
+use dlrm_cluster::{Communicator, Ticket};
+use mpi::Threading;
+use mpi::collective::SystemOperation;
+use mpi::datatype::{Partition, PartitionMut};
+use mpi::environment::initialize_with_threading;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::{Communicator as _, CommunicatorCollectives};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+/// Bytes from one rank to another that go at once. MPI counts in 32 bits, and what a rank sends to all others
+/// has to be counted too.
+const PIECE: u64 = 1 << 30;
+
+/// Why there is no rank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MpiError(String);
+
+impl fmt::Display for MpiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for MpiError {}
+
+/// This process as a rank of its job. MPI ends when it is dropped.
+pub struct Mpi {
+    rank: usize,
+    size: usize,
+    /// Ranks on this machine.
+    neighbours: usize,
+    started: u64,
+    orders: Option<Sender<Vec<Vec<u8>>>>,
+    done: Receiver<Vec<Vec<u8>>>,
+    /// Exchanges that are done and not finished yet.
+    early: BTreeMap<u64, Vec<Vec<u8>>>,
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread says of the job when it has begun.
+struct Begun {
+    rank: usize,
+    size: usize,
+    neighbours: usize,
+}
+
+impl Mpi {
+    /// Begins MPI. Once in a process.
+    ///
+    /// # Errors
+    /// If MPI was begun before, or there is no thread for it.
+    pub fn start() -> Result<Self, MpiError> {
+        let (orders, taken) = mpsc::channel();
+        let (does, done) = mpsc::channel();
+        let (begun, begins) = mpsc::channel();
+        let work = move || own(&begun, &taken, &does);
+        let thread = thread::Builder::new().name("mpi".into()).spawn(work);
+        let thread = thread.map_err(|e| MpiError(format!("cannot start a thread for MPI: {e}")))?;
+        let begun = begins.recv().ok().flatten();
+        let Some(Begun { rank, size, neighbours }) = begun else {
+            return Err(MpiError("MPI was begun before in this process".into()));
+        };
+        let (orders, thread) = (Some(orders), Some(thread));
+        Ok(Mpi { rank, size, neighbours, started: 0, orders, done, early: BTreeMap::new(), next: 0, thread })
+    }
+
+    /// Ranks on this machine, this one included: they share its cores.
+    pub fn neighbours(&self) -> usize {
+        self.neighbours
+    }
+
+    /// The results of exchange `number`; those of later ones are kept for their turn.
+    fn result(&mut self, number: u64) -> Vec<Vec<u8>> {
+        loop {
+            if let Some(parts) = self.early.remove(&number) {
+                return parts;
+            }
+            let Ok(parts) = self.done.recv() else { panic!("rank {}: MPI has ended", self.rank) };
+            self.early.insert(self.next, parts);
+            self.next += 1;
+        }
+    }
+}
+
+impl fmt::Debug for Mpi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {}", self.rank, self.size)
+    }
+}
+
+impl Communicator for Mpi {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
+
+    fn start(&mut self, parts: Vec<Vec<u8>>) -> Ticket {
+        assert_eq!(parts.len(), self.size, "a part for each rank");
+        self.started += 1;
+        // A thread that is gone is noticed by whoever waits for it.
+        let _ = self.orders.as_ref().map(|orders| orders.send(parts));
+        Ticket::new(self.started - 1)
+    }
+
+    fn finish(&mut self, ticket: Ticket) -> Vec<Vec<u8>> {
+        self.result(ticket.number())
+    }
+
+    /// Ends this process; whatever started the job ends the others, for this one leaves without MPI's farewell.
+    fn abort(&mut self, code: i32) -> ! {
+        std::process::exit(code)
+    }
+}
+
+impl Drop for Mpi {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        if !thread::panicking() {
+            // MPI's farewell waits for the other ranks.
+            let _ = self.thread.take().map(JoinHandle::join);
+        }
+    }
+}
+
+/// What the thread does that owns MPI.
+fn own(begun: &Sender<Option<Begun>>, orders: &Receiver<Vec<Vec<u8>>>, done: &Sender<Vec<Vec<u8>>>) {
+    let Some((universe, _)) = initialize_with_threading(Threading::Funneled) else {
+        let _ = begun.send(None);
+        return;
+    };
+    let world = universe.world();
+    let own = |n: i32| usize::try_from(n).expect("MPI counts ranks from 0");
+    let (rank, size) = (own(world.rank()), own(world.size()));
+    let neighbours = own(world.split_shared(world.rank()).size());
+    if begun.send(Some(Begun { rank, size, neighbours })).is_err() {
+        return;
+    }
+    while let Ok(parts) = orders.recv() {
+        if done.send(exchange(&world, &parts)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a part to each rank; what each has sent to this one.
+fn exchange(world: &SimpleCommunicator, parts: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let sizes: Vec<u64> = parts.iter().map(|part| part.len() as u64).collect();
+    let mut coming = vec![0u64; sizes.len()];
+    world.all_to_all_into(&sizes[..], &mut coming[..]);
+    // All ranks cut at the same places, so often as the largest part of any needs it.
+    let piece = PIECE / parts.len() as u64;
+    let (own, mut largest) = (sizes.iter().copied().max().unwrap_or(0), 0u64);
+    world.all_reduce_into(&own, &mut largest, SystemOperation::max());
+    let mut received: Vec<Vec<u8>> = coming.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
+    for first in (0..largest).step_by(piece as usize) {
+        let cut = |size: u64| size.saturating_sub(first).min(piece) as usize;
+        let send: Vec<u8> = parts
+            .iter()
+            .zip(&sizes)
+            .flat_map(|(part, &size)| &part[first.min(size) as usize..][..cut(size)])
+            .copied()
+            .collect();
+        let (send_counts, send_places) = counted(sizes.iter().map(|&size| cut(size)));
+        let (counts, places) = counted(coming.iter().map(|&size| cut(size)));
+        let mut receive = vec![0u8; counts.iter().map(|&n| n as usize).sum()];
+        world.all_to_all_varcount_into(
+            &Partition::new(&send[..], &send_counts[..], &send_places[..]),
+            &mut PartitionMut::new(&mut receive[..], &counts[..], &places[..]),
+        );
+        let mut rest = &receive[..];
+        for (received, &count) in received.iter_mut().zip(&counts) {
+            let (own, others) = rest.split_at(count as usize);
+            received.extend_from_slice(own);
+            rest = others;
+        }
+    }
+    received
+}
+
+/// Counts as MPI takes them, and where each part begins.
+fn counted(sizes: impl Iterator<Item = usize>) -> (Vec<i32>, Vec<i32>) {
+    let counts: Vec<i32> = sizes.map(|size| i32::try_from(size).expect("pieces are cut to fit")).collect();
+    let places = counts.iter().scan(0, |place, &count| {
+        let own = *place;
+        *place += count;
+        Some(own)
+    });
+    let places = places.collect();
+    (counts, places)
+}

@@ -1,0 +1,153 @@
+//! A run that several ranks share, as threads of one process: the bytes of one, however it ends.
+use crate::common::scratch;
+use dlrm::cluster::{Communicator, Threads};
+use dlrm::engine::observer::{Observer, Unobserved};
+use dlrm::engine::ranks::Ranks;
+use dlrm::engine::request::InputRequest;
+use dlrm::engine::run::RunObserver;
+use dlrm::engine::saved::{Kind, verify};
+use dlrm::engine::train_state::{Ending, TrainState};
+use dlrm::engine::{Error, Run, RunRequest, Start};
+use std::path::Path;
+
+/// A run of [`scratch`]'s rows in its directory `out`, with these settings.
+fn run(dir: &Path, out: &str, settings: &[&str]) -> Run {
+    let request = RunRequest {
+        input: InputRequest { paths: vec![dir.join("clicks.csv")], ..Default::default() },
+        schema: Some(dir.join("schema.toml")),
+        settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+        out: Some(dir.join(out)),
+        ..RunRequest::default()
+    };
+    let mut run = request.resolve().unwrap().0;
+    run.resources.isa = crate::common::isa();
+    run
+}
+
+/// What each rank returns: the first one does the run under `observer`, the others assist.
+fn shared<O: RunObserver>(size: usize, run: &Run, observer: impl Fn() -> O + Sync) -> Vec<Result<(), Error>> {
+    Threads::run(size, |rank| {
+        let first = rank.rank() == 0;
+        let mut run = Run { ranks: Ranks::new(Box::new(rank)), ..run.clone() };
+        if first {
+            return run.execute(&mut observer()).and_then(|mut outcome| outcome.finish());
+        }
+        run.resources.threads = 2;
+        run.assist()
+    })
+}
+
+fn model(dir: &Path, out: &str) -> String {
+    verify(&dir.join(out).join("model"), Kind::Model).unwrap().id()
+}
+
+const SETTINGS: [&[&str]; 4] = [
+    &["train.epochs=2", "train.lanes=4", "train.batch_size=64"],
+    &["model.kind=deepfm", "train.epochs=2", "train.batch_size=33", "train.clip_norm=0.1"],
+    &[
+        "model.norm=batch",
+        "model.dropout=0.2",
+        "train.epochs=3",
+        "train.evaluate_every=2",
+        "train.patience=2",
+    ],
+    &["data.loading=stream", "train.precision=bf16", "train.table_precision=bf16", "train.max_steps=7"],
+];
+
+#[test]
+fn runs_that_ranks_share_are_those_of_one() {
+    let dir = scratch(400);
+    for (number, settings) in SETTINGS.iter().enumerate() {
+        let alone = format!("alone-{number}");
+        run(dir.path(), &alone, settings).execute(&mut Unobserved).unwrap().finish().unwrap();
+        for size in [2, 3] {
+            let out = format!("{size}-{number}");
+            let done = shared(size, &run(dir.path(), &out, settings), || Unobserved);
+            done.into_iter().for_each(|done| done.unwrap());
+            assert_eq!(model(dir.path(), &out), model(dir.path(), &alone), "{size} ranks, {settings:?}");
+        }
+    }
+}
+
+/// Whose time for training is up, or who wants to stop, at a step.
+struct At {
+    finish: Option<u64>,
+    stop: Option<u64>,
+    step: u64,
+}
+
+impl Observer for At {
+    fn step(&mut self, state: &TrainState, _: f64) {
+        self.step = state.step;
+    }
+    fn should_finish(&mut self) -> bool {
+        self.finish.is_some_and(|step| self.step >= step)
+    }
+    fn should_stop(&mut self) -> bool {
+        self.stop.is_some_and(|step| self.step >= step)
+    }
+}
+
+impl RunObserver for At {}
+
+#[test]
+fn the_first_rank_decides_for_all() {
+    let dir = scratch(400);
+    let settings = ["train.epochs=3", "train.batch_size=32"];
+    // The clock of the first rank is everybody's.
+    let finish = || At { finish: Some(5), stop: None, step: 0 };
+    let mut alone = run(dir.path(), "alone", &settings).execute(&mut finish()).unwrap();
+    assert_eq!(alone.state.ending, Some(Ending::Budget));
+    alone.finish().unwrap();
+    for done in shared(3, &run(dir.path(), "shared", &settings), finish) {
+        done.unwrap();
+    }
+    assert_eq!(model(dir.path(), "shared"), model(dir.path(), "alone"));
+    // It stops, and the others have nothing left to do; one process goes on to the same bytes.
+    run(dir.path(), "whole", &settings).execute(&mut Unobserved).unwrap().finish().unwrap();
+    let mut done =
+        shared(3, &run(dir.path(), "stopped", &settings), || At { stop: Some(5), finish: None, step: 0 });
+    assert!(matches!(done.remove(0), Err(Error::Interrupted { step: 5, checkpoint: Some(_) })));
+    done.into_iter().for_each(|done| done.unwrap());
+    // Two others go on, and are stopped; then one process does.
+    let stopped = dir.path().join("stopped");
+    let resumed = || {
+        let request =
+            RunRequest { out: Some(stopped.clone()), start: Start::Resume, ..RunRequest::default() };
+        let mut run = request.resolve().unwrap().0;
+        run.resources.isa = crate::common::isa();
+        run
+    };
+    let mut done = shared(2, &resumed(), || At { stop: Some(9), finish: None, step: 0 });
+    assert!(matches!(done.remove(0), Err(Error::Interrupted { step: 9, checkpoint: Some(_) })));
+    done.into_iter().for_each(|done| done.unwrap());
+    resumed().execute(&mut Unobserved).unwrap().finish().unwrap();
+    assert_eq!(model(dir.path(), "stopped"), model(dir.path(), "whole"));
+}
+
+#[test]
+fn more_ranks_than_lanes_are_refused() {
+    let dir = scratch(100);
+    let done = shared(3, &run(dir.path(), "out", &["train.lanes=2"]), || Unobserved);
+    for done in done {
+        let error = done.unwrap_err().to_string();
+        assert!(error.contains("train.lanes: expected one for each of 3 ranks, found 2"), "{error}");
+    }
+}
+
+/// Each would take itself for the only one.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_build_without_mpi_is_not_started_by_it() {
+    let dir = scratch(100);
+    let output = crate::common::command(dir.path(), &["train", "clicks.csv", "--schema", "schema.toml"])
+        .env("OMPI_COMM_WORLD_SIZE", "4")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in ["one of 4 by MPI", "--features mpi", "without mpirun"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!dir.path().join("runs").exists());
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Tests `mpirun dlrm train`: the model of several ranks has the bytes of one process, whatever is killed on the way.
+# DLRM_BIN names a dlrm command built with `--features mpi` (default: it is built). KILLS (default: 3) is how many
+# jobs lose a rank.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+export CARGO_INCREMENTAL=0
+place="$(mktemp -d)"
+trap 'rm -rf "$place"' EXIT
+
+# mpi-sys reads the headers of MPI with libclang.
+if ! command -v mpirun >/dev/null || ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null; then
+    apt-get update -qq && apt-get install -y -qq libopenmpi-dev openmpi-bin libclang-dev
+fi
+if [ -z "${DLRM_BIN:-}" ]; then
+    # With the features that tests were built with: only this program is built anew.
+    cargo build --workspace --locked --features mpi
+    cp target/debug/dlrm "$place/dlrm"
+    DLRM_BIN="$place/dlrm"
+fi
+dlrm="$(realpath "$DLRM_BIN")"
+cd "$place"
+# Open MPI asks twice whether root means it; ranks share the cores of this machine.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
+export PATH="$(dirname "$dlrm"):$PATH"
+"$dlrm" generate clicks --like demo --rows 4000 -q -o clicks >/dev/null
+"$dlrm" prepare clicks/clicks.csv --schema clicks/schema.toml -q -o prepared >/dev/null
+
+fail() {
+    echo "mpi: $*" >&2
+    exit 1
+}
+
+# What is trained with these arguments, by one process or so many ranks.
+alone() { "$dlrm" train -q --threads 2 -o "$@" >/dev/null; }
+ranks() { mpirun -n "$1" "$dlrm" train -q --threads 1 -o "${@:2}"; }
+bytes() { (cd "$1/model" && sha256sum ./*); }
+# Fails unless two runs saved the same bytes.
+same() {
+    local one other
+    one="$(bytes "$1")" other="$(bytes "$2")"
+    [ "$one" = "$other" ] || fail "$3: the model of $2 is not that of $1"
+}
+
+data="clicks/clicks.csv --schema clicks/schema.toml --no-baseline"
+cases=(
+    "$data --epochs 2"
+    "$data --epochs 2 --batch-size 100 --model deepfm --set train.clip_norm=0.1"
+    "$data --epochs 2 --model dcn_v2"
+    "$data --epochs 3 --set model.norm=batch --set model.dropout=0.2 --set train.evaluate_every=7 --set train.patience=2"
+    "$data --epochs 1 --set train.precision=bf16 --set train.table_precision=bf16"
+    "$data --epochs 2 --stream"
+    "$data --epochs 2 --preset paper"
+    "$data --max-steps 11 --batch-size 513 --set train.lanes=6"
+    "$data --epochs 1 --model xdeepfm"
+    "clicks/clicks.csv --schema clicks/schema.toml"
+    "prepared --epochs 2"
+)
+number=0
+for case in "${cases[@]}"; do
+    number=$((number + 1))
+    # shellcheck disable=SC2086
+    alone "alone-$number" $case
+    for size in 2 3; do
+        # shellcheck disable=SC2086
+        said="$(ranks "$size" "$size-$number" $case)" || fail "$size ranks: $case"
+        [ "$(grep -c '^next:' <<<"$said")" = 1 ] || fail "$size ranks: one report was expected, found: $said"
+        same "alone-$number" "$size-$number" "$size ranks, $case"
+    done
+    echo "mpi: 2 and 3 ranks, $case: the bytes of one"
+done
+
+# One rank is killed: all end, and one process goes on from what was saved to the same bytes.
+long="$data --epochs 12 --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"
+# shellcheck disable=SC2086
+alone whole $long
+for turn in $(seq "${KILLS:-3}"); do
+    # shellcheck disable=SC2086
+    ranks 3 "killed-$turn" $long >/dev/null 2>"said-$turn" &
+    job=$!
+    until [ -n "$(ls "killed-$turn/checkpoints" 2>/dev/null | grep '^step')" ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+    sleep "0.$((RANDOM % 10))"
+    victims=($(pgrep -f "$dlrm train.*killed-$turn" | grep -vx "$job" || true))
+    victims=($(for pid in "${victims[@]}"; do [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dlrm ] && echo "$pid"; done || true))
+    [ ${#victims[@]} -gt 0 ] || fail "no rank was left to be killed"
+    kill -9 "${victims[RANDOM % ${#victims[@]}]}"
+    begun=$SECONDS
+    if wait $job; then fail "a job that lost a rank ended well"; fi
+    [ $((SECONDS - begun)) -le 10 ] || fail "a job that lost a rank took $((SECONDS - begun)) s to end"
+    # On another number of ranks.
+    case $((turn % 3)) in
+    0) "$dlrm" train -q --resume -o "killed-$turn" >/dev/null ;;
+    *) mpirun -n $((1 + turn % 3)) "$dlrm" train -q --resume -o "killed-$turn" >/dev/null ;;
+    esac
+    same whole "killed-$turn" "a rank was killed"
+done
+echo "mpi: ${KILLS:-3} jobs lost a rank, and one to three others went on to the same bytes"
+
+# A wish to stop is heard by the first rank, which saves.
+# shellcheck disable=SC2086
+ranks 2 stopped $long >/dev/null 2>said &
+job=$!
+until [ -d stopped/checkpoints ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+sleep 0.5
+kill -TERM "$(pgrep -f "mpirun.*-o stopped" | head -n 1)"
+if wait $job; then fail "a job that was to stop ended well"; fi
+"$dlrm" train -q --resume -o stopped >/dev/null
+same whole stopped "a job was stopped"
+echo "mpi: a job was stopped, and one process went on to the same bytes"
+
+# The page of the book.
+dlrm generate clicks --like demo --rows 20000 -q -o page/clicks >/dev/null
+cd page
+dlrm prepare clicks/clicks.csv --schema clicks/schema.toml -q -o prepared >/dev/null
+mpirun -n 2 dlrm train prepared --set train.lanes=32 -o runs/shared >/dev/null 2>&1
+dlrm train -q prepared --set train.lanes=32 -o runs/alone >/dev/null
+same runs/alone runs/shared "docs/cluster.md"
+cd ..
+
+# What several ranks do not do is refused once, and a rank that fails is named.
+code=0
+ranks 2 refused clicks/clicks.csv --folds 3 2>said || code=$?
+[ $code = 2 ] && grep -q "expected one process, found several ranks" said || fail "--folds: code $code, $(cat said)"
+[ ! -e refused ] || fail "what was refused left something"
