@@ -36,7 +36,8 @@ fn started(_: usize) -> Result<Job, Failure> {
 fn started(size: usize) -> Result<Job, Failure> {
     Err(Failure::usage(
         format!(
-            "this process was started as one of {size} by MPI: expected a dlrm built with MPI, found one without"
+            "this process was started as one of {size} by MPI: expected a dlrm built with MPI, found one \
+             without"
         ),
         "build it with `cargo build --release --features mpi`, or start it without mpirun",
     ))

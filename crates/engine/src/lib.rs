@@ -8,8 +8,8 @@
 //!   either.
 //! * [`network`]: a model with its weights and its one forward pass; [`workspace`]: the memory and the
 //!   threads it needs.
-//! * [`learner`]: one training step, alone or shared among [`ranks`]; [`trainer`]: many, with evaluation, early
-//!   stopping and checkpoints.
+//! * [`learner`]: one training step, alone or shared among [`ranks`]; [`trainer`]: many, with evaluation,
+//!   early stopping and checkpoints.
 //! * [`training_rows`], [`feed`]: where steps get their rows from; [`observer`]: who watches; [`event_file`]:
 //!   what TensorBoard reads.
 //! * [`row_scorer`]: from raw rows to logits; [`predictor`]: a saved model, loaded; [`input_scorer`]: whole

@@ -4,12 +4,7 @@
 //! one is the run as one process would do it: it alone looks at the clock and at signals, writes, saves and
 //! prints. What it decides by these it tells the others, which assist until its training is over.
 use crate::error::{Error, Result};
-use crate::observer::{Observer, Standing};
-use crate::plan::Plan;
-use crate::run::RunObserver;
-use crate::train_state::{Evaluation, TrainState};
 use dlrm_cluster::Communicator;
-use dlrm_data::Stop;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -125,61 +120,5 @@ impl Ranks {
 impl fmt::Debug for Ranks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rank {} of {}", self.rank(), self.size())
-    }
-}
-
-/// An observer whose decisions all ranks share.
-pub(crate) struct Agreed<'a> {
-    pub(crate) inner: &'a mut dyn RunObserver,
-    pub(crate) ranks: &'a Ranks,
-}
-
-impl Observer for Agreed<'_> {
-    fn step(&mut self, state: &TrainState, loss: f64) {
-        self.inner.step(state, loss);
-    }
-
-    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
-        self.inner.evaluated(evaluation, standing);
-    }
-
-    fn warned(&mut self, warning: &str) {
-        self.inner.warned(warning);
-    }
-
-    /// The first rank stops by itself, after it has saved; the others learn of it in the next exchange.
-    fn should_stop(&mut self) -> bool {
-        self.ranks.is_first() && self.inner.should_stop()
-    }
-
-    fn stop(&self) -> Stop {
-        if self.ranks.is_first() { self.inner.stop() } else { Stop::default() }
-    }
-
-    fn should_finish(&mut self) -> bool {
-        // Where the first one has left, the next step says so.
-        self.ranks.decide(|| self.inner.should_finish()).unwrap_or(false)
-    }
-
-    fn wall_time(&mut self) -> f64 {
-        self.inner.wall_time()
-    }
-
-    fn should_save(&mut self) -> bool {
-        self.ranks.is_first() && self.inner.should_save()
-    }
-}
-
-impl RunObserver for Agreed<'_> {
-    fn stage(&mut self, name: &str) {
-        self.inner.stage(name);
-    }
-
-    fn baseline(&mut self, steps: u64) {
-        self.inner.baseline(steps);
-    }
-
-    fn planned(&mut self, plan: &Plan) {
-        self.inner.planned(plan);
     }
 }

@@ -121,9 +121,10 @@ fn forward_body<S: Simd>(simd: S, z: &mut [f32], x: &[f32], (d, common): (Dims, 
     }
 }
 
-/// The pairs of one row of the batch, from field `from` on. Blocks are stored whole, which is faster than their exact lengths: what
-/// hangs over the end of a field's pairs lies where a later field's block of the same or a smaller number
-/// goes, and that is stored later. `z` extends to the end of the batch; what hangs over that is cut off.
+/// The pairs of one row of the batch, from field `from` on. Blocks are stored whole, which is faster than
+/// their exact lengths: what hangs over the end of a field's pairs lies where a later field's block of the
+/// same or a smaller number goes, and that is stored later. `z` extends to the end of the batch; what hangs
+/// over that is cut off.
 #[inline(always)]
 fn pairs_of_row<const R: usize>(
     simd: impl Simd,

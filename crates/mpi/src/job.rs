@@ -1,7 +1,7 @@
 //! A rank of an MPI job.
 //!
-//! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever started
-//! them works on. So MPI has to be safe for no more than that one thread.
+//! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever
+//! started them works on. So MPI has to be safe for no more than that one thread.
 use dlrm_cluster::{Communicator, Ticket};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
@@ -117,7 +117,8 @@ impl Communicator for Mpi {
         self.result(ticket.number())
     }
 
-    /// Ends this process; whatever started the job ends the others, for this one leaves without MPI's farewell.
+    /// Ends this process; whatever started the job ends the others, for this one leaves without MPI's
+    /// farewell.
     fn abort(&mut self, code: i32) -> ! {
         std::process::exit(code)
     }

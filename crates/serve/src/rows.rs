@@ -78,7 +78,8 @@ impl RowFormat {
         self.places.get(name).copied()
     }
 
-    /// As [`RowFormat::place`], where it is likely to be `likely`: most objects have the order of the columns.
+    /// As [`RowFormat::place`], where it is likely to be `likely`: most objects have the order of the
+    /// columns.
     fn place_near(&self, name: &str, likely: usize) -> Option<usize> {
         let is_there = self.columns.get(likely).is_some_and(|column| column.name == name);
         if is_there { Some(likely) } else { self.place(name) }

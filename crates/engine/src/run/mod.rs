@@ -7,6 +7,7 @@ mod place;
 mod record;
 mod rows;
 mod scoring;
+mod shared;
 
 pub use clock::Stage;
 pub(crate) use learners::new_learner;
@@ -27,7 +28,7 @@ use crate::network::Network;
 use crate::network::Values;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
-use crate::ranks::{Agreed, Ranks};
+use crate::ranks::Ranks;
 use crate::regression;
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::{RunDir, StartedWith};
@@ -113,30 +114,6 @@ impl Run {
         self.execute_in(None, observer)
     }
 
-    /// Does the run in its directory, which is open already where something went before it.
-    pub(crate) fn execute_in(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
-        if self.ranks.size() == 1 {
-            return self.execute_here(dir, observer);
-        }
-        let done = self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks });
-        // Whatever went wrong before training was over: the others do not wait.
-        self.ranks.leave();
-        done
-    }
-
-    /// Assists the first rank, which does the run, until its training is over.
-    ///
-    /// # Errors
-    /// As [`Run::execute`], which this does without a directory.
-    pub fn assist(&self) -> Result<()> {
-        let mut run = Run { out: None, start: Start::Fresh, ..self.clone() };
-        run.config.train.tensorboard = None;
-        match run.execute(&mut Unobserved) {
-            Err(Error::Assisted) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
     fn execute_here(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
         self.config.check()?;
         let reading = (self.resources.threads, &observer.stop());
@@ -190,10 +167,6 @@ impl Run {
         let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
         let mut trained = self.train(&rows, reference.as_ref(), &mut place, observer)?;
-        self.ranks.leave();
-        if !self.ranks.is_first() {
-            return Err(Error::Assisted);
-        }
         clock.lap("train", Some(trained.state.rows));
         let refit = trained.refit.is_some();
         let (calibration, own) = self.calibrated(&mut trained, &rows, &mut clock, observer)?;
@@ -395,7 +368,7 @@ impl Run {
         let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
         match broken {
             Some(broken) => Err(Error::Diverged { step: state.step, loss: f64::from(broken) }),
-            None => Ok(Trained { learner, state, refit }),
+            None => self.part().map(|()| Trained { learner, state, refit }),
         }
     }
 

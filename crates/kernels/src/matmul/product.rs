@@ -44,8 +44,8 @@ impl CommonSums {
     }
 }
 
-/// [`matmul`] where all rows of A begin with the same columns, whose sums are known; what A holds there is not
-/// looked at. The bits are those of [`matmul`], for a sum is one chain over k.
+/// [`matmul`] where all rows of A begin with the same columns, whose sums are known; what A holds there is
+/// not looked at. The bits are those of [`matmul`], for a sum is one chain over k.
 ///
 /// # Panics
 /// As [`matmul`], or if the sums are those of another B.

@@ -8,6 +8,7 @@
 //! bit differs, for no row's value depends on which other rows there are, and a sum is one chain from the
 //! first column to the last.
 use super::Tape;
+use super::columns::Columns;
 use super::value::Var;
 use crate::graph::GraphNode;
 use dlrm_kernels::matmul::CommonSums;
@@ -53,12 +54,12 @@ impl Context {
         for (number, node) in tape.graph().nodes.iter().enumerate() {
             let var = Var::of_node(number);
             let operation = tape.arena.ops[number].as_operation();
-            let all = Columns::of([0..node.width]);
+            let all = Columns::first(node.width);
             let whole = !node.inputs.is_empty()
                 && node
                     .inputs
                     .iter()
-                    .all(|&input| known[input] == Columns::of([0..tape.width(Var::of_node(input))]));
+                    .all(|&input| known[input] == Columns::first(tape.width(Var::of_node(input))));
             let columns = match () {
                 () if !node.slots.is_empty() => embedded(node, shared),
                 () if node.inputs.is_empty() => {
@@ -74,11 +75,11 @@ impl Context {
             // Dense inputs stay with the batch, which holds them for every row.
             let is_whole = columns == all && (whole || !node.slots.is_empty());
             let keeps = is_whole || !node.slots.is_empty() || operation.leaves_common_out();
-            let held = |range: &Range<usize>| (range.clone(), tape.value(var)[range.clone()].to_vec());
+            let held = |range: Range<usize>| (range.clone(), tape.value(var)[range].to_vec());
             let sums = (!is_whole).then(|| operation.common_sums(tape, &|x: Var| &known[x.node()])).flatten();
             nodes.push(Common {
                 is_whole,
-                columns: if keeps { columns.0.iter().map(held).collect() } else { Vec::new() },
+                columns: if keeps { columns.ranges().map(held).collect() } else { Vec::new() },
                 leading: columns.leading(),
                 sums,
             });
@@ -118,34 +119,6 @@ impl Context {
     /// Columns of what matrix products read whose part of the sums rows have in common.
     pub fn summed_columns(&self) -> usize {
         self.nodes.iter().filter_map(|common| common.sums.as_ref()).map(CommonSums::columns).sum()
-    }
-}
-
-/// Columns of a value, as ranges that neither touch nor are empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Columns(Vec<Range<usize>>);
-
-impl Columns {
-    /// Of ranges in their order.
-    pub(crate) fn of(ranges: impl IntoIterator<Item = Range<usize>>) -> Self {
-        let mut merged: Vec<Range<usize>> = Vec::new();
-        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
-            match merged.last_mut().filter(|last| last.end == range.start) {
-                Some(last) => last.end = range.end,
-                None => merged.push(range),
-            }
-        }
-        Columns(merged)
-    }
-
-    /// These, so many columns further on.
-    pub(crate) fn shifted(&self, by: usize) -> impl Iterator<Item = Range<usize>> {
-        self.0.iter().map(move |range| range.start + by..range.end + by)
-    }
-
-    /// How many there are from the first one on.
-    pub(crate) fn leading(&self) -> usize {
-        self.0.first().filter(|first| first.start == 0).map_or(0, |first| first.end)
     }
 }
 

@@ -4,6 +4,7 @@
 //! gradients live in an [`Arena`] that is reused, so a step allocates nothing once the arena has grown. What
 //! was recorded is also the model's graph ([`Tape::graph`]).
 mod backward;
+mod columns;
 mod context;
 mod forward;
 mod ops;

@@ -2,7 +2,7 @@
 use super::{CommonOf, Description, Operation};
 use crate::tape::Tape;
 use crate::tape::backward::{Backward, Write};
-use crate::tape::context::Columns;
+use crate::tape::columns::Columns;
 use crate::tape::value::Var;
 use dlrm_kernels::elementwise;
 use std::ops::Range;

@@ -2,7 +2,7 @@
 use super::{CommonOf, Description, Operation};
 use crate::tape::Tape;
 use crate::tape::backward::Backward;
-use crate::tape::context::Columns;
+use crate::tape::columns::Columns;
 use crate::tape::value::{Var, grown};
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 
@@ -53,7 +53,7 @@ impl Operation for DotInteraction {
     fn common_columns(&self, tape: &Tape<'_>, of: &CommonOf<'_>) -> Columns {
         let d = self.dims(1, tape.width(self.x));
         let fields = of(self.x).leading().checked_div(d.dim).unwrap_or(0);
-        Columns::of([0..Dims { fields, ..d }.pairs()])
+        Columns::first(Dims { fields, ..d }.pairs())
     }
 
     fn leaves_common_out(&self) -> bool {

@@ -28,7 +28,7 @@ pub use linear::Linear;
 
 use super::Tape;
 use super::backward::Backward;
-use super::context::Columns;
+use super::columns::Columns;
 use super::value::Var;
 use crate::graph::Attribute;
 use crate::param::ParamId;

@@ -1,0 +1,98 @@
+//! A run that ranks share: what the first one decides, and when the others have done their part.
+use super::{Outcome, Run, RunObserver};
+use crate::error::{Error, Result};
+use crate::observer::{Observer, Standing, Unobserved};
+use crate::plan::Plan;
+use crate::ranks::Ranks;
+use crate::run_dir::RunDir;
+use crate::start::Start;
+use crate::train_state::{Evaluation, TrainState};
+use dlrm_data::Stop;
+
+impl Run {
+    /// Does the run in its directory, which is open already where something went before it.
+    pub(crate) fn execute_in(&self, dir: Option<RunDir>, observer: &mut dyn RunObserver) -> Result<Outcome> {
+        if self.ranks.size() == 1 {
+            return self.execute_here(dir, observer);
+        }
+        let done = self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks });
+        // Whatever went wrong before training was over: the others do not wait.
+        self.ranks.leave();
+        done
+    }
+
+    /// Assists the first rank, which does the run, until its training is over.
+    ///
+    /// # Errors
+    /// As [`Run::execute`], which this does without a directory.
+    pub fn assist(&self) -> Result<()> {
+        let mut run = Run { out: None, start: Start::Fresh, ..self.clone() };
+        run.config.train.tensorboard = None;
+        match run.execute(&mut Unobserved) {
+            Err(Error::Assisted) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The ranks part once training is over; what follows is the first one's work.
+    pub(super) fn part(&self) -> Result<()> {
+        self.ranks.leave();
+        if self.ranks.is_first() { Ok(()) } else { Err(Error::Assisted) }
+    }
+}
+
+/// An observer whose decisions all ranks share.
+struct Agreed<'a> {
+    inner: &'a mut dyn RunObserver,
+    ranks: &'a Ranks,
+}
+
+impl Observer for Agreed<'_> {
+    fn step(&mut self, state: &TrainState, loss: f64) {
+        self.inner.step(state, loss);
+    }
+
+    fn evaluated(&mut self, evaluation: &Evaluation, standing: Standing) {
+        self.inner.evaluated(evaluation, standing);
+    }
+
+    fn warned(&mut self, warning: &str) {
+        self.inner.warned(warning);
+    }
+
+    /// The first rank stops by itself, after it has saved; the others learn of it in the next exchange.
+    fn should_stop(&mut self) -> bool {
+        self.ranks.is_first() && self.inner.should_stop()
+    }
+
+    fn stop(&self) -> Stop {
+        if self.ranks.is_first() { self.inner.stop() } else { Stop::default() }
+    }
+
+    fn should_finish(&mut self) -> bool {
+        // Where the first one has left, the next step says so.
+        self.ranks.decide(|| self.inner.should_finish()).unwrap_or(false)
+    }
+
+    fn wall_time(&mut self) -> f64 {
+        self.inner.wall_time()
+    }
+
+    fn should_save(&mut self) -> bool {
+        self.ranks.is_first() && self.inner.should_save()
+    }
+}
+
+impl RunObserver for Agreed<'_> {
+    fn stage(&mut self, name: &str) {
+        self.inner.stage(name);
+    }
+
+    fn baseline(&mut self, steps: u64) {
+        self.inner.baseline(steps);
+    }
+
+    fn planned(&mut self, plan: &Plan) {
+        self.inner.planned(plan);
+    }
+}
