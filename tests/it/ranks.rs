@@ -125,6 +125,27 @@ fn the_first_rank_decides_for_all() {
     assert_eq!(model(dir.path(), "stopped"), model(dir.path(), "whole"));
 }
 
+/// Others would round otherwise, and nothing would tell.
+#[test]
+fn ranks_of_other_instruction_sets_are_refused() {
+    let dir = scratch(100);
+    let run = run(dir.path(), "out", &[]);
+    let isas: Vec<_> = dlrm::nn::Isa::available().collect();
+    let done = Threads::run(2, |rank| {
+        let mut run = run.clone();
+        run.resources.isa = if rank.rank() == 0 { isas[0] } else { isas[isas.len() - 1] };
+        run.ranks = Ranks::new(Box::new(rank));
+        if run.ranks.is_first() { run.execute(&mut Unobserved).map(drop) } else { run.assist() }
+    });
+    // Vector instructions of any width agree; the first of them is scalar.
+    let refused = isas.len() > 1;
+    assert!(done.iter().all(|done| done.is_err() == refused), "{done:?}");
+    if let Some(Err(error)) = done.first() {
+        assert!(error.to_string().contains("rank 1 is dlrm "), "{error}");
+        assert!(!dir.path().join("out").exists());
+    }
+}
+
 #[test]
 fn more_ranks_than_lanes_are_refused() {
     let dir = scratch(100);

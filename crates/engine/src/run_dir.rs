@@ -212,7 +212,7 @@ impl RunDir {
 const OWN: [&str; 6] = [ENCODER, CONFIG, ROWS, ISA, MANIFEST, KEPT];
 
 /// What decides the last bits of weights, by name.
-fn bits_of(isa: Isa, config: &RunConfig) -> String {
+pub(crate) fn bits_of(isa: Isa, config: &RunConfig) -> String {
     // AVX2 and AVX-512 multiply and add in the same order.
     let vectors = if isa.level().name() == "scalar" { "scalar" } else { "vector" };
     let bf16 = config.train.precision == Precision::Bf16 && isa.has_bf16();

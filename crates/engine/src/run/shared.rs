@@ -4,10 +4,10 @@ use crate::error::{Error, Result};
 use crate::observer::{Observer, Standing, Unobserved};
 use crate::plan::Plan;
 use crate::ranks::Ranks;
-use crate::run_dir::RunDir;
+use crate::run_dir::{RunDir, bits_of};
 use crate::start::Start;
 use crate::train_state::{Evaluation, TrainState};
-use dlrm_data::Stop;
+use dlrm_data::{Hint, Stop};
 
 impl Run {
     /// Does the run in its directory, which is open already where something went before it.
@@ -15,7 +15,9 @@ impl Run {
         if self.ranks.size() == 1 {
             return self.execute_here(dir, observer);
         }
-        let done = self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks });
+        let alike = self.check_alike();
+        let done =
+            alike.and_then(|()| self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks }));
         // Whatever went wrong before training was over: the others do not wait.
         self.ranks.leave();
         done
@@ -31,6 +33,23 @@ impl Run {
         match run.execute(&mut Unobserved) {
             Err(Error::Assisted) | Ok(_) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Refuses ranks that would not compute the same bits.
+    fn check_alike(&self) -> Result<()> {
+        let bits = bits_of(self.resources.isa, &self.config);
+        let own = format!("dlrm {} with the bits of {bits}", env!("CARGO_PKG_VERSION"));
+        let all = self.ranks.all_gather(own.clone().into_bytes())?;
+        match all.iter().position(|other| *other != own.as_bytes()) {
+            None => Ok(()),
+            Some(rank) => {
+                let found = format!("rank {rank} is {}", String::from_utf8_lossy(&all[rank]));
+                let error =
+                    Error::config("ranks", format!("all as rank {}, {own}", self.ranks.rank()), found);
+                let hint = Hint::from("the same program everywhere, and the least instruction set with ");
+                Err(error.with_hint(hint.name("run.isa")))
+            }
         }
     }
 
