@@ -33,7 +33,7 @@ fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usi
 /// part.
 ///
 /// # Errors
-/// If the first rank has left.
+/// If the first rank has left, or another one cannot go on.
 pub(crate) fn exchange(
     ranks: &Ranks,
     slots: &Slots,

@@ -226,6 +226,7 @@ mod tests {
             }
         }
     }
+
     /// Rows of five features and three dense inputs, those that are `shared` as in the first row.
     fn rows(layout: &Layout, count: u32, shared: SharedInputs<'_>) -> Batch {
         let mut batch = Batch::new(layout);
