@@ -22,6 +22,7 @@ const PAGE: &str = "compare.html";
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &CompareArgs) -> Result<(), Failure> {
+    super::ranks::check_alone("compare")?;
     let (compare, notes) = request(session, args)?.resolve()?;
     session.stop_by_signal();
     if !session.quiet {

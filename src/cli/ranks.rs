@@ -15,11 +15,27 @@ pub(super) struct Job {
 
 /// The job that this process was started in, if it was.
 pub(super) fn job() -> Result<Job, Failure> {
-    let said = SIZES.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
-    match said {
-        Some(size) if size > 1 => started(size),
-        _ => Ok(Job { ranks: Ranks::default(), neighbours: 1 }),
+    match size() {
+        1 => Ok(Job { ranks: Ranks::default(), neighbours: 1 }),
+        size => started(size),
     }
+}
+
+/// Refuses to be one of several where each would do all of `command` in the same directory.
+pub(super) fn check_alone(command: &str) -> Result<(), Failure> {
+    match size() {
+        1 => Ok(()),
+        size => Err(Failure::usage(
+            format!("dlrm {command}: expected one process, found one of {size} that MPI has started"),
+            "run it without mpirun",
+        )),
+    }
+}
+
+/// Ranks of the job, as its launcher says.
+fn size() -> usize {
+    let said = SIZES.iter().find_map(|name| std::env::var(name).ok()?.parse::<usize>().ok());
+    said.unwrap_or(1).max(1)
 }
 
 #[cfg(feature = "mpi")]

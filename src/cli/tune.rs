@@ -18,6 +18,7 @@ const BUDGET: Duration = Duration::from_secs(600);
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TuneArgs) -> Result<(), Failure> {
+    super::ranks::check_alone("tune")?;
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
     let budget = budget.or(args.trials.is_none().then_some(BUDGET));
     let request = RunRequest {

@@ -170,5 +170,15 @@ fn a_build_without_mpi_is_not_started_by_it() {
     for part in ["one of 4 by MPI", "--features mpi", "without mpirun"] {
         assert!(said.contains(part), "{said}");
     }
+    // These have no part for several, however they were built.
+    for verb in ["compare", "tune"] {
+        let output = crate::common::command(dir.path(), &[verb, "clicks.csv", "--schema", "schema.toml"])
+            .env("OMPI_COMM_WORLD_SIZE", "4")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("dlrm {verb}: expected one process, found one of 4")), "{said}");
+    }
     assert!(!dir.path().join("runs").exists());
 }
