@@ -57,7 +57,8 @@ fn trained_on(predictor: &Predictor, rows: &RowsToScore) -> Option<String> {
         None => "measure with rows that took no part".to_owned(),
     };
     let names = files.join(", ");
-    let says = if matches!(rows, RowsToScore::Prepared(_, Part::Validation)) {
+    let only_chose = !predictor.trained().validation();
+    let says = if only_chose && matches!(rows, RowsToScore::Prepared(_, Part::Validation)) {
         format!("{names} chose the weights that were kept: these figures are somewhat too good")
     } else {
         format!(

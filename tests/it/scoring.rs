@@ -314,6 +314,10 @@ fn prepared_rows_score_as_the_raw_ones() {
     let chose = works(dir, &["evaluate", "out", "set", "--part", "validation"]).out;
     assert!(chose.contains("validation rows of set chose the weights"), "{chose}");
     assert!(!chose.contains("was trained on"), "{chose}");
+    // A regression is trained on them too, where there are test rows.
+    works(dir, &["train", "set", "--model", "lr", "-q", "-o", "lr"]);
+    let known = works(dir, &["evaluate", "lr", "set", "--part", "validation"]).out;
+    assert!(known.contains("the model was trained on validation rows of set"), "{known}");
 }
 
 #[test]

@@ -25,8 +25,9 @@ const FOLLOWING: TableOptimizer =
 /// beyond chance, but it is none that anybody could use.
 const WORTH: f64 = 5e-4;
 
-/// And beyond chance: so many standard errors of the mean difference in loss.
-const STANDARD_ERRORS: f64 = 1.5;
+/// And beyond chance: so many standard errors of the mean difference in loss. The second attempt, with as
+/// many chances again, has to gain one more.
+const STANDARD_ERRORS: f64 = 2.0;
 
 /// Rows whose loss tells how well a model does that training goes on from.
 const ROWS_OF_A_LOSS: usize = 1 << 14;
@@ -176,9 +177,9 @@ impl Fit<'_> {
     }
 
     /// Goes back to the regression that training started from, unless the validation rows say that what was
-    /// added to it is worth something: by more than one and a half standard errors of their mean difference
-    /// in loss (the rule of Breiman et al. 1984 asks for one), for the best of many evaluations on few rows
-    /// is better by luck too, and by a share of that loss.
+    /// added to it is worth something: by more than two standard errors of their mean difference in loss (the
+    /// rule of Breiman et al. 1984 asks for one), for the best of many evaluations on few rows is better by
+    /// luck too, and by a share of that loss.
     fn keep_what_pays(&self, learner: &mut Learner, state: &mut TrainState) -> Result<()> {
         let first = state.history.first().filter(|first| first.step == 0);
         let (Some(first), Some(solved), Some(rows)) = (first, self.regression, self.rows.validation()) else {
@@ -199,8 +200,8 @@ impl Fit<'_> {
         let before = Scored::of_batch(self.task, &before, rows)?;
         let (gain, error) = Scored::of_batch(self.task, &trained, rows)?.gain_over(&before)?;
         let loss = if self.task == Task::Binary { value } else { value * value };
-        // A second attempt had twice as many chances.
-        if gain <= (f64::from(1 + state.attempt) * STANDARD_ERRORS * error).max(WORTH * loss) {
+        let errors = STANDARD_ERRORS + f64::from(state.attempt);
+        if gain <= (errors * error).max(WORTH * loss) {
             *learner = regression;
             state.best = Some(Best { step: 0, value });
         }

@@ -227,7 +227,19 @@ mod tests {
         }
     }
 
-    /// Rows of five features and three dense inputs, those that are `shared` as in the first row.
+    const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+    /// Three dense inputs, and features with a table of their own.
+    fn layout(names: &[&str]) -> Layout {
+        Layout {
+            dense: ["x", "y", "z"].map(String::from).to_vec(),
+            features: names.iter().enumerate().map(|(table, &name)| Feature::new(name, table)).collect(),
+            tables: names.iter().map(|&name| TableLayout { name: name.into(), rows: 9 }).collect(),
+            ..Layout::default()
+        }
+    }
+
+    /// Rows of such a layout, those inputs that are `shared` as in the first row.
     fn rows(layout: &Layout, count: u32, shared: SharedInputs<'_>) -> Batch {
         let mut batch = Batch::new(layout);
         for row in 0..count {
@@ -246,13 +258,7 @@ mod tests {
     /// Whatever rows have in common, of every kind of model, no bit differs.
     #[test]
     fn rows_that_share_inputs_have_their_own_bits() {
-        let names = ["a", "b", "c", "d", "e"];
-        let layout = Layout {
-            dense: ["x", "y", "z"].map(String::from).to_vec(),
-            features: names.iter().enumerate().map(|(table, &name)| Feature::new(name, table)).collect(),
-            tables: names.map(|name| TableLayout { name: name.into(), rows: 9 }).to_vec(),
-            ..Layout::default()
-        };
+        let layout = layout(&NAMES);
         let (mut built, mut summed) = (0, 0);
         for about in dlrm_models::ModelConfig::ABOUT {
             let config = ModelConfig::of_kind(about.kind).expect("a kind");
@@ -280,5 +286,27 @@ mod tests {
             }
         }
         assert!(built >= 9 && summed > 0, "{built} networks, {summed} columns");
+    }
+
+    /// What a ranking shares of each kind of model is what docs/serving.md says.
+    #[test]
+    fn what_each_kind_shares() {
+        let page = include_str!("../../../docs/serving.md");
+        let mut table = String::new();
+        for about in dlrm_models::ModelConfig::ABOUT {
+            let config = ModelConfig::of_kind(about.kind).expect("a kind");
+            // The context has all columns but one; of two that are multiplied it has the user.
+            let names = if ["mf", "ncf"].contains(&about.kind) { &["user", "item"][..] } else { &NAMES };
+            let layout = layout(names);
+            let mut features = vec![true; names.len()];
+            features[names.len() - 1] = false;
+            let shared = SharedInputs { dense: true, features: &features };
+            let network = Network::new(&config, &layout, 3, Isa::detect()).expect("a network");
+            let context = network.context(&rows(&layout, 1, shared), shared);
+            let (whole, all) = context.counts();
+            let summed = context.summed_columns();
+            table.push_str(&format!("| `{}` | {whole} of {all} | {summed} |\n", about.kind));
+        }
+        assert!(page.contains(&table), "docs/serving.md: expected\n{table}");
     }
 }

@@ -19,6 +19,9 @@ pub struct TrainedFiles {
     /// models of earlier versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unseen: BTreeMap<String, f64>,
+    /// Whether the validation rows were trained on too, after they had measured the model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    validation: bool,
 }
 
 /// What a file is known by.
@@ -67,6 +70,16 @@ impl TrainedFiles {
     /// Notes what share of the values of each column was unseen.
     pub(crate) fn note_unseen(&mut self, columns: impl IntoIterator<Item = (String, f64)>) {
         self.unseen = columns.into_iter().collect();
+    }
+
+    /// Notes whether the validation rows were trained on too, after they had measured the model.
+    pub(crate) fn note_validation(&mut self, trained_on: bool) {
+        self.validation = trained_on;
+    }
+
+    /// Whether the validation rows were trained on too, after they had measured the model.
+    pub fn validation(&self) -> bool {
+        self.validation
     }
 
     /// The share of the values of `column` that was unseen, as far as it is known.

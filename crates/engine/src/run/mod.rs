@@ -186,7 +186,7 @@ impl Run {
                 metrics: &metrics,
                 calibration: calibration.as_ref(),
                 golden,
-                trained: &self.trained_files(place.before.as_ref(), &rows)?,
+                trained: &self.trained_files(place.before.as_ref(), &rows, refit)?,
                 optimizer: self.config.train.keeps_optimizer().then_some(&optimizer),
             };
             place.save(&contents, &fitted, state.step, observer)?;

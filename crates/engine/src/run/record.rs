@@ -19,11 +19,12 @@ impl Run {
     }
 
     /// The files whose rows were trained on, here and in what training went on from, and how many values of
-    /// other rows were unseen.
+    /// other rows were unseen; whether the weights are a `refit`, on the validation rows too.
     pub(super) fn trained_files(
         &self,
         before: Option<&WarmStart>,
         rows: &EncodedParts<'_>,
+        refit: bool,
     ) -> Result<TrainedFiles> {
         let mut all = before.map_or_else(|| Ok(TrainedFiles::default()), WarmStart::trained_files)?;
         if self.rows.is_none() {
@@ -35,6 +36,7 @@ impl Run {
         all.note_unseen(
             rates.filter_map(|(column, counts)| Some((column.name.clone(), counts.unseen_rate()?))),
         );
+        all.note_validation(refit);
         Ok(all)
     }
 }

@@ -12,7 +12,7 @@ use super::generated::{
     ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest,
     ServerReadyResponse, StatisticDuration,
 };
-use super::{key, status};
+use super::{key, reply, status};
 use crate::data_type::{DataType, fp32, fp64, utf8};
 use crate::models::Loaded;
 use crate::oip::{EXTENSIONS, Output, config_type, inputs};
@@ -58,20 +58,20 @@ impl Inference {
 #[tonic::async_trait]
 impl GrpcInferenceService for Inference {
     async fn server_live(&self, _: Request<ServerLiveRequest>) -> Answer<ServerLiveResponse> {
-        Ok(Response::new(ServerLiveResponse { live: true }))
+        Ok(reply(ServerLiveResponse { live: true }))
     }
 
     async fn server_ready(&self, _: Request<ServerReadyRequest>) -> Answer<ServerReadyResponse> {
         let loaded = self.service.registry.statuses().iter().all(|status| status.current.is_some());
         let ready = loaded && self.service.ready.load(Ordering::Relaxed);
-        Ok(Response::new(ServerReadyResponse { ready }))
+        Ok(reply(ServerReadyResponse { ready }))
     }
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Answer<ModelReadyResponse> {
         self.check(&request)?;
         let ModelReadyRequest { name, version } = request.into_inner();
         self.model(&name, &version)?;
-        Ok(Response::new(ModelReadyResponse { ready: true }))
+        Ok(reply(ModelReadyResponse { ready: true }))
     }
 
     async fn server_metadata(
@@ -79,7 +79,7 @@ impl GrpcInferenceService for Inference {
         request: Request<ServerMetadataRequest>,
     ) -> Answer<ServerMetadataResponse> {
         self.check(&request)?;
-        Ok(Response::new(ServerMetadataResponse {
+        Ok(reply(ServerMetadataResponse {
             name: "dlrm".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             extensions: EXTENSIONS.map(str::to_owned).to_vec(),
@@ -96,7 +96,7 @@ impl GrpcInferenceService for Inference {
             shape: vec![-1],
         };
         let outputs = Output::ALL.map(|output| tensor((output.name().into(), output.datatype())));
-        Ok(Response::new(ModelMetadataResponse {
+        Ok(reply(ModelMetadataResponse {
             name: model.name.clone(),
             versions: self.service.versions(&model.name),
             platform: "dlrm".into(),
@@ -132,7 +132,7 @@ impl GrpcInferenceService for Inference {
         let begun = Instant::now();
         let answer = answer(&model, request.id, &outputs, raw, &scored);
         trace.took(Stage::Write, begun.elapsed());
-        Ok(Response::new(answer))
+        Ok(reply(answer))
     }
 
     async fn model_config(&self, request: Request<ModelConfigRequest>) -> Answer<ModelConfigResponse> {
@@ -162,7 +162,7 @@ impl GrpcInferenceService for Inference {
             output: output.to_vec(),
             backend: "dlrm".into(),
         };
-        Ok(Response::new(ModelConfigResponse { config: Some(config) }))
+        Ok(reply(ModelConfigResponse { config: Some(config) }))
     }
 
     async fn model_statistics(
@@ -197,7 +197,7 @@ impl GrpcInferenceService for Inference {
                 }),
             }
         };
-        Ok(Response::new(ModelStatisticsResponse { model_stats: models.into_iter().map(of).collect() }))
+        Ok(reply(ModelStatisticsResponse { model_stats: models.into_iter().map(of).collect() }))
     }
 
     async fn repository_index(
@@ -214,7 +214,7 @@ impl GrpcInferenceService for Inference {
         };
         let statuses = self.service.registry.statuses().into_iter();
         let models = statuses.filter(|status| !ready || status.current.is_some()).map(index).collect();
-        Ok(Response::new(RepositoryIndexResponse { models }))
+        Ok(reply(RepositoryIndexResponse { models }))
     }
 }
 

@@ -7,6 +7,7 @@
 mod generated;
 mod inference;
 
+use crate::http::PACKED_FROM;
 use crate::keys::bearer;
 use crate::refusal::{Code, Refusal};
 use crate::request::OpenRequest;
@@ -18,9 +19,10 @@ use axum::response::Response;
 use generated::grpc_inference_service_server::GrpcInferenceServiceServer;
 use inference::Inference;
 use std::sync::Arc;
-use tonic::Status;
+use tonic::codec::CompressionEncoding::Gzip;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
+use tonic::{Response as Reply, Status};
 
 /// What reflection answers from.
 const DESCRIPTOR: &[u8] = include_bytes!("descriptor.bin");
@@ -31,7 +33,11 @@ pub(crate) async fn routes(service: Arc<Service>) -> Router {
     health.set_serving::<GrpcInferenceServiceServer<Inference>>().await;
     let most = service.limits.body;
     let noted = from_fn_with_state(service.clone(), answered);
-    let inference = GrpcInferenceServiceServer::new(Inference::new(service)).max_decoding_message_size(most);
+    // The bound holds for what comes out of a packed message too.
+    let inference = GrpcInferenceServiceServer::new(Inference::new(service))
+        .max_decoding_message_size(most)
+        .accept_compressed(Gzip)
+        .send_compressed(Gzip);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(DESCRIPTOR)
@@ -53,6 +59,17 @@ async fn answered(State(service): State<Arc<Service>>, mut request: Request, nex
     let status = text("grpc-status").and_then(|status| status.parse().ok()).unwrap_or(0);
     open.answered(status, text("dlrm-code").map(str::to_owned));
     response
+}
+
+/// An answer: packed for clients that can unpack it, which most say of themselves without being asked, where it
+/// is worth it.
+fn reply<T: prost::Message>(message: T) -> Reply<T> {
+    let is_worth_it = message.encoded_len() as u64 >= PACKED_FROM;
+    let mut reply = Reply::new(message);
+    if !is_worth_it {
+        reply.disable_compression();
+    }
+    reply
 }
 
 /// The key that somebody brings.

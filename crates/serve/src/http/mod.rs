@@ -12,4 +12,5 @@ mod routes;
 mod tensors;
 
 pub(crate) use accept::{Connections, Protocol, accept};
+pub(crate) use packing::PACKED_FROM;
 pub(crate) use routes::{admin, public};

@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::time::Instant;
 
 /// Bytes from which on an answer is packed: a smaller one goes in a packet or two as it is.
-const LEAST: u64 = 4096;
+pub(crate) const PACKED_FROM: u64 = 4096;
 
 /// A way of packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn list(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
 
 /// The answer as `coding` packs it, if it is long enough for that.
 pub(super) async fn packed(mut response: Response, coding: Option<Coding>, trace: &Trace) -> Response {
-    if response.body().size_hint().exact().is_none_or(|size| size < LEAST) {
+    if response.body().size_hint().exact().is_none_or(|size| size < PACKED_FROM) {
         return response;
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
