@@ -294,7 +294,9 @@ fn on_prepared() -> tempfile::TempDir {
     fs::write(dir.path().join("train.csv"), lines[..801].join("\n")).unwrap();
     let split = ["train.csv", "--test", "test.csv", "--schema", "schema.toml"];
     works(dir.path(), &[&["prepare"][..], &split, &["-o", "set", "-q"]].concat());
-    works(dir.path(), &["train", "set", "--epochs", "2", "-q", "-o", "out"]);
+    // A network whatever the regression has to say.
+    let network = ["--epochs", "2", "--set", "train.linear_start=model"];
+    works(dir.path(), &[&["train", "set", "-q", "-o", "out"], &network[..]].concat());
     dir
 }
 

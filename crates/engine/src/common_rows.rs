@@ -4,7 +4,7 @@ use crate::calibration::calibrate;
 use crate::checkpoint_store::InMemory;
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
-use crate::fit::{Fit, regression};
+use crate::fit::{Fit, can_start, regression};
 use crate::learner::Learner;
 use crate::network::Values;
 use crate::observer::Observer;
@@ -119,7 +119,7 @@ impl<'a> CommonRows<'a> {
             config: train,
             rows: &self.rows,
             task: self.task,
-            regression: self.regression.as_ref(),
+            regression: self.regression.as_ref().filter(|_| can_start(model)),
             fresh: &|| self.learner(model, train),
             checkpoints: &InMemory::default(),
         };

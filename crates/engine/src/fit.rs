@@ -43,8 +43,9 @@ impl TrainConfig {
             _ => Solver::Steps,
         };
         self.solver = Some(solver);
-        let starts = self.starts_from_regression() && regression::can(data, layout, rows);
+        let starts = can_start(model) && self.starts_from_regression();
         if starts
+            && regression::can(data, layout, rows)
             && solver == Solver::Steps
             && self.linear_optimizer.is_none()
             && has_linear_part(model, layout)
@@ -57,6 +58,12 @@ impl TrainConfig {
         }
         self.lanes.get_or_insert(self.sharding().lanes);
     }
+}
+
+/// Whether a model can start from the regression: one that is trained in steps, as was asked for, starts by
+/// itself.
+pub(crate) fn can_start(model: &ModelConfig) -> bool {
+    !matches!(model, ModelConfig::Lr(_))
 }
 
 fn has_linear_part(model: &ModelConfig, layout: &Layout) -> bool {

@@ -20,7 +20,7 @@ use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::explain::{Importance, of_run};
-use crate::fit::Fit;
+use crate::fit::{Fit, can_start};
 use crate::golden::Golden;
 use crate::learner::Learner;
 use crate::model_dir::ModelContents;
@@ -386,7 +386,7 @@ impl Run {
         observer: &mut dyn RunObserver,
     ) -> Result<Option<Reference>> {
         let starts = linear && self.config.train.starts_from_regression();
-        let wanted = (starts || self.config.has_baseline()) && self.config.model.kind() != "lr";
+        let wanted = (starts || self.config.has_baseline()) && can_start(&self.config.model);
         let can = regression::can(&self.config.data, &rows.layout, rows.epoch_rows());
         stop_if_asked(observer)?;
         if !(wanted && can) {
