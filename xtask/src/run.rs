@@ -8,12 +8,32 @@ pub(crate) fn directory(data: &str, name: &str) -> Result<PathBuf, String> {
     Ok(Path::new(data).canonicalize().map_err(|e| format!("{data}: {e}"))?.join(name))
 }
 
+/// The command: the one that `DLRM_BIN` names, or a release build of this tree.
+pub(crate) fn binary() -> Result<PathBuf, String> {
+    if let Some(path) = std::env::var_os("DLRM_BIN") {
+        return Path::new(&path).canonicalize().map_err(|e| format!("DLRM_BIN: {e}"));
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    // With the features that the rest of the workspace is built with.
+    let built = Command::new(&cargo).args(["build", "--release", "--quiet", "--workspace"]).status();
+    if !built.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        return Err(format!("cargo build --release: {built:?}"));
+    }
+    let told = Command::new(&cargo).args(["metadata", "--no-deps", "--format-version", "1"]).output();
+    let told = told.map_err(|e| format!("cargo metadata: {e}"))?;
+    let told: Value = serde_json::from_slice(&told.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
+    let target = told["target_directory"].as_str().ok_or("cargo metadata: expected target_directory")?;
+    Ok(Path::new(target).join("release").join(format!("dlrm{}", std::env::consts::EXE_SUFFIX)))
+}
+
 /// Runs `dlrm --json SUBCOMMAND … -o SCRATCH` and reads what it prints; its progress goes to standard error.
 pub(crate) fn dlrm(subcommand: &str, args: &[String]) -> Result<Value, String> {
     let scratch = std::env::temp_dir().join(format!("dlrm-{subcommand}-{}", std::process::id()));
-    let mut command = Command::new("cargo");
-    command.args(["run", "--release", "--quiet", "--", "--json", subcommand, "-o"]).arg(&scratch).args(args);
-    let done = command.stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
+    let binary = binary()?;
+    let mut command = Command::new(&binary);
+    command.args(["--json", subcommand, "-o"]).arg(&scratch).args(args);
+    let done = command.stderr(Stdio::inherit()).output();
+    let done = done.map_err(|e| format!("{}: {e}", binary.display()))?;
     // Left-overs in the temporary directory are the system's to clear.
     let _ = std::fs::remove_dir_all(&scratch);
     if !done.status.success() {

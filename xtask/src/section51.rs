@@ -1,6 +1,6 @@
 //! Section 5.1 of the DLRM paper on generated rows with the shape of Criteo Kaggle: DLRM and Deep & Cross,
 //! SGD and Adagrad, one epoch, with the curves as docs/section-5.1.svg.
-use crate::run::{dlrm, grouped, number, words};
+use crate::run::{binary, dlrm, grouped, number, words};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -63,7 +63,7 @@ pub(crate) fn run(dir: &str, rows: &str) -> Result<(), String> {
 }
 
 fn command(args: &[&str]) -> Result<(), String> {
-    let run = Command::new("cargo").args(["run", "--release", "--quiet", "--"]).args(args).status();
+    let run = Command::new(binary()?).args(args).status();
     match run {
         Ok(status) if status.success() => Ok(()),
         other => Err(format!("dlrm {}: {other:?}", args.join(" "))),

@@ -7,6 +7,7 @@ mod summary;
 mod table;
 
 use crate::environment::{Environment, Scripts};
+use crate::run::binary;
 use options::{Options, Variant};
 use runs::Done;
 use serde_json::{Map, Value, json};
@@ -23,7 +24,10 @@ const FAMILY: [&str; 9] = ["lr", "fm", "ffm", "dnn", "wide_deep", "deepfm", "dcn
 pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     let options = Options::parse(args)?;
     fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
-    let binary = runs::binary(options.binary.as_deref())?;
+    let binary = match &options.binary {
+        Some(path) => path.canonicalize().map_err(|e| format!("--bin {}: {e}", path.display()))?,
+        None => binary()?,
+    };
     prepare(&options)?;
     let study = Study::read(&options)?;
     let mut variants = options.variants.clone();

@@ -3,7 +3,7 @@ use super::options::{Options, Variant};
 use super::study::{Scores, Study};
 use crate::run::test;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,21 +63,6 @@ pub(super) struct Done {
     pub table: String,
     pub split: usize,
     pub run: Result<Run, String>,
-}
-
-/// The command to study: the one named by the flag or by `DLRM_BIN`, else what cargo builds.
-pub(super) fn binary(named: Option<&Path>) -> Result<PathBuf, String> {
-    if let Some(path) = named.map(Path::to_owned).or_else(|| std::env::var_os("DLRM_BIN").map(PathBuf::from))
-    {
-        return path.canonicalize().map_err(|e| format!("{}: {e}", path.display()));
-    }
-    let built = Command::new("cargo").args(["build", "--release", "--quiet"]).status();
-    if !built.map_err(|e| format!("cargo: {e}"))?.success() {
-        return Err("cargo build --release failed".into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let path = target.join("release").join(format!("dlrm{}", std::env::consts::EXE_SUFFIX));
-    path.canonicalize().map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Trains every variant on every split of every table, `--jobs` runs at a time.

@@ -12,14 +12,13 @@ mod table;
 mod turns;
 
 use crate::environment::{Environment, Scripts, machine};
+use crate::run::binary;
 use cases::CASES;
 use load::Tools;
 use model::Made;
 use options::Options;
 use sides::{Side, Who};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use turns::Outcome;
 
 const TOOLS: Scripts = Scripts { dir: "benches/serving/tools", size: "0.3 GB" };
@@ -62,7 +61,7 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     }
     let dlrm = match &options.bin {
         Some(bin) => bin.clone(),
-        None => build()?,
+        None => binary()?,
     };
     let environments = Environments::make(&options)?;
     let made = Made::make(&options, &dlrm, &environments.tools)?;
@@ -80,16 +79,6 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
         fs::write(out, &text).map_err(|e| format!("{}: {e}", out.display()))?;
     }
     options.into.as_ref().map_or(Ok(()), |page| table::put(page, &text))
-}
-
-/// Builds the command.
-fn build() -> Result<PathBuf, String> {
-    let done = Command::new("cargo").args(["build", "--release", "--quiet", "--workspace"]).status();
-    if !done.map_err(|e| format!("cargo: {e}"))?.success() {
-        return Err("cargo build --release failed".into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Ok(Path::new(&target).join("release/dlrm"))
 }
 
 /// All servers, asked by turns. One that does not run is left out, and said to be.

@@ -1,6 +1,7 @@
 //! What a soak needs: the command, two good models and some bad ones, a directory of which each can take the
 //! place, and what each good model says of a row.
 use super::client::Client;
+use crate::run;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -50,7 +51,7 @@ impl Stage {
         let dir = std::env::temp_dir().join(format!("dlrm-soak-{}", std::process::id()));
         fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let mut stage = Stage {
-            binary: binary()?,
+            binary: run::binary()?,
             dir,
             good: Vec::new(),
             bad: Vec::new(),
@@ -247,21 +248,4 @@ impl Drop for Served {
 
 fn digit(letter: char) -> bool {
     letter.is_ascii_digit()
-}
-
-/// The command: `DLRM_BIN`, or a release build of this tree.
-fn binary() -> Result<PathBuf, String> {
-    if let Some(path) = std::env::var_os("DLRM_BIN") {
-        return Path::new(&path).canonicalize().map_err(|e| format!("DLRM_BIN: {e}"));
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let built = Command::new(&cargo).args(["build", "--release", "--quiet"]).status();
-    if !built.as_ref().is_ok_and(std::process::ExitStatus::success) {
-        return Err(format!("cargo build --release: {built:?}"));
-    }
-    let told = Command::new(&cargo).args(["metadata", "--no-deps", "--format-version", "1"]).output();
-    let told = told.map_err(|e| format!("cargo metadata: {e}"))?;
-    let told: Value = serde_json::from_slice(&told.stdout).map_err(|e| format!("cargo metadata: {e}"))?;
-    let target = told["target_directory"].as_str().ok_or("cargo metadata: expected target_directory")?;
-    Ok(Path::new(target).join("release/dlrm"))
 }
