@@ -34,7 +34,8 @@ fi
 mkdir -p target
 environment "$main" "$requirements"
 rm -rf target/wheels
-"target/$main/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir target/wheels .
+"target/$main/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir target/wheels \
+    --config-settings=build-args='--profile quick' .
 wheel="$(echo target/wheels/dlrm-*.whl)"
 installed "$main" "$wheel"
 # Not from here, where `import dlrm` would find the source without its native half.
