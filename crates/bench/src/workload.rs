@@ -286,7 +286,8 @@ impl Workload {
         let parameters = 4 * dense * (4 + sharding.lanes) + tables;
         let batches = self.batch_count(rows) * 4 * (self.ids(rows) + rows * (self.dense + self.tables.len()));
         // Sorted keys and places of the ids, twice, and the gradients of the vectors.
-        let step = 32 * self.ids(rows) + 4 * rows * self.tables.len() * self.embedding_dim;
+        let kept = builder.kept_numbers(rows, sharding);
+        let step = 32 * self.ids(rows) + 4 * (rows * self.tables.len() * self.embedding_dim + kept);
         Ok((parameters + batches + step) as u64)
     }
 }

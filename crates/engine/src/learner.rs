@@ -12,8 +12,8 @@ use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
-    Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, ShardGradients, Sharding, Tape, TapeTimes,
-    Timing, Weights,
+    Arena, Gradients, Lane, Loss, Mode, Optimizer, PhaseTimes, Rest, ShardGradients, Sharding, Tape,
+    TapeTimes, Timing, Weights,
 };
 use std::ops::Range;
 use std::time::Duration;
@@ -198,7 +198,9 @@ impl Replica {
         let Replica { network, gradients, workspace, losses, loss, .. } = self;
         let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
         let pass = Pass { network, loss, batch, mode };
-        gradients.resize(rows);
+        // Ranks send each other what lanes have summed.
+        let rest = if self.ranks.size() == 1 { Rest::Computed } else { Rest::None };
+        gradients.resize(network.weights(), rows, rest);
         losses.clear();
         losses.resize(sharding.shards(rows), ShardLoss::default());
         let mut shards: Vec<Vec<_>> = own.clone().map(|_| Vec::new()).collect();
@@ -217,6 +219,9 @@ impl Replica {
             }
             lane.settle(network.weights());
         });
+        let threads = pool.current_num_threads();
+        let rest = gradients.rest(network.weights().isa(), rows, threads).into_iter();
+        workspace.each(Parallel::Pool(pool), rest, Arena::compute);
         self.forward_backward += start.map_or(Duration::ZERO, |start| start.elapsed());
     }
 

@@ -9,7 +9,7 @@ use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::format::bytes;
 use dlrm_data::split::{Part, Parts};
-use dlrm_nn::{Builder, Role, TableSpec};
+use dlrm_nn::{Builder, Role, Sharding, TableSpec};
 use serde::Serialize;
 
 /// Rows, parameters and bytes of a run.
@@ -150,7 +150,10 @@ impl Plan {
         };
         let state = state_len(config, &builder, dense);
         let kept_state = if train.keeps_optimizer() { state } else { 0 };
-        let gradients = 4 * step_plan.lanes as u128 * dense as u128;
+        let sharding = Sharding { shard_rows: train.shard_rows.max(1), lanes: step_plan.lanes };
+        let batch = step_plan.batch_size.min(usize::try_from(epoch_rows).unwrap_or(usize::MAX));
+        let kept = builder.kept_numbers(batch, sharding);
+        let gradients = 4 * (step_plan.lanes as u128 * dense as u128 + kept as u128);
         // Weight matrices are kept in two packed forms besides.
         let weight_bytes = capped(4 * 3 * dense as u128 + table_bytes as u128);
         let training_bytes = capped(4 * state + gradients);

@@ -1,12 +1,15 @@
 //! Gradients of pooled embeddings, by shard and over the batch.
+use crate::kept_operands::KeptOperands;
 use crate::slots::{GroupId, Slots};
 
-/// Gradients of the embedding outputs of one shard: [S, sum of slot widths].
+/// What one shard leaves: gradients of its embedding outputs, [S, sum of slot widths], and what the
+/// gradients of large weights are computed from.
 #[derive(Debug, Default)]
 pub struct ShardGradients {
     pub(crate) dy: Vec<f32>,
     /// Groups whose columns hold nothing of this step yet.
     fresh: Vec<bool>,
+    pub(crate) operands: KeptOperands,
 }
 
 impl ShardGradients {
@@ -15,6 +18,7 @@ impl ShardGradients {
         self.dy.resize(rows * slots.width(), 0.0);
         self.fresh.clear();
         self.fresh.resize(slots.groups(), true);
+        self.operands.clear();
     }
 
     /// The gradients, [S, width].

@@ -1,9 +1,12 @@
 //! Gradients of one training step, in a form that cannot express a dense gradient of a table.
 use crate::embedding_gradients::{EmbeddingGradients, ShardGradients};
 use crate::lane::Lane;
+use crate::packed_matrix::Precision;
+use crate::param::ParamId;
 use crate::row_index::RowIndex;
 use crate::sharding::Sharding;
 use crate::table::Table;
+use crate::weight_gradient::{self, WeightGradient};
 use crate::weights::Weights;
 use dlrm_data::Batch;
 use dlrm_kernels::{Isa, elementwise};
@@ -23,6 +26,15 @@ pub struct RowGradients {
     pub row_weights: Vec<f32>,
 }
 
+/// Whether [`Gradients::rest`] is computed when all shards are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It is.
+    Computed,
+    /// Nothing may be left then.
+    None,
+}
+
 /// Gradients of one step.
 #[derive(Debug)]
 pub struct Gradients {
@@ -36,6 +48,17 @@ pub struct Gradients {
     rows_per_shard: usize,
     /// Lanes that hold a part of the dense gradient: those of the batch, one when they are summed.
     parts: usize,
+    /// Weights whose gradients are computed when all shards are done, in the order of their places.
+    postponed: Vec<Postponed>,
+}
+
+/// A weight whose gradient is computed when all shards are done.
+#[derive(Debug, Clone)]
+struct Postponed {
+    weight: ParamId,
+    range: Range<usize>,
+    /// K
+    columns: usize,
 }
 
 impl Gradients {
@@ -51,17 +74,61 @@ impl Gradients {
             shards: Vec::new(),
             rows_per_shard: 1,
             parts: 1,
+            postponed: Vec::new(),
         }
     }
 
-    /// Makes room for a batch of `rows` rows.
-    pub fn resize(&mut self, rows: usize) {
+    /// Makes room for a batch of `rows` rows. Gradients of large weights are better computed after all shards:
+    /// they are left to [`Gradients::rest`] if the caller says that it will be computed.
+    pub fn resize(&mut self, weights: &Weights, rows: usize, rest: Rest) {
         let shards = self.sharding.shards(rows);
         self.rows_per_shard = self.sharding.rows_per_shard(rows);
         self.parts = self.sharding.lanes_of(rows);
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
+        self.postponed = match rest {
+            Rest::Computed => self.worth_postponing(weights, rows),
+            Rest::None => Vec::new(),
+        };
+        for lane in &mut self.lanes {
+            lane.postpone(self.postponed.iter().map(|postponed| postponed.weight));
+        }
+    }
+
+    /// Weights whose gradients are better computed after all shards of `rows` rows.
+    fn worth_postponing(&self, weights: &Weights, rows: usize) -> Vec<Postponed> {
+        if weights.precision() != Precision::F32 {
+            return Vec::new();
+        }
+        let found = weights.matrices().filter_map(|weight| {
+            let param = weights.param(weight);
+            let (n, k) = (param.shape[0], param.shape[1]);
+            let is_worth = weight_gradient::is_worth_postponing((n, k), rows, self.parts);
+            is_worth.then(|| Postponed { weight, range: param.range.clone(), columns: k })
+        });
+        let mut found: Vec<Postponed> = found.collect();
+        found.sort_unstable_by_key(|postponed| postponed.range.start);
+        found
+    }
+
+    /// What is left of the gradients of a batch of `rows` rows when all its shards are done, in parts: all of
+    /// them are to be computed, by any of so many threads.
+    pub fn rest(&mut self, isa: Isa, rows: usize, threads: usize) -> Vec<WeightGradient<'_>> {
+        // Long runs of strips share what they read; many of them are shared evenly.
+        let most = (STRIPS * 2 / threads.max(1)).clamp(STRIPS / 4, STRIPS);
+        let shards = &self.shards[..self.sharding.shards(rows)];
+        let (mut left, mut at) = (&mut self.lanes[0].dense[..], 0);
+        let mut parts = Vec::new();
+        for Postponed { weight, range, columns } in &self.postponed {
+            let (_, from) = left.split_at_mut(range.start - at);
+            let (own, after) = from.split_at_mut(range.len());
+            (left, at) = (after, range.end);
+            parts.extend(WeightGradient::cut(isa, (*weight, *columns), own, (shards, self.parts), most));
+        }
+        // The largest first, so that threads end together.
+        parts.sort_by_key(|part| std::cmp::Reverse(part.cost()));
+        parts
     }
 
     /// The summed dense gradient (after the step).
@@ -90,8 +157,16 @@ impl Gradients {
                 .zip(lane.dense[range.clone()].chunks_mut(CHUNK))
                 .for_each(|(parts, own)| parts.push(own));
         }
-        chunks.into_par_iter().map(move |mut parts| {
-            sum_parts(isa, &mut parts);
+        let whole = &self.postponed;
+        let (start, all) = (range.start, range.end);
+        chunks.into_par_iter().enumerate().map(move |(chunk, mut parts)| {
+            let chunk = start + chunk * CHUNK..(start + (chunk + 1) * CHUNK).min(all);
+            for open in between(chunk.clone(), whole) {
+                let open = open.start - chunk.start..open.end - chunk.start;
+                let mut parts: Vec<&mut [f32]> =
+                    parts.iter_mut().map(|part| &mut part[open.clone()]).collect();
+                sum_parts(isa, &mut parts);
+            }
             parts.swap_remove(0)
         })
     }
@@ -127,6 +202,23 @@ impl Gradients {
     pub(crate) fn embedding(&self, width: usize) -> EmbeddingGradients<'_> {
         EmbeddingGradients::new(&self.shards, self.rows_per_shard, width)
     }
+}
+
+/// Strips of rows of a weight's gradient that are computed together, where few threads share them.
+const STRIPS: usize = 16;
+
+/// What of `range` lies outside of all that is postponed, piece by piece.
+fn between(range: Range<usize>, postponed: &[Postponed]) -> impl Iterator<Item = Range<usize>> {
+    let first = postponed.partition_point(|postponed| postponed.range.end <= range.start);
+    let within = postponed[first..].iter().take_while(move |postponed| postponed.range.start < range.end);
+    let end = range.end;
+    let mut at = range.start;
+    let stops = within.map(|postponed| (postponed.range.start, postponed.range.end)).chain([(end, end)]);
+    stops.filter_map(move |(stop, next)| {
+        let open = at..stop.max(at);
+        at = next;
+        (!open.is_empty()).then_some(open)
+    })
 }
 
 /// Floats of a dense parameter range that one task handles.

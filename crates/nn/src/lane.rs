@@ -9,11 +9,26 @@ use dlrm_kernels::Buffer;
 pub struct Lane {
     pub(crate) dense: Buffer,
     fresh: Vec<bool>,
+    /// Parameters that are not summed here, but when all shards are done.
+    postponed: Vec<bool>,
 }
 
 impl Lane {
     pub(crate) fn new(weights: &Weights) -> Self {
-        Lane { dense: Buffer::hot(weights.dense.len()), fresh: vec![true; weights.params.len()] }
+        let params = weights.params.len();
+        let dense = Buffer::hot(weights.dense.len());
+        Lane { dense, fresh: vec![true; params], postponed: vec![false; params] }
+    }
+
+    /// What is not summed here from now on.
+    pub(crate) fn postpone(&mut self, postponed: impl Iterator<Item = ParamId>) {
+        self.postponed.fill(false);
+        postponed.for_each(|param| self.postponed[param.0 as usize] = true);
+    }
+
+    /// Whether the gradient of a parameter is computed when all shards are done.
+    pub(crate) fn postpones(&self, param: ParamId) -> bool {
+        self.postponed[param.0 as usize]
     }
 
     /// Forgets the last step.
@@ -60,8 +75,8 @@ impl Lane {
 
     /// Zeroes what no shard touched; the end of the lane's part of a step.
     pub fn settle(&mut self, weights: &Weights) {
-        for (param, fresh) in weights.params.iter().zip(&self.fresh) {
-            if *fresh {
+        for ((param, fresh), postponed) in weights.params.iter().zip(&self.fresh).zip(&self.postponed) {
+            if *fresh && !postponed {
                 self.dense[param.range.clone()].fill(0.0);
             }
         }

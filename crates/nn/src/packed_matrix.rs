@@ -2,7 +2,8 @@
 use crate::mode::Mode;
 use crate::param::Param;
 use dlrm_kernels::matmul::{
-    CommonSums, Epilogue, Packed, PackedBf16, Panel, RowsBf16, View, matmul, matmul_after, matmul_bf16,
+    CommonSums, Epilogue, Packed, PackedBf16, Panel, RowsBf16, Strips, View, matmul, matmul_after,
+    matmul_bf16, matmul_part,
 };
 use dlrm_kernels::{Buffer, Isa, Strided};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ pub(crate) struct Target<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Operands {
     packed: Packed,
-    apart: Buffer,
+    strips: Buffer,
     packed_bf16: PackedBf16,
     rows_bf16: RowsBf16,
 }
@@ -85,8 +86,14 @@ impl Operands {
         match precision {
             Precision::F32 => {
                 self.packed.pack(isa, x, rows, k);
-                let dy = moved_apart(&mut self.apart, dy, rows, to.rows);
-                matmul(isa, Strided::new(to.c, k), to.rows, dy.transposed(), &self.packed, to.epilogue);
+                let (x, strips) = (self.packed.view(), Strips::new(isa, to.rows, rows));
+                if self.strips.len() < strips.floats() {
+                    self.strips = Buffer::hot(strips.floats());
+                }
+                strips.pack(dy.transposed(), &mut self.strips);
+                let dy = (strips.operand(&self.strips), 0..strips.count());
+                let panels = 0..x.shape().count();
+                matmul_part(isa, Strided::new(to.c, k), dy, (x, panels), to.epilogue);
             }
             Precision::Bf16 => {
                 self.packed_bf16.pack(isa, x, rows, k);
@@ -95,27 +102,6 @@ impl Operands {
             }
         }
     }
-}
-
-/// Distances of rows, in floats, at which a column of 128 of them does not fit the first-level cache: its
-/// lines fall into a few sets.
-const CROWDED: usize = 128;
-
-/// `x` [rows, columns], copied to where its columns can be read one after the other if they cannot where it
-/// is.
-fn moved_apart<'a>(memory: &'a mut Buffer, x: View<'a>, rows: usize, columns: usize) -> View<'a> {
-    if x.column != 1 || x.row < CROWDED || !x.row.is_multiple_of(CROWDED) {
-        return x;
-    }
-    // A cache line more than what is crowded.
-    let row = columns.next_multiple_of(CROWDED) + 16;
-    if memory.len() < rows * row {
-        *memory = Buffer::hot(rows * row);
-    }
-    for (to, from) in memory.chunks_exact_mut(row).zip(x.data.chunks(x.row)).take(rows) {
-        to[..columns].copy_from_slice(&from[..columns]);
-    }
-    View { data: memory, row, column: 1 }
 }
 
 impl PackedMatrix {

@@ -247,6 +247,11 @@ impl Weights {
         (tables, matrices.iter_mut().flat_map(|matrix| matrix.packing(*isa, params, dense)).collect())
     }
 
+    /// The weights of layers.
+    pub(crate) fn matrices(&self) -> impl Iterator<Item = ParamId> {
+        self.matrices.iter().map(|matrix| ParamId(matrix.param as u32))
+    }
+
     /// The packed forms of a matrix.
     pub(crate) fn matrix(&self, id: ParamId) -> &PackedMatrix {
         let matrix = self.matrix_of[id.0 as usize].expect("only matrices of layers are multiplied with");

@@ -9,10 +9,10 @@
 //! instruction sets: the product of two bf16 numbers is exact in f32, so without `vdpbf16ps` all give the
 //! bits of the same chain (unless a product underflows). `vdpbf16ps` adds in another order and takes
 //! subnormal numbers as zero.
-use super::operands::{Epilogue, View};
+use super::operands::{Epilogue, View, tile_rows};
 use super::packed::Packed;
 use super::product::{check, run};
-use super::tile::Call;
+use super::tile::{Call, Rows, tiles_of};
 use crate::bf16::{self, reference::nearest};
 use crate::buffer::Buffer;
 use crate::isa::Isa;
@@ -131,19 +131,19 @@ pub fn matmul_bf16(isa: Isa, c: Strided<'_>, a: &RowsBf16, b: &PackedBf16, epilo
         (Form::of(isa), Form::of(isa)),
         "A or B was packed for another instruction set"
     );
-    check(isa, &c, a.m, &b.panels, epilogue);
+    let panels = 0..b.panels.shape().count();
+    check(isa, (&c, a.m), (b.panels.view(), &panels), epilogue);
     let Strided { data, stride } = c;
-    let (a_row, a_column) = (a.row, a.step);
     let call = Call {
         c: data.as_mut_ptr(),
         stride,
         m: a.m,
-        a: a.data.as_ptr(),
-        a_row,
-        a_column,
-        b: &b.panels,
-        steps: 0..b.panels.k,
+        a: Rows::Strided { first: a.data.as_ptr(), row: a.row, column: a.step },
+        tiles: 0..tiles_of(a.m, tile_rows(isa.level())),
+        b: b.panels.view(),
+        steps: 0..b.panels.shape().k,
         sums: std::ptr::null(),
+        panels,
         epilogue,
     };
     // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an

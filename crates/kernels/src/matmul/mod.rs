@@ -10,12 +10,14 @@ mod bf16;
 mod operands;
 mod packed;
 mod product;
+mod strips;
 mod tile;
 
 pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
 pub use operands::{Epilogue, View};
-pub use packed::{Packed, Panel};
-pub use product::{CommonSums, matmul, matmul_after};
+pub use packed::{Packed, PackedView, Panel, Panels};
+pub use product::{CommonSums, matmul, matmul_after, matmul_part};
+pub use strips::{Strips, StripsView};
 
 /// The definitions.
 pub mod reference {
@@ -84,6 +86,40 @@ mod tests {
         fn every_isa_agrees(m in 1usize..40, n in 1usize..70, k in 1usize..50, transpose: bool) {
             for isa in Isa::available() {
                 agrees(isa, m, n, k, transpose);
+            }
+        }
+    }
+
+    proptest! {
+        /// A part has the bits that it has in the whole product.
+        #[test]
+        fn parts((m, n, k) in (1usize..60, 1usize..150, 1usize..50), at in proptest::array::uniform4(0usize..9)) {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            for isa in Isa::available() {
+                let (strips, panels) = (Strips::new(isa, m, k), Panels::new(isa, k, n));
+                let (mut left, mut right) = (vec![0.0; strips.floats()], vec![0.0; panels.floats()]);
+                // A is the transpose of what is packed.
+                let across: Vec<f32> = (0..m * k).map(|e| a[(e % m) * k + e / m]).collect();
+                strips.pack(View::of(&across, m).transposed(), &mut left);
+                panels.pack(isa, View::of(&b, n), &mut right);
+                let run = |first: usize, second: usize, count: usize| {
+                    first.min(second).min(count)..first.max(second).min(count)
+                };
+                let own = (run(at[0], at[1], strips.count()), run(at[2], at[3], panels.count()));
+                let (rows, columns) = (strips.rows(own.0.clone()), panels.columns(own.1.clone()));
+                let width = columns.len();
+                for epilogue in [Epilogue::Set, Epilogue::Add] {
+                    let (mut whole, mut part) = (vec![0.5; m * n], vec![0.5; rows.len() * width]);
+                    let mut packed = Packed::default();
+                    packed.pack(isa, View::of(&b, n), k, n);
+                    matmul(isa, Strided::new(&mut whole, n), m, View::of(&a, k), &packed, epilogue);
+                    let (left, right) = (strips.operand(&left), panels.operand(&right));
+                    let (left, right) = ((left, own.0.clone()), (right, own.1.clone()));
+                    matmul_part(isa, Strided::new(&mut part, width), left, right, epilogue);
+                    for (row, part) in rows.clone().zip(part.chunks_exact(width.max(1))) {
+                        prop_assert_eq!(&whole[row * n..][columns.clone()], part, "{:?} {:?}", isa, own);
+                    }
+                }
             }
         }
     }

@@ -53,3 +53,12 @@ pub(super) fn panel_width(level: Level) -> usize {
         Level::Avx512 => 32,
     }
 }
+
+/// Most rows of a tile.
+pub(super) fn tile_rows(level: Level) -> usize {
+    match level {
+        Level::Scalar => Scalar::MR,
+        Level::Avx2 => 6,
+        Level::Avx512 => 14,
+    }
+}

@@ -5,14 +5,96 @@ use crate::copy::copy;
 use crate::isa::Isa;
 use crate::number_format::F32;
 use crate::simd::{RUN, Simd};
+use std::ops::Range;
 
 /// B[K, N] in panels of columns: panel p holds, for k = 0.., its columns side by side, zero-padded.
 #[derive(Debug, Clone, Default)]
 pub struct Packed {
-    pub(super) data: Buffer,
+    data: Buffer,
+    shape: Panels,
+}
+
+/// How B lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Panels {
+    /// K, in steps.
     pub(super) k: usize,
+    /// N
     pub(super) n: usize,
+    /// Columns of a panel.
     pub(super) panel: usize,
+}
+
+impl Panels {
+    /// Of B [k, n] for this instruction set.
+    ///
+    /// # Panics
+    /// If so many floats do not fit the address space.
+    pub fn new(isa: Isa, k: usize, n: usize) -> Self {
+        let shape = Panels { k, n, panel: panel_width(isa.level()) };
+        let whole = n.checked_next_multiple_of(shape.panel).and_then(|width| width.checked_mul(k));
+        whole.expect("the size of B overflows");
+        shape
+    }
+
+    /// Floats of all panels.
+    pub fn floats(self) -> usize {
+        self.n.next_multiple_of(self.panel.max(1)) * self.k
+    }
+
+    /// Number of panels.
+    pub fn count(self) -> usize {
+        self.n.div_ceil(self.panel.max(1))
+    }
+
+    /// The columns of a run of panels.
+    pub fn columns(self, panels: Range<usize>) -> Range<usize> {
+        (panels.start * self.panel).min(self.n)..(panels.end * self.panel).min(self.n)
+    }
+
+    /// Packs `b` [k, n] into memory of that many floats.
+    ///
+    /// # Panics
+    /// If `b` or `out` is smaller.
+    pub fn pack(self, isa: Isa, b: View<'_>, out: &mut [f32]) {
+        self.each(isa, b, out).for_each(|panel| panel.pack());
+    }
+
+    fn each<'a>(self, isa: Isa, b: View<'a>, out: &'a mut [f32]) -> impl Iterator<Item = Panel<'a>> {
+        let Panels { k, n, panel: width } = self;
+        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
+        let panels = out[..self.floats()].chunks_exact_mut((width * k).max(1)).enumerate();
+        panels.map(move |(p, out)| Panel {
+            isa,
+            out,
+            width,
+            first: p * width,
+            columns: width.min(n - p * width),
+            b,
+        })
+    }
+
+    /// Packed floats as the operand that they are.
+    ///
+    /// # Panics
+    /// If `data` is smaller.
+    pub fn operand(self, data: &[f32]) -> PackedView<'_> {
+        PackedView { data: &data[..self.floats()], shape: self }
+    }
+}
+
+/// A packed operand, whoever's memory it lies in.
+#[derive(Debug, Clone, Copy)]
+pub struct PackedView<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) shape: Panels,
+}
+
+impl PackedView<'_> {
+    /// How it lies in memory.
+    pub fn shape(self) -> Panels {
+        self.shape
+    }
 }
 
 impl Packed {
@@ -36,36 +118,32 @@ impl Packed {
         k: usize,
         n: usize,
     ) -> impl Iterator<Item = Panel<'a>> {
-        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
         self.resize(isa, k, n);
-        let width = self.panel;
-        let panels = self.floats().chunks_exact_mut((width * k).max(1)).enumerate();
-        panels.map(move |(p, out)| Panel {
-            isa,
-            out,
-            width,
-            first: p * width,
-            columns: width.min(n - p * width),
-            b,
-        })
+        self.shape.each(isa, b, &mut self.data)
     }
 
     /// Makes room for `k` steps of `n` columns, whatever stands there.
     pub(super) fn resize(&mut self, isa: Isa, k: usize, n: usize) {
-        let panel = panel_width(isa.level());
-        let len = n
-            .checked_next_multiple_of(panel)
-            .and_then(|width| width.checked_mul(k))
-            .expect("the size of B overflows");
+        self.shape = Panels::new(isa, k, n);
+        let len = self.shape.floats();
         if self.data.len() < len {
             self.data = Buffer::hot(len);
         }
-        (self.k, self.n, self.panel) = (k, n, panel);
     }
 
     /// The panels, one behind the other.
     pub(super) fn floats(&mut self) -> &mut [f32] {
-        &mut self.data[..self.n.next_multiple_of(self.panel) * self.k]
+        &mut self.data[..self.shape.floats()]
+    }
+
+    /// How it lies in memory.
+    pub(super) fn shape(&self) -> Panels {
+        self.shape
+    }
+
+    /// The operand.
+    pub fn view(&self) -> PackedView<'_> {
+        self.shape.operand(&self.data)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The product of f32 operands.
-use super::operands::{Epilogue, View, panel_width};
-use super::packed::Packed;
-use super::tile::{self, Call, tiles};
+use super::operands::{Epilogue, View, panel_width, tile_rows};
+use super::packed::{Packed, PackedView};
+use super::strips::StripsView;
+use super::tile::{self, Call, Rows, tiles, tiles_of};
 use crate::isa::{Isa, Level};
 use crate::simd::Scalar;
 use crate::strided::Strided;
@@ -12,7 +13,42 @@ use std::ops::Range;
 /// # Panics
 /// If a slice is smaller than the shapes say, or `b` was packed for another instruction set.
 pub fn matmul(isa: Isa, c: Strided<'_>, m: usize, a: View<'_>, b: &Packed, epilogue: Epilogue<'_>) {
-    product(isa, c, m, a, (b, epilogue), (0..b.k, std::ptr::null()));
+    let b = b.view();
+    product(isa, c, m, a, (b, epilogue), Part::whole(b));
+}
+
+/// The rows of a run of strips and the columns of a run of panels of a[m, k] · b, in `c`. The bits are those
+/// of [`matmul`].
+///
+/// # Panics
+/// If `c` is smaller, a and b do not fit each other, were packed for another instruction set or have no such
+/// strips and panels, or with a bias.
+pub fn matmul_part(
+    isa: Isa,
+    c: Strided<'_>,
+    (a, strips): (StripsView<'_>, Range<usize>),
+    (b, panels): (PackedView<'_>, Range<usize>),
+    epilogue: Epilogue<'_>,
+) {
+    let shape = a.shape;
+    assert_eq!((shape.k, shape.most), (b.shape.k, tile_rows(isa.level())), "A does not fit B");
+    check(isa, (&c, shape.rows(strips.clone()).len()), (b, &panels), epilogue);
+    let Strided { data, stride } = c;
+    let call = Call {
+        c: data.as_mut_ptr(),
+        stride,
+        m: shape.m,
+        a: Rows::Strips { first: a.data.as_ptr(), steps: shape.k },
+        tiles: strips,
+        b,
+        steps: 0..shape.k,
+        sums: std::ptr::null(),
+        panels,
+        epilogue,
+    };
+    // SAFETY: A has these strips, which are tiles of this level, C their rows and the columns of the panels
+    // of B, which are as high as A is wide.
+    unsafe { run(isa, call) }
 }
 
 /// The sums of the first columns of A, which all rows of a product have in common.
@@ -30,11 +66,12 @@ impl CommonSums {
     /// # Panics
     /// If `a` is longer than B is high, or `b` was packed for another instruction set.
     pub fn new(isa: Isa, a: &[f32], b: &Packed) -> Self {
-        assert!(a.len() <= b.k, "{} columns of {}", a.len(), b.k);
-        let mut sums = vec![0.0; b.n.next_multiple_of(b.panel)];
-        let (a, row) = (View::of(a, a.len()), Strided::new(&mut sums[..b.n], b.n));
+        let (b, shape) = (b.view(), b.shape());
+        assert!(a.len() <= shape.k, "{} columns of {}", a.len(), shape.k);
+        let mut sums = vec![0.0; shape.n.next_multiple_of(shape.panel)];
+        let (a, row) = (View::of(a, a.len()), Strided::new(&mut sums[..shape.n], shape.n));
         let columns = a.row;
-        product(isa, row, 1, a, (b, Epilogue::Set), (0..columns, std::ptr::null()));
+        product(isa, row, 1, a, (b, Epilogue::Set), Part { steps: 0..columns, ..Part::whole(b) });
         CommonSums { columns, sums, isa }
     }
 
@@ -58,34 +95,55 @@ pub fn matmul_after(
     epilogue: Epilogue<'_>,
 ) {
     let CommonSums { columns, sums, isa: of } = common;
-    let whole = b.n.next_multiple_of(b.panel);
-    assert!(*columns <= b.k && sums.len() == whole && *of == isa, "sums of another product");
-    product(isa, c, m, a, (b, epilogue), (*columns..b.k, sums.as_ptr()));
+    let (b, shape) = (b.view(), b.shape());
+    let whole = shape.n.next_multiple_of(shape.panel);
+    assert!(*columns <= shape.k && sums.len() == whole && *of == isa, "sums of another product");
+    let part = Part { steps: *columns..shape.k, sums: sums.as_ptr(), ..Part::whole(b) };
+    product(isa, c, m, a, (b, epilogue), part);
 }
 
-/// `steps` of the product, from `sums` on.
+/// What is computed of a product.
+struct Part {
+    /// Steps of k.
+    steps: Range<usize>,
+    /// What the sums begin with: null, or whole panels of B.
+    sums: *const f32,
+    panels: Range<usize>,
+}
+
+impl Part {
+    fn whole(b: PackedView<'_>) -> Self {
+        Part { steps: 0..b.shape.k, sums: std::ptr::null(), panels: 0..b.shape.count() }
+    }
+}
+
+/// A part of the product; its steps lie within B.
 fn product(
     isa: Isa,
     c: Strided<'_>,
     m: usize,
     a: View<'_>,
-    (b, epilogue): (&Packed, Epilogue<'_>),
-    (steps, sums): (Range<usize>, *const f32),
+    (b, epilogue): (PackedView<'_>, Epilogue<'_>),
+    Part { steps, sums, panels }: Part,
 ) {
     assert!(a.holds(m, steps.end), "A is smaller than {m} x {}", steps.end);
-    check(isa, &c, m, b, epilogue);
+    check(isa, (&c, m), (b, &panels), epilogue);
     let Strided { data, stride } = c;
     let call = Call {
         c: data.as_mut_ptr(),
         stride,
         m,
         // Nothing is read of an A without steps, wherever this points.
-        a: a.data.as_ptr().wrapping_add(steps.start * a.column),
-        a_row: a.row,
-        a_column: a.column,
+        a: Rows::Strided {
+            first: a.data.as_ptr().wrapping_add(steps.start * a.column),
+            row: a.row,
+            column: a.column,
+        },
+        tiles: 0..tiles_of(m, tile_rows(isa.level())),
         b,
         steps,
         sums,
+        panels,
         epilogue,
     };
     // SAFETY: the shapes were asserted above; sums are null or whole panels, as the callers in this file see
@@ -94,15 +152,22 @@ fn product(
 }
 
 /// Asserts what a call promises of C, B and the bias.
-pub(super) fn check(isa: Isa, c: &Strided<'_>, m: usize, b: &Packed, epilogue: Epilogue<'_>) {
+pub(super) fn check(
+    isa: Isa,
+    (c, m): (&Strided<'_>, usize),
+    (b, panels): (PackedView<'_>, &Range<usize>),
+    epilogue: Epilogue<'_>,
+) {
+    let shape = b.shape;
+    assert!(panels.start <= panels.end && panels.end <= shape.count(), "panels {panels:?} of {shape:?}");
+    let columns = shape.columns(panels.clone()).len();
     assert!(
-        View::of(c.data, c.stride).holds(m, b.n) && (b.n <= c.stride || m <= 1),
-        "C is smaller than {m} x {}",
-        b.n
+        View::of(c.data, c.stride).holds(m, columns) && (columns <= c.stride || m <= 1),
+        "C is smaller than {m} x {columns}"
     );
-    assert_eq!(b.panel, panel_width(isa.level()), "B was packed for another instruction set");
+    assert_eq!(shape.panel, panel_width(isa.level()), "B was packed for another instruction set");
     if let Epilogue::Bias(bias) | Epilogue::BiasRelu(bias) = epilogue {
-        assert_eq!(bias.len(), b.n, "one bias per column");
+        assert_eq!((bias.len(), panels.clone()), (shape.n, 0..shape.count()), "one bias per column");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tiles of C in registers, one algorithm for every vector type.
 use super::operands::Epilogue;
-use super::packed::Packed;
+use super::packed::{PackedView, Panels};
 use crate::activation::reference::relu;
 use crate::prefetch::{FIRST_LEVEL, SECOND_LEVEL, prefetch_line};
 use crate::vector::Vector;
@@ -11,19 +11,64 @@ use std::ops::Range;
 pub(super) struct Call<'a> {
     pub(super) c: *mut f32,
     pub(super) stride: usize,
+    /// M
     pub(super) m: usize,
-    pub(super) a: *const f32,
-    pub(super) a_row: usize,
-    pub(super) a_column: usize,
-    pub(super) b: &'a Packed,
+    pub(super) a: Rows,
+    /// The tiles of rows that are taken; C begins with the first of them.
+    pub(super) tiles: Range<usize>,
+    pub(super) b: PackedView<'a>,
     /// The steps of k that are taken. A is there from the first of them on.
     pub(super) steps: Range<usize>,
     /// What the sums begin with, the same in all rows: panels of floats for each column, or null for 0.
     pub(super) sums: *const f32,
+    /// The panels of B that are taken; C begins with the columns of the first of them.
+    pub(super) panels: Range<usize>,
     pub(super) epilogue: Epilogue<'a>,
 }
 
+/// How A lies in memory.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows {
+    /// Element (i, k) is at i · row + k · column.
+    Strided { first: *const f32, row: usize, column: usize },
+    /// In strips of the height of a tile, one behind the other: for k = 0.., the elements of its rows side by
+    /// side.
+    Strips { first: *const f32, steps: usize },
+}
+
+impl Rows {
+    /// Where the tile of `rows` rows from `i` on begins, and the distances of its rows and of steps of k.
+    #[inline(always)]
+    fn tile(self, i: usize, rows: usize) -> (*const f32, usize, usize) {
+        match self {
+            Rows::Strided { first, row, column } => (first.wrapping_add(i * row), row, column),
+            Rows::Strips { first, steps } => (first.wrapping_add(i * steps), 1, rows),
+        }
+    }
+}
+
+/// The first row of tile `tile` of `tiles` of `m` rows: of nearly equal height, for a last tile of one or two
+/// rows would wait for its few chains of multiply-adds.
+#[inline(always)]
+pub(super) fn first_row(tile: usize, tiles: usize, m: usize) -> usize {
+    tile * m / tiles.max(1)
+}
+
+/// Tiles of `m` rows of at most `most` each.
+pub(super) fn tiles_of(m: usize, most: usize) -> usize {
+    m.div_ceil(most)
+}
+
 impl Call<'_> {
+    /// The number of rows, if all of them can be taken as one tile.
+    #[inline(always)]
+    fn few(&self, most: usize) -> usize {
+        match self.a {
+            Rows::Strips { .. } if self.m > most || self.tiles.len() != 1 => 0,
+            _ => self.m,
+        }
+    }
+
     /// What the sums of W vectors of columns begin with, from `column` on.
     ///
     /// # Safety
@@ -45,7 +90,7 @@ pub(super) unsafe fn tiles<V: Vector>(simd: V, call: Call<'_>) {
     let width = 2 * V::LANES;
     // SAFETY: the caller's promise; `m` selects a tile of that height.
     let done = unsafe {
-        match call.m {
+        match call.few(V::MR) {
             1 => few_rows::<V, 1, 4>(simd, &call),
             2 => few_rows::<V, 2, 2>(simd, &call),
             3 if V::MR > 6 => few_rows::<V, 3, 2>(simd, &call),
@@ -57,8 +102,8 @@ pub(super) unsafe fn tiles<V: Vector>(simd: V, call: Call<'_>) {
             _ => 0,
         }
     };
-    for p in done..call.b.n.div_ceil(width) {
-        let columns = width.min(call.b.n - p * width);
+    for p in call.panels.start + done..call.panels.end {
+        let columns = width.min(call.b.shape.n - p * width);
         // SAFETY: the caller's promise; panel p exists and `columns` fit W vectors.
         unsafe {
             if columns > V::LANES {
@@ -78,9 +123,11 @@ pub(super) unsafe fn tiles<V: Vector>(simd: V, call: Call<'_>) {
 /// As [`tiles`]; A and C have R rows.
 #[inline(always)]
 unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(simd: V, call: &Call<'_>) -> usize {
-    let (width, k) = (2 * V::LANES, call.b.k);
-    let whole = call.b.n / width / P * P;
-    for p in (0..whole).step_by(P) {
+    let (width, k) = (2 * V::LANES, call.b.shape.k);
+    let (first, (a, a_row, a_column)) = (call.panels.start, call.a.tile(0, R));
+    // Of the panels that are taken, those without padding, in whole groups.
+    let whole = (call.b.shape.n / width).min(call.panels.end).saturating_sub(first) / P * P;
+    for p in (first..first + whole).step_by(P) {
         // SAFETY: panels p..p + P exist, are whole, and hold k · width floats each; so do R rows of A and C.
         unsafe {
             let panels: [*const f32; P] = std::array::from_fn(|q| {
@@ -93,7 +140,7 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(simd: V, call: &Ca
                     let columns: [V::Register; 2] =
                         std::array::from_fn(|v| simd.load(panel.add(at * width + v * V::LANES)));
                     for (r, acc) in acc.iter_mut().enumerate() {
-                        let x = simd.splat(*call.a.add(r * call.a_row + at * call.a_column));
+                        let x = simd.splat(*a.add(r * a_row + at * a_column));
                         for (acc, &column) in acc[q].iter_mut().zip(&columns) {
                             *acc = simd.fma(x, column, *acc);
                         }
@@ -106,7 +153,7 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(simd: V, call: &Ca
                     finish(
                         simd,
                         [acc],
-                        call.c.add(r * call.stride + column),
+                        call.c.add(r * call.stride + column - first * width),
                         call.stride,
                         column,
                         call.epilogue,
@@ -125,29 +172,29 @@ unsafe fn few_rows<V: Vector, const R: usize, const P: usize>(simd: V, call: &Ca
 /// As [`tiles`]; panel p exists and has that many columns.
 #[inline(always)]
 unsafe fn panel<V: Vector, const W: usize>(simd: V, call: &Call<'_>, p: usize, columns: usize) {
-    let tiles = call.m.div_ceil(V::MR);
-    for tile_index in 0..tiles {
-        // Of nearly equal height: a last tile of one or two rows would wait for its few chains of
-        // multiply-adds.
-        let [i, end] = [tile_index, tile_index + 1].map(|t| t * call.m / tiles);
-        let (rows, ahead) = (end - i, Ahead::of(call, p, tile_index, tiles));
+    let tiles = tiles_of(call.m, V::MR);
+    let top = first_row(call.tiles.start, tiles, call.m);
+    for tile_index in call.tiles.clone() {
+        let [i, end] = [tile_index, tile_index + 1].map(|t| first_row(t, tiles, call.m));
+        let (rows, ahead) = (end - i, Ahead::of(call, p, tile_index - call.tiles.start, call.tiles.len()));
+        let (a, i) = (call.a.tile(i, rows), i - top);
         // SAFETY: rows i..i + rows exist; `rows` selects a tile of that height.
         unsafe {
             match rows {
-                14 => tile::<V, W, 14>(simd, call, i, p, columns, ahead),
-                13 => tile::<V, W, 13>(simd, call, i, p, columns, ahead),
-                12 => tile::<V, W, 12>(simd, call, i, p, columns, ahead),
-                11 => tile::<V, W, 11>(simd, call, i, p, columns, ahead),
-                10 => tile::<V, W, 10>(simd, call, i, p, columns, ahead),
-                9 => tile::<V, W, 9>(simd, call, i, p, columns, ahead),
-                8 => tile::<V, W, 8>(simd, call, i, p, columns, ahead),
-                7 => tile::<V, W, 7>(simd, call, i, p, columns, ahead),
-                6 => tile::<V, W, 6>(simd, call, i, p, columns, ahead),
-                5 => tile::<V, W, 5>(simd, call, i, p, columns, ahead),
-                4 => tile::<V, W, 4>(simd, call, i, p, columns, ahead),
-                3 => tile::<V, W, 3>(simd, call, i, p, columns, ahead),
-                2 => tile::<V, W, 2>(simd, call, i, p, columns, ahead),
-                _ => tile::<V, W, 1>(simd, call, i, p, columns, ahead),
+                14 => tile::<V, W, 14>(simd, call, (a, i), p, columns, ahead),
+                13 => tile::<V, W, 13>(simd, call, (a, i), p, columns, ahead),
+                12 => tile::<V, W, 12>(simd, call, (a, i), p, columns, ahead),
+                11 => tile::<V, W, 11>(simd, call, (a, i), p, columns, ahead),
+                10 => tile::<V, W, 10>(simd, call, (a, i), p, columns, ahead),
+                9 => tile::<V, W, 9>(simd, call, (a, i), p, columns, ahead),
+                8 => tile::<V, W, 8>(simd, call, (a, i), p, columns, ahead),
+                7 => tile::<V, W, 7>(simd, call, (a, i), p, columns, ahead),
+                6 => tile::<V, W, 6>(simd, call, (a, i), p, columns, ahead),
+                5 => tile::<V, W, 5>(simd, call, (a, i), p, columns, ahead),
+                4 => tile::<V, W, 4>(simd, call, (a, i), p, columns, ahead),
+                3 => tile::<V, W, 3>(simd, call, (a, i), p, columns, ahead),
+                2 => tile::<V, W, 2>(simd, call, (a, i), p, columns, ahead),
+                _ => tile::<V, W, 1>(simd, call, (a, i), p, columns, ahead),
             }
         }
     }
@@ -165,55 +212,54 @@ struct Ahead {
 impl Ahead {
     /// The share of tile `tile` of `tiles` of the panel after `p`.
     fn of(call: &Call<'_>, p: usize, tile: usize, tiles: usize) -> Self {
-        let (len, panel) = (call.b.panel * call.b.k, call.b.panel);
+        let Panels { k, panel, .. } = call.b.shape;
+        let len = panel * k;
         let step = panel.div_ceil(tiles);
         // Behind the last panel nothing is read: a prefetch may point anywhere.
-        Ahead { from: call.b.data.as_ptr().wrapping_add((p + 1) * len + tile * step * call.b.k), step }
+        Ahead { from: call.b.data.as_ptr().wrapping_add((p + 1) * len + tile * step * k), step }
     }
 }
 
-/// One tile: R rows from `i` times W vectors of panel `p`.
+/// One tile: R rows times W vectors of panel `p`. `a` is where its rows lie, `i` the first of them in C.
 ///
 /// # Safety
-/// As [`panel`]; rows i..i + R exist.
+/// As [`panel`]; A and C have these rows.
 #[inline(always)]
 unsafe fn tile<V: Vector, const W: usize, const R: usize>(
     simd: V,
     call: &Call<'_>,
-    i: usize,
+    ((mut a, a_row, a_column), i): ((*const f32, usize, usize), usize),
     p: usize,
     columns: usize,
     mut ahead: Ahead,
 ) {
-    let (width, k) = (2 * V::LANES, call.b.k);
+    let (width, k) = (2 * V::LANES, call.b.shape.k);
     let Range { start, end } = call.steps;
+    let at = i * call.stride + (p - call.panels.start) * width;
     // Where the result goes is fetched while it is computed.
     for r in 0..R {
         for v in 0..W {
-            prefetch_line::<FIRST_LEVEL>(
-                call.c.wrapping_add((i + r) * call.stride + p * width + v * V::LANES).cast(),
-            );
+            prefetch_line::<FIRST_LEVEL>(call.c.wrapping_add(at + r * call.stride + v * V::LANES).cast());
         }
     }
     // SAFETY: the panel holds k · width floats, rows i..i + R of A and C exist (asserted at the door).
     unsafe {
         let mut b = call.b.data.as_ptr().add((p * k + start) * width);
-        let mut a = call.a.add(i * call.a_row);
         let mut acc: [[V::Register; W]; R] = [call.beginning(simd, p * width); R];
         for _ in start..end {
             let columns: [V::Register; W] = std::array::from_fn(|v| simd.load(b.add(v * V::LANES)));
             for (r, acc) in acc.iter_mut().enumerate() {
-                let x = simd.splat(*a.add(r * call.a_row));
+                let x = simd.splat(*a.add(r * a_row));
                 for (acc, &column) in acc.iter_mut().zip(&columns) {
                     *acc = simd.fma(x, column, *acc);
                 }
             }
-            a = a.wrapping_add(call.a_column);
+            a = a.wrapping_add(a_column);
             b = b.add(width);
             prefetch_line::<SECOND_LEVEL>(ahead.from.cast());
             ahead.from = ahead.from.wrapping_add(ahead.step);
         }
-        let c = call.c.add(i * call.stride + p * width);
+        let c = call.c.add(at);
         if columns < W * V::LANES {
             for (r, acc) in acc.into_iter().enumerate() {
                 finish_part(simd, acc, c.add(r * call.stride), columns, p * width, call.epilogue);

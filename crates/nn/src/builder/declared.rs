@@ -1,7 +1,9 @@
 //! What a builder has been told so far.
 use super::{Builder, ParamSpec, TableSpec};
-use crate::param::Role;
+use crate::param::{ParamId, Role};
+use crate::sharding::Sharding;
 use crate::table_values::TablePrecision;
+use crate::weight_gradient::is_worth_postponing;
 
 impl Builder<'_> {
     /// Number of trained parameters declared: (dense, tables).
@@ -10,6 +12,17 @@ impl Builder<'_> {
         let in_table = |t: &TableSpec| t.rows.saturating_mul(t.dim + usize::from(t.learned));
         let dense = trained.map(ParamSpec::len).fold(0, usize::saturating_add);
         (dense, self.tables.iter().map(in_table).fold(0, usize::saturating_add))
+    }
+
+    /// Numbers that a step keeps to compute the gradients of large weights from, of a batch of `rows` rows.
+    pub fn kept_numbers(&self, rows: usize, sharding: Sharding) -> usize {
+        let lanes = sharding.lanes_of(rows);
+        let of = |weight: &ParamId| {
+            let shape = &self.params[weight.0 as usize].shape;
+            let is_kept = is_worth_postponing((shape[0], shape[1]), rows, lanes);
+            if is_kept { rows.saturating_mul(shape[0] + shape[1]) } else { 0 }
+        };
+        self.matrices.iter().map(of).fold(0, usize::saturating_add)
     }
 
     /// Whether anything of a linear part is declared.

@@ -21,6 +21,7 @@ use crate::mode::Mode;
 use crate::packed_matrix::Operands;
 use crate::profile::{TapeTimes, Timing};
 use crate::table_store::TableStore;
+use crate::weight_gradient::WeightGradient;
 use crate::weights::Weights;
 use backward::{At, Backward, InputGradients};
 use dlrm_data::Batch;
@@ -47,6 +48,8 @@ pub struct Arena {
     /// What operations keep for the way back.
     saved: Vec<f32>,
     operands: Operands,
+    /// Parts of the gradient of a weight.
+    blocks: Buffer,
     times: TapeTimes,
 }
 
@@ -54,6 +57,13 @@ impl Arena {
     /// Takes the times of operations from now on, or no longer; those so far are handed out.
     pub fn time(&mut self, timing: Timing) -> TapeTimes {
         std::mem::replace(&mut self.times, TapeTimes::new(timing))
+    }
+
+    /// Computes what shards have left of the gradient of a weight.
+    pub fn compute(&mut self, gradient: WeightGradient<'_>) {
+        let (start, node) = (self.times.timing.start(), gradient.node());
+        gradient.compute(&mut self.blocks);
+        node.into_iter().for_each(|node| self.times.end_backward(node, start));
     }
 
     /// Forgets what was recorded.

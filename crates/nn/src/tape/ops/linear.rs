@@ -83,7 +83,7 @@ impl Tape<'_> {
 }
 
 impl Operation for Product {
-    /// dW += dyᵀ x, db += column sums of dy (in the lane), dx += dy W.
+    /// dW += dyᵀ x (or what it is a product of is kept), db += column sums of dy (in the lane), dx += dy W.
     fn backward(&self, mut back: Backward<'_>) {
         let Product { x, weight, bias, relu, blocks } = *self;
         let (isa, weights, rows) = (back.isa, back.weights, back.rows() * blocks);
@@ -93,10 +93,15 @@ impl Operation for Product {
         let dy = &*back.dy;
         let (n, k) = (back.width / blocks.max(1), back.width_of(x) / blocks.max(1));
         let x_value = View::of(back.value(x), k);
-        let epilogue = if back.lane.take_fresh(weight) { Epilogue::Set } else { Epilogue::Add };
-        let dw = &mut back.lane.dense[weights.param(weight).range.clone()];
-        let to = Target { c: dw, columns: k, rows: n, epilogue };
-        back.operands.outer(isa, weights.precision(), to, View::of(dy, n), (x_value, rows));
+        if back.lane.postpones(weight) {
+            let (of, shape) = ((weight, back.at.node), (rows, n, k));
+            back.shard.operands.keep(isa, of, View::of(dy, n), x_value, shape);
+        } else {
+            let epilogue = if back.lane.take_fresh(weight) { Epilogue::Set } else { Epilogue::Add };
+            let dw = &mut back.lane.dense[weights.param(weight).range.clone()];
+            let to = Target { c: dw, columns: k, rows: n, epilogue };
+            back.operands.outer(isa, weights.precision(), to, View::of(dy, n), (x_value, rows));
+        }
         if let Some(bias) = bias {
             elementwise::column_sums(isa, back.lane.slot(weights, bias), dy);
         }
