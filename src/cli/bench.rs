@@ -3,10 +3,11 @@ use super::bench_args::{BenchArgs, TrainingBenchArgs};
 use super::failure::Failure;
 use super::files::Target;
 use super::session::Session;
-use super::{load, output};
+use super::{bench_beside, load, output};
 use dlrm::bench::memory;
 use dlrm::bench::{
-    BAG, Bench, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare, Windows, Workload,
+    BAG, Bench, Earlier, Loading, Machine, MachineSize, Measured, Operator, Peaks, RandomRows, StepShare,
+    Windows, Workload,
 };
 use dlrm::data::format;
 use dlrm::data::format::bytes;
@@ -14,6 +15,7 @@ use dlrm::engine::Error;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::report::terminal::table;
 use dlrm::report::{OperatorBar, StepBreakdown, breakdown_svg};
+use std::path::Path;
 use std::time::Duration;
 
 /// The table of random rows, where there is memory enough: large beside any cache.
@@ -43,7 +45,10 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     let svg = svg.map(|path| Target { flag: "--svg", path, overwrite: args.overwrite });
     // Found out before the work, not after it.
     svg.map_or(Ok(()), |svg| svg.check(&[]))?;
-    let workloads = workloads(names, args)?;
+    let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
+    let (models, names): (Vec<&str>, Vec<&str>) =
+        names.iter().map(String::as_str).partition(|name| Path::new(name).is_dir());
+    let workloads = workloads(&names, !models.is_empty(), args)?;
     let batches = if args.batch.is_empty() { vec![BATCH] } else { args.batch.clone() };
     let count = args.windows.unwrap_or(WINDOWS);
     let windows = if args.quick {
@@ -63,6 +68,19 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     let memory = memory::free();
     for workload in &workloads {
         plan(session, &bench, workload, &batches, memory)?;
+    }
+    let load = |name: &&str| {
+        say(session, &format!("loading {name} …"));
+        Loading::measure(Path::new(name), session.isa, windows.count, memory)
+    };
+    let loaded = models.iter().map(load).collect::<Result<Vec<_>, Error>>()?;
+    if workloads.is_empty() {
+        let shown = loaded.iter().map(loading_text).collect::<String>();
+        return output::print(&if session.json {
+            format!("{}\n", serde_json::json!({ "models": loaded }))
+        } else {
+            shown
+        });
     }
     let size = MachineSize {
         table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick {
@@ -84,18 +102,43 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         svg.write(session, breakdown_svg(&pictures).as_bytes())?;
     }
     if session.json {
-        return output::print(&format!("{}\n", serde_json::json!({"machine": machine, "workloads": all})));
+        let mut found = serde_json::json!({"machine": machine, "workloads": all, "models": loaded});
+        if let Some(earlier) = &earlier {
+            found["earlier"] =
+                all.iter().map(|now| serde_json::json!(earlier.rows_per_second(now))).collect();
+        }
+        return output::print(&format!("{found}\n"));
     }
     let measured: Vec<String> = all.iter().map(text).collect();
-    output::print(&format!("{}\n{}", machine_text(&machine), measured.join("\n")))
+    let mut shown = format!("{}\n{}", machine_text(&machine), measured.join("\n"));
+    for loading in &loaded {
+        shown.push_str(&format!("\n{}", loading_text(loading)));
+    }
+    if let (Some(earlier), Some(file)) = (&earlier, &args.compare) {
+        shown.push_str(&format!("\n{}", bench_beside::text(earlier, file, &machine, &all)));
+    }
+    output::print(&shown)
 }
 
-/// The workloads of these names, scaled.
-fn workloads(names: &[String], args: &TrainingBenchArgs) -> Result<Vec<Workload>, Failure> {
+/// The workloads of these names, scaled; one of its own where there is nothing else to do.
+fn workloads(names: &[&str], busy: bool, args: &TrainingBenchArgs) -> Result<Vec<Workload>, Failure> {
     let scale = args.scale.unwrap_or(1) * if args.quick { QUICK_SCALE } else { 1 };
-    let names = if names.is_empty() { vec!["k".to_owned()] } else { names.to_vec() };
-    let named = |name: &String| Ok(Workload::named(name)?.scaled(scale));
+    let names = if names.is_empty() && !busy { &["k"] } else { names };
+    let named = |name: &&str| Ok(Workload::named(name)?.scaled(scale));
     Ok(names.iter().map(named).collect::<Result<Vec<_>, Error>>()?)
+}
+
+/// How long a model took to load, for people.
+fn loading_text(loading: &Loading) -> String {
+    let Loading { name, bytes: size, seconds } = loading;
+    format!(
+        "{name}: loading {} takes {:.3} s (windows {:.3} to {:.3}), {:.2} GB/s\n",
+        bytes(*size),
+        seconds.median,
+        seconds.low,
+        seconds.high,
+        *size as f64 / seconds.median / 1e9,
+    )
 }
 
 fn say(session: &Session, text: &str) {

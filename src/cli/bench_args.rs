@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper) or a TOML file (default:
-    /// k); or a running server, http://HOST:PORT
+    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper), w (a wide bottom tower), m
+    /// (many ids of wide vectors), t (MLPerf's model, 8 GB) or a TOML file (default: k); directories of models
+    /// to load; or a running server, http://HOST:PORT
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
     /// Minimum length of a measuring window, in seconds (default: 1.5); for a server, of the whole (default:
@@ -45,6 +46,9 @@ pub(super) struct TrainingBenchArgs {
     /// Where to draw the time of a step by operator (SVG)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// Show rows per second beside those that an earlier `dlrm bench --json` has printed into FILE
+    #[arg(long, value_name = "FILE")]
+    pub compare: Option<PathBuf>,
     /// Replace the file that --svg names
     #[arg(long)]
     pub overwrite: bool,
@@ -61,6 +65,7 @@ impl TrainingBenchArgs {
             ("--scale", self.scale.is_some()),
             ("--quick", self.quick),
             ("--svg", self.svg.is_some()),
+            ("--compare", self.compare.is_some()),
             ("--overwrite", self.overwrite),
         ];
         given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod bench_args;
+mod bench_beside;
 mod column_args;
 mod compare;
 mod completions;

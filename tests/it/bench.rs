@@ -83,8 +83,40 @@ fn the_model_of_the_paper_runs() {
 }
 
 #[test]
+fn beside_an_earlier_run() {
+    let dir = scratch();
+    let printed = quick(dir.path(), &["own.toml", "--json", "--threads", "1"]).out;
+    fs::write(dir.path().join("before.json"), &printed).unwrap();
+    let args = ["own.toml", "k", "--compare", "before.json", "--threads", "1"];
+    let shown = quick(dir.path(), &args).out;
+    let line = |part: &str| shown.lines().rfind(|line| line.contains(part)).unwrap_or_default().to_owned();
+    assert!(!line("own, batch 256, 1 thread, rows/s").contains(" - "), "{shown}");
+    assert!(line("k, batch 256, 1 thread, rows/s").contains(" - "), "{shown}");
+    assert!(shown.contains("before.json") && shown.contains("machine: f32 multiply-add"), "{shown}");
+    let found = quick(dir.path(), &[&args[..], &["--json"]].concat()).out;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    let before: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(found["earlier"][0], before["workloads"][0]["rows_per_second"]);
+    assert!(found["earlier"][1].is_null());
+}
+
+#[test]
+fn a_model_is_loaded() {
+    let dir = scratch();
+    works(dir.path(), &["demo", "--rows", "500", "-o", "runs/demo", "--quiet"]);
+    let shown = works(dir.path(), &["bench", "runs/demo", "--windows", "2"]).out;
+    assert!(shown.starts_with("runs/demo: loading ") && shown.contains(" s (windows "), "{shown}");
+    assert_eq!(shown.lines().count(), 1);
+    let found = works(dir.path(), &["bench", "own.toml", "runs/demo", "--quick", "--json"]).out;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert!(found["models"][0]["bytes"].as_u64().unwrap() > 1000 && !found["workloads"][0].is_null());
+}
+
+#[test]
 fn mistakes_say_what_to_do() {
     let dir = scratch();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    fs::write(dir.path().join("other.json"), "{\"machine\": 3}").unwrap();
     fs::write(dir.path().join("bad.toml"), OWN.replace("embedding_dim", "embeding_dim")).unwrap();
     fs::write(dir.path().join("none.toml"), OWN.replace("[5000, 300, 7]", "[0]")).unwrap();
     fs::write(dir.path().join("huge.toml"), "tables = [4000000000, 4000000000]\nembedding_dim = 65536\n")
@@ -96,6 +128,9 @@ fn mistakes_say_what_to_do() {
         (&["bench", "none.toml"], 2, &["none.toml: tables", "found 0"]),
         (&["bench", "nowhere.toml"], 5, &["nowhere.toml"]),
         (&["bench", "huge.toml"], 5, &["huge", "needs", "--scale"]),
+        (&["bench", "k", "--compare", "none.json"], 5, &["none.json"]),
+        (&["bench", "k", "--compare", "other.json"], 2, &["other.json", "dlrm bench --json"]),
+        (&["bench", "empty"], 4, &["empty", "saved model"]),
         (&["bench", "--batch", "0"], 2, &["--batch", "from 1 to"]),
         (&["bench", "--seconds", "0"], 2, &["--seconds"]),
     ] {

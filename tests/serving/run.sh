@@ -16,6 +16,10 @@ fi
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
     apt-get update -qq && apt-get install -y -qq python3 python3-venv
 fi
+# The collector of metrics; its service is not started.
+if ! command -v prometheus >/dev/null; then
+    apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends prometheus
+fi
 if ! cmp -s requirements.txt "$place/made-of.txt"; then
     rm -rf "$place"
     "$python" -m venv "$place"

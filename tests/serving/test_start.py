@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import socket
 import subprocess
 import time
@@ -134,6 +135,46 @@ def test_metrics_are_openmetrics(server: Server, rows: list[clicks.Row]) -> None
     assert known >= {"user", "item", "tags", "weekday"}
     (panics,) = families["dlrm_panics"].samples
     assert panics.value == 0
+
+
+def test_metrics_by_prometheus(server: Server, tmp_path: pathlib.Path) -> None:
+    """Read by Prometheus itself, and as its own tool would have them."""
+    prometheus, promtool = shutil.which("prometheus"), shutil.which("promtool")
+    if not prometheus or not promtool:
+        pytest.skip("prometheus and promtool are not installed")
+    httpx.post(f"{server.url}/v1/predict", json={"rows": [{}]})
+    text = httpx.get(f"{server.url}/metrics", headers={"accept": "text/plain;version=0.0.4"})
+    assert text.headers["content-type"].startswith("text/plain; version=0.0.4")
+    checked = subprocess.run([promtool, "check", "metrics"], input=text.text, capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    target = server.url.removeprefix("http://")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"
+        f"scrape_configs: [{{job_name: dlrm, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    )
+    flags = [f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+    collector = subprocess.Popen([prometheus, *flags], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 30
+        found: dict[str, float] = {}
+        while time.monotonic() < end and not {"up", "dlrm_requests_total"} <= found.keys():
+            time.sleep(0.2)
+            for name in ("up", "dlrm_requests_total"):
+                try:
+                    answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": f"sum({name})"}).json()
+                except httpx.TransportError:
+                    continue
+                for result in answer["data"]["result"]:
+                    found[name] = float(result["value"][1])
+    finally:
+        collector.terminate()
+        collector.wait()
+    assert found["up"] == 1 and found["dlrm_requests_total"] >= 1
 
 
 def test_connections_that_nobody_uses_are_few(server: Server) -> None:

@@ -113,6 +113,8 @@ pub struct Operator {
     pub share: f64,
     /// Multiply-adds of forward and backward, each counted twice; none for embeddings.
     pub flops: f64,
+    /// Those of backward.
+    pub backward_flops: f64,
 }
 
 impl Operator {
@@ -149,6 +151,7 @@ pub(super) fn operators(timed: &Timed, graph: &Graph) -> Vec<Operator> {
         update: 0.0,
         share: 0.0,
         flops: 0.0,
+        backward_flops: 0.0,
     });
     let of = |times: &[Duration], node: usize| times.get(node).map_or(0.0, |time| time.as_secs_f64() / steps);
     let tape = &timed.times.tape;
@@ -156,7 +159,9 @@ pub(super) fn operators(timed: &Timed, graph: &Graph) -> Vec<Operator> {
         let operator = &mut all[StepShare::of_node(node) as usize];
         operator.forward += of(&tape.forward, number);
         operator.backward += of(&tape.backward, number);
-        operator.flops += flops(node) * timed.rows as f64;
+        let (all, forward) = (flops(node), if flops(node) > 0.0 { 2.0 * node.cost.forward } else { 0.0 });
+        operator.flops += all * timed.rows as f64;
+        operator.backward_flops += (all - forward) * timed.rows as f64;
     }
     all[StepShare::Loss as usize].forward = tape.loss.as_secs_f64() / steps;
     for phase in Phase::ALL {

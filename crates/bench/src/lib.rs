@@ -8,20 +8,26 @@
 //! | `memory`, `cgroup` | what the system says of memory |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
+//! | `earlier` | what an earlier run measured |
+//! | `loading` | how long a saved model takes to load |
 //! | `load` | a running server under requests that are due at fixed times |
 #![forbid(unsafe_code)]
 
 mod breakdown;
 mod cgroup;
+mod earlier;
 mod epoch_time;
 pub mod load;
+mod loading;
 mod machine;
 mod measure;
 pub mod memory;
 mod workload;
 
 pub use breakdown::{Operator, StepShare};
+pub use earlier::{Earlier, MachineThen};
 pub use epoch_time::{EpochTimeEstimate, EstimateOptions};
+pub use loading::Loading;
 pub use machine::{BAG, Machine, MachineSize, Peaks, RandomRows};
 pub use measure::{Bench, Floor, Measured, Rate, Windows, rows_per_second};
 pub use workload::Workload;

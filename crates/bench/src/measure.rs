@@ -7,7 +7,7 @@ use dlrm_engine::error::Result;
 use dlrm_engine::learner::Learner;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{Isa, Precision, Sharding, TablePrecision, Timing};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// How long is measured; one more window warms up.
@@ -19,15 +19,23 @@ pub struct Windows {
     pub length: Duration,
 }
 
-/// A rate over several windows.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// What several windows gave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     /// The middle one.
     pub median: f64,
-    /// The slowest.
+    /// The least.
     pub low: f64,
-    /// The fastest.
+    /// The greatest.
     pub high: f64,
+}
+
+impl Rate {
+    /// Of one value of each window, at least one.
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Rate { median: values[values.len() / 2], low: values[0], high: values[values.len() - 1] }
+    }
 }
 
 /// What all workloads have in common.
@@ -193,8 +201,7 @@ pub fn rows_per_second(learner: &mut Learner, batches: &[Batch], windows: Window
         let (steps, wall) = steps(learner, batches, windows.length)?;
         rates.push((steps * batches[0].len()) as f64 / wall.as_secs_f64());
     }
-    rates.sort_by(f64::total_cmp);
-    Ok(Rate { median: rates[rates.len() / 2], low: rates[0], high: rates[rates.len() - 1] })
+    Ok(Rate::of(rates))
 }
 
 /// The share of the learning rates that steps are timed with. They cost what they cost at any rate, and

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use dlrm_kernels::dot_interaction::{self, Dims, Pairs};
 use dlrm_kernels::embedding::{self, BagsView, Pool, TableView};
 use dlrm_kernels::half::Numbers;
-use dlrm_kernels::matmul::{Epilogue, Packed, PackedBf16, RowsBf16, View, matmul, matmul_bf16};
+use dlrm_kernels::matmul::{
+    Epilogue, Packed, PackedBf16, Panels, RowsBf16, Strips, View, matmul, matmul_bf16, matmul_part,
+};
 use dlrm_kernels::optimizer::{self, Adagrad, Adam};
 use dlrm_kernels::{Buffer, Isa, Strided};
 
@@ -23,6 +25,12 @@ enum Work {
 }
 
 impl Patience {
+    /// Copies of `len` floats that no near cache holds.
+    fn copies(self, len: usize) -> usize {
+        let bytes = if self.0 < Duration::from_millis(10) { 1 << 20 } else { 32 << 20 };
+        (bytes / (4 * len)).max(2)
+    }
+
     /// Times `call` again and again and prints one line of the table.
     fn line(self, isa: Isa, kernel: &str, shape: &str, work: Work, mut call: impl FnMut()) {
         call();
@@ -115,29 +123,70 @@ fn bf16_products(isa: Isa, patience: Patience) {
     }
 }
 
-/// dW[out, in] += dyᵀ x: A is dy seen transposed, B is x and changes with every shard, so packing it counts.
+/// Which operands a product finds in a near cache: in training steps they have been written long ago.
+#[derive(Clone, Copy)]
+enum Near {
+    All,
+    /// All but the result.
+    Operands,
+    None,
+}
+
+/// dW[out, in] = dyᵀ x: A is dy seen transposed, B is x; both change with every shard, so packing them counts.
 fn weight_gradients(isa: Isa, patience: Patience) {
-    for (m, n) in [(512, 13), (256, 512), (64, 256), (16, 64), (512, 367), (256, 512)] {
-        for k in [128, 256] {
-            let (dy, x, mut c) = (numbers(k * m), numbers(k * n), Buffer::zeroed(m * n));
-            let mut packed = Packed::default();
-            patience.line(
-                isa,
-                "linear weight gradient",
-                &format!("m={m} k={k} n={n}"),
-                Work::Flops(2 * m * n * k),
-                || {
-                    packed.pack(isa, View::of(&x, n), k, n);
-                    matmul(
+    for (m, n) in [(512, 13), (256, 512), (64, 256), (16, 64), (512, 367), (1024, 1024)] {
+        for k in [128, 256, 512] {
+            for (near, where_from) in [
+                (Near::All, "weight gradient"),
+                (Near::Operands, "  result from afar"),
+                (Near::None, "  all from afar"),
+            ] {
+                let copies = |far: bool, len: usize| if far { patience.copies(len) } else { 1 };
+                let (far_result, far) = (!matches!(near, Near::All), matches!(near, Near::None));
+                let (dys, xs, mut cs) = (
+                    numbers(k * m * copies(far, k * m)),
+                    numbers(k * n * copies(far, k * n)),
+                    Buffer::zeroed(m * n * copies(far_result, m * n)),
+                );
+                let (strips, panels) = (Strips::new(isa, m, k), Panels::new(isa, k, n));
+                let (mut a, mut b) = (Buffer::hot(strips.floats()), Buffer::hot(panels.floats()));
+                let (mut dys, mut xs) = (dys.chunks_exact(k * m).cycle(), xs.chunks_exact(k * n).cycle());
+                let mut c = 0;
+                let shape = format!("m={m} k={k} n={n}");
+                patience.line(isa, where_from, &shape, Work::Flops(2 * m * n * k), || {
+                    let (dy, x) = (dys.next().expect("a cycle"), xs.next().expect("a cycle"));
+                    c = (c + m * n) % cs.len();
+                    strips.pack(View::of(dy, m).transposed(), &mut a);
+                    panels.pack(isa, View::of(x, n), &mut b);
+                    matmul_part(
                         isa,
-                        Strided::new(black_box(&mut c), n),
-                        m,
-                        View::of(&dy, m).transposed(),
-                        &packed,
-                        Epilogue::Add,
+                        Strided::new(black_box(&mut cs[c..c + m * n]), n),
+                        (strips.operand(&a), 0..strips.count()),
+                        (panels.operand(&b), 0..panels.count()),
+                        Epilogue::Set,
                     );
-                },
-            );
+                });
+            }
+        }
+    }
+}
+
+/// dx[rows, in] = dy W, with dy and the result near or from afar; W is what every shard multiplies with.
+fn input_gradients(isa: Isa, patience: Patience) {
+    for (k, n) in [(512, 367), (256, 512), (1024, 1024)] {
+        let m = 128;
+        let (w, mut packed) = (numbers(k * n), Packed::default());
+        packed.pack(isa, View::of(&w, n), k, n);
+        for (far, where_from) in [(false, "input gradient"), (true, "  all from afar")] {
+            let copies = |len: usize| if far { patience.copies(len) } else { 1 };
+            let (dys, mut dxs) = (numbers(m * k * copies(m * k)), Buffer::zeroed(m * n * copies(m * n)));
+            let mut dys = dys.chunks_exact(m * k).cycle();
+            let mut dx = 0;
+            patience.line(isa, where_from, &format!("m={m} k={k} n={n}"), Work::Flops(2 * m * n * k), || {
+                dx = (dx + m * n) % dxs.len();
+                let (dy, dx) = (dys.next().expect("a cycle"), &mut dxs[dx..dx + m * n]);
+                matmul(isa, Strided::new(black_box(dx), n), m, View::of(dy, k), &packed, Epilogue::Set);
+            });
         }
     }
 }
@@ -229,6 +278,7 @@ fn main() {
         products(isa, patience);
         bf16_products(isa, patience);
         weight_gradients(isa, patience);
+        input_gradients(isa, patience);
         packing(isa, patience);
         interactions(isa, patience);
         embeddings(isa, patience);

@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod log;
 mod metrics;
+mod metrics_format;
 mod models;
 mod oip;
 mod once;

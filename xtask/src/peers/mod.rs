@@ -1,6 +1,7 @@
 //! Training and scoring of the same synthetic workloads here and with other software, by turns.
 mod ours;
 mod table;
+mod targets;
 
 use crate::environment::{Environment, Scripts};
 use crate::run::words;
@@ -108,13 +109,29 @@ struct Options {
     rounds: NonZeroUsize,
     out: Option<String>,
     jobs: Vec<&'static Job>,
+    sides: Sides,
+}
+
+/// Which sides take part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    All,
+    /// Those that multiply in f32: where bf16 is slower than that, nobody uses it, and it takes most of the time.
+    F32,
+}
+
+impl Sides {
+    fn has(self, name: &str) -> bool {
+        self == Sides::All || !name.contains("bf16")
+    }
 }
 
 impl Options {
     fn parse(args: &[&str]) -> Result<Options, String> {
         let rounds = NonZeroUsize::MIN.saturating_add(2);
+        let jobs = JOBS.iter().collect();
         let mut options =
-            Options { python: "python3".into(), venv: None, rounds, out: None, jobs: JOBS.iter().collect() };
+            Options { python: "python3".into(), venv: None, rounds, out: None, jobs, sides: Sides::All };
         for flag in args.chunks(2) {
             match *flag {
                 ["--python", python] => options.python = python.into(),
@@ -125,6 +142,7 @@ impl Options {
                         n.parse().map_err(|_| format!("--rounds {n}: expected a number from 1 on"))?
                 }
                 ["--jobs", names] => options.jobs = names.split(',').map(job).collect::<Result<_, _>>()?,
+                ["--precision", "f32"] => options.sides = Sides::F32,
                 _ => return Err(format!("peers: unexpected {}; expected {USAGE}", flag.join(" "))),
             }
         }
@@ -134,7 +152,7 @@ impl Options {
 
 const USAGE: &str =
     "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k]
-  [--out FILE]";
+  [--precision f32] [--out FILE]";
 
 fn job(name: &str) -> Result<&'static Job, String> {
     let known = || JOBS.map(|j| j.name).join(", ");
@@ -154,11 +172,12 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
     for round in 1..=options.rounds.get() {
         for job in &options.jobs {
             eprintln!("round {round} of {}, {}", options.rounds, job.name);
-            turn(job, &environment, &mut results);
+            turn(job, options.sides, &environment, &mut results);
         }
     }
     let text = format!(
-        "{results}\n{}; medians of {} rounds, two threads.\n",
+        "{}{results}\n{}; medians of {} rounds, two threads.\n",
+        targets::text(&results),
         environment.describe(),
         options.rounds
     );
@@ -167,9 +186,9 @@ pub(crate) fn run(args: &[&str]) -> Result<(), String> {
 }
 
 /// One run of each side; a side that fails is left out from then on.
-fn turn(job: &Job, environment: &Environment, results: &mut Results) {
+fn turn(job: &Job, sides: Sides, environment: &Environment, results: &mut Results) {
     let mut side = |name: &str, run: &dyn Fn() -> Measured| {
-        if results.left_out(job.name, name) {
+        if !sides.has(name) || results.left_out(job.name, name) {
             return;
         }
         match run() {

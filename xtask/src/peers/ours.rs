@@ -1,49 +1,33 @@
 //! Our side: what our benchmarks print.
 use super::table::{Case, Measured, Sample, parse};
+use crate::run::binary;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
 /// The threads of all sides.
 const THREADS: &str = "2";
 
-fn cargo(args: &[&str]) -> Command {
+/// The benchmark of scoring, with the features that the rest of the workspace is built with.
+fn inference_bench(rest: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.args(args);
+    command.args(["bench", "--quiet", "--workspace", "--bench", "inference"]).args(rest);
     command
 }
 
 /// Compiles everything, so that nothing is compiled between timed runs.
 pub(super) fn build() -> Result<(), String> {
-    for args in
-        [&["build", "--release", "--quiet"][..], &["bench", "--quiet", "--bench", "inference", "--no-run"]]
-    {
-        let done = cargo(args).status().map_err(|e| format!("cargo: {e}"))?;
-        if !done.success() {
-            return Err(format!("cargo {} failed", args.join(" ")));
-        }
-    }
-    Ok(())
+    binary()?;
+    let done = inference_bench(&["--no-run"]).status().map_err(|e| format!("cargo: {e}"))?;
+    if done.success() { Ok(()) } else { Err("cargo bench --bench inference --no-run failed".into()) }
 }
 
 /// Training by `dlrm bench`, with its flags for workload, batches and precision.
 pub(super) fn training(flags: &[&str]) -> Measured {
-    let fixed = [
-        "run",
-        "--release",
-        "--quiet",
-        "--",
-        "bench",
-        "--json",
-        "--quiet",
-        "--threads",
-        THREADS,
-        "--seconds",
-        "0.8",
-    ];
-    let done = cargo(&[&fixed[..], flags].concat())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| format!("cargo: {e}"))?;
+    let binary = binary()?;
+    let mut command = Command::new(&binary);
+    command.args(["bench", "--json", "--quiet", "--threads", THREADS, "--seconds", "0.8"]).args(flags);
+    let done = command.stderr(Stdio::inherit()).output();
+    let done = done.map_err(|e| format!("{}: {e}", binary.display()))?;
     samples(&done.stdout)
         .filter(|_| done.status.success())
         .ok_or_else(|| format!("dlrm bench {} failed", flags.join(" ")))
@@ -55,17 +39,30 @@ fn samples(printed: &[u8]) -> Option<Vec<Sample>> {
     let sample = |measured: &Value| {
         let workload = measured["workload"]["name"].as_str()?.to_owned();
         let case = Case { task: "train".into(), workload, batch: measured["batch"].as_u64()? };
-        Some(Sample { case, rows_per_s: measured["rows_per_second"]["median"].as_f64()?, latency: None })
+        let rows_per_s = measured["rows_per_second"]["median"].as_f64()?;
+        let backward_share = backward_share(measured, &printed["machine"]);
+        Some(Sample { case, rows_per_s, latency: None, backward_share })
     };
     printed["workloads"].as_array()?.iter().map(sample).collect()
 }
 
+/// What the way back through both MLPs reaches of the machine's peak in the precision of a measurement.
+fn backward_share(measured: &Value, machine: &Value) -> Option<f64> {
+    let peaks = &machine["all"];
+    let of_precision = if measured["precision"] == "bf16" { peaks["bf16_flops"].as_f64() } else { None };
+    let peak = of_precision.or(peaks["fma_flops"].as_f64())? / machine["threads"].as_f64()?;
+    let operators = measured["operators"].as_array()?.iter();
+    let of = |key: &str| -> f64 {
+        let layers = operators.clone().filter(|o| o["part"] == "bottom_mlp" || o["part"] == "top_mlp");
+        layers.filter_map(|o| o[key].as_f64()).sum()
+    };
+    let (flops, seconds) = (of("backward_flops"), of("backward"));
+    (flops > 0.0 && seconds > 0.0).then(|| flops / seconds / peak)
+}
+
 /// Scoring with the Criteo-Kaggle shape.
 pub(super) fn inference() -> Measured {
-    let done = cargo(&["bench", "--quiet", "--bench", "inference"])
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|e| format!("cargo: {e}"))?;
+    let done = inference_bench(&[]).stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
     parse(&String::from_utf8_lossy(&done.stdout))
         .filter(|_| done.status.success())
         .ok_or_else(|| "cargo bench --bench inference failed".into())
@@ -83,5 +80,20 @@ mod tests {
             samples(printed).expect("samples").iter().map(|s| (s.case.batch, s.rows_per_s)).collect();
         assert_eq!(rows, [(128, 5.5)]);
         assert!(samples(b"{}").is_none());
+    }
+
+    #[test]
+    fn the_way_back_beside_the_peak() {
+        let printed = br#"{"machine": {"threads": 2, "all": {"fma_flops": 200.0, "bf16_flops": 400.0}},
+            "workloads": [
+              {"workload": {"name": "k"}, "batch": 8, "precision": "f32", "rows_per_second": {"median": 1.0},
+               "operators": [{"part": "top_mlp", "backward": 2.0, "backward_flops": 150.0},
+                             {"part": "bottom_mlp", "backward": 1.0, "backward_flops": 90.0},
+                             {"part": "embedding", "backward": 9.0, "backward_flops": 0.0}]},
+              {"workload": {"name": "k"}, "batch": 8, "precision": "bf16", "rows_per_second": {"median": 1.0},
+               "operators": [{"part": "top_mlp", "backward": 1.0, "backward_flops": 150.0}]}]}"#;
+        let shares: Vec<f64> =
+            samples(printed).expect("samples").iter().filter_map(|s| s.backward_share).collect();
+        assert!((shares[0] - 0.8).abs() < 1e-12 && (shares[1] - 0.75).abs() < 1e-12, "{shares:?}");
     }
 }

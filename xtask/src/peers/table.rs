@@ -23,6 +23,8 @@ pub(super) struct Sample {
     pub rows_per_s: f64,
     /// Microseconds of a call: the 50th and the 99th percentile.
     pub latency: Option<[f64; 2]>,
+    /// What the way back through the layers reaches of the peak of the precision.
+    pub backward_share: Option<f64>,
 }
 
 /// What a run of a side measured, or why it failed.
@@ -39,7 +41,7 @@ fn sample(line: &Value) -> Option<Sample> {
     let text = |key: &str| line[key].as_str().map(str::to_owned);
     let case = Case { task: text("task")?, workload: text("workload")?, batch: line["batch"].as_u64()? };
     let latency = line["p50_us"].as_f64().zip(line["p99_us"].as_f64()).map(|(p50, p99)| [p50, p99]);
-    Some(Sample { case, rows_per_s: line["rows_per_s"].as_f64()?, latency })
+    Some(Sample { case, rows_per_s: line["rows_per_s"].as_f64()?, latency, backward_share: None })
 }
 
 /// All measurements of a side in a case.
@@ -73,6 +75,23 @@ impl Results {
     /// Whether a side failed in a job.
     pub(super) fn left_out(&self, job: &str, side: &str) -> bool {
         self.left_out.iter().any(|[j, s, _]| j == job && s == side)
+    }
+
+    /// The median rows per second of a side in a case.
+    pub(super) fn rate(&self, side: &str, case: &Case) -> Option<f64> {
+        self.rows.iter().find(|row| row.side == side && row.case() == case).map(|row| row.rows_per_s()[0])
+    }
+
+    /// The sides that were measured in a case.
+    pub(super) fn sides(&self, case: &Case) -> impl Iterator<Item = &str> {
+        self.rows.iter().filter(move |row| row.case() == case).map(|row| row.side.as_str())
+    }
+
+    /// The median of what the way back of a side reaches of the peak.
+    pub(super) fn backward_share(&self, side: &str, case: &Case) -> Option<f64> {
+        let row = self.rows.iter().find(|row| row.side == side && row.case() == case)?;
+        let mut shares: Vec<f64> = row.samples.iter().filter_map(|sample| sample.backward_share).collect();
+        (!shares.is_empty()).then(|| median(&mut shares))
     }
 
     /// Rows of each case, in the order of its first measurement.

@@ -2,6 +2,7 @@
 use super::packing::{Coding, packed};
 use super::{inference, native, openapi, pages};
 use crate::keys::bearer;
+use crate::metrics_format::MetricsFormat;
 use crate::refusal::{Code, Refusal};
 use crate::request::OpenRequest;
 use crate::service::Service;
@@ -130,11 +131,11 @@ fn key(headers: &HeaderMap) -> Option<&[u8]> {
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
 }
 
-async fn metrics(State(service): State<Arc<Service>>) -> Response {
+async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let (jobs, _) = service.queue.waiting();
     service.metrics.waiting.set(jobs as i64);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], service.metrics.text()).into_response()
+    let format = MetricsFormat::asked(&headers);
+    ([(header::CONTENT_TYPE, format.content_type())], format.of(service.metrics.text())).into_response()
 }
 
 async fn not_found(request: Request) -> Refusal {
