@@ -40,56 +40,34 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         let message = format!("{flag}: expected a server (http://HOST:PORT), found workloads to train");
         return Err(Failure::usage(message, "name the server first: dlrm bench http://localhost:8000 …"));
     }
-    let (names, seconds, args) = (&args.workloads, args.seconds.unwrap_or(SECONDS), &args.training);
-    let svg = args.svg.as_deref();
-    let svg = svg.map(|path| Target { flag: "--svg", path, overwrite: args.overwrite });
+    let (names, seconds, args) = (&args.workloads, args.seconds, &args.training);
+    let target = |path| Target { flag: "--svg", path, overwrite: args.overwrite };
+    let svg = args.svg.as_deref().map(target);
     // Found out before the work, not after it.
     svg.map_or(Ok(()), |svg| svg.check(&[]))?;
     let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
     let (models, names): (Vec<&str>, Vec<&str>) =
         names.iter().map(String::as_str).partition(|name| Path::new(name).is_dir());
     let workloads = workloads(&names, !models.is_empty(), args)?;
-    let batches = if args.batch.is_empty() { vec![BATCH] } else { args.batch.clone() };
-    let count = args.windows.unwrap_or(WINDOWS);
-    let windows = if args.quick {
-        Windows { count: count.min(2), length: QUICK_WINDOW }
-    } else {
-        Windows { count, length: Duration::from_secs_f64(seconds) }
-    };
-    let bench = Bench {
-        isa: session.isa,
-        threads: session.threads,
-        precision: args.precision.unwrap_or_default(),
-        table_precision: args.table_precision.unwrap_or_default(),
-        sharding: TrainConfig { batch_size: batches.iter().max().copied(), ..TrainConfig::default() }
-            .sharding(),
-        windows,
-    };
-    let memory = memory::free();
-    for workload in &workloads {
-        plan(session, &bench, workload, &batches, memory)?;
+    if let Some(flag) = asks_for_workloads(args).filter(|_| workloads.is_empty()) {
+        let message = format!("{flag}: expected a workload to train, found models to load alone");
+        return Err(Failure::usage(message, "name a workload too: dlrm bench k runs/demo …"));
     }
+    let batches = if args.batch.is_empty() { vec![BATCH] } else { args.batch.clone() };
+    let bench = bench(session, args, &batches, seconds);
+    let memory = memory::free();
+    workloads.iter().try_for_each(|workload| plan(session, &bench, workload, &batches, memory))?;
     let load = |name: &&str| {
         say(session, &format!("loading {name} …"));
-        Loading::measure(Path::new(name), session.isa, windows.count, memory)
+        Loading::measure(Path::new(name), session.isa, bench.windows.count, memory)
     };
     let loaded = models.iter().map(load).collect::<Result<Vec<_>, Error>>()?;
     if workloads.is_empty() {
-        let shown = loaded.iter().map(loading_text).collect::<String>();
-        return output::print(&if session.json {
-            format!("{}\n", serde_json::json!({ "models": loaded }))
-        } else {
-            shown
-        });
+        let texts: String = loaded.iter().map(loading_text).collect();
+        let json = || format!("{}\n", serde_json::json!({ "models": loaded }));
+        return output::print(&if session.json { json() } else { texts });
     }
-    let size = MachineSize {
-        table_bytes: memory.map_or(TABLE_BYTES, |free| TABLE_BYTES.min(free / 4)).min(if args.quick {
-            QUICK_TABLE_BYTES
-        } else {
-            u64::MAX
-        }) as usize,
-        window: if args.quick { Duration::from_millis(1) } else { PEAK_WINDOW },
-    };
+    let size = machine_size(args, memory);
     say(session, &format!("measuring the machine, with a table of {} …", bytes(size.table_bytes as u64)));
     let machine = Machine::measure(session.isa, session.threads, size)?;
     let mut all = Vec::new();
@@ -97,10 +75,9 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         say(session, &format!("training {} …", workload.name));
         all.extend(bench.run(workload, &batches, &machine)?);
     }
-    if let Some(svg) = &svg {
-        let pictures: Vec<StepBreakdown> = all.iter().map(picture).collect();
-        svg.write(session, breakdown_svg(&pictures).as_bytes())?;
-    }
+    svg.map_or(Ok(()), |svg| {
+        svg.write(session, breakdown_svg(&all.iter().map(picture).collect::<Vec<_>>()).as_bytes())
+    })?;
     if session.json {
         let mut found = serde_json::json!({"machine": machine, "workloads": all, "models": loaded});
         if let Some(earlier) = &earlier {
@@ -109,15 +86,44 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
         }
         return output::print(&format!("{found}\n"));
     }
-    let measured: Vec<String> = all.iter().map(text).collect();
-    let mut shown = format!("{}\n{}", machine_text(&machine), measured.join("\n"));
-    for loading in &loaded {
-        shown.push_str(&format!("\n{}", loading_text(loading)));
+    let beside = earlier.as_ref().zip(args.compare.as_deref());
+    let beside = beside.map(|(earlier, file)| bench_beside::text(earlier, file, &machine, &all));
+    let parts = all.iter().map(text).chain(loaded.iter().map(loading_text)).chain(beside);
+    output::print(&format!("{}\n{}", machine_text(&machine), parts.collect::<Vec<_>>().join("\n")))
+}
+
+/// How the workloads are measured.
+fn bench(session: &Session, args: &TrainingBenchArgs, batches: &[usize], seconds: Option<f64>) -> Bench {
+    let count = args.windows.unwrap_or(WINDOWS);
+    let windows = if args.quick {
+        Windows { count: count.min(2), length: QUICK_WINDOW }
+    } else {
+        Windows { count, length: Duration::from_secs_f64(seconds.unwrap_or(SECONDS)) }
+    };
+    Bench {
+        isa: session.isa,
+        threads: session.threads,
+        precision: args.precision.unwrap_or_default(),
+        table_precision: args.table_precision.unwrap_or_default(),
+        sharding: TrainConfig { batch_size: batches.iter().max().copied(), ..TrainConfig::default() }
+            .sharding(),
+        windows,
     }
-    if let (Some(earlier), Some(file)) = (&earlier, &args.compare) {
-        shown.push_str(&format!("\n{}", bench_beside::text(earlier, file, &machine, &all)));
+}
+
+/// How much of the machine is measured.
+fn machine_size(args: &TrainingBenchArgs, free: Option<u64>) -> MachineSize {
+    let most = if args.quick { QUICK_TABLE_BYTES } else { TABLE_BYTES };
+    MachineSize {
+        table_bytes: free.map_or(most, |free| most.min(free / 4)) as usize,
+        window: if args.quick { Duration::from_millis(1) } else { PEAK_WINDOW },
     }
-    output::print(&shown)
+}
+
+/// The first flag that asks for workloads.
+fn asks_for_workloads(args: &TrainingBenchArgs) -> Option<&'static str> {
+    let asks = [("--svg", args.svg.is_some()), ("--compare", args.compare.is_some())];
+    asks.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
 /// The workloads of these names, scaled; one of its own where there is nothing else to do.

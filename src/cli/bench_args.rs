@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
-    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper), w (a wide bottom tower), m
-    /// (many ids of wide vectors), t (MLPerf's model, 8 GB) or a TOML file (default: k); directories of models
-    /// to load; or a running server, http://HOST:PORT
+    /// Workloads: k (the shape of Criteo Kaggle), p (section 5.2 of the DLRM paper), w (a wide bottom
+    /// tower), m (many ids of wide vectors), t (MLPerf's model, 8 GB) or a TOML file (default: k);
+    /// directories of models to load; or a running server, http://HOST:PORT
     #[arg(value_name = "WORKLOAD")]
     pub workloads: Vec<String>,
     /// Minimum length of a measuring window, in seconds (default: 1.5); for a server, of the whole (default:

@@ -4,8 +4,8 @@ use dlrm::data::format;
 use dlrm::report::terminal::table;
 use std::path::Path;
 
-/// A table of both. Which of two rates is the better one it does not say: the machine itself may have changed,
-/// which its own rates show.
+/// A table of both. Which of two rates is the better one it does not say: the machine itself may have
+/// changed, which its own rates show.
 pub(super) fn text(earlier: &Earlier, file: &Path, machine: &Machine, all: &[Measured]) -> String {
     let count = |x: f64| format::count(x.round() as u64);
     let rate = |r: Rate| format!("{} ({} to {})", count(r.median), count(r.low), count(r.high));

@@ -131,6 +131,7 @@ fn mistakes_say_what_to_do() {
         (&["bench", "k", "--compare", "none.json"], 5, &["none.json"]),
         (&["bench", "k", "--compare", "other.json"], 2, &["other.json", "dlrm bench --json"]),
         (&["bench", "empty"], 4, &["empty", "saved model"]),
+        (&["bench", "empty", "--svg", "a.svg"], 2, &["--svg", "found models to load alone"]),
         (&["bench", "--batch", "0"], 2, &["--batch", "from 1 to"]),
         (&["bench", "--seconds", "0"], 2, &["--seconds"]),
     ] {

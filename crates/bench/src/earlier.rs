@@ -81,7 +81,8 @@ impl Earlier {
         (self.machine.isa.as_str(), self.machine.threads) == (machine.isa, machine.threads)
     }
 
-    /// The rows per second of the same workload with the same batch, threads and precision, if it was measured.
+    /// The rows per second of the same workload with the same batch, threads and precision, if it was
+    /// measured.
     pub fn rows_per_second(&self, now: &Measured) -> Option<Rate> {
         let same = |then: &&EarlierMeasured| {
             (then.batch, then.threads) == (now.batch, now.threads)

@@ -19,8 +19,8 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// Loads the model of a run or model directory `count` times, and once before. It may take at most `limit`
-    /// bytes of memory.
+    /// Loads the model of a run or model directory `count` times, and once before. It may take at most
+    /// `limit` bytes of memory.
     ///
     /// # Errors
     /// What is wrong with the directory or its files, or if the model needs more memory.

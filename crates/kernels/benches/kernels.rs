@@ -132,7 +132,8 @@ enum Near {
     None,
 }
 
-/// dW[out, in] = dyᵀ x: A is dy seen transposed, B is x; both change with every shard, so packing them counts.
+/// dW[out, in] = dyᵀ x: A is dy seen transposed, B is x; both change with every shard, so packing them
+/// counts.
 fn weight_gradients(isa: Isa, patience: Patience) {
     for (m, n) in [(512, 13), (256, 512), (64, 256), (16, 64), (512, 367), (1024, 1024)] {
         for k in [128, 256, 512] {

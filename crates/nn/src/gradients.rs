@@ -78,8 +78,8 @@ impl Gradients {
         }
     }
 
-    /// Makes room for a batch of `rows` rows. Gradients of large weights are better computed after all shards:
-    /// they are left to [`Gradients::rest`] if the caller says that it will be computed.
+    /// Makes room for a batch of `rows` rows. Gradients of large weights are better computed after all
+    /// shards: they are left to [`Gradients::rest`] if the caller says that it will be computed.
     pub fn resize(&mut self, weights: &Weights, rows: usize, rest: Rest) {
         let shards = self.sharding.shards(rows);
         self.rows_per_shard = self.sharding.rows_per_shard(rows);

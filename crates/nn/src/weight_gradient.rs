@@ -1,9 +1,9 @@
 //! The gradient of a large weight, computed once per batch when all shards are done.
 //!
-//! Summed shard by shard, the gradient of a weight is read and written once for each of them and once more for
-//! each lane: a matrix that no near cache holds. Here threads share its rows instead. A block goes through the
-//! shards of each lane, and lanes are folded by the tree that [`crate::Gradients`] folds them by, while all
-//! that is summed stays in the second-level cache. Every sum is the same, so no bit differs.
+//! Summed shard by shard, the gradient of a weight is read and written once for each of them and once more
+//! for each lane: a matrix that no near cache holds. Here threads share its rows instead. A block goes
+//! through the shards of each lane, and lanes are folded by the tree that [`crate::Gradients`] folds them by,
+//! while all that is summed stays in the second-level cache. Every sum is the same, so no bit differs.
 use crate::embedding_gradients::ShardGradients;
 use crate::kept_operands::OuterProduct;
 use crate::param::ParamId;
@@ -17,9 +17,9 @@ const PANELS: usize = 4;
 /// Numbers of a weight below which its gradient stays in a near cache while shards are summed.
 const LARGE: usize = 100_000;
 
-/// Whether the gradient of a weight [N, K] is better computed after all shards of a batch of `rows` rows, which
-/// `lanes` lanes sum: what has to be kept for it, `rows` rows of N and K numbers, is then not more than what
-/// the lanes would write and read again.
+/// Whether the gradient of a weight [N, K] is better computed after all shards of a batch of `rows` rows,
+/// which `lanes` lanes sum: what has to be kept for it, `rows` rows of N and K numbers, is then not more than
+/// what the lanes would write and read again.
 pub(crate) fn is_worth_postponing((n, k): (usize, usize), rows: usize, lanes: usize) -> bool {
     let (kept, summed) = (rows.saturating_mul(n.saturating_add(k)), n.saturating_mul(k));
     rows > 0 && lanes > 1 && summed >= LARGE && kept <= summed.saturating_mul(lanes)

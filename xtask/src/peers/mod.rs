@@ -116,7 +116,8 @@ struct Options {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sides {
     All,
-    /// Those that multiply in f32: where bf16 is slower than that, nobody uses it, and it takes most of the time.
+    /// Those that multiply in f32: where bf16 is slower than that, nobody uses it, and it takes most of the
+    /// time.
     F32,
 }
 

@@ -1,5 +1,5 @@
 //! Our side: what our benchmarks print.
-use super::table::{Case, Measured, Sample, parse};
+use super::table::{Backward, Case, Measured, Sample, parse};
 use crate::run::binary;
 use serde_json::Value;
 use std::process::{Command, Stdio};
@@ -40,14 +40,14 @@ fn samples(printed: &[u8]) -> Option<Vec<Sample>> {
         let workload = measured["workload"]["name"].as_str()?.to_owned();
         let case = Case { task: "train".into(), workload, batch: measured["batch"].as_u64()? };
         let rows_per_s = measured["rows_per_second"]["median"].as_f64()?;
-        let backward_share = backward_share(measured, &printed["machine"]);
-        Some(Sample { case, rows_per_s, latency: None, backward_share })
+        let backward = backward(measured, &printed["machine"]);
+        Some(Sample { case, rows_per_s, latency: None, backward })
     };
     printed["workloads"].as_array()?.iter().map(sample).collect()
 }
 
-/// What the way back through both MLPs reaches of the machine's peak in the precision of a measurement.
-fn backward_share(measured: &Value, machine: &Value) -> Option<f64> {
+/// The way back through both MLPs, and the machine's peak in the precision of a measurement.
+fn backward(measured: &Value, machine: &Value) -> Option<Backward> {
     let peaks = &machine["all"];
     let of_precision = if measured["precision"] == "bf16" { peaks["bf16_flops"].as_f64() } else { None };
     let peak = of_precision.or(peaks["fma_flops"].as_f64())? / machine["threads"].as_f64()?;
@@ -57,7 +57,7 @@ fn backward_share(measured: &Value, machine: &Value) -> Option<f64> {
         layers.filter_map(|o| o[key].as_f64()).sum()
     };
     let (flops, seconds) = (of("backward_flops"), of("backward"));
-    (flops > 0.0 && seconds > 0.0).then(|| flops / seconds / peak)
+    (flops > 0.0 && seconds > 0.0).then(|| Backward { flops: flops / seconds, peak })
 }
 
 /// Scoring with the Criteo-Kaggle shape.
@@ -92,8 +92,9 @@ mod tests {
                              {"part": "embedding", "backward": 9.0, "backward_flops": 0.0}]},
               {"workload": {"name": "k"}, "batch": 8, "precision": "bf16", "rows_per_second": {"median": 1.0},
                "operators": [{"part": "top_mlp", "backward": 1.0, "backward_flops": 150.0}]}]}"#;
-        let shares: Vec<f64> =
-            samples(printed).expect("samples").iter().filter_map(|s| s.backward_share).collect();
-        assert!((shares[0] - 0.8).abs() < 1e-12 && (shares[1] - 0.75).abs() < 1e-12, "{shares:?}");
+        let all: Vec<Backward> =
+            samples(printed).expect("samples").iter().filter_map(|s| s.backward).collect();
+        let found: Vec<[f64; 2]> = all.iter().map(|backward| [backward.flops, backward.peak]).collect();
+        assert_eq!(found, [[80.0, 100.0], [150.0, 200.0]]);
     }
 }

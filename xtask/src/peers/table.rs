@@ -23,8 +23,17 @@ pub(super) struct Sample {
     pub rows_per_s: f64,
     /// Microseconds of a call: the 50th and the 99th percentile.
     pub latency: Option<[f64; 2]>,
-    /// What the way back through the layers reaches of the peak of the precision.
-    pub backward_share: Option<f64>,
+    /// Of the way back through the layers, and of the machine at the same time.
+    pub backward: Option<Backward>,
+}
+
+/// Floating-point operations of a thread per second.
+#[derive(Clone, Copy)]
+pub(super) struct Backward {
+    /// Of the way back through the layers.
+    pub flops: f64,
+    /// The most that the machine did when it was measured beside.
+    pub peak: f64,
 }
 
 /// What a run of a side measured, or why it failed.
@@ -41,7 +50,7 @@ fn sample(line: &Value) -> Option<Sample> {
     let text = |key: &str| line[key].as_str().map(str::to_owned);
     let case = Case { task: text("task")?, workload: text("workload")?, batch: line["batch"].as_u64()? };
     let latency = line["p50_us"].as_f64().zip(line["p99_us"].as_f64()).map(|(p50, p99)| [p50, p99]);
-    Some(Sample { case, rows_per_s: line["rows_per_s"].as_f64()?, latency, backward_share: None })
+    Some(Sample { case, rows_per_s: line["rows_per_s"].as_f64()?, latency, backward: None })
 }
 
 /// All measurements of a side in a case.
@@ -87,11 +96,16 @@ impl Results {
         self.rows.iter().filter(move |row| row.case() == case).map(|row| row.side.as_str())
     }
 
-    /// The median of what the way back of a side reaches of the peak.
+    /// The median of what the way back of a side reaches of the machine's peak: the highest that any of its
+    /// measurements found, for another guest may have had the machine when one was taken.
     pub(super) fn backward_share(&self, side: &str, case: &Case) -> Option<f64> {
-        let row = self.rows.iter().find(|row| row.side == side && row.case() == case)?;
-        let mut shares: Vec<f64> = row.samples.iter().filter_map(|sample| sample.backward_share).collect();
-        (!shares.is_empty()).then(|| median(&mut shares))
+        let own = self.rows.iter().filter(|row| row.side == side);
+        let all = own.clone().flat_map(|row| &row.samples).filter_map(|sample| sample.backward);
+        let peak = all.map(|backward| backward.peak).max_by(f64::total_cmp)?;
+        let samples = own.filter(|row| row.case() == case).flat_map(|row| &row.samples);
+        let mut rates: Vec<f64> =
+            samples.filter_map(|sample| sample.backward).map(|backward| backward.flops).collect();
+        (!rates.is_empty()).then(|| median(&mut rates) / peak)
     }
 
     /// Rows of each case, in the order of its first measurement.

@@ -83,16 +83,21 @@ fn line(what: &str, (aim, reached): (String, String), is_met: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::table::Sample;
+    use crate::peers::table::{Backward, Sample};
 
     #[test]
     fn targets_name_the_best_peer() {
         let mut results = Results::default();
-        for (side, rate, backward_share) in
-            [(OURS, 30.0, Some(0.9)), ("A", 10.0, None), ("B", 25.0, None), ("B, bf16", 90.0, None)]
-        {
+        let backward = |peak| Some(Backward { flops: 90.0, peak });
+        for (side, rate, backward) in [
+            (OURS, 30.0, backward(100.0)),
+            (OURS, 30.0, backward(60.0)),
+            ("A", 10.0, None),
+            ("B", 25.0, None),
+            ("B, bf16", 90.0, None),
+        ] {
             let case = Case { task: "train".into(), workload: "k".into(), batch: 2048 };
-            results.add(side, Sample { case, rows_per_s: rate, latency: None, backward_share });
+            results.add(side, Sample { case, rows_per_s: rate, latency: None, backward });
         }
         assert_eq!(
             text(&results),

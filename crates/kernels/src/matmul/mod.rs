@@ -93,7 +93,8 @@ mod tests {
     proptest! {
         /// A part has the bits that it has in the whole product.
         #[test]
-        fn parts((m, n, k) in (1usize..60, 1usize..150, 1usize..50), at in proptest::array::uniform4(0usize..9)) {
+        fn parts(shape in (1usize..60, 1usize..150, 1usize..50), at in proptest::array::uniform4(0usize..9)) {
+            let (m, n, k) = shape;
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             for isa in Isa::available() {
                 let (strips, panels) = (Strips::new(isa, m, k), Panels::new(isa, k, n));

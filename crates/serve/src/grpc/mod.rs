@@ -61,8 +61,8 @@ async fn answered(State(service): State<Arc<Service>>, mut request: Request, nex
     response
 }
 
-/// An answer: packed for clients that can unpack it, which most say of themselves without being asked, where it
-/// is worth it.
+/// An answer: packed for clients that can unpack it, which most say of themselves without being asked, where
+/// it is worth it.
 fn reply<T: prost::Message>(message: T) -> Reply<T> {
     let is_worth_it = message.encoded_len() as u64 >= PACKED_FROM;
     let mut reply = Reply::new(message);
