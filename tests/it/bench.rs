@@ -103,7 +103,7 @@ fn beside_an_earlier_run() {
 #[test]
 fn a_model_is_loaded() {
     let dir = scratch();
-    works(dir.path(), &["demo", "--rows", "500", "-o", "runs/demo", "--quiet"]);
+    works(dir.path(), &["demo", "--rows", "1000", "-o", "runs/demo", "--quiet"]);
     let shown = works(dir.path(), &["bench", "runs/demo", "--windows", "2"]).out;
     assert!(shown.starts_with("runs/demo: loading ") && shown.contains(" s (windows "), "{shown}");
     assert_eq!(shown.lines().count(), 1);
