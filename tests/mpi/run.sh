@@ -54,6 +54,8 @@ cases=(
     "$data --epochs 2 --preset paper"
     "$data --max-steps 11 --batch-size 513 --set train.lanes=6"
     "$data --epochs 1 --model xdeepfm"
+    # Gradients that one process computes once per batch, and ranks shard by shard.
+    "$data --epochs 1 --batch-size 512 --set model.top=[500,400]"
     "clicks/clicks.csv --schema clicks/schema.toml"
     "prepared --epochs 2"
 )
