@@ -115,8 +115,6 @@ impl Gradients {
     /// What is left of the gradients of a batch of `rows` rows when all its shards are done, in parts: all of
     /// them are to be computed, by any of so many threads.
     pub fn rest(&mut self, isa: Isa, rows: usize, threads: usize) -> Vec<WeightGradient<'_>> {
-        // Long runs of strips share what they read; many of them are shared evenly.
-        let most = (STRIPS * 2 / threads.max(1)).clamp(STRIPS / 4, STRIPS);
         let shards = &self.shards[..self.sharding.shards(rows)];
         let (mut left, mut at) = (&mut self.lanes[0].dense[..], 0);
         let mut parts = Vec::new();
@@ -124,7 +122,8 @@ impl Gradients {
             let (_, from) = left.split_at_mut(range.start - at);
             let (own, after) = from.split_at_mut(range.len());
             (left, at) = (after, range.end);
-            parts.extend(WeightGradient::cut(isa, (*weight, *columns), own, (shards, self.parts), most));
+            let of = (*weight, *columns);
+            parts.extend(WeightGradient::cut(isa, of, own, (shards, self.parts), threads));
         }
         // The largest first, so that threads end together.
         parts.sort_by_key(|part| std::cmp::Reverse(part.cost()));
@@ -203,9 +202,6 @@ impl Gradients {
         EmbeddingGradients::new(&self.shards, self.rows_per_shard, width)
     }
 }
-
-/// Strips of rows of a weight's gradient that are computed together, where few threads share them.
-const STRIPS: usize = 16;
 
 /// What of `range` lies outside of all that is postponed, piece by piece.
 fn between(range: Range<usize>, postponed: &[Postponed]) -> impl Iterator<Item = Range<usize>> {

@@ -11,6 +11,8 @@ use dlrm_kernels::matmul::{Epilogue, Panels, Strips, matmul_part};
 use dlrm_kernels::{Buffer, Isa, Strided, elementwise};
 use std::ops::Range;
 
+/// Strips of rows that are computed together, where few threads share them.
+const STRIPS: usize = 16;
 /// Panels of columns that are computed together.
 const PANELS: usize = 4;
 
@@ -41,23 +43,24 @@ pub struct WeightGradient<'g> {
     pub(crate) lanes: usize,
 }
 
-/// A block of the gradient: strips of its rows, panels of its columns.
-struct Block<'a> {
-    strips: &'a Range<usize>,
+/// Columns of the gradient that are computed together.
+struct Block {
     panels: Range<usize>,
-    /// Columns of its rows.
+    /// Columns of these panels.
     width: usize,
 }
 
 impl<'g> WeightGradient<'g> {
-    /// Those of a weight with `columns` columns, in runs of at most `most` strips. `out` is all of it.
+    /// Those of a weight with `columns` columns, in parts for so many threads. `out` is all of it.
     pub(crate) fn cut(
         isa: Isa,
         (weight, columns): (ParamId, usize),
         mut out: &'g mut [f32],
         (shards, lanes): (&'g [ShardGradients], usize),
-        most: usize,
+        threads: usize,
     ) -> impl Iterator<Item = Self> {
+        // Long runs of strips share what they read; many of them are shared evenly.
+        let most = (STRIPS * 2 / threads.max(1)).clamp(STRIPS / 4, STRIPS);
         let shape = Strips::new(isa, out.len() / columns, 1);
         let runs = shape.count().div_ceil(most);
         (0..runs).map(move |run| {
@@ -89,7 +92,7 @@ impl<'g> WeightGradient<'g> {
         for start in (0..panels.count()).step_by(PANELS) {
             let own = start..(start + PANELS).min(panels.count());
             let columns = panels.columns(own.clone());
-            let block = Block { strips: &self.strips, panels: own, width: columns.len() };
+            let block = Block { panels: own, width: columns.len() };
             let len = rows * columns.len();
             // As many sums wait for their turn as a number of lanes has digits.
             memory.grow(len * (self.lanes.ilog2() as usize + 2));
@@ -106,7 +109,7 @@ impl<'g> WeightGradient<'g> {
 
     /// Puts what a lane sums behind the sums that wait, and adds up those that are complete: as many lanes as
     /// a power of two.
-    fn add_lane(&self, lane: usize, block: &Block<'_>, sums: &mut [&mut [f32]]) {
+    fn add_lane(&self, lane: usize, block: &Block, sums: &mut [&mut [f32]]) {
         let (waiting, complete) = (lane.count_ones() as usize, lane.trailing_ones() as usize);
         let mut own = self.shards[lane..].iter().step_by(self.lanes);
         match (own.len(), own.next()) {
@@ -129,13 +132,13 @@ impl<'g> WeightGradient<'g> {
     fn add_shard<'e>(
         &self,
         shard: &ShardGradients,
-        Block { strips, panels, width }: &Block<'_>,
+        Block { panels, width }: &Block,
         sum: &mut [f32],
         mut epilogue: Epilogue<'e>,
     ) -> Epilogue<'e> {
         for OuterProduct { dy, x } in shard.operands.of(self.weight) {
             let sum = Strided::new(&mut *sum, *width);
-            let (dy, x) = ((dy, (*strips).clone()), (x, panels.clone()));
+            let (dy, x) = ((dy, self.strips.clone()), (x, panels.clone()));
             matmul_part(self.isa, sum, dy, x, epilogue);
             epilogue = Epilogue::Add;
         }

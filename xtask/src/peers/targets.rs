@@ -32,6 +32,9 @@ const fn target(
     Target { what, task, workload, batch, times }
 }
 
+/// Our sides and what they multiply in, in the order of the aims.
+const SIDES: [(&str, &str); 2] = [(OURS, "f32"), (OURS_BF16, "bf16")];
+
 /// Shares of the peak that the way back of K and P should reach in f32 and in bf16.
 const BACKWARD: [f64; 2] = [0.88, 0.78];
 
@@ -40,7 +43,7 @@ pub(super) fn text(results: &Results) -> String {
     let mut lines = Vec::new();
     for (workload, what) in [("k", "K"), ("p", "P")] {
         let case = Case { task: "train".into(), workload: workload.into(), batch: 2048 };
-        for ((side, precision), aim) in [(OURS, "f32"), (OURS_BF16, "bf16")].into_iter().zip(BACKWARD) {
+        for ((side, precision), aim) in SIDES.into_iter().zip(BACKWARD) {
             if let Some(share) = results.backward_share(side, &case) {
                 lines.push(line(
                     &format!("backward of the layers of {what}, batch 2048, {precision}"),
@@ -52,7 +55,7 @@ pub(super) fn text(results: &Results) -> String {
     }
     for Target { what, task, workload, batch, times } in TARGETS {
         let case = Case { task: task.into(), workload: workload.into(), batch };
-        for ((own, precision), aim) in [(OURS, "f32"), (OURS_BF16, "bf16")].into_iter().zip(times) {
+        for ((own, precision), aim) in SIDES.into_iter().zip(times) {
             // A name that says bf16 is that of a side which multiplies in it.
             let is_peer = |side: &&str| *side != own && side.contains("bf16") == own.contains("bf16");
             let rates = results

@@ -46,7 +46,7 @@ pub enum Epilogue<'a> {
 }
 
 /// Columns of a panel of B.
-pub(super) fn panel_width(level: Level) -> usize {
+pub(super) const fn panel_width(level: Level) -> usize {
     match level {
         Level::Scalar => 2 * Scalar::LANES,
         Level::Avx2 => 16,
@@ -55,7 +55,7 @@ pub(super) fn panel_width(level: Level) -> usize {
 }
 
 /// Most rows of a tile.
-pub(super) fn tile_rows(level: Level) -> usize {
+pub(super) const fn tile_rows(level: Level) -> usize {
     match level {
         Level::Scalar => Scalar::MR,
         Level::Avx2 => 6,

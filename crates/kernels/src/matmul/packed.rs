@@ -83,7 +83,7 @@ impl Panels {
     }
 }
 
-/// A packed operand, whoever's memory it lies in.
+/// B packed, wherever it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct PackedView<'a> {
     pub(super) data: &'a [f32],

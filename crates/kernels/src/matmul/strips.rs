@@ -15,7 +15,7 @@ pub struct Strips {
     pub(super) most: usize,
 }
 
-/// A packed operand, whoever's memory it lies in.
+/// A packed, wherever it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct StripsView<'a> {
     pub(super) data: &'a [f32],

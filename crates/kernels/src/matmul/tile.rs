@@ -345,7 +345,17 @@ unsafe fn finish_part<V: Vector, const W: usize>(
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86 {
     use super::{Call, tiles};
+    use crate::isa::Level;
+    use crate::matmul::operands::{panel_width, tile_rows};
     use crate::simd::{Avx2, Avx512, Avx512Bf16};
+    use crate::vector::Vector;
+
+    /// Packed operands have the tiles of the vectors that read them.
+    const fn fits<V: Vector>(level: Level) -> bool {
+        tile_rows(level) == V::MR && panel_width(level) == 2 * V::LANES
+    }
+    const _: () = assert!(fits::<Avx2>(Level::Avx2));
+    const _: () = assert!(fits::<Avx512>(Level::Avx512) && fits::<Avx512Bf16>(Level::Avx512));
 
     /// # Safety
     /// As [`tiles`].
