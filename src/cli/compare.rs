@@ -144,7 +144,7 @@ impl CompareObserver for Progress {
             .filter_map(|m| Some(format!("{} {:.5}", m.title(), m.of(&run.test)?)));
         let metrics: Vec<String> = metrics.collect();
         output::tell(&format!(
-            "       {name}: test {}, best after {} epochs, {:.1} s",
+            "       {name}: test {}, best after {:.2} epochs, {:.1} s",
             metrics.join(", "),
             run.best_epoch,
             run.seconds
