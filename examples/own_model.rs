@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved)?;
 
     let test = &parts[Part::Test];
-    let logits = learner.logits(test);
+    let logits = learner.logits(test)?;
     let scored = Scored::of_batch(Task::Binary, &logits, test)?;
     let metrics = Metrics::of(&scored, &Ranking::new(&scored));
     println!("{} test rows, AUC {:.4}", metrics.rows, metrics.auc.unwrap_or(f64::NAN));

@@ -114,7 +114,7 @@ fn logits_loss_and_every_gradient() {
             let sgd = serde_json::json!({"kind": "sgd", "lr": 0.1});
             let sgd = serde_json::json!({"dense_optimizer": sgd, "table_optimizer": sgd});
             let mut learner = learner(config, &sgd, &case["initial"], isa);
-            close(&format!("{name} logits"), &learner.logits(&batch), &flat(&case["logits"]));
+            close(&format!("{name} logits"), &learner.logits(&batch).unwrap(), &flat(&case["logits"]));
             let loss = learner.forward_backward(&batch).unwrap();
             close(&format!("{name} loss"), &[loss as f32], &flat(&case["loss"]));
             check_gradients(&name, &mut learner, &batch, &case["gradients"]);

@@ -8,6 +8,7 @@ use dlrm::engine::run::RunObserver;
 use dlrm::engine::saved::{Kind, verify};
 use dlrm::engine::train_state::{Ending, TrainState};
 use dlrm::engine::{Error, Run, RunRequest, Start};
+use dlrm::nn::Holder;
 use std::path::Path;
 
 /// A run of [`scratch`]'s rows in its directory `out`, with these settings.
@@ -67,6 +68,42 @@ fn runs_that_ranks_share_are_those_of_one() {
             assert_eq!(model(dir.path(), &out), model(dir.path(), &alone), "{size} ranks, {settings:?}");
         }
     }
+}
+
+/// Tables that no rank has room for lie with all, row by row, and are saved as those of one process; so are
+/// checkpoints, from which any number of ranks goes on.
+#[test]
+fn tables_beyond_the_memory_of_a_rank_are_trained() {
+    let dir = scratch(400);
+    let settings = ["train.epochs=2", "train.batch_size=64", "data.baseline=mean", "train.clip_norm=0.5"];
+    let mut alone = run(dir.path(), "alone", &settings).execute(&mut Unobserved).unwrap();
+    let plan = alone.plan.clone();
+    alone.finish().unwrap();
+    let limits = (0..1000).map(|part| plan.memory_bytes() * (1000 - part) / 1000);
+    // The least memory that will do, and who holds what.
+    let planned = limits.map_while(|limit| {
+        let (shared, holders) = plan.clone().among(3, Some(limit)).ok()?;
+        shared.check(Some(limit)).ok().map(|()| (limit, holders))
+    });
+    let (limit, holders) = planned.last().unwrap();
+    assert!(holders.contains(&Holder::ByRow), "{holders:?}");
+    let limited = |out: &str| {
+        let mut run = run(dir.path(), out, &settings);
+        run.resources.memory_limit = Some(limit);
+        run
+    };
+    assert!(matches!(limited("one").execute(&mut Unobserved), Err(Error::Memory { .. })));
+    shared(3, &limited("three"), || Unobserved).into_iter().for_each(|done| done.unwrap());
+    assert_eq!(model(dir.path(), "three"), model(dir.path(), "alone"));
+    // Stopped, and gone on with by one process that has more room.
+    let stop = || At { stop: Some(4), finish: None, step: 0 };
+    let done = shared(3, &limited("stopped"), stop).remove(0);
+    assert!(matches!(done, Err(Error::Interrupted { step: 4, checkpoint: Some(_) })));
+    let out = Some(dir.path().join("stopped"));
+    let mut resumed = RunRequest { out, start: Start::Resume, ..RunRequest::default() }.resolve().unwrap().0;
+    resumed.resources.isa = crate::common::isa();
+    resumed.execute(&mut Unobserved).unwrap().finish().unwrap();
+    assert_eq!(model(dir.path(), "stopped"), model(dir.path(), "alone"));
 }
 
 /// Whose time for training is up, or who wants to stop, at a step.

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::optimizer_state;
 use crate::saved::{self, Kind, Names, Saved, Writer};
-use crate::tensors;
 use crate::train_state::TrainState;
+use crate::whole;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -166,9 +166,8 @@ impl CheckpointStore for Checkpoints {
         if saved::verify(&place, Kind::Checkpoint).is_ok() {
             return Ok(Some(place));
         }
-        let weights = learner.network().weights();
         let mut writer = Writer::new(&place, Kind::Checkpoint)?;
-        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
+        whole::write_weights(&mut writer, WEIGHTS, learner.network())?;
         write_optimizer(&mut writer, learner)?;
         writer.file(STATE, &serde_json::to_vec_pretty(state).expect("a state is plain data"))?;
         writer.finish()?;
@@ -182,8 +181,7 @@ impl CheckpointStore for Checkpoints {
 
     fn save_best(&self, learner: &Learner, step: u64) -> Result<()> {
         let mut writer = Writer::new(&self.best(step), Kind::Checkpoint)?;
-        let weights = learner.network().weights();
-        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
+        whole::write_weights(&mut writer, WEIGHTS, learner.network())?;
         if self.optimizer {
             write_optimizer(&mut writer, learner)?;
         }
@@ -199,17 +197,14 @@ impl CheckpointStore for Checkpoints {
 }
 
 fn write_optimizer(writer: &mut Writer<'_>, learner: &Learner) -> Result<()> {
-    optimizer_state::write(writer, learner.optimizer(), learner.network().weights())
+    optimizer_state::write(writer, learner.optimizer(), learner.network())
 }
 
 fn read_optimizer(saved: &Saved, learner: &mut Learner) -> Result<()> {
-    let (weights, optimizer) = learner.weights_and_optimizer_mut();
-    optimizer_state::read(saved, optimizer, weights, |_| None)
+    let (network, optimizer) = learner.network_and_optimizer_mut();
+    optimizer_state::read(saved, optimizer, network)
 }
 
 fn read_weights(saved: &Saved, learner: &mut Learner) -> Result<()> {
-    let weights = learner.network_mut().weights_mut();
-    saved.tensors(WEIGHTS, &mut weights.tensors_mut())?;
-    weights.repack();
-    Ok(())
+    whole::read_weights(saved, WEIGHTS, learner.network_mut())
 }

@@ -18,6 +18,7 @@ use dlrm_data::schema::Task;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
 use dlrm_models::{LrConfig, ModelConfig};
+use dlrm_nn::Placement;
 
 /// Encoded rows and what is known of them.
 pub(crate) struct CommonRows<'a> {
@@ -141,6 +142,7 @@ impl<'a> CommonRows<'a> {
 
     fn learner(&self, model: &ModelConfig, train: &TrainConfig) -> Result<Learner> {
         let rate = self.config.data.negative_downsampling_rate;
-        new_learner(Values::Drawn, (model, train), &self.rows.layout, rate, self.resources)
+        let whole = (self.resources, Placement::default());
+        new_learner(Values::Drawn, (model, train), &self.rows.layout, rate, whole)
     }
 }

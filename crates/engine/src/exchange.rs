@@ -1,13 +1,19 @@
-//! What ranks tell each other in a step, so that each ends with the gradients of the whole batch.
+//! What ranks tell each other in a step, so that each ends as one process would.
 //!
-//! Every rank holds all weights and sees the whole batch. Rank r of R computes the shards of a contiguous run
-//! of the L lanes, r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. Then each sends all
-//! others the bytes of what it has computed: losses and embedding gradients by shard, dense gradients by
-//! lane. Nothing is added up here: whoever adds, in the loss and in the optimiser, does it in the order of
-//! one process, which is fixed by shards and lanes alone.
-use crate::error::Result;
+//! Rank r of R holds its share of the tables and computes the shards of a contiguous run of the L lanes,
+//! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. All see the whole batch, so each
+//! knows which rows of its tables the others need. Twice in a step they exchange:
+//!
+//! 1. pooled vectors: from who holds a table, to who computes a shard;
+//! 2. gradients of pooled vectors, back to who holds the tables; and, to all, losses by shard and the dense
+//!    gradients of lanes, summed as far as a run goes.
+//!
+//! Whoever adds, in the loss and in the optimiser, does it in the order of one process, which is fixed by
+//! shards and lanes alone.
 use crate::ranks::Ranks;
-use dlrm_nn::{Gradients, Sharding, Slots};
+use dlrm_data::Batch;
+use dlrm_nn::{Gradients, Isa, LocalTables, Sharding};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// What a shard adds to the loss of its step.
@@ -29,68 +35,109 @@ fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usi
     first(rank)..first(rank + 1)
 }
 
-/// Completes gradients and losses (by shard) of a batch of `rows` rows, of which this rank has computed its
-/// part.
-///
-/// # Errors
-/// If the first rank has left, or another one cannot go on.
-pub(crate) fn exchange(
+/// The shards of a rank in a batch of `rows` rows.
+fn shards(rank: usize, size: usize, sharding: Sharding, rows: usize) -> impl Iterator<Item = usize> {
+    let lanes = lanes(rank, size, sharding, rows);
+    (0..sharding.shards(rows)).filter(move |&shard| lanes.contains(&sharding.lane_of(shard, rows)))
+}
+
+/// The rows of a rank in a batch of `rows` rows: of one shard after the other.
+pub(crate) fn rows_of_rank(
+    rank: usize,
     ranks: &Ranks,
-    slots: &Slots,
-    gradients: &mut Gradients,
-    losses: &mut [ShardLoss],
+    sharding: Sharding,
     rows: usize,
-) -> Result<()> {
-    let (rank, size) = (ranks.rank(), ranks.size());
-    if size == 1 {
-        return Ok(());
-    }
-    let own = encode(gradients, losses, &lanes(rank, size, gradients.sharding, rows), rows);
-    for (other, message) in ranks.all_gather(own)?.iter().enumerate().filter(|(r, _)| *r != rank) {
-        let lanes = lanes(other, size, gradients.sharding, rows);
-        let rest = decode(message, slots, gradients, losses, (lanes, rows));
-        assert!(rest.is_empty(), "rank {other} sent {} bytes too many: is its program another?", rest.len());
-    }
-    Ok(())
+) -> impl Iterator<Item = Range<usize>> + use<> {
+    shards(rank, ranks.size(), sharding, rows).map(move |shard| sharding.rows_of(shard, rows))
 }
 
-fn encode(gradients: &Gradients, losses: &[ShardLoss], lanes: &Range<usize>, rows: usize) -> Vec<u8> {
-    let mut message = Vec::new();
-    for (shard, ShardLoss { loss, correct }) in losses.iter().enumerate() {
-        if lanes.contains(&gradients.sharding.lane_of(shard, rows)) {
-            message.extend_from_slice(bytemuck::cast_slice(&[*loss, *correct]));
-            message.extend_from_slice(bytemuck::cast_slice(gradients.shards[shard].values()));
-        }
-    }
-    for lane in &gradients.lanes[lanes.clone()] {
-        message.extend_from_slice(bytemuck::cast_slice(lane.values()));
-    }
-    message
+/// What is held here of the pooled vectors of rows that each rank needs, by rank. Uses the current rayon
+/// pool.
+pub(crate) fn vectors(
+    tables: &LocalTables,
+    batch: &Batch,
+    needed: impl Iterator<Item = (usize, Range<usize>)>,
+    size: usize,
+) -> Vec<Vec<u8>> {
+    let needed: Vec<(usize, Range<usize>)> = needed.collect();
+    let write = |(rank, rows): &(usize, Range<usize>)| {
+        let mut out = Vec::new();
+        tables.write_vectors(batch, rows.clone(), &mut out);
+        (*rank, out)
+    };
+    let written: Vec<(usize, Vec<u8>)> = needed.par_iter().map(write).collect();
+    let mut parts = vec![Vec::new(); size];
+    written.into_iter().for_each(|(rank, part)| parts[rank].extend_from_slice(&part));
+    parts
 }
 
-/// Returns the bytes that are left.
-fn decode<'m>(
-    message: &'m [u8],
-    slots: &Slots,
-    gradients: &mut Gradients,
-    losses: &mut [ShardLoss],
-    (lanes, rows): (Range<usize>, usize),
-) -> &'m [u8] {
-    let mut rest = message;
-    let sharding = gradients.sharding;
-    for (shard, own) in losses.iter_mut().enumerate() {
-        if lanes.contains(&sharding.lane_of(shard, rows)) {
-            let mut pair = [0.0f64; 2];
-            fill(bytemuck::cast_slice_mut(&mut pair), &mut rest);
-            *own = ShardLoss { loss: pair[0], correct: pair[1] };
-            let values = gradients.shards[shard].values_mut(slots, sharding.rows_of(shard, rows).len());
-            fill(bytemuck::cast_slice_mut(values), &mut rest);
+/// What the gradients of a step lie in.
+pub(crate) struct Step<'a> {
+    pub(crate) tables: &'a LocalTables,
+    pub(crate) gradients: &'a mut Gradients,
+    pub(crate) losses: &'a mut [ShardLoss],
+    /// Of the batch.
+    pub(crate) rows: usize,
+}
+
+impl Step<'_> {
+    /// What this rank has computed, for each rank. Uses the current rayon pool.
+    pub(crate) fn write(&mut self, ranks: &Ranks, isa: Isa) -> Vec<Vec<u8>> {
+        let (size, sharding) = (ranks.size(), self.gradients.sharding);
+        let own = lanes_of_rank(ranks, sharding, self.rows);
+        self.gradients.join_lanes(isa, own.clone());
+        let mut common = Vec::new();
+        for shard in shards(ranks.rank(), size, sharding, self.rows) {
+            let ShardLoss { loss, correct } = self.losses[shard];
+            common.extend_from_slice(bytemuck::cast_slice(&[loss, correct]));
         }
+        for lane in self.gradients.holding(own) {
+            common.extend_from_slice(bytemuck::cast_slice(self.gradients.lanes[lane].values()));
+        }
+        let message = |rank: usize| {
+            let mut message = Vec::new();
+            if rank != ranks.rank() {
+                for shard in shards(ranks.rank(), size, sharding, self.rows) {
+                    self.tables.write_gradients(&self.gradients.shards[shard], rank, &mut message);
+                }
+                message.extend_from_slice(&common);
+            }
+            message
+        };
+        (0..size).into_par_iter().map(message).collect()
     }
-    for lane in &mut gradients.lanes[lanes] {
-        fill(bytemuck::cast_slice_mut(lane.values_mut()), &mut rest);
+
+    /// Completes gradients and losses by what each rank has written.
+    ///
+    /// # Panics
+    /// If that is of another step.
+    pub(crate) fn read(&mut self, ranks: &Ranks, messages: &[Vec<u8>]) {
+        let (size, sharding) = (ranks.size(), self.gradients.sharding);
+        for (rank, message) in messages.iter().enumerate().filter(|(rank, _)| *rank != ranks.rank()) {
+            let mut rest = &message[..];
+            for shard in shards(rank, size, sharding, self.rows) {
+                let rows = sharding.rows_of(shard, self.rows).len();
+                let into = &mut self.gradients.shards[shard];
+                self.tables
+                    .read_gradients(&mut rest, into, rows)
+                    .expect("ranks run one program on one batch");
+            }
+            for shard in shards(rank, size, sharding, self.rows) {
+                let mut pair = [0.0f64; 2];
+                fill(bytemuck::cast_slice_mut(&mut pair), &mut rest);
+                self.losses[shard] = ShardLoss { loss: pair[0], correct: pair[1] };
+            }
+            for lane in self.gradients.holding(lanes(rank, size, sharding, self.rows)) {
+                fill(bytemuck::cast_slice_mut(self.gradients.lanes[lane].values_mut()), &mut rest);
+            }
+            assert!(
+                rest.is_empty(),
+                "rank {rank} sent {} bytes too many: is its program another?",
+                rest.len()
+            );
+        }
+        self.gradients.set_joined((0..size).map(|rank| lanes(rank, size, sharding, self.rows)));
     }
-    rest
 }
 
 /// Cuts as many bytes off the front of `rest` as fill `into`.

@@ -200,10 +200,10 @@ impl Fit<'_> {
         if state.best.is_none_or(|best| best.step == 0) {
             return Ok(());
         }
-        let trained = learner.logits(rows);
+        let trained = learner.logits(rows)?;
         let mut regression = (self.fresh)()?;
         solved.start(&self.rows.layout, regression.network_mut().weights_mut())?;
-        let before = regression.logits(rows);
+        let before = regression.logits(rows)?;
         let before = Scored::of_batch(self.task, &before, rows)?;
         let (gain, error) = Scored::of_batch(self.task, &trained, rows)?.gain_over(&before)?;
         let loss = if self.task == Task::Binary { value } else { value * value };

@@ -24,6 +24,7 @@
 //!   [`trained_files`]: which files a model has seen.
 #![forbid(unsafe_code)]
 
+mod answer;
 pub mod calibration;
 pub mod checkpoint;
 pub mod checkpoint_store;
@@ -34,6 +35,7 @@ pub mod config;
 mod config_file;
 mod config_mistakes;
 pub mod downsampling;
+mod elsewhere;
 pub mod error;
 pub mod event_file;
 mod exchange;
@@ -53,6 +55,7 @@ pub mod note;
 pub mod observer;
 mod optimizer_state;
 pub mod own_files;
+pub mod placement;
 pub mod plan;
 pub mod predecessor;
 pub mod predictor;
@@ -60,6 +63,7 @@ pub mod preparation;
 pub mod ranks;
 pub mod reference;
 mod regression;
+mod replica;
 pub mod request;
 pub mod row_scorer;
 pub mod rows;
@@ -68,6 +72,7 @@ pub mod run_dir;
 pub mod saved;
 pub mod schedule;
 mod shared_start;
+mod shared_store;
 pub mod start;
 pub mod step_plan;
 mod tensorboard;
@@ -82,6 +87,7 @@ pub mod training_rows;
 pub mod tune;
 mod unknown_values;
 mod warm_start;
+mod whole;
 pub mod workspace;
 
 pub use config::RunConfig;

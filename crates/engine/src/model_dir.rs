@@ -9,8 +9,9 @@ use crate::network::Network;
 use crate::optimizer_state;
 use crate::run_dir;
 use crate::saved::{self, Kind, Saved, Writer};
-use crate::tensors::{self, TensorMut};
+use crate::tensors::TensorMut;
 use crate::trained_files::TrainedFiles;
+use crate::whole;
 use dlrm_data::{Encoder, Hint};
 use dlrm_metrics::Metrics;
 use dlrm_nn::{Builder, Optimizer, TablePrecision, Weights};
@@ -59,8 +60,7 @@ impl ModelContents<'_> {
     /// `stop` says so meanwhile. An older directory then stays.
     pub fn save(&self, place: &Path, stop: &mut dyn FnMut() -> bool) -> Result<()> {
         let mut writer = Writer::until(place, Kind::Model, stop)?;
-        let weights = self.network.weights();
-        writer.file_with(WEIGHTS, |out| tensors::write(out, &weights.tensors(), None))?;
+        whole::write_weights(&mut writer, WEIGHTS, self.network)?;
         // Written as it is made: as text it is as large as its vocabularies.
         writer.file_with(ENCODER, |out| write_json(out, self.encoder))?;
         writer.file(CONFIG, self.config.to_toml().as_bytes())?;
@@ -71,7 +71,7 @@ impl ModelContents<'_> {
         writer.file(GOLDEN, &json(self.golden))?;
         writer.file(TRAINED, &json(self.trained))?;
         if let Some(optimizer) = self.optimizer {
-            optimizer_state::write(&mut writer, optimizer, weights)?;
+            optimizer_state::write(&mut writer, optimizer, self.network)?;
         }
         writer.finish()
     }

@@ -1,19 +1,32 @@
 //! A model with its weights, and its one forward pass: training, evaluation, prediction and later the server
 //! all score through [`Network::logits`]'s tape, so a row gets the same bits everywhere.
 use crate::calibration::CalibrationMap;
+use crate::elsewhere::Elsewhere;
 use crate::error::Result;
 use crate::workspace::{Parallel, Workspace};
 use dlrm_data::Batch;
 use dlrm_data::batch::Layout;
 use dlrm_models::{Model, ModelConfig};
-use dlrm_nn::{Arena, Builder, Context, Graph, Isa, Precision, SharedInputs, TablePrecision, Tape, Weights};
+use dlrm_nn::{
+    Arena, Builder, Context, Graph, Isa, Placement, Precision, SharedInputs, TablePrecision, TableStore,
+    Tape, Weights,
+};
+use std::ops::Range;
 
 /// Rows that one worker scores at a time in inference: activations stay in the second-level cache.
 const ROWS: usize = 128;
 
+/// Rows whose pooled vectors are asked for at once, where others hold tables.
+const ROWS_ASKED: usize = 32 * ROWS;
+
+/// The runs in which rows are scored.
+pub(crate) fn runs(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone {
+    rows.clone().step_by(ROWS).map(move |start| start..(start + ROWS).min(rows.end))
+}
+
 /// What the weights of a network are at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Values {
+pub enum Values {
     /// Drawn: training starts from them.
     Drawn,
     /// Zero: they are yet to be read from a checkpoint, and nothing is drawn in vain.
@@ -28,6 +41,8 @@ pub struct Network {
     shift: f32,
     /// What is made of logits after that.
     calibration: Option<CalibrationMap>,
+    /// What this process does not hold of the tables, for who may ask for it.
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Network {
@@ -64,7 +79,23 @@ impl Network {
         seed: u64,
         isa: Isa,
     ) -> Result<Self> {
-        Network::built(config, layout, |builder| builder.finish_unfilled(seed, isa, precision))
+        Network::placed(Values::Unfilled, (config, layout), (precision, seed, isa), Placement::default())
+    }
+
+    /// A network of whose tables this process holds its share.
+    ///
+    /// # Errors
+    /// If the model does not fit the layout.
+    pub fn placed(
+        values: Values,
+        (config, layout): (&ModelConfig, &Layout),
+        (precision, seed, isa): (TablePrecision, u64, Isa),
+        placement: Placement,
+    ) -> Result<Self> {
+        Network::built(config, layout, |builder| match values {
+            Values::Drawn => builder.finish_placed(seed, isa, precision, placement),
+            Values::Unfilled => builder.finish_unfilled(seed, isa, precision, placement),
+        })
     }
 
     fn built(
@@ -78,7 +109,7 @@ impl Network {
     }
 
     fn of(model: Box<dyn Model>, weights: Weights) -> Self {
-        Network { model, weights, shift: 0.0, calibration: None }
+        Network { model, weights, shift: 0.0, calibration: None, elsewhere: None }
     }
 
     /// A freshly initialised network of a model of one's own, whose parameters `build` declares.
@@ -117,6 +148,16 @@ impl Network {
     /// What calibrates scores, if anything does.
     pub fn calibration(&self) -> Option<&CalibrationMap> {
         self.calibration.as_ref()
+    }
+
+    /// Lets it ask others for what they hold of its tables, where they wait for that.
+    pub(crate) fn set_elsewhere(&mut self, elsewhere: Option<Elsewhere>) {
+        self.elsewhere = elsewhere;
+    }
+
+    /// What others hold of its tables.
+    pub(crate) fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.elsewhere.as_ref()
     }
 
     /// What is added to logits before they are calibrated, for training on a share of the negative rows.
@@ -181,9 +222,29 @@ impl Network {
         parallel: Parallel<'_>,
     ) {
         assert_eq!(out.len(), batch.len(), "one logit per row");
+        let Some(elsewhere) = &self.elsewhere else {
+            return self.score_from(self.weights.store(), context, (batch, 0, out), workspace, parallel);
+        };
+        for (number, out) in out.chunks_mut(ROWS_ASKED).enumerate() {
+            let (first, end) = (number * ROWS_ASKED, number * ROWS_ASKED + out.len());
+            let vectors = elsewhere.vectors(self.weights.local(), batch, runs(first..end));
+            self.score_from(&vectors, context, (batch, first, out), workspace, parallel);
+        }
+    }
+
+    /// Scores the rows of `batch` from number `first` on, whose pooled vectors `store` has in [`runs`].
+    pub(crate) fn score_from(
+        &self,
+        store: &dyn TableStore,
+        context: Option<&Context>,
+        (batch, first, out): (&Batch, usize, &mut [f32]),
+        workspace: &mut Workspace,
+        parallel: Parallel<'_>,
+    ) {
         workspace.each(parallel, out.chunks_mut(ROWS).enumerate(), |arena, (chunk, out)| {
-            let start = chunk * ROWS;
-            let mut tape = Tape::new(&self.weights, batch, start..start + out.len(), arena);
+            let start = first + chunk * ROWS;
+            let rows = start..start + out.len();
+            let mut tape = Tape::new(&self.weights, batch, rows, arena).with_store(store);
             if let Some(context) = context {
                 tape = tape.with_context(context);
             }

@@ -1,24 +1,33 @@
 //! The state of an optimiser in a safetensors file, with the number of its steps.
 use crate::error::Result;
+use crate::network::Network;
 use crate::saved::{Saved, Writer};
-use crate::tensors;
-use dlrm_nn::{Numbers, NumbersMut, Optimizer, Weights};
+use crate::tensors::Notes;
+use crate::whole;
+use dlrm_nn::{NumbersMut, Optimizer, Weights};
 use std::collections::HashMap;
 
 /// Name of the file.
 pub(crate) const FILE: &str = "optimizer.safetensors";
 const STEPS: &str = "steps";
 
-/// Adds the state of the optimiser of `weights` to a directory.
+/// Adds the state of the optimiser of `network` to a directory.
 ///
 /// # Errors
 /// If the file cannot be written, say for want of space.
-pub(crate) fn write(writer: &mut Writer<'_>, optimizer: &Optimizer, weights: &Weights) -> Result<()> {
-    let arrays = optimizer.tensors(weights);
-    let arrays: Vec<_> =
-        arrays.into_iter().map(|(name, values)| (name, vec![values.len()], Numbers::F32(values))).collect();
+pub(crate) fn write(writer: &mut Writer<'_>, optimizer: &Optimizer, network: &Network) -> Result<()> {
     let notes = HashMap::from([(STEPS.to_owned(), optimizer.steps().to_string())]);
-    writer.file_with(FILE, |out| tensors::write(out, &arrays, Some(notes)))
+    whole::write_optimizer(writer, FILE, (optimizer, network), notes)
+}
+
+/// Fills the state of the optimiser of `network`.
+///
+/// # Errors
+/// If the file is damaged, or of another model or optimiser.
+pub(crate) fn read(saved: &Saved, optimizer: &mut Optimizer, network: &Network) -> Result<()> {
+    let notes = whole::read_optimizer(saved, FILE, (optimizer, network))?;
+    set_steps(optimizer, &notes);
+    Ok(())
 }
 
 /// Fills the state of the optimiser of `weights`, whose tensors have grown: of one, `rows_of` tells the rows
@@ -26,7 +35,7 @@ pub(crate) fn write(writer: &mut Writer<'_>, optimizer: &Optimizer, weights: &We
 ///
 /// # Errors
 /// If the file is damaged, or of another model or optimiser.
-pub(crate) fn read(
+pub(crate) fn read_grown(
     saved: &Saved,
     optimizer: &mut Optimizer,
     weights: &Weights,
@@ -39,9 +48,13 @@ pub(crate) fn read(
         (name, vec![len], NumbersMut::F32(&mut values[..len]))
     });
     let notes = saved.tensors(FILE, &mut arrays.collect::<Vec<_>>())?;
+    set_steps(optimizer, &notes);
+    Ok(())
+}
+
+fn set_steps(optimizer: &mut Optimizer, notes: &Notes) {
     // Files of earlier versions do not tell; whoever reads them does.
     if let Some(steps) = notes.get(STEPS).and_then(|steps| steps.parse().ok()) {
         optimizer.set_steps(steps);
     }
-    Ok(())
 }

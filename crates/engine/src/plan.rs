@@ -1,15 +1,16 @@
 //! What a run will need, known before it starts.
 use crate::config::{Loading, RunConfig};
 use crate::error::{Error, Result};
+use crate::placement::{self, TableLoad};
 use crate::regression;
 use crate::step_plan::StepPlan;
-use crate::train_config::Solver;
+use crate::train_config::{Solver, TrainConfig};
 use dlrm_data::Hint;
 use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::format::bytes;
 use dlrm_data::split::{Part, Parts};
-use dlrm_nn::{Builder, Role, Sharding, TableSpec};
+use dlrm_nn::{Builder, Holder, Role, Sharding, TableSpec};
 use serde::Serialize;
 
 /// Rows, parameters and bytes of a run.
@@ -26,6 +27,9 @@ pub struct Plan {
     pub batch_size: usize,
     /// Tables as (name, rows, dim), in the order of the model.
     pub tables: Vec<(String, usize, usize)>,
+    /// What each of them asks of who holds it.
+    #[serde(skip)]
+    pub table_loads: Vec<TableLoad>,
     /// Names of the features that the model embeds.
     #[serde(skip)]
     pub features: Vec<String>,
@@ -102,13 +106,18 @@ fn data(config: &RunConfig, expected: Expected<'_>) -> (u64, u64) {
     (epoch_rows, (expected.encoded_bytes as f64 * kept) as u64 + drawn_bytes)
 }
 
-/// Numbers of the optimiser's state.
-fn state_len(config: &RunConfig, builder: &Builder<'_>, dense: usize) -> u128 {
-    let train = &config.train;
+/// What each table asks of who holds it.
+fn loads(train: &TrainConfig, builder: &Builder<'_>) -> Vec<TableLoad> {
     let linear = train.linear_optimizer.unwrap_or(train.table_optimizer);
     let of = |t: &TableSpec| if t.role == Role::Linear { linear } else { train.table_optimizer };
-    let of_tables = builder.tables().iter().map(|t| of(t).state_len(t.rows, t.dim) as u128).sum::<u128>();
-    train.optimizer.state_len(dense) as u128 + of_tables
+    let tables = builder.tables().iter().zip(builder.table_uses());
+    let load = |(table, (with, width)): (&TableSpec, (usize, usize))| TableLoad {
+        bytes: table.bytes(train.table_precision) as u64,
+        state_bytes: capped(4 * of(table).state_len(table.rows, table.dim) as u128),
+        width,
+        with,
+    };
+    tables.map(load).collect()
 }
 
 /// Names of the features that a model embeds.
@@ -148,7 +157,9 @@ impl Plan {
             Some(Solver::Lbfgs) => 0,
             _ => step_plan.steps(epoch_rows),
         };
-        let state = state_len(config, &builder, dense);
+        let table_loads = loads(train, &builder);
+        let table_state = table_loads.iter().map(|load| u128::from(load.state_bytes)).sum::<u128>();
+        let state = 4 * train.optimizer.state_len(dense) as u128 + table_state;
         let kept_state = if train.keeps_optimizer() { state } else { 0 };
         let sharding = Sharding { shard_rows: train.shard_rows.max(1), lanes: step_plan.lanes };
         let batch = step_plan.batch_size.min(usize::try_from(epoch_rows).unwrap_or(usize::MAX));
@@ -156,7 +167,7 @@ impl Plan {
         let gradients = 4 * (step_plan.lanes as u128 * dense as u128 + kept as u128);
         // Weight matrices are kept in two packed forms besides.
         let weight_bytes = capped(4 * 3 * dense as u128 + table_bytes as u128);
-        let training_bytes = capped(4 * state + gradients);
+        let training_bytes = capped(state + gradients);
         let can = regression::can(&config.data, expected.layout, epoch_rows);
         let starts = train.starts_from_regression() && builder.has_linear_part();
         let compared = starts && can;
@@ -171,6 +182,7 @@ impl Plan {
             batch_size: step_plan.batch_size,
             linear: builder.has_linear_part(),
             tables: builder.tables().iter().map(|t| (t.name.clone(), t.rows, t.dim)).collect(),
+            table_loads,
             features: embedded(&builder),
             dense_parameters: dense,
             table_parameters: in_tables,
@@ -182,7 +194,7 @@ impl Plan {
             training_bytes,
             second_bytes: if compared { weight_bytes.saturating_add(training_bytes) } else { 0 },
             regression_bytes,
-            disk_bytes: capped(4 * (dense as u128 + kept_state) + table_bytes as u128),
+            disk_bytes: capped(4 * dense as u128 + kept_state + table_bytes as u128),
         })
     }
 
@@ -190,6 +202,45 @@ impl Plan {
     #[must_use]
     pub(crate) fn with_best_in_memory(self) -> Self {
         Plan { second_bytes: self.second_bytes.max(self.weight_bytes), ..self }
+    }
+
+    /// The plan of the rank that holds most where so many share the tables, each with so much memory, and who
+    /// holds them.
+    ///
+    /// # Errors
+    /// If there is no room for a table.
+    pub fn among(mut self, ranks: usize, limit: Option<u64>) -> Result<(Self, Vec<Holder>)> {
+        let with_state = self.second_bytes >= self.weight_bytes.saturating_add(self.training_bytes);
+        let copies = u64::from(self.second_bytes > 0);
+        let of = |load: &TableLoad| {
+            let second = copies * (load.bytes + if with_state { load.state_bytes } else { 0 });
+            [load.bytes, load.state_bytes, second]
+        };
+        let all = |load: &TableLoad| of(load).iter().fold(0, |sum: u64, &bytes| sum.saturating_add(bytes));
+        let tables = self.table_loads.iter().fold(0, |sum: u64, load| sum.saturating_add(all(load)));
+        let room =
+            limit.map(|limit| limit.saturating_sub(sum(&self.training_parts()).saturating_sub(tables)));
+        let holders = placement::place(&self.table_loads, all, ranks, room).map_err(|table| {
+            let (name, rows, dim) = &self.tables[table];
+            Error::Memory {
+                what: format!("memory for table {name} of {rows} rows of {dim} numbers on {ranks} ranks"),
+                needed: bytes(all(&self.table_loads[table])),
+                available: bytes(room.unwrap_or(0)),
+                hint: Hint::from("take more ranks, or more memory for each"),
+            }
+        })?;
+        let held = |part: usize| placement::held(&self.table_loads, &holders, ranks, |load| of(load)[part]);
+        let most = placement::held(&self.table_loads, &holders, ranks, all);
+        let most = (0..ranks).max_by_key(|&rank| most[rank]).unwrap_or(0);
+        let [weights, state, second] = [0, 1, 2].map(|part| {
+            let held = held(part);
+            let total = self.table_loads.iter().fold(0, |sum: u64, load| sum.saturating_add(of(load)[part]));
+            total.saturating_sub(held[most])
+        });
+        self.weight_bytes = self.weight_bytes.saturating_sub(weights);
+        self.training_bytes = self.training_bytes.saturating_sub(state);
+        self.second_bytes = self.second_bytes.saturating_sub(second);
+        Ok((self, holders))
     }
 
     /// Bytes in memory, at most.

@@ -1,8 +1,9 @@
 //! The ranks of a run: processes that share its steps.
 //!
-//! Every rank does the same run on the same rows and computes its share of each step's gradients. The first
-//! one is the run as one process would do it: it alone looks at the clock and at signals, writes, saves and
-//! prints. What it decides by these it tells the others, which assist until its training is over.
+//! Every rank does the same run on the same rows, holds its share of the tables and computes its share of
+//! each step's gradients. The first one is the run as one process would do it: it alone looks at the clock
+//! and at signals, writes, saves and prints. What it decides by these it tells the others. Where it works
+//! alone, while it saves and once training is over, the others answer what it asks of them.
 use crate::error::{Error, Result};
 use dlrm_cluster::Communicator;
 use std::fmt;
@@ -18,20 +19,31 @@ pub struct Ranks {
 
 struct Shared {
     communicator: Box<dyn Communicator>,
+    /// What the others have sent for the next exchange of the first rank, which asked them something first.
+    early: Option<Vec<Vec<u8>>>,
     /// Whether this rank or the first one has left.
     is_over: bool,
+    /// Whether the first one has left by itself.
+    first_left: bool,
 }
 
 /// What ends a message: whether the rank that sent it goes on.
 const GOES_ON: u8 = 0;
 const LEAVES: u8 = 1;
 const FAILS: u8 = 2;
+/// Of the first rank alone: the others are to answer, and then to wait for what they have waited for.
+const ASKS: u8 = 3;
+
+/// What a rank that waits for the first one answers to its question.
+pub(crate) type Answer<'a> = &'a mut dyn FnMut(&[u8]) -> Vec<u8>;
 
 impl Ranks {
     /// Those of a communicator.
     pub fn new(communicator: Box<dyn Communicator>) -> Self {
         let (rank, others) = (communicator.rank(), communicator.size() - 1);
-        let shared = (others > 0).then(|| Arc::new(Mutex::new(Shared { communicator, is_over: false })));
+        let shared = (others > 0).then(|| {
+            Arc::new(Mutex::new(Shared { communicator, early: None, is_over: false, first_left: false }))
+        });
         Ranks { shared, rank, others }
     }
 
@@ -59,7 +71,35 @@ impl Ranks {
     /// # Errors
     /// [`Error::Assisted`] if the first rank has left, [`Error::Rank`] if another one cannot go on.
     pub(crate) fn all_gather(&self, own: Vec<u8>) -> Result<Vec<Vec<u8>>> {
-        self.exchange(own, GOES_ON)
+        self.exchange(vec![own; self.size()], GOES_ON, &mut |_| Vec::new())
+    }
+
+    /// Sends a part to each rank; returns what each has sent to this one. Until the first one is there too,
+    /// this one answers its questions.
+    ///
+    /// # Errors
+    /// As [`Ranks::all_gather`].
+    pub(crate) fn swap(&self, parts: Vec<Vec<u8>>, answer: Answer<'_>) -> Result<Vec<Vec<u8>>> {
+        self.exchange(parts, GOES_ON, answer)
+    }
+
+    /// Asks each of the others something, from the first rank, wherever they wait for it; what each answers.
+    ///
+    /// # Errors
+    /// [`Error::Rank`] if another one cannot go on.
+    pub(crate) fn ask(&self, mut questions: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
+        let Some(mut shared) = self.lock() else { return Ok(questions) };
+        if shared.is_over {
+            return Err(Error::Assisted);
+        }
+        questions.iter_mut().for_each(|question| question.push(ASKS));
+        let waiting = shared.swap(questions);
+        if let Some(rank) = position(&waiting, FAILS) {
+            shared.is_over = true;
+            return Err(Error::Rank { rank });
+        }
+        shared.early.get_or_insert(waiting);
+        Ok(shared.swap(vec![Vec::new(); self.size()]))
     }
 
     /// What the first rank decides; `own` is not asked for on others.
@@ -77,29 +117,44 @@ impl Ranks {
     /// The last exchange of this rank. Where the first one leaves in the middle, the others learn of it.
     pub fn leave(&self) {
         // Whoever has left before has nobody to tell.
-        let _ = self.exchange(Vec::new(), LEAVES);
+        let _ = self.exchange(vec![Vec::new(); self.size()], LEAVES, &mut |_| Vec::new());
     }
 
-    /// Tells the others that this rank cannot go on; whether the first one has left by itself, and has said
-    /// why.
+    /// Tells the others that this rank cannot go on, once; whether the first one has left by itself, and has
+    /// said why.
     pub fn fail(&self) -> bool {
-        let left = matches!(self.exchange(Vec::new(), FAILS), Err(Error::Assisted));
-        if let Some(mut shared) = self.lock() {
+        let nothing = vec![Vec::new(); self.size()];
+        // Where all is over, there is nobody to tell.
+        let _ = self.exchange(nothing, FAILS, &mut |_| Vec::new());
+        self.lock().is_some_and(|mut shared| {
             shared.is_over = true;
-        }
-        left
+            shared.first_left
+        })
     }
 
-    fn exchange(&self, mut own: Vec<u8>, tag: u8) -> Result<Vec<Vec<u8>>> {
-        let Some(mut shared) = self.lock() else { return Ok(vec![own]) };
+    fn exchange(&self, mut parts: Vec<Vec<u8>>, tag: u8, answer: Answer<'_>) -> Result<Vec<Vec<u8>>> {
+        let Some(mut shared) = self.lock() else { return Ok(parts) };
         if shared.is_over {
             return Err(Error::Assisted);
         }
-        own.push(tag);
-        let mut all = shared.communicator.all_gather(own);
-        let tags: Vec<Option<u8>> = all.iter_mut().map(Vec::pop).collect();
-        let failed = tags.iter().position(|tag| *tag == Some(FAILS));
-        let left = tag == LEAVES || tags.first() == Some(&Some(LEAVES));
+        parts.iter_mut().for_each(|part| part.push(tag));
+        let mut all = shared.swap(parts);
+        if let Some(early) = shared.early.take() {
+            all.splice(1.., early.into_iter().skip(1));
+        }
+        let failed = position(&all, FAILS);
+        while failed.is_none() && position(&all, ASKS) == Some(0) {
+            let mut answers = vec![Vec::new(); self.size()];
+            all[0].pop();
+            answers[0] = answer(&all[0]);
+            shared.swap(answers);
+            all[0] = shared.swap(vec![Vec::new(); self.size()]).swap_remove(0);
+        }
+        shared.first_left = all[0].last() == Some(&LEAVES);
+        let left = tag == LEAVES || shared.first_left;
+        for part in &mut all {
+            part.pop();
+        }
         shared.is_over = left || failed.is_some();
         match failed {
             _ if left => Err(Error::Assisted),
@@ -115,6 +170,18 @@ impl Ranks {
             None => std::process::exit(code),
         }
     }
+}
+
+impl Shared {
+    fn swap(&mut self, parts: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let ticket = self.communicator.start(parts);
+        self.communicator.finish(ticket)
+    }
+}
+
+/// The first rank whose message ends with `tag`.
+fn position(messages: &[Vec<u8>], tag: u8) -> Option<usize> {
+    messages.iter().position(|message| message.last() == Some(&tag))
 }
 
 impl fmt::Debug for Ranks {

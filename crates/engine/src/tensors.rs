@@ -19,7 +19,7 @@ pub type Header = Metadata;
 /// The longest header that is read.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-fn dtype(values: Numbers<'_>) -> Dtype {
+pub(crate) fn dtype(values: Numbers<'_>) -> Dtype {
     match values {
         Numbers::F32(_) => Dtype::F32,
         Numbers::Bf16(_) => Dtype::BF16,
@@ -27,11 +27,33 @@ fn dtype(values: Numbers<'_>) -> Dtype {
     }
 }
 
+/// A tensor without its numbers, which may lie anywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) dtype: Dtype,
+}
+
+impl Described {
+    fn of((name, shape, values): &Tensor<'_>) -> Self {
+        Described { name: name.clone(), shape: shape.clone(), dtype: dtype(*values) }
+    }
+}
+
 // The format is little-endian and so is every machine we run on; `write` refuses others.
-fn bytes_of(values: Numbers<'_>) -> &[u8] {
+pub(crate) fn bytes_of(values: Numbers<'_>) -> &[u8] {
     match values {
         Numbers::F32(values) => bytemuck::cast_slice(values),
         Numbers::Bf16(values) | Numbers::F16(values) => bytemuck::cast_slice(values),
+    }
+}
+
+/// As [`bytes_of`], for writing.
+pub(crate) fn bytes_of_mut(values: NumbersMut<'_>) -> &mut [u8] {
+    match values {
+        NumbersMut::F32(values) => bytemuck::cast_slice_mut(values),
+        NumbersMut::Bf16(values) | NumbersMut::F16(values) => bytemuck::cast_slice_mut(values),
     }
 }
 
@@ -41,23 +63,40 @@ fn bytes_of(values: Numbers<'_>) -> &[u8] {
 /// # Errors
 /// If `out` refuses, say for want of space.
 pub fn write(out: &mut dyn Write, tensors: &[Tensor<'_>], notes: Option<Notes>) -> io::Result<()> {
+    let described: Vec<Described> = tensors.iter().map(Described::of).collect();
+    write_described(out, &described, notes, &mut |index, out| out.write_all(bytes_of(tensors[index].2)))
+}
+
+/// As [`write`], of tensors whose bytes `put` writes when their turn comes.
+///
+/// # Errors
+/// If `out` or `put` refuses.
+pub(crate) fn write_described(
+    out: &mut dyn Write,
+    tensors: &[Described],
+    notes: Option<Notes>,
+    put: &mut dyn FnMut(usize, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") };
     // By falling alignment, then by name, as the library does.
-    let mut order: Vec<&Tensor<'_>> = tensors.iter().collect();
-    order.sort_by(|a, b| dtype(b.2).cmp(&dtype(a.2)).then_with(|| a.0.cmp(&b.0)));
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_by(|&a, &b| {
+        let (a, b) = (&tensors[a], &tensors[b]);
+        b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name))
+    });
     let mut end = 0;
-    let infos = order.iter().map(|(name, shape, values)| {
+    let infos = order.iter().map(|&index| {
+        let Described { name, shape, dtype } = &tensors[index];
         let start = end;
-        end += bytes_of(*values).len();
-        let info = TensorInfo { dtype: dtype(*values), shape: shape.clone(), data_offsets: (start, end) };
-        (name.clone(), info)
+        end += shape.iter().product::<usize>() * dtype.bitsize() / 8;
+        (name.clone(), TensorInfo { dtype: *dtype, shape: shape.clone(), data_offsets: (start, end) })
     });
     let header = Metadata::new(notes, infos.collect()).map_err(io::Error::other)?;
     let mut header = serde_json::to_vec(&header).map_err(io::Error::other)?;
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    order.iter().try_for_each(|(.., values)| out.write_all(bytes_of(*values)))
+    order.into_iter().try_for_each(|index| put(index, out))
 }
 
 /// Fills `tensors` from the `length` bytes of a file, `path`, that must hold exactly these names and shapes;
@@ -66,21 +105,44 @@ pub fn write(out: &mut dyn Write, tensors: &[Tensor<'_>], notes: Option<Notes>) 
 /// # Errors
 /// A missing or unexpected tensor, another shape or type, or a damaged file.
 pub fn read(input: &mut dyn Read, length: u64, path: &Path, tensors: &mut [TensorMut<'_>]) -> Result<Notes> {
+    let of = |(name, shape, values): &TensorMut<'_>| Described {
+        name: name.clone(),
+        shape: shape.clone(),
+        dtype: dtype(values.view()),
+    };
+    let described: Vec<Described> = tensors.iter().map(of).collect();
+    read_described(input, (length, path), &described, &mut |index, input| {
+        let values = &mut tensors[index].2;
+        let len = values.view().len();
+        let bytes = bytes_of_mut(values.slice(0..len));
+        input.read_exact(bytes).map_err(Error::io("read", path))
+    })
+}
+
+/// As [`read`], of tensors whose bytes `take` reads when their turn comes.
+///
+/// # Errors
+/// As [`read`], or what `take` refuses.
+pub(crate) fn read_described(
+    input: &mut dyn Read,
+    (length, path): (u64, &Path),
+    tensors: &[Described],
+    take: &mut dyn FnMut(usize, &mut dyn Read) -> Result<()>,
+) -> Result<Notes> {
     let header = header(input, length, path)?;
     let mut order = Vec::with_capacity(tensors.len());
-    for (name, shape, values) in tensors {
+    for (index, Described { name, shape, dtype: expected }) in tensors.iter().enumerate() {
         let info = header
             .info(name)
             .ok_or_else(|| Error::saved(path, format!("expected tensor \"{name}\", found none")))?;
-        let expected = dtype(values.view());
-        if info.dtype != expected || info.shape != *shape {
+        if info.dtype != *expected || info.shape != *shape {
             let found = format!("{:?} {:?}", info.dtype, info.shape);
             return Err(Error::saved(
                 path,
                 format!("tensor \"{name}\": expected {expected:?} {shape:?}, found {found}"),
             ));
         }
-        order.push((info.data_offsets.0, values));
+        order.push((info.data_offsets.0, index));
     }
     let found = header.tensors().len();
     if found > order.len() {
@@ -88,13 +150,7 @@ pub fn read(input: &mut dyn Read, length: u64, path: &Path, tensors: &mut [Tenso
     }
     // They lie there one after the other, without gaps.
     order.sort_by_key(|(start, _)| *start);
-    for (_, values) in order {
-        let bytes = match values {
-            NumbersMut::F32(values) => bytemuck::cast_slice_mut(values),
-            NumbersMut::Bf16(values) | NumbersMut::F16(values) => bytemuck::cast_slice_mut(values),
-        };
-        input.read_exact(bytes).map_err(Error::io("read", path))?;
-    }
+    order.into_iter().try_for_each(|(_, index)| take(index, input))?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
 

@@ -21,11 +21,11 @@ impl Trained {
     /// # Errors
     /// If the model does not fit the rows.
     pub(crate) fn logits(&mut self, rows: &EncodedParts<'_>) -> Result<[Vec<f32>; 2]> {
-        let validation = self.learner.logits(&rows.parts[Part::Validation]);
+        let validation = self.learner.logits(&rows.parts[Part::Validation])?;
         if let Some(refit) = self.refit.take() {
             refit.put_into(&rows.layout, self.learner.network_mut().weights_mut())?;
         }
-        Ok([validation, self.learner.logits(&rows.parts[Part::Test])])
+        Ok([validation, self.learner.logits(&rows.parts[Part::Test])?])
     }
 
     /// Number of parameters.

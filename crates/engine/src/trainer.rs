@@ -143,7 +143,7 @@ impl Trainer<'_> {
             if self.plan.max_steps.is_some_and(|most| state.step >= most) {
                 return Ok(false);
             }
-            if observer.should_finish() {
+            if learner.decide(|| observer.should_finish())? {
                 state.ending = Some(Ending::Budget);
                 return Ok(false);
             }
@@ -303,7 +303,7 @@ enum Saving {
 /// # Errors
 /// If a score is not finite.
 pub fn score(learner: &mut Learner, batch: &Batch, task: Task) -> Result<Metrics> {
-    let logits = learner.logits(batch);
+    let logits = learner.logits(batch)?;
     if let Some(&broken) = logits.iter().find(|logit| !logit.is_finite()) {
         return Err(Error::Diverged { step: learner.optimizer().steps(), loss: f64::from(broken) });
     }

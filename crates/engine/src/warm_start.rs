@@ -84,8 +84,8 @@ impl WarmStart {
         if !self.dir.has_optimizer() {
             return Ok(());
         }
-        let (weights, optimizer) = learner.weights_and_optimizer_mut();
-        optimizer_state::read(self.dir.saved(), optimizer, weights, |tensor| {
+        let (network, optimizer) = learner.network_and_optimizer_mut();
+        optimizer_state::read_grown(self.dir.saved(), optimizer, network.weights(), |tensor| {
             let grown = grown.iter().find(|grown| grown.is(tensor))?;
             Some([grown.old, grown.new])
         })

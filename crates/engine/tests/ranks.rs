@@ -3,17 +3,18 @@ use dlrm_cluster::{Communicator, Threads};
 use dlrm_data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm_data::rng::Rng;
 use dlrm_data::schema::{Pooling, Task};
+use dlrm_engine::Learner;
 use dlrm_engine::StepPlan;
 use dlrm_engine::checkpoint_store::InMemory;
 use dlrm_engine::feed::MemoryFeed;
+use dlrm_engine::network::{Network, Values};
 use dlrm_engine::observer::Unobserved;
 use dlrm_engine::ranks::Ranks;
 use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::TrainState;
 use dlrm_engine::trainer::Trainer;
-use dlrm_engine::{Learner, Network};
 use dlrm_models::ModelConfig;
-use dlrm_nn::{Isa, Loss};
+use dlrm_nn::{HeldRows, Holder, Isa, Loss, Placement};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -92,40 +93,111 @@ fn base() -> serde_json::Value {
     json!({"epochs": 3, "batch_size": 32, "shard_rows": 5, "lanes": 4, "patience": 2, "evaluate_every": 3})
 }
 
-fn learner((model, config): &(ModelConfig, TrainConfig), threads: usize) -> Learner {
-    let network =
-        Network::with_tables(model, &layout(), config.table_precision, config.seed, Isa::detect()).unwrap();
+fn learner(case: &(ModelConfig, TrainConfig), threads: usize) -> Learner {
+    placed(case, threads, Placement::default())
+}
+
+fn placed((model, config): &(ModelConfig, TrainConfig), threads: usize, placement: Placement) -> Learner {
+    let of = (config.table_precision, config.seed, Isa::detect());
+    let network = Network::placed(Values::Drawn, (model, &layout()), of, placement).unwrap();
     let network = network.with_precision(config.precision);
     let optimizer = config.optimizer_of(network.weights());
     Learner::new(network, optimizer, Loss::default(), config.sharding(), threads).unwrap()
 }
 
+/// How tables lie: whole, from rank to rank, or row by row where that can be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lie {
+    Whole,
+    Mixed,
+    Apart,
+}
+
+/// Who holds the tables of a case.
+fn holders(case: &(ModelConfig, TrainConfig), ranks: usize, lie: Lie) -> Vec<Holder> {
+    let whole = learner(case, 1);
+    let weights = whole.network().weights();
+    let tables = weights.tables().len();
+    // Tables of one feature stay together.
+    let mut pairs: Vec<usize> = (0..tables).collect();
+    for slot in weights.slots().all() {
+        let first = slot.tables().map(|own| own.table).min().unwrap();
+        slot.tables().for_each(|own| pairs[own.table] = pairs[own.table].min(first));
+    }
+    let is_pair = |table: usize| pairs.iter().filter(|&&first| first == pairs[table]).count() > 1;
+    let holder = |table: usize| match lie {
+        Lie::Apart if !is_pair(table) => Holder::ByRow,
+        Lie::Mixed if !is_pair(table) && table % 2 == 1 => Holder::ByRow,
+        _ => Holder::Rank((pairs[table] + 1) % ranks),
+    };
+    (0..tables).map(holder).collect()
+}
+
 fn of_ranks<T: Send>(
-    size: usize,
+    (size, lie): (usize, Lie),
     case: &(ModelConfig, TrainConfig),
     work: impl Fn(Learner) -> T + Sync,
 ) -> Vec<T> {
+    let holders = holders(case, size, lie);
     Threads::run(size, |rank| {
         let threads = 1 + rank.rank() % 2;
-        work(learner(case, threads).with_ranks(Ranks::new(Box::new(rank))).unwrap())
+        let placement = Placement { rank: rank.rank(), ranks: size, holders: holders.clone() };
+        work(placed(case, threads, placement).with_ranks(Ranks::new(Box::new(rank))).unwrap())
     })
 }
 
-fn bits(learner: &Learner) -> Vec<u32> {
+/// A tensor of which some rows are here: its name, its rows and the bits of each.
+type Held = (String, HeldRows, usize, Vec<u32>);
+
+/// Weights and the optimiser's state, as far as they are here.
+fn held(learner: &Learner) -> Vec<Held> {
     let weights = learner.network().weights();
-    let numbers = weights.tensors().into_iter().map(|(.., values)| values);
-    let state = learner.optimizer().tensors(weights);
-    let state = state.iter().flat_map(|(_, values)| values.iter().map(|v| v.to_bits()));
-    numbers.flat_map(|values| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).chain(state).collect()
+    let mut all = Vec::new();
+    for (name, _, values) in weights.tensors() {
+        let bits: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
+        all.push((name, bits));
+    }
+    for (name, values) in learner.optimizer().tensors(weights) {
+        all.push((name, values.iter().map(|v| v.to_bits()).collect()));
+    }
+    let of = |(name, bits): (String, Vec<u32>)| {
+        let is = |own: &str| name == own || name.rsplit_once('.').is_some_and(|(table, _)| table == own);
+        let table = weights
+            .tables()
+            .iter()
+            .find(|t| is(&t.name) || (t.row_weights.is_some() && is(&t.row_weights_name)));
+        let (rows, held) = table.map_or((1, HeldRows::ALL), |table| (table.rows, table.held));
+        (name, held, rows, bits)
+    };
+    all.into_iter().map(of).collect()
+}
+
+/// What several hold between them, whole. All must agree on what each holds.
+fn whole(ranks: &[&[Held]]) -> Vec<u32> {
+    let mut all = Vec::new();
+    for (number, (name, _, rows, _)) in ranks[0].iter().enumerate() {
+        let mut by_row: Vec<Option<Vec<u32>>> = vec![None; *rows];
+        for rank in ranks {
+            let (_, held, _, bits) = &rank[number];
+            let count = held.count(*rows);
+            for (place, row) in bits.chunks(bits.len().checked_div(count).unwrap_or(1).max(1)).enumerate() {
+                let into = &mut by_row[held.row(place)];
+                assert!(into.as_deref().is_none_or(|known| known == row), "{name}: ranks differ");
+                *into = Some(row.to_vec());
+            }
+        }
+        all.extend(by_row.into_iter().flat_map(|row| row.unwrap_or_else(|| panic!("nobody holds {name}"))));
+    }
+    all
 }
 
 /// Losses and bits after each of some steps on batches of these sizes.
-fn steps(mut learner: Learner, sizes: &[usize]) -> Vec<(u64, u64, Vec<u32>)> {
+fn steps(mut learner: Learner, sizes: &[usize]) -> Vec<(u64, u64, Vec<Held>)> {
     let step = |(number, &size): (usize, &usize)| {
         let batch = rows(number as u64, size);
         let rates = learner.optimizer().base_rates();
         let loss = learner.step(&batch, rates).unwrap();
-        (loss.to_bits(), learner.correct().to_bits(), bits(&learner))
+        (loss.to_bits(), learner.correct().to_bits(), held(&learner))
     };
     sizes.iter().enumerate().map(step).collect()
 }
@@ -138,11 +210,18 @@ fn steps_of_ranks_are_those_of_one() {
     for case in cases() {
         let one = steps(learner(&case, 2), &SIZES);
         assert!(one.windows(2).all(|pair| pair[0].2 != pair[1].2), "each step moves something");
-        for size in [1, 2, 3, 4] {
-            for (rank, found) in of_ranks(size, &case, |learner| steps(learner, &SIZES)).iter().enumerate() {
-                for (step, (found, expected)) in found.iter().zip(&one).enumerate() {
-                    assert!(found == expected, "{case:?}: rank {rank} of {size} after step {step}");
+        let ways =
+            [1, 2, 3, 4].into_iter().flat_map(|size| [Lie::Whole, Lie::Mixed, Lie::Apart].map(|l| (size, l)));
+        for way in ways {
+            let found = of_ranks(way, &case, |learner| steps(learner, &SIZES));
+            for (step, (loss, correct, expected)) in one.iter().enumerate() {
+                for (rank, found) in found.iter().enumerate() {
+                    let (own_loss, own_correct, _) = &found[step];
+                    let own = (own_loss, own_correct);
+                    assert_eq!(own, (loss, correct), "{case:?}: rank {rank}, {way:?} after step {step}");
                 }
+                let ranks: Vec<&[Held]> = found.iter().map(|found| &found[step].2[..]).collect();
+                assert!(whole(&ranks) == whole(&[expected]), "{case:?}: {way:?} after step {step}");
             }
         }
     }
@@ -153,7 +232,7 @@ fn steps_of_ranks_are_those_of_one() {
 fn runs_of_ranks_are_those_of_one() {
     for case in cases() {
         let (training, validation) = (Arc::new(rows(1, 230)), rows(2, 90));
-        let run = |mut learner: Learner| -> (TrainState, Vec<u32>) {
+        let run = |mut learner: Learner| -> (TrainState, Vec<Held>) {
             let plan = StepPlan::new(&case.1, training.len() as u64);
             let trainer = Trainer {
                 config: &case.1,
@@ -165,14 +244,15 @@ fn runs_of_ranks_are_those_of_one() {
             };
             let mut feed = MemoryFeed::new(training.clone(), layout(), plan.batch_size, case.1.seed);
             let state = trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
-            (state, bits(&learner))
+            (state, held(&learner))
         };
         let one = run(learner(&case, 2));
         assert!(!one.0.history.is_empty());
-        for size in [2, 4] {
-            for (rank, found) in of_ranks(size, &case, run).into_iter().enumerate() {
-                assert!(found == one, "{case:?}: rank {rank} of {size}");
-            }
+        for way in [(2, Lie::Whole), (4, Lie::Mixed), (3, Lie::Apart)] {
+            let found = of_ranks(way, &case, run);
+            assert!(found.iter().all(|(state, _)| *state == one.0), "{case:?}: {way:?}");
+            let ranks: Vec<&[Held]> = found.iter().map(|(_, held)| &held[..]).collect();
+            assert!(whole(&ranks) == whole(&[&one.1]), "{case:?}: {way:?}");
         }
     }
 }
@@ -181,13 +261,13 @@ fn runs_of_ranks_are_those_of_one() {
 #[test]
 fn ranks_diverge_together() {
     let case = &cases()[0];
-    let ended = of_ranks(2, case, |mut learner| {
-        let (before, mut batch) = (bits(&learner), rows(1, 64));
+    let ended = of_ranks((2, Lie::Mixed), case, |mut learner| {
+        let (before, mut batch) = (held(&learner), rows(1, 64));
         // One rank has this row.
         *batch.weights.as_mut().unwrap().last_mut().unwrap() = f32::INFINITY;
         let rates = learner.optimizer().base_rates();
         let error = learner.step(&batch, rates).unwrap_err();
-        assert!(bits(&learner) == before, "a step that diverges changes nothing");
+        assert!(held(&learner) == before, "a step that diverges changes nothing");
         error.to_string()
     });
     assert_eq!(ended[0], ended[1]);
@@ -197,7 +277,9 @@ fn ranks_diverge_together() {
 #[test]
 fn more_ranks_than_lanes_are_refused() {
     let refused = Threads::run(5, |rank| {
-        learner(&cases()[0], 1).with_ranks(Ranks::new(Box::new(rank))).map(drop).unwrap_err().to_string()
+        let placement = Placement { rank: rank.rank(), ranks: 5, holders: Vec::new() };
+        let learner = placed(&cases()[0], 1, placement);
+        learner.with_ranks(Ranks::new(Box::new(rank))).map(drop).unwrap_err().to_string()
     });
     assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 5 ranks, found 4"));
 }

@@ -7,6 +7,7 @@ use crate::init::Init;
 use crate::local_tables::LocalTables;
 use crate::names::{self, TableName};
 use crate::param::{BatchNormParams, Param, ParamId, Role};
+use crate::placement::{HeldRows, Placement};
 use crate::slot::{QuotientRemainder, RowMap, Slot, SlotRows, SlotSpec};
 use crate::slots::{GroupId, Slots};
 use crate::table::Table;
@@ -72,20 +73,27 @@ impl TableSpec {
         self.ids.1 == RowMap::Whole
     }
 
-    /// The table with its initial values; `row_weights_name` is the key of learned pooling weights.
-    fn allocated(self, seed: u64, precision: TablePrecision, row_weights_name: String) -> Table {
-        let mut values = Values::zeroed(self.precision(precision), self.rows * self.dim);
+    /// The rows that are held, with their initial values; `row_weights_name` is the key of learned pooling
+    /// weights.
+    fn allocated(
+        self,
+        seed: u64,
+        precision: TablePrecision,
+        (held, row_weights_name): (HeldRows, String),
+    ) -> Table {
+        let here = held.count(self.rows);
+        let mut values = Values::zeroed(self.precision(precision), here * self.dim);
         if self.init != Init::Zero {
-            values.fill(self.init, seed, &self.name);
+            values.fill_rows(self.init, held, self.dim, (seed, &self.name));
         }
         // Learned pooling starts as the plain sum.
         let row_weights = self.learned.then(|| {
-            let mut ones = Buffer::zeroed(self.rows);
+            let mut ones = Buffer::zeroed(here);
             ones.fill(1.0);
             ones
         });
         let TableSpec { name, role, rows, dim, .. } = self;
-        Table { name, role, rows, dim, values, row_weights, row_weights_name }
+        Table { name, role, rows, held, dim, values, row_weights, row_weights_name }
     }
 
     /// How it is kept where others are kept like this.
@@ -377,26 +385,46 @@ impl<'a> Builder<'a> {
 
     /// Allocates everything, all zero: for weights that are then read from a file, for which values would be
     /// drawn in vain. `seed` is that of dropout.
-    pub fn finish_unfilled(mut self, seed: u64, isa: Isa, precision: TablePrecision) -> Weights {
+    pub fn finish_unfilled(
+        mut self,
+        seed: u64,
+        isa: Isa,
+        precision: TablePrecision,
+        placement: Placement,
+    ) -> Weights {
         self.params.iter_mut().for_each(|param| param.init = Init::Zero);
         self.tables.iter_mut().for_each(|table| table.init = Init::Zero);
-        self.finish(seed, isa, precision)
+        self.finish_placed(seed, isa, precision, placement)
     }
 
     /// Allocates and initialises everything. A parameter's name and `seed` alone decide its values; tables
     /// are kept as `precision` says, but for those of compressed features.
     pub fn finish(self, seed: u64, isa: Isa, precision: TablePrecision) -> Weights {
+        self.finish_placed(seed, isa, precision, Placement::default())
+    }
+
+    /// As [`Builder::finish`], but of tables only the rows that this process holds.
+    pub fn finish_placed(
+        self,
+        seed: u64,
+        isa: Isa,
+        precision: TablePrecision,
+        placement: Placement,
+    ) -> Weights {
         let (params, [linear_start, trained, end]) = laid_out(&self.params);
         let mut values = Buffer::hot(end);
         for (param, spec) in params.iter().zip(&self.params) {
             spec.init.fill(&mut values[param.range.clone()], seed, &param.name);
         }
         let keys = names::row_weights(&self.table_names());
-        let tables = self.tables.into_iter().zip(keys);
-        let tables = tables.map(|(spec, key)| spec.allocated(seed, precision, key)).collect();
+        let tables = self.tables.into_iter().zip(keys).enumerate();
+        let of = |(table, (spec, key)): (usize, (TableSpec, String))| {
+            spec.allocated(seed, precision, (placement.held(table), key))
+        };
+        let tables = tables.map(of).collect();
         let output = OutputParams { bias: self.output_bias, weights: self.output_weights };
         let dense = DenseParams { params, values, linear_start, trained, norms: self.norms, output };
-        Weights::new(dense, LocalTables { isa, slots: self.slots, tables }, &self.matrices, seed)
+        Weights::new(dense, LocalTables { isa, slots: self.slots, tables, placement }, &self.matrices, seed)
     }
 }
 

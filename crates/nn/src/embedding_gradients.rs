@@ -21,17 +21,6 @@ impl ShardGradients {
         self.operands.clear();
     }
 
-    /// The gradients, [S, width].
-    pub fn values(&self) -> &[f32] {
-        &self.dy
-    }
-
-    /// The gradients of `rows` rows, [rows, width], to be replaced by ones that were computed elsewhere.
-    pub fn values_mut(&mut self, slots: &Slots, rows: usize) -> &mut [f32] {
-        self.start(slots, rows);
-        &mut self.dy
-    }
-
     /// Adds the gradient of a group's pooled vectors, dy [S, width]. The first one overwrites.
     pub(crate) fn add(&mut self, slots: &Slots, group: GroupId, dy: &[f32]) {
         let columns = slots.columns(group);

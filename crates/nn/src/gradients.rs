@@ -1,6 +1,7 @@
 //! Gradients of one training step, in a form that cannot express a dense gradient of a table.
 use crate::embedding_gradients::{EmbeddingGradients, ShardGradients};
 use crate::lane::Lane;
+use crate::lane_tree;
 use crate::packed_matrix::Precision;
 use crate::param::ParamId;
 use crate::row_index::RowIndex;
@@ -48,6 +49,8 @@ pub struct Gradients {
     rows_per_shard: usize,
     /// Lanes that hold a part of the dense gradient: those of the batch, one when they are summed.
     parts: usize,
+    /// Those of them whose part is in that of another lane.
+    joined: Vec<usize>,
     /// Weights whose gradients are computed when all shards are done, in the order of their places.
     postponed: Vec<Postponed>,
 }
@@ -74,6 +77,7 @@ impl Gradients {
             shards: Vec::new(),
             rows_per_shard: 1,
             parts: 1,
+            joined: Vec::new(),
             postponed: Vec::new(),
         }
     }
@@ -84,6 +88,7 @@ impl Gradients {
         let shards = self.sharding.shards(rows);
         self.rows_per_shard = self.sharding.rows_per_shard(rows);
         self.parts = self.sharding.lanes_of(rows);
+        self.joined.clear();
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
@@ -130,6 +135,41 @@ impl Gradients {
         parts
     }
 
+    /// Sums lanes that are in other processes' way: a run of lanes, as far as they are neighbours in the tree
+    /// by which all are summed. Uses the current rayon pool.
+    pub fn join_lanes(&mut self, isa: Isa, run: Range<usize>) {
+        let joins = lane_tree::joins(&run, self.parts);
+        if joins.is_empty() {
+            return;
+        }
+        let len = self.lanes[0].dense.len();
+        let mut chunks: Vec<Vec<&mut [f32]>> = (0..len.div_ceil(CHUNK)).map(|_| Vec::new()).collect();
+        for lane in &mut self.lanes[run.clone()] {
+            chunks.iter_mut().zip(lane.dense.chunks_mut(CHUNK)).for_each(|(parts, own)| parts.push(own));
+        }
+        chunks.into_par_iter().for_each(|mut parts| {
+            for &(left, right) in &joins {
+                let (front, back) = parts.split_at_mut(right - run.start);
+                elementwise::add(isa, front[left - run.start], back[0]);
+            }
+        });
+    }
+
+    /// The lanes of this batch are now as they are when each of these runs is joined.
+    pub fn set_joined(&mut self, runs: impl Iterator<Item = Range<usize>>) {
+        self.joined.clear();
+        let right =
+            |run: Range<usize>| lane_tree::joins(&run, self.parts).into_iter().map(|(_, right)| right);
+        self.joined.extend(runs.flat_map(right));
+    }
+
+    /// The lanes of a run that hold something once it is joined.
+    pub fn holding(&self, run: Range<usize>) -> Vec<usize> {
+        let joined: Vec<usize> =
+            lane_tree::joins(&run, self.parts).into_iter().map(|(_, right)| right).collect();
+        run.filter(|lane| !joined.contains(lane)).collect()
+    }
+
     /// The summed dense gradient (after the step).
     pub fn dense(&self) -> &[f32] {
         &self.lanes[0].dense
@@ -148,13 +188,14 @@ impl Gradients {
         isa: Isa,
         range: Range<usize>,
     ) -> impl IndexedParallelIterator<Item = &mut [f32]> {
-        let mut chunks: Vec<Vec<&mut [f32]>> =
+        let mut chunks: Vec<Vec<Option<&mut [f32]>>> =
             (0..range.len().div_ceil(CHUNK)).map(|_| Vec::with_capacity(self.parts)).collect();
-        for lane in &mut self.lanes[..self.parts] {
+        for (number, lane) in self.lanes[..self.parts].iter_mut().enumerate() {
+            let holds = !self.joined.contains(&number);
             chunks
                 .iter_mut()
                 .zip(lane.dense[range.clone()].chunks_mut(CHUNK))
-                .for_each(|(parts, own)| parts.push(own));
+                .for_each(|(parts, own)| parts.push(holds.then_some(own)));
         }
         let whole = &self.postponed;
         let (start, all) = (range.start, range.end);
@@ -162,11 +203,9 @@ impl Gradients {
             let chunk = start + chunk * CHUNK..(start + (chunk + 1) * CHUNK).min(all);
             for open in between(chunk.clone(), whole) {
                 let open = open.start - chunk.start..open.end - chunk.start;
-                let mut parts: Vec<&mut [f32]> =
-                    parts.iter_mut().map(|part| &mut part[open.clone()]).collect();
-                sum_parts(isa, &mut parts);
+                sum_parts(isa, &mut parts, open);
             }
-            parts.swap_remove(0)
+            parts.swap_remove(0).expect("the first lane holds the sum of all")
         })
     }
 
@@ -175,7 +214,7 @@ impl Gradients {
     pub fn rows_of(&self, weights: &Weights, table: usize, batch: &Batch) -> RowGradients {
         let mut index = RowIndex::default();
         let (slots, tables) = (weights.slots(), weights.tables());
-        index.build(slots.all(), (table, tables[table].rows), batch);
+        index.build(slots.all(), (table, &tables[table]), batch);
         let dy = self.embedding(slots.width());
         index.multiply(weights.isa(), tables, dy);
         let Table { dim, values, row_weights, .. } = &tables[table];
@@ -220,15 +259,12 @@ fn between(range: Range<usize>, postponed: &[Postponed]) -> impl Iterator<Item =
 /// Floats of a dense parameter range that one task handles.
 pub(crate) const CHUNK: usize = 1 << 14;
 
-/// Sums all parts into the first as a fixed tree: (0+1)+(2+3) and so on.
-fn sum_parts(isa: Isa, parts: &mut [&mut [f32]]) {
-    let mut width = 1;
-    while width < parts.len() {
-        for pair in parts.chunks_mut(2 * width) {
-            if let (left, [right, ..]) = pair.split_at_mut(width.min(pair.len())) {
-                elementwise::add(isa, left[0], right);
-            }
+/// Sums all parts into the first by the tree of lanes; those that are in others already are none.
+fn sum_parts(isa: Isa, parts: &mut [Option<&mut [f32]>], range: Range<usize>) {
+    for (left, right) in lane_tree::joins(&(0..parts.len()), parts.len()) {
+        let (front, back) = parts.split_at_mut(right);
+        if let (Some(left), Some(right)) = (&mut front[left], &back[0]) {
+            elementwise::add(isa, &mut left[range.clone()], &right[range.clone()]);
         }
-        width *= 2;
     }
 }

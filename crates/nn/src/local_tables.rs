@@ -1,11 +1,13 @@
-//! All tables in the memory of this process.
+//! The tables in the memory of this process: all of them, or its share.
 use crate::embedding_gradients::EmbeddingGradients;
+use crate::placement::Placement;
 use crate::row_index::RowIndex;
 use crate::slot::{SlotRows, SlotSpec};
 use crate::slots::{GroupId, Slots};
+use crate::squares::TableSquares;
 use crate::table::Table;
 use crate::table_memory::TableMemory;
-use crate::table_step::{TableStep, squared_norm};
+use crate::table_step::{TableStep, squares};
 use crate::table_store::TableStore;
 use dlrm_data::Batch;
 use dlrm_data::schema::Pooling;
@@ -21,6 +23,7 @@ pub struct LocalTables {
     pub(crate) isa: Isa,
     pub(crate) slots: Slots,
     pub(crate) tables: Vec<Table>,
+    pub(crate) placement: Placement,
 }
 
 impl LocalTables {
@@ -33,7 +36,7 @@ impl LocalTables {
     }
 
     /// Pools the bags of one slot, for some rows of the batch.
-    fn pool_slot(&self, slot: &SlotSpec, batch: &Batch, rows: Range<usize>, out: Strided<'_>) {
+    pub(crate) fn pool_slot(&self, slot: &SlotSpec, batch: &Batch, rows: Range<usize>, out: Strided<'_>) {
         let bags = &batch.bags[slot.feature];
         let pool = match (slot.pooling, &bags.weights, self.row_weights(slot.rows)) {
             (Pooling::Learned, _, Some(rows)) => Pool::Learned(rows),
@@ -66,29 +69,32 @@ impl TableStore for LocalTables {
             column += slot.dim;
         }
     }
+}
 
-    fn index(&self, batch: &Batch, memory: &mut TableMemory) {
+impl LocalTables {
+    /// Finds the rows of tables that `batch` touches, which an update needs and no gradient decides.
+    pub(crate) fn index(&self, batch: &Batch, memory: &mut TableMemory) {
         let build = |(table, index): (usize, &mut RowIndex)| {
-            index.build(self.slots.all(), (table, self.tables[table].rows), batch)
+            index.build(self.slots.all(), (table, &self.tables[table]), batch)
         };
         memory.indices.par_iter_mut().enumerate().for_each(build);
     }
 
-    fn squared_norm(&self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory) -> f64 {
+    /// Σ of squares of the gradients of all touched rows, each summed over its uses in the batch that was
+    /// indexed last, table by table.
+    pub(crate) fn squares(&self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory) -> Vec<TableSquares> {
         self.multiply(dy, memory);
         let tables = self.tables.par_iter().zip(&memory.indices);
-        let squares: Vec<f64> =
-            tables.map(|(table, index)| squared_norm(self.isa, table, index, dy)).collect();
-        squares.iter().sum()
+        tables.map(|(table, index)| squares(self.isa, table, index, dy)).collect()
     }
 
-    fn apply(&mut self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory, step: &TableStep) {
+    /// Moves the rows touched by the batch that was indexed last, each once, by the gradients `dy` of its
+    /// pooled vectors.
+    pub(crate) fn apply(&mut self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory, step: &TableStep) {
         self.multiply(dy, memory);
         step.run(&mut self.tables, memory, dy);
     }
-}
 
-impl LocalTables {
     /// Sums the gradients that depend on the values of other tables, before any of them changes.
     fn multiply(&self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory) {
         memory.indices.par_iter_mut().for_each(|index| index.multiply(self.isa, &self.tables, dy));

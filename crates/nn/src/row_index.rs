@@ -1,6 +1,7 @@
 //! Which rows of a table a batch uses, and where: the ids sorted, so that each touched row is summed and
 //! updated once. The cost depends on the ids of the batch, never on the size of the table.
 use crate::embedding_gradients::EmbeddingGradients;
+use crate::placement::HeldRows;
 use crate::slot::{RowMap, SlotSpec, SlotTable};
 use crate::table::Table;
 use dlrm_data::Batch;
@@ -11,7 +12,7 @@ use dlrm_kernels::prefetch::prefetch;
 use dlrm_kernels::quotient_remainder::add_product;
 use rayon::prelude::*;
 
-/// The touched rows of one table.
+/// The touched rows of one table, by their place among those that are held.
 #[derive(Debug, Default)]
 pub struct RowIndex {
     /// Touched rows, unique and ascending.
@@ -52,18 +53,21 @@ impl RowIndex {
         self.starts[i] as usize
     }
 
-    /// Indexes the ids of a table (its number and its rows) in `batch`, which `slots` use.
-    pub fn build(&mut self, slots: &[SlotSpec], (table, rows): (usize, usize), batch: &Batch) {
+    /// Indexes the ids of table number `number` in `batch`, which `slots` use: those of the rows that are
+    /// held.
+    pub fn build(&mut self, slots: &[SlotSpec], (number, table): (usize, &Table), batch: &Batch) {
         self.slots.clear();
-        self.slots.extend(slots.iter().flat_map(|s| s.tables()).filter(|p| p.table == table));
+        if !table.held.is_none() {
+            self.slots.extend(slots.iter().flat_map(|s| s.tables()).filter(|p| p.table == number));
+        }
         self.sums.clear();
-        self.collect(batch);
-        sort_by_id(&mut self.keys, &mut self.spare, (rows as u64).saturating_sub(1));
+        self.collect(table.held, batch);
+        sort_by_id(&mut self.keys, &mut self.spare, (table.held_rows() as u64).saturating_sub(1));
         self.gather();
     }
 
     /// Lists every use, in batch order.
-    fn collect(&mut self, batch: &Batch) {
+    fn collect(&mut self, held: HeldRows, batch: &Batch) {
         let Unsorted { places, scales, factors } = &mut self.unsorted;
         self.keys.clear();
         places.clear();
@@ -77,7 +81,8 @@ impl RowIndex {
             for (b, offsets) in bags.offsets.windows(2).enumerate() {
                 let range = offsets[0] as usize..offsets[1] as usize;
                 for e in range.clone() {
-                    self.keys.push((u64::from(slot.rows.row(bags.ids[e])) << 32) | places.len() as u64);
+                    let Some(row) = held.place(slot.rows.row(bags.ids[e])) else { continue };
+                    self.keys.push((u64::from(row) << 32) | places.len() as u64);
                     places.push((b * self.slots.len() + ordinal) as u32);
                     if scaled {
                         scales.push(match (slot.pooling, &bags.weights) {

@@ -3,7 +3,9 @@ use crate::embedding_gradients::EmbeddingGradients;
 use crate::init::Init;
 use crate::optimizer::settings::{L2Rows, TableOptimizer, adam, ftrl};
 use crate::param::Role;
+use crate::placement::HeldRows;
 use crate::row_index::RowIndex;
+use crate::squares::TableSquares;
 use crate::table::Table;
 use crate::table_memory::{TableMemory, TableState};
 use dlrm_kernels::half::{self, Numbers, NumbersMut};
@@ -67,6 +69,8 @@ struct Task<'a> {
     touched: Range<usize>,
     first: usize,
     dim: usize,
+    /// Which rows of the table `first` and those behind it are.
+    held: HeldRows,
     values: NumbersMut<'a>,
     /// What decides how rows of 16-bit numbers are rounded, with their number.
     key: u64,
@@ -119,7 +123,7 @@ impl TableStep {
         tasks: &mut Vec<Task<'a>>,
     ) {
         let (rows, rule) = (index.rows(), if table.role == Role::Linear { self.linear } else { self.common });
-        let (dim, table_rows) = (table.dim, table.rows);
+        let (dim, table_rows, held) = (table.dim, table.held_rows(), table.held);
         let key =
             Init::key(self.seed.wrapping_add(self.step.wrapping_mul(0x9E37_79B9_7F4A_7C15)), &table.name);
         let mut values = table.values.view_mut();
@@ -145,6 +149,7 @@ impl TableStep {
                 touched: touched..end,
                 first: at,
                 dim,
+                held,
                 values: own,
                 key,
                 state: state_left
@@ -241,7 +246,7 @@ impl TableStep {
             half => {
                 half::widen(self.isa, wide, half.view());
                 self.apply(task.rule, wide, &mut task.state, at..at + 1, g);
-                half::round(self.isa, half, wide, task.key, id as u64);
+                half::round(self.isa, half, wide, task.key, task.held.row(id) as u64);
             }
         }
         if let Some(gradient) = row_gradient.filter(|_| !task.row_weights.is_empty()) {
@@ -287,23 +292,24 @@ impl TableStep {
     }
 }
 
-/// Σ of squares of the summed gradients of one table (and of its learned pooling weights).
-pub(crate) fn squared_norm(isa: Isa, table: &Table, index: &RowIndex, dy: EmbeddingGradients<'_>) -> f64 {
+/// Squares of the summed gradients of one table (and of its learned pooling weights).
+pub(crate) fn squares(isa: Isa, table: &Table, index: &RowIndex, dy: EmbeddingGradients<'_>) -> TableSquares {
     let mut scratch = Scratch::default();
     scratch.resize(table.dim);
     let Scratch { plain, learned, .. } = &mut scratch;
-    let mut total = 0.0;
+    let mut found = TableSquares::new(table.held);
     for (i, &id) in index.rows().iter().enumerate() {
         index.sum(isa, i, dy, plain, learned);
+        let mut weight = 0.0;
         if let Some(weights) = &table.row_weights {
             let row = table.values.view().slice(id as usize * table.dim..(id as usize + 1) * table.dim);
             let g = learned.iter().zip(row.iter()).map(|(d, e)| d * e).sum::<f32>();
-            total += f64::from(g) * f64::from(g);
+            weight = f64::from(g) * f64::from(g);
             elementwise::axpy(isa, plain, weights[id as usize], learned);
         }
-        total += elementwise::sum_of_squares(plain);
+        found.push(id, [weight, elementwise::sum_of_squares(plain)]);
     }
-    total
+    found
 }
 
 /// Cuts `len` floats off the front of `rest`.

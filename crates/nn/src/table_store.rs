@@ -1,37 +1,23 @@
-//! Where embeddings live. The tape asks a [`TableStore`] for pooled vectors and hands back their gradients;
-//! it knows neither tables nor ids. [`crate::LocalTables`] keeps all tables in this process and pools them
-//! shard by shard, while the shard's values are hot. A store whose tables lie elsewhere has the vectors of
-//! the whole batch ready and copies rows out.
-use crate::embedding_gradients::EmbeddingGradients;
+//! Where embeddings come from. The tape asks a [`TableStore`] for pooled vectors; it knows neither tables nor
+//! ids. [`crate::LocalTables`] keeps tables in this process and pools them shard by shard, while the shard's
+//! values are hot. [`crate::GatheredVectors`] are those of tables that others hold.
 use crate::slots::GroupId;
-use crate::table_memory::TableMemory;
-use crate::table_step::TableStep;
 use dlrm_data::Batch;
 use std::ops::Range;
 
-/// Pooled vectors, and the update of the rows that they come from.
+/// Pooled vectors.
 pub trait TableStore: Send + Sync {
     /// Writes the pooled vectors of the features of `group` side by side to `out` [S, W], for the rows `rows`
     /// of `batch`. What a row gets depends on neither the other rows nor the range.
     fn pool(&self, batch: &Batch, rows: Range<usize>, group: GroupId, out: &mut [f32]);
-
-    /// Finds the rows of tables that `batch` touches, which an update needs and no gradient decides.
-    fn index(&self, batch: &Batch, memory: &mut TableMemory);
-
-    /// Σ of squares of the gradients of all touched rows, each summed over its uses in the batch that was
-    /// indexed last.
-    fn squared_norm(&self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory) -> f64;
-
-    /// Moves the rows touched by the batch that was indexed last, each once, by the gradients `dy` of its
-    /// pooled vectors.
-    fn apply(&mut self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory, step: &TableStep);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table_memory::TableState;
-    use crate::table_step::Rule;
+    use crate::embedding_gradients::EmbeddingGradients;
+    use crate::table_memory::{TableMemory, TableState};
+    use crate::table_step::{Rule, TableStep};
     use crate::{
         Activation, Arena, Bias, Builder, Combine, L2Rows, Linear, LocalTables, QuotientRemainder,
         ShardGradients, Slot, TableOptimizer, TablePrecision, Tape, Weights,
@@ -63,18 +49,6 @@ mod tests {
         fn pool(&self, _: &Batch, rows: Range<usize>, group: GroupId, out: &mut [f32]) {
             let width = self.own.slots.columns(group).len();
             out.copy_from_slice(&self.pooled[group.0 as usize][rows.start * width..rows.end * width]);
-        }
-
-        fn index(&self, batch: &Batch, memory: &mut TableMemory) {
-            self.own.index(batch, memory);
-        }
-
-        fn squared_norm(&self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory) -> f64 {
-            self.own.squared_norm(dy, memory)
-        }
-
-        fn apply(&mut self, dy: EmbeddingGradients<'_>, memory: &mut TableMemory, step: &TableStep) {
-            self.own.apply(dy, memory, step);
         }
     }
 
@@ -140,7 +114,7 @@ mod tests {
     #[test]
     fn gradients_in_one_piece_or_by_shards_move_tables_alike() {
         let layout = layout();
-        let ((weights, groups, _), batch) = (model(&layout), batch(&layout));
+        let ((weights, ..), batch) = (model(&layout), batch(&layout));
         let width = weights.slots().width();
         let dy: Vec<f32> = (0..ROWS * width).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
         let piece = |dy: &[f32]| {
@@ -148,7 +122,7 @@ mod tests {
             shard.dy.extend_from_slice(dy);
             shard
         };
-        let moved = |store: &mut dyn TableStore, shard_rows: usize| {
+        let moved = |store: &mut LocalTables, shard_rows: usize| {
             let shards: Vec<ShardGradients> = dy.chunks(shard_rows * width).map(piece).collect();
             let dy = EmbeddingGradients::new(&shards, shard_rows, width);
             let mut memory = TableMemory::default();
@@ -159,14 +133,13 @@ mod tests {
             let step =
                 TableStep { common: rule, linear: rule, step: 1, seed: 7, scale: 0.5, isa: weights.isa() };
             store.index(&batch, &mut memory);
-            let norm = store.squared_norm(dy, &mut memory);
+            let squares = store.squares(dy, &mut memory);
             store.apply(dy, &mut memory, &step);
-            norm.to_bits()
+            squares.into_iter().map(|table| table.sum().to_bits()).collect::<Vec<_>>()
         };
-        let mut local = weights.tables.clone();
-        let mut elsewhere = Elsewhere::new(&weights.tables, &batch, &groups);
-        assert_eq!(moved(&mut local, 10), moved(&mut elsewhere, ROWS));
-        for ((local, other), before) in local.tables.iter().zip(&elsewhere.own.tables).zip(weights.tables()) {
+        let (mut local, mut other) = (weights.tables.clone(), weights.tables.clone());
+        assert_eq!(moved(&mut local, 10), moved(&mut other, ROWS));
+        for ((local, other), before) in local.tables.iter().zip(&other.tables).zip(weights.tables()) {
             let [local, other, before] = [local, other, before].map(|t| bits(t.values.view().f32()));
             assert!(local == other && local != before);
         }

@@ -1,5 +1,6 @@
 //! How the numbers of embedding tables are kept.
 use crate::init::Init;
+use crate::placement::HeldRows;
 use dlrm_kernels::Buffer;
 use dlrm_kernels::half::{Numbers, NumbersMut};
 use rayon::prelude::*;
@@ -41,6 +42,15 @@ pub enum Values {
 }
 
 impl Values {
+    /// How they are kept.
+    pub fn precision(&self) -> TablePrecision {
+        match self {
+            Values::F32(_) => TablePrecision::F32,
+            Values::Bf16(_) => TablePrecision::Bf16,
+            Values::F16(_) => TablePrecision::F16,
+        }
+    }
+
     /// `len` zeros.
     pub(crate) fn zeroed(precision: TablePrecision, len: usize) -> Self {
         match precision {
@@ -66,6 +76,27 @@ impl Values {
             Values::Bf16(x) => NumbersMut::Bf16(x),
             Values::F16(x) => NumbersMut::F16(x),
         }
+    }
+
+    /// Initial values of those rows of the parameter `name` that are held: each as where all are.
+    pub(crate) fn fill_rows(&mut self, init: Init, held: HeldRows, dim: usize, (seed, name): (u64, &str)) {
+        const ROWS: usize = 1 << 10;
+        if held.is_all() || held.is_none() {
+            return self.fill(init, seed, name);
+        }
+        let key = Init::key(seed, name);
+        let chunks: Vec<_> = match self {
+            Values::F32(x) => x.chunks_mut(ROWS * dim).map(NumbersMut::F32).collect(),
+            Values::Bf16(x) => x.chunks_mut(ROWS * dim).map(NumbersMut::Bf16).collect(),
+            Values::F16(x) => x.chunks_mut(ROWS * dim).map(NumbersMut::F16).collect(),
+        };
+        chunks.into_par_iter().enumerate().for_each(|(number, mut chunk)| {
+            let mut wide = vec![0.0; chunk.view().len()];
+            for (place, row) in wide.chunks_mut(dim).enumerate() {
+                init.fill_from(row, key, held.row(number * ROWS + place) * dim);
+            }
+            chunk.set(&wide);
+        });
     }
 
     /// Initial values of the parameter `name`: the nearest to those that an f32 table begins with.

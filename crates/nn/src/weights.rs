@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::local_tables::LocalTables;
 use crate::packed_matrix::{PackedMatrix, Packing, Precision};
 use crate::param::{BatchNormParams, Param, ParamId};
+use crate::placement::Placement;
 use crate::slot::SlotSpec;
 use crate::slots::{GroupId, Slots};
 use crate::table::Table;
@@ -97,7 +98,17 @@ impl Weights {
         &self.tables.tables
     }
 
-    /// Where pooled embeddings come from.
+    /// Who holds the tables.
+    pub fn placement(&self) -> &Placement {
+        &self.tables.placement
+    }
+
+    /// The tables that are here.
+    pub fn local(&self) -> &LocalTables {
+        &self.tables
+    }
+
+    /// Where pooled embeddings come from, where all tables are here.
     pub fn store(&self) -> &dyn TableStore {
         &self.tables
     }
@@ -140,22 +151,19 @@ impl Weights {
     /// Number of trained parameters: (dense, tables).
     pub fn count(&self) -> (usize, usize) {
         let dense = self.params.iter().filter(|p| p.range.end <= self.trained).map(|p| p.range.len()).sum();
-        let tables = self
-            .tables()
-            .iter()
-            .map(|t| t.values.view().len() + t.row_weights.as_ref().map_or(0, |w| w.len()))
-            .sum();
-        (dense, tables)
+        let in_table = |t: &Table| t.rows * (t.dim + usize::from(t.row_weights.is_some()));
+        (dense, self.tables().iter().map(in_table).sum())
     }
 
-    /// Every tensor as (name, shape, values), in a fixed order.
+    /// Every tensor as (name, shape, values), in a fixed order. Of tables those rows that are held here.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>, Numbers<'_>)> {
         let dense = |p: &Param| (p.name.clone(), p.shape.clone(), Numbers::F32(&self.dense[p.range.clone()]));
         let mut all: Vec<_> = self.params.iter().map(dense).collect();
         for table in self.tables() {
-            all.push((table.name.clone(), vec![table.rows, table.dim], table.values.view()));
+            let rows = table.held_rows();
+            all.push((table.name.clone(), vec![rows, table.dim], table.values.view()));
             if let Some(weights) = &table.row_weights {
-                all.push((table.row_weights_name.clone(), vec![table.rows], Numbers::F32(weights)));
+                all.push((table.row_weights_name.clone(), vec![rows], Numbers::F32(weights)));
             }
         }
         all
@@ -181,20 +189,27 @@ impl Weights {
             (self.params[p].name.clone(), self.params[p].shape.clone(), NumbersMut::F32(values))
         }));
         for table in &mut self.tables.tables {
-            let (weights_name, shape) = (table.row_weights_name.clone(), vec![table.rows, table.dim]);
-            all.push((table.name.clone(), shape, table.values.view_mut()));
+            let (weights_name, rows) = (table.row_weights_name.clone(), table.held_rows());
+            all.push((table.name.clone(), vec![rows, table.dim], table.values.view_mut()));
             if let Some(weights) = &mut table.row_weights {
-                all.push((weights_name, vec![table.rows], NumbersMut::F32(weights)));
+                all.push((weights_name, vec![rows], NumbersMut::F32(weights)));
             }
         }
         all
     }
 
-    /// Sets one tensor by name, to the nearest numbers that it can hold.
+    /// Sets one tensor by name, to the nearest numbers that it can hold. Of a table all rows are given, and
+    /// those that are held here are set.
     ///
     /// # Errors
     /// If there is no such tensor or its length differs. Call [`Weights::repack`] after the last one.
     pub fn set(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let own = self.tables().iter().find(|table| table.name == name && !table.held.is_all());
+        let own: Option<Vec<f32>> = own.filter(|table| values.len() == table.rows * table.dim).map(|table| {
+            let rows = (0..table.held_rows()).map(|place| table.held.row(place));
+            rows.flat_map(|row| &values[row * table.dim..][..table.dim]).copied().collect()
+        });
+        let values = own.as_deref().unwrap_or(values);
         let mut tensors = self.tensors_mut();
         let Some((_, shape, into)) = tensors.iter_mut().find(|(own, ..)| own == name) else {
             let known: Vec<String> = tensors.into_iter().map(|(own, ..)| own).collect();

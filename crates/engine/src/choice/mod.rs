@@ -167,7 +167,7 @@ impl ChosenRun {
             }
             Err(error) => return Err(error),
         };
-        let logits = trained.learner.logits(&common.rows.parts[Part::Validation]);
+        let logits = trained.learner.logits(&common.rows.parts[Part::Validation])?;
         let scored = Scored {
             parameters: Some((plan.dense_parameters + plan.table_parameters) as u64),
             steps: trained.state.step,

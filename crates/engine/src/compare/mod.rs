@@ -237,7 +237,7 @@ fn one(
     common.calibrate(&mut trained)?;
     let Trained { mut learner, state, .. } = trained;
     let scoring = Instant::now();
-    let logits = learner.logits(test);
+    let logits = learner.logits(test)?;
     let rate = test.len() as f64 / scoring.elapsed().as_secs_f64().max(1e-9);
     measured.inference_rows_per_second = measured.inference_rows_per_second.max(rate);
     let kept = train.kept(&state);

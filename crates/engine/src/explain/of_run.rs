@@ -35,7 +35,15 @@ pub(crate) fn of_run(
     let seed = config.train.seed;
     let rows = sample_of(rows, &encoder.layout(), most as usize, seed);
     let shuffles = Shuffles { repeats: repeats as usize, seed };
-    importance(&rows, &columns, task, shuffles, &mut |batch| learner.logits(batch)).map(Some)
+    let mut failed = None;
+    let mut score = |batch: &Batch| {
+        learner.logits(batch).unwrap_or_else(|error| {
+            failed = Some(error);
+            vec![f32::NAN; batch.len()]
+        })
+    };
+    let found = importance(&rows, &columns, task, shuffles, &mut score);
+    failed.map_or(found.map(Some), Err)
 }
 
 /// Repeats and rows for so many columns.

@@ -76,7 +76,7 @@ fn its_matrix_is_what_the_model_computes() {
     design.margins(&weights, &mut margins);
     let mut learner = learner(1);
     write(&weights, &layout, learner.network_mut().weights_mut()).unwrap();
-    for (logit, margin) in learner.logits(&rows).into_iter().zip(margins) {
+    for (logit, margin) in learner.logits(&rows).unwrap().into_iter().zip(margins) {
         assert!((f64::from(logit) - margin).abs() < 1e-4 * (1.0 + margin.abs()), "{logit} {margin}");
     }
 }
@@ -194,7 +194,7 @@ fn the_strength_is_chosen_and_no_bit_depends_on_threads() {
                 let solved = regression.train(&mut learner, &mut Unobserved).unwrap();
                 assert_eq!(solved.state.ending, Some(Ending::Converged));
                 assert!(solved.state.history.len() > 3, "several strengths were tried");
-                learner.logits(&rows).into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                learner.logits(&rows).unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>()
             };
             assert_eq!(train(1), train(3));
         }

@@ -15,7 +15,7 @@ use crate::train_state::{Ending, TrainState};
 use crate::trained::Trained;
 use dlrm_data::schema::Task;
 use dlrm_models::{LrConfig, ModelConfig};
-use dlrm_nn::{DenseOptimizer, TableOptimizer};
+use dlrm_nn::{DenseOptimizer, Placement, TableOptimizer};
 
 /// Passes over rows that are too many for its optimum.
 const PASSES: u64 = 2;
@@ -49,14 +49,15 @@ impl Run {
             config.optimizer = DenseOptimizer::Adam { lr, beta1, beta2, eps, l2 };
             config.table_optimizer = TableOptimizer::AdamLazy { lr, beta1, beta2, eps, l2 };
         }
-        let mut learner = self.learner(Values::Drawn, (&model, &config), &rows.layout)?;
+        let mut learner =
+            self.learner(Values::Drawn, (&model, &config), (&rows.layout, Placement::default()))?;
         if !steps {
             let solved = regression(rows, task).train(&mut learner, &mut StopOnly(observer))?;
             let converged = solved.state.ending == Some(Ending::Converged);
             return Ok(Reference { learner, solved: Some(solved), converged });
         }
         observer.baseline(StepPlan::new(&config, rows.epoch_rows()).steps(rows.epoch_rows()));
-        let fresh = || self.learner(Values::Drawn, (&model, &config), &rows.layout);
+        let fresh = || self.learner(Values::Drawn, (&model, &config), (&rows.layout, Placement::default()));
         let checkpoints = &InMemory::default();
         let fit = Fit { config: &config, rows, task, regression: None, fresh: &fresh, checkpoints };
         fit.run(&mut learner, None, observer)?;

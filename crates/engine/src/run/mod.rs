@@ -8,6 +8,7 @@ mod record;
 mod rows;
 mod scoring;
 mod shared;
+mod training;
 
 pub use clock::Stage;
 pub(crate) use learners::new_learner;
@@ -15,40 +16,33 @@ pub use outcome::{Outcome, Scoring};
 pub(crate) use rows::EncodedParts;
 
 use crate::calibration::{CalibrationRecord, calibrate};
-use crate::checkpoint::Checkpoints;
-use crate::checkpoint_store::{CheckpointStore, InMemory};
 use crate::config::{Baseline, Loading, RunConfig};
 use crate::error::{Error, Result};
 use crate::explain::{Importance, of_run};
-use crate::fit::{Fit, can_start};
+use crate::fit::can_start;
 use crate::golden::Golden;
 use crate::learner::Learner;
 use crate::model_dir::ModelContents;
 use crate::network::Network;
-use crate::network::Values;
 use crate::observer::{Observer, Unobserved};
 use crate::plan::Plan;
 use crate::ranks::Ranks;
 use crate::regression;
 use crate::rows::{GivenRows, with_rows};
 use crate::run_dir::{RunDir, StartedWith};
-use crate::shared_start;
 use crate::start::Start;
 use crate::tensorboard::TensorBoard;
-use crate::train_config::TrainConfig;
 use crate::train_state::TrainState;
 use crate::trained::Trained;
 use crate::warm_start::WarmStart;
 use baseline::Reference;
 use clock::Clock;
-use dlrm_data::batch::Layout;
 use dlrm_data::dataset::Fitted;
 use dlrm_data::prepared::Cache;
 use dlrm_data::schema::Schema;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::Part;
-use dlrm_models::ModelConfig;
-use dlrm_nn::Isa;
+use dlrm_nn::{Isa, Placement};
 use place::{Place, stopped_after};
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
@@ -161,8 +155,8 @@ impl Run {
         observer: &mut dyn RunObserver,
     ) -> Result<Outcome> {
         let schema = self.config.complete_schema()?;
-        let plan = self.plan(&fitted, schema, observer)?;
-        let mut place = self.place(begun, &fitted)?;
+        let (plan, placement) = self.plan(&fitted, schema, observer)?;
+        let mut place = self.place(begun, placement, &fitted)?;
         observer.stage(source.encode_stage());
         let rows = self.encoded(source, &fitted, &mut place, &mut clock)?;
         let reference = self.early_reference(&rows, plan.linear, &mut clock, observer)?;
@@ -214,7 +208,7 @@ impl Run {
         })
     }
 
-    /// Calibrates the model; what it then scores.
+    /// Calibrates the model; what it then scores. All else is the first rank's work.
     fn calibrated(
         &self,
         trained: &mut Trained,
@@ -224,6 +218,7 @@ impl Run {
     ) -> Result<(Option<CalibrationRecord>, Scoring)> {
         observer.stage("measuring");
         let (record, logits) = calibrate(trained, rows, &self.config)?;
+        trained.learner.part()?;
         clock.lap("score", Some(rows.stats[Part::Validation].rows + rows.stats[Part::Test].rows));
         let name = self.config.model.kind().to_uppercase();
         Ok((record, Scoring { name, parameters: Some(trained.parameters()), converged: None, logits }))
@@ -260,15 +255,30 @@ impl Run {
     }
 
     /// What the run needs, refused where there is not so much.
-    fn plan(&self, fitted: &Fitted, schema: &Schema, observer: &mut dyn RunObserver) -> Result<Plan> {
+    /// Who holds its tables, too.
+    fn plan(
+        &self,
+        fitted: &Fitted,
+        schema: &Schema,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(Plan, Placement)> {
         let mut plan = Plan::new(&self.config, fitted)?;
-        if self.out.is_none() || self.start == Start::Once {
+        let keeps = self.ranks.decide(|| self.out.is_some() && self.start != Start::Once)?;
+        if !keeps {
             plan = plan.with_best_in_memory();
+        }
+        let limit = self.least_memory()?;
+        let (rank, ranks) = (self.ranks.rank(), self.ranks.size());
+        let mut placement = Placement::default();
+        if ranks > 1 {
+            let holders;
+            (plan, holders) = plan.among(ranks, limit)?;
+            placement = Placement { rank, ranks, holders };
         }
         observer.planned(&plan);
         self.check_linear(&plan, schema)?;
-        plan.check(self.resources.memory_limit)?;
-        Ok(plan)
+        plan.check(limit)?;
+        Ok((plan, placement))
     }
 
     /// Settings of a linear part need one.
@@ -290,10 +300,10 @@ impl Run {
     }
 
     /// Readies the run directory.
-    fn place(&self, (dir, before, board): Begun, fitted: &Fitted) -> Result<Place> {
+    fn place(&self, (dir, before, board): Begun, placement: Placement, fitted: &Fitted) -> Result<Place> {
         let encoder = serde_json::to_vec(&*fitted.encoder).expect("an encoder is plain data");
         dir.as_ref().map(|dir| dir.check_encoder(&encoder)).transpose()?;
-        Ok(Place { dir, checkpoints: None, before, board, encoder, warning: None })
+        Ok(Place { dir, checkpoints: None, before, board, encoder, placement, warning: None })
     }
 
     /// Notes what the run is started with, which rows it is on, and where those of a stream are kept encoded.
@@ -325,55 +335,6 @@ impl Run {
             rows.keep_in(Some(Cache::new(dir.kept_rows(), key, &fitted.encoder)));
         }
         Ok(())
-    }
-
-    /// Trains the model, from a checkpoint where asked.
-    fn train(
-        &self,
-        rows: &EncodedParts<'_>,
-        reference: Option<&Reference>,
-        place: &mut Place,
-        observer: &mut dyn RunObserver,
-    ) -> Result<Trained> {
-        observer.stage("training");
-        place.warning.iter().for_each(|warning| observer.warned(warning));
-        let config = &self.config.train;
-        let task = self.config.complete_schema()?.label.task;
-        let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
-        let wanted = self.start == Start::Resume && newest.is_some();
-        let resumes = self.ranks.decide(|| wanted)?;
-        let values = if resumes { Values::Unfilled } else { Values::Drawn };
-        let own = (&self.config.model, config);
-        let mut learner = self.learner(values, own, &rows.layout)?.with_ranks(self.ranks.clone())?;
-        let in_memory = InMemory::default();
-        let checkpoints: &dyn CheckpointStore =
-            place.checkpoints.as_ref().map_or(&in_memory, |checkpoints| checkpoints);
-        let resumed = shared_start::resume(&self.ranks, resumes, (checkpoints, &mut learner))?;
-        if let Some(before) = place.before.as_ref().filter(|_| resumed.is_none()) {
-            before.put_into(&mut learner, &self.config.model, config)?;
-        }
-        let fresh = || self.learner(Values::Drawn, own, &rows.layout)?.with_ranks(self.ranks.clone());
-        let regression = reference.and_then(|reference| reference.solved.as_ref());
-        let fit = Fit { config, rows, task, regression, fresh: &fresh, checkpoints };
-        let (state, refit) = match place.board.take() {
-            None => fit.run(&mut learner, resumed, observer)?,
-            Some(board) => {
-                let so_far = resumed.as_ref().map_or(&[][..], |state| &state.history);
-                let mut observer = board.beside(config, so_far, observer);
-                fit.run(&mut learner, resumed, &mut observer)?
-            }
-        };
-        // Without validation rows nothing else would notice.
-        let tensors = learner.network().weights().tensors();
-        let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
-        match broken {
-            Some(broken) => Err(Error::Diverged { step: state.step, loss: f64::from(broken) }),
-            None => self.part().map(|()| Trained { learner, state, refit }),
-        }
-    }
-
-    fn learner(&self, values: Values, of: (&ModelConfig, &TrainConfig), layout: &Layout) -> Result<Learner> {
-        new_learner(values, of, layout, self.config.data.negative_downsampling_rate, self.resources)
     }
 
     /// The regression on the rows before the model is trained, where it can be solved: the model may start

@@ -7,6 +7,7 @@ use crate::run_dir::RunDir;
 use crate::tensorboard::TensorBoard;
 use crate::warm_start::WarmStart;
 use dlrm_data::dataset::Fitted;
+use dlrm_nn::Placement;
 
 /// What resuming must find again.
 pub(super) struct Place {
@@ -18,6 +19,8 @@ pub(super) struct Place {
     pub(super) board: Option<TensorBoard>,
     /// The fitted encoder as JSON.
     pub(super) encoder: Vec<u8>,
+    /// Who holds the tables.
+    pub(super) placement: Placement,
     /// What there is to say of resuming.
     pub(super) warning: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! A run that ranks share: what the first one decides, and when the others have done their part.
 use super::{Outcome, Run, RunObserver};
 use crate::error::{Error, Result};
+use crate::learner::Learner;
 use crate::observer::{Observer, Standing, Unobserved};
 use crate::plan::Plan;
 use crate::ranks::Ranks;
@@ -15,11 +16,15 @@ impl Run {
         if self.ranks.size() == 1 {
             return self.execute_here(dir, observer);
         }
-        let alike = self.check_alike();
+        let alike = self.check_cold().and_then(|()| self.check_alike());
         let done =
             alike.and_then(|()| self.execute_here(dir, &mut Agreed { inner: observer, ranks: &self.ranks }));
-        // Whatever went wrong before training was over: the others do not wait.
-        self.ranks.leave();
+        // Whatever went wrong: the others do not wait.
+        match &done {
+            _ if self.ranks.is_first() => self.ranks.leave(),
+            Ok(_) | Err(Error::Assisted) => {}
+            Err(_) => drop(self.ranks.fail()),
+        }
         done
     }
 
@@ -34,6 +39,15 @@ impl Run {
             Err(Error::Assisted) | Ok(_) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Refuses to go on from a model: its tables are read by who holds them all.
+    fn check_cold(&self) -> Result<()> {
+        if self.config.train.from.is_none() {
+            return Ok(());
+        }
+        let error = Error::config("train.from", "one process", format!("{} ranks", self.ranks.size()));
+        Err(error.with_hint("go on from a saved model without mpirun, or train a new model on all rows"))
     }
 
     /// Refuses ranks that would not compute the same bits.
@@ -53,10 +67,28 @@ impl Run {
         }
     }
 
-    /// The ranks part once training is over; what follows is the first one's work.
-    pub(super) fn part(&self) -> Result<()> {
-        self.ranks.leave();
-        if self.ranks.is_first() { Ok(()) } else { Err(Error::Assisted) }
+    /// The least memory that a rank may use, which all know then.
+    pub(super) fn least_memory(&self) -> Result<Option<u64>> {
+        let own = self.resources.memory_limit;
+        if self.ranks.size() == 1 {
+            return Ok(own);
+        }
+        let all = self.ranks.all_gather(own.unwrap_or(u64::MAX).to_le_bytes().into())?;
+        let limits = all.iter().filter_map(|limit| Some(u64::from_le_bytes(*limit.first_chunk()?)));
+        Ok(limits.min().filter(|&least| least < u64::MAX))
+    }
+
+    /// Refuses weights that are not finite, whichever rank holds them: without validation rows nothing else
+    /// would notice.
+    pub(super) fn check_finite(&self, learner: &mut Learner, step: u64) -> Result<()> {
+        let tensors = learner.network().weights().tensors();
+        let broken = tensors.iter().find_map(|(.., values)| values.iter().find(|v| !v.is_finite()));
+        let told = learner.tell_all(broken.map_or(Vec::new(), |broken| broken.to_le_bytes().into()))?;
+        let broken = told.iter().find_map(|told| Some(f32::from_le_bytes(*told.first_chunk()?)));
+        match broken {
+            Some(broken) => Err(Error::Diverged { step, loss: f64::from(broken) }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -88,9 +120,9 @@ impl Observer for Agreed<'_> {
         if self.ranks.is_first() { self.inner.stop() } else { Stop::default() }
     }
 
+    /// Training asks the first rank on behalf of all.
     fn should_finish(&mut self) -> bool {
-        // Where the first one has left, the next step says so.
-        self.ranks.decide(|| self.inner.should_finish()).unwrap_or(false)
+        self.inner.should_finish()
     }
 
     fn wall_time(&mut self) -> f64 {

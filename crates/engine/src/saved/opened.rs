@@ -1,7 +1,7 @@
 //! A saved directory that is being read.
 use super::{FileEntry, Kind, LONGEST_MANIFEST, MANIFEST, Manifest, damaged, hex, parse, set_aside};
 use crate::error::{Error, Result};
-use crate::tensors::{self, Notes, TensorMut};
+use crate::tensors::{self, Described, Notes, TensorMut};
 use dlrm_data::Hint;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
@@ -127,6 +127,23 @@ impl Saved {
         let length = contents.left;
         let read = tensors::read(&mut contents, length, &self.path(name), tensors);
         // That a file is damaged says more than what came of it.
+        self.check(name, contents)?;
+        read
+    }
+
+    /// As [`Saved::tensors`], of tensors whose bytes `take` reads when their turn comes.
+    ///
+    /// # Errors
+    /// As [`Saved::tensors`], or what `take` refuses.
+    pub(crate) fn described(
+        &self,
+        name: &str,
+        tensors: &[Described],
+        take: &mut dyn FnMut(usize, &mut dyn Read) -> Result<()>,
+    ) -> Result<Notes> {
+        let mut contents = self.contents(name)?;
+        let length = contents.left;
+        let read = tensors::read_described(&mut contents, (length, &self.path(name)), tensors, take);
         self.check(name, contents)?;
         read
     }

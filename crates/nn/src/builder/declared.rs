@@ -41,12 +41,29 @@ impl Builder<'_> {
         &self.tables
     }
 
+    /// Of each declared table: the first one that it has to be with, where both are parts of one, and numbers
+    /// of a row that features look up in it.
+    pub fn table_uses(&self) -> Vec<(usize, usize)> {
+        let mut uses: Vec<(usize, usize)> = (0..self.tables.len()).map(|table| (table, 0)).collect();
+        for slot in self.slots.all() {
+            let first = slot.tables().map(|own| own.table).min().unwrap_or(0);
+            for own in slot.tables() {
+                uses[own.table] = (uses[own.table].0.min(first), uses[own.table].1 + own.dim);
+            }
+        }
+        uses
+    }
+
     /// Bytes of the tables, kept as `precision` says, and of learned pooling weights.
     pub fn table_bytes(&self, precision: TablePrecision) -> usize {
-        let of = |spec: &TableSpec| {
-            let values = spec.rows.saturating_mul(spec.dim).saturating_mul(spec.precision(precision).bytes());
-            values.saturating_add(spec.rows.saturating_mul(4 * usize::from(spec.learned)))
-        };
-        self.tables.iter().map(of).fold(0, usize::saturating_add)
+        self.tables.iter().map(|spec| spec.bytes(precision)).fold(0, usize::saturating_add)
+    }
+}
+
+impl TableSpec {
+    /// Bytes of its numbers, kept as `precision` says, and of learned pooling weights.
+    pub fn bytes(&self, precision: TablePrecision) -> usize {
+        let values = self.rows.saturating_mul(self.dim).saturating_mul(self.precision(precision).bytes());
+        values.saturating_add(self.rows.saturating_mul(4 * usize::from(self.learned)))
     }
 }

@@ -14,10 +14,10 @@ use crate::packed_matrix::Packing;
 use crate::param::Role;
 use crate::profile::{Phase, PhaseTimes, Timing};
 use crate::row_index::RowIndex;
+use crate::squares::TableSquares;
 use crate::table::Table;
 use crate::table_memory::{TableMemory, TableState};
 use crate::table_step::{Rule, TableStep};
-use crate::table_store::TableStore;
 use crate::weights::Weights;
 use dlrm_data::Batch;
 use dlrm_kernels::half::Numbers;
@@ -114,11 +114,10 @@ impl Optimizer {
         self.dense_state = dense(self.dense, 0..own.start);
         self.linear_state = self.linear.map_or_else(Vec::new, |linear| dense(linear.for_dense(), own));
         let of_table = |t: &Table| TableState {
-            values: table(self.of_table(t), (t.rows, t.dim), t.values.view()),
-            row_weights: t
-                .row_weights
-                .as_ref()
-                .map_or_else(Vec::new, |weights| table(self.of_table(t), (t.rows, 1), Numbers::F32(weights))),
+            values: table(self.of_table(t), (t.held_rows(), t.dim), t.values.view()),
+            row_weights: t.row_weights.as_ref().map_or_else(Vec::new, |weights| {
+                table(self.of_table(t), (t.held_rows(), 1), Numbers::F32(weights))
+            }),
         };
         let tables = weights.tables();
         self.table_memory = TableMemory {
@@ -192,6 +191,24 @@ impl Optimizer {
         all
     }
 
+    /// The arrays of [`Optimizer::tensors`] as they are where all rows are in one place: name, length, and
+    /// the number of the table whose rows they follow.
+    pub fn shapes(&self, weights: &Weights) -> Vec<(String, usize, Option<usize>)> {
+        let all = self.tensors(weights).into_iter().map(|(name, values)| (name, values.len(), None));
+        let mut all: Vec<_> = all.collect();
+        let mut at = self.dense_state.len() + self.linear_state.len();
+        for (number, (table, state)) in weights.tables().iter().zip(&self.table_memory.states).enumerate() {
+            let len = |dim: usize| self.of_table(table).state(table.rows, dim);
+            let lens = len(table.dim).into_iter().take(state.values.len());
+            let lens = lens.chain(len(1).into_iter().take(state.row_weights.len()));
+            for (_, len, _) in lens {
+                (all[at].1, all[at].2) = (len, Some(number));
+                at += 1;
+            }
+        }
+        all
+    }
+
     /// The arrays of [`Optimizer::tensors`] for writing, in the same order.
     pub fn tensors_mut(&mut self) -> Vec<&mut [f32]> {
         let states = &mut self.table_memory.states;
@@ -207,6 +224,19 @@ impl Optimizer {
         gradients: &mut Gradients,
         batch: &Batch,
         rates: Rates,
+    ) -> Option<f64> {
+        self.step_among(weights, gradients, batch, rates, |own| own)
+    }
+
+    /// As [`Optimizer::step`], where others hold tables too: of the squares of the gradients of the rows that
+    /// are here, `all` makes those of all rows.
+    pub fn step_among(
+        &mut self,
+        weights: &mut Weights,
+        gradients: &mut Gradients,
+        batch: &Batch,
+        rates: Rates,
+        all: impl FnOnce(Vec<TableSquares>) -> Vec<TableSquares>,
     ) -> Option<f64> {
         self.step += 1;
         let mut times = std::mem::take(&mut self.times);
@@ -226,7 +256,7 @@ impl Optimizer {
                 None => self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates),
             },
         );
-        let norm = self.clip_norm.map(|_| norm(weights, gradients, &mut memory));
+        let norm = self.clip_norm.map(|_| norm(weights, gradients, &mut memory, all));
         let scale = self.clip_factor(norm);
         times.end(Phase::Clip);
         if norm.is_some() {
@@ -301,10 +331,16 @@ impl Optimizer {
 }
 
 /// Global norm over dense gradients and summed row gradients.
-fn norm(weights: &Weights, gradients: &Gradients, memory: &mut TableMemory) -> f64 {
+fn norm(
+    weights: &Weights,
+    gradients: &Gradients,
+    memory: &mut TableMemory,
+    all: impl FnOnce(Vec<TableSquares>) -> Vec<TableSquares>,
+) -> f64 {
     let dy = gradients.embedding(weights.slots().width());
     let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
-    (dense + weights.store().squared_norm(dy, memory)).sqrt()
+    let tables = all(weights.tables.squares(dy, memory));
+    (dense + tables.into_iter().map(TableSquares::sum).sum::<f64>()).sqrt()
 }
 
 /// Both at once; one after the other where times are taken, so that each has its own.
