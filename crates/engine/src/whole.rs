@@ -86,6 +86,18 @@ pub(crate) fn write_weights(writer: &mut Writer<'_>, name: &str, network: &Netwo
     writer.file_with(name, |out| tensors::write_described(out, &described(&all), None, put))
 }
 
+/// Writes the numbers of a table, row by row.
+///
+/// # Errors
+/// If `out` refuses, or another rank cannot go on.
+pub(crate) fn write_table(network: &Network, table: usize, out: &mut dyn Write) -> io::Result<()> {
+    let (all, weights) = (of_weights(network.weights()), network.weights());
+    let is = |whole: &Whole| whole.described.name == weights.tables()[table].name;
+    let Some(index) = all.iter().position(is) else { return Ok(()) };
+    let own = bytes_of(weights.tables()[table].values.view());
+    put(&all[index], own, (network.elsewhere(), (Whose::Weights, index)), out)
+}
+
 /// Adds the state of an optimiser to a directory, with these notes.
 ///
 /// # Errors

@@ -166,20 +166,20 @@ fn exchange(world: &SimpleCommunicator, parts: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut received: Vec<Vec<u8>> = coming.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
     for first in (0..largest).step_by(piece as usize) {
         let cut = |size: u64| size.saturating_sub(first).min(piece) as usize;
-        let send: Vec<u8> = parts
-            .iter()
-            .zip(&sizes)
-            .flat_map(|(part, &size)| &part[first.min(size) as usize..][..cut(size)])
-            .copied()
-            .collect();
+        // Never without memory: where an empty vector points to is what MPI takes for `MPI_IN_PLACE`.
+        let mut send: Vec<u8> = Vec::with_capacity(sizes.iter().map(|&size| cut(size)).sum::<usize>() + 1);
+        for (part, &size) in parts.iter().zip(&sizes) {
+            send.extend_from_slice(&part[first.min(size) as usize..][..cut(size)]);
+        }
         let (send_counts, send_places) = counted(sizes.iter().map(|&size| cut(size)));
         let (counts, places) = counted(coming.iter().map(|&size| cut(size)));
-        let mut receive = vec![0u8; counts.iter().map(|&n| n as usize).sum()];
+        let coming = counts.iter().map(|&n| n as usize).sum::<usize>();
+        let mut receive = vec![0u8; coming + 1];
         world.all_to_all_varcount_into(
             &Partition::new(&send[..], &send_counts[..], &send_places[..]),
-            &mut PartitionMut::new(&mut receive[..], &counts[..], &places[..]),
+            &mut PartitionMut::new(&mut receive[..coming], &counts[..], &places[..]),
         );
-        let mut rest = &receive[..];
+        let mut rest = &receive[..coming];
         for (received, &count) in received.iter_mut().zip(&counts) {
             let (own, others) = rest.split_at(count as usize);
             received.extend_from_slice(own);

@@ -372,13 +372,7 @@ fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
         .iter()
         .enumerate()
         .map(|(index, table)| {
-            let (mut sum, mut max) = (0.0f64, 0.0f64);
-            for row in 0..table.rows {
-                let row = table.values.view().slice(row * table.dim..(row + 1) * table.dim);
-                let norm = row.iter().map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-                sum += norm;
-                max = max.max(norm);
-            }
+            let state = outcome.tables[index];
             let used = weights
                 .slots()
                 .all()
@@ -390,9 +384,9 @@ fn table_health(outcome: &Outcome) -> Vec<TableHealth> {
                 name: table.name.clone(),
                 rows: table.rows as u64,
                 dim: table.dim as u64,
-                untouched: outcome.untouched[index],
-                mean_norm: sum / table.rows.max(1) as f64,
-                max_norm: max,
+                untouched: state.untouched,
+                mean_norm: state.mean_norm,
+                max_norm: state.max_norm,
                 unseen: used.unseen_rate(),
             }
         })

@@ -8,11 +8,12 @@ mod record;
 mod rows;
 mod scoring;
 mod shared;
+mod tables;
 mod training;
 
 pub use clock::Stage;
 pub(crate) use learners::new_learner;
-pub use outcome::{Outcome, Scoring};
+pub use outcome::{Outcome, Scoring, TableState};
 pub(crate) use rows::EncodedParts;
 
 use crate::calibration::{CalibrationRecord, calibrate};
@@ -167,7 +168,7 @@ impl Run {
         let Trained { mut learner, state, .. } = trained;
         let scorings = self.measure(own, (&rows, &state, &place), reference, &mut clock, observer)?;
         let metrics = scoring::stored_metrics(&scorings[0], &rows.parts, schema.label.task)?;
-        let untouched = scoring::untouched(&learner, &rows)?;
+        let tables = tables::after_training(learner.network(), &rows)?;
         let importance = self.importance(&mut learner, &rows, &fitted, state.rows, &mut clock)?;
         let config = self.repeatable(&state);
         let (network, optimizer) = learner.into_parts();
@@ -198,7 +199,7 @@ impl Run {
             verdict_part: outcome::verdict_part(&parts).0,
             parts,
             stats,
-            untouched,
+            tables,
             importance,
             calibration,
             metrics,

@@ -26,6 +26,17 @@ pub struct Scoring {
     pub logits: [Vec<f32>; 2],
 }
 
+/// How a table is after training.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TableState {
+    /// Share of its rows that no training row touched.
+    pub untouched: f64,
+    /// Mean Euclidean norm of its rows.
+    pub mean_norm: f64,
+    /// The largest.
+    pub max_norm: f64,
+}
+
 /// A finished run: numbers, and what is needed to say what they are worth.
 #[must_use = "its checkpoints stay until `finish`"]
 pub struct Outcome {
@@ -48,8 +59,8 @@ pub struct Outcome {
     pub parts: Parts<Arc<Batch>>,
     /// How they looked.
     pub stats: Parts<PartStats>,
-    /// Share of each model table's rows that no training row touched.
-    pub untouched: Vec<f64>,
+    /// How each table of the model is.
+    pub tables: Vec<TableState>,
     /// What each column is worth to the model on the verdict's part, if that was measured.
     pub importance: Option<Importance>,
     /// What calibration found, where it was tried.

@@ -1,8 +1,6 @@
 //! What a run's model and its baselines score on the parts they are measured on.
 use super::outcome::Scoring;
-use super::rows::EncodedParts;
 use crate::error::Result;
-use crate::learner::Learner;
 use crate::model_dir::StoredMetrics;
 use crate::regression::neutral_score;
 use dlrm_data::Batch;
@@ -10,9 +8,6 @@ use dlrm_data::schema::Task;
 use dlrm_data::split::{Part, Parts};
 use dlrm_metrics::{Metrics, Ranking, Scored};
 use std::sync::Arc;
-
-/// Rows of a pass that looks at ids alone.
-const ROWS_AT_ONCE: usize = 4096;
 
 /// Predicts the mean label of the training rows for every row.
 pub(super) fn label_mean(mean: f64, task: Task, parts: &Parts<Arc<Batch>>) -> Scoring {
@@ -34,30 +29,4 @@ pub(super) fn stored_metrics(
         }
     }
     Ok(metrics)
-}
-
-/// Share of the rows of each table that no training row touched.
-pub(super) fn untouched(learner: &Learner, rows: &EncodedParts<'_>) -> Result<Vec<f64>> {
-    let weights = learner.network().weights();
-    let mut touched: Vec<Vec<bool>> = weights.tables().iter().map(|t| vec![false; t.rows]).collect();
-    let mut mark = |batch: &Batch| {
-        for slot in weights.slots().all() {
-            for part in slot.tables() {
-                let ids = &batch.bags[slot.feature].ids;
-                ids.iter().for_each(|&id| touched[part.table][part.rows.row(id) as usize] = true);
-            }
-        }
-    };
-    match rows.stream()? {
-        None => mark(&rows.train),
-        Some(mut stream) => {
-            let mut batch = Batch::new(&rows.layout);
-            while stream.append_rows(&mut batch, ROWS_AT_ONCE)? > 0 {
-                mark(&batch);
-                batch.clear();
-            }
-        }
-    }
-    let share = |rows: &Vec<bool>| rows.iter().filter(|&&t| !t).count() as f64 / rows.len().max(1) as f64;
-    Ok(touched.iter().map(share).collect())
 }
