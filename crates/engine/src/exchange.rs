@@ -2,11 +2,14 @@
 //!
 //! Rank r of R holds its share of the tables and computes the shards of a contiguous run of the L lanes,
 //! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. All see the whole batch, so each
-//! knows which rows of its tables the others need. Twice in a step they exchange:
+//! knows which rows of its tables the others need. In a step they exchange:
 //!
 //! 1. pooled vectors: from who holds a table, to who computes a shard;
-//! 2. gradients of pooled vectors, back to who holds the tables; and, to all, losses by shard and the dense
-//!    gradients of lanes, summed as far as a run goes.
+//! 2. gradients of pooled vectors, back to who holds the tables; dense gradients of lanes, summed as far as a
+//!    run goes, to who updates them; and, to all, losses by shard.
+//!
+//! Then each updates its share of the dense parameters and sends them to all, which goes on while tables are
+//! updated. Where the norm of all gradients is bounded, each has all that are dense, and updates all.
 //!
 //! Whoever adds, in the loss and in the optimiser, does it in the order of one process, which is fixed by
 //! shards and lanes alone.
@@ -78,6 +81,10 @@ pub(crate) struct Step<'a> {
     pub(crate) losses: &'a mut [ShardLoss],
     /// Of the batch.
     pub(crate) rows: usize,
+    /// Of dense parameters: those that are trained, and all.
+    pub(crate) dense: (usize, usize),
+    /// Whether every rank needs all their gradients.
+    pub(crate) clips: bool,
 }
 
 impl Step<'_> {
@@ -86,25 +93,36 @@ impl Step<'_> {
         let (size, sharding) = (ranks.size(), self.gradients.sharding);
         let own = lanes_of_rank(ranks, sharding, self.rows);
         self.gradients.join_lanes(isa, own.clone());
-        let mut common = Vec::new();
+        let mut losses = Vec::new();
         for shard in shards(ranks.rank(), size, sharding, self.rows) {
             let ShardLoss { loss, correct } = self.losses[shard];
-            common.extend_from_slice(bytemuck::cast_slice(&[loss, correct]));
+            losses.extend_from_slice(bytemuck::cast_slice(&[loss, correct]));
         }
-        for lane in self.gradients.holding(own) {
-            common.extend_from_slice(bytemuck::cast_slice(self.gradients.lanes[lane].values()));
-        }
+        let holding = self.gradients.holding(own);
         let message = |rank: usize| {
             let mut message = Vec::new();
             if rank != ranks.rank() {
                 for shard in shards(ranks.rank(), size, sharding, self.rows) {
                     self.tables.write_gradients(&self.gradients.shards[shard], rank, &mut message);
                 }
-                message.extend_from_slice(&common);
+                message.extend_from_slice(&losses);
+                for &lane in &holding {
+                    let values = self.gradients.lanes[lane].values();
+                    for range in self.dense_for(rank) {
+                        message.extend_from_slice(bytemuck::cast_slice(&values[range]));
+                    }
+                }
             }
             message
         };
         (0..size).into_par_iter().map(message).collect()
+    }
+
+    /// The dense parameters whose gradients a rank needs: those that it updates, and statistics.
+    fn dense_for(&self, rank: usize) -> [Range<usize>; 2] {
+        let (trained, all) = self.dense;
+        let own = if self.clips { 0..trained } else { self.tables.placement().dense_of(rank, trained) };
+        [own, trained..all]
     }
 
     /// Completes gradients and losses by what each rank has written.
@@ -128,7 +146,10 @@ impl Step<'_> {
                 self.losses[shard] = ShardLoss { loss: pair[0], correct: pair[1] };
             }
             for lane in self.gradients.holding(lanes(rank, size, sharding, self.rows)) {
-                fill(bytemuck::cast_slice_mut(self.gradients.lanes[lane].values_mut()), &mut rest);
+                for range in self.dense_for(ranks.rank()) {
+                    let values = &mut self.gradients.lanes[lane].values_mut()[range];
+                    fill(bytemuck::cast_slice_mut(values), &mut rest);
+                }
             }
             assert!(
                 rest.is_empty(),

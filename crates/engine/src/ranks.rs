@@ -5,7 +5,7 @@
 //! and at signals, writes, saves and prints. What it decides by these it tells the others. Where it works
 //! alone, while it saves and once training is over, the others answer what it asks of them.
 use crate::error::{Error, Result};
-use dlrm_cluster::Communicator;
+use dlrm_cluster::{Communicator, Ticket};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,6 +81,23 @@ impl Ranks {
     /// As [`Ranks::all_gather`].
     pub(crate) fn swap(&self, parts: Vec<Vec<u8>>, answer: Answer<'_>) -> Result<Vec<Vec<u8>>> {
         self.exchange(parts, GOES_ON, answer)
+    }
+
+    /// Begins to send a part to each rank in the middle of a step, where the first one asks nothing.
+    pub(crate) fn start(&self, mut parts: Vec<Vec<u8>>) -> Option<Ticket> {
+        let mut shared = self.lock()?;
+        parts.iter_mut().for_each(|part| part.push(GOES_ON));
+        Some(shared.communicator.start(parts))
+    }
+
+    /// What each rank has sent in an exchange that was started.
+    pub(crate) fn finish(&self, ticket: Ticket) -> Vec<Vec<u8>> {
+        let Some(mut shared) = self.lock() else { return Vec::new() };
+        let mut all = shared.communicator.finish(ticket);
+        for part in &mut all {
+            part.pop();
+        }
+        all
     }
 
     /// Asks each of the others something, from the first rank, wherever they wait for it; what each answers.

@@ -5,11 +5,12 @@ use crate::exchange::{self, ShardLoss, Step, lanes_of_rank, rows_of_rank};
 use crate::network::{Network, runs};
 use crate::ranks::Ranks;
 use crate::workspace::{Parallel, Workspace};
+use dlrm_cluster::Ticket;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
-    Arena, GatheredVectors, Gradients, Lane, Loss, Mode, Optimizer, Rest, ShardGradients, TableSquares,
-    TableStore, Tape, Timing,
+    Among, Arena, GatheredVectors, Gradients, Lane, Loss, Mode, Optimizer, Placement, Rest, ShardGradients,
+    TableSquares, TableStore, Tape, Timing,
 };
 use std::ops::Range;
 use std::time::Duration;
@@ -130,13 +131,15 @@ impl Replica {
     /// Completes gradients and losses by those of other ranks; returns the mean loss of the batch.
     pub(crate) fn exchange(&mut self, batch: &Batch) -> Result<f64> {
         if self.ranks.size() > 1 {
+            let clips = self.optimizer.clips();
             let Replica { network, gradients, ranks, losses, .. } = self;
+            let (rows, dense) = (batch.len(), network.weights().dense_len());
             let (tables, isa) = (network.weights().local(), network.weights().isa());
-            let parts = Step { tables, gradients, losses, rows: batch.len() }.write(ranks, isa);
+            let parts = Step { tables, gradients, losses, rows, dense, clips }.write(ranks, isa);
             let messages = self.swap(parts)?;
             let Replica { network, gradients, ranks, losses, .. } = self;
             let tables = network.weights().local();
-            Step { tables, gradients, losses, rows: batch.len() }.read(ranks, &messages);
+            Step { tables, gradients, losses, rows, dense, clips }.read(ranks, &messages);
         }
         // In the order of the rows, whatever lane or rank they were in.
         let sum = |(loss, correct), shard: &ShardLoss| (loss + shard.loss, correct + shard.correct);
@@ -151,35 +154,69 @@ impl Replica {
         if !loss.is_finite() {
             return Err(Error::Diverged { step: optimizer.steps() + 1, loss });
         }
-        let mut done = Ok(());
-        // The first rank asks nothing in the middle of a step.
-        let all = |own: Vec<TableSquares>| {
-            all_squares(ranks, own).unwrap_or_else(|error| {
-                done = Err(error);
-                Vec::new()
-            })
-        };
-        optimizer.step_among(network.weights_mut(), gradients, batch, rates, all);
-        done
+        if ranks.size() == 1 {
+            optimizer.step(network.weights_mut(), gradients, batch, rates);
+            return Ok(());
+        }
+        let placement = network.weights().placement().clone();
+        let mut among = AmongRanks { ranks, placement, clips: optimizer.clips(), sent: None, done: Ok(()) };
+        optimizer.step_among(network.weights_mut(), gradients, (batch, rates), &mut among);
+        among.done
     }
 }
 
-/// The squares of the gradients of all tables, of which `own` are here.
-fn all_squares(ranks: &Ranks, mut own: Vec<TableSquares>) -> Result<Vec<TableSquares>> {
-    if ranks.size() == 1 {
-        return Ok(own);
+/// The other ranks, while weights are updated.
+struct AmongRanks<'a> {
+    ranks: &'a Ranks,
+    placement: Placement,
+    clips: bool,
+    /// Dense parameters that are on their way.
+    sent: Option<Ticket>,
+    done: Result<()>,
+}
+
+impl Among for AmongRanks<'_> {
+    fn own(&self, trained: usize) -> Range<usize> {
+        if self.clips { 0..trained } else { self.placement.dense_of(self.ranks.rank(), trained) }
     }
-    let mut message = Vec::new();
-    own.iter().for_each(|squares| squares.write(&mut message));
-    for (_, message) in
-        ranks.all_gather(message)?.iter().enumerate().filter(|(rank, _)| *rank != ranks.rank())
-    {
-        let mut rest = &message[..];
-        own.iter_mut().for_each(|squares| {
-            squares.join(TableSquares::read(&mut rest).expect("ranks run one program on one batch"))
-        });
+
+    fn squares(&mut self, mut own: Vec<TableSquares>) -> Vec<TableSquares> {
+        let mut message = Vec::new();
+        own.iter().for_each(|squares| squares.write(&mut message));
+        // The first rank asks nothing in the middle of a step.
+        match self.ranks.all_gather(message) {
+            Ok(all) => {
+                let others = all.iter().enumerate().filter(|(rank, _)| *rank != self.ranks.rank());
+                for (_, message) in others {
+                    let mut rest = &message[..];
+                    own.iter_mut().for_each(|squares| {
+                        let read = TableSquares::read(&mut rest);
+                        squares.join(read.expect("ranks run one program on one batch"));
+                    });
+                }
+            }
+            Err(error) => self.done = Err(error),
+        }
+        own
     }
-    Ok(own)
+
+    fn send(&mut self, trained: &[f32]) {
+        if !self.clips {
+            let own = bytemuck::cast_slice(&trained[self.own(trained.len())]).to_vec();
+            let to = |rank| if rank == self.ranks.rank() { Vec::new() } else { own.clone() };
+            self.sent = self.ranks.start((0..self.ranks.size()).map(to).collect());
+        }
+    }
+
+    fn receive(&mut self, trained: &mut [f32]) {
+        let Some(ticket) = self.sent.take() else { return };
+        for (rank, part) in self.ranks.finish(ticket).iter().enumerate() {
+            if rank != self.ranks.rank() {
+                let own = self.placement.dense_of(rank, trained.len());
+                bytemuck::cast_slice_mut(&mut trained[own]).copy_from_slice(part);
+            }
+        }
+    }
 }
 
 /// The pooled vectors of `rows`, as the ranks have sent them.

@@ -7,8 +7,9 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::saved::{Saved, Writer};
 use crate::tensors::{self, Described, Notes, bytes_of, bytes_of_mut};
-use dlrm_nn::{Holder, Numbers, NumbersMut, Optimizer, Weights};
+use dlrm_nn::{Holder, Numbers, NumbersMut, Optimizer, StateOf, Weights};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// Bytes that go from rank to rank at once.
@@ -19,6 +20,8 @@ struct Whole {
     described: Described,
     /// Of tables: who holds it, its rows and the bytes of each.
     held: Option<(Holder, usize, usize)>,
+    /// Of the state of dense parameters: the bytes that each rank keeps up to date.
+    parts: Vec<Range<usize>>,
 }
 
 impl Whole {
@@ -27,7 +30,12 @@ impl Whole {
         let bytes = width * described.dtype.bitsize() / 8;
         let holder = weights.placement().holders.get(table).copied();
         let held = holder.map(|holder| (holder, weights.tables()[table].rows, bytes));
-        Whole { described, held }
+        Whole { held, ..Whole::of_all(described) }
+    }
+
+    /// Of a tensor that all ranks hold.
+    fn of_all(described: Described) -> Self {
+        Whole { described, held: None, parts: Vec::new() }
     }
 }
 
@@ -41,7 +49,7 @@ fn of_weights(weights: &Weights) -> Vec<Whole> {
     let f32 = Numbers::F32(&[]);
     let mut all: Vec<Whole> = Vec::new();
     for param in weights.params() {
-        all.push(Whole { described: described(&param.name, param.shape.clone(), f32), held: None });
+        all.push(Whole::of_all(described(&param.name, param.shape.clone(), f32)));
     }
     for (number, table) in weights.tables().iter().enumerate() {
         let values = described(&table.name, vec![table.rows, table.dim], table.values.view());
@@ -59,8 +67,17 @@ fn of_optimizer(optimizer: &Optimizer, weights: &Weights) -> Vec<Whole> {
     let all = optimizer.shapes(weights).into_iter().map(|(name, len, table)| {
         let described = Described { name, shape: vec![len], dtype: tensors::dtype(Numbers::F32(&[])) };
         match table {
-            None => Whole { described, held: None },
-            Some(table) => {
+            StateOf::All => Whole::of_all(described),
+            StateOf::Dense(first) => {
+                let (placement, (trained, _)) = (weights.placement(), weights.dense_len());
+                let part = |rank| {
+                    let own = placement.dense_of(rank, trained);
+                    let place = |at: usize| 4 * at.clamp(first, first + len).saturating_sub(first);
+                    place(own.start)..place(own.end)
+                };
+                Whole { parts: (0..placement.ranks).map(part).collect(), ..Whole::of_all(described) }
+            }
+            StateOf::Table(table) => {
                 let width = len / weights.tables()[table].rows.max(1);
                 Whole::of_table(described, weights, table, width)
             }
@@ -144,6 +161,17 @@ fn put(
                 for row in first * ranks..(last * ranks).min(rows) {
                     let at = (row / ranks - first) * bytes;
                     out.write_all(&read[row % ranks][at..at + bytes])?;
+                }
+            }
+            Ok(())
+        }
+        (None, Some(elsewhere)) if !whole.parts.is_empty() => {
+            out.write_all(&own[whole.parts[0].clone()])?;
+            for (rank, part) in whole.parts.iter().enumerate().skip(1) {
+                for start in part.clone().step_by(PIECE) {
+                    let range = start..(start + PIECE).min(part.end);
+                    let mut read = elsewhere.read(Some(rank), tensor, range).map_err(refused)?;
+                    out.write_all(&read.swap_remove(rank))?;
                 }
             }
             Ok(())

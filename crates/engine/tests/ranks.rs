@@ -14,7 +14,7 @@ use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::TrainState;
 use dlrm_engine::trainer::Trainer;
 use dlrm_models::ModelConfig;
-use dlrm_nn::{HeldRows, Holder, Isa, Loss, Placement};
+use dlrm_nn::{HeldRows, Holder, Isa, Loss, Placement, StateOf, Table};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -146,41 +146,56 @@ fn of_ranks<T: Send>(
     })
 }
 
-/// A tensor of which some rows are here: its name, its rows and the bits of each.
-type Held = (String, HeldRows, usize, Vec<u32>);
+/// A tensor of which some rows are here: its name, its rows and the bits of each, none where another rank keeps
+/// them up to date.
+type Held = (String, HeldRows, usize, Vec<Option<u32>>);
 
 /// Weights and the optimiser's state, as far as they are here.
 fn held(learner: &Learner) -> Vec<Held> {
-    let weights = learner.network().weights();
+    let (weights, optimizer) = (learner.network().weights(), learner.optimizer());
+    let (placement, (trained, _)) = (weights.placement(), weights.dense_len());
+    let own = if optimizer.clips() { 0..trained } else { placement.dense_of(placement.rank, trained) };
     let mut all = Vec::new();
-    for (name, _, values) in weights.tensors() {
-        let bits: Vec<u32> = values.iter().map(|v| v.to_bits()).collect();
-        all.push((name, bits));
-    }
-    for (name, values) in learner.optimizer().tensors(weights) {
-        all.push((name, values.iter().map(|v| v.to_bits()).collect()));
-    }
-    let of = |(name, bits): (String, Vec<u32>)| {
-        let is = |own: &str| name == own || name.rsplit_once('.').is_some_and(|(table, _)| table == own);
-        let table = weights
-            .tables()
-            .iter()
-            .find(|t| is(&t.name) || (t.row_weights.is_some() && is(&t.row_weights_name)));
-        let (rows, held) = table.map_or((1, HeldRows::ALL), |table| (table.rows, table.held));
-        (name, held, rows, bits)
+    let of_table = |name: &str| {
+        let tables = weights.tables().iter();
+        let is = |t: &&Table| t.name == name || (t.row_weights.is_some() && t.row_weights_name == name);
+        tables.clone().find(is).map_or((1, HeldRows::ALL), |table| (table.rows, table.held))
     };
-    all.into_iter().map(of).collect()
+    for (name, _, values) in weights.tensors() {
+        let (rows, held) = of_table(&name);
+        all.push((name, held, rows, values.iter().map(|v| Some(v.to_bits())).collect()));
+    }
+    let arrays = optimizer.tensors(weights).into_iter().zip(optimizer.shapes(weights));
+    for ((name, values), (_, _, of)) in arrays {
+        let bits = values.iter().map(|v| Some(v.to_bits()));
+        let (rows, held, bits) = match of {
+            StateOf::All => (1, HeldRows::ALL, bits.collect()),
+            StateOf::Dense(first) => {
+                let mine = (first..).zip(bits).map(|(at, bits)| bits.filter(|_| own.contains(&at)));
+                (values.len(), HeldRows::ALL, mine.collect())
+            }
+            StateOf::Table(table) => {
+                let table = &weights.tables()[table];
+                (table.rows, table.held, bits.collect())
+            }
+        };
+        all.push((name, held, rows, bits));
+    }
+    all
 }
 
 /// What several hold between them, whole. All must agree on what each holds.
-fn whole(ranks: &[&[Held]]) -> Vec<u32> {
+fn whole(ranks: &[&[Held]]) -> Vec<Option<u32>> {
     let mut all = Vec::new();
     for (number, (name, _, rows, _)) in ranks[0].iter().enumerate() {
-        let mut by_row: Vec<Option<Vec<u32>>> = vec![None; *rows];
+        let mut by_row: Vec<Option<Vec<Option<u32>>>> = vec![None; *rows];
         for rank in ranks {
             let (_, held, _, bits) = &rank[number];
             let count = held.count(*rows);
             for (place, row) in bits.chunks(bits.len().checked_div(count).unwrap_or(1).max(1)).enumerate() {
+                if row.contains(&None) {
+                    continue;
+                }
                 let into = &mut by_row[held.row(place)];
                 assert!(into.as_deref().is_none_or(|known| known == row), "{name}: ranks differ");
                 *into = Some(row.to_vec());

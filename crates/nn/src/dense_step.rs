@@ -1,8 +1,8 @@
 //! Moves dense parameters by their summed gradient, chunk by chunk, in parallel.
 use crate::gradients::CHUNK;
 use crate::optimizer::settings::{DenseOptimizer, adam, ftrl};
+use dlrm_kernels::Isa;
 use dlrm_kernels::optimizer::{self as kernel, Adagrad, Momentum};
-use dlrm_kernels::{Buffer, Isa};
 use rayon::prelude::*;
 
 /// A step of the dense parameters.
@@ -21,7 +21,7 @@ impl DenseStep {
     pub(crate) fn run<'g>(
         &self,
         w: &mut [f32],
-        state: &mut [Buffer],
+        state: &mut [&mut [f32]],
         g: impl IndexedParallelIterator<Item = &'g mut [f32]>,
     ) {
         let chunks = w.par_chunks_mut(CHUNK).zip(g);

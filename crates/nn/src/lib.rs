@@ -6,6 +6,7 @@
 //! Shape legend: B rows of a batch, S rows of a shard, n dense inputs, F features, D embedding dim.
 #![forbid(unsafe_code)]
 
+mod among;
 mod builder;
 mod dense_step;
 mod embedding_gradients;
@@ -40,6 +41,7 @@ mod tape;
 mod weight_gradient;
 mod weights;
 
+pub use among::Among;
 pub use builder::{Bias, Builder, TableSpec};
 pub use dlrm_kernels::half::{Numbers, NumbersMut};
 pub use dlrm_kernels::{Isa, activation::Activation, dot_interaction::Pairs, quotient_remainder::Combine};
@@ -52,7 +54,7 @@ pub use lane::Lane;
 pub use local_tables::LocalTables;
 pub use loss::Loss;
 pub use mode::Mode;
-pub use optimizer::{DenseOptimizer, L2Rows, Optimizer, TableOptimizer};
+pub use optimizer::{DenseOptimizer, L2Rows, Optimizer, StateOf, TableOptimizer};
 pub use packed_matrix::Precision;
 pub use param::{Param, ParamId, Role};
 pub use placement::{HeldRows, Holder, Placement};

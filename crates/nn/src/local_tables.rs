@@ -27,6 +27,11 @@ pub struct LocalTables {
 }
 
 impl LocalTables {
+    /// Who holds which.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
     /// Learned pooling weights of the rows that a slot reads.
     fn row_weights(&self, rows: SlotRows) -> Option<&[f32]> {
         match rows {

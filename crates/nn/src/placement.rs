@@ -1,4 +1,5 @@
 //! Which process holds which rows of which table, where several share a model.
+use std::ops::Range;
 
 /// The rows of a table that this process holds: `first`, `first + every`, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,9 +99,12 @@ impl Placement {
         }
     }
 
-    /// Whether the rows of a table lie with all ranks.
-    pub fn is_by_row(&self, table: usize) -> bool {
-        self.holders.get(table) == Some(&Holder::ByRow)
+    /// The dense parameters, of `trained` that are trained, that `rank` updates for all: a run of whole cache
+    /// lines.
+    pub fn dense_of(&self, rank: usize, trained: usize) -> Range<usize> {
+        const LINE: usize = 16;
+        let first = |rank: usize| (trained.div_ceil(LINE) * rank / self.ranks * LINE).min(trained);
+        first(rank)..first(rank + 1)
     }
 }
 
@@ -124,6 +128,16 @@ mod tests {
             }
             all.sort_unstable();
             assert!(all.into_iter().eq(0..rows), "{rows} rows, {ranks} ranks");
+        }
+        for (ranks, trained) in (1..9).flat_map(|ranks| (0..200).map(move |trained| (ranks, trained))) {
+            let placement = Placement { ranks, ..Placement::default() };
+            let mut next = 0;
+            for rank in 0..ranks {
+                let own = placement.dense_of(rank, trained);
+                assert_eq!(own.start, next, "{ranks} ranks, {trained} parameters");
+                next = own.end;
+            }
+            assert_eq!(next, trained);
         }
         assert_eq!((HeldRows::NONE.count(7), HeldRows::NONE.place(0)), (0, None));
         assert_eq!((HeldRows::ALL.count(7), HeldRows::ALL.place(6)), (7, Some(6)));

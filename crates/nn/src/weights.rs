@@ -143,6 +143,11 @@ impl Weights {
         self
     }
 
+    /// Number of dense parameters that are trained, and with the running statistics behind them.
+    pub fn dense_len(&self) -> (usize, usize) {
+        (self.trained, self.dense.len())
+    }
+
     /// The seed of the initial values, which also seeds dropout.
     pub fn seed(&self) -> u64 {
         self.seed

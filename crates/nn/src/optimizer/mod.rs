@@ -8,6 +8,7 @@ pub(crate) mod settings;
 
 pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 
+use crate::among::{Alone, Among};
 use crate::dense_step::DenseStep;
 use crate::gradients::Gradients;
 use crate::packed_matrix::Packing;
@@ -32,6 +33,17 @@ fn filled(len: usize, value: f32) -> Buffer {
         buffer.fill(value);
     }
     buffer
+}
+
+/// What an array of an optimiser's state follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateOf {
+    /// Nothing: it is one number for all.
+    All,
+    /// The dense parameters from this one on.
+    Dense(usize),
+    /// The rows of the table of this number.
+    Table(usize),
 }
 
 /// Learning rates of one step.
@@ -145,6 +157,11 @@ impl Optimizer {
         Optimizer { l2_rows, ..self }
     }
 
+    /// Whether it bounds the norm of all gradients, for which each process needs all that are dense.
+    pub fn clips(&self) -> bool {
+        self.clip_norm.is_some()
+    }
+
     /// Number of steps taken.
     pub fn steps(&self) -> u64 {
         self.step
@@ -191,18 +208,25 @@ impl Optimizer {
         all
     }
 
-    /// The arrays of [`Optimizer::tensors`] as they are where all rows are in one place: name, length, and
-    /// the number of the table whose rows they follow.
-    pub fn shapes(&self, weights: &Weights) -> Vec<(String, usize, Option<usize>)> {
-        let all = self.tensors(weights).into_iter().map(|(name, values)| (name, values.len(), None));
+    /// The arrays of [`Optimizer::tensors`] as they are where all is in one place: name, length, and what
+    /// they are the state of.
+    pub fn shapes(&self, weights: &Weights) -> Vec<(String, usize, StateOf)> {
+        let linear = self.linear_range(weights);
+        let all = self.tensors(weights).into_iter().map(|(name, values)| (name, values.len(), StateOf::All));
         let mut all: Vec<_> = all.collect();
         let mut at = self.dense_state.len() + self.linear_state.len();
+        for (number, (_, len, of)) in all[..at].iter_mut().enumerate() {
+            let range = if number < self.dense_state.len() { 0..linear.start } else { linear.clone() };
+            if *len == range.len() {
+                *of = StateOf::Dense(range.start);
+            }
+        }
         for (number, (table, state)) in weights.tables().iter().zip(&self.table_memory.states).enumerate() {
             let len = |dim: usize| self.of_table(table).state(table.rows, dim);
             let lens = len(table.dim).into_iter().take(state.values.len());
             let lens = lens.chain(len(1).into_iter().take(state.row_weights.len()));
             for (_, len, _) in lens {
-                (all[at].1, all[at].2) = (len, Some(number));
+                (all[at].1, all[at].2) = (len, StateOf::Table(number));
                 at += 1;
             }
         }
@@ -225,24 +249,24 @@ impl Optimizer {
         batch: &Batch,
         rates: Rates,
     ) -> Option<f64> {
-        self.step_among(weights, gradients, batch, rates, |own| own)
+        self.step_among(weights, gradients, (batch, rates), &mut Alone)
     }
 
-    /// As [`Optimizer::step`], where others hold tables too: of the squares of the gradients of the rows that
-    /// are here, `all` makes those of all rows.
+    /// As [`Optimizer::step`], where others share the weights.
     pub fn step_among(
         &mut self,
         weights: &mut Weights,
         gradients: &mut Gradients,
-        batch: &Batch,
-        rates: Rates,
-        all: impl FnOnce(Vec<TableSquares>) -> Vec<TableSquares>,
+        (batch, rates): (&Batch, Rates),
+        among: &mut dyn Among,
     ) -> Option<f64> {
         self.step += 1;
         let mut times = std::mem::take(&mut self.times);
         let mut memory = std::mem::take(&mut self.table_memory);
         times.start();
+        let own = among.own(weights.trained);
         let (linear, isa) = (self.linear_range(weights), weights.isa());
+        let ranges = [own.clone(), linear];
         let Weights { tables: store, dense, .. } = &mut *weights;
         // Nothing of the dense parameters depends on the ids, except through the norm.
         both(
@@ -253,25 +277,35 @@ impl Optimizer {
             || store.index(batch, &mut memory),
             || match self.clip_norm {
                 Some(_) => gradients.reduce(isa),
-                None => self.dense_step((isa, 1.0), dense, linear.clone(), gradients, rates),
+                None => self.dense_step((isa, 1.0), dense, &ranges, gradients, rates),
             },
         );
-        let norm = self.clip_norm.map(|_| norm(weights, gradients, &mut memory, all));
+        let norm = self.clip_norm.map(|_| norm(weights, gradients, &mut memory, among));
         let scale = self.clip_factor(norm);
         times.end(Phase::Clip);
         if norm.is_some() {
-            self.dense_step((isa, scale), &mut weights.dense, linear, gradients, rates);
+            self.dense_step((isa, scale), &mut weights.dense, &ranges, gradients, rates);
         }
+        among.send(&weights.dense[..weights.trained]);
         weights.update_statistics(gradients.dense(), batch.len());
         times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.slots().width());
         let step = self.table_step(weights, scale, rates);
-        let (store, packing) = weights.packing();
-        both(
-            (&mut times, [Phase::TableUpdate, Phase::Pack]),
-            || store.apply(dy, &mut memory, &step),
-            || packing.into_par_iter().for_each(Packing::run),
-        );
+        if own.len() < weights.trained {
+            weights.tables.apply(dy, &mut memory, &step);
+            times.end(Phase::TableUpdate);
+            let trained = weights.trained;
+            among.receive(&mut weights.dense[..trained]);
+            weights.packing().1.into_par_iter().for_each(Packing::run);
+            times.end(Phase::Pack);
+        } else {
+            let (store, packing) = weights.packing();
+            both(
+                (&mut times, [Phase::TableUpdate, Phase::Pack]),
+                || store.apply(dy, &mut memory, &step),
+                || packing.into_par_iter().for_each(Packing::run),
+            );
+        }
         self.times = times;
         self.table_memory = memory;
         norm
@@ -298,21 +332,25 @@ impl Optimizer {
         }
     }
 
-    /// Sums the lanes and updates the dense parameters, chunk by chunk; those of the linear part, `linear`,
-    /// by their own rule.
+    /// Sums the lanes and updates the dense parameters of the first range, chunk by chunk; those of the linear
+    /// part, the second one, by their own rule.
     fn dense_step(
         &mut self,
         (isa, scale): (Isa, f32),
         w: &mut [f32],
-        linear: Range<usize>,
+        [own, linear]: &[Range<usize>; 2],
         gradients: &mut Gradients,
         rates: Rates,
     ) {
         let common = DenseStep { optimizer: self.dense, lr: rates.dense, step: self.step, scale, isa };
-        common.run(&mut w[..linear.start], &mut self.dense_state, gradients.sums(isa, 0..linear.start));
+        let range = own.start.min(linear.start)..own.end.min(linear.start);
+        let mut state = parts(&mut self.dense_state, &(0..linear.start), &range);
+        common.run(&mut w[range.clone()], &mut state, gradients.sums(isa, range));
         if let Some(optimizer) = self.linear {
-            let own = DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };
-            own.run(&mut w[linear.clone()], &mut self.linear_state, gradients.sums(isa, linear.clone()));
+            let step = DenseStep { optimizer: optimizer.for_dense(), lr: rates.linear, ..common };
+            let range = own.start.max(linear.start)..own.end.max(linear.start);
+            let mut state = parts(&mut self.linear_state, linear, &range);
+            step.run(&mut w[range.clone()], &mut state, gradients.sums(isa, range));
         }
         // Behind them lie the statistics of batch normalisation, which only want to be summed.
         gradients.sums(isa, linear.end..w.len()).for_each(|_| {});
@@ -330,16 +368,20 @@ impl Optimizer {
     }
 }
 
+/// Of the state of the parameters `all` that of `range`. What is no matter of a parameter is whole.
+fn parts<'s>(state: &'s mut [Buffer], all: &Range<usize>, range: &Range<usize>) -> Vec<&'s mut [f32]> {
+    let within = range.start - all.start..range.end - all.start;
+    let part = |array: &'s mut Buffer| {
+        if array.len() == all.len() { &mut array[within.clone()] } else { &mut array[..] }
+    };
+    state.iter_mut().map(part).collect()
+}
+
 /// Global norm over dense gradients and summed row gradients.
-fn norm(
-    weights: &Weights,
-    gradients: &Gradients,
-    memory: &mut TableMemory,
-    all: impl FnOnce(Vec<TableSquares>) -> Vec<TableSquares>,
-) -> f64 {
+fn norm(weights: &Weights, gradients: &Gradients, memory: &mut TableMemory, among: &mut dyn Among) -> f64 {
     let dy = gradients.embedding(weights.slots().width());
     let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
-    let tables = all(weights.tables.squares(dy, memory));
+    let tables = among.squares(weights.tables.squares(dy, memory));
     (dense + tables.into_iter().map(TableSquares::sum).sum::<f64>()).sqrt()
 }
 
