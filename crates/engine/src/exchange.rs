@@ -33,13 +33,19 @@ pub(crate) fn lanes_of_rank(ranks: &Ranks, sharding: Sharding, rows: usize) -> R
     lanes(ranks.rank(), ranks.size(), sharding, rows)
 }
 
-fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usize> {
+/// Those of a rank of `size`.
+pub(crate) fn lanes(rank: usize, size: usize, sharding: Sharding, rows: usize) -> Range<usize> {
     let first = |rank: usize| (rank * sharding.lanes / size).min(sharding.lanes_of(rows));
     first(rank)..first(rank + 1)
 }
 
 /// The shards of a rank in a batch of `rows` rows.
-fn shards(rank: usize, size: usize, sharding: Sharding, rows: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn shards(
+    rank: usize,
+    size: usize,
+    sharding: Sharding,
+    rows: usize,
+) -> impl Iterator<Item = usize> + use<> {
     let lanes = lanes(rank, size, sharding, rows);
     (0..sharding.shards(rows)).filter(move |&shard| lanes.contains(&sharding.lane_of(shard, rows)))
 }

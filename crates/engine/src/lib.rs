@@ -77,6 +77,7 @@ pub mod start;
 pub mod step_plan;
 mod tensorboard;
 pub mod tensors;
+pub mod traffic;
 pub mod train_config;
 pub mod train_state;
 mod trained;

@@ -1,5 +1,5 @@
 //! Several ranks train to the bytes of one, whatever the model, its optimisers and the sizes of batches.
-use dlrm_cluster::{Communicator, Threads};
+use dlrm_cluster::{Communicator, Threads, Ticket};
 use dlrm_data::batch::{Batch, Feature, Layout, TableLayout};
 use dlrm_data::rng::Rng;
 use dlrm_data::schema::{Pooling, Task};
@@ -10,13 +10,16 @@ use dlrm_engine::feed::MemoryFeed;
 use dlrm_engine::network::{Network, Values};
 use dlrm_engine::observer::Unobserved;
 use dlrm_engine::ranks::Ranks;
+use dlrm_engine::traffic::{StepShape, Traffic};
 use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::TrainState;
 use dlrm_engine::trainer::Trainer;
 use dlrm_models::ModelConfig;
-use dlrm_nn::{HeldRows, Holder, Isa, Loss, Placement, StateOf, Table};
+use dlrm_nn::{Builder, HeldRows, Holder, Isa, Loss, Placement, SlotSpec, StateOf, Table};
 use serde_json::json;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows of the tables. The last has learned pooling weights, so it must not be compressed.
 const TABLE_ROWS: [usize; 3] = [40, 40, 20];
@@ -146,8 +149,8 @@ fn of_ranks<T: Send>(
     })
 }
 
-/// A tensor of which some rows are here: its name, its rows and the bits of each, none where another rank keeps
-/// them up to date.
+/// A tensor of which some rows are here: its name, its rows and the bits of each, none where another rank
+/// keeps them up to date.
 type Held = (String, HeldRows, usize, Vec<Option<u32>>);
 
 /// Weights and the optimiser's state, as far as they are here.
@@ -297,4 +300,80 @@ fn more_ranks_than_lanes_are_refused() {
         learner.with_ranks(Ranks::new(Box::new(rank))).map(drop).unwrap_err().to_string()
     });
     assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 5 ranks, found 4"));
+}
+
+/// Counts what is sent to other ranks.
+struct Counted {
+    inner: Threads,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Communicator for Counted {
+    fn rank(&self) -> usize {
+        self.inner.rank()
+    }
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+    fn start(&mut self, parts: Vec<Vec<u8>>) -> Ticket {
+        let others = parts.iter().enumerate().filter(|(rank, _)| *rank != self.rank());
+        self.bytes.fetch_add(others.map(|(_, part)| part.len() as u64).sum(), Ordering::Relaxed);
+        self.inner.start(parts)
+    }
+    fn finish(&mut self, ticket: Ticket) -> Vec<Vec<u8>> {
+        self.inner.finish(ticket)
+    }
+    fn abort(&mut self, code: i32) -> ! {
+        self.inner.abort(code)
+    }
+}
+
+/// The formula knows every byte that a step sends.
+#[test]
+fn bytes_that_are_sent_are_those_of_the_formula() {
+    let layout = layout();
+    for case in cases() {
+        let mut model = Builder::new(&layout);
+        case.0.build(&mut model).unwrap();
+        let (precision, clips) = (case.1.table_precision, case.1.clip_norm.is_some());
+        // With clipping, rows that lie apart send squares for each that a batch touches.
+        let ways: &[Lie] = if clips { &[Lie::Whole] } else { &[Lie::Whole, Lie::Mixed, Lie::Apart] };
+        for (size, &lie) in [2, 3, 4].into_iter().flat_map(|size| ways.iter().map(move |lie| (size, lie))) {
+            let holders = holders(&case, size, lie);
+            let counted = Threads::run(size, |rank| {
+                let (bytes, own) = (Arc::new(AtomicU64::new(0)), rank.rank());
+                let placement = Placement { rank: own, ranks: size, holders: holders.clone() };
+                let counted = Counted { inner: rank, bytes: bytes.clone() };
+                let mut learner =
+                    placed(&case, 1, placement).with_ranks(Ranks::new(Box::new(counted))).unwrap();
+                let step = |(number, &size): (usize, &usize)| {
+                    let rates = learner.optimizer().base_rates();
+                    learner.step(&rows(number as u64, size), rates).unwrap();
+                    bytes.swap(0, Ordering::Relaxed)
+                };
+                SIZES.iter().enumerate().map(step).collect::<Vec<u64>>()
+            });
+            for (number, &batch_size) in SIZES.iter().enumerate() {
+                let batch = rows(number as u64, batch_size);
+                let placement = Placement { rank: 0, ranks: size, holders: holders.clone() };
+                let sharding = case.1.sharding();
+                let shape = StepShape {
+                    model: &model,
+                    precision,
+                    placement: &placement,
+                    sharding,
+                    rows: batch_size,
+                    clips,
+                };
+                let uses = |slot: &SlotSpec, rank: usize, rows: Range<usize>| {
+                    let bags = &batch.bags[slot.feature];
+                    let ids = bags.offsets[rows.start] as usize..bags.offsets[rows.end] as usize;
+                    bags.ids[ids].iter().filter(|&&id| id as usize % size == rank).count() as u64
+                };
+                let expected: Vec<u64> = shape.traffic(&uses).iter().map(Traffic::bytes).collect();
+                let found: Vec<u64> = counted.iter().map(|steps| steps[number]).collect();
+                assert_eq!(found, expected, "{case:?}, {size} ranks, {lie:?}, {batch_size} rows");
+            }
+        }
+    }
 }

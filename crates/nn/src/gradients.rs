@@ -165,9 +165,7 @@ impl Gradients {
 
     /// The lanes of a run that hold something once it is joined.
     pub fn holding(&self, run: Range<usize>) -> Vec<usize> {
-        let joined: Vec<usize> =
-            lane_tree::joins(&run, self.parts).into_iter().map(|(_, right)| right).collect();
-        run.filter(|lane| !joined.contains(lane)).collect()
+        lane_tree::holding(run, self.parts)
     }
 
     /// The summed dense gradient (after the step).

@@ -23,6 +23,12 @@ pub(crate) fn joins(run: &Range<usize>, lanes: usize) -> Vec<(usize, usize)> {
     joins
 }
 
+/// The lanes of `run` that hold something once it has done its sums.
+pub fn holding(run: Range<usize>, lanes: usize) -> Vec<usize> {
+    let joined: Vec<usize> = joins(&run, lanes).into_iter().map(|(_, right)| right).collect();
+    run.filter(|lane| !joined.contains(lane)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,7 @@ pub use gathered_vectors::GatheredVectors;
 pub use gradients::{Gradients, Rest, RowGradients};
 pub use graph::{Attribute, Cost, EMBEDDINGS, Graph, GraphNode};
 pub use lane::Lane;
+pub use lane_tree::holding;
 pub use local_tables::LocalTables;
 pub use loss::Loss;
 pub use mode::Mode;

@@ -2,8 +2,10 @@
 use super::{Builder, ParamSpec, TableSpec};
 use crate::param::{ParamId, Role};
 use crate::sharding::Sharding;
+use crate::slot::SlotSpec;
 use crate::table_values::TablePrecision;
 use crate::weight_gradient::is_worth_postponing;
+use dlrm_data::schema::Pooling;
 
 impl Builder<'_> {
     /// Number of trained parameters declared: (dense, tables).
@@ -41,6 +43,17 @@ impl Builder<'_> {
         &self.tables
     }
 
+    /// Uses of tables by features.
+    pub fn slots(&self) -> &[SlotSpec] {
+        self.slots.all()
+    }
+
+    /// Numbers in the memory of dense parameters: of those that are trained, and with the running statistics.
+    pub fn dense_len(&self) -> (usize, usize) {
+        let (_, [_, trained, end]) = super::laid_out(&self.params);
+        (trained, end)
+    }
+
     /// Of each declared table: the first one that it has to be with, where both are parts of one, and numbers
     /// of a row that features look up in it.
     pub fn table_uses(&self) -> Vec<(usize, usize)> {
@@ -61,6 +74,12 @@ impl Builder<'_> {
 }
 
 impl TableSpec {
+    /// Bytes of a row on its way to who pools it like this, where tables are kept as `precision` says.
+    pub fn row_bytes(&self, precision: TablePrecision, pooling: Pooling) -> usize {
+        self.dim * self.precision(precision).bytes()
+            + 4 * usize::from(self.learned && pooling == Pooling::Learned)
+    }
+
     /// Bytes of its numbers, kept as `precision` says, and of learned pooling weights.
     pub fn bytes(&self, precision: TablePrecision) -> usize {
         let values = self.rows.saturating_mul(self.dim).saturating_mul(self.precision(precision).bytes());

@@ -332,8 +332,8 @@ impl Optimizer {
         }
     }
 
-    /// Sums the lanes and updates the dense parameters of the first range, chunk by chunk; those of the linear
-    /// part, the second one, by their own rule.
+    /// Sums the lanes and updates the dense parameters of the first range, chunk by chunk; those of the
+    /// linear part, the second one, by their own rule.
     fn dense_step(
         &mut self,
         (isa, scale): (Isa, f32),
