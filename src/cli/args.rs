@@ -52,6 +52,8 @@ pub(super) enum Command {
     Prepare(Box<PrepareArgs>),
     /// Train a model, measure it against baselines, write a model directory and a report
     Train(Box<TrainArgs>),
+    /// Say which table which of several ranks will hold, what they send each other, and how fast they will be
+    Plan(Box<PlanArgs>),
     /// Train several models on the same rows; report which differences are real and what each model costs
     Compare(Box<CompareArgs>),
     /// Search for better settings within a time; write a table and the best configuration
@@ -248,6 +250,39 @@ pub(super) struct SourceArgs {
     /// Categorical columns whose conjunction the linear part learns (may be repeated; lr, fm, wide_deep, …)
     #[arg(long, value_name = "A,B")]
     pub cross: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Configuration or recipe (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Named set of settings
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Kind of model, see `models`
+    #[arg(long, value_name = "KIND")]
+    pub model: Option<String>,
+    /// Rows per step (default: by the number of rows)
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Ranks that will share the run
+    #[arg(long, value_name = "N", value_parser = values::ranks)]
+    pub ranks: usize,
+    /// Memory of each rank, such as 16GB: tables that fit nowhere whole lie row by row (default: enough)
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// What a rank can send, such as 25Gbit (a second) or 3GB
+    #[arg(long, value_name = "SPEED", default_value = "10Gbit")]
+    pub network: String,
+    /// Time until a message is there, such as 30us or 0.1ms
+    #[arg(long, value_name = "TIME", default_value = "30us")]
+    pub latency: String,
+    /// Skip the moment of training that tells how fast one process is
+    #[arg(long)]
+    pub no_estimate: bool,
 }
 
 #[derive(Debug, Args)]

@@ -32,6 +32,7 @@ mod manual;
 mod mistaken_flags;
 mod models;
 mod output;
+mod plan;
 mod predict;
 mod prepare;
 mod progress;
@@ -123,6 +124,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         #[cfg(feature = "fetch")]
         Command::Data(args) => data::run(&session, &args),
         Command::Train(args) => train::run(&session, &args),
+        Command::Plan(args) => plan::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
         Command::Tune(args) => tune::run(&session, &args),
         Command::Evaluate(args) => evaluate::run(&session, &args),

@@ -100,6 +100,40 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     whole(text, 1024)
 }
 
+pub(super) fn ranks(text: &str) -> Result<usize, String> {
+    whole(text, 1 << 16)
+}
+
+/// Bytes a second of a speed such as `25Gbit` or `3GB`.
+pub(super) fn network(text: &str) -> Result<f64, Failure> {
+    let speed = text.trim().trim_end_matches("/s");
+    let bits = [("Gbit", 1e9), ("Mbit", 1e6), ("kbit", 1e3)];
+    let of_bits = bits.into_iter().find_map(|(unit, size)| {
+        speed.strip_suffix(unit).and_then(|number| number.trim().parse::<f64>().ok()).map(|n| n * size / 8.0)
+    });
+    let speed = of_bits.or_else(|| format::parse_bytes(speed).map(|bytes| bytes as f64));
+    speed.filter(|speed| *speed >= 1e3 && speed.is_finite()).ok_or_else(|| {
+        Failure::usage(
+            format!("--network: expected a speed such as 25Gbit or 3GB, found \"{text}\""),
+            "give a number with Mbit, Gbit, MB or GB: what one machine can send in a second",
+        )
+    })
+}
+
+/// Seconds of a time such as `30us` or `0.1ms`.
+pub(super) fn latency(text: &str) -> Result<f64, Failure> {
+    let units = [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3)];
+    let seconds = units.into_iter().find_map(|(unit, size)| {
+        text.trim().strip_suffix(unit).and_then(|number| number.trim().parse::<f64>().ok()).map(|n| n * size)
+    });
+    seconds.filter(|seconds| (0.0..=1.0).contains(seconds)).ok_or_else(|| {
+        Failure::usage(
+            format!("--latency: expected a time such as 30us or 0.1ms, found \"{text}\""),
+            "give a number with us or ms",
+        )
+    })
+}
+
 /// A number from 1 to `most`.
 fn whole(text: &str, most: usize) -> Result<usize, String> {
     match text.parse() {
@@ -126,14 +160,19 @@ pub(super) fn isa(name: Option<&str>) -> Result<Isa, Failure> {
 
 /// Bytes of `--memory-limit`, where it was said.
 pub(super) fn memory_limit(said: Option<&str>) -> Result<Option<u64>, Failure> {
-    said.map(size).transpose()
+    bytes_of("--memory-limit", said)
+}
+
+/// Bytes of a flag, where it was said.
+pub(super) fn bytes_of(flag: &str, said: Option<&str>) -> Result<Option<u64>, Failure> {
+    said.map(|text| size(flag, text)).transpose()
 }
 
 /// Bytes of a size such as `512MB` or `8GB`.
-fn size(text: &str) -> Result<u64, Failure> {
+fn size(flag: &str, text: &str) -> Result<u64, Failure> {
     format::parse_bytes(text).ok_or_else(|| {
         Failure::usage(
-            format!("--memory-limit: expected a size such as 512MB or 8GB, found \"{text}\""),
+            format!("{flag}: expected a size such as 512MB or 8GB, found \"{text}\""),
             "give a number with kB, MB or GB",
         )
     })

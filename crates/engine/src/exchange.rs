@@ -13,6 +13,7 @@
 //!
 //! Whoever adds, in the loss and in the optimiser, does it in the order of one process, which is fixed by
 //! shards and lanes alone.
+use crate::error::{Error, Result};
 use crate::ranks::Ranks;
 use dlrm_data::Batch;
 use dlrm_nn::{Gradients, Isa, LocalTables, Sharding};
@@ -26,6 +27,18 @@ pub(crate) struct ShardLoss {
     pub loss: f64,
     /// Weight of the rows whose label was the more probable one.
     pub correct: f64,
+}
+
+/// Refuses more ranks than lanes, which are what they share.
+///
+/// # Errors
+/// That.
+pub(crate) fn check_lanes(ranks: usize, lanes: usize) -> Result<()> {
+    if ranks <= lanes {
+        return Ok(());
+    }
+    let error = Error::config("train.lanes", format!("one for each of {ranks} ranks"), lanes.to_string());
+    Err(error.with_hint("take fewer ranks; more lanes change the last bits of results"))
 }
 
 /// The lanes that a rank computes in a batch of `rows` rows.

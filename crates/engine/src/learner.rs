@@ -6,6 +6,7 @@
 //! number of both.
 use crate::elsewhere::Elsewhere;
 use crate::error::{Error, Result};
+use crate::exchange::check_lanes;
 use crate::network::Network;
 use crate::ranks::Ranks;
 use crate::replica::Replica;
@@ -74,12 +75,7 @@ impl Learner {
         let placement = self.replica.network.weights().placement();
         let placed = (placement.rank, placement.ranks);
         assert_eq!(placed, (ranks.rank(), ranks.size()), "tables are placed for these ranks");
-        let (size, lanes) = (ranks.size(), self.replica.gradients.sharding.lanes);
-        if size > lanes {
-            let error =
-                Error::config("train.lanes", format!("one for each of {size} ranks"), lanes.to_string());
-            return Err(error.with_hint("take fewer ranks; more lanes change the last bits of results"));
-        }
+        check_lanes(ranks.size(), self.replica.gradients.sharding.lanes)?;
         self.replica.network.set_elsewhere(Elsewhere::of(&ranks));
         self.replica.ranks = ranks;
         Ok(self)

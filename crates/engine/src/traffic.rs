@@ -47,6 +47,16 @@ impl StepShape<'_> {
         (0..self.placement.ranks).map(|rank| self.of_rank(rank, uses)).collect()
     }
 
+    /// Rows that each rank computes.
+    pub fn rows_of_ranks(&self) -> Vec<usize> {
+        let size = self.placement.ranks;
+        let rows = |rank: usize| {
+            let shards = shards(rank, size, self.sharding, self.rows);
+            shards.map(|shard| self.sharding.rows_of(shard, self.rows).len()).sum()
+        };
+        (0..size).map(rows).collect()
+    }
+
     fn of_rank(&self, rank: usize, uses: &dyn Fn(&SlotSpec, usize, Range<usize>) -> u64) -> Traffic {
         let (size, rows) = (self.placement.ranks, self.rows);
         let others = || (0..size).filter(|&other| other != rank);

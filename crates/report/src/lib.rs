@@ -40,6 +40,7 @@ pub mod kept;
 mod markup;
 mod page;
 mod picture;
+pub mod ranks;
 mod report;
 mod results;
 pub mod summary;

@@ -1,6 +1,7 @@
 //! A whole run: fit the encoder, plan, encode, train the model and its baselines, measure, save.
 mod baseline;
 mod clock;
+mod foreseen;
 mod learners;
 mod outcome;
 mod place;
@@ -12,6 +13,7 @@ mod tables;
 mod training;
 
 pub use clock::Stage;
+pub use foreseen::{Foreseen, Network as RankNetwork, StepTime};
 pub(crate) use learners::new_learner;
 pub use outcome::{Outcome, Scoring, TableState};
 pub(crate) use rows::EncodedParts;
