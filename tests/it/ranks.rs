@@ -7,7 +7,7 @@ use dlrm::engine::request::InputRequest;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::saved::{Kind, verify};
 use dlrm::engine::train_state::{Ending, TrainState};
-use dlrm::engine::{Error, Run, RunRequest, Start};
+use dlrm::engine::{Error, Resources, Run, RunRequest, Start};
 use std::path::Path;
 
 /// A run of [`scratch`]'s rows in its directory `out`, with these settings.
@@ -123,6 +123,35 @@ fn the_first_rank_decides_for_all() {
     done.into_iter().for_each(|done| done.unwrap());
     resumed().execute(&mut Unobserved).unwrap().finish().unwrap();
     assert_eq!(model(dir.path(), "stopped"), model(dir.path(), "whole"));
+}
+
+/// Only the first one has read what was asked for; where it finds nothing to do, nor have the others.
+#[test]
+fn ranks_are_told_of_the_run() {
+    let dir = scratch(400);
+    let settings = ["train.epochs=2", "train.lanes=4", "train.optimizer.lr=0.0123"];
+    run(dir.path(), "alone", &settings).execute(&mut Unobserved).unwrap().finish().unwrap();
+    let shared = |finished: bool| {
+        Threads::run(3, |rank| {
+            let ranks = Ranks::new(Box::new(rank));
+            if ranks.is_first() && finished {
+                ranks.leave();
+                return Ok(());
+            }
+            if ranks.is_first() {
+                let run = Run { ranks, ..run(dir.path(), "told", &settings) };
+                run.tell()?;
+                return run.execute(&mut Unobserved).and_then(|mut outcome| outcome.finish());
+            }
+            let resources = Resources { isa: crate::common::isa(), ..Resources::default() };
+            Run::told(ranks, resources)?.assist()
+        })
+    };
+    shared(false).into_iter().for_each(|done| done.unwrap());
+    assert_eq!(model(dir.path(), "told"), model(dir.path(), "alone"));
+    for done in shared(true).into_iter().skip(1) {
+        assert!(matches!(done, Err(Error::Assisted)), "{done:?}");
+    }
 }
 
 /// Others would round otherwise, and nothing would tell.

@@ -8,6 +8,7 @@ mod record;
 mod rows;
 mod scoring;
 mod shared;
+mod told;
 
 pub use clock::Stage;
 pub(crate) use learners::new_learner;
@@ -340,7 +341,7 @@ impl Run {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
-        let wanted = self.start == Start::Resume && newest.is_some();
+        let wanted = self.start.goes_on() && newest.is_some();
         let resumes = self.ranks.decide(|| wanted)?;
         let values = if resumes { Values::Unfilled } else { Values::Drawn };
         let own = (&self.config.model, config);
