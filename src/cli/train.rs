@@ -7,6 +7,7 @@ use super::resumption::Resumption;
 use super::session::Session;
 use super::{flags, gone_on, output, requests, values};
 use dlrm::data::split::Part;
+use dlrm::engine::observer::Observer;
 use dlrm::engine::ranks::Ranks;
 use dlrm::engine::train_config::TrainConfig;
 use dlrm::engine::training::Training;
@@ -36,6 +37,7 @@ fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
         return gone_on::finished(session, &out);
     };
     let (mut run, notes) = request.resolve()?;
+    let narrow = job.warning(session.threads_said.then_some(session.threads));
     share(session, &mut run, job);
     run.tell()?;
     session.stop_by_signal();
@@ -45,6 +47,7 @@ fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
     if args.resume == Some(Resumption::Auto) {
         progress.line(&gone_on::line(run.start, &out));
     }
+    narrow.iter().for_each(|narrow| progress.warned(narrow));
     progress.line(&model_line(args, &run.config));
     notes.iter().for_each(|note| progress.line(&output::note(note)));
     let training = match run.start {
@@ -100,13 +103,13 @@ fn check_shared(args: &TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
     }
 }
 
-/// Lets a run be shared with the other ranks, each of which takes its part of the cores of its machine unless
-/// threads were said.
-fn share(session: &Session, run: &mut Run, Job { ranks, neighbours }: Job) {
+/// Lets a run be shared with the other ranks, each of which takes its part of the cores that it runs on
+/// unless threads were said.
+fn share(session: &Session, run: &mut Run, job: Job) {
     if !session.threads_said {
-        run.resources.threads = (run.resources.threads / neighbours).max(1);
+        run.resources.threads = job.threads(run.resources.threads);
     }
-    run.ranks = ranks;
+    run.ranks = job.ranks;
 }
 
 /// What a rank does that is not the first, which tells it of the run: it neither writes nor prints, but where

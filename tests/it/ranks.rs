@@ -211,3 +211,29 @@ fn a_build_without_mpi_is_not_started_by_it() {
     }
     assert!(!dir.path().join("runs").exists());
 }
+
+#[test]
+fn a_process_with_fewer_cores_than_threads_is_told_of_it() {
+    let test = "a_process_with_fewer_cores_than_threads_is_told_of_it";
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let bind = std::process::Command::new("taskset").args(["-c", "0", "true"]).status();
+    if !bind.is_ok_and(|status| status.success()) || !online.contains(['-', ',']) {
+        println!("skipped: {test} (taskset is missing, or there is one core)");
+        return;
+    }
+    let dir = scratch(100);
+    let said = |more: &[&str]| {
+        let mut bound = std::process::Command::new("taskset");
+        bound.args(["-c", "0", env!("CARGO_BIN_EXE_dlrm"), "train", "clicks.csv", "--schema", "schema.toml"]);
+        bound.args(["--max-steps", "1", "--overwrite"]).args(more).current_dir(dir.path());
+        let ran = crate::common::finished(bound.output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    let warned = said(&["--threads", "2"]);
+    assert!(warned.contains("warning: this process is bound to 1 of "), "{warned}");
+    assert!(warned.contains("--bind-to none"), "{warned}");
+    for more in [&["--threads", "1"][..], &[], &["--threads", "2", "-q"]] {
+        assert!(!said(more).contains("is bound to"), "{more:?}");
+    }
+}
