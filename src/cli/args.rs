@@ -338,6 +338,9 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "auto", num_args = 0..=1, default_missing_value = "",
         value_parser = Resumption::parser(), conflicts_with = "overwrite")]
     pub resume: Option<Resumption>,
+    /// How long the first rank waits for others before it says so (default: 1m), for tests
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = values::seconds)]
+    pub stall_after: Option<f64>,
     /// Replace what the run directory holds
     #[arg(long)]
     pub overwrite: bool,

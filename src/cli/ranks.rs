@@ -1,7 +1,12 @@
 //! The ranks of an MPI job that this process is one of.
 use super::failure::Failure;
+use super::output;
+use super::session::Session;
 use dlrm::bench::{Cores, cores};
+use dlrm::cluster::{PATIENCE, Watch};
+use dlrm::data::format::duration;
 use dlrm::engine::ranks::Ranks;
+use std::time::Duration;
 
 /// What MPI's launchers tell a process: how many ranks its job has.
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
@@ -49,11 +54,11 @@ fn plural(number: usize) -> &'static str {
     if number == 1 { "" } else { "s" }
 }
 
-/// The job that this process was started in, if it was.
-pub(super) fn job() -> Result<Job, Failure> {
+/// The job that this process was started in, if it was; the first rank tells whom it has waited for so long.
+pub(super) fn job(session: &Session, patience: Option<Duration>) -> Result<Job, Failure> {
     match size() {
         1 => Ok(Job { ranks: Ranks::default(), neighbours: 1, sharing: 1, cores: cores() }),
-        size => started(size),
+        size => started(size, watch(session, patience)),
     }
 }
 
@@ -74,11 +79,34 @@ fn size() -> usize {
     said.unwrap_or(1).max(1)
 }
 
+/// Tells on standard error of ranks that are waited for. It comes from another thread while this one waits,
+/// and goes there at once: what `mpirun` starts has no terminal, whose bar it would have to be kept off.
+fn watch(session: &Session, patience: Option<Duration>) -> Watch {
+    let quiet = session.quiet;
+    Watch::new(patience.unwrap_or(PATIENCE), move |late, waited| {
+        if !quiet {
+            output::tell(&format!("warning: {}", stall(late, waited)));
+        }
+    })
+}
+
+/// Whom the first rank waits for, and what to look at.
+fn stall(late: &[usize], waited: Duration) -> String {
+    let numbers: Vec<String> = late.iter().map(usize::to_string).collect();
+    let waited = duration(waited.as_secs_f64());
+    format!(
+        "rank 0 has waited {waited} for rank{} {}: look whether it still reads its rows, whether its process \
+         is stopped or its machine busy, and at the network",
+        plural(late.len()),
+        numbers.join(", ")
+    )
+}
+
 #[cfg(feature = "mpi")]
-fn started(_: usize) -> Result<Job, Failure> {
+fn started(_: usize, watch: Watch) -> Result<Job, Failure> {
     let cores = cores();
     let list = cores.as_ref().map_or("", |cores| &cores.list);
-    let mpi = dlrm::mpi::Mpi::start(list).map_err(|error| {
+    let mpi = dlrm::mpi::Mpi::start(list, watch).map_err(|error| {
         Failure::resources(error.to_string(), "start the job anew; if it stays, look at MPI's own messages")
     })?;
     let (neighbours, sharing) = (mpi.neighbours(), mpi.sharing());
@@ -87,7 +115,7 @@ fn started(_: usize) -> Result<Job, Failure> {
 
 /// Each would take itself for the only one, and write over what the others have written.
 #[cfg(not(feature = "mpi"))]
-fn started(size: usize) -> Result<Job, Failure> {
+fn started(size: usize, _: Watch) -> Result<Job, Failure> {
     Err(Failure::usage(
         format!(
             "this process was started as one of {size} by MPI: expected a dlrm built with MPI, found one \
@@ -137,5 +165,13 @@ mod tests {
         ] {
             assert_eq!(job.warning(said), None);
         }
+    }
+
+    #[test]
+    fn ranks_that_are_waited_for_are_named() {
+        let said = stall(&[3], Duration::from_secs(60));
+        assert!(said.starts_with("rank 0 has waited 60 s for rank 3: look"), "{said}");
+        let said = stall(&[1, 3], Duration::from_millis(2100));
+        assert!(said.contains("for ranks 1, 3: look"), "{said}");
     }
 }

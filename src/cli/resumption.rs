@@ -30,12 +30,13 @@ impl Resumption {
 }
 
 /// Flags that may stand beside `--resume` without `auto`; all others of training change what the run keeps.
-const BESIDE: [&str; 11] = [
+const BESIDE: [&str; 12] = [
     "paths",
     "resume",
     "output",
     "budget",
     "memory_limit",
+    "stall_after",
     "threads",
     "json",
     "quiet",

@@ -15,10 +15,12 @@ use dlrm::engine::{Error, Note, Resources, Run, RunConfig, Start};
 use dlrm::models::ModelConfig;
 use dlrm::report::{RunCard, kept, terminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
-    let job = ranks::job()?;
+    let patience = args.stall_after.map(Duration::from_secs_f64);
+    let job = ranks::job(session, patience)?;
     let ranks = job.ranks.clone();
     if !ranks.is_first() {
         return assist(session, args, job);

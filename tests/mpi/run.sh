@@ -119,6 +119,24 @@ said="$(ranks 3 again --resume auto)" || fail "a finished run: $said"
 [ "$(grep -c "is finished" <<<"$said")" = 1 ] || fail "a finished run was not called that once: $said"
 echo "mpi: a job was killed, and the same command went on with it on fewer ranks, to the same bytes"
 
+# A rank that is late is named, and once it comes nothing has changed.
+# shellcheck disable=SC2086
+mpirun -n 3 "$dlrm" train --threads 1 --stall-after 1 -o stalled $long >/dev/null 2>said &
+job=$!
+until [ -n "$(ls stalled/checkpoints 2>/dev/null | grep '^step')" ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+late=""
+for pid in $(pgrep -f "$dlrm train.*stalled"); do
+    [ "$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -c '^OMPI_COMM_WORLD_RANK=2$')" = 1 ] && late="$pid"
+done
+[ -n "$late" ] || fail "rank 2 was not found"
+kill -STOP "$late"
+for _ in $(seq 100); do grep -q "warning: rank 0 has waited" said && break; sleep 0.1; done
+kill -CONT "$late"
+wait $job || fail "a job that stood still for a while: $(cat said)"
+grep -q "warning: rank 0 has waited .* for rank 2: look" said || fail "rank 2 was late, and what was said is: $(cat said)"
+same whole stalled "a rank was late"
+echo "mpi: a rank that was late was named"
+
 # A wish to stop is heard by the first rank, which saves.
 # shellcheck disable=SC2086
 ranks 2 stopped $long >/dev/null 2>said &

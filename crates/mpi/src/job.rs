@@ -2,13 +2,13 @@
 //!
 //! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever
 //! started them works on. So MPI has to be safe for no more than that one thread.
-use dlrm_cluster::{Communicator, Ticket};
+use dlrm_cluster::{Communicator, Ticket, Watch};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::initialize_with_threading;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives};
+use mpi::traits::{Communicator as _, CommunicatorCollectives, Destination, Source};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -57,18 +57,19 @@ struct Begun {
 }
 
 impl Mpi {
-    /// Begins MPI, for a process that may run on these `cores`, as its system writes them. Once in a process.
+    /// Begins MPI, for a process that may run on these `cores`, as its system writes them; if it is the first
+    /// rank, `watch` tells whom it waits for, from a thread of its own. Once in a process.
     ///
     /// # Errors
     /// If MPI was begun before, or there is no thread for it.
-    pub fn start(cores: &str) -> Result<Self, MpiError> {
+    pub fn start(cores: &str, watch: Watch) -> Result<Self, MpiError> {
         let (orders, taken) = mpsc::channel();
         let (does, done) = mpsc::channel();
         let (begun, begins) = mpsc::channel();
         let mut hasher = DefaultHasher::new();
         cores.hash(&mut hasher);
         let cores = hasher.finish();
-        let work = move || own(cores, &begun, (&taken, &does));
+        let work = move || own((cores, watch), &begun, (&taken, &does));
         let thread = thread::Builder::new().name("mpi".into()).spawn(work);
         let thread = thread.map_err(|e| MpiError(format!("cannot start a thread for MPI: {e}")))?;
         let begun = begins.recv().ok().flatten();
@@ -148,7 +149,11 @@ impl Drop for Mpi {
 }
 
 /// What the thread does that owns MPI.
-fn own(cores: u64, begun: &Sender<Option<Begun>>, (orders, done): (&Receiver<Parts>, &Sender<Parts>)) {
+fn own(
+    (cores, mut watch): (u64, Watch),
+    begun: &Sender<Option<Begun>>,
+    (orders, done): (&Receiver<Parts>, &Sender<Parts>),
+) {
     let Some((universe, _)) = initialize_with_threading(Threading::Funneled) else {
         let _ = begun.send(None);
         return;
@@ -164,9 +169,40 @@ fn own(cores: u64, begun: &Sender<Option<Begun>>, (orders, done): (&Receiver<Par
         return;
     }
     while let Ok(parts) = orders.recv() {
+        meet(&world, &mut watch);
         if done.send(exchange(&world, &parts)).is_err() {
             return;
         }
+    }
+}
+
+/// The tag of a message that says no more than that a rank has come to an exchange.
+const HERE: i32 = 1;
+
+/// Waits until all ranks have come to the exchange, on the first one, which tells who is late.
+///
+/// MPI's collectives do not say whom they wait for, so each rank says that it is here before they begin: a
+/// message of one byte, which nobody answers. The exchange behind it could not be done before the last rank
+/// has come either, and takes the first one some microseconds longer. Steps take milliseconds.
+fn meet(world: &SimpleCommunicator, watch: &mut Watch) {
+    if world.rank() != 0 {
+        world.process_at_rank(0).send_with_tag(&[0u8][..], HERE);
+        return;
+    }
+    let mut late: Vec<usize> = (1..world.size() as usize).collect();
+    let mut wait = watch.begin();
+    while !late.is_empty() {
+        late.retain(|&rank| {
+            let rank = world.process_at_rank(rank as i32);
+            let here = rank.immediate_probe_with_tag(HERE).is_some();
+            if here {
+                rank.receive_into_with_tag(&mut [0u8][..], HERE);
+            }
+            !here
+        });
+        wait.look(&late);
+        // Where ranks share cores, another one may need this.
+        thread::yield_now();
     }
 }
 
