@@ -5,11 +5,13 @@ use super::column_args::ColumnArgs;
 use super::features_args::FeaturesCommand;
 use super::generate::GenerateCommand;
 pub(super) use super::input_args::InputArgs;
+use super::resumption::Resumption;
 use super::scoring_args::{EvaluateArgs, ExplainArgs, ExportArgs, PredictArgs, ShowArgs};
 #[cfg(feature = "serve")]
 use super::serve_args::{ItemsArgs, RecommendArgs, ServeArgs};
 use super::values;
 use clap::{Args, Parser, Subcommand};
+use dlrm::engine::training::AUTO;
 use dlrm::nn::{Precision, TablePrecision};
 use std::path::PathBuf;
 
@@ -366,18 +368,32 @@ pub(super) struct TrainArgs {
     /// Run directory: model, report, checkpoints (default: runs/model)
     #[arg(long, short, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Resume the interrupted run in the run directory
-    #[arg(long, conflicts_with_all = [
-        "overwrite", "config", "preset", "data_dir", "set", "schema", "format", "delimiter", "header",
-        "quote", "trim", "columns", "max_bad_rows", "label", "label_rule", "positive", "ignore",
-        "categorical", "weight", "test", "validation",
-        "split", "cross", "max_ind_range", "reference_compat", "model", "epochs", "max_steps", "batch_size",
-        "seed", "stream", "no_baseline", "folds", "from", "keep_optimizer",
-    ])]
-    pub resume: bool,
+    /// Resume the interrupted run in the run directory; with auto, start one if the directory holds none, and
+    /// do nothing if it is finished: the same command serves every start of a job
+    #[arg(long, value_name = "auto", num_args = 0..=1, default_missing_value = "",
+        value_parser = Resumption::parser(), conflicts_with = "overwrite")]
+    pub resume: Option<Resumption>,
+    /// How long the first rank waits for others before it says so (default: 1m), for tests
+    #[arg(long, value_name = "SECONDS", hide = true, value_parser = values::seconds)]
+    pub stall_after: Option<f64>,
     /// Replace what the run directory holds
     #[arg(long)]
     pub overwrite: bool,
+}
+
+impl TrainArgs {
+    /// Puts the word that `--resume` took for its own back among the paths.
+    pub(super) fn put_right(&mut self) {
+        if let Some(Resumption::Moved(path)) = &self.resume {
+            self.source.paths.insert(0, path.clone());
+            self.resume = Some(Resumption::Interrupted);
+        }
+    }
+
+    /// Whether the validation rows choose the model.
+    pub(super) fn is_auto(&self) -> bool {
+        self.model.as_deref() == Some(AUTO)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -73,14 +73,18 @@ fn resumed(one: &str, other: &str) -> Option<Failure> {
         return None;
     }
     let other = [one, other].into_iter().find(|flag| !flag.starts_with("--resume"))?;
-    let flag = other.split([' ', ',']).next().unwrap_or(other);
-    Some(Failure::usage(
+    Some(beside_resume(other.split([' ', ',']).next().unwrap_or(other)))
+}
+
+/// Of one such setting.
+pub(super) fn beside_resume(flag: &str) -> Failure {
+    Failure::usage(
         format!("--resume: expected the settings that the run was started with, found {flag} beside it"),
         format!(
             "leave {flag} out to go on with the run as it is; to train with other settings, start again \
              without --resume (and with --overwrite, or another -o)"
         ),
-    ))
+    )
 }
 
 fn unknown(flag: &str) -> Failure {

@@ -22,6 +22,7 @@ mod features_args;
 mod files;
 mod flags;
 mod generate;
+mod gone_on;
 mod input_args;
 mod inspect;
 #[cfg(feature = "serve")]
@@ -40,6 +41,7 @@ mod ranks;
 #[cfg(feature = "serve")]
 mod recommend;
 mod requests;
+mod resumption;
 mod rows_to_score;
 mod scoring_args;
 #[cfg(feature = "serve")]
@@ -53,7 +55,7 @@ mod tune;
 mod values;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use failure::Failure;
 use session::Session;
 use std::process::ExitCode;
@@ -70,7 +72,7 @@ pub(crate) fn out_of_memory(bytes: usize) {
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => {
             let given: Vec<String> =
@@ -87,9 +89,18 @@ pub(crate) fn main() -> ExitCode {
             return ended(output::help(&error), given.iter().any(|arg| arg == "--json"));
         }
     };
+    let (cli, checked) = cli;
     let json = cli.json;
     output::AS_JSON.store(json, Ordering::Relaxed);
-    ended(run(cli), json)
+    ended(checked.and_then(|()| run(cli)), json)
+}
+
+/// The flags of this process, and what the parser cannot know of them.
+fn parsed() -> Result<(Cli, Result<(), Failure>), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, resumption::check(&command, &matches)))
 }
 
 /// The exit code of what was done, and the words for it where it failed.
@@ -123,7 +134,10 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&session, &args),
         #[cfg(feature = "fetch")]
         Command::Data(args) => data::run(&session, &args),
-        Command::Train(args) => train::run(&session, &args),
+        Command::Train(mut args) => {
+            args.put_right();
+            train::run(&session, &args)
+        }
         Command::Plan(args) => plan::run(&session, &args),
         Command::Compare(args) => compare::run(&session, &args),
         Command::Tune(args) => tune::run(&session, &args),

@@ -76,13 +76,20 @@ pub(super) fn training(session: &Session, args: &TrainArgs, out: &Path) -> Resul
         loading: args.stream.then_some(Loading::Stream),
         baseline: args.no_baseline.then_some(Baseline::Mean),
         out: Some(out.to_owned()),
-        start: match (args.resume, args.overwrite) {
-            (true, _) => Start::Resume,
-            (_, true) => Start::Overwrite,
+        start: match (&args.resume, args.overwrite) {
+            // With `auto`, the directory decides in their place.
+            (Some(_), _) => Start::Resume,
+            (None, true) => Start::Overwrite,
             _ => Start::Fresh,
         },
         ..limited(session, &args.source, args.memory_limit.as_deref())?
     })
+}
+
+/// Threads, instruction set and memory.
+pub(super) fn resources(session: &Session, memory_limit: Option<&str>) -> Result<Resources, Failure> {
+    let memory_limit = values::memory_limit(memory_limit)?.or_else(memory::free);
+    Ok(Resources { threads: session.threads, isa: session.isa, memory_limit })
 }
 
 /// Rows, columns and split with threads, instruction set and memory; without a limit that was said, that is
@@ -93,11 +100,9 @@ pub(super) fn limited(
     rows: &SourceArgs,
     memory_limit: Option<&str>,
 ) -> Result<RunRequest, Failure> {
-    let said = values::memory_limit(memory_limit)?;
-    let memory_limit = said.or_else(memory::free);
     Ok(RunRequest {
-        resources: Resources { threads: session.threads, isa: session.isa, memory_limit },
-        inference_memory: said,
+        resources: resources(session, memory_limit)?,
+        inference_memory: values::memory_limit(memory_limit)?,
         ..source(rows)
     })
 }

@@ -3,20 +3,24 @@ use super::args::TrainArgs;
 use super::failure::Failure;
 use super::progress::Progress;
 use super::ranks::{self, Job};
+use super::resumption::Resumption;
 use super::session::Session;
-use super::{flags, output, requests, values};
+use super::{flags, gone_on, output, requests, values};
 use dlrm::data::split::Part;
+use dlrm::engine::observer::Observer;
 use dlrm::engine::ranks::Ranks;
 use dlrm::engine::train_config::TrainConfig;
-use dlrm::engine::training::{AUTO, Training};
-use dlrm::engine::{Error, Note, Resources, Run, RunConfig, RunRequest, Start};
+use dlrm::engine::training::Training;
+use dlrm::engine::{Error, Note, Resources, Run, RunConfig, Start};
 use dlrm::models::ModelConfig;
 use dlrm::report::{RunCard, kept, terminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Runs the subcommand.
 pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
-    let job = ranks::job()?;
+    let patience = args.stall_after.map(Duration::from_secs_f64);
+    let job = ranks::job(session, patience)?;
     let ranks = job.ranks.clone();
     if !ranks.is_first() {
         return assist(session, args, job);
@@ -31,15 +35,28 @@ pub(super) fn run(session: &Session, args: &TrainArgs) -> Result<(), Failure> {
 fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
     let out = output_of(args);
     let budget = args.budget.as_deref().map(values::duration).transpose()?;
-    let (mut run, notes) = requests::training(session, args, &out)?.resolve()?;
-    share(session, &mut run, job);
+    let Some(request) = gone_on::requested(session, args, &out)? else {
+        return gone_on::finished(session, &out);
+    };
+    let (mut run, notes) = request.resolve()?;
+    let narrow = job.warning(session.threads_said.then_some(session.threads));
+    share(session, args, &mut run, job);
+    run.tell()?;
     session.stop_by_signal();
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
     let mut progress = Progress::new(session, share);
+    if args.resume == Some(Resumption::Auto) {
+        progress.line(&gone_on::line(run.start, &out));
+    }
+    narrow.iter().for_each(|narrow| progress.warned(narrow));
     progress.line(&model_line(args, &run.config));
     notes.iter().for_each(|note| progress.line(&output::note(note)));
-    let training = Training { run: run.clone(), chooses: is_auto(args), folds: args.folds };
+    let training = match run.start {
+        // Model and folds have been seen to.
+        Start::GoOn => Training { run: run.clone(), chooses: false, folds: None },
+        _ => Training { run: run.clone(), chooses: args.is_auto(), folds: args.folds },
+    };
     let trained = training.execute(&mut progress).map_err(|error| failure(error, &run.config.train));
     drop(progress);
     let (mut trained, config) = (trained?, &run.config);
@@ -78,7 +95,7 @@ fn check_shared(args: &TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
     if ranks.size() == 1 {
         return Ok(());
     }
-    let alone = [("--folds", args.folds.is_some()), ("--model auto", is_auto(args))];
+    let alone = [("--folds", args.folds.is_some()), ("--model auto", args.is_auto())];
     match alone.into_iter().find(|(_, said)| *said) {
         Some((flag, _)) => Err(Failure::usage(
             format!("{flag}: expected one process, found several ranks of MPI"),
@@ -88,30 +105,26 @@ fn check_shared(args: &TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
     }
 }
 
-/// Lets a run be shared with the other ranks, each of which takes its part of the cores of its machine unless
-/// threads were said.
-fn share(session: &Session, run: &mut Run, Job { ranks, neighbours }: Job) {
+/// Lets a run be shared with the other ranks, each of which takes its part of the cores that it runs on and of
+/// the memory of its machine, unless threads or memory were said.
+fn share(session: &Session, args: &TrainArgs, run: &mut Run, job: Job) {
     if !session.threads_said {
-        run.resources.threads = (run.resources.threads / neighbours).max(1);
+        run.resources.threads = job.threads(run.resources.threads);
     }
-    run.ranks = ranks;
+    if args.memory_limit.is_none() {
+        run.resources.memory_limit = run.resources.memory_limit.map(|free| job.memory(free));
+    }
+    run.ranks = job.ranks;
 }
 
-/// What a rank does that is not the first: it neither writes nor prints, but where it fails it says so and
-/// ends them all.
+/// What a rank does that is not the first, which tells it of the run: it neither writes nor prints, but where
+/// it fails it says so and ends them all.
 fn assist(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
     let ranks = job.ranks.clone();
     let assisted = || -> Result<(), Failure> {
-        check_shared(args, &ranks)?;
-        let out = output_of(args);
-        // The first rank has noticed all that there is to notice; what there is in the directory is its own
-        // concern, unless that tells the configuration.
-        let mut request = requests::training(session, args, &out)?;
-        if request.start != Start::Resume {
-            request = RunRequest { out: None, start: Start::Fresh, ..request };
-        }
-        let (mut run, _) = request.resolve()?;
-        share(session, &mut run, job);
+        let resources = requests::resources(session, args.memory_limit.as_deref())?;
+        let mut run = Run::told(ranks.clone(), resources)?;
+        share(session, args, &mut run, job);
         session.stop_by_signal();
         Ok(run.assist()?)
     };
@@ -129,7 +142,7 @@ fn assist(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> 
 fn model_line(args: &TrainArgs, config: &RunConfig) -> String {
     let kind = config.model.kind();
     match ModelConfig::ABOUT.iter().find(|about| about.kind == kind) {
-        _ if is_auto(args) => "model: that of the best validation rows".into(),
+        _ if args.is_auto() => "model: that of the best validation rows".into(),
         Some(about) if args.model.is_none() && kind == "fm" && args.config.is_none() => format!(
             "model: {kind} ({}), which suits a few columns of ids without numbers; --model names another",
             about.idea
@@ -184,11 +197,6 @@ fn failure(error: Error, train: &TrainConfig) -> Failure {
          with --set train.clip_norm=1"
     );
     Failure { hint: Some(hint), ..failure }
-}
-
-/// Whether the validation rows choose the model.
-fn is_auto(args: &TrainArgs) -> bool {
-    args.model.as_deref() == Some(AUTO)
 }
 
 /// Command line, threads and versions for the report.

@@ -43,6 +43,7 @@ mod reading;
 mod readme;
 mod reference_checkpoints;
 mod reproducible;
+mod resume_auto;
 mod scoring;
 #[cfg(feature = "serve")]
 mod serve;

@@ -7,7 +7,7 @@ use dlrm::engine::request::InputRequest;
 use dlrm::engine::run::RunObserver;
 use dlrm::engine::saved::{Kind, verify};
 use dlrm::engine::train_state::{Ending, TrainState};
-use dlrm::engine::{Error, Run, RunRequest, Start};
+use dlrm::engine::{Error, Resources, Run, RunRequest, Start};
 use dlrm::nn::Holder;
 use std::path::Path;
 
@@ -162,6 +162,35 @@ fn the_first_rank_decides_for_all() {
     assert_eq!(model(dir.path(), "stopped"), model(dir.path(), "whole"));
 }
 
+/// Only the first one has read what was asked for; where it finds nothing to do, nor have the others.
+#[test]
+fn ranks_are_told_of_the_run() {
+    let dir = scratch(400);
+    let settings = ["train.epochs=2", "train.lanes=4", "train.optimizer.lr=0.0123"];
+    run(dir.path(), "alone", &settings).execute(&mut Unobserved).unwrap().finish().unwrap();
+    let shared = |finished: bool| {
+        Threads::run(3, |rank| {
+            let ranks = Ranks::new(Box::new(rank));
+            if ranks.is_first() && finished {
+                ranks.leave();
+                return Ok(());
+            }
+            if ranks.is_first() {
+                let run = Run { ranks, ..run(dir.path(), "told", &settings) };
+                run.tell()?;
+                return run.execute(&mut Unobserved).and_then(|mut outcome| outcome.finish());
+            }
+            let resources = Resources { isa: crate::common::isa(), ..Resources::default() };
+            Run::told(ranks, resources)?.assist()
+        })
+    };
+    shared(false).into_iter().for_each(|done| done.unwrap());
+    assert_eq!(model(dir.path(), "told"), model(dir.path(), "alone"));
+    for done in shared(true).into_iter().skip(1) {
+        assert!(matches!(done, Err(Error::Assisted)), "{done:?}");
+    }
+}
+
 /// Others would round otherwise, and nothing would tell.
 #[test]
 fn ranks_of_other_instruction_sets_are_refused() {
@@ -218,4 +247,30 @@ fn a_build_without_mpi_is_not_started_by_it() {
         assert!(said.contains(&format!("dlrm {verb}: expected one process, found one of 4")), "{said}");
     }
     assert!(!dir.path().join("runs").exists());
+}
+
+#[test]
+fn a_process_with_fewer_cores_than_threads_is_told_of_it() {
+    let test = "a_process_with_fewer_cores_than_threads_is_told_of_it";
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    let bind = std::process::Command::new("taskset").args(["-c", "0", "true"]).status();
+    if !bind.is_ok_and(|status| status.success()) || !online.contains(['-', ',']) {
+        println!("skipped: {test} (taskset is missing, or there is one core)");
+        return;
+    }
+    let dir = scratch(100);
+    let said = |more: &[&str]| {
+        let mut bound = std::process::Command::new("taskset");
+        bound.args(["-c", "0", env!("CARGO_BIN_EXE_dlrm"), "train", "clicks.csv", "--schema", "schema.toml"]);
+        bound.args(["--max-steps", "1", "--overwrite"]).args(more).current_dir(dir.path());
+        let ran = crate::common::finished(bound.output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.err
+    };
+    let warned = said(&["--threads", "2"]);
+    assert!(warned.contains("warning: this process is bound to 1 of "), "{warned}");
+    assert!(warned.contains("--bind-to none"), "{warned}");
+    for more in [&["--threads", "1"][..], &[], &["--threads", "2", "-q"]] {
+        assert!(!said(more).contains("is bound to"), "{more:?}");
+    }
 }

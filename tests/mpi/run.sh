@@ -98,6 +98,45 @@ for turn in $(seq "${KILLS:-3}"); do
 done
 echo "mpi: ${KILLS:-3} jobs lost a rank, and one to three others went on to the same bytes"
 
+# One command line for every start, on as many ranks as there are; only the first one reads the run directory.
+# shellcheck disable=SC2086
+ranks 3 again $long --resume auto >/dev/null 2>said &
+job=$!
+until [ -n "$(ls again/checkpoints 2>/dev/null | grep '^step')" ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+victims=($(for pid in $(pgrep -f "$dlrm train.*again"); do [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dlrm ] && echo "$pid"; done || true))
+[ ${#victims[@]} -gt 0 ] || fail "no rank was left to be killed"
+kill -9 "${victims[0]}"
+if wait $job; then fail "a job that lost a rank ended well"; fi
+code=0
+# shellcheck disable=SC2086
+ranks 2 again $long --resume auto --seed 7 >/dev/null 2>said || code=$?
+[ $code = 2 ] && [ "$(grep -c "seed: expected 0, with which the run in again was started, found 7" said)" = 1 ] ||
+    fail "another seed: code $code, $(cat said)"
+# shellcheck disable=SC2086
+ranks 2 again $long --resume auto >/dev/null || fail "--resume auto: $(cat said)"
+same whole again "--resume auto on two ranks after three"
+said="$(ranks 3 again --resume auto)" || fail "a finished run: $said"
+[ "$(grep -c "is finished" <<<"$said")" = 1 ] || fail "a finished run was not called that once: $said"
+echo "mpi: a job was killed, and the same command went on with it on fewer ranks, to the same bytes"
+
+# A rank that is late is named, and once it comes nothing has changed.
+# shellcheck disable=SC2086
+mpirun -n 3 "$dlrm" train --threads 1 --stall-after 1 -o stalled $long >/dev/null 2>said &
+job=$!
+until [ -n "$(ls stalled/checkpoints 2>/dev/null | grep '^step')" ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
+late=""
+for pid in $(pgrep -f "$dlrm train.*stalled"); do
+    [ "$(tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -c '^OMPI_COMM_WORLD_RANK=2$')" = 1 ] && late="$pid"
+done
+[ -n "$late" ] || fail "rank 2 was not found"
+kill -STOP "$late"
+for _ in $(seq 100); do grep -q "warning: rank 0 has waited" said && break; sleep 0.1; done
+kill -CONT "$late"
+wait $job || fail "a job that stood still for a while: $(cat said)"
+grep -q "warning: rank 0 has waited .* for rank 2: look" said || fail "rank 2 was late, and what was said is: $(cat said)"
+same whole stalled "a rank was late"
+echo "mpi: a rank that was late was named"
+
 # A wish to stop is heard by the first rank, which saves.
 # shellcheck disable=SC2086
 ranks 2 stopped $long >/dev/null 2>said &
@@ -117,6 +156,8 @@ dlrm prepare clicks/clicks.csv --schema clicks/schema.toml -q -o prepared >/dev/
 mpirun -n 2 dlrm train prepared --set train.lanes=32 -o runs/shared >/dev/null 2>&1
 dlrm train -q prepared --set train.lanes=32 -o runs/alone >/dev/null
 same runs/alone runs/shared "docs/cluster.md"
+mpirun -n 2 dlrm train prepared --set train.lanes=32 --resume auto -o runs/queued >/dev/null 2>&1
+same runs/alone runs/queued "docs/cluster.md"
 cd ..
 
 # What several ranks do not do is refused once, and a rank that fails is named.

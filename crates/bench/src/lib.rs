@@ -6,6 +6,7 @@
 //! | `epoch_time` | rows per second of a model on data of a given shape |
 //! | `machine` | what the machine can do at most, measured in this process |
 //! | `memory`, `cgroup` | what the system says of memory |
+//! | `cores` | what the system says of the cores of this process |
 //! | `measure` | rows per second and times of a workload's steps |
 //! | `breakdown` | thread time by operator |
 //! | `earlier` | what an earlier run measured |
@@ -15,6 +16,7 @@
 
 mod breakdown;
 mod cgroup;
+mod cores;
 mod earlier;
 mod epoch_time;
 pub mod load;
@@ -25,6 +27,7 @@ pub mod memory;
 mod workload;
 
 pub use breakdown::{Operator, StepShare};
+pub use cores::{Cores, cores};
 pub use earlier::{Earlier, MachineThen};
 pub use epoch_time::{EpochTimeEstimate, EstimateOptions};
 pub use loading::Loading;

@@ -1,8 +1,8 @@
 //! Ranks as threads of one process, for tests.
-use crate::{Communicator, Ticket};
+use crate::{Communicator, Ticket, Wait, Watch};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -28,9 +28,17 @@ pub struct Threads {
     early: Vec<BTreeMap<u64, Vec<u8>>>,
     /// The first rank to fall: the others fall because of it.
     fallen: Arc<OnceLock<(usize, Fall)>>,
+    watch: Option<Watch>,
 }
 
 impl Threads {
+    /// This rank, which tells whom it waits for.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
     /// The ranks of a new group of `size`, one for each thread.
     pub fn group(size: usize) -> Vec<Threads> {
         let fallen = Arc::new(OnceLock::new());
@@ -42,6 +50,7 @@ impl Threads {
                 receivers: Vec::new(),
                 early: vec![BTreeMap::new(); size],
                 fallen: Arc::clone(&fallen),
+                watch: None,
             })
             .collect();
         for from in 0..size {
@@ -81,18 +90,31 @@ impl Threads {
     }
 
     /// The part of exchange `number` from rank `from`; parts of later exchanges are kept for their turn.
-    fn receive(&mut self, from: usize, number: u64) -> Vec<u8> {
+    fn receive(&mut self, from: usize, number: u64, wait: &mut Option<Wait<'_>>) -> Vec<u8> {
         loop {
             if let Some(part) = self.early[from].remove(&number) {
                 return part;
             }
-            match self.receivers[from].recv() {
-                Ok((number, part)) => {
+            let received = match wait {
+                Some(wait) => self.receivers[from].recv_timeout(wait.left()),
+                None => self.receivers[from].recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match (received, &mut *wait) {
+                (Ok((number, part)), _) => {
                     self.early[from].insert(number, part);
                 }
-                Err(_) => self.deserted(from),
+                (Err(RecvTimeoutError::Timeout), Some(wait)) => wait.look(&self.late(from, number)),
+                (Err(_), _) => self.deserted(from),
             }
         }
+    }
+
+    /// From which ranks, `first` and those behind it, no part of exchange `number` has come.
+    fn late(&mut self, first: usize, number: u64) -> Vec<usize> {
+        for (receiver, early) in self.receivers.iter().zip(&mut self.early) {
+            early.extend(receiver.try_iter());
+        }
+        (first..self.size()).filter(|&from| !self.early[from].contains_key(&number)).collect()
     }
 
     fn deserted(&self, by: usize) -> ! {
@@ -126,7 +148,11 @@ impl Communicator for Threads {
     }
 
     fn finish(&mut self, ticket: Ticket) -> Vec<Vec<u8>> {
-        (0..self.size()).map(|from| self.receive(from, ticket.number())).collect()
+        let mut watch = self.watch.take();
+        let mut wait = watch.as_mut().map(Watch::begin);
+        let parts = (0..self.size()).map(|from| self.receive(from, ticket.number(), &mut wait)).collect();
+        self.watch = watch;
+        parts
     }
 
     /// Ends this rank by a panic; the others panic when they next wait for it. The process is theirs too, so

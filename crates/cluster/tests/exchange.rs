@@ -1,6 +1,9 @@
 //! What every communicator must do.
-use dlrm_cluster::{Communicator, Solo, Threads};
+use dlrm_cluster::{Communicator, Solo, Threads, Watch};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 /// What rank `from` sends to rank `to` in exchange `number`.
 fn part(number: u64, from: usize, to: usize) -> Vec<u8> {
@@ -130,4 +133,33 @@ fn the_panic_that_came_first_is_reported() {
         })
     });
     assert_eq!(message(&*first.unwrap_err()), "the cause");
+}
+
+#[test]
+fn ranks_that_are_late_are_named() {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    Threads::run(4, |rank| {
+        let told = said.clone();
+        let mut rank = match rank.rank() {
+            0 => rank.watched(Watch::new(Duration::from_millis(50), move |late: &[usize], waited| {
+                told.lock().expect("no panic").push((late.to_vec(), waited));
+            })),
+            _ => rank,
+        };
+        rank.barrier();
+        // Ranks 1 and 3 come late, as long as it takes to be told of twice.
+        while rank.rank() % 2 == 1 && said.lock().expect("no panic").len() < 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        rank.barrier();
+        rank.barrier();
+    });
+    let said = said.lock().expect("no panic");
+    for (late, waited) in said.iter() {
+        assert!(*waited >= Duration::from_millis(50), "{said:?}");
+        assert!(late.contains(&1) || late.contains(&3), "{said:?}");
+    }
+    // By then the others had nothing else to do.
+    assert_eq!(said[1].0, [1, 3]);
+    assert!(said[1].1 >= said[0].1 * 2, "{said:?}");
 }

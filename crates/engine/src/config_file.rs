@@ -52,6 +52,27 @@ impl RunConfig {
         Self::of_table(read_table(path, MOST_EXTENSIONS)?, &path.display().to_string(), settings, notes)
     }
 
+    /// The keys of a configuration file, with those of the files that it extends.
+    ///
+    /// # Errors
+    /// If one cannot be read or extends itself.
+    pub(crate) fn table_of_file(path: &Path) -> Result<Table> {
+        read_table(path, MOST_EXTENSIONS)
+    }
+
+    /// This configuration with the keys of a file and with `settings` on top.
+    ///
+    /// # Errors
+    /// As [`RunConfig::load`].
+    pub(crate) fn with_on_top(&self, mut over: Table, settings: &[String]) -> Result<Self> {
+        // Under their present names, for those are the ones that stand below.
+        rename_old_keys(&mut over, "the configuration", &mut Vec::new())?;
+        let mut table = Table::try_from(self).expect("a configuration is plain data");
+        merge(&mut table, over);
+        let settings: Vec<String> = settings.iter().map(|setting| renamed(setting)).collect();
+        Self::of_table(table, "the configuration", &settings, &mut Vec::new())
+    }
+
     fn of_table(mut table: Table, name: &str, settings: &[String], notes: &mut Vec<Note>) -> Result<Self> {
         let defaults = Table::try_from(RunConfig::default()).expect("a configuration is plain data");
         for setting in settings {
@@ -101,6 +122,15 @@ fn rename_old_keys(table: &mut Table, file: &str, notes: &mut Vec<Note>) -> Resu
         )));
     }
     Ok(())
+}
+
+/// A setting under the present name of its key.
+fn renamed(setting: &str) -> String {
+    let old = RENAMED.iter().find_map(|(parent, old, new)| {
+        let value = setting.trim_start().strip_prefix(&format!("{parent}.{old}"))?;
+        value.trim_start().starts_with('=').then(|| format!("{parent}.{new}{value}"))
+    });
+    old.unwrap_or_else(|| setting.to_owned())
 }
 
 /// Files that may extend one another in a row.

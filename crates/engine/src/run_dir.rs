@@ -77,7 +77,7 @@ impl RunDir {
         // Now nobody else changes it.
         check(out, start)?;
         // Whoever started the run that is resumed has been asked.
-        let replaces = matches!(start, Start::Overwrite | Start::Resume);
+        let replaces = start == Start::Overwrite || start.goes_on();
         let mut files = OwnFiles::open(out, replaces)?;
         let earlier = !OwnFiles::has_list(out) && (out.join(MODEL).exists() || checkpoints.exists());
         if earlier && replaces {
@@ -119,7 +119,7 @@ impl RunDir {
     /// # Errors
     /// If it was started with another one.
     pub(crate) fn check_encoder(&self, encoder: &[u8]) -> Result<()> {
-        if self.start != Start::Resume || stored(&self.checkpoints, ENCODER)? == encoder {
+        if !self.start.goes_on() || stored(&self.checkpoints, ENCODER)? == encoder {
             return Ok(());
         }
         let problem = "expected the data that the run started with, found other values";
@@ -135,7 +135,7 @@ impl RunDir {
     pub(crate) fn begin(&self, with: &StartedWith<'_>) -> Result<(Checkpoints, Option<String>)> {
         let optimizer = with.config.train.keep_optimizer;
         let ready = || Checkpoints::new(&self.checkpoints).map(|all| all.with_best_optimizer(optimizer));
-        if self.start == Start::Resume {
+        if self.start.goes_on() {
             if stored(&self.checkpoints, ROWS)? != with.rows.as_bytes() {
                 let problem = "expected the rows that the run started with, found others";
                 return Err(Error::saved(self.checkpoints.join(ROWS), problem).with_hint(OTHERS));
@@ -242,16 +242,10 @@ pub(crate) fn has_model(out: &Path) -> bool {
 fn check(out: &Path, start: Start) -> Result<()> {
     let (model, checkpoints) = (out.join(MODEL), out.join(CHECKPOINTS));
     let unfinished = is_unfinished(out);
-    if start == Start::Resume && !unfinished {
+    if start == Start::Resume && !unfinished || start == Start::GoOn && !is_begun(out) {
         return Err(nothing_to_resume(out));
     }
-    let foreign = match saved::foreign(&model, Kind::Model)? {
-        Some(found) => Some(found),
-        None => checkpoint::foreign(&checkpoints, &OWN)?,
-    };
-    if let Some(found) = foreign {
-        return Err(not_ours(&found));
-    }
+    check_ours(&model, &checkpoints)?;
     let (what, go_on) = match (start, has_model(out), unfinished) {
         (Start::Fresh | Start::Once, true, _) => ("a finished model", ""),
         (Start::Fresh | Start::Once, false, true) => ("an unfinished run", "run.resume to go on with it, "),
@@ -260,6 +254,54 @@ fn check(out: &Path, start: Start) -> Result<()> {
     let found = format!("{what} in {}", out.display());
     let error = Error::config("output directory", "a new or empty directory", found);
     Err(error.with_hint(format!("{go_on}run.overwrite to replace it, or another run.out")))
+}
+
+/// Refuses a model or checkpoints that are not ours.
+fn check_ours(model: &Path, checkpoints: &Path) -> Result<()> {
+    let foreign = match saved::foreign(model, Kind::Model)? {
+        Some(found) => Some(found),
+        None => checkpoint::foreign(checkpoints, &OWN)?,
+    };
+    foreign.map_or(Ok(()), |found| Err(not_ours(&found)))
+}
+
+/// What a directory holds of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing, or nothing of a run.
+    Nothing,
+    /// A run that was interrupted, whether it had saved a checkpoint or not.
+    Unfinished,
+    /// A model, and nothing that is left to do for it.
+    Finished,
+}
+
+/// What the directory `out` holds of a run.
+///
+/// # Errors
+/// If what stands in the place of a model or of checkpoints is not ours, or cannot be read.
+pub fn standing(out: &Path) -> Result<Standing> {
+    put_back(out)?;
+    check_ours(&out.join(MODEL), &out.join(CHECKPOINTS))?;
+    Ok(match (is_begun(out), has_model(out)) {
+        (true, _) => Standing::Unfinished,
+        (false, true) => Standing::Finished,
+        (false, false) => Standing::Nothing,
+    })
+}
+
+/// Whether `out` holds what a run was started with, which goes when the run is finished.
+fn is_begun(out: &Path) -> bool {
+    out.join(CHECKPOINTS).join(CONFIG).exists()
+}
+
+/// Puts a model back that an interrupted replacement has set aside.
+fn put_back(out: &Path) -> Result<()> {
+    if saved::set_aside(&out.join(MODEL)).exists() {
+        let _lock = lock(out)?;
+        saved::recover(&out.join(MODEL), Kind::Model)?;
+    }
+    Ok(())
 }
 
 /// The error of a directory that cannot be made.
@@ -308,10 +350,7 @@ pub(crate) fn lock(out: &Path) -> Result<DirLock> {
 /// # Errors
 /// If there is none, or it is damaged.
 pub fn stored_config(out: &Path, notes: &mut Vec<Note>) -> Result<RunConfig> {
-    if saved::set_aside(&out.join(MODEL)).exists() {
-        let _lock = lock(out)?;
-        saved::recover(&out.join(MODEL), Kind::Model)?;
-    }
+    put_back(out)?;
     let checkpoints = out.join(CHECKPOINTS);
     let path = checkpoints.join(CONFIG);
     if !path.exists() {

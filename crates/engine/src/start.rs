@@ -13,4 +13,14 @@ pub enum Start {
     Once,
     /// At the newest checkpoint.
     Resume,
+    /// Where the run that the directory holds was interrupted: at its newest checkpoint, or at its beginning
+    /// if it had none yet.
+    GoOn,
+}
+
+impl Start {
+    /// Whether it is that of a run that was begun before.
+    pub(crate) fn goes_on(self) -> bool {
+        matches!(self, Start::Resume | Start::GoOn)
+    }
 }

@@ -3,7 +3,6 @@ use crate::choice::{Choice, ChoiceObserver, ChosenRun};
 use crate::error::{Error, Result};
 use crate::folds::{Folded, FoldedRun, FoldsObserver};
 use crate::run::{Outcome, Run};
-use crate::start::Start;
 use dlrm_data::Hint;
 
 /// The name that stands for the kind of model that the validation rows choose.
@@ -57,7 +56,7 @@ impl Training {
             }
             (false, None) => {
                 // What a run that is resumed had found out before it was interrupted.
-                let kept = run.out.as_deref().filter(|_| run.start == Start::Resume);
+                let kept = run.out.as_deref().filter(|_| run.start.goes_on());
                 let choice = kept.map(Choice::read).transpose()?.flatten();
                 let folded = kept.map(Folded::read).transpose()?.flatten();
                 Ok(Trained { choice, folded, outcome: run.execute(observer)? })

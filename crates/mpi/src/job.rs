@@ -2,21 +2,25 @@
 //!
 //! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever
 //! started them works on. So MPI has to be safe for no more than that one thread.
-use dlrm_cluster::{Communicator, Ticket};
+use dlrm_cluster::{Communicator, Ticket, Watch};
 use mpi::Threading;
 use mpi::collective::SystemOperation;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::initialize_with_threading;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives};
+use mpi::traits::{Communicator as _, CommunicatorCollectives, Destination, Source};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 /// Bytes from one rank to another that go at once. MPI counts in 32 bits, and what a rank sends to all others
 /// has to be counted too.
 const PIECE: u64 = 1 << 30;
+
+/// A part for each rank, or from each.
+type Parts = Vec<Vec<u8>>;
 
 /// Why there is no rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +38,8 @@ impl std::error::Error for MpiError {}
 pub struct Mpi {
     rank: usize,
     size: usize,
-    /// Ranks on this machine.
-    neighbours: usize,
+    /// Ranks on this machine, and those of them that run on the same cores.
+    neighbours: [usize; 2],
     started: u64,
     orders: Option<Sender<Vec<Vec<u8>>>>,
     done: Receiver<Vec<Vec<u8>>>,
@@ -49,19 +53,23 @@ pub struct Mpi {
 struct Begun {
     rank: usize,
     size: usize,
-    neighbours: usize,
+    neighbours: [usize; 2],
 }
 
 impl Mpi {
-    /// Begins MPI. Once in a process.
+    /// Begins MPI, for a process that may run on these `cores`, as its system writes them; if it is the first
+    /// rank, `watch` tells whom it waits for, from a thread of its own. Once in a process.
     ///
     /// # Errors
     /// If MPI was begun before, or there is no thread for it.
-    pub fn start() -> Result<Self, MpiError> {
+    pub fn start(cores: &str, watch: Watch) -> Result<Self, MpiError> {
         let (orders, taken) = mpsc::channel();
         let (does, done) = mpsc::channel();
         let (begun, begins) = mpsc::channel();
-        let work = move || own(&begun, &taken, &does);
+        let mut hasher = DefaultHasher::new();
+        cores.hash(&mut hasher);
+        let cores = hasher.finish();
+        let work = move || own((cores, watch), &begun, (&taken, &does));
         let thread = thread::Builder::new().name("mpi".into()).spawn(work);
         let thread = thread.map_err(|e| MpiError(format!("cannot start a thread for MPI: {e}")))?;
         let begun = begins.recv().ok().flatten();
@@ -72,9 +80,15 @@ impl Mpi {
         Ok(Mpi { rank, size, neighbours, started: 0, orders, done, early: BTreeMap::new(), next: 0, thread })
     }
 
-    /// Ranks on this machine, this one included: they share its cores.
+    /// Ranks on this machine, this one included.
     pub fn neighbours(&self) -> usize {
-        self.neighbours
+        self.neighbours[0]
+    }
+
+    /// Those of them that run on the same cores, this one included: all where the launcher binds none, this
+    /// one alone where it binds each to cores of its own.
+    pub fn sharing(&self) -> usize {
+        self.neighbours[1]
     }
 
     /// The results of exchange `number`; those of later ones are kept for their turn.
@@ -135,7 +149,11 @@ impl Drop for Mpi {
 }
 
 /// What the thread does that owns MPI.
-fn own(begun: &Sender<Option<Begun>>, orders: &Receiver<Vec<Vec<u8>>>, done: &Sender<Vec<Vec<u8>>>) {
+fn own(
+    (cores, mut watch): (u64, Watch),
+    begun: &Sender<Option<Begun>>,
+    (orders, done): (&Receiver<Parts>, &Sender<Parts>),
+) {
     let Some((universe, _)) = initialize_with_threading(Threading::Funneled) else {
         let _ = begun.send(None);
         return;
@@ -143,14 +161,48 @@ fn own(begun: &Sender<Option<Begun>>, orders: &Receiver<Vec<Vec<u8>>>, done: &Se
     let world = universe.world();
     let own = |n: i32| usize::try_from(n).expect("MPI counts ranks from 0");
     let (rank, size) = (own(world.rank()), own(world.size()));
-    let neighbours = own(world.split_shared(world.rank()).size());
+    let machine = world.split_shared(world.rank());
+    let mut all = vec![0u64; own(machine.size())];
+    machine.all_gather_into(&cores, &mut all[..]);
+    let neighbours = [all.len(), all.iter().filter(|&&others| others == cores).count()];
     if begun.send(Some(Begun { rank, size, neighbours })).is_err() {
         return;
     }
     while let Ok(parts) = orders.recv() {
+        meet(&world, &mut watch);
         if done.send(exchange(&world, &parts)).is_err() {
             return;
         }
+    }
+}
+
+/// The tag of a message that says no more than that a rank has come to an exchange.
+const HERE: i32 = 1;
+
+/// Waits until all ranks have come to the exchange, on the first one, which tells who is late.
+///
+/// MPI's collectives do not say whom they wait for, so each rank says that it is here before they begin: a
+/// message of one byte, which nobody answers. The exchange behind it could not be done before the last rank
+/// has come either, and takes the first one some microseconds longer. Steps take milliseconds.
+fn meet(world: &SimpleCommunicator, watch: &mut Watch) {
+    if world.rank() != 0 {
+        world.process_at_rank(0).send_with_tag(&[0u8][..], HERE);
+        return;
+    }
+    let mut late: Vec<usize> = (1..world.size() as usize).collect();
+    let mut wait = watch.begin();
+    while !late.is_empty() {
+        late.retain(|&rank| {
+            let rank = world.process_at_rank(rank as i32);
+            let here = rank.immediate_probe_with_tag(HERE).is_some();
+            if here {
+                rank.receive_into_with_tag(&mut [0u8][..], HERE);
+            }
+            !here
+        });
+        wait.look(&late);
+        // Where ranks share cores, another one may need this.
+        thread::yield_now();
     }
 }
 

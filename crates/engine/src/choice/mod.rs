@@ -107,7 +107,7 @@ impl ChosenRun {
     fn on(
         &self,
         source: DataSource<'_>,
-        dir: Option<RunDir>,
+        mut dir: Option<RunDir>,
         observer: &mut dyn ChoiceObserver,
     ) -> Result<(Choice, Run, Option<Kept>)> {
         let config = &self.run.config;
@@ -134,10 +134,11 @@ impl ChosenRun {
         let validation = &common.rows.parts[Part::Validation];
         let (choice, chosen) = Choice::of(scored, common.task, config.train.monitor, validation)?;
         let winner = candidates.swap_remove(chosen).expect("what is chosen has been trained");
-        let (run, mut kept) = self.with(winner, &common, &fitted, dir)?;
-        if let Some((dir, _)) = &mut kept {
+        if let Some(dir) = &mut dir {
+            // Before there is a run to go on with, whose model it tells of.
             dir.write(CANDIDATES_FILE, &choice.to_json())?;
         }
+        let (run, kept) = self.with(winner, &common, &fitted, dir)?;
         Ok((choice, run, kept))
     }
 

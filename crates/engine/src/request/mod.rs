@@ -4,6 +4,8 @@
 //! execute the
 //! [`Run`] that comes of it. None of the three steps prints, exits or reads the environment.
 mod columns;
+mod difference;
+mod going_on;
 mod input;
 mod label;
 mod occurs;
@@ -107,6 +109,7 @@ impl RunRequest {
         let mut notes = Vec::new();
         let config = match (self.start, &self.out) {
             (Start::Resume, Some(out)) => self.resumed(out, &mut notes)?,
+            (Start::GoOn, Some(out)) => self.gone_on(out, &mut notes)?,
             _ => self.configuration(&mut notes)?,
         };
         let run = Run {
@@ -243,22 +246,7 @@ impl RunRequest {
     /// The configuration of a run on a prepared data set, which has decided how rows are read, encoded and
     /// split.
     fn on_prepared(&self, mut config: RunConfig, dir: &Path) -> Result<RunConfig> {
-        let given = [
-            ("schema", self.schema.is_some()),
-            ("data.split", self.parts.split.is_some()),
-            ("data.test", !self.parts.test.is_empty()),
-            ("data.validation", !self.parts.validation.is_empty()),
-            ("schema.crosses", !self.crosses.is_empty()),
-            ("data.max_ind_range", self.max_ind_range.is_some()),
-            ("data.reference_compat", self.reference_compat == Some(true)),
-            ("schema.label", !self.label.is_empty()),
-            (self.columns.key().unwrap_or_default(), self.columns.key().is_some()),
-        ];
-        if let Some((key, _)) = given.into_iter().find(|(_, given)| *given) {
-            let found = format!("the prepared data set {}, where this is decided", dir.display());
-            return Err(Error::config(key, "raw files", found)
-                .with_hint("leave it out, or prepare the data set anew with it"));
-        }
+        self.check_beside_prepared(dir)?;
         let set = Prepared::open(dir)?;
         let Settings { input, validation, test, split, max_bad_rows } = set.manifest().settings.clone();
         config.input = input;
@@ -276,6 +264,29 @@ impl RunRequest {
         config.schema = Some(schema);
         config.check()?;
         Ok(config)
+    }
+
+    /// Refuses what a prepared data set has decided.
+    fn check_beside_prepared(&self, dir: &Path) -> Result<()> {
+        let given = [
+            ("schema", self.schema.is_some()),
+            ("data.split", self.parts.split.is_some()),
+            ("data.test", !self.parts.test.is_empty()),
+            ("data.validation", !self.parts.validation.is_empty()),
+            ("schema.crosses", !self.crosses.is_empty()),
+            ("data.max_ind_range", self.max_ind_range.is_some()),
+            ("data.reference_compat", self.reference_compat == Some(true)),
+            ("schema.label", !self.label.is_empty()),
+            (self.columns.key().unwrap_or_default(), self.columns.key().is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((key, _)) => {
+                let found = format!("the prepared data set {}, where this is decided", dir.display());
+                Err(Error::config(key, "raw files", found)
+                    .with_hint("leave it out, or prepare the data set anew with it"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The schema that was given, or else one that is inferred.

@@ -1,6 +1,7 @@
 //! A run that goes on from a saved model: its configuration is that of the model, but for the rows and for
 //! how they are trained on.
 use super::RunRequest;
+use super::difference::{Difference, difference};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::model_dir::ModelDir;
@@ -10,7 +11,7 @@ use crate::train_config::Solver;
 use dlrm_data::schema::{Cross, Schema};
 use dlrm_data::split::Split;
 use std::path::Path;
-use toml::{Table, Value};
+use toml::Table;
 
 /// Keys (and all below them) that the weights, the optimiser's state or the meaning of scores depend on.
 const FIXED: [&str; 13] = [
@@ -115,26 +116,13 @@ fn in_steps(mut config: RunConfig, notes: &mut Vec<Note>) -> RunConfig {
 /// Refuses another model, schema or kind of optimiser.
 fn check_fixed(stored: &RunConfig, config: &RunConfig, from: &Path) -> Result<()> {
     let table = |config: &RunConfig| Table::try_from(config).expect("a configuration is plain data");
-    let Some((key, [old, new])) = difference("", &table(stored), &table(config)) else { return Ok(()) };
-    let text = |value: Option<Value>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
-    let expected = format!("{} as in {}, which training goes on from", text(old), from.display());
-    Err(Error::config(key, expected, text(new)).with_hint("leave it out, or train a new model on all rows"))
-}
-
-/// The first of the [`FIXED`] keys in which two configurations differ, with both values.
-fn difference(path: &str, old: &Table, new: &Table) -> Option<(String, [Option<Value>; 2])> {
-    let mut keys: Vec<&String> = old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))).collect();
-    // Of another kind, all else differs too.
-    keys.sort_by_key(|key| *key != "kind");
-    keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).find_map(|key| {
-        let own = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match (old.get(key), new.get(key)) {
-            (Some(Value::Table(old)), Some(Value::Table(new))) => difference(&own, old, new),
-            // The time is read for splits only.
-            _ if own == "schema.time" || !is_fixed(&own) => None,
-            (old, new) => Some((own, [old.cloned(), new.cloned()])),
-        }
-    })
+    // The time is read for splits only.
+    let counts = |key: &str| key != "schema.time" && is_fixed(key);
+    let Some(Difference { key, old, new }) = difference(&table(stored), &table(config), &counts) else {
+        return Ok(());
+    };
+    let expected = format!("{old} as in {}, which training goes on from", from.display());
+    Err(Error::config(key, expected, new).with_hint("leave it out, or train a new model on all rows"))
 }
 
 /// Whether a key stands below one of the fixed ones, or holds one.

@@ -10,6 +10,7 @@ mod rows;
 mod scoring;
 mod shared;
 mod tables;
+mod told;
 mod training;
 
 pub use clock::Stage;

@@ -10,7 +10,6 @@ use crate::learner::Learner;
 use crate::network::Values;
 use crate::shared_start;
 use crate::shared_store::{KeepsForAll, KeptByFirst};
-use crate::start::Start;
 use crate::train_config::TrainConfig;
 use crate::trained::Trained;
 use dlrm_data::batch::Layout;
@@ -31,7 +30,7 @@ impl Run {
         let config = &self.config.train;
         let task = self.config.complete_schema()?.label.task;
         let newest = place.checkpoints.as_ref().map(Checkpoints::newest).transpose()?.flatten();
-        let wanted = self.start == Start::Resume && newest.is_some();
+        let wanted = self.start.goes_on() && newest.is_some();
         let resumes = self.ranks.decide(|| wanted)?;
         let values = if resumes { Values::Unfilled } else { Values::Drawn };
         let (own, placement) = ((&self.config.model, config), &place.placement);
