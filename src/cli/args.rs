@@ -1,6 +1,7 @@
 //! Flags. Defaults that decide results live in the configuration types, not here.
 use super::bench_args::BenchArgs;
 use super::column_args::ColumnArgs;
+use super::demo_args::DemoArgs;
 #[cfg(feature = "serve")]
 use super::features_args::FeaturesCommand;
 use super::generate::GenerateCommand;
@@ -12,7 +13,6 @@ use super::serve_args::{ItemsArgs, RecommendArgs, ServeArgs};
 use super::values;
 use clap::{Args, Parser, Subcommand};
 use dlrm::engine::training::AUTO;
-use dlrm::nn::{Precision, TablePrecision};
 use std::path::PathBuf;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 internal, 2 flags or configuration, 3 data, 4 saved model or \
@@ -119,25 +119,6 @@ pub(super) struct ManArgs {
     /// Replace pages that the directory holds
     #[arg(long, requires = "output")]
     pub overwrite: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DemoArgs {
-    /// Directory for the model and the report (default: runs/demo, replaced each time)
-    #[arg(long, short, value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// Seed of the simulator and of training
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Simulated rows
-    #[arg(long, default_value_t = 400_000, value_parser = clap::value_parser!(u64).range(1000..100_000_000))]
-    pub rows: u64,
-    /// Number format of the matrix products in training steps: f32 or bf16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::precision)]
-    pub precision: Precision,
-    /// Number format of the embedding tables: f32, bf16 or f16
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = values::table_precision)]
-    pub table_precision: TablePrecision,
 }
 
 #[cfg(feature = "fetch")]

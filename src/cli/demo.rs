@@ -1,5 +1,5 @@
 //! `dlrm demo`: simulated clicks, a DLRM and a logistic regression, and the best that any model could do.
-use super::args::DemoArgs;
+use super::demo_args::DemoArgs;
 use super::failure::{Failure, io};
 use super::progress::Progress;
 use super::session::Session;

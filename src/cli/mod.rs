@@ -11,6 +11,7 @@ mod counter;
 #[cfg(feature = "fetch")]
 mod data;
 mod demo;
+mod demo_args;
 mod evaluate;
 mod explain;
 mod export;

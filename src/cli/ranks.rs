@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// What MPI's launchers tell a process: how many ranks its job has.
 const SIZES: [&str; 3] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"];
-/// `srun --mpi=pmix` says it in Slurm's words, which `srun` without MPI uses too: only with the rank that PMIx
-/// gives.
+/// `srun --mpi=pmix` says it in Slurm's words, which `srun` without MPI uses too: only with the rank that
+/// PMIx gives.
 const SIZE_OF_STEP: &str = "SLURM_STEP_NUM_TASKS";
 const RANK_OF_PMIX: &str = "PMIX_RANK";
 

@@ -105,8 +105,8 @@ fn check_shared(args: &TrainArgs, ranks: &Ranks) -> Result<(), Failure> {
     }
 }
 
-/// Lets a run be shared with the other ranks, each of which takes its part of the cores that it runs on and of
-/// the memory of its machine, unless threads or memory were said.
+/// Lets a run be shared with the other ranks, each of which takes its part of the cores that it runs on and
+/// of the memory of its machine, unless threads or memory were said.
 fn share(session: &Session, args: &TrainArgs, run: &mut Run, job: Job) {
     if !session.threads_said {
         run.resources.threads = job.threads(run.resources.threads);

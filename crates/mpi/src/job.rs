@@ -2,24 +2,18 @@
 //!
 //! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever
 //! started them works on. So MPI has to be safe for no more than that one thread.
+use crate::exchange::exchange;
 use dlrm_cluster::{Communicator, Ticket, Watch};
 use mpi::Threading;
-use mpi::collective::SystemOperation;
-use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::initialize_with_threading;
-use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator as _, CommunicatorCollectives, Destination, Source};
+use mpi::traits::{Communicator as _, CommunicatorCollectives};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
-/// Bytes from one rank to another that go at once. MPI counts in 32 bits, and what a rank sends to all others
-/// has to be counted too.
-const PIECE: u64 = 1 << 30;
-
-/// A part for each rank, or from each.
+/// What each rank sends, or has sent, by rank.
 type Parts = Vec<Vec<u8>>;
 
 /// Why there is no rank.
@@ -169,86 +163,8 @@ fn own(
         return;
     }
     while let Ok(parts) = orders.recv() {
-        meet(&world, &mut watch);
-        if done.send(exchange(&world, &parts)).is_err() {
+        if done.send(exchange(&world, parts, &mut watch)).is_err() {
             return;
         }
     }
-}
-
-/// The tag of a message that says no more than that a rank has come to an exchange.
-const HERE: i32 = 1;
-
-/// Waits until all ranks have come to the exchange, on the first one, which tells who is late.
-///
-/// MPI's collectives do not say whom they wait for, so each rank says that it is here before they begin: a
-/// message of one byte, which nobody answers. The exchange behind it could not be done before the last rank
-/// has come either, and takes the first one some microseconds longer. Steps take milliseconds.
-fn meet(world: &SimpleCommunicator, watch: &mut Watch) {
-    if world.rank() != 0 {
-        world.process_at_rank(0).send_with_tag(&[0u8][..], HERE);
-        return;
-    }
-    let mut late: Vec<usize> = (1..world.size() as usize).collect();
-    let mut wait = watch.begin();
-    while !late.is_empty() {
-        late.retain(|&rank| {
-            let rank = world.process_at_rank(rank as i32);
-            let here = rank.immediate_probe_with_tag(HERE).is_some();
-            if here {
-                rank.receive_into_with_tag(&mut [0u8][..], HERE);
-            }
-            !here
-        });
-        wait.look(&late);
-        // Where ranks share cores, another one may need this.
-        thread::yield_now();
-    }
-}
-
-/// Sends a part to each rank; what each has sent to this one.
-fn exchange(world: &SimpleCommunicator, parts: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let sizes: Vec<u64> = parts.iter().map(|part| part.len() as u64).collect();
-    let mut coming = vec![0u64; sizes.len()];
-    world.all_to_all_into(&sizes[..], &mut coming[..]);
-    // All ranks cut at the same places, so often as the largest part of any needs it.
-    let piece = PIECE / parts.len() as u64;
-    let (own, mut largest) = (sizes.iter().copied().max().unwrap_or(0), 0u64);
-    world.all_reduce_into(&own, &mut largest, SystemOperation::max());
-    let mut received: Vec<Vec<u8>> = coming.iter().map(|&size| Vec::with_capacity(size as usize)).collect();
-    for first in (0..largest).step_by(piece as usize) {
-        let cut = |size: u64| size.saturating_sub(first).min(piece) as usize;
-        // Never without memory: where an empty vector points to is what MPI takes for `MPI_IN_PLACE`.
-        let mut send: Vec<u8> = Vec::with_capacity(sizes.iter().map(|&size| cut(size)).sum::<usize>() + 1);
-        for (part, &size) in parts.iter().zip(&sizes) {
-            send.extend_from_slice(&part[first.min(size) as usize..][..cut(size)]);
-        }
-        let (send_counts, send_places) = counted(sizes.iter().map(|&size| cut(size)));
-        let (counts, places) = counted(coming.iter().map(|&size| cut(size)));
-        let coming = counts.iter().map(|&n| n as usize).sum::<usize>();
-        let mut receive = vec![0u8; coming + 1];
-        world.all_to_all_varcount_into(
-            &Partition::new(&send[..], &send_counts[..], &send_places[..]),
-            &mut PartitionMut::new(&mut receive[..coming], &counts[..], &places[..]),
-        );
-        let mut rest = &receive[..coming];
-        for (received, &count) in received.iter_mut().zip(&counts) {
-            let (own, others) = rest.split_at(count as usize);
-            received.extend_from_slice(own);
-            rest = others;
-        }
-    }
-    received
-}
-
-/// Counts as MPI takes them, and where each part begins.
-fn counted(sizes: impl Iterator<Item = usize>) -> (Vec<i32>, Vec<i32>) {
-    let counts: Vec<i32> = sizes.map(|size| i32::try_from(size).expect("pieces are cut to fit")).collect();
-    let places = counts.iter().scan(0, |place, &count| {
-        let own = *place;
-        *place += count;
-        Some(own)
-    });
-    let places = places.collect();
-    (counts, places)
 }

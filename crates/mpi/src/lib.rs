@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "mpi")]
+mod exchange;
+#[cfg(feature = "mpi")]
 mod job;
 
 #[cfg(feature = "mpi")]

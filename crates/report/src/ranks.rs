@@ -90,8 +90,8 @@ fn pace_text(foreseen: &Foreseen, pace: Pace) -> String {
     let rate = foreseen.alone.batch_size as f64 / (computing + sending);
     let ranks = foreseen.traffic.len() as f64;
     format!(
-        "Measured here: {} rows/s with {} threads. Predicted, if every rank has what this machine has: {:.2} ms \
-         of computing and {:.2} ms of sending, so {} rows/s, {:.2} of {ranks} times as fast.\n",
+        "Measured here: {} rows/s with {} threads. Predicted, if every rank has what this machine has: \
+         {:.2} ms of computing and {:.2} ms of sending, so {} rows/s, {:.2} of {ranks} times as fast.\n",
         count(pace.alone as u64),
         pace.threads,
         1e3 * computing,
