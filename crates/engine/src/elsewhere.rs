@@ -58,7 +58,6 @@ impl Elsewhere {
         let asked = self.ranks.ask((0..self.ranks.size()).map(question).collect());
         let mut vectors = asked.unwrap_or_else(|error| panic!("rows are scored by all ranks: {error}"));
         vectors[0].clear();
-        runs.clone().for_each(|run| tables.write_vectors(batch, run, &mut vectors[0]));
         GatheredVectors::new(tables, batch, runs, vectors).expect("ranks run one program on one model")
     }
 

@@ -73,22 +73,27 @@ pub(crate) fn rows_of_rank(
     shards(rank, ranks.size(), sharding, rows).map(move |shard| sharding.rows_of(shard, rows))
 }
 
-/// What is held here of the pooled vectors of rows that each rank needs, by rank. Uses the current rayon
-/// pool.
+/// What is held here of the pooled vectors of rows that each other rank needs, by rank. Uses the current
+/// rayon pool.
 pub(crate) fn vectors(
     tables: &LocalTables,
     batch: &Batch,
     needed: impl Iterator<Item = (usize, Range<usize>)>,
     size: usize,
 ) -> Vec<Vec<u8>> {
-    let needed: Vec<(usize, Range<usize>)> = needed.collect();
+    let own = tables.placement().rank;
+    let needed: Vec<(usize, Range<usize>)> = needed.filter(|(rank, _)| *rank != own).collect();
+    let mut parts = vec![Vec::new(); size];
+    if rayon::current_num_threads() == 1 {
+        needed.into_iter().for_each(|(rank, rows)| tables.write_vectors(batch, rows, &mut parts[rank]));
+        return parts;
+    }
     let write = |(rank, rows): &(usize, Range<usize>)| {
         let mut out = Vec::new();
         tables.write_vectors(batch, rows.clone(), &mut out);
         (*rank, out)
     };
     let written: Vec<(usize, Vec<u8>)> = needed.par_iter().map(write).collect();
-    let mut parts = vec![Vec::new(); size];
     written.into_iter().for_each(|(rank, part)| parts[rank].extend_from_slice(&part));
     parts
 }

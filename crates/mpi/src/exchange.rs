@@ -1,8 +1,8 @@
 //! A part from each rank to each, by messages of their own.
 //!
-//! Not by MPI's collectives: they do not say whom they wait for, want all sizes exchanged first, and copy what
-//! a rank sends to itself. Nor do their waits: where ranks share cores, one that has nothing to do leaves
-//! these to others.
+//! Not by MPI's collectives: they do not say whom they wait for, want all sizes exchanged first, and copy
+//! what a rank sends to itself. Nor do their waits suit: where ranks share cores, one that has nothing to do
+//! is to leave these to others.
 use dlrm_cluster::Watch;
 use mpi::datatype::Equivalence;
 use mpi::point_to_point::{Destination, Source};
@@ -12,8 +12,8 @@ use mpi::traits::Communicator;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most bytes of a message, for MPI counts in 32 bits. The last message of a part is shorter, if need be empty:
-/// so whoever receives knows its end.
+/// Most bytes of a message, for MPI counts in 32 bits. The last message of a part is shorter, if need be
+/// empty: so whoever receives knows its end.
 const PIECE: usize = 1 << 30;
 
 /// The tag of all messages: those from one rank to another come in the order in which they were sent.

@@ -133,7 +133,8 @@ struct Run {
     first: usize,
 }
 
-/// Pooled vectors of runs of rows of a batch, as all ranks have sent them.
+/// Pooled vectors of runs of rows of a batch, as all other ranks have sent them; those of tables that are
+/// here are pooled when they are asked for, while the shard's values are hot.
 #[derive(Debug)]
 pub struct GatheredVectors<'a> {
     tables: &'a LocalTables,
@@ -148,14 +149,15 @@ pub struct GatheredVectors<'a> {
 }
 
 impl<'a> GatheredVectors<'a> {
-    /// From what each rank has written of the rows `runs`, which ascend; none if that is not their length.
+    /// From what each other rank has written of the rows `runs`, which ascend; none if that is not their
+    /// length.
     pub fn new(
         tables: &'a LocalTables,
         batch: &Batch,
         runs: impl Iterator<Item = Range<usize>>,
         messages: Vec<Vec<u8>>,
     ) -> Option<Self> {
-        let ranks = tables.placement.ranks;
+        let (ranks, own) = (tables.placement.ranks, tables.placement.rank);
         let slots = tables.slots.all();
         let mut firsts = Vec::with_capacity(slots.len());
         let mut per_run = 0;
@@ -182,6 +184,7 @@ impl<'a> GatheredVectors<'a> {
                 }
             }
         }
+        ends[own] = 0;
         let fits = messages.len() == ranks && messages.iter().zip(&ends).all(|(m, &end)| m.len() == end);
         fits.then_some(GatheredVectors { tables, messages, runs: all, places, firsts })
     }
@@ -205,11 +208,21 @@ impl<'a> GatheredVectors<'a> {
         let row_bytes = bytes - 4 * usize::from(learned);
         let all = bytes_of_mut(values.view_mut());
         for (at, &id) in bags.ids[uses.clone()].iter().enumerate() {
+            let into = &mut all[at * row_bytes..(at + 1) * row_bytes];
+            if let Some(place) = table.held.place(id) {
+                let place = place as usize;
+                let row = table.values.view().slice(place * table.dim..(place + 1) * table.dim);
+                into.copy_from_slice(bytes_of(row));
+                if let (Some(into), Some(own)) = (weights.get_mut(at), &table.row_weights) {
+                    *into = own[place];
+                }
+                continue;
+            }
             let rank = id as usize % places.len();
             let row = &self.messages[rank][places[rank]..][..bytes];
             places[rank] += bytes;
             let (row, weight) = row.split_at(row_bytes);
-            all[at * row_bytes..(at + 1) * row_bytes].copy_from_slice(row);
+            into.copy_from_slice(row);
             if let Some(into) = weights.get_mut(at) {
                 bytemuck::bytes_of_mut(into).copy_from_slice(weight);
             }
@@ -240,6 +253,9 @@ impl TableStore for GatheredVectors<'_> {
             let place = run.first + self.firsts[number];
             let out = &mut out[slot.column - columns.start..];
             match self.tables.holder(slot) {
+                Holder::Rank(rank) if rank == self.tables.placement.rank => {
+                    self.tables.pool_slot(slot, batch, rows.clone(), Strided::new(out, columns.len()));
+                }
                 Holder::Rank(rank) => {
                     self.copy(rank, self.places[place], slot.dim, (out, columns.len()));
                 }
