@@ -83,7 +83,12 @@ pub(crate) fn vectors(
 ) -> Vec<Vec<u8>> {
     let own = tables.placement().rank;
     let needed: Vec<(usize, Range<usize>)> = needed.filter(|(rank, _)| *rank != own).collect();
-    let mut parts = vec![Vec::new(); size];
+    // Enough where no rows travel one by one.
+    let reserved = |rank: usize| {
+        let rows = needed.iter().filter(|(to, _)| *to == rank).map(|(_, rows)| rows.len());
+        Vec::with_capacity(4 * rows.sum::<usize>() * tables.width_of(own) + Ranks::TAG)
+    };
+    let mut parts: Vec<Vec<u8>> = (0..size).map(reserved).collect();
     if rayon::current_num_threads() == 1 {
         needed.into_iter().for_each(|(rank, rows)| tables.write_vectors(batch, rows, &mut parts[rank]));
         return parts;
@@ -123,9 +128,14 @@ impl Step<'_> {
             losses.extend_from_slice(bytemuck::cast_slice(&[loss, correct]));
         }
         let holding = self.gradients.holding(own);
+        let own_rows: usize =
+            rows_of_rank(ranks.rank(), ranks, sharding, self.rows).map(|rows| rows.len()).sum();
         let message = |rank: usize| {
             let mut message = Vec::new();
             if rank != ranks.rank() {
+                let dense: usize = self.dense_for(rank).map(|range| range.len()).iter().sum();
+                let numbers = own_rows * self.tables.width_of(rank) + holding.len() * dense;
+                message.reserve_exact(4 * numbers + losses.len() + Ranks::TAG);
                 for shard in shards(ranks.rank(), size, sharding, self.rows) {
                     self.tables.write_gradients(&self.gradients.shards[shard], rank, &mut message);
                 }

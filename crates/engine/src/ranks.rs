@@ -47,6 +47,9 @@ impl Ranks {
         Ranks { shared, rank, others }
     }
 
+    /// Bytes that end a message: who makes room for them saves a copy.
+    pub(crate) const TAG: usize = 1;
+
     /// This rank, from 0.
     pub fn rank(&self) -> usize {
         self.rank

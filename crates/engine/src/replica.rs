@@ -202,8 +202,15 @@ impl Among for AmongRanks<'_> {
 
     fn send(&mut self, trained: &[f32]) {
         if !self.clips {
-            let own = bytemuck::cast_slice(&trained[self.own(trained.len())]).to_vec();
-            let to = |rank| if rank == self.ranks.rank() { Vec::new() } else { own.clone() };
+            let own: &[u8] = bytemuck::cast_slice(&trained[self.own(trained.len())]);
+            let to = |rank| {
+                let mut message = Vec::new();
+                if rank != self.ranks.rank() {
+                    message.reserve_exact(own.len() + Ranks::TAG);
+                    message.extend_from_slice(own);
+                }
+                message
+            };
             self.sent = self.ranks.start((0..self.ranks.size()).map(to).collect());
         }
     }

@@ -73,6 +73,7 @@ fn take(world: &SimpleCommunicator, from: usize, part: &mut Vec<u8>) -> bool {
     while let Some(status) = from.immediate_probe_with_tag(TAG) {
         let count = status.count(u8::equivalent_datatype()) as usize;
         let start = part.len();
+        part.reserve_exact(count);
         part.resize(start + count, 0);
         from.receive_into_with_tag(&mut part[start..], TAG);
         if count < PIECE {

@@ -45,6 +45,11 @@ impl LocalTables {
         matches!(self.holder(slot), Holder::ByRow) || self.holder(slot) == Holder::Rank(rank)
     }
 
+    /// Columns of the gradients that `rank` needs.
+    pub fn width_of(&self, rank: usize) -> usize {
+        self.slots.all().iter().filter(|slot| self.is_held_by(slot, rank)).map(|slot| slot.dim).sum()
+    }
+
     /// The features, in ascending order, of which `rank` holds rows.
     pub fn features_of(&self, rank: usize) -> Vec<usize> {
         let held = self.slots.all().iter().filter(|slot| self.is_held_by(slot, rank));
