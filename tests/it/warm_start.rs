@@ -278,7 +278,7 @@ fn mistakes_name_what_does_not_fit() {
     fails(dir, &["train", "more.csv", "--from", "nowhere", "-o", "x"], SAVED, &["nowhere", "found nothing"]);
     refused(&["--model", "fm"], USAGE, &["--model", "as in first", "fm"]);
     refused(&["--set", "model.embedding_dim=3"], USAGE, &["model.embedding_dim", "expected 16", "found 3"]);
-    refused(&["--label", "age"], USAGE, &["schema.", "as in first"]);
+    refused(&["--label", "age"], USAGE, &["--label", "as in first"]);
     refused(&["--cross", "site,user"], USAGE, &["--cross", "as in first"]);
     refused(&["--set", "train.optimizer.kind=sgd"], USAGE, &["train.optimizer.kind", "adam", "sgd"]);
     refused(&["--set", "train.table_precision=f16"], USAGE, &["train.table_precision"]);

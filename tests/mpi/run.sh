@@ -56,6 +56,8 @@ cases=(
     "$data --epochs 1 --model xdeepfm"
     # Gradients that one process computes once per batch, and ranks shard by shard.
     "$data --epochs 1 --batch-size 512 --set model.top=[500,400]"
+    # Parts of more than one message.
+    "$data --max-steps 2 --batch-size 512 --set train.lanes=3 --set model.top=[3000,2000]"
     "clicks/clicks.csv --schema clicks/schema.toml"
     "prepared --epochs 2"
 )
@@ -71,6 +73,21 @@ for case in "${cases[@]}"; do
     same "alone-$number" "shared-$number" "$size ranks, $case"
     echo "mpi: $size ranks, $case: the bytes of one"
 done
+
+# A table that is larger than the memory of a rank lies with both, row by row.
+sed '/name = "user_id"/,/min_count/{s/kind = "vocabulary"/kind = "hash"/;s/min_count = 1/buckets = 3000000/}' clicks/schema.toml >large.toml
+large="clicks/clicks.csv --schema large.toml --no-baseline --set train.linear_start=model --max-steps 20"
+limited() { prlimit --data=$((300 << 20)) "$dlrm" train -q --threads 1 "$@"; }
+# shellcheck disable=SC2086
+alone large-alone $large
+# shellcheck disable=SC2086
+if limited -o large-limited $large >/dev/null 2>&1; then fail "one process had room for a table of 400 MB in 300"; fi
+# shellcheck disable=SC2086
+mpirun -n 2 prlimit --data=$((300 << 20)) "$dlrm" train -q --threads 1 --memory-limit 300MB -o large-shared $large >/dev/null ||
+    fail "two ranks had no room for a table of 400 MB in 300 each"
+same large-alone large-shared "a table beyond the memory of a rank"
+rm -rf large-*
+echo "mpi: a table beyond the memory of a rank: the bytes of one"
 
 # One rank is killed: all end, and one process goes on from what was saved to the same bytes.
 long="$data --epochs 12 --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"

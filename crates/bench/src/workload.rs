@@ -195,7 +195,8 @@ impl Workload {
         }
     }
 
-    fn layout(&self) -> Layout {
+    /// The shape of its rows.
+    pub fn layout(&self) -> Layout {
         let name = |i: usize| format!("C{}", i + 1);
         let feature = |i| Feature::new(name(i), i);
         Layout {
@@ -211,7 +212,8 @@ impl Workload {
         }
     }
 
-    fn config(&self) -> ModelConfig {
+    /// Its model.
+    pub fn config(&self) -> ModelConfig {
         let (bottom, top) = (self.bottom.clone(), self.top.clone());
         let (embedding_dim, interaction) = (self.embedding_dim, self.interaction);
         ModelConfig::Dlrm(DlrmConfig { embedding_dim, bottom, top, interaction, ..DlrmConfig::default() })

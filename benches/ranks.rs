@@ -1,0 +1,161 @@
+//! Ranks beside one process, and the time of a step on a slow network beside what is predicted for it.
+//!
+//! `cargo bench --bench ranks` trains workload `k` with smaller tables by ranks that are threads of one
+//! process, once as fast as they can and once with every message on its way for a fixed time and so long as
+//! its bytes take at a given speed. `-- --quick` shows that everything runs.
+use dlrm::bench::Workload;
+use dlrm::cluster::{Communicator, Threads, Ticket};
+use dlrm::data::Batch;
+use dlrm::data::rng::Rng;
+use dlrm::engine::Learner;
+use dlrm::engine::network::{Network, Values};
+use dlrm::engine::ranks::Ranks;
+use dlrm::engine::traffic::{StepShape, Traffic};
+use dlrm::nn::optimizer::Rates;
+use dlrm::nn::{
+    Builder, DenseOptimizer, Holder, Isa, Loss, Optimizer, Placement, Sharding, TableOptimizer,
+    TablePrecision,
+};
+use std::collections::HashMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const ROWS: usize = 2048;
+const SHARDING: Sharding = Sharding { shard_rows: 128, lanes: 16 };
+const RATES: Rates = Rates { dense: 0.01, tables: 0.01, linear: 0.01 };
+
+/// The way from rank to rank.
+#[derive(Clone, Copy)]
+struct Way {
+    latency: Duration,
+    bytes_per_second: f64,
+}
+
+/// A communicator whose messages take their time.
+struct Paced {
+    inner: Threads,
+    network: Option<Way>,
+    due: HashMap<u64, Instant>,
+}
+
+impl Communicator for Paced {
+    fn rank(&self) -> usize {
+        self.inner.rank()
+    }
+    fn size(&self) -> usize {
+        self.inner.size()
+    }
+    fn start(&mut self, parts: Vec<Vec<u8>>) -> Ticket {
+        let others = parts.iter().enumerate().filter(|(rank, _)| *rank != self.rank());
+        let bytes: usize = others.map(|(_, part)| part.len()).sum();
+        let ticket = self.inner.start(parts);
+        if let Some(network) = self.network {
+            let way = network.latency + Duration::from_secs_f64(bytes as f64 / network.bytes_per_second);
+            self.due.insert(ticket.number(), Instant::now() + way);
+        }
+        ticket
+    }
+    fn finish(&mut self, ticket: Ticket) -> Vec<Vec<u8>> {
+        let due = self.due.remove(&ticket.number());
+        let all = self.inner.finish(ticket);
+        sleep(due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())));
+        all
+    }
+    fn abort(&mut self, code: i32) -> ! {
+        self.inner.abort(code)
+    }
+}
+
+/// Seconds of a step and of processors for it, the mean of so many.
+fn measure(workload: &Workload, holders: &[Holder], network: Option<Way>, steps: usize) -> (f64, f64) {
+    let ranks =
+        holders.iter().map(|h| if let Holder::Rank(rank) = h { rank + 1 } else { 1 }).max().unwrap_or(1);
+    let batches: Vec<Batch> = (0..8).map(|seed| workload.batch(ROWS, &mut Rng::new(seed, 0))).collect();
+    let times = Threads::run(ranks, |rank| {
+        let placement = Placement { rank: rank.rank(), ranks, holders: holders.to_vec() };
+        let mut learner = learner(workload, placement);
+        if ranks > 1 {
+            let paced = Paced { inner: rank, network, due: HashMap::new() };
+            learner = learner.with_ranks(Ranks::new(Box::new(paced))).expect("as many lanes as ranks");
+        }
+        let mut run = |steps: usize| {
+            let (begun, before) = (Instant::now(), processor_seconds());
+            (0..steps).for_each(|step| drop(learner.step(&batches[step % batches.len()], RATES)));
+            (begun.elapsed().as_secs_f64(), processor_seconds() - before)
+        };
+        run(steps / 4 + 1);
+        run(steps)
+    });
+    let mean = |of: fn(&(f64, f64)) -> f64| times.iter().map(of).fold(0.0, f64::max) / steps as f64;
+    (mean(|time| time.0), mean(|time| time.1))
+}
+
+fn learner(workload: &Workload, placement: Placement) -> Learner {
+    let isa = Isa::detect();
+    let threads = if placement.ranks == 1 { 2 } else { 1 };
+    let of = (TablePrecision::F32, 0, isa);
+    let network = Network::placed(Values::Drawn, (&workload.config(), &workload.layout()), of, placement);
+    let network = network.expect("a model");
+    let dense = DenseOptimizer::Sgd { lr: 0.01, momentum: 0.0, l2: 0.0 };
+    let tables = TableOptimizer::Sgd { lr: 0.01, l2: 0.0 };
+    let optimizer = Optimizer::new(network.weights(), dense, tables, None);
+    Learner::new(network, optimizer, Loss::default(), SHARDING, threads).expect("threads")
+}
+
+/// Of this process so far: its own and the system's for it.
+fn processor_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+fn main() {
+    let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
+    let (workload, steps) =
+        (Workload::kaggle().scaled(if quick { 1000 } else { 20 }), if quick { 2 } else { 60 });
+    let network = Way { latency: Duration::from_micros(500), bytes_per_second: 2.5e9 / 8.0 };
+    let layout = workload.layout();
+    let mut model = Builder::new(&layout);
+    workload.config().build(&mut model).expect("a model");
+    println!("k with tables of a twentieth, {ROWS} rows, 2.5 Gbit/s and 0.5 ms");
+    println!("ranks  ms a step  CPU ms  with the network  predicted  ratio");
+    for ranks in [1, 2, 4, 8] {
+        // By turns, the largest first, and back: all hold about as many look-ups.
+        let mut order: Vec<usize> = (0..model.tables().len()).collect();
+        order.sort_by_key(|&table| std::cmp::Reverse(model.tables()[table].rows));
+        let mut holders = vec![Holder::Rank(0); order.len()];
+        for (number, table) in order.into_iter().enumerate() {
+            let (turn, at) = (number / ranks, number % ranks);
+            holders[table] = Holder::Rank(if turn % 2 == 0 { at } else { ranks - 1 - at });
+        }
+        let (alone, cpu) = measure(&workload, &holders, None, steps);
+        if ranks == 1 {
+            println!("{ranks:5}  {:9.2}  {:6.1}", 1e3 * alone, 1e3 * cpu);
+            continue;
+        }
+        let (paced, _) = measure(&workload, &holders, Some(network), steps);
+        let placement = Placement { rank: 0, ranks, holders };
+        let precision = TablePrecision::F32;
+        let shape = StepShape {
+            model: &model,
+            precision,
+            placement: &placement,
+            sharding: SHARDING,
+            rows: ROWS,
+            clips: false,
+        };
+        let traffic = shape.traffic(&|_, _, _| 0);
+        let bytes = traffic.iter().map(Traffic::bytes).max().unwrap_or(0);
+        // Vectors, gradients, updated parameters.
+        let sending = 3.0 * network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
+        let predicted = alone + sending;
+        println!(
+            "{ranks:5}  {:9.2}  {:6.1}  {:16.2}  {:9.2}  {:5.2}",
+            1e3 * alone,
+            1e3 * cpu,
+            1e3 * paced,
+            1e3 * predicted,
+            paced / predicted
+        );
+    }
+}
