@@ -136,9 +136,10 @@ impl Replica {
             let (rows, dense) = (batch.len(), network.weights().dense_len());
             let (tables, isa) = (network.weights().local(), network.weights().isa());
             let parts = Step { tables, gradients, losses, rows, dense, clips }.write(ranks, isa);
-            let messages = self.swap(parts)?;
-            let Replica { network, gradients, ranks, losses, .. } = self;
-            let tables = network.weights().local();
+            // The first rank asks nothing in the middle of a step, and none fails.
+            let ticket = ranks.start(parts);
+            self.optimizer.index(network.weights(), batch);
+            let messages = ticket.map(|ticket| ranks.finish(ticket)).unwrap_or_default();
             Step { tables, gradients, losses, rows, dense, clips }.read(ranks, &messages);
         }
         // In the order of the rows, whatever lane or rank they were in.
@@ -176,6 +177,10 @@ struct AmongRanks<'a> {
 }
 
 impl Among for AmongRanks<'_> {
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     fn own(&self, trained: usize) -> Range<usize> {
         if self.clips { 0..trained } else { self.placement.dense_of(self.ranks.rank(), trained) }
     }

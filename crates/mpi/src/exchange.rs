@@ -12,8 +12,8 @@ use mpi::traits::Communicator;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most bytes of a message: MPI counts in 32 bits, and several overlap. The last message of a part is shorter,
-/// if need be empty: so whoever receives knows its end.
+/// Most bytes of a message: MPI counts in 32 bits, and several overlap. The last message of a part is
+/// shorter, if need be empty: so whoever receives knows its end.
 const PIECE: usize = 1 << 22;
 
 /// The tag of all messages: those from one rank to another come in the order in which they were sent.

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 /// Others that hold tables, and update dense parameters, of the same model.
 pub trait Among {
+    /// Whether there is nobody else.
+    fn is_alone(&self) -> bool;
+
     /// Which of the `trained` dense parameters are updated here: their gradients are whole.
     fn own(&self, trained: usize) -> Range<usize>;
 
@@ -21,6 +24,10 @@ pub trait Among {
 pub(crate) struct Alone;
 
 impl Among for Alone {
+    fn is_alone(&self) -> bool {
+        true
+    }
+
     fn own(&self, trained: usize) -> Range<usize> {
         0..trained
     }

@@ -11,6 +11,7 @@ pub use settings::{DenseOptimizer, L2Rows, TableOptimizer};
 use crate::among::{Alone, Among};
 use crate::dense_step::DenseStep;
 use crate::gradients::Gradients;
+use crate::local_tables::LocalTables;
 use crate::packed_matrix::Packing;
 use crate::param::Role;
 use crate::profile::{Phase, PhaseTimes, Timing};
@@ -33,6 +34,27 @@ fn filled(len: usize, value: f32) -> Buffer {
         buffer.fill(value);
     }
     buffer
+}
+
+/// Updates the tables, and packs the dense weights: at the same time, unless some of these are on their way.
+fn update_tables(
+    weights: &mut Weights,
+    times: &mut PhaseTimes,
+    among: &mut dyn Among,
+    update: impl FnOnce(&mut LocalTables) + Send,
+) {
+    if !among.is_alone() {
+        update(&mut weights.tables);
+        times.end(Phase::TableUpdate);
+        let trained = weights.trained;
+        among.receive(&mut weights.dense[..trained]);
+        weights.packing().1.into_par_iter().for_each(Packing::run);
+        times.end(Phase::Pack);
+        return;
+    }
+    let (tables, packing) = weights.packing();
+    let pack = || packing.into_par_iter().for_each(Packing::run);
+    both((times, [Phase::TableUpdate, Phase::Pack]), || update(tables), pack);
 }
 
 /// What an array of an optimiser's state follows.
@@ -71,6 +93,8 @@ pub struct Optimizer {
     dense_state: Vec<Buffer>,
     linear_state: Vec<Buffer>,
     table_memory: TableMemory,
+    /// Whether the ids of the batch of the next step are sorted.
+    is_indexed: bool,
     times: PhaseTimes,
 }
 
@@ -92,6 +116,7 @@ impl Optimizer {
             dense_state: Vec::new(),
             linear_state: Vec::new(),
             table_memory: TableMemory::default(),
+            is_indexed: false,
             times: PhaseTimes::default(),
         }
         .started(weights)
@@ -240,6 +265,13 @@ impl Optimizer {
         self.dense_state.iter_mut().chain(&mut self.linear_state).chain(tables).map(|b| &mut b[..]).collect()
     }
 
+    /// Sorts the ids of the batch that the next step is on, which no gradient decides: for who would only
+    /// wait otherwise. Uses the current rayon pool.
+    pub fn index(&mut self, weights: &Weights, batch: &Batch) {
+        weights.tables.index(batch, &mut self.table_memory);
+        self.is_indexed = true;
+    }
+
     /// One update of `weights` from the gradients of `batch`. Uses the current rayon pool.
     /// Returns the global norm of the gradients where clipping asks for it.
     pub fn step(
@@ -263,10 +295,10 @@ impl Optimizer {
         self.step += 1;
         let mut times = std::mem::take(&mut self.times);
         let mut memory = std::mem::take(&mut self.table_memory);
+        let is_indexed = std::mem::take(&mut self.is_indexed);
         times.start();
-        let own = among.own(weights.trained);
         let (linear, isa) = (self.linear_range(weights), weights.isa());
-        let ranges = [own.clone(), linear];
+        let ranges = [among.own(weights.trained), linear];
         let Weights { tables: store, dense, .. } = &mut *weights;
         // Nothing of the dense parameters depends on the ids, except through the norm.
         both(
@@ -274,7 +306,11 @@ impl Optimizer {
                 &mut times,
                 [Phase::SortIds, if self.clip_norm.is_some() { Phase::Clip } else { Phase::DenseUpdate }],
             ),
-            || store.index(batch, &mut memory),
+            || {
+                if !is_indexed {
+                    store.index(batch, &mut memory);
+                }
+            },
             || match self.clip_norm {
                 Some(_) => gradients.reduce(isa),
                 None => self.dense_step((isa, 1.0), dense, &ranges, gradients, rates),
@@ -291,21 +327,7 @@ impl Optimizer {
         times.end(Phase::DenseUpdate);
         let dy = gradients.embedding(weights.slots().width());
         let step = self.table_step(weights, scale, rates);
-        if own.len() < weights.trained {
-            weights.tables.apply(dy, &mut memory, &step);
-            times.end(Phase::TableUpdate);
-            let trained = weights.trained;
-            among.receive(&mut weights.dense[..trained]);
-            weights.packing().1.into_par_iter().for_each(Packing::run);
-            times.end(Phase::Pack);
-        } else {
-            let (store, packing) = weights.packing();
-            both(
-                (&mut times, [Phase::TableUpdate, Phase::Pack]),
-                || store.apply(dy, &mut memory, &step),
-                || packing.into_par_iter().for_each(Packing::run),
-            );
-        }
+        update_tables(weights, &mut times, among, |tables| tables.apply(dy, &mut memory, &step));
         self.times = times;
         self.table_memory = memory;
         norm
