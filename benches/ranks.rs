@@ -145,9 +145,9 @@ fn main() {
             clips: false,
         };
         let traffic = shape.traffic(&|_, _, _| 0);
-        let bytes = traffic.iter().map(Traffic::bytes).max().unwrap_or(0);
-        // Vectors, gradients, updated parameters.
-        let sending = 3.0 * network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
+        let bytes = traffic.iter().map(Traffic::waited_for).max().unwrap_or(0);
+        // Vectors and gradients; parameters that were updated come while tables are.
+        let sending = 2.0 * network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
         let predicted = alone + sending;
         println!(
             "{ranks:5}  {:9.2}  {:6.1}  {:16.2}  {:9.2}  {:5.2}",

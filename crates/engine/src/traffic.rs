@@ -11,16 +11,23 @@ pub struct Traffic {
     pub vectors: u64,
     /// Gradients of the pooled vectors of its rows.
     pub gradients: u64,
-    /// Gradients of dense parameters, and those that it has updated.
+    /// Gradients of dense parameters, to who updates them.
     pub dense: u64,
+    /// Dense parameters that it has updated, while tables are.
+    pub updated: u64,
     /// Losses, and what ends a message.
     pub rest: u64,
 }
 
 impl Traffic {
+    /// What nothing is done beside: all but what is sent while tables are updated.
+    pub fn waited_for(&self) -> u64 {
+        self.bytes() - self.updated
+    }
+
     /// All of it.
     pub fn bytes(&self) -> u64 {
-        self.vectors + self.gradients + self.dense + self.rest
+        self.vectors + self.gradients + self.dense + self.updated + self.rest
     }
 }
 
@@ -91,7 +98,7 @@ impl StepShape<'_> {
         if self.clips {
             traffic.rest += (size as u64 - 1) * 16 * self.model.tables().len() as u64;
         } else {
-            traffic.dense += (size as u64 - 1) * 4 * own(rank) as u64;
+            traffic.updated = (size as u64 - 1) * 4 * own(rank) as u64;
         }
         traffic
     }

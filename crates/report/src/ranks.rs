@@ -59,7 +59,8 @@ pub fn foreseen_text(foreseen: &Foreseen, pace: Option<Pace>) -> String {
         .enumerate()
         .map(|(rank, sent)| {
             let whole = foreseen.holders.iter().filter(|own| **own == Holder::Rank(rank)).count();
-            let sent = [sent.vectors, sent.gradients, sent.dense + sent.rest, sent.bytes()].map(bytes);
+            let dense = sent.dense + sent.updated + sent.rest;
+            let sent = [sent.vectors, sent.gradients, dense, sent.bytes()].map(bytes);
             let [vectors, gradients, dense, all] = sent;
             let tables = bytes(held(foreseen, rank));
             vec![rank.to_string(), whole.to_string(), tables, vectors, gradients, dense, all]

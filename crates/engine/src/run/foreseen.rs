@@ -103,20 +103,20 @@ pub struct Network {
 pub struct StepTime {
     /// Seconds of computing.
     pub computing: f64,
-    /// Seconds of sending, none of it at the same time.
+    /// Seconds of sending, as far as nothing is computed meanwhile.
     pub sending: f64,
 }
 
-/// In a step: vectors, gradients, updated parameters or squares, and what the first rank decides.
-const EXCHANGES: f64 = 4.0;
+/// Exchanges of a step that are waited for: vectors, gradients, and what the first rank decides.
+const EXCHANGES: f64 = 3.0;
 
 impl Foreseen {
     /// The time of a step where one rank alone trains so many rows a second with the threads that each has:
-    /// the computing of the rank with most rows, and the bytes of the one that sends most, one after the
-    /// other.
+    /// the computing of the rank with most rows, then the bytes of the one that sends most. Dense parameters
+    /// that were updated are on their way while tables are updated, and are not counted.
     pub fn step_time(&self, rows_per_second: f64, network: Network) -> StepTime {
         let rows = self.rows.iter().max().copied().unwrap_or(0);
-        let bytes = self.traffic.iter().map(Traffic::bytes).max().unwrap_or(0);
+        let bytes = self.traffic.iter().map(Traffic::waited_for).max().unwrap_or(0);
         let sending = EXCHANGES * network.latency + bytes as f64 / network.bytes_per_second;
         StepTime {
             computing: rows as f64 / rows_per_second,
