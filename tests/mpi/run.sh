@@ -108,8 +108,8 @@ for turn in $(seq "${KILLS:-3}"); do
     [ $((SECONDS - begun)) -le 10 ] || fail "a job that lost a rank took $((SECONDS - begun)) s to end"
     # On another number of ranks.
     case $((turn % 3)) in
-    0) "$dlrm" train -q --resume -o "killed-$turn" >/dev/null ;;
-    *) mpirun -n $((1 + turn % 3)) "$dlrm" train -q --resume -o "killed-$turn" >/dev/null ;;
+    0) "$dlrm" train -q --resume auto -o "killed-$turn" >/dev/null ;;
+    *) mpirun -n $((1 + turn % 3)) "$dlrm" train -q --resume auto -o "killed-$turn" >/dev/null ;;
     esac
     same whole "killed-$turn" "a rank was killed"
 done
