@@ -41,7 +41,7 @@ fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
     let (mut run, notes) = request.resolve()?;
     let narrow = job.warning(session.threads_said.then_some(session.threads));
     share(session, args, &mut run, job);
-    run.tell()?;
+    let lowered = run.tell()?;
     session.stop_by_signal();
     // The folds and the model itself have the same share of the time.
     let share = budget.map(|budget| budget / (1 + args.folds.unwrap_or(0)) as u32);
@@ -49,7 +49,7 @@ fn train(session: &Session, args: &TrainArgs, job: Job) -> Result<(), Failure> {
     if args.resume == Some(Resumption::Auto) {
         progress.line(&gone_on::line(run.start, &out));
     }
-    narrow.iter().for_each(|narrow| progress.warned(narrow));
+    narrow.iter().chain(&lowered).for_each(|warning| progress.warned(warning));
     progress.line(&model_line(args, &run.config));
     notes.iter().for_each(|note| progress.line(&output::note(note)));
     let training = match run.start {

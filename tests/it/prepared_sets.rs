@@ -428,6 +428,34 @@ fn hashed_rows_are_read_once() {
     );
 }
 
+/// A rank reads the columns whose tables it holds.
+#[test]
+fn columns_can_be_left_out() {
+    let dir = crate::common::scratch(300);
+    crate::common::works(
+        dir.path(),
+        &["prepare", "clicks.csv", "--schema", "schema.toml", "-q", "-o", "set"],
+    );
+    let set = Prepared::open(&dir.path().join("set")).expect("a data set");
+    let read = |without: &[usize]| {
+        let mut batch = Batch::new(&set.encoder().layout());
+        let mut rows = set.stream(Part::Train).without(without.to_vec());
+        while rows.append_rows(&mut batch, 70).expect("rows") > 0 {}
+        batch
+    };
+    let mut expected = read(&[]);
+    for feature in 0..expected.bags.len() {
+        let one = read(&[feature]);
+        let kept = std::mem::take(&mut expected.bags[feature]);
+        expected.bags[feature].offsets = vec![0; expected.len() + 1];
+        if kept.weights.is_some() {
+            expected.bags[feature].weights = Some(Vec::new());
+        }
+        assert!(one == expected, "without feature {feature}");
+        expected.bags[feature] = kept;
+    }
+}
+
 /// Rows are mapped: pages that are cut off are gone, and reading them would end the process.
 #[test]
 fn a_file_that_is_cut_short_while_it_is_read_is_named() {

@@ -176,8 +176,8 @@ fn ranks_are_told_of_the_run() {
                 return Ok(());
             }
             if ranks.is_first() {
-                let run = Run { ranks, ..run(dir.path(), "told", &settings) };
-                run.tell()?;
+                let mut run = Run { ranks, ..run(dir.path(), "told", &settings) };
+                assert_eq!(run.tell()?, None);
                 return run.execute(&mut Unobserved).and_then(|mut outcome| outcome.finish());
             }
             let resources = Resources { isa: crate::common::isa(), ..Resources::default() };
@@ -189,6 +189,34 @@ fn ranks_are_told_of_the_run() {
     for done in shared(true).into_iter().skip(1) {
         assert!(matches!(done, Err(Error::Assisted)), "{done:?}");
     }
+}
+
+/// Machines of a cluster may be of several ages.
+#[test]
+fn ranks_compute_with_what_all_their_machines_can() {
+    let dir = scratch(400);
+    let isas: Vec<_> = dlrm::nn::Isa::available().collect();
+    let (least, best) = (isas[0], isas[isas.len() - 1]);
+    let of = |out, isa| {
+        let mut run = run(dir.path(), out, &["train.max_steps=4", "train.lanes=4"]);
+        run.resources.isa = isa;
+        run
+    };
+    of("alone", least).execute(&mut Unobserved).unwrap().finish().unwrap();
+    let done = Threads::run(3, |rank| {
+        let isa = if rank.rank() == 1 { least } else { best };
+        let ranks = Ranks::new(Box::new(rank));
+        if ranks.is_first() {
+            let mut run = Run { ranks, ..of("shared", isa) };
+            let said = run.tell()?.unwrap_or_default();
+            let expected = format!(": all compute with {}", least.level().name());
+            assert!(least == best || said.starts_with("rank 1 has ") && said.ends_with(&expected), "{said}");
+            return run.execute(&mut Unobserved).and_then(|mut outcome| outcome.finish());
+        }
+        Run::told(ranks, Resources { isa, ..Resources::default() })?.assist()
+    });
+    done.into_iter().for_each(|done| done.unwrap());
+    assert_eq!(model(dir.path(), "shared"), model(dir.path(), "alone"));
 }
 
 /// Others would round otherwise, and nothing would tell.

@@ -90,11 +90,12 @@ impl Bags {
 
     /// Appends these rows of `other`, whose bags are as `arity` says.
     fn push_rows_of(&mut self, other: &Bags, rows: &[u32], arity: Arity) {
-        if arity == Arity::Any {
-            rows.iter().for_each(|&b| self.push_row_of(other, b as usize));
-            return;
-        }
         let start = self.ids.len() as u32;
+        match arity {
+            Arity::None => return self.offsets.resize(self.offsets.len() + rows.len(), start),
+            Arity::Any => return rows.iter().for_each(|&b| self.push_row_of(other, b as usize)),
+            Arity::One => {}
+        }
         self.ids.extend(rows.iter().map(|&b| other.ids[b as usize]));
         self.offsets.extend(start + 1..=start + rows.len() as u32);
         if let (Some(to), Some(from)) = (&mut self.weights, &other.weights) {
@@ -106,7 +107,11 @@ impl Bags {
     pub fn arity(&self) -> Arity {
         let single =
             self.ids.len() == self.len() && self.offsets.iter().zip(0..).all(|(&offset, b)| offset == b);
-        if single { Arity::One } else { Arity::Any }
+        match single {
+            _ if self.ids.is_empty() => Arity::None,
+            true => Arity::One,
+            false => Arity::Any,
+        }
     }
 
     /// Number of rows B.
@@ -128,6 +133,8 @@ impl Bags {
 /// Ids in a bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arity {
+    /// None in any row: of a column that was left out.
+    None,
     /// One in every row.
     One,
     /// Any number.
@@ -244,8 +251,8 @@ impl Batch {
         self.push_rest_of(other, b);
     }
 
-    /// Appends these rows of `other`, which has the same layout and bags of these arities. It goes column by
-    /// column: reads from all over a column wait for memory together, and a column is small where a whole row
+    /// Appends these rows of `other`, which has the same layout and bags of these arities; of a column that
+    /// is said to have none, no ids. It goes column by column: reads from all over a column wait for memory together, and a column is small where a whole row
     /// is not.
     pub fn push_rows_of(&mut self, other: &Batch, rows: &[u32], arities: &[Arity]) {
         for ((to, from), &arity) in self.bags.iter_mut().zip(&other.bags).zip(arities) {

@@ -25,6 +25,13 @@ impl MemoryBatches {
         let at = order.len().min((skip as usize).saturating_mul(batch_size));
         MemoryBatches { arities: rows.arities(), rows, order, batch_size, at }
     }
+
+    /// Leaves the ids of these features out: their bags are empty.
+    #[must_use]
+    pub fn without(mut self, features: &[usize]) -> Self {
+        features.iter().for_each(|&feature| self.arities[feature] = Arity::None);
+        self
+    }
 }
 
 impl BatchSource for MemoryBatches {
@@ -61,6 +68,7 @@ pub struct StreamBatches {
     ended: bool,
     window: Batch,
     arities: Vec<Arity>,
+    without: Vec<usize>,
     order: Vec<u32>,
     at: usize,
     next: Batch,
@@ -85,6 +93,7 @@ impl StreamBatches {
             ended: false,
             window: Batch::new(layout),
             arities: Vec::new(),
+            without: Vec::new(),
             order: Vec::new(),
             at: 0,
             next: Batch::new(layout),
@@ -93,6 +102,12 @@ impl StreamBatches {
             batch_size,
             rng,
         }
+    }
+
+    /// Leaves the ids of these features out: their bags are empty.
+    #[must_use]
+    pub fn without(self, features: Vec<usize>) -> Self {
+        StreamBatches { without: features, ..self }
     }
 
     /// Reads up to `rows` rows of the next window.
@@ -112,6 +127,7 @@ impl StreamBatches {
         std::mem::swap(&mut self.window, &mut self.next);
         self.next.clear();
         self.arities = self.window.arities();
+        self.without.iter().for_each(|&feature| self.arities[feature] = Arity::None);
         self.order.clear();
         self.order.extend(0..self.window.len() as u32);
         self.rng.shuffle(&mut self.order);
@@ -247,6 +263,53 @@ impl Drop for Prefetch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::{Bags, Feature, TableLayout};
+
+    /// Rows and labels are where they would be, whatever is left out.
+    #[test]
+    fn ids_are_left_out_and_nothing_else_moves() {
+        let layout = Layout {
+            features: ["a", "b"].map(|name| Feature::new(name, 0)).to_vec(),
+            tables: vec![TableLayout { name: "t".into(), rows: 100 }],
+            ..Layout::default()
+        };
+        let mut rows = Batch::new(&layout);
+        for row in 0..50 {
+            rows.bags[0].ids.push(row);
+            rows.bags[1].ids.extend(0..row % 3);
+            rows.bags.iter_mut().for_each(|bags| bags.offsets.push(bags.ids.len() as u32));
+            rows.labels.push(row as f32);
+        }
+        let all = Arc::new(rows);
+        let memory = || MemoryBatches::new(all.clone(), 8, 1, 0, 0);
+        let stream = || StreamBatches::new(Box::new(Once(all.clone(), 0)), &layout, 8, 20, Rng::new(1, 0));
+        for left_out in [0usize, 1] {
+            let without: [Box<dyn BatchSource>; 2] =
+                [Box::new(memory().without(&[left_out])), Box::new(stream().without(vec![left_out]))];
+            let with: [Box<dyn BatchSource>; 2] = [Box::new(memory()), Box::new(stream())];
+            for (mut without, mut with) in without.into_iter().zip(with) {
+                let (mut batch, mut expected) = (Batch::new(&layout), Batch::new(&layout));
+                while with.next_batch(&mut expected).unwrap() {
+                    assert!(without.next_batch(&mut batch).unwrap());
+                    expected.bags[left_out] = Bags { offsets: vec![0; expected.len() + 1], ..Bags::new() };
+                    assert_eq!(batch, expected);
+                }
+                assert!(!without.next_batch(&mut batch).unwrap());
+            }
+        }
+    }
+
+    /// A stream of rows, from one of them on.
+    struct Once(Arc<Batch>, usize);
+
+    impl RowStream for Once {
+        fn append_rows(&mut self, batch: &mut Batch, most: usize) -> Result<usize> {
+            let rows = self.0.len().min(self.1 + most) - self.1;
+            (0..rows).for_each(|row| batch.push_row_of(&self.0, self.1 + row));
+            self.1 += rows;
+            Ok(rows)
+        }
+    }
 
     #[test]
     fn recycled_batches_keep_their_weights() {

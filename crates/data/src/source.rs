@@ -113,9 +113,20 @@ impl DataSource<'_> {
     /// # Errors
     /// If a file cannot be opened.
     pub fn stream(&self, fitted: &Fitted) -> Result<TrainRows> {
+        self.stream_without(fitted, &[])
+    }
+
+    /// A pass over the training rows that may leave the ids of these features out.
+    ///
+    /// # Errors
+    /// As [`DataSource::stream`].
+    pub fn stream_without(&self, fitted: &Fitted, features: &[usize]) -> Result<TrainRows> {
         Ok(match self {
             DataSource::Raw(sources) => TrainRows::Raw(Box::new(sources.stream(fitted)?)),
-            DataSource::Prepared(prepared) => TrainRows::Prepared(Box::new(prepared.stream(Part::Train))),
+            DataSource::Prepared(prepared) => {
+                let rows = prepared.stream(Part::Train).without(features.to_vec());
+                TrainRows::Prepared(Box::new(rows))
+            }
         })
     }
 

@@ -19,19 +19,26 @@ pub struct MemoryFeed {
     batch_size: usize,
     seed: u64,
     sampler: Option<Arc<Sampler>>,
+    without: Vec<usize>,
     current: Option<Prefetch>,
 }
 
 impl MemoryFeed {
     /// Over `rows` of this layout.
     pub fn new(rows: Arc<Batch>, layout: Layout, batch_size: usize, seed: u64) -> Self {
-        MemoryFeed { rows, layout, batch_size, seed, sampler: None, current: None }
+        MemoryFeed { rows, layout, batch_size, seed, sampler: None, without: Vec::new(), current: None }
     }
 
     /// Adds negatives, which a sampler over the same rows draws afresh in each epoch.
     #[must_use]
     pub fn with_negatives(self, sampler: Option<Arc<Sampler>>) -> Self {
         MemoryFeed { sampler, ..self }
+    }
+
+    /// Leaves the ids of these features out, unless negatives are drawn.
+    #[must_use]
+    pub fn without(self, features: Vec<usize>) -> Self {
+        MemoryFeed { without: features, ..self }
     }
 }
 
@@ -40,7 +47,10 @@ impl TrainingRows for MemoryFeed {
         let (size, seed) = (self.batch_size, self.seed);
         let batches: Box<dyn BatchSource> = match &self.sampler {
             Some(sampler) => Box::new(SampledBatches::new(sampler.clone(), size, seed, epoch, skip)),
-            None => Box::new(MemoryBatches::new(self.rows.clone(), size, seed, epoch, skip)),
+            None => {
+                let batches = MemoryBatches::new(self.rows.clone(), size, seed, epoch, skip);
+                Box::new(batches.without(&self.without))
+            }
         };
         self.current = Some(Prefetch::new(batches, &self.layout)?);
         Ok(true)
@@ -66,6 +76,7 @@ pub struct StreamFeed<'a> {
     seed: u64,
     cache: Option<Cache>,
     downsampling: Option<NegativeDownsampling>,
+    without: Vec<usize>,
     current: Option<Prefetch>,
 }
 
@@ -88,6 +99,7 @@ impl<'a> StreamFeed<'a> {
             seed,
             cache: None,
             downsampling: None,
+            without: Vec::new(),
             current: None,
         }
     }
@@ -103,13 +115,22 @@ impl<'a> StreamFeed<'a> {
     pub fn with_negative_downsampling(self, downsampling: Option<NegativeDownsampling>) -> Self {
         StreamFeed { downsampling, ..self }
     }
+
+    /// Leaves the ids of these features out.
+    #[must_use]
+    pub fn without(self, features: Vec<usize>) -> Self {
+        StreamFeed { without: features, ..self }
+    }
 }
 
 impl TrainingRows for StreamFeed<'_> {
     fn start(&mut self, epoch: u64, skip: u64, stop: &mut dyn FnMut() -> bool) -> Result<bool> {
         // An epoch that was left early must not write to the cache any longer.
         self.current = None;
-        let (source, rng) = (Box::new(self.source.stream(self.fitted)?), Rng::new(self.seed, epoch));
+        // A cache keeps all that is read.
+        let unread = if self.cache.is_some() { &[][..] } else { &self.without };
+        let source = Box::new(self.source.stream_without(self.fitted, unread)?);
+        let rng = Rng::new(self.seed, epoch);
         let rows = match &self.cache {
             Some(cache) => cache.rows(source),
             None => source,
@@ -118,7 +139,8 @@ impl TrainingRows for StreamFeed<'_> {
             Some(downsampling) => downsampling.stream(rows, &self.layout),
             None => rows,
         };
-        let mut batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng);
+        let batches = StreamBatches::new(rows, &self.layout, self.batch_size, self.window, rng);
+        let mut batches = batches.without(self.without.clone());
         let mut dropped = Batch::new(&self.layout);
         for _ in 0..skip {
             if stop() {

@@ -147,7 +147,8 @@ impl Fit<'_> {
         let follows = self.config.linear_optimizer == Some(FOLLOWING);
         let trainer =
             self.trainer((state.attempt > 0 && follows).then_some(self.config.table_optimizer.lr()));
-        let mut feed = self.rows.feed(trainer.plan.batch_size, self.config.seed);
+        let mut feed =
+            self.rows.feed(trainer.plan.batch_size, self.config.seed, learner.network().weights().local());
         let mut state = trainer.run(learner, &mut *feed, state, observer)?;
         if self.config.from.is_none() && self.config.keep == Keep::Best {
             self.keep_what_pays(learner, &mut state)?;
@@ -234,7 +235,8 @@ impl Fit<'_> {
 
     /// The mean loss of the first training rows.
     fn loss(&self, learner: &mut Learner) -> Result<f64> {
-        let mut rows = self.rows.feed(ROWS_OF_A_LOSS / 4, self.config.seed);
+        let mut rows =
+            self.rows.feed(ROWS_OF_A_LOSS / 4, self.config.seed, learner.network().weights().local());
         let (mut batch, mut sum, mut weight) = (Batch::default(), 0.0, 0.0);
         rows.start(0, 0, &mut || false)?;
         while weight < ROWS_OF_A_LOSS as f64 && rows.next_batch(&mut batch)? {

@@ -192,11 +192,25 @@ pub struct PreparedRows {
     files: std::vec::IntoIter<ShardFile>,
     shard: Option<Shard>,
     at: usize,
+    without: Vec<usize>,
 }
 
 impl PreparedRows {
     fn new(dir: &Path, form: &Form, files: Vec<ShardFile>) -> Self {
-        PreparedRows { dir: dir.to_owned(), form: form.clone(), files: files.into_iter(), shard: None, at: 0 }
+        PreparedRows {
+            dir: dir.to_owned(),
+            form: form.clone(),
+            files: files.into_iter(),
+            shard: None,
+            at: 0,
+            without: Vec::new(),
+        }
+    }
+
+    /// Leaves the ids of these features out: their bags are empty.
+    #[must_use]
+    pub fn without(self, features: Vec<usize>) -> Self {
+        PreparedRows { without: features, ..self }
     }
 }
 
@@ -205,7 +219,7 @@ impl RowStream for PreparedRows {
         loop {
             if let Some(shard) = self.shard.as_ref().filter(|shard| self.at < shard.rows()) {
                 let rows = most.min(shard.rows() - self.at);
-                shard.append(batch, self.at..self.at + rows)?;
+                shard.append_without(batch, self.at..self.at + rows, &self.without)?;
                 self.at += rows;
                 return Ok(rows);
             }

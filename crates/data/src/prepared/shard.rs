@@ -393,13 +393,36 @@ impl Shard {
     /// If it would hold more values of a column than it can count, or the file was cut short; it is of no use
     /// then.
     pub(super) fn append(&self, batch: &mut Batch, rows: Range<usize>) -> Result<()> {
+        self.append_without(batch, rows, &[])
+    }
+
+    /// Without the ids of these features, whose rows get empty bags.
+    ///
+    /// # Errors
+    /// As [`Shard::append`].
+    pub(super) fn append_without(
+        &self,
+        batch: &mut Batch,
+        rows: Range<usize>,
+        without: &[usize],
+    ) -> Result<()> {
         self.origin.check_length()?;
-        self.append_within(batch, rows, u32::MAX as usize)
+        self.append_within(batch, rows, without, u32::MAX as usize)
     }
 
     /// With at most so many values of a column.
-    fn append_within(&self, batch: &mut Batch, rows: Range<usize>, most: usize) -> Result<()> {
-        for (bags, column) in batch.bags.iter_mut().zip(&self.columns) {
+    fn append_within(
+        &self,
+        batch: &mut Batch,
+        rows: Range<usize>,
+        without: &[usize],
+        most: usize,
+    ) -> Result<()> {
+        for (feature, (bags, column)) in batch.bags.iter_mut().zip(&self.columns).enumerate() {
+            if without.contains(&feature) {
+                bags.offsets.resize(bags.offsets.len() + rows.len(), bags.ids.len() as u32);
+                continue;
+            }
             let ids = match &column.ends {
                 None => rows.clone(),
                 Some(ends) => ends[rows.start] as usize..ends[rows.end] as usize,

@@ -12,6 +12,7 @@ use dlrm_data::negatives::Sampler;
 use dlrm_data::prepared::Cache;
 use dlrm_data::source::DataSource;
 use dlrm_data::split::{Part, Parts};
+use dlrm_nn::LocalTables;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -78,15 +79,24 @@ impl<'a> EncodedParts<'a> {
         self.cache = cache;
     }
 
-    /// Training rows in batches, in the order of `seed`.
-    pub(crate) fn feed(&self, batch_size: usize, seed: u64) -> Box<dyn TrainingRows + '_> {
+    /// Training rows in batches, in the order of `seed`; of features of which this rank holds no rows, ids
+    /// may be left out.
+    pub(crate) fn feed(
+        &self,
+        batch_size: usize,
+        seed: u64,
+        tables: &LocalTables,
+    ) -> Box<dyn TrainingRows + '_> {
+        let held = tables.features_of(tables.placement().rank);
+        let without = (0..self.layout.features.len()).filter(|feature| !held.contains(feature)).collect();
         if self.is_streaming() {
             let window = self.config.data.shuffle_window;
             let feed = StreamFeed::new(self.source, self.fitted, batch_size, window, seed);
-            Box::new(feed.with_cache(self.cache.clone()).with_negative_downsampling(self.downsampling))
+            let feed = feed.with_cache(self.cache.clone()).with_negative_downsampling(self.downsampling);
+            Box::new(feed.without(without))
         } else {
             let feed = MemoryFeed::new(self.train.clone(), self.layout.clone(), batch_size, seed);
-            Box::new(feed.with_negatives(self.sampler.clone()))
+            Box::new(feed.with_negatives(self.sampler.clone()).without(without))
         }
     }
 

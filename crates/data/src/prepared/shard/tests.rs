@@ -20,11 +20,11 @@ fn more_values_than_offsets_tell_apart_are_refused() {
     let (name, sum) = form.write(dir.path(), "rows", rows.clone(), |_| "rows.arrow".into()).expect("written");
     let shard = form.open(&dir.path().join(name), &sum).expect("opened");
     let mut all = form.batch();
-    shard.append_within(&mut all, 0..4, 6).expect("six values are in the second column");
+    shard.append_within(&mut all, 0..4, &[], 6).expect("six values are in the second column");
     assert_eq!(all, rows);
-    let error = shard.append_within(&mut all, 0..2, 7).map_err(|e| e.to_string());
+    let error = shard.append_within(&mut all, 0..2, &[], 7).map_err(|e| e.to_string());
     error.expect("seven values");
-    let error = shard.append_within(&mut all, 2..4, 7).expect_err("twelve values");
+    let error = shard.append_within(&mut all, 2..4, &[], 7).expect_err("twelve values");
     assert!(error.to_string().contains("fewer than 2^32 values") && error.hint().is_some(), "{error}");
 }
 
