@@ -51,9 +51,7 @@ impl Replica {
         let store =
             gathered.as_ref().map_or(network.weights().store(), |gathered| gathered as &dyn TableStore);
         let pass = Pass { network, store, loss, batch, mode };
-        // Ranks send each other what lanes have summed.
-        let rest = if self.ranks.size() == 1 { Rest::Computed } else { Rest::None };
-        gradients.resize(network.weights(), rows, rest);
+        gradients.resize(network.weights(), rows, Rest::Of(own.clone()));
         losses.clear();
         losses.resize(sharding.shards(rows), ShardLoss::default());
         let mut shards: Vec<Vec<_>> = own.clone().map(|_| Vec::new()).collect();

@@ -1,12 +1,17 @@
 //! Gradients of pooled embeddings, by shard and over the batch.
 use crate::kept_operands::KeptOperands;
+use crate::slot::SlotSpec;
 use crate::slots::{GroupId, Slots};
 
-/// What one shard leaves: gradients of its embedding outputs, [S, sum of slot widths], and what the
-/// gradients of large weights are computed from.
+/// What one shard leaves: gradients of its embedding outputs, and what the gradients of large weights are
+/// computed from.
 #[derive(Debug, Default)]
 pub struct ShardGradients {
-    pub(crate) dy: Vec<f32>,
+    /// Of each slot, one after the other: [S, D]. An update of a table then finds all that it needs close
+    /// together, and so does who sends it elsewhere.
+    dy: Vec<f32>,
+    /// S
+    rows: usize,
     /// Groups whose columns hold nothing of this step yet.
     fresh: Vec<bool>,
     pub(crate) operands: KeptOperands,
@@ -15,6 +20,7 @@ pub struct ShardGradients {
 impl ShardGradients {
     /// Forgets the last step; room for `rows` rows.
     pub(crate) fn start(&mut self, slots: &Slots, rows: usize) {
+        self.rows = rows;
         self.dy.resize(rows * slots.width(), 0.0);
         self.fresh.clear();
         self.fresh.resize(slots.groups(), true);
@@ -28,14 +34,26 @@ impl ShardGradients {
             return;
         }
         let fresh = std::mem::replace(&mut self.fresh[group.0 as usize], false);
-        let rows = self.dy.chunks_exact_mut(slots.width()).zip(dy.chunks_exact(columns.len()));
-        if fresh {
-            rows.for_each(|(into, dy)| into[columns.clone()].copy_from_slice(dy));
-        } else {
-            rows.for_each(|(into, dy)| {
-                into[columns.clone()].iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy)
-            });
+        for slot in slots.of(group) {
+            let first = slot.column - columns.start;
+            let own = dy.chunks_exact(columns.len()).map(|dy| &dy[first..first + slot.dim]);
+            let rows = self.of_slot_mut(slot).chunks_exact_mut(slot.dim).zip(own);
+            if fresh {
+                rows.for_each(|(into, dy)| into.copy_from_slice(dy));
+            } else {
+                rows.for_each(|(into, dy)| into.iter_mut().zip(dy).for_each(|(into, &dy)| *into += dy));
+            }
         }
+    }
+
+    /// The gradients of a slot's vectors, [S, D].
+    pub(crate) fn of_slot(&self, slot: &SlotSpec) -> &[f32] {
+        &self.dy[slot.column * self.rows..][..slot.dim * self.rows]
+    }
+
+    /// As [`ShardGradients::of_slot`], to be written.
+    pub(crate) fn of_slot_mut(&mut self, slot: &SlotSpec) -> &mut [f32] {
+        &mut self.dy[slot.column * self.rows..][..slot.dim * self.rows]
     }
 
     /// Zeroes what the output does not depend on.
@@ -43,7 +61,7 @@ impl ShardGradients {
         for group in (0..self.fresh.len()).filter(|&group| self.fresh[group]) {
             let columns = slots.columns(GroupId(group as u32));
             if !columns.is_empty() {
-                self.dy.chunks_exact_mut(slots.width()).for_each(|dy| dy[columns.clone()].fill(0.0));
+                self.dy[columns.start * self.rows..columns.end * self.rows].fill(0.0);
             }
         }
     }
@@ -54,18 +72,18 @@ impl ShardGradients {
 pub struct EmbeddingGradients<'a> {
     shards: &'a [ShardGradients],
     shard_rows: usize,
-    width: usize,
 }
 
 impl<'a> EmbeddingGradients<'a> {
-    /// From shards of `shard_rows` rows (the last may have fewer) of `width` columns.
-    pub(crate) fn new(shards: &'a [ShardGradients], shard_rows: usize, width: usize) -> Self {
-        EmbeddingGradients { shards, shard_rows, width }
+    /// From shards of `shard_rows` rows (the last may have fewer).
+    pub(crate) fn new(shards: &'a [ShardGradients], shard_rows: usize) -> Self {
+        EmbeddingGradients { shards, shard_rows }
     }
 
-    /// Gradient of the pooled vector of batch row `b` at `column`.
+    /// Gradient of the pooled vector of batch row `b` of the slot that begins at `column`.
     pub(crate) fn row(&self, b: usize, column: usize, dim: usize) -> &'a [f32] {
-        let start = (b % self.shard_rows) * self.width + column;
-        &self.shards[b / self.shard_rows].dy[start..start + dim]
+        let shard = &self.shards[b / self.shard_rows];
+        let start = column * shard.rows + (b % self.shard_rows) * dim;
+        &shard.dy[start..start + dim]
     }
 }

@@ -106,25 +106,19 @@ impl LocalTables {
     /// Appends to `out` the columns of a shard's gradients that rank `rank` needs: it holds rows that the
     /// vectors were pooled from.
     pub fn write_gradients(&self, of: &ShardGradients, rank: usize, out: &mut Vec<u8>) {
-        let width = self.slots.width();
         for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, rank)) {
-            for dy in of.dy.chunks_exact(width) {
-                out.extend_from_slice(bytemuck::cast_slice(&dy[slot.column..][..slot.dim]));
-            }
+            out.extend_from_slice(bytemuck::cast_slice(of.of_slot(slot)));
         }
     }
 
     /// Takes the gradients of a shard of `rows` rows from the front of `rest`, if they are there: the columns
     /// that are needed here. Others hold nothing.
     pub fn read_gradients(&self, rest: &mut &[u8], into: &mut ShardGradients, rows: usize) -> Option<()> {
-        let (width, rank) = (self.slots.width(), self.placement.rank);
         into.start(&self.slots, rows);
-        for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, rank)) {
-            let (columns, others) = rest.split_at_checked(4 * rows * slot.dim)?;
+        for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, self.placement.rank)) {
+            let (own, others) = rest.split_at_checked(4 * rows * slot.dim)?;
             *rest = others;
-            for (dy, column) in into.dy.chunks_exact_mut(width).zip(columns.chunks_exact(4 * slot.dim)) {
-                bytemuck::cast_slice_mut(&mut dy[slot.column..][..slot.dim]).copy_from_slice(column);
-            }
+            bytemuck::cast_slice_mut(into.of_slot_mut(slot)).copy_from_slice(own);
         }
         Some(())
     }

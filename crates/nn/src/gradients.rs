@@ -27,11 +27,11 @@ pub struct RowGradients {
     pub row_weights: Vec<f32>,
 }
 
-/// Whether [`Gradients::rest`] is computed when all shards are done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What [`Gradients::rest`] computes when all shards are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rest {
-    /// It is.
-    Computed,
+    /// What is left of the gradients of a run of lanes.
+    Of(Range<usize>),
     /// Nothing may be left then.
     None,
 }
@@ -53,6 +53,8 @@ pub struct Gradients {
     joined: Vec<usize>,
     /// Weights whose gradients are computed when all shards are done, in the order of their places.
     postponed: Vec<Postponed>,
+    /// The lanes of which they are computed.
+    run: Range<usize>,
 }
 
 /// A weight whose gradient is computed when all shards are done.
@@ -79,6 +81,7 @@ impl Gradients {
             parts: 1,
             joined: Vec::new(),
             postponed: Vec::new(),
+            run: 0..0,
         }
     }
 
@@ -92,10 +95,12 @@ impl Gradients {
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
-        self.postponed = match rest {
-            Rest::Computed => self.worth_postponing(weights, rows),
-            Rest::None => Vec::new(),
+        self.run = match rest {
+            // What is folded ends in one lane.
+            Rest::Of(run) if self.holding(run.clone()).len() == 1 => run,
+            _ => 0..0,
         };
+        self.postponed = self.worth_postponing(weights, rows);
         for lane in &mut self.lanes {
             lane.postpone(self.postponed.iter().map(|postponed| postponed.weight));
         }
@@ -106,10 +111,13 @@ impl Gradients {
         if weights.precision() != Precision::F32 {
             return Vec::new();
         }
+        let own = (0..self.sharding.shards(rows))
+            .filter(|&shard| self.run.contains(&self.sharding.lane_of(shard, rows)));
+        let rows = own.map(|shard| self.sharding.rows_of(shard, rows).len()).sum();
         let found = weights.matrices().filter_map(|weight| {
             let param = weights.param(weight);
             let (n, k) = (param.shape[0], param.shape[1]);
-            let is_worth = weight_gradient::is_worth_postponing((n, k), rows, self.parts);
+            let is_worth = weight_gradient::is_worth_postponing((n, k), rows, self.run.len());
             is_worth.then(|| Postponed { weight, range: param.range.clone(), columns: k })
         });
         let mut found: Vec<Postponed> = found.collect();
@@ -120,15 +128,18 @@ impl Gradients {
     /// What is left of the gradients of a batch of `rows` rows when all its shards are done, in parts: all of
     /// them are to be computed, by any of so many threads.
     pub fn rest(&mut self, isa: Isa, rows: usize, threads: usize) -> Vec<WeightGradient<'_>> {
+        if self.postponed.is_empty() {
+            return Vec::new();
+        }
         let shards = &self.shards[..self.sharding.shards(rows)];
-        let (mut left, mut at) = (&mut self.lanes[0].dense[..], 0);
+        let (mut left, mut at) = (&mut self.lanes[self.run.start].dense[..], 0);
         let mut parts = Vec::new();
         for Postponed { weight, range, columns } in &self.postponed {
             let (_, from) = left.split_at_mut(range.start - at);
             let (own, after) = from.split_at_mut(range.len());
             (left, at) = (after, range.end);
             let of = (*weight, *columns);
-            parts.extend(WeightGradient::cut(isa, of, own, (shards, self.parts), threads));
+            parts.extend(WeightGradient::cut(isa, of, own, (shards, self.parts, self.run.clone()), threads));
         }
         // The largest first, so that threads end together.
         parts.sort_by_key(|part| std::cmp::Reverse(part.cost()));
@@ -136,7 +147,8 @@ impl Gradients {
     }
 
     /// Sums lanes that are in other processes' way: a run of lanes, as far as they are neighbours in the tree
-    /// by which all are summed. Uses the current rayon pool.
+    /// by which all are summed; what was computed when all shards were done is their sum already. Uses the
+    /// current rayon pool.
     pub fn join_lanes(&mut self, isa: Isa, run: Range<usize>) {
         let joins = lane_tree::joins(&run, self.parts);
         if joins.is_empty() {
@@ -147,10 +159,15 @@ impl Gradients {
         for lane in &mut self.lanes[run.clone()] {
             chunks.iter_mut().zip(lane.dense.chunks_mut(CHUNK)).for_each(|(parts, own)| parts.push(own));
         }
-        chunks.into_par_iter().for_each(|mut parts| {
-            for &(left, right) in &joins {
-                let (front, back) = parts.split_at_mut(right - run.start);
-                elementwise::add(isa, front[left - run.start], back[0]);
+        let whole = std::mem::take(&mut self.postponed);
+        chunks.into_par_iter().enumerate().for_each(|(number, mut parts)| {
+            let chunk = number * CHUNK..((number + 1) * CHUNK).min(len);
+            for open in between(chunk.clone(), &whole) {
+                let open = open.start - chunk.start..open.end - chunk.start;
+                for &(left, right) in &joins {
+                    let (front, back) = parts.split_at_mut(right - run.start);
+                    elementwise::add(isa, &mut front[left - run.start][open.clone()], &back[0][open.clone()]);
+                }
             }
         });
     }
@@ -213,7 +230,7 @@ impl Gradients {
         let mut index = RowIndex::default();
         let (slots, tables) = (weights.slots(), weights.tables());
         index.build(slots.all(), (table, &tables[table]), batch);
-        let dy = self.embedding(slots.width());
+        let dy = self.embedding();
         index.multiply(weights.isa(), tables, dy);
         let Table { dim, values, row_weights, .. } = &tables[table];
         let mut all = RowGradients {
@@ -235,8 +252,8 @@ impl Gradients {
         all
     }
 
-    pub(crate) fn embedding(&self, width: usize) -> EmbeddingGradients<'_> {
-        EmbeddingGradients::new(&self.shards, self.rows_per_shard, width)
+    pub(crate) fn embedding(&self) -> EmbeddingGradients<'_> {
+        EmbeddingGradients::new(&self.shards, self.rows_per_shard)
     }
 }
 

@@ -114,17 +114,22 @@ mod tests {
     #[test]
     fn gradients_in_one_piece_or_by_shards_move_tables_alike() {
         let layout = layout();
-        let ((weights, ..), batch) = (model(&layout), batch(&layout));
+        let ((weights, groups, _), batch) = (model(&layout), batch(&layout));
         let width = weights.slots().width();
         let dy: Vec<f32> = (0..ROWS * width).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
         let piece = |dy: &[f32]| {
             let mut shard = ShardGradients::default();
-            shard.dy.extend_from_slice(dy);
+            shard.start(weights.slots(), dy.len() / width);
+            for group in groups {
+                let columns = weights.slots().columns(group);
+                let own: Vec<f32> = dy.chunks(width).flat_map(|dy| &dy[columns.clone()]).copied().collect();
+                shard.add(weights.slots(), group, &own);
+            }
             shard
         };
         let moved = |store: &mut LocalTables, shard_rows: usize| {
             let shards: Vec<ShardGradients> = dy.chunks(shard_rows * width).map(piece).collect();
-            let dy = EmbeddingGradients::new(&shards, shard_rows, width);
+            let dy = EmbeddingGradients::new(&shards, shard_rows);
             let mut memory = TableMemory::default();
             memory.states.resize_with(weights.tables().len(), TableState::default);
             memory.indices.resize_with(weights.tables().len(), Default::default);

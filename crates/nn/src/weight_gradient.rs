@@ -40,7 +40,10 @@ pub struct WeightGradient<'g> {
     pub(crate) out: &'g mut [f32],
     /// Of the batch, in order.
     pub(crate) shards: &'g [ShardGradients],
+    /// Lanes of the batch.
     pub(crate) lanes: usize,
+    /// Those of them that are summed: a branch of their tree.
+    pub(crate) run: Range<usize>,
 }
 
 /// Columns of the gradient that are computed together.
@@ -56,25 +59,25 @@ impl<'g> WeightGradient<'g> {
         isa: Isa,
         (weight, columns): (ParamId, usize),
         mut out: &'g mut [f32],
-        (shards, lanes): (&'g [ShardGradients], usize),
+        (shards, lanes, run): (&'g [ShardGradients], usize, Range<usize>),
         threads: usize,
     ) -> impl Iterator<Item = Self> {
         // Long runs of strips share what they read; many of them are shared evenly.
         let most = (STRIPS * 2 / threads.max(1)).clamp(STRIPS / 4, STRIPS);
         let shape = Strips::new(isa, out.len() / columns, 1);
         let runs = shape.count().div_ceil(most);
-        (0..runs).map(move |run| {
-            let strips = run * shape.count() / runs..(run + 1) * shape.count() / runs;
+        (0..runs).map(move |number| {
+            let strips = number * shape.count() / runs..(number + 1) * shape.count() / runs;
             let (own, rest) =
                 std::mem::take(&mut out).split_at_mut(shape.rows(strips.clone()).len() * columns);
             out = rest;
-            WeightGradient { isa, weight, columns, strips, out: own, shards, lanes }
+            WeightGradient { isa, weight, columns, strips, out: own, shards, lanes, run: run.clone() }
         })
     }
 
     /// The number of a node whose weight it is.
     pub(crate) fn node(&self) -> Option<usize> {
-        self.shards[0].operands.node(self.weight)
+        self.shards[self.run.start].operands.node(self.weight)
     }
 
     /// Multiply-adds for each row of the batch.
@@ -95,10 +98,10 @@ impl<'g> WeightGradient<'g> {
             let block = Block { panels: own, width: columns.len() };
             let len = rows * columns.len();
             // As many sums wait for their turn as a number of lanes has digits.
-            memory.grow(len * (self.lanes.ilog2() as usize + 2));
+            memory.grow(len * (self.run.len().ilog2() as usize + 2));
             let mut sums: Vec<&mut [f32]> = memory.chunks_exact_mut(len).collect();
-            (0..self.lanes).for_each(|lane| self.add_lane(lane, &block, &mut sums));
-            let waiting = self.lanes.count_ones() as usize;
+            (0..self.run.len()).for_each(|lane| self.add_lane(lane, &block, &mut sums));
+            let waiting = self.run.len().count_ones() as usize;
             fold(self.isa, &mut sums[..waiting], waiting - 1);
             for (out, sum) in self.out.chunks_exact_mut(self.columns).zip(sums[0].chunks_exact(columns.len()))
             {
@@ -107,11 +110,11 @@ impl<'g> WeightGradient<'g> {
         }
     }
 
-    /// Puts what a lane sums behind the sums that wait, and adds up those that are complete: as many lanes as
+    /// Puts what a lane of the run sums behind the sums that wait, and adds up those that are complete: as many lanes as
     /// a power of two.
     fn add_lane(&self, lane: usize, block: &Block, sums: &mut [&mut [f32]]) {
         let (waiting, complete) = (lane.count_ones() as usize, lane.trailing_ones() as usize);
-        let mut own = self.shards[lane..].iter().step_by(self.lanes);
+        let mut own = self.shards[self.run.start + lane..].iter().step_by(self.lanes);
         match (own.len(), own.next()) {
             // The first addition happens where the sum is computed.
             (1, Some(shard)) if complete > 0 && shard.operands.is_single(self.weight) => {
@@ -158,6 +161,7 @@ fn fold(isa: Isa, sums: &mut [&mut [f32]], times: usize) {
 mod tests {
     use super::*;
     use crate::gradients::{Gradients, Rest};
+    use crate::lane_tree::holding;
     use crate::mode::Mode;
     use crate::sharding::Sharding;
     use crate::table_values::TablePrecision;
@@ -183,15 +187,17 @@ mod tests {
         Batch { dense, labels: vec![0.0; rows], ..Batch::default() }
     }
 
-    fn gradient(isa: Isa, rows: usize, sharding: Sharding, rest: Rest, threads: usize) -> Vec<f32> {
+    /// Of all lanes; what belongs to `run` is computed in the end, if it is worth it.
+    fn gradient(isa: Isa, rows: usize, sharding: Sharding, run: Range<usize>, threads: usize) -> Vec<f32> {
         let inputs = 331;
         let ((weights, layers), batch) = (layers(isa, inputs), batch(rows, inputs));
-        let mut gradients = Gradients::new(&weights, sharding);
+        let [mut own, mut others] = [(), ()].map(|()| Gradients::new(&weights, sharding));
         let mut arena = Arena::default();
         // The second step finds what the first has left.
         for _ in 0..2 {
-            gradients.resize(&weights, rows, rest);
-            gradients.lanes.iter_mut().for_each(crate::Lane::restart);
+            own.resize(&weights, rows, Rest::Of(run.clone()));
+            others.resize(&weights, rows, Rest::None);
+            own.lanes.iter_mut().chain(&mut others.lanes).for_each(crate::Lane::restart);
             for index in 0..sharding.shards(rows) {
                 let range = sharding.rows_of(index, rows);
                 let dy: Vec<f32> = range.clone().map(|row| (row % 5) as f32 - 2.1).collect();
@@ -204,26 +210,41 @@ mod tests {
                 let x = b.forward(&mut tape, x);
                 let y = c.forward(&mut tape, x);
                 let lane = sharding.lane_of(index, rows);
-                tape.backward(y, &dy, &mut gradients.lanes[lane], &mut gradients.shards[index]);
+                let into = if run.contains(&lane) { &mut own } else { &mut others };
+                tape.backward(y, &dy, &mut into.lanes[lane], &mut into.shards[index]);
             }
-            let parts = gradients.rest(isa, rows, threads);
-            assert_eq!(parts.is_empty(), rest == Rest::None || sharding.lanes_of(rows) == 1);
+            let parts = own.rest(isa, rows, threads);
+            assert_eq!(parts.is_empty(), run.len() < 2);
             parts.into_iter().for_each(|part| arena.compute(part));
         }
-        gradients.reduce(isa);
-        gradients.dense().to_vec()
+        if run.len() < sharding.lanes_of(rows) {
+            own.join_lanes(isa, run.clone());
+            for lane in (0..sharding.lanes_of(rows)).filter(|lane| !run.contains(lane)) {
+                own.lanes[lane].dense.clone_from(&others.lanes[lane].dense);
+            }
+            own.set_joined([run].into_iter());
+        }
+        own.reduce(isa);
+        own.dense().to_vec()
     }
 
-    /// Whatever is left until the end, and however many threads share it, no bit differs.
+    /// Whatever is left until the end, of all lanes or of a branch of their tree, and however many threads
+    /// share it, no bit differs.
     #[test]
     fn what_is_left_has_the_bits_of_the_lanes() {
         for isa in Isa::available() {
             for (lanes, rows) in [(1, 40), (2, 70), (3, 90), (5, 97), (7, 130), (8, 330), (16, 203)] {
                 let sharding = Sharding { shard_rows: 13, lanes };
-                let summed = gradient(isa, rows, sharding, Rest::None, 1);
-                for threads in [1, 16] {
-                    let left = gradient(isa, rows, sharding, Rest::Computed, threads);
-                    assert!(summed == left, "{isa:?}, {lanes} lanes, {rows} rows, {threads} threads");
+                let summed = gradient(isa, rows, sharding, 0..0, 1);
+                let branches = [0..lanes, 0..lanes.next_power_of_two() / 2, lanes / 4 * 2..lanes];
+                for run in branches.into_iter().filter(|run| holding(run.clone(), lanes).len() == 1) {
+                    for threads in [1, 16] {
+                        let left = gradient(isa, rows, sharding, run.clone(), threads);
+                        assert!(
+                            summed == left,
+                            "{isa:?}, {run:?} of {lanes}, {rows} rows, {threads} threads"
+                        );
+                    }
                 }
                 assert!(summed.iter().any(|&g| g != 0.0));
             }

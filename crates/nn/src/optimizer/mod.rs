@@ -325,7 +325,7 @@ impl Optimizer {
         among.send(&weights.dense[..weights.trained]);
         weights.update_statistics(gradients.dense(), batch.len());
         times.end(Phase::DenseUpdate);
-        let dy = gradients.embedding(weights.slots().width());
+        let dy = gradients.embedding();
         let step = self.table_step(weights, scale, rates);
         update_tables(weights, &mut times, among, |tables| tables.apply(dy, &mut memory, &step));
         self.times = times;
@@ -401,7 +401,7 @@ fn parts<'s>(state: &'s mut [Buffer], all: &Range<usize>, range: &Range<usize>) 
 
 /// Global norm over dense gradients and summed row gradients.
 fn norm(weights: &Weights, gradients: &Gradients, memory: &mut TableMemory, among: &mut dyn Among) -> f64 {
-    let dy = gradients.embedding(weights.slots().width());
+    let dy = gradients.embedding();
     let dense = elementwise::sum_of_squares(&gradients.dense()[..weights.trained]);
     let tables = among.squares(weights.tables.squares(dy, memory));
     (dense + tables.into_iter().map(TableSquares::sum).sum::<f64>()).sqrt()
