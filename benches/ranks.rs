@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const ROWS: usize = 2048;
+const RANKS: [usize; 4] = [1, 2, 4, 8];
 const SHARDING: Sharding = Sharding { shard_rows: 128, lanes: 16 };
 const RATES: Rates = Rates { dense: 0.01, tables: 0.01, linear: 0.01 };
 
@@ -66,11 +66,16 @@ impl Communicator for Paced {
     }
 }
 
-/// Seconds of a step and of processors for it, the mean of so many.
-fn measure(workload: &Workload, holders: &[Holder], network: Option<Way>, steps: usize) -> (f64, f64) {
+/// Seconds of a step of so many rows and of processors for it, the mean of some steps.
+fn measure(
+    (workload, rows): (&Workload, usize),
+    holders: &[Holder],
+    network: Option<Way>,
+    steps: usize,
+) -> (f64, f64) {
     let ranks =
         holders.iter().map(|h| if let Holder::Rank(rank) = h { rank + 1 } else { 1 }).max().unwrap_or(1);
-    let batches: Vec<Batch> = (0..8).map(|seed| workload.batch(ROWS, &mut Rng::new(seed, 0))).collect();
+    let batches: Vec<Batch> = (0..8).map(|seed| workload.batch(rows, &mut Rng::new(seed, 0))).collect();
     let times = Threads::run(ranks, |rank| {
         let placement = Placement { rank: rank.rank(), ranks, holders: holders.to_vec() };
         let mut learner = learner(workload, placement);
@@ -109,53 +114,67 @@ fn processor_seconds() -> f64 {
     fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
+/// Whose table is whose: by turns, the largest first, and back, so that all hold about as many look-ups.
+fn holders(model: &Builder<'_>, ranks: usize) -> Vec<Holder> {
+    let mut order: Vec<usize> = (0..model.tables().len()).collect();
+    order.sort_by_key(|&table| std::cmp::Reverse(model.tables()[table].rows));
+    let mut holders = vec![Holder::Rank(0); order.len()];
+    for (number, table) in order.into_iter().enumerate() {
+        let (turn, at) = (number / ranks, number % ranks);
+        holders[table] = Holder::Rank(if turn % 2 == 0 { at } else { ranks - 1 - at });
+    }
+    holders
+}
+
+/// Bytes of a step that are waited for, of the rank that sends most.
+fn waited_for(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> u64 {
+    let placement = &Placement { rank: 0, ranks, holders: holders.to_vec() };
+    let precision = TablePrecision::F32;
+    let shape = StepShape { model, precision, placement, sharding: SHARDING, rows, clips: false };
+    shape.traffic(&|_, _, _| 0).iter().map(Traffic::waited_for).max().unwrap_or(0)
+}
+
+/// The middle of the measurements.
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
-    let (workload, steps) =
-        (Workload::kaggle().scaled(if quick { 1000 } else { 20 }), if quick { 2 } else { 60 });
+    let workload = Workload::kaggle().scaled(if quick { 1000 } else { 20 });
     let network = Way { latency: Duration::from_micros(500), bytes_per_second: 2.5e9 / 8.0 };
     let layout = workload.layout();
     let mut model = Builder::new(&layout);
     workload.config().build(&mut model).expect("a model");
-    println!("k with tables of a twentieth, {ROWS} rows, 2.5 Gbit/s and 0.5 ms");
-    println!("ranks  ms a step  CPU ms  with the network  predicted  ratio");
-    for ranks in [1, 2, 4, 8] {
-        // By turns, the largest first, and back: all hold about as many look-ups.
-        let mut order: Vec<usize> = (0..model.tables().len()).collect();
-        order.sort_by_key(|&table| std::cmp::Reverse(model.tables()[table].rows));
-        let mut holders = vec![Holder::Rank(0); order.len()];
-        for (number, table) in order.into_iter().enumerate() {
-            let (turn, at) = (number / ranks, number % ranks);
-            holders[table] = Holder::Rank(if turn % 2 == 0 { at } else { ranks - 1 - at });
+    for rows in [2048, 16_384] {
+        let (rounds, steps) = if quick { (1, 1) } else { (5, 40_960 / rows) };
+        let placed = RANKS.map(|ranks| holders(&model, ranks));
+        let mut measured = RANKS.map(|_| [(); 3].map(|()| Vec::new()));
+        // By turns.
+        for _ in 0..rounds {
+            for (holders, all) in placed.iter().zip(&mut measured) {
+                let (alone, cpu) = measure((&workload, rows), holders, None, steps);
+                let (paced, _) = measure((&workload, rows), holders, Some(network), steps);
+                all.iter_mut().zip([alone, cpu, paced]).for_each(|(all, one)| all.push(1e3 * one));
+            }
         }
-        let (alone, cpu) = measure(&workload, &holders, None, steps);
-        if ranks == 1 {
-            println!("{ranks:5}  {:9.2}  {:6.1}", 1e3 * alone, 1e3 * cpu);
-            continue;
+        println!("k with tables of a twentieth, {rows} rows; the network has 2.5 Gbit/s and 0.5 ms");
+        println!("ranks  ms a step  CPU ms  ratio  with the network  predicted  ratio");
+        let mut one = None;
+        for ((ranks, holders), all) in RANKS.into_iter().zip(&placed).zip(measured) {
+            let [alone, cpu, paced] = all.map(median);
+            let of_one = cpu / *one.get_or_insert(cpu);
+            print!("{ranks:5}  {alone:9.2}  {cpu:6.1}  {of_one:5.2}");
+            if ranks == 1 {
+                println!();
+                continue;
+            }
+            // Vectors and gradients; parameters that were updated come while tables are.
+            let bytes = waited_for(&model, holders, ranks, rows) as f64;
+            let sending = 2.0 * network.latency.as_secs_f64() + bytes / network.bytes_per_second;
+            let predicted = alone + 1e3 * sending;
+            println!("  {paced:16.2}  {predicted:9.2}  {:5.2}", paced / predicted);
         }
-        let (paced, _) = measure(&workload, &holders, Some(network), steps);
-        let placement = Placement { rank: 0, ranks, holders };
-        let precision = TablePrecision::F32;
-        let shape = StepShape {
-            model: &model,
-            precision,
-            placement: &placement,
-            sharding: SHARDING,
-            rows: ROWS,
-            clips: false,
-        };
-        let traffic = shape.traffic(&|_, _, _| 0);
-        let bytes = traffic.iter().map(Traffic::waited_for).max().unwrap_or(0);
-        // Vectors and gradients; parameters that were updated come while tables are.
-        let sending = 2.0 * network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
-        let predicted = alone + sending;
-        println!(
-            "{ranks:5}  {:9.2}  {:6.1}  {:16.2}  {:9.2}  {:5.2}",
-            1e3 * alone,
-            1e3 * cpu,
-            1e3 * paced,
-            1e3 * predicted,
-            paced / predicted
-        );
     }
 }

@@ -79,14 +79,14 @@ pub(crate) fn vectors(
     tables: &LocalTables,
     batch: &Batch,
     needed: impl Iterator<Item = (usize, Range<usize>)>,
-    size: usize,
+    ranks: &Ranks,
 ) -> Vec<Vec<u8>> {
-    let own = tables.placement().rank;
+    let (own, size) = (ranks.rank(), ranks.size());
     let needed: Vec<(usize, Range<usize>)> = needed.filter(|(rank, _)| *rank != own).collect();
     // Enough where no rows travel one by one.
     let reserved = |rank: usize| {
         let rows = needed.iter().filter(|(to, _)| *to == rank).map(|(_, rows)| rows.len());
-        Vec::with_capacity(4 * rows.sum::<usize>() * tables.width_of(own) + Ranks::TAG)
+        ranks.message(4 * rows.sum::<usize>() * tables.width_of(own))
     };
     let mut parts: Vec<Vec<u8>> = (0..size).map(reserved).collect();
     if rayon::current_num_threads() == 1 {
@@ -135,7 +135,7 @@ impl Step<'_> {
             if rank != ranks.rank() {
                 let dense: usize = self.dense_for(rank).map(|range| range.len()).iter().sum();
                 let numbers = own_rows * self.tables.width_of(rank) + holding.len() * dense;
-                message.reserve_exact(4 * numbers + losses.len() + Ranks::TAG);
+                message = ranks.message(4 * numbers + losses.len());
                 for shard in shards(ranks.rank(), size, sharding, self.rows) {
                     self.tables.write_gradients(&self.gradients.shards[shard], rank, &mut message);
                 }

@@ -73,6 +73,7 @@ pub mod saved;
 pub mod schedule;
 mod shared_start;
 mod shared_store;
+mod spare;
 pub mod start;
 pub mod step_plan;
 mod tensorboard;

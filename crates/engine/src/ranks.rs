@@ -5,6 +5,7 @@
 //! and at signals, writes, saves and prints. What it decides by these it tells the others. Where it works
 //! alone, while it saves and once training is over, the others answer what it asks of them.
 use crate::error::{Error, Result};
+use crate::spare::Spare;
 use dlrm_cluster::{Communicator, Ticket};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ pub struct Ranks {
     shared: Option<Arc<Mutex<Shared>>>,
     rank: usize,
     others: usize,
+    spare: Arc<Spare>,
 }
 
 struct Shared {
@@ -44,11 +46,23 @@ impl Ranks {
         let shared = (others > 0).then(|| {
             Arc::new(Mutex::new(Shared { communicator, early: None, is_over: false, first_left: false }))
         });
-        Ranks { shared, rank, others }
+        // Those of two exchanges, one of which is on its way.
+        let spare = Arc::new(Spare::new(2 * others));
+        Ranks { shared, rank, others, spare }
     }
 
     /// Bytes that end a message: who makes room for them saves a copy.
-    pub(crate) const TAG: usize = 1;
+    const TAG: usize = 1;
+
+    /// An empty message with room for so many bytes.
+    pub(crate) fn message(&self, bytes: usize) -> Vec<u8> {
+        self.spare.take(bytes + Ranks::TAG)
+    }
+
+    /// These messages have been read.
+    pub(crate) fn have_read(&self, messages: Vec<Vec<u8>>) {
+        self.spare.put(messages);
+    }
 
     /// This rank, from 0.
     pub fn rank(&self) -> usize {

@@ -45,7 +45,7 @@ impl Replica {
         let messages = self.swap_vectors(batch, |rank, ranks| rows_of_rank(rank, ranks, sharding, rows))?;
         let own_rows = rows_of_rank(self.ranks.rank(), &self.ranks, sharding, rows);
         let own = lanes_of_rank(&self.ranks, sharding, rows);
-        let Replica { network, gradients, workspace, losses, loss, .. } = self;
+        let Replica { network, gradients, workspace, losses, loss, ranks, .. } = self;
         let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
         let gathered = messages.map(|messages| gathered(network, batch, own_rows, messages));
         let store =
@@ -70,6 +70,7 @@ impl Replica {
             }
             lane.settle(network.weights());
         });
+        ranks.have_read(gathered.map_or(Vec::new(), GatheredVectors::into_messages));
         let threads = pool.current_num_threads();
         let rest = gradients.rest(network.weights().isa(), rows, threads).into_iter();
         workspace.each(Parallel::Pool(pool), rest, Arena::compute);
@@ -96,7 +97,7 @@ impl Replica {
             return Ok(None);
         }
         let needed = (0..size).flat_map(|rank| needs(rank, ranks).map(move |rows| (rank, rows)));
-        let parts = exchange::vectors(tables, batch, needed, size);
+        let parts = exchange::vectors(tables, batch, needed, ranks);
         self.swap(parts).map(Some)
     }
 
@@ -139,6 +140,7 @@ impl Replica {
             self.optimizer.index(network.weights(), batch);
             let messages = ticket.map(|ticket| ranks.finish(ticket)).unwrap_or_default();
             Step { tables, gradients, losses, rows, dense, clips }.read(ranks, &messages);
+            ranks.have_read(messages);
         }
         // In the order of the rows, whatever lane or rank they were in.
         let sum = |(loss, correct), shard: &ShardLoss| (loss + shard.loss, correct + shard.correct);
@@ -209,7 +211,7 @@ impl Among for AmongRanks<'_> {
             let to = |rank| {
                 let mut message = Vec::new();
                 if rank != self.ranks.rank() {
-                    message.reserve_exact(own.len() + Ranks::TAG);
+                    message = self.ranks.message(own.len());
                     message.extend_from_slice(own);
                 }
                 message
@@ -220,12 +222,14 @@ impl Among for AmongRanks<'_> {
 
     fn receive(&mut self, trained: &mut [f32]) {
         let Some(ticket) = self.sent.take() else { return };
-        for (rank, part) in self.ranks.finish(ticket).iter().enumerate() {
+        let messages = self.ranks.finish(ticket);
+        for (rank, part) in messages.iter().enumerate() {
             if rank != self.ranks.rank() {
                 let own = self.placement.dense_of(rank, trained.len());
                 bytemuck::cast_slice_mut(&mut trained[own]).copy_from_slice(part);
             }
         }
+        self.ranks.have_read(messages);
     }
 }
 

@@ -20,13 +20,17 @@ const PIECE: usize = 1 << 22;
 const TAG: i32 = 1;
 
 /// Sends a part to each rank; what each has sent to this one. On the first rank `watch` tells who is late.
+/// `spare` is what was sent before: the next parts are received there.
 pub(crate) fn exchange(
     world: &SimpleCommunicator,
     mut parts: Vec<Vec<u8>>,
+    spare: &mut Vec<Vec<u8>>,
     watch: &mut Watch,
 ) -> Vec<Vec<u8>> {
     let (rank, size) = (world.rank() as usize, parts.len());
+    // Parts to a rank and from it are about as long. A step has exchanges of several lengths.
     let mut received = vec![Vec::new(); size];
+    received.iter_mut().for_each(|part| *part = spare.pop().unwrap_or_default());
     received[rank] = std::mem::take(&mut parts[rank]);
     // Not all to the same rank first.
     let others = || (1..size).map(|distance| (rank + distance) % size);
@@ -59,6 +63,7 @@ pub(crate) fn exchange(
             idle.wait();
         }
     });
+    spare.extend(parts.into_iter().filter(|part| part.capacity() > 0));
     received
 }
 

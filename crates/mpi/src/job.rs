@@ -162,8 +162,9 @@ fn own(
     if begun.send(Some(Begun { rank, size, neighbours })).is_err() {
         return;
     }
+    let mut spare = Vec::new();
     while let Ok(parts) = orders.recv() {
-        if done.send(exchange(&world, parts, &mut watch)).is_err() {
+        if done.send(exchange(&world, parts, &mut spare, &mut watch)).is_err() {
             return;
         }
     }

@@ -188,6 +188,11 @@ impl<'a> GatheredVectors<'a> {
         fits.then_some(GatheredVectors { tables, messages, runs: all, places, firsts })
     }
 
+    /// What it was made of, when it is not needed any more.
+    pub fn into_messages(self) -> Vec<Vec<u8>> {
+        self.messages
+    }
+
     /// Copies the pooled vectors that came whole into `out`, whose rows are `stride` apart.
     fn copy(&self, rank: usize, start: usize, dim: usize, (out, stride): (&mut [f32], usize)) {
         let vectors = self.messages[rank][start..].chunks_exact(4 * dim);
