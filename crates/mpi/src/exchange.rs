@@ -63,6 +63,7 @@ pub(crate) fn exchange(
             idle.wait();
         }
     });
+    parts.iter_mut().for_each(Vec::clear);
     spare.extend(parts.into_iter().filter(|part| part.capacity() > 0));
     received
 }
