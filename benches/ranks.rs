@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench ranks` trains workload `k` with smaller tables by ranks that are threads of one
 //! process, once as fast as they can and once with every message on its way for a fixed time and so long as
-//! its bytes take at a given speed. `-- --quick` shows that everything runs.
+//! its bytes take at a given speed. `-- --predict` tells what more machines would do; `-- --quick` shows that
+//! everything runs.
 use dlrm::bench::Workload;
 use dlrm::cluster::{Communicator, Threads, Ticket};
 use dlrm::data::Batch;
@@ -10,13 +11,14 @@ use dlrm::data::rng::Rng;
 use dlrm::engine::Learner;
 use dlrm::engine::network::{Network, Values};
 use dlrm::engine::ranks::Ranks;
-use dlrm::engine::traffic::{StepShape, Traffic};
+use dlrm::engine::traffic::{StepShape, Traffic, Uses};
 use dlrm::nn::optimizer::Rates;
 use dlrm::nn::{
-    Builder, DenseOptimizer, Holder, Isa, Loss, Optimizer, Placement, Sharding, TableOptimizer,
+    Builder, DenseOptimizer, Holder, Isa, Loss, Optimizer, Placement, Sharding, SlotSpec, TableOptimizer,
     TablePrecision,
 };
 use std::collections::HashMap;
+use std::ops::Range;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -126,12 +128,66 @@ fn holders(model: &Builder<'_>, ranks: usize) -> Vec<Holder> {
     holders
 }
 
-/// Bytes of a step that are waited for, of the rank that sends most.
-fn waited_for(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> u64 {
+/// Bytes of a step, of the rank that sends most.
+fn bytes(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> u64 {
     let placement = &Placement { rank: 0, ranks, holders: holders.to_vec() };
     let precision = TablePrecision::F32;
-    let shape = StepShape { model, precision, placement, sharding: SHARDING, rows, clips: false };
-    shape.traffic(&|_, _, _| 0).iter().map(Traffic::waited_for).max().unwrap_or(0)
+    let sharding = sharding(rows);
+    let shape = StepShape { model, precision, placement, sharding, rows, clips: false };
+    // One id in each bag, which comes to any rank by chance.
+    let uses = |_: &SlotSpec, _: usize, rows: Range<usize>| {
+        let share = (rows.len() / ranks) as u64;
+        Uses { ids: share, bags: share }
+    };
+    shape.traffic(&uses).iter().map(Traffic::bytes).max().unwrap_or(0)
+}
+
+/// What nothing here could measure: the time of steps on so many machines as this one, from the rows that it
+/// trains in a second and the bytes of the formula.
+fn predict() {
+    println!("Predicted, not measured: for machines like this one, two threads each; every link 0.05 ms.");
+    println!(
+        "shape   rows a step  rows/s alone  ranks  MB sent  25 Gbit/s  of linear  100 Gbit/s  of linear"
+    );
+    // Tables of a terabyte: those of `t`, 113 times as long; the large ones lie row by row.
+    let shapes = [
+        ("k", Workload::kaggle(), 20, 1, 2048),
+        ("k", Workload::kaggle(), 20, 1, 16_384),
+        ("p", Workload::paper(), 20, 1, 2048),
+        ("1 TB", Workload::terabyte(), 20, 113, 16_384),
+    ];
+    for (name, workload, shorter, longer, rows) in shapes {
+        let small = workload.clone().scaled(shorter);
+        let alone = (0..3).map(|_| measure((&small, rows), &[], None, 20_480 / rows + 2).0).collect();
+        let alone = rows as f64 / median(alone);
+        let whole =
+            Workload { tables: workload.tables.iter().map(|rows| rows * longer).collect(), ..workload };
+        let layout = whole.layout();
+        let mut model = Builder::new(&layout);
+        whole.config().build(&mut model).expect("a model");
+        let all: usize = model.tables().iter().map(|table| table.rows).sum();
+        for ranks in [4, 8, 16, 32, 64] {
+            let mut holders = holders(&model, ranks);
+            for (holder, table) in holders.iter_mut().zip(model.tables()) {
+                if longer > 1 && table.rows > all / ranks {
+                    *holder = Holder::ByRow;
+                }
+            }
+            let bytes = bytes(&model, &holders, ranks, rows) as f64;
+            print!("{name:5}  {rows:12}  {alone:12.0}  {ranks:5}  {:7.2}", bytes / 1e6);
+            for gbit in [25.0, 100.0] {
+                let computing = rows as f64 / ranks as f64 / alone;
+                let rate = rows as f64 / (computing + 4.0 * 50e-6 + bytes * 8.0 / (gbit * 1e9));
+                print!("  {rate:9.0}  {:9.2}", rate / alone / ranks as f64);
+            }
+            println!();
+        }
+    }
+}
+
+/// Shards of 128 rows in as many lanes as the ranks need.
+fn sharding(rows: usize) -> Sharding {
+    Sharding { lanes: 16.max((rows / SHARDING.shard_rows).min(64)), ..SHARDING }
 }
 
 /// The middle of the measurements.
@@ -141,7 +197,11 @@ fn median(mut all: Vec<f64>) -> f64 {
 }
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
+    let said = |arg: &str| std::env::args().any(|said| said == arg);
+    if said("--predict") {
+        return predict();
+    }
+    let quick = said("--quick") || said("--test");
     let workload = Workload::kaggle().scaled(if quick { 1000 } else { 20 });
     let network = Way { latency: Duration::from_micros(500), bytes_per_second: 2.5e9 / 8.0 };
     let layout = workload.layout();
@@ -170,9 +230,9 @@ fn main() {
                 println!();
                 continue;
             }
-            // Vectors and gradients; parameters that were updated come while tables are.
-            let bytes = waited_for(&model, holders, ranks, rows) as f64;
-            let sending = 2.0 * network.latency.as_secs_f64() + bytes / network.bytes_per_second;
+            // Vectors, gradients, and parameters that were updated.
+            let bytes = bytes(&model, holders, ranks, rows) as f64;
+            let sending = 3.0 * network.latency.as_secs_f64() + bytes / network.bytes_per_second;
             let predicted = alone + 1e3 * sending;
             println!("  {paced:16.2}  {predicted:9.2}  {:5.2}", paced / predicted);
         }

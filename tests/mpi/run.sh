@@ -4,13 +4,14 @@
 # jobs lose a rank.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/mpi/namespaces.sh
 export CARGO_INCREMENTAL=0
 place="$(mktemp -d)"
-trap 'rm -rf "$place"' EXIT
+trap 'without_namespaces; rm -rf "$place"' EXIT
 
 # mpi-sys reads the headers of MPI with libclang.
 if ! command -v mpirun >/dev/null || ! compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null; then
-    apt-get update -qq && apt-get install -y -qq libopenmpi-dev openmpi-bin libclang-dev
+    apt-get update -qq && apt-get install -y -qq libopenmpi-dev openmpi-bin libclang-dev iproute2
 fi
 if [ -z "${DLRM_BIN:-}" ]; then
     # With the features that tests were built with: only this program is built anew.
@@ -88,6 +89,19 @@ mpirun -n 2 prlimit --data=$((300 << 20)) "$dlrm" train -q --threads 1 --memory-
 same large-alone large-shared "a table beyond the memory of a rank"
 rm -rf large-*
 echo "mpi: a table beyond the memory of a rank: the bytes of one"
+
+# Machines of their own, with slow links between them: the same bytes by TCP.
+if can_have_namespaces; then
+    with_namespaces 2
+    shape 2 200
+    # shellcheck disable=SC2086
+    among 2 "$dlrm" train -q --threads 1 -o far ${cases[0]} >/dev/null || fail "two ranks in network namespaces"
+    without_namespaces
+    same alone-1 far "ranks in network namespaces"
+    echo "mpi: ranks in network namespaces with links of 200 Mbit/s: the bytes of one"
+else
+    echo "mpi: skipped: ranks in network namespaces, which are not permitted here or lack ip and tc (iproute2)"
+fi
 
 # One rank is killed: all end, and one process goes on from what was saved to the same bytes.
 long="$data --epochs 12 --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"

@@ -108,8 +108,7 @@ pub(crate) struct Step<'a> {
     pub(crate) tables: &'a LocalTables,
     pub(crate) gradients: &'a mut Gradients,
     pub(crate) losses: &'a mut [ShardLoss],
-    /// Of the batch.
-    pub(crate) rows: usize,
+    pub(crate) batch: &'a Batch,
     /// Of dense parameters: those that are trained, and all.
     pub(crate) dense: (usize, usize),
     /// Whether every rank needs all their gradients.
@@ -119,25 +118,25 @@ pub(crate) struct Step<'a> {
 impl Step<'_> {
     /// What this rank has computed, for each rank. Uses the current rayon pool.
     pub(crate) fn write(&mut self, ranks: &Ranks, isa: Isa) -> Vec<Vec<u8>> {
-        let (size, sharding) = (ranks.size(), self.gradients.sharding);
-        let own = lanes_of_rank(ranks, sharding, self.rows);
+        let (size, sharding, rows) = (ranks.size(), self.gradients.sharding, self.batch.len());
+        let own = lanes_of_rank(ranks, sharding, rows);
         self.gradients.join_lanes(isa, own.clone());
         let mut losses = Vec::new();
-        for shard in shards(ranks.rank(), size, sharding, self.rows) {
+        for shard in shards(ranks.rank(), size, sharding, rows) {
             let ShardLoss { loss, correct } = self.losses[shard];
             losses.extend_from_slice(bytemuck::cast_slice(&[loss, correct]));
         }
         let holding = self.gradients.holding(own);
-        let own_rows: usize =
-            rows_of_rank(ranks.rank(), ranks, sharding, self.rows).map(|rows| rows.len()).sum();
+        let own_rows: usize = rows_of_rank(ranks.rank(), ranks, sharding, rows).map(|rows| rows.len()).sum();
         let message = |rank: usize| {
             let mut message = Vec::new();
             if rank != ranks.rank() {
                 let dense: usize = self.dense_for(rank).map(|range| range.len()).iter().sum();
                 let numbers = own_rows * self.tables.width_of(rank) + holding.len() * dense;
                 message = ranks.message(4 * numbers + losses.len());
-                for shard in shards(ranks.rank(), size, sharding, self.rows) {
-                    self.tables.write_gradients(&self.gradients.shards[shard], rank, &mut message);
+                for shard in shards(ranks.rank(), size, sharding, rows) {
+                    let of = (self.batch, sharding.rows_of(shard, rows));
+                    self.tables.write_gradients(&self.gradients.shards[shard], of, rank, &mut message);
                 }
                 message.extend_from_slice(&losses);
                 for &lane in &holding {
@@ -164,22 +163,20 @@ impl Step<'_> {
     /// # Panics
     /// If that is of another step.
     pub(crate) fn read(&mut self, ranks: &Ranks, messages: &[Vec<u8>]) {
-        let (size, sharding) = (ranks.size(), self.gradients.sharding);
+        let (size, sharding, rows) = (ranks.size(), self.gradients.sharding, self.batch.len());
         for (rank, message) in messages.iter().enumerate().filter(|(rank, _)| *rank != ranks.rank()) {
             let mut rest = &message[..];
-            for shard in shards(rank, size, sharding, self.rows) {
-                let rows = sharding.rows_of(shard, self.rows).len();
+            for shard in shards(rank, size, sharding, rows) {
+                let of = (self.batch, sharding.rows_of(shard, rows));
                 let into = &mut self.gradients.shards[shard];
-                self.tables
-                    .read_gradients(&mut rest, into, rows)
-                    .expect("ranks run one program on one batch");
+                self.tables.read_gradients(&mut rest, into, of).expect("ranks run one program on one batch");
             }
-            for shard in shards(rank, size, sharding, self.rows) {
+            for shard in shards(rank, size, sharding, rows) {
                 let mut pair = [0.0f64; 2];
                 fill(bytemuck::cast_slice_mut(&mut pair), &mut rest);
                 self.losses[shard] = ShardLoss { loss: pair[0], correct: pair[1] };
             }
-            for lane in self.gradients.holding(lanes(rank, size, sharding, self.rows)) {
+            for lane in self.gradients.holding(lanes(rank, size, sharding, rows)) {
                 for range in self.dense_for(ranks.rank()) {
                     let values = &mut self.gradients.lanes[lane].values_mut()[range];
                     fill(bytemuck::cast_slice_mut(values), &mut rest);
@@ -191,7 +188,7 @@ impl Step<'_> {
                 rest.len()
             );
         }
-        self.gradients.set_joined((0..size).map(|rank| lanes(rank, size, sharding, self.rows)));
+        self.gradients.set_joined((0..size).map(|rank| lanes(rank, size, sharding, rows)));
     }
 }
 

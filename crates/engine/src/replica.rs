@@ -132,14 +132,14 @@ impl Replica {
         if self.ranks.size() > 1 {
             let clips = self.optimizer.clips();
             let Replica { network, gradients, ranks, losses, .. } = self;
-            let (rows, dense) = (batch.len(), network.weights().dense_len());
+            let dense = network.weights().dense_len();
             let (tables, isa) = (network.weights().local(), network.weights().isa());
-            let parts = Step { tables, gradients, losses, rows, dense, clips }.write(ranks, isa);
+            let parts = Step { tables, gradients, losses, batch, dense, clips }.write(ranks, isa);
             // The first rank asks nothing in the middle of a step, and none fails.
             let ticket = ranks.start(parts);
             self.optimizer.index(network.weights(), batch);
             let messages = ticket.map(|ticket| ranks.finish(ticket)).unwrap_or_default();
-            Step { tables, gradients, losses, rows, dense, clips }.read(ranks, &messages);
+            Step { tables, gradients, losses, batch, dense, clips }.read(ranks, &messages);
             ranks.have_read(messages);
         }
         // In the order of the rows, whatever lane or rank they were in.

@@ -20,15 +20,19 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// What nothing is done beside: all but what is sent while tables are updated.
-    pub fn waited_for(&self) -> u64 {
-        self.bytes() - self.updated
-    }
-
     /// All of it.
     pub fn bytes(&self) -> u64 {
         self.vectors + self.gradients + self.dense + self.updated + self.rest
     }
+}
+
+/// What of a feature's rows is held by a rank, where a table lies apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Uses {
+    /// Ids.
+    pub ids: u64,
+    /// Bags that have any of them.
+    pub bags: u64,
 }
 
 /// What decides the bytes of a step.
@@ -48,9 +52,9 @@ pub struct StepShape<'a> {
 }
 
 impl StepShape<'_> {
-    /// What each rank sends. Of a slot whose table lies apart, `uses` tells how many ids of some rows of the
-    /// batch are held by a rank.
-    pub fn traffic(&self, uses: &dyn Fn(&SlotSpec, usize, Range<usize>) -> u64) -> Vec<Traffic> {
+    /// What each rank sends. Of a slot whose table lies apart, `uses` tells what of some rows of the batch is
+    /// held by a rank.
+    pub fn traffic(&self, uses: &dyn Fn(&SlotSpec, usize, Range<usize>) -> Uses) -> Vec<Traffic> {
         (0..self.placement.ranks).map(|rank| self.of_rank(rank, uses)).collect()
     }
 
@@ -64,7 +68,7 @@ impl StepShape<'_> {
         (0..size).map(rows).collect()
     }
 
-    fn of_rank(&self, rank: usize, uses: &dyn Fn(&SlotSpec, usize, Range<usize>) -> u64) -> Traffic {
+    fn of_rank(&self, rank: usize, uses: &dyn Fn(&SlotSpec, usize, Range<usize>) -> Uses) -> Traffic {
         let (size, rows) = (self.placement.ranks, self.rows);
         let others = || (0..size).filter(|&other| other != rank);
         let ranges = |rank: usize| {
@@ -80,10 +84,12 @@ impl StepShape<'_> {
                 }
                 Holder::Rank(_) => traffic.gradients += rows_of(rank) * vector,
                 Holder::ByRow => {
-                    let of_rank =
-                        |other: usize| ranges(other).map(|range| uses(slot, rank, range)).sum::<u64>();
-                    traffic.vectors += others().map(of_rank).sum::<u64>() * self.row_bytes(slot);
-                    traffic.gradients += rows_of(rank) * vector * (size as u64 - 1);
+                    let pairs = others().flat_map(|other| ranges(other).map(move |rows| (rank, rows)));
+                    let ids: u64 = pairs.map(|(rank, rows)| uses(slot, rank, rows).ids).sum();
+                    traffic.vectors += ids * self.row_bytes(slot);
+                    let pairs = others().flat_map(|other| ranges(rank).map(move |rows| (other, rows)));
+                    traffic.gradients +=
+                        vector * pairs.map(|(other, rows)| uses(slot, other, rows).bags).sum::<u64>();
                 }
             }
         }

@@ -10,7 +10,7 @@ use dlrm_engine::feed::MemoryFeed;
 use dlrm_engine::network::{Network, Values};
 use dlrm_engine::observer::Unobserved;
 use dlrm_engine::ranks::Ranks;
-use dlrm_engine::traffic::{StepShape, Traffic};
+use dlrm_engine::traffic::{StepShape, Traffic, Uses};
 use dlrm_engine::train_config::TrainConfig;
 use dlrm_engine::train_state::TrainState;
 use dlrm_engine::trainer::Trainer;
@@ -367,8 +367,12 @@ fn bytes_that_are_sent_are_those_of_the_formula() {
                 };
                 let uses = |slot: &SlotSpec, rank: usize, rows: Range<usize>| {
                     let bags = &batch.bags[slot.feature];
-                    let ids = bags.offsets[rows.start] as usize..bags.offsets[rows.end] as usize;
-                    bags.ids[ids].iter().filter(|&&id| id as usize % size == rank).count() as u64
+                    let held =
+                        |b: usize| bags.row(b).iter().filter(|&&id| id as usize % size == rank).count();
+                    Uses {
+                        ids: rows.clone().map(held).sum::<usize>() as u64,
+                        bags: rows.filter(|&b| held(b) > 0).count() as u64,
+                    }
                 };
                 let expected: Vec<u64> = shape.traffic(&uses).iter().map(Traffic::bytes).collect();
                 let found: Vec<u64> = counted.iter().map(|steps| steps[number]).collect();

@@ -2,7 +2,7 @@
 //!
 //! One thread owns MPI: exchanges that are started go there and are done in their order, while whoever
 //! started them works on. So MPI has to be safe for no more than that one thread.
-use crate::exchange::exchange;
+use crate::exchange::{FAR, NEAR, exchange};
 use dlrm_cluster::{Communicator, Ticket, Watch};
 use mpi::Threading;
 use mpi::environment::initialize_with_threading;
@@ -162,9 +162,13 @@ fn own(
     if begun.send(Some(Begun { rank, size, neighbours })).is_err() {
         return;
     }
+    let mut on_this = vec![0i32; machine.size() as usize];
+    machine.all_gather_into(&world.rank(), &mut on_this[..]);
+    let most = |rank| if on_this.contains(&rank) { NEAR } else { FAR };
+    let most: Vec<usize> = (0..world.size()).map(most).collect();
     let mut spare = Vec::new();
     while let Ok(parts) = orders.recv() {
-        if done.send(exchange(&world, parts, &mut spare, &mut watch)).is_err() {
+        if done.send(exchange(&world, parts, &most, &mut spare, &mut watch)).is_err() {
             return;
         }
     }

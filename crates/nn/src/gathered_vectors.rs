@@ -12,6 +12,7 @@ use crate::table::Table;
 use crate::table_store::TableStore;
 use crate::table_values::Values;
 use dlrm_data::Batch;
+use dlrm_data::batch::Bags;
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::Strided;
 use dlrm_kernels::embedding::{BagsView, Pool, TableView};
@@ -103,24 +104,56 @@ impl LocalTables {
 }
 
 impl LocalTables {
-    /// Appends to `out` the columns of a shard's gradients that rank `rank` needs: it holds rows that the
-    /// vectors were pooled from.
-    pub fn write_gradients(&self, of: &ShardGradients, rank: usize, out: &mut Vec<u8>) {
+    /// Appends to `out` the gradients of a shard, of the rows `rows` of `batch`, that rank `rank` needs: those
+    /// of vectors that were pooled from rows that it holds.
+    pub fn write_gradients(
+        &self,
+        of: &ShardGradients,
+        (batch, rows): (&Batch, Range<usize>),
+        rank: usize,
+        out: &mut Vec<u8>,
+    ) {
         for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, rank)) {
-            out.extend_from_slice(bytemuck::cast_slice(of.of_slot(slot)));
+            let all = of.of_slot(slot);
+            if self.holder(slot) == Holder::ByRow {
+                let bags = self.bags_of(rank, &batch.bags[slot.feature], rows.clone());
+                let own = all.chunks_exact(slot.dim).zip(bags).filter(|(_, needs)| *needs);
+                own.for_each(|(dy, _)| out.extend_from_slice(bytemuck::cast_slice(dy)));
+            } else {
+                out.extend_from_slice(bytemuck::cast_slice(all));
+            }
         }
     }
 
-    /// Takes the gradients of a shard of `rows` rows from the front of `rest`, if they are there: the columns
-    /// that are needed here. Others hold nothing.
-    pub fn read_gradients(&self, rest: &mut &[u8], into: &mut ShardGradients, rows: usize) -> Option<()> {
-        into.start(&self.slots, rows);
-        for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, self.placement.rank)) {
-            let (own, others) = rest.split_at_checked(4 * rows * slot.dim)?;
-            *rest = others;
-            bytemuck::cast_slice_mut(into.of_slot_mut(slot)).copy_from_slice(own);
+    /// Takes the gradients of a shard from the front of `rest`, if they are there: those that are needed here.
+    /// Of others nothing is known.
+    pub fn read_gradients(
+        &self,
+        rest: &mut &[u8],
+        into: &mut ShardGradients,
+        (batch, rows): (&Batch, Range<usize>),
+    ) -> Option<()> {
+        into.start(&self.slots, rows.len());
+        let own = self.placement.rank;
+        for slot in self.slots.all().iter().filter(|slot| self.is_held_by(slot, own)) {
+            let all = into.of_slot_mut(slot);
+            if self.holder(slot) == Holder::ByRow {
+                let bags = self.bags_of(own, &batch.bags[slot.feature], rows.clone());
+                for (dy, _) in all.chunks_exact_mut(slot.dim).zip(bags).filter(|(_, needs)| *needs) {
+                    bytemuck::cast_slice_mut(dy).copy_from_slice(rest.split_off(..4 * slot.dim)?);
+                }
+            } else {
+                let own = rest.split_off(..4 * all.len())?;
+                bytemuck::cast_slice_mut(all).copy_from_slice(own);
+            }
         }
         Some(())
+    }
+
+    /// Of each of some bags, whether `rank` holds a row of it, where the rows of a table lie apart.
+    fn bags_of(&self, rank: usize, bags: &Bags, rows: Range<usize>) -> impl Iterator<Item = bool> {
+        let ranks = self.placement.ranks;
+        rows.map(move |b| bags.row(b).iter().any(|&id| id as usize % ranks == rank))
     }
 }
 

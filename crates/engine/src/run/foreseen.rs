@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::exchange::check_lanes;
 use crate::plan::Plan;
 use crate::rows::with_rows;
-use crate::traffic::{StepShape, Traffic};
+use crate::traffic::{StepShape, Traffic, Uses};
 use dlrm_data::batch::Layout;
 use dlrm_data::batches::RowStream;
 use dlrm_data::source::DataSource;
@@ -81,7 +81,10 @@ impl Run {
             clips: self.config.train.clip_norm.is_some(),
         };
         let uses = |slot: &SlotSpec, _: usize, rows: Range<usize>| {
-            (ids_per_row[slot.feature] * rows.len() as f64 / ranks as f64).round() as u64
+            // As if ids came to ranks by chance.
+            let (rows, ids, share) = (rows.len() as f64, ids_per_row[slot.feature], 1.0 / ranks as f64);
+            let bags = rows * (1.0 - (1.0 - share).powf(ids));
+            Uses { ids: (ids * rows * share).round() as u64, bags: bags.round() as u64 }
         };
         let (traffic, rows) = (shape.traffic(&uses), shape.rows_of_ranks());
         drop(model);
@@ -103,20 +106,20 @@ pub struct Network {
 pub struct StepTime {
     /// Seconds of computing.
     pub computing: f64,
-    /// Seconds of sending, as far as nothing is computed meanwhile.
+    /// Seconds of sending.
     pub sending: f64,
 }
 
-/// Exchanges of a step that are waited for: vectors, gradients, and what the first rank decides.
-const EXCHANGES: f64 = 3.0;
+/// Exchanges of a step: vectors, gradients, updated parameters, and what the first rank decides.
+const EXCHANGES: f64 = 4.0;
 
 impl Foreseen {
     /// The time of a step where one rank alone trains so many rows a second with the threads that each has:
-    /// the computing of the rank with most rows, then the bytes of the one that sends most. Dense parameters
-    /// that were updated are on their way while tables are updated, and are not counted.
+    /// the computing of the rank with most rows, then the bytes of the one that sends most. What is computed
+    /// while parameters that were updated are on their way is little, and counted for nothing.
     pub fn step_time(&self, rows_per_second: f64, network: Network) -> StepTime {
         let rows = self.rows.iter().max().copied().unwrap_or(0);
-        let bytes = self.traffic.iter().map(Traffic::waited_for).max().unwrap_or(0);
+        let bytes = self.traffic.iter().map(Traffic::bytes).max().unwrap_or(0);
         let sending = EXCHANGES * network.latency + bytes as f64 / network.bytes_per_second;
         StepTime {
             computing: rows as f64 / rows_per_second,
