@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench ranks` trains workload `k` with smaller tables by ranks that are threads of one
 //! process, once as fast as they can and once with every message on its way for a fixed time and so long as
-//! its bytes take at a given speed. `-- --predict` tells what more machines would do; `-- --quick` shows that
+//! its bytes take at a given speed. With `--features mpi` what it builds can be started by `mpirun` with `--mpi`,
+//! for the whole of that workload. `-- --predict` tells what more machines would do; `-- --quick` shows that
 //! everything runs.
 use dlrm::bench::Workload;
 use dlrm::cluster::{Communicator, Threads, Ticket};
@@ -14,8 +15,8 @@ use dlrm::engine::ranks::Ranks;
 use dlrm::engine::traffic::{StepShape, Traffic, Uses};
 use dlrm::nn::optimizer::Rates;
 use dlrm::nn::{
-    Builder, DenseOptimizer, Holder, Isa, Loss, Optimizer, Placement, Sharding, SlotSpec, TableOptimizer,
-    TablePrecision,
+    Builder, DenseOptimizer, Holder, Isa, Loss, Optimizer, Phase, Placement, Sharding, SlotSpec,
+    TableOptimizer, TablePrecision, Timing,
 };
 use std::collections::HashMap;
 use std::ops::Range;
@@ -68,33 +69,60 @@ impl Communicator for Paced {
     }
 }
 
-/// Seconds of a step of so many rows and of processors for it, the mean of some steps.
+/// Seconds of a step of so many rows, of processors for it, and of its update of tables: the mean of some
+/// steps, of the rank that takes longest.
 fn measure(
     (workload, rows): (&Workload, usize),
     holders: &[Holder],
     network: Option<Way>,
     steps: usize,
-) -> (f64, f64) {
+) -> [f64; 3] {
     let ranks =
         holders.iter().map(|h| if let Holder::Rank(rank) = h { rank + 1 } else { 1 }).max().unwrap_or(1);
-    let batches: Vec<Batch> = (0..8).map(|seed| workload.batch(rows, &mut Rng::new(seed, 0))).collect();
     let times = Threads::run(ranks, |rank| {
-        let placement = Placement { rank: rank.rank(), ranks, holders: holders.to_vec() };
-        let mut learner = learner(workload, placement);
-        if ranks > 1 {
-            let paced = Paced { inner: rank, network, due: HashMap::new() };
-            learner = learner.with_ranks(Ranks::new(Box::new(paced))).expect("as many lanes as ranks");
-        }
-        let mut run = |steps: usize| {
-            let (begun, before) = (Instant::now(), processor_seconds());
-            (0..steps).for_each(|step| drop(learner.step(&batches[step % batches.len()], RATES)));
-            (begun.elapsed().as_secs_f64(), processor_seconds() - before)
-        };
-        run(steps / 4 + 1);
-        run(steps)
+        let paced = Paced { inner: rank, network, due: HashMap::new() };
+        of_rank((workload, rows), holders, Ranks::new(Box::new(paced)), steps)
     });
-    let mean = |of: fn(&(f64, f64)) -> f64| times.iter().map(of).fold(0.0, f64::max) / steps as f64;
-    (mean(|time| time.0), mean(|time| time.1))
+    [0, 1, 2].map(|of| times.iter().map(|times| times[of]).fold(0.0, f64::max))
+}
+
+/// As [`measure`], of one of the ranks.
+fn of_rank((workload, rows): (&Workload, usize), holders: &[Holder], ranks: Ranks, steps: usize) -> [f64; 3] {
+    let batches: Vec<Batch> = (0..8).map(|seed| workload.batch(rows, &mut Rng::new(seed, 0))).collect();
+    let placement = Placement { rank: ranks.rank(), ranks: ranks.size(), holders: holders.to_vec() };
+    let mut learner = learner(workload, placement).with_ranks(ranks).expect("as many lanes as ranks");
+    let run = |learner: &mut Learner, steps: usize| {
+        let (begun, before) = (Instant::now(), processor_seconds());
+        (0..steps).for_each(|step| drop(learner.step(&batches[step % batches.len()], RATES)));
+        [begun.elapsed().as_secs_f64(), processor_seconds() - before]
+    };
+    let few = steps / 4 + 1;
+    run(&mut learner, few);
+    let [wall, cpu] = run(&mut learner, steps).map(|seconds| seconds / steps as f64);
+    learner.time(Timing::On);
+    run(&mut learner, few);
+    let tables = learner.time(Timing::Off).phases.of(Phase::TableUpdate).as_secs_f64();
+    [wall, cpu, tables / few as f64]
+}
+
+/// As one rank of an MPI job: a line of JSON about a workload by its name, from the first one.
+#[cfg(feature = "mpi")]
+fn of_job(name: &str, rows: usize) {
+    let watch = dlrm::cluster::Watch::new(Duration::from_secs(60), |_, _| {});
+    let mpi = dlrm::mpi::Mpi::start("", watch).expect("MPI");
+    let workload = Workload::named(name).expect("a workload");
+    let layout = workload.layout();
+    let mut model = Builder::new(&layout);
+    workload.config().build(&mut model).expect("a model");
+    let (first, size) = (mpi.rank() == 0, mpi.size());
+    let holders = holders(&model, size);
+    let [wall, ..] = of_rank((&workload, rows), &holders, Ranks::new(Box::new(mpi)), 204_800 / rows);
+    if first {
+        let rate = rows as f64 / wall;
+        println!(
+            "{{\"task\": \"train on {size} ranks\", \"workload\": \"{name}\", \"batch\": {rows}, \"rows_per_s\": {rate:.1}}}"
+        );
+    }
 }
 
 fn learner(workload: &Workload, placement: Placement) -> Learner {
@@ -128,8 +156,8 @@ fn holders(model: &Builder<'_>, ranks: usize) -> Vec<Holder> {
     holders
 }
 
-/// Bytes of a step, of the rank that sends most.
-fn bytes(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> u64 {
+/// What the rank sends in a step that sends most.
+fn traffic(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> Traffic {
     let placement = &Placement { rank: 0, ranks, holders: holders.to_vec() };
     let precision = TablePrecision::F32;
     let sharding = sharding(rows);
@@ -139,7 +167,7 @@ fn bytes(model: &Builder<'_>, holders: &[Holder], ranks: usize, rows: usize) -> 
         let share = (rows.len() / ranks) as u64;
         Uses { ids: share, bags: share }
     };
-    shape.traffic(&uses).iter().map(Traffic::bytes).max().unwrap_or(0)
+    shape.traffic(&uses).into_iter().max_by_key(Traffic::bytes).unwrap_or_default()
 }
 
 /// What nothing here could measure: the time of steps on so many machines as this one, from the rows that it
@@ -158,7 +186,7 @@ fn predict() {
     ];
     for (name, workload, shorter, longer, rows) in shapes {
         let small = workload.clone().scaled(shorter);
-        let alone = (0..3).map(|_| measure((&small, rows), &[], None, 20_480 / rows + 2).0).collect();
+        let alone = (0..3).map(|_| measure((&small, rows), &[], None, 20_480 / rows + 2)[0]).collect();
         let alone = rows as f64 / median(alone);
         let whole =
             Workload { tables: workload.tables.iter().map(|rows| rows * longer).collect(), ..workload };
@@ -173,7 +201,7 @@ fn predict() {
                     *holder = Holder::ByRow;
                 }
             }
-            let bytes = bytes(&model, &holders, ranks, rows) as f64;
+            let bytes = traffic(&model, &holders, ranks, rows).bytes() as f64;
             print!("{name:5}  {rows:12}  {alone:12.0}  {ranks:5}  {:7.2}", bytes / 1e6);
             for gbit in [25.0, 100.0] {
                 let computing = rows as f64 / ranks as f64 / alone;
@@ -198,6 +226,10 @@ fn median(mut all: Vec<f64>) -> f64 {
 
 fn main() {
     let said = |arg: &str| std::env::args().any(|said| said == arg);
+    #[cfg(feature = "mpi")]
+    if said("--mpi") {
+        return of_job("k", 2048);
+    }
     if said("--predict") {
         return predict();
     }
@@ -210,31 +242,34 @@ fn main() {
     for rows in [2048, 16_384] {
         let (rounds, steps) = if quick { (1, 1) } else { (5, 40_960 / rows) };
         let placed = RANKS.map(|ranks| holders(&model, ranks));
-        let mut measured = RANKS.map(|_| [(); 3].map(|()| Vec::new()));
+        let mut measured = RANKS.map(|_| [(); 4].map(|()| Vec::new()));
         // By turns.
         for _ in 0..rounds {
             for (holders, all) in placed.iter().zip(&mut measured) {
-                let (alone, cpu) = measure((&workload, rows), holders, None, steps);
-                let (paced, _) = measure((&workload, rows), holders, Some(network), steps);
-                all.iter_mut().zip([alone, cpu, paced]).for_each(|(all, one)| all.push(1e3 * one));
+                let [alone, cpu, tables] = measure((&workload, rows), holders, None, steps);
+                let [paced, ..] = measure((&workload, rows), holders, Some(network), steps);
+                all.iter_mut().zip([alone, cpu, tables, paced]).for_each(|(all, one)| all.push(one));
             }
         }
         println!("k with tables of a twentieth, {rows} rows; the network has 2.5 Gbit/s and 0.5 ms");
         println!("ranks  ms a step  CPU ms  ratio  with the network  predicted  ratio");
         let mut one = None;
         for ((ranks, holders), all) in RANKS.into_iter().zip(&placed).zip(measured) {
-            let [alone, cpu, paced] = all.map(median);
+            let [alone, cpu, tables, paced] = all.map(median);
             let of_one = cpu / *one.get_or_insert(cpu);
-            print!("{ranks:5}  {alone:9.2}  {cpu:6.1}  {of_one:5.2}");
+            print!("{ranks:5}  {:9.2}  {:6.1}  {of_one:5.2}", 1e3 * alone, 1e3 * cpu);
             if ranks == 1 {
                 println!();
                 continue;
             }
-            // Vectors, gradients, and parameters that were updated.
-            let bytes = bytes(&model, holders, ranks, rows) as f64;
-            let sending = 3.0 * network.latency.as_secs_f64() + bytes / network.bytes_per_second;
-            let predicted = alone + 1e3 * sending;
-            println!("  {paced:16.2}  {predicted:9.2}  {:5.2}", paced / predicted);
+            // Vectors, gradients, and what updated parameters take longer than the update of tables.
+            let sent = traffic(&model, holders, ranks, rows);
+            let way = |bytes: u64| network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
+            let updated = (way(sent.updated) - tables).max(0.0);
+            let waited = 2.0 * network.latency.as_secs_f64();
+            let waited = waited + (sent.bytes() - sent.updated) as f64 / network.bytes_per_second;
+            let predicted = alone + waited + updated;
+            println!("  {:16.2}  {:9.2}  {:5.2}", 1e3 * paced, 1e3 * predicted, paced / predicted);
         }
     }
 }

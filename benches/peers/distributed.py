@@ -222,7 +222,8 @@ def run(rank, ranks, rendezvous, args):
     held = shares(len(workload.tables), ranks)
     good = True
     for rows in args.batch:
-        result = {"task": "check" if args.check else "train", "workload": args.workload, "batch": rows, "ranks": ranks}
+        task = "check" if args.check else f"train on {ranks} ranks"
+        result = {"task": task, "workload": args.workload, "batch": rows}
         result |= (compared if args.check else measured)(args, workload, rows, group, held)
         good &= result.get("difference", 0) <= TOLERANCE and result.get("difference_of_changes", 0) <= TOLERANCE_OF_CHANGE
         if rank == 0:

@@ -33,6 +33,10 @@ const SCORERS: [(&str, &str); 3] = [
 /// A side of ours: its name in the tables and what it runs.
 type Own = (&'static str, fn() -> Measured);
 
+/// Peers of training by two ranks and what benches/peers/distributed.py calls them.
+const SHARING_TRAINERS: [(&str, &str); 2] =
+    [("PyTorch, gloo", "--embeddings torch"), ("FBGEMM, gloo", "--embeddings fbgemm")];
+
 /// Something that all sides do.
 struct Job {
     name: &'static str,
@@ -42,7 +46,10 @@ struct Job {
     ours: &'static [Own],
 }
 
-const JOBS: [Job; 6] = [
+/// What needs an MPI, and is done where it is asked for.
+const ON_RANKS: &str = "ranks-k";
+
+const JOBS: [Job; 7] = [
     Job {
         name: "train-k",
         script: "train.py",
@@ -100,6 +107,13 @@ const JOBS: [Job; 6] = [
         peers: &SCORERS,
         ours: &[(OURS, ours::inference)],
     },
+    Job {
+        name: ON_RANKS,
+        script: "distributed.py",
+        args: "--workload k --batch 2048 --ranks 2",
+        peers: &SHARING_TRAINERS,
+        ours: &[(OURS, ours::ranks)],
+    },
 ];
 
 /// Flags of the command.
@@ -130,7 +144,7 @@ impl Sides {
 impl Options {
     fn parse(args: &[&str]) -> Result<Options, String> {
         let rounds = NonZeroUsize::MIN.saturating_add(2);
-        let jobs = JOBS.iter().collect();
+        let jobs = JOBS.iter().filter(|job| job.name != ON_RANKS).collect();
         let mut options =
             Options { python: "python3".into(), venv: None, rounds, out: None, jobs, sides: Sides::All };
         for flag in args.chunks(2) {
@@ -152,7 +166,7 @@ impl Options {
 }
 
 const USAGE: &str =
-    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k]
+    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k or ranks-k]
   [--precision f32] [--out FILE]";
 
 fn job(name: &str) -> Result<&'static Job, String> {

@@ -60,6 +60,48 @@ fn backward(measured: &Value, machine: &Value) -> Option<Backward> {
     (flops > 0.0 && seconds > 0.0).then(|| Backward { flops: flops / seconds, peak })
 }
 
+/// Training with the Criteo-Kaggle shape by two ranks of MPI with a thread each.
+pub(super) fn ranks() -> Measured {
+    let built = Command::new("cargo")
+        .args([
+            "bench",
+            "--quiet",
+            "--features",
+            "mpi",
+            "--bench",
+            "ranks",
+            "--no-run",
+            "--message-format=json",
+        ])
+        .stderr(Stdio::inherit())
+        .output();
+    let built = built.map_err(|e| format!("cargo: {e}"))?;
+    let lines = String::from_utf8_lossy(&built.stdout).into_owned();
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let program = lines
+        .filter(|line| line["target"]["name"] == "ranks")
+        .find_map(|line| Some(line["executable"].as_str()?.to_owned()));
+    let program =
+        program.ok_or("cargo bench --features mpi --bench ranks --no-run failed: is an MPI installed?")?;
+    let done = Command::new("mpirun")
+        .args([
+            "--allow-run-as-root",
+            "--bind-to",
+            "none",
+            "--oversubscribe",
+            "-n",
+            THREADS,
+            &program,
+            "--mpi",
+        ])
+        .stderr(Stdio::inherit())
+        .output();
+    let done = done.map_err(|e| format!("mpirun: {e}"))?;
+    parse(&String::from_utf8_lossy(&done.stdout))
+        .filter(|_| done.status.success())
+        .ok_or_else(|| format!("mpirun {program} --mpi failed"))
+}
+
 /// Scoring with the Criteo-Kaggle shape.
 pub(super) fn inference() -> Measured {
     let done = inference_bench(&[]).stderr(Stdio::inherit()).output().map_err(|e| format!("cargo: {e}"))?;
