@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests `mpirun dlrm train`: the model of several ranks has the bytes of one process, whatever is killed on the way.
 # DLRM_BIN names a dlrm command built with `--features mpi` (default: it is built). KILLS (default: 3) is how many
-# jobs lose a rank.
+# jobs of EPOCHS epochs (default: 12) lose a rank, in the time that one process takes for all of them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/mpi/namespaces.sh
@@ -104,15 +104,17 @@ else
 fi
 
 # One rank is killed: all end, and one process goes on from what was saved to the same bytes.
-long="$data --epochs 12 --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"
+long="$data --epochs ${EPOCHS:-12} --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"
+begun=$(date +%s%N)
 # shellcheck disable=SC2086
 alone whole $long
+took=$((($(date +%s%N) - begun) / 1000000))
 for turn in $(seq "${KILLS:-3}"); do
     # shellcheck disable=SC2086
     ranks 3 "killed-$turn" $long >/dev/null 2>"said-$turn" &
     job=$!
     until [ -n "$(ls "killed-$turn/checkpoints" 2>/dev/null | grep '^step')" ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
-    sleep "0.$((RANDOM % 10))"
+    sleep "$(printf '0.%03d' $((RANDOM % (took * 7 / 10 < 1000 ? took * 7 / 10 : 1000))))"
     victims=($(pgrep -f "$dlrm train.*killed-$turn" | grep -vx "$job" || true))
     victims=($(for pid in "${victims[@]}"; do [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dlrm ] && echo "$pid"; done || true))
     [ ${#victims[@]} -gt 0 ] || fail "no rank was left to be killed"

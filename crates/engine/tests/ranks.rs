@@ -77,13 +77,26 @@ fn cases() -> Vec<(ModelConfig, TrainConfig)> {
     let wide = json!({"kind": "wide_deep", "embedding_dim": 4, "hidden": [8]});
     let adam = json!({"kind": "adam", "lr": 0.02, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "l2": 1e-4});
     let ftrl = json!({"kind": "ftrl", "lr": 0.1, "beta": 1.0, "l1": 0.001, "l2": 0.001});
+    let momentum = json!({"kind": "sgd", "lr": 0.02, "momentum": 0.9, "l2": 1e-4});
+    let adagrad = json!({"kind": "adagrad", "lr": 0.05, "eps": 1e-8, "l2": 1e-5});
+    let rowwise = json!({"kind": "rowwise_adagrad", "lr": 0.05, "eps": 1e-8, "l2": 0.0});
+    let lazy = json!({"kind": "adam_lazy", "lr": 0.02, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8});
+    let dense_adam = adam.clone();
+    let adamw = json!({"kind": "adamw", "lr": 0.02, "weight_decay": 0.01});
     let cases = [
         (dlrm.clone(), json!({})),
         (dlrm.clone(), json!({"clip_norm": 0.05, "table_optimizer": adam, "l2_rows": "all"})),
         (dlrm.clone(), json!({"precision": "bf16", "table_precision": "bf16"})),
         (normed, json!({"lanes": 6, "shard_rows": 3})),
-        (with(dlrm, json!({"quotient_remainder": pairs, "pooling": "mean"})), json!({"clip_norm": 0.1})),
+        (
+            with(dlrm.clone(), json!({"quotient_remainder": pairs, "pooling": "mean"})),
+            json!({"clip_norm": 0.1}),
+        ),
         (wide, json!({"linear_optimizer": ftrl})),
+        (with(dlrm.clone(), json!({"pooling": "learned"})), json!({"optimizer": momentum})),
+        (dlrm.clone(), json!({"optimizer": adagrad, "table_optimizer": adagrad})),
+        (dlrm.clone(), json!({"optimizer": dense_adam, "table_optimizer": rowwise})),
+        (dlrm, json!({"optimizer": adamw, "table_optimizer": lazy, "table_precision": "f16"})),
     ];
     let read = |(model, train): (serde_json::Value, serde_json::Value)| {
         let train = serde_json::from_value(with(base(), train)).expect("settings of training");
@@ -93,7 +106,7 @@ fn cases() -> Vec<(ModelConfig, TrainConfig)> {
 }
 
 fn base() -> serde_json::Value {
-    json!({"epochs": 3, "batch_size": 32, "shard_rows": 5, "lanes": 4, "patience": 2, "evaluate_every": 3})
+    json!({"epochs": 3, "batch_size": 32, "shard_rows": 5, "lanes": 8, "patience": 2, "evaluate_every": 3})
 }
 
 fn learner(case: &(ModelConfig, TrainConfig), threads: usize) -> Learner {
@@ -228,8 +241,10 @@ fn steps_of_ranks_are_those_of_one() {
     for case in cases() {
         let one = steps(learner(&case, 2), &SIZES);
         assert!(one.windows(2).all(|pair| pair[0].2 != pair[1].2), "each step moves something");
-        let ways =
-            [1, 2, 3, 4].into_iter().flat_map(|size| [Lie::Whole, Lie::Mixed, Lie::Apart].map(|l| (size, l)));
+        let ways = [1, 2, 3, 4, 8]
+            .into_iter()
+            .flat_map(|size| [Lie::Whole, Lie::Mixed, Lie::Apart].map(|l| (size, l)));
+        let ways = ways.filter(|(size, _)| *size <= case.1.sharding().lanes);
         for way in ways {
             let found = of_ranks(way, &case, |learner| steps(learner, &SIZES));
             for (step, (loss, correct, expected)) in one.iter().enumerate() {
@@ -260,13 +275,18 @@ fn runs_of_ranks_are_those_of_one() {
                 validation: Some(&validation),
                 checkpoints: &InMemory::default(),
             };
-            let mut feed = MemoryFeed::new(training.clone(), layout(), plan.batch_size, case.1.seed);
+            // Each rank has the columns that it needs.
+            let local = learner.network().weights().local();
+            let needed = local.features_of(local.placement().rank);
+            let without = (0..layout().features.len()).filter(|feature| !needed.contains(feature)).collect();
+            let feed = MemoryFeed::new(training.clone(), layout(), plan.batch_size, case.1.seed);
+            let mut feed = feed.without(without);
             let state = trainer.run(&mut learner, &mut feed, TrainState::default(), &mut Unobserved).unwrap();
             (state, held(&learner))
         };
         let one = run(learner(&case, 2));
         assert!(!one.0.history.is_empty());
-        for way in [(2, Lie::Whole), (4, Lie::Mixed), (3, Lie::Apart)] {
+        for way in [(2, Lie::Whole), (4, Lie::Mixed), (3, Lie::Apart), (6, Lie::Whole)] {
             let found = of_ranks(way, &case, run);
             assert!(found.iter().all(|(state, _)| *state == one.0), "{case:?}: {way:?}");
             let ranks: Vec<&[Held]> = found.iter().map(|(_, held)| &held[..]).collect();
@@ -294,12 +314,12 @@ fn ranks_diverge_together() {
 
 #[test]
 fn more_ranks_than_lanes_are_refused() {
-    let refused = Threads::run(5, |rank| {
-        let placement = Placement { rank: rank.rank(), ranks: 5, holders: Vec::new() };
+    let refused = Threads::run(9, |rank| {
+        let placement = Placement { rank: rank.rank(), ranks: 9, holders: Vec::new() };
         let learner = placed(&cases()[0], 1, placement);
         learner.with_ranks(Ranks::new(Box::new(rank))).map(drop).unwrap_err().to_string()
     });
-    assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 5 ranks, found 4"));
+    assert!(refused.iter().all(|error| error == "train.lanes: expected one for each of 9 ranks, found 8"));
 }
 
 /// Counts what is sent to other ranks.
