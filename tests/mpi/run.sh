@@ -55,19 +55,20 @@ cases=(
     "$data --epochs 2 --preset paper"
     "$data --max-steps 11 --batch-size 513 --set train.lanes=6"
     "$data --epochs 1 --model xdeepfm"
-    # Gradients that one process computes once per batch, and ranks shard by shard.
+    # Gradients that are computed once per batch, of all lanes or of a branch of their tree.
     "$data --epochs 1 --batch-size 512 --set model.top=[500,400]"
     # Parts of more than one message.
     "$data --max-steps 2 --batch-size 512 --set train.lanes=3 --set model.top=[3000,2000]"
     "clicks/clicks.csv --schema clicks/schema.toml"
     "prepared --epochs 2"
 )
+# How many ranks each case has.
+sizes=(3 2 4 2 8 2 3 6 3 4 3 8 2)
 number=0
 for case in "${cases[@]}"; do
-    number=$((number + 1))
+    size=${sizes[number]} number=$((number + 1))
     # shellcheck disable=SC2086
     alone "alone-$number" $case
-    size=$((2 + number % 2))
     # shellcheck disable=SC2086
     said="$(ranks "$size" "shared-$number" $case)" || fail "$size ranks: $case"
     [ "$(grep -c '^next:' <<<"$said")" = 1 ] || fail "$size ranks: one report was expected, found: $said"
