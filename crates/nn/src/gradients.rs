@@ -55,6 +55,8 @@ pub struct Gradients {
     postponed: Vec<Postponed>,
     /// The lanes of which they are computed.
     run: Range<usize>,
+    /// What their products multiply.
+    precision: Precision,
 }
 
 /// A weight whose gradient is computed when all shards are done.
@@ -82,6 +84,7 @@ impl Gradients {
             joined: Vec::new(),
             postponed: Vec::new(),
             run: 0..0,
+            precision: Precision::F32,
         }
     }
 
@@ -101,6 +104,7 @@ impl Gradients {
             _ => 0..0,
         };
         self.postponed = self.worth_postponing(weights, rows);
+        self.precision = weights.precision();
         for lane in &mut self.lanes {
             lane.postpone(self.postponed.iter().map(|postponed| postponed.weight));
         }
@@ -108,9 +112,6 @@ impl Gradients {
 
     /// Weights whose gradients are better computed after all shards of `rows` rows.
     fn worth_postponing(&self, weights: &Weights, rows: usize) -> Vec<Postponed> {
-        if weights.precision() != Precision::F32 {
-            return Vec::new();
-        }
         let own = (0..self.sharding.shards(rows))
             .filter(|&shard| self.run.contains(&self.sharding.lane_of(shard, rows)));
         let rows = own.map(|shard| self.sharding.rows_of(shard, rows).len()).sum();
@@ -139,7 +140,13 @@ impl Gradients {
             let (own, after) = from.split_at_mut(range.len());
             (left, at) = (after, range.end);
             let of = (*weight, *columns);
-            parts.extend(WeightGradient::cut(isa, of, own, (shards, self.parts, self.run.clone()), threads));
+            parts.extend(WeightGradient::cut(
+                (isa, self.precision),
+                of,
+                own,
+                (shards, self.parts, self.run.clone()),
+                threads,
+            ));
         }
         // The largest first, so that threads end together.
         parts.sort_by_key(|part| std::cmp::Reverse(part.cost()));

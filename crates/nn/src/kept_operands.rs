@@ -1,4 +1,5 @@
 //! What the gradients of large weights are products of, kept of each shard until all shards are done.
+use crate::packed_matrix::Precision;
 use crate::param::ParamId;
 use dlrm_kernels::matmul::{PackedView, Panels, Strips, StripsView, View};
 use dlrm_kernels::{Buffer, Isa};
@@ -46,15 +47,27 @@ impl KeptOperands {
     pub(crate) fn keep(
         &mut self,
         isa: Isa,
+        precision: Precision,
         (weight, node): (ParamId, usize),
-        dy: View<'_>,
-        x: View<'_>,
+        (dy, x): (View<'_>, View<'_>),
         (rows, n, k): (usize, usize, usize),
     ) {
-        let (dy_shape, x_shape) = (Strips::new(isa, n, rows), Panels::new(isa, rows, k));
+        let (dy_shape, x_shape) = match precision {
+            Precision::F32 => (Strips::new(isa, n, rows), Panels::new(isa, rows, k)),
+            Precision::Bf16 => (Strips::of_bf16(isa, n, rows), Panels::of_bf16(isa, rows, k)),
+        };
         let (dy_start, x_start) = (self.take(dy_shape.floats()), self.take(x_shape.floats()));
-        dy_shape.pack(dy.transposed(), &mut self.memory[dy_start..]);
-        x_shape.pack(isa, x, &mut self.memory[x_start..]);
+        let dy = dy.transposed();
+        match precision {
+            Precision::F32 => {
+                dy_shape.pack(dy, &mut self.memory[dy_start..]);
+                x_shape.pack(isa, x, &mut self.memory[x_start..]);
+            }
+            Precision::Bf16 => {
+                dy_shape.pack_bf16(isa, dy, rows, &mut self.memory[dy_start..]);
+                x_shape.pack_bf16(isa, x, rows, &mut self.memory[x_start..]);
+            }
+        }
         self.kept.push(Kept { weight, node, dy: dy_shape, dy_start, x: x_shape, x_start });
     }
 

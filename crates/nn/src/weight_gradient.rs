@@ -6,8 +6,9 @@
 //! while all that is summed stays in the second-level cache. Every sum is the same, so no bit differs.
 use crate::embedding_gradients::ShardGradients;
 use crate::kept_operands::OuterProduct;
+use crate::packed_matrix::Precision;
 use crate::param::ParamId;
-use dlrm_kernels::matmul::{Epilogue, Panels, Strips, matmul_part};
+use dlrm_kernels::matmul::{Epilogue, Panels, Strips, matmul_part, matmul_part_bf16};
 use dlrm_kernels::{Buffer, Isa, Strided, elementwise};
 use std::ops::Range;
 
@@ -31,6 +32,7 @@ pub(crate) fn is_worth_postponing((n, k): (usize, usize), rows: usize, lanes: us
 #[derive(Debug)]
 pub struct WeightGradient<'g> {
     pub(crate) isa: Isa,
+    pub(crate) precision: Precision,
     pub(crate) weight: ParamId,
     /// K
     pub(crate) columns: usize,
@@ -56,7 +58,7 @@ struct Block {
 impl<'g> WeightGradient<'g> {
     /// Those of a weight with `columns` columns, in parts for so many threads. `out` is all of it.
     pub(crate) fn cut(
-        isa: Isa,
+        (isa, precision): (Isa, Precision),
         (weight, columns): (ParamId, usize),
         mut out: &'g mut [f32],
         (shards, lanes, run): (&'g [ShardGradients], usize, Range<usize>),
@@ -71,7 +73,17 @@ impl<'g> WeightGradient<'g> {
             let (own, rest) =
                 std::mem::take(&mut out).split_at_mut(shape.rows(strips.clone()).len() * columns);
             out = rest;
-            WeightGradient { isa, weight, columns, strips, out: own, shards, lanes, run: run.clone() }
+            WeightGradient {
+                isa,
+                precision,
+                weight,
+                columns,
+                strips,
+                out: own,
+                shards,
+                lanes,
+                run: run.clone(),
+            }
         })
     }
 
@@ -142,7 +154,10 @@ impl<'g> WeightGradient<'g> {
         for OuterProduct { dy, x } in shard.operands.of(self.weight) {
             let sum = Strided::new(&mut *sum, *width);
             let (dy, x) = ((dy, self.strips.clone()), (x, panels.clone()));
-            matmul_part(self.isa, sum, dy, x, epilogue);
+            match self.precision {
+                Precision::F32 => matmul_part(self.isa, sum, dy, x, epilogue),
+                Precision::Bf16 => matmul_part_bf16(self.isa, sum, dy, x, epilogue),
+            }
             epilogue = Epilogue::Add;
         }
         epilogue
@@ -188,9 +203,16 @@ mod tests {
     }
 
     /// Of all lanes; what belongs to `run` is computed in the end, if it is worth it.
-    fn gradient(isa: Isa, rows: usize, sharding: Sharding, run: Range<usize>, threads: usize) -> Vec<f32> {
+    fn gradient(
+        (isa, precision): (Isa, Precision),
+        rows: usize,
+        sharding: Sharding,
+        run: Range<usize>,
+        threads: usize,
+    ) -> Vec<f32> {
         let inputs = 331;
         let ((weights, layers), batch) = (layers(isa, inputs), batch(rows, inputs));
+        let weights = weights.with_precision(precision);
         let [mut own, mut others] = [(), ()].map(|()| Gradients::new(&weights, sharding));
         let mut arena = Arena::default();
         // The second step finds what the first has left.
@@ -232,18 +254,17 @@ mod tests {
     /// share it, no bit differs.
     #[test]
     fn what_is_left_has_the_bits_of_the_lanes() {
-        for isa in Isa::available() {
+        let f32 = Isa::available().map(|isa| (isa, Precision::F32));
+        let bf16 = [Isa::detect(), Isa::detect().without_bf16()].map(|isa| (isa, Precision::Bf16));
+        for of in f32.chain(bf16) {
             for (lanes, rows) in [(1, 40), (2, 70), (3, 90), (5, 97), (7, 130), (8, 330), (16, 203)] {
                 let sharding = Sharding { shard_rows: 13, lanes };
-                let summed = gradient(isa, rows, sharding, 0..0, 1);
+                let summed = gradient(of, rows, sharding, 0..0, 1);
                 let branches = [0..lanes, 0..lanes.next_power_of_two() / 2, lanes / 4 * 2..lanes];
                 for run in branches.into_iter().filter(|run| holding(run.clone(), lanes).len() == 1) {
                     for threads in [1, 16] {
-                        let left = gradient(isa, rows, sharding, run.clone(), threads);
-                        assert!(
-                            summed == left,
-                            "{isa:?}, {run:?} of {lanes}, {rows} rows, {threads} threads"
-                        );
+                        let left = gradient(of, rows, sharding, run.clone(), threads);
+                        assert!(summed == left, "{of:?}, {run:?} of {lanes}, {rows} rows, {threads} threads");
                     }
                 }
                 assert!(summed.iter().any(|&g| g != 0.0));

@@ -10,14 +10,16 @@
 //! bits of the same chain (unless a product underflows). `vdpbf16ps` adds in another order and takes
 //! subnormal numbers as zero.
 use super::operands::{Epilogue, View, tile_rows};
-use super::packed::Packed;
-use super::product::{check, run};
+use super::packed::{Packed, PackedView, Panels};
+use super::product::{check, part, run};
+use super::strips::{Strips, StripsView};
 use super::tile::{Call, Rows, tiles_of};
 use crate::bf16::{self, reference::nearest};
 use crate::buffer::Buffer;
 use crate::isa::Isa;
 use crate::simd::Simd;
 use crate::strided::Strided;
+use std::ops::Range;
 
 /// How an operand lies in memory, in steps of k.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,18 +105,9 @@ impl PackedBf16 {
     /// # Panics
     /// If `b` is smaller.
     pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
-        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
         let form = Form::of(isa);
-        match form {
-            Form::Singles => {
-                self.panels.pack(isa, b, k, n);
-                bf16::round(isa, self.panels.floats());
-            }
-            Form::Pairs => {
-                self.panels.resize(isa, form.steps(k), n);
-                pair_panels(isa, self.panels.floats(), b, (k, n));
-            }
-        }
+        self.panels.resize(isa, form.steps(k), n);
+        self.panels.shape().pack_bf16(isa, b, k, self.panels.floats());
         (self.k, self.form) = (k, form);
     }
 }
@@ -146,13 +139,133 @@ pub fn matmul_bf16(isa: Isa, c: Strided<'_>, a: &RowsBf16, b: &PackedBf16, epilo
         panels,
         epilogue,
     };
-    // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has; an
-    // Isa with bf16 exists only where the CPU has its instructions.
+    // SAFETY: `check` asserted the shapes of C and B, `pack` laid out m rows of as many steps as B has.
+    unsafe { run_bf16(isa, call) }
+}
+
+/// The rows of a run of strips and the columns of a run of panels of a[m, k] · b, both packed by `pack_bf16`
+/// for this instruction set, in `c`. The bits are those of [`matmul_bf16`].
+///
+/// # Panics
+/// As [`super::matmul_part`].
+pub fn matmul_part_bf16(
+    isa: Isa,
+    c: Strided<'_>,
+    a: (StripsView<'_>, Range<usize>),
+    b: (PackedView<'_>, Range<usize>),
+    epilogue: Epilogue<'_>,
+) {
+    // SAFETY: the call holds what it says.
+    unsafe { run_bf16(isa, part(isa, c, a, b, epilogue)) }
+}
+
+/// # Safety
+/// The shapes in `call` hold.
+unsafe fn run_bf16(isa: Isa, call: Call<'_>) {
+    // SAFETY: the caller's promise; an Isa with bf16 exists only where the CPU has its instructions.
     unsafe {
-        match b.form {
+        match Form::of(isa) {
             #[cfg(target_arch = "x86_64")]
             Form::Pairs => super::tile::x86::avx512bf16(call),
             _ => run(isa, call),
+        }
+    }
+}
+
+impl Strips {
+    /// Of A [m, k] rounded to bf16, for this instruction set.
+    ///
+    /// # Panics
+    /// As [`Strips::new`].
+    pub fn of_bf16(isa: Isa, m: usize, k: usize) -> Self {
+        Strips::new(isa, m, Form::of(isa).steps(k))
+    }
+
+    /// Rounds and packs `a` [m, k], whose columns are contiguous, into memory of that many floats.
+    ///
+    /// # Panics
+    /// As [`Strips::pack`], or if the strips are not those of such an A.
+    pub fn pack_bf16(self, isa: Isa, a: View<'_>, k: usize, out: &mut [f32]) {
+        let form = Form::of(isa);
+        assert_eq!(self.k, form.steps(k), "strips of another A");
+        match form {
+            Form::Singles => {
+                self.pack(a, out);
+                bf16::round(isa, &mut out[..self.floats()]);
+            }
+            Form::Pairs => {
+                assert!(
+                    a.holds(self.m, k) && a.row == 1,
+                    "columns of A [{}, {k}] one behind the other",
+                    self.m
+                );
+                pair_strips(isa, &mut out[..self.floats()], self, a, k);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn pair_strips_body(_: impl Simd, mut out: &mut [f32], shape: Strips, a: View<'_>, k: usize) {
+    for strip in 0..shape.count() {
+        let rows = shape.rows(strip..strip + 1);
+        let (own, after) = std::mem::take(&mut out).split_at_mut(rows.len() * shape.k);
+        out = after;
+        // Of few heights, each of them known: a loop over so few numbers is not worth its beginning and end.
+        match rows.len() {
+            14 => pair_strip::<14>(own, a, rows.start, k),
+            13 => pair_strip::<13>(own, a, rows.start, k),
+            12 => pair_strip::<12>(own, a, rows.start, k),
+            height => {
+                for (step, out) in own.chunks_exact_mut(height).enumerate() {
+                    let (first, second) = two_rows(a.transposed(), step, k, rows.start, height);
+                    join(out, first, second);
+                }
+            }
+        }
+    }
+}
+
+/// A strip of H rows of A, from row `first` on.
+#[inline(always)]
+fn pair_strip<const H: usize>(strip: &mut [f32], a: View<'_>, first: usize, k: usize) {
+    for (step, out) in strip.as_chunks_mut::<H>().0.iter_mut().enumerate() {
+        let column = |at: usize| -> [f32; H] {
+            *a.data[at * a.column + first..].first_chunk().expect("the rows of a strip")
+        };
+        let (even, odd) = (column(2 * step), if 2 * step + 1 < k { column(2 * step + 1) } else { [0.0; H] });
+        *out = std::array::from_fn(|i| pair(even[i], odd[i]));
+    }
+}
+
+bind! {
+    /// All strips of A, whose columns are contiguous.
+    fn pair_strips(out: &mut [f32], shape: Strips, a: View<'_>, k: usize) = pair_strips_body
+}
+
+impl Panels {
+    /// Of B [k, n] rounded to bf16, for this instruction set.
+    ///
+    /// # Panics
+    /// As [`Panels::new`].
+    pub fn of_bf16(isa: Isa, k: usize, n: usize) -> Self {
+        Panels::new(isa, Form::of(isa).steps(k), n)
+    }
+
+    /// Rounds and packs `b` [k, n] into memory of that many floats.
+    ///
+    /// # Panics
+    /// If `b` or `out` is smaller, or the panels are not those of such a B.
+    pub fn pack_bf16(self, isa: Isa, b: View<'_>, k: usize, out: &mut [f32]) {
+        let (form, n) = (Form::of(isa), self.n);
+        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
+        assert_eq!(self.k, form.steps(k), "panels of another B");
+        match form {
+            Form::Singles => {
+                self.pack(isa, b, out);
+                bf16::round(isa, &mut out[..self.floats()]);
+            }
+            Form::Pairs => pair_panels(isa, &mut out[..self.floats()], b, (k, n)),
         }
     }
 }

@@ -13,7 +13,7 @@ mod product;
 mod strips;
 mod tile;
 
-pub use bf16::{PackedBf16, RowsBf16, matmul_bf16};
+pub use bf16::{PackedBf16, RowsBf16, matmul_bf16, matmul_part_bf16};
 pub use operands::{Epilogue, View};
 pub use packed::{Packed, PackedView, Panel, Panels};
 pub use product::{CommonSums, matmul, matmul_after, matmul_part};
@@ -117,6 +117,38 @@ mod tests {
                     let (left, right) = (strips.operand(&left), panels.operand(&right));
                     let (left, right) = ((left, own.0.clone()), (right, own.1.clone()));
                     matmul_part(isa, Strided::new(&mut part, width), left, right, epilogue);
+                    for (row, part) in rows.clone().zip(part.chunks_exact(width.max(1))) {
+                        prop_assert_eq!(&whole[row * n..][columns.clone()], part, "{:?} {:?}", isa, own);
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        /// So has a part of a product of numbers rounded to bf16.
+        #[test]
+        fn parts_of_bf16(m in 1usize..60, n in 1usize..150, k in 1usize..50, at in [0usize..9, 0usize..9]) {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let across: Vec<f32> = (0..m * k).map(|e| a[(e % m) * k + e / m]).collect();
+            for isa in Isa::available().chain(Isa::available().map(Isa::without_bf16)) {
+                let (strips, panels) = (Strips::of_bf16(isa, m, k), Panels::of_bf16(isa, k, n));
+                let (mut left, mut right) = (vec![0.0; strips.floats()], vec![0.0; panels.floats()]);
+                strips.pack_bf16(isa, View::of(&across, m).transposed(), k, &mut left);
+                panels.pack_bf16(isa, View::of(&b, n), k, &mut right);
+                let own = [strips.count(), panels.count()];
+                let own = [at[0].min(own[0])..own[0], at[1].min(own[1])..own[1]];
+                let (rows, columns) = (strips.rows(own[0].clone()), panels.columns(own[1].clone()));
+                let width = columns.len();
+                for epilogue in [Epilogue::Set, Epilogue::Add] {
+                    let (mut whole, mut part) = (vec![0.5; m * n], vec![0.5; rows.len() * width]);
+                    let (mut all_rows, mut packed) = (RowsBf16::default(), PackedBf16::default());
+                    all_rows.pack(isa, View::of(&a, k), m, k);
+                    packed.pack(isa, View::of(&b, n), k, n);
+                    matmul_bf16(isa, Strided::new(&mut whole, n), &all_rows, &packed, epilogue);
+                    let left = (strips.operand(&left), own[0].clone());
+                    let right = (panels.operand(&right), own[1].clone());
+                    matmul_part_bf16(isa, Strided::new(&mut part, width), left, right, epilogue);
                     for (row, part) in rows.clone().zip(part.chunks_exact(width.max(1))) {
                         prop_assert_eq!(&whole[row * n..][columns.clone()], part, "{:?} {:?}", isa, own);
                     }

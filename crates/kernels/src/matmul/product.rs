@@ -26,15 +26,29 @@ pub fn matmul(isa: Isa, c: Strided<'_>, m: usize, a: View<'_>, b: &Packed, epilo
 pub fn matmul_part(
     isa: Isa,
     c: Strided<'_>,
-    (a, strips): (StripsView<'_>, Range<usize>),
-    (b, panels): (PackedView<'_>, Range<usize>),
+    a: (StripsView<'_>, Range<usize>),
+    b: (PackedView<'_>, Range<usize>),
     epilogue: Epilogue<'_>,
 ) {
+    // SAFETY: the call holds what it says.
+    unsafe { run(isa, part(isa, c, a, b, epilogue)) }
+}
+
+/// The checked arguments of a part of a product.
+pub(super) fn part<'a>(
+    isa: Isa,
+    c: Strided<'_>,
+    (a, strips): (StripsView<'_>, Range<usize>),
+    (b, panels): (PackedView<'a>, Range<usize>),
+    epilogue: Epilogue<'a>,
+) -> Call<'a> {
     let shape = a.shape;
     assert_eq!((shape.k, shape.most), (b.shape.k, tile_rows(isa.level())), "A does not fit B");
     check(isa, (&c, shape.rows(strips.clone()).len()), (b, &panels), epilogue);
     let Strided { data, stride } = c;
-    let call = Call {
+    // A has these strips, which are tiles of this level, C their rows and the columns of the panels of B, which
+    // are as high as A is wide.
+    Call {
         c: data.as_mut_ptr(),
         stride,
         m: shape.m,
@@ -45,10 +59,7 @@ pub fn matmul_part(
         sums: std::ptr::null(),
         panels,
         epilogue,
-    };
-    // SAFETY: A has these strips, which are tiles of this level, C their rows and the columns of the panels
-    // of B, which are as high as A is wide.
-    unsafe { run(isa, call) }
+    }
 }
 
 /// The sums of the first columns of A, which all rows of a product have in common.

@@ -95,7 +95,8 @@ impl Operation for Product {
         let x_value = View::of(back.value(x), k);
         if back.lane.postpones(weight) {
             let (of, shape) = ((weight, back.at.node), (rows, n, k));
-            back.shard.operands.keep(isa, of, View::of(dy, n), x_value, shape);
+            let operands = (View::of(dy, n), x_value);
+            back.shard.operands.keep(isa, weights.precision(), of, operands, shape);
         } else {
             let epilogue = if back.lane.take_fresh(weight) { Epilogue::Set } else { Epilogue::Add };
             let dw = &mut back.lane.dense[weights.param(weight).range.clone()];
