@@ -2,7 +2,7 @@
 use crate::mode::Mode;
 use crate::param::Param;
 use dlrm_kernels::matmul::{
-    CommonSums, Epilogue, Packed, PackedBf16, Panel, RowsBf16, Strips, View, matmul, matmul_after,
+    CommonSums, Epilogue, Packed, PackedBf16, Panel, PanelBf16, RowsBf16, Strips, View, matmul, matmul_after,
     matmul_bf16, matmul_part,
 };
 use dlrm_kernels::{Buffer, Isa, Strided};
@@ -38,14 +38,14 @@ enum Training {
 /// A part of a matrix that is to be packed.
 pub(crate) enum Packing<'a> {
     Panel(Panel<'a>),
-    Bf16 { isa: Isa, into: &'a mut PackedBf16, from: View<'a>, shape: (usize, usize) },
+    PanelBf16(PanelBf16<'a>),
 }
 
 impl Packing<'_> {
     pub(crate) fn run(self) {
         match self {
             Packing::Panel(panel) => panel.pack(),
-            Packing::Bf16 { isa, into, from, shape: (k, n) } => into.pack(isa, from, k, n),
+            Packing::PanelBf16(panel) => panel.pack(),
         }
     }
 }
@@ -127,14 +127,14 @@ impl PackedMatrix {
         let (n, k) = (param.shape[0], param.shape[1]);
         let w = View::of(&dense[param.range.clone()], k);
         let (panels, bf16) = match &mut self.training {
-            Training::F32 { backward } => (Some(backward.panels(isa, w, n, k)), [None, None]),
+            Training::F32 { backward } => (Some(backward.panels(isa, w, n, k)), None),
             Training::Bf16 { forward, backward } => {
-                let forward = Packing::Bf16 { isa, into: forward, from: w.transposed(), shape: (k, n) };
-                (None, [Some(forward), Some(Packing::Bf16 { isa, into: backward, from: w, shape: (n, k) })])
+                let forward = forward.panels(isa, w.transposed(), k, n);
+                (None, Some(forward.chain(backward.panels(isa, w, n, k))))
             }
         };
         let panels = self.forward.panels(isa, w.transposed(), k, n).chain(panels.into_iter().flatten());
-        panels.map(Packing::Panel).chain(bf16.into_iter().flatten())
+        panels.map(Packing::Panel).chain(bf16.into_iter().flatten().map(Packing::PanelBf16))
     }
 
     /// x Wᵀ of x [S, K].

@@ -10,7 +10,7 @@
 //! bits of the same chain (unless a product underflows). `vdpbf16ps` adds in another order and takes
 //! subnormal numbers as zero.
 use super::operands::{Epilogue, View, tile_rows};
-use super::packed::{Packed, PackedView, Panels};
+use super::packed::{Packed, PackedView, Panel, Panels, transpose};
 use super::product::{check, part, run};
 use super::strips::{Strips, StripsView};
 use super::tile::{Call, Rows, tiles_of};
@@ -105,10 +105,46 @@ impl PackedBf16 {
     /// # Panics
     /// If `b` is smaller.
     pub fn pack(&mut self, isa: Isa, b: View<'_>, k: usize, n: usize) {
+        self.panels(isa, b, k, n).for_each(|panel| panel.pack());
+    }
+
+    /// The panels of `b` [k, n] for several threads to round and pack, every one of them; memory is reused
+    /// where it suffices.
+    ///
+    /// # Panics
+    /// If `b` is smaller.
+    pub fn panels<'a>(
+        &'a mut self,
+        isa: Isa,
+        b: View<'a>,
+        k: usize,
+        n: usize,
+    ) -> impl Iterator<Item = PanelBf16<'a>> {
         let form = Form::of(isa);
         self.panels.resize(isa, form.steps(k), n);
-        self.panels.shape().pack_bf16(isa, b, k, self.panels.floats());
         (self.k, self.form) = (k, form);
+        self.panels.shape().each_bf16(isa, b, k, self.panels.floats())
+    }
+}
+
+/// A panel to be rounded and packed.
+#[derive(Debug)]
+pub struct PanelBf16<'a> {
+    panel: Panel<'a>,
+    k: usize,
+}
+
+impl PanelBf16<'_> {
+    /// Rounds and packs it.
+    pub fn pack(self) {
+        let PanelBf16 { panel, k } = self;
+        let isa = panel.isa;
+        match Form::of(isa) {
+            Form::Singles => bf16::round(isa, panel.packed()),
+            Form::Pairs => {
+                panel.fill(|b, out, columns| pair_panel(isa, out, b, (k, columns)));
+            }
+        }
     }
 }
 
@@ -257,16 +293,19 @@ impl Panels {
     /// # Panics
     /// If `b` or `out` is smaller, or the panels are not those of such a B.
     pub fn pack_bf16(self, isa: Isa, b: View<'_>, k: usize, out: &mut [f32]) {
-        let (form, n) = (Form::of(isa), self.n);
-        assert!(b.holds(k, n), "B is smaller than {k} x {n}");
-        assert_eq!(self.k, form.steps(k), "panels of another B");
-        match form {
-            Form::Singles => {
-                self.pack(isa, b, out);
-                bf16::round(isa, &mut out[..self.floats()]);
-            }
-            Form::Pairs => pair_panels(isa, &mut out[..self.floats()], b, (k, n)),
-        }
+        self.each_bf16(isa, b, k, out).for_each(|panel| panel.pack());
+    }
+
+    fn each_bf16<'a>(
+        self,
+        isa: Isa,
+        b: View<'a>,
+        k: usize,
+        out: &'a mut [f32],
+    ) -> impl Iterator<Item = PanelBf16<'a>> {
+        assert!(b.holds(k, self.n), "B is smaller than {k} x {}", self.n);
+        assert_eq!(self.k, Form::of(isa).steps(k), "panels of another B");
+        self.each(isa, b, out).map(move |panel| PanelBf16 { panel, k })
     }
 }
 
@@ -365,51 +404,54 @@ bind! {
 const PANEL: usize = 32;
 
 #[inline(always)]
-fn pair_panels_body(_: impl Simd, out: &mut [f32], b: View<'_>, (k, n): (usize, usize)) {
-    for (p, out) in out.chunks_exact_mut((PANEL * k.div_ceil(2)).max(1)).enumerate() {
-        let first = p * PANEL;
-        let width = PANEL.min(n - first);
-        if b.column == 1 {
-            for (step, out) in out.chunks_exact_mut(PANEL).enumerate() {
-                let (even, odd) = two_rows(b, step, k, first, width);
-                join(out, even, odd);
-                out[width..].fill(0.0);
-            }
-        } else {
-            pair_strided(out, View { data: &b.data[first * b.column..], ..b }, k, width);
-        }
+fn pair_panel_body(_: impl Simd, out: &mut [f32], b: View<'_>, (k, width): (usize, usize)) {
+    if b.column != 1 {
+        return pair_strided(out, b, k, width);
+    }
+    for (step, out) in out.chunks_exact_mut(PANEL).enumerate() {
+        let (even, odd) = two_rows(b, step, k, 0, width);
+        join(out, even, odd);
+        out[width..].fill(0.0);
     }
 }
 
 bind! {
-    /// All panels of B.
-    fn pair_panels(out: &mut [f32], b: View<'_>, shape: (usize, usize)) = pair_panels_body
+    /// A panel of the first columns of B.
+    fn pair_panel(out: &mut [f32], b: View<'_>, shape: (usize, usize)) = pair_panel_body
 }
 
-/// Fills a panel from columns that are each (nearly) contiguous: two cache lines of a column at a time.
+/// Fills a panel from columns that are each (nearly) contiguous: two cache lines of some columns at a time,
+/// in blocks that are transposed in registers.
 #[inline(always)]
 fn pair_strided(panel: &mut [f32], b: View<'_>, k: usize, width: usize) {
     const STEPS: usize = 16;
+    const N: usize = 4;
     for (block, out) in panel.chunks_mut(STEPS * PANEL).enumerate() {
         let first = 2 * STEPS * block;
-        let rows = (2 * STEPS).min(k - first);
-        for j in 0..width {
+        let (rows, steps) = ((2 * STEPS).min(k - first), out.len() / PANEL);
+        let pairs_of = |j: usize| -> [f32; STEPS] {
+            if j >= width {
+                return [0.0; STEPS];
+            }
             let from = &b.data[first * b.row + j * b.column..];
             // Whole blocks are arrays, so that rounding is a few vector instructions and no call of memcpy.
             let column: [f32; 2 * STEPS] = match from.first_chunk() {
                 Some(&whole) if b.row == 1 && rows == 2 * STEPS => whole,
                 _ => std::array::from_fn(|p| if p < rows { from[p * b.row] } else { 0.0 }),
             };
-            let mut pairs = [0.0f32; STEPS];
-            for (out, two) in pairs.iter_mut().zip(column.chunks_exact(2)) {
-                *out = pair(two[0], two[1]);
+            std::array::from_fn(|step| pair(column[2 * step], column[2 * step + 1]))
+        };
+        for j in (0..PANEL).step_by(N) {
+            let columns: [[f32; STEPS]; N] = std::array::from_fn(|own| pairs_of(j + own));
+            let columns = columns.as_flattened();
+            for step in (0..steps / N * N).step_by(N) {
+                transpose::<N>(&mut out[step * PANEL + j..], PANEL, &columns[step..], STEPS);
             }
-            for (out, &pair) in out.chunks_exact_mut(PANEL).zip(&pairs) {
-                out[j] = pair;
+            for step in steps / N * N..steps {
+                for own in 0..N {
+                    out[step * PANEL + j + own] = columns[own * STEPS + step];
+                }
             }
-        }
-        for out in out.chunks_exact_mut(PANEL) {
-            out[width..].fill(0.0);
         }
     }
 }

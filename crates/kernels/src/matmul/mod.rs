@@ -13,7 +13,7 @@ mod product;
 mod strips;
 mod tile;
 
-pub use bf16::{PackedBf16, RowsBf16, matmul_bf16, matmul_part_bf16};
+pub use bf16::{PackedBf16, PanelBf16, RowsBf16, matmul_bf16, matmul_part_bf16};
 pub use operands::{Epilogue, View};
 pub use packed::{Packed, PackedView, Panel, Panels};
 pub use product::{CommonSums, matmul, matmul_after, matmul_part};

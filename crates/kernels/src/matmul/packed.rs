@@ -60,7 +60,13 @@ impl Panels {
         self.each(isa, b, out).for_each(|panel| panel.pack());
     }
 
-    fn each<'a>(self, isa: Isa, b: View<'a>, out: &'a mut [f32]) -> impl Iterator<Item = Panel<'a>> {
+    /// The panels of B, each with its part of `out`.
+    pub(super) fn each<'a>(
+        self,
+        isa: Isa,
+        b: View<'a>,
+        out: &'a mut [f32],
+    ) -> impl Iterator<Item = Panel<'a>> {
         let Panels { k, n, panel: width } = self;
         assert!(b.holds(k, n), "B is smaller than {k} x {n}");
         let panels = out[..self.floats()].chunks_exact_mut((width * k).max(1)).enumerate();
@@ -150,7 +156,7 @@ impl Packed {
 /// A panel to be packed.
 #[derive(Debug)]
 pub struct Panel<'a> {
-    isa: Isa,
+    pub(super) isa: Isa,
     out: &'a mut [f32],
     width: usize,
     /// Its first column of B.
@@ -163,13 +169,28 @@ pub struct Panel<'a> {
 impl Panel<'_> {
     /// Packs it.
     pub fn pack(self) {
-        let Panel { isa, out, width, first, columns, b } = self;
-        let b = View { data: &b.data[first * b.column..], ..b };
-        if b.column == 1 {
-            pack_rows(isa, out, width, b, columns)
-        } else {
-            pack_columns(isa, out, width, b, columns)
-        }
+        self.packed();
+    }
+}
+
+impl<'a> Panel<'a> {
+    /// Packs it; what it holds then.
+    pub(super) fn packed(self) -> &'a mut [f32] {
+        let (isa, width) = (self.isa, self.width);
+        self.fill(|b, out, columns| {
+            if b.column == 1 {
+                pack_rows(isa, out, width, b, columns)
+            } else {
+                pack_columns(isa, out, width, b, columns)
+            }
+        })
+    }
+
+    /// Lets it be filled from its first columns on, so many; what it holds then.
+    pub(super) fn fill(self, fill: impl FnOnce(View<'_>, &mut [f32], usize)) -> &'a mut [f32] {
+        let Panel { out, first, columns, b, .. } = self;
+        fill(View { data: &b.data[first * b.column..], ..b }, out, columns);
+        out
     }
 }
 
@@ -222,7 +243,7 @@ fn pack_columns_body(_: impl Simd, out: &mut [f32], width: usize, b: View<'_>, c
 
 /// out[r, j] = from[j, r] for N rows and columns.
 #[inline(always)]
-fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
+pub(super) fn transpose<const N: usize>(out: &mut [f32], width: usize, from: &[f32], stride: usize) {
     let columns: [[f32; N]; N] =
         std::array::from_fn(|j| *from[j * stride..].first_chunk().expect("a column of the block"));
     for r in 0..N {
