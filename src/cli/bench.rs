@@ -46,8 +46,9 @@ pub(super) fn run(session: &Session, args: &BenchArgs) -> Result<(), Failure> {
     // Found out before the work, not after it.
     svg.map_or(Ok(()), |svg| svg.check(&[]))?;
     let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
-    let (models, names): (Vec<&str>, Vec<&str>) =
-        names.iter().map(String::as_str).partition(|name| Path::new(name).is_dir());
+    // A directory may be called as a workload is: then a path with more than the name means it.
+    let is_model = |name: &&str| !Workload::NAMES.contains(name) && Path::new(name).is_dir();
+    let (models, names): (Vec<&str>, Vec<&str>) = names.iter().map(String::as_str).partition(is_model);
     let workloads = workloads(&names, !models.is_empty(), args)?;
     if let Some(flag) = asks_for_workloads(args).filter(|_| workloads.is_empty()) {
         let message = format!("{flag}: expected a workload to train, found models to load alone");
