@@ -4,7 +4,8 @@
 //! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. All see the whole batch, so each
 //! knows which rows of its tables the others need. In a step they exchange:
 //!
-//! 1. pooled vectors: from who holds a table, to who computes a shard;
+//! 1. pooled vectors: from who holds a table, to who computes a shard; those of each rank's first lanes, and
+//!    then, while these are computed, those of its others;
 //! 2. gradients of pooled vectors, back to who holds the tables; dense gradients of lanes, summed as far as a
 //!    run goes, to who updates them; and, to all, losses by shard.
 //!
@@ -71,6 +72,33 @@ pub(crate) fn rows_of_rank(
     rows: usize,
 ) -> impl Iterator<Item = Range<usize>> + use<> {
     shards(rank, ranks.size(), sharding, rows).map(move |shard| sharding.rows_of(shard, rows))
+}
+
+/// The rows of the first lanes of a rank, or of its others, as [`rows_of_rank`].
+pub(crate) fn rows_of_part(
+    part: Lanes,
+    rank: usize,
+    ranks: &Ranks,
+    sharding: Sharding,
+    rows: usize,
+) -> impl Iterator<Item = Range<usize>> + use<> {
+    let own = lanes(rank, ranks.size(), sharding, rows);
+    // Few: nothing is computed while their vectors are on their way.
+    let first = own.start + own.len().div_ceil(4);
+    let part = if part == Lanes::First { own.start..first } else { first..own.end };
+    let shards = shards(rank, ranks.size(), sharding, rows);
+    shards
+        .filter(move |&shard| part.contains(&sharding.lane_of(shard, rows)))
+        .map(move |shard| sharding.rows_of(shard, rows))
+}
+
+/// Which lanes of a rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    /// Those whose vectors come first.
+    First,
+    /// All others.
+    Others,
 }
 
 /// What is held here of the pooled vectors of rows that each other rank needs, by rank. Uses the current

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod arriving;
 pub mod calibration;
 pub mod checkpoint;
 pub mod checkpoint_store;

@@ -1,7 +1,8 @@
 //! One training step of a rank: its shards forward and backward, what it tells the others, the optimiser.
 use crate::answer::answer;
+use crate::arriving::Arriving;
 use crate::error::{Error, Result};
-use crate::exchange::{self, ShardLoss, Step, lanes_of_rank, rows_of_rank};
+use crate::exchange::{self, Lanes, ShardLoss, Step, lanes_of_rank, rows_of_part};
 use crate::network::{Network, runs};
 use crate::ranks::Ranks;
 use crate::workspace::{Parallel, Workspace};
@@ -42,14 +43,23 @@ impl Replica {
     pub(crate) fn forward_backward(&mut self, batch: &Batch, pool: &rayon::ThreadPool) -> Result<()> {
         let start = self.timing.start();
         let (rows, sharding) = (batch.len(), self.gradients.sharding);
-        let messages = self.swap_vectors(batch, |rank, ranks| rows_of_rank(rank, ranks, sharding, rows))?;
-        let own_rows = rows_of_rank(self.ranks.rank(), &self.ranks, sharding, rows);
+        let part =
+            |part: Lanes| move |rank: usize, ranks: &Ranks| rows_of_part(part, rank, ranks, sharding, rows);
+        let messages = self.swap_vectors(batch, part(Lanes::First))?;
+        // The first rank asks nothing in the middle of a step.
+        let later = self.vectors(batch, part(Lanes::Others)).and_then(|parts| self.ranks.start(parts));
         let own = lanes_of_rank(&self.ranks, sharding, rows);
         let Replica { network, gradients, workspace, losses, loss, ranks, .. } = self;
+        let (network, ranks) = (&*network, &*ranks);
         let mode = Mode::Training { key: step_key(network.weights().seed(), self.optimizer.steps()) };
-        let gathered = messages.map(|messages| gathered(network, batch, own_rows, messages));
+        let own_rows = |of: Lanes| part(of)(ranks.rank(), ranks);
+        let arriving = messages.zip(later).map(|(messages, ticket)| {
+            let first = gathered(network, batch, own_rows(Lanes::First), messages);
+            let of = (network.weights().local(), batch, ranks);
+            Arriving::new(of, first, (ticket, own_rows(Lanes::Others).collect()))
+        });
         let store =
-            gathered.as_ref().map_or(network.weights().store(), |gathered| gathered as &dyn TableStore);
+            arriving.as_ref().map_or(network.weights().store(), |arriving| arriving as &dyn TableStore);
         let pass = Pass { network, store, loss, batch, mode };
         gradients.resize(network.weights(), rows, Rest::Of(own.clone()));
         losses.clear();
@@ -70,7 +80,7 @@ impl Replica {
             }
             lane.settle(network.weights());
         });
-        ranks.have_read(gathered.map_or(Vec::new(), GatheredVectors::into_messages));
+        ranks.have_read(arriving.map_or(Vec::new(), Arriving::into_messages));
         let threads = pool.current_num_threads();
         let rest = gradients.rest(network.weights().isa(), rows, threads).into_iter();
         workspace.each(Parallel::Pool(pool), rest, Arena::compute);
@@ -91,14 +101,19 @@ impl Replica {
         batch: &Batch,
         needs: impl Fn(usize, &Ranks) -> R,
     ) -> Result<Option<Vec<Vec<u8>>>> {
+        self.vectors(batch, needs).map(|parts| self.swap(parts)).transpose()
+    }
+
+    /// The pooled vectors that are held here of the rows that each rank needs, where there are several.
+    fn vectors<R: Iterator<Item = Range<usize>>>(
+        &self,
+        batch: &Batch,
+        needs: impl Fn(usize, &Ranks) -> R,
+    ) -> Option<Vec<Vec<u8>>> {
         let (ranks, tables) = (&self.ranks, self.network.weights().local());
         let size = ranks.size();
-        if size == 1 {
-            return Ok(None);
-        }
         let needed = (0..size).flat_map(|rank| needs(rank, ranks).map(move |rows| (rank, rows)));
-        let parts = exchange::vectors(tables, batch, needed, ranks);
-        self.swap(parts).map(Some)
+        (size > 1).then(|| exchange::vectors(tables, batch, needed, ranks))
     }
 
     /// Scores `batch` together with the other ranks: each some rows at a time.

@@ -99,8 +99,8 @@ impl StepShape<'_> {
         let wanted = |other: usize| if self.clips { all } else { own(other) + (all - trained) };
         traffic.dense = others().map(|other| held * 4 * wanted(other) as u64).sum();
         let losses = 16 * ranges(rank).count() as u64;
-        // Vectors and gradients, then either squares of tables or the parameters that were updated.
-        traffic.rest = (size as u64 - 1) * (losses + 3);
+        // Vectors twice and gradients, then either squares of tables or the parameters that were updated.
+        traffic.rest = (size as u64 - 1) * (losses + 4);
         if self.clips {
             traffic.rest += (size as u64 - 1) * 16 * self.model.tables().len() as u64;
         } else {

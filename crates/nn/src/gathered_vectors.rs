@@ -221,6 +221,16 @@ impl<'a> GatheredVectors<'a> {
         fits.then_some(GatheredVectors { tables, messages, runs: all, places, firsts })
     }
 
+    /// Whether these rows are one of the runs.
+    pub fn has(&self, rows: &Range<usize>) -> bool {
+        self.run(rows).is_some()
+    }
+
+    fn run(&self, rows: &Range<usize>) -> Option<&Run> {
+        let run = self.runs.partition_point(|run| run.rows.start < rows.start);
+        self.runs.get(run).filter(|run| run.rows == *rows)
+    }
+
     /// What it was made of, when it is not needed any more.
     pub fn into_messages(self) -> Vec<Vec<u8>> {
         self.messages
@@ -282,8 +292,7 @@ impl TableStore for GatheredVectors<'_> {
     fn pool(&self, batch: &Batch, rows: Range<usize>, group: GroupId, out: &mut [f32]) {
         let slots = &self.tables.slots;
         let (columns, own) = (slots.columns(group), slots.of(group));
-        let run = self.runs.partition_point(|run| run.rows.start < rows.start);
-        let run = self.runs.get(run).filter(|run| run.rows == rows).expect("rows that were asked for");
+        let run = self.run(&rows).expect("rows that were asked for");
         let Some(first) = own.first() else { return };
         let number = slots.all().partition_point(|slot| slot.column < first.column);
         for (slot, number) in own.iter().zip(number..) {
