@@ -74,6 +74,7 @@ fn cases() -> Vec<(ModelConfig, TrainConfig)> {
     };
     let normed = with(dlrm.clone(), json!({"norm": "batch", "dropout": 0.2}));
     let pairs = json!({"operation": "mult", "collisions": 3, "threshold": 30});
+    let concat = with(pairs.clone(), json!({"operation": "concat"}));
     let wide = json!({"kind": "wide_deep", "embedding_dim": 4, "hidden": [8]});
     let adam = json!({"kind": "adam", "lr": 0.02, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "l2": 1e-4});
     let ftrl = json!({"kind": "ftrl", "lr": 0.1, "beta": 1.0, "l1": 0.001, "l2": 0.001});
@@ -92,6 +93,7 @@ fn cases() -> Vec<(ModelConfig, TrainConfig)> {
             with(dlrm.clone(), json!({"quotient_remainder": pairs, "pooling": "mean"})),
             json!({"clip_norm": 0.1}),
         ),
+        (with(dlrm.clone(), json!({"quotient_remainder": concat})), json!({})),
         (wide, json!({"linear_optimizer": ftrl})),
         (with(dlrm.clone(), json!({"pooling": "learned"})), json!({"optimizer": momentum})),
         (dlrm.clone(), json!({"optimizer": adagrad, "table_optimizer": adagrad})),

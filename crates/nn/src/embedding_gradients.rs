@@ -7,8 +7,8 @@ use crate::slots::{GroupId, Slots};
 /// computed from.
 #[derive(Debug, Default)]
 pub struct ShardGradients {
-    /// Of each slot, one after the other: [S, D]. An update of a table then finds all that it needs close
-    /// together, and so does who sends it elsewhere.
+    /// Of each part of each slot, one after the other: [S, D]. An update of a table then finds all that it needs
+    /// close together, and so does who sends it elsewhere.
     dy: Vec<f32>,
     /// S
     rows: usize,
@@ -34,10 +34,11 @@ impl ShardGradients {
             return;
         }
         let fresh = std::mem::replace(&mut self.fresh[group.0 as usize], false);
-        for slot in slots.of(group) {
-            let first = slot.column - columns.start;
-            let own = dy.chunks_exact(columns.len()).map(|dy| &dy[first..first + slot.dim]);
-            let rows = self.of_slot_mut(slot).chunks_exact_mut(slot.dim).zip(own);
+        for part in slots.of(group).iter().flat_map(SlotSpec::parts) {
+            let own = part.start - columns.start..part.end - columns.start;
+            let own = dy.chunks_exact(columns.len()).map(|dy| &dy[own.clone()]);
+            let into = &mut self.dy[part.start * self.rows..part.end * self.rows];
+            let rows = into.chunks_exact_mut(part.len()).zip(own);
             if fresh {
                 rows.for_each(|(into, dy)| into.copy_from_slice(dy));
             } else {
@@ -46,7 +47,7 @@ impl ShardGradients {
         }
     }
 
-    /// The gradients of a slot's vectors, [S, D].
+    /// The gradients of a slot's vectors: [S, D], or that of each of its parts.
     pub(crate) fn of_slot(&self, slot: &SlotSpec) -> &[f32] {
         &self.dy[slot.column * self.rows..][..slot.dim * self.rows]
     }
@@ -80,7 +81,7 @@ impl<'a> EmbeddingGradients<'a> {
         EmbeddingGradients { shards, shard_rows }
     }
 
-    /// Gradient of the pooled vector of batch row `b` of the slot that begins at `column`.
+    /// Gradient of the pooled vector of batch row `b` in the part of a slot that begins at `column`.
     pub(crate) fn row(&self, b: usize, column: usize, dim: usize) -> &'a [f32] {
         let shard = &self.shards[b / self.shard_rows];
         let start = column * shard.rows + (b % self.shard_rows) * dim;

@@ -1,6 +1,7 @@
 //! Where the vectors of a feature come from: one table, or two small ones whose rows are combined.
 use dlrm_data::schema::Pooling;
 use dlrm_kernels::quotient_remainder::Combine;
+use std::ops::Range;
 
 /// A table of R rows kept as two of ⌈R / c⌉ and c rows (Shi et al. 2019, see
 /// [`dlrm_kernels::quotient_remainder`]).
@@ -129,5 +130,16 @@ impl SlotSpec {
             }
         };
         tables.into_iter().flatten()
+    }
+
+    /// The columns that rows of tables are pooled into: one run, or one for each of two tables side by side.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let first = self.column;
+        let parts = self.tables().map(|own| own.column..own.column + own.dim);
+        // Both tables of a pair may have the same columns.
+        parts
+            .enumerate()
+            .filter(move |(number, part)| *number == 0 || part.start > first)
+            .map(|(_, part)| part)
     }
 }
