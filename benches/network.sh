@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The time of a step where ranks lie in network namespaces of this machine and every link has a given speed, beside
-# what is predicted for it: the time with links as fast as they can be, and the bytes of the formula at that speed.
+# what is predicted for it: the time with links as fast as they can be, and the bytes of the formula at that speed, but
+# for three quarters of the vectors, as far as they come while a quarter of a step is computed.
 #
 #   benches/network.sh [MBIT ...]      (default: 500 1000 2500)
 #
@@ -45,10 +46,12 @@ for size in ${RANKS:-2 4}; do
     # shellcheck disable=SC2086
     bytes="$("$dlrm" plan prepared $settings --ranks "$size" --no-estimate --json 2>/dev/null | python3 -c '
 import json, sys
-print(max(rank["sends_bytes"] for rank in json.load(sys.stdin)["ranks"]))')"
+most = max(json.load(sys.stdin)["ranks"], key=lambda rank: rank["sends_bytes"])
+print(most["sends_bytes"], 0.75 * most["sends"]["vectors"])')"
     for rate in $rates; do
         shape "$size" "$rate"
-        echo "$size $rate $(seconds "$size") $free $bytes" | awk '{ predicted = $4 + $5 * 8 / ($2 * 1e6)
+        echo "$size $rate $(seconds "$size") $free $bytes" | awk '{ later = $6 * 8 / ($2 * 1e6) - $4 / 4
+            predicted = $4 + ($5 - $6) * 8 / ($2 * 1e6) + (later > 0 ? later : 0)
             printf "%5d  %6d  %9.2f  %9.2f  %5.2f\n", $1, $2, 1e3 * $3, 1e3 * predicted, $3 / predicted }'
     done
     without_namespaces

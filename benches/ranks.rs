@@ -201,11 +201,14 @@ fn predict() {
                     *holder = Holder::ByRow;
                 }
             }
-            let bytes = traffic(&model, &holders, ranks, rows).bytes() as f64;
+            let sent = traffic(&model, &holders, ranks, rows);
+            let (bytes, later) = (sent.bytes() as f64, 0.75 * sent.vectors as f64);
             print!("{name:5}  {rows:12}  {alone:12.0}  {ranks:5}  {:7.2}", bytes / 1e6);
             for gbit in [25.0, 100.0] {
                 let computing = rows as f64 / ranks as f64 / alone;
-                let rate = rows as f64 / (computing + 4.0 * 50e-6 + bytes * 8.0 / (gbit * 1e9));
+                let way = |bytes: f64| bytes * 8.0 / (gbit * 1e9);
+                let sending = 4.0 * 50e-6 + way(bytes - later) + (way(later) - computing / 4.0).max(0.0);
+                let rate = rows as f64 / (computing + sending);
                 print!("  {rate:9.0}  {:9.2}", rate / alone / ranks as f64);
             }
             println!();
@@ -262,13 +265,14 @@ fn main() {
                 println!();
                 continue;
             }
-            // Vectors, gradients, and what updated parameters take longer than the update of tables.
+            // The first vectors, gradients, and what the later vectors take longer than the computing of the
+            // first, and updated parameters than the update of tables.
             let sent = traffic(&model, holders, ranks, rows);
-            let way = |bytes: u64| network.latency.as_secs_f64() + bytes as f64 / network.bytes_per_second;
-            let updated = (way(sent.updated) - tables).max(0.0);
-            let waited = 2.0 * network.latency.as_secs_f64();
-            let waited = waited + (sent.bytes() - sent.updated) as f64 / network.bytes_per_second;
-            let predicted = alone + waited + updated;
+            let way = |bytes: f64| network.latency.as_secs_f64() + bytes / network.bytes_per_second;
+            let later = 0.75 * sent.vectors as f64;
+            let waited = way(0.25 * sent.vectors as f64) + way((sent.gradients + sent.dense) as f64);
+            let hidden = (way(later) - alone / 4.0).max(0.0) + (way(sent.updated as f64) - tables).max(0.0);
+            let predicted = alone + waited + hidden;
             println!("  {:16.2}  {:9.2}  {:5.2}", 1e3 * paced, 1e3 * predicted, paced / predicted);
         }
     }

@@ -110,20 +110,22 @@ pub struct StepTime {
     pub sending: f64,
 }
 
-/// Exchanges of a step: vectors, gradients, updated parameters, and what the first rank decides.
+/// Exchanges of a step that are waited for: the first vectors, gradients, updated parameters, and what the
+/// first rank decides.
 const EXCHANGES: f64 = 4.0;
 
 impl Foreseen {
     /// The time of a step where one rank alone trains so many rows a second with the threads that each has:
-    /// the computing of the rank with most rows, then the bytes of the one that sends most. What is computed
-    /// while parameters that were updated are on their way is little, and counted for nothing.
+    /// the computing of the rank with most rows, then the bytes of the one that sends most. Three quarters of
+    /// the vectors come while a quarter of the rows is computed; what else is computed while messages are on
+    /// their way is little, and counted for nothing.
     pub fn step_time(&self, rows_per_second: f64, network: Network) -> StepTime {
         let rows = self.rows.iter().max().copied().unwrap_or(0);
-        let bytes = self.traffic.iter().map(Traffic::bytes).max().unwrap_or(0);
-        let sending = EXCHANGES * network.latency + bytes as f64 / network.bytes_per_second;
-        StepTime {
-            computing: rows as f64 / rows_per_second,
-            sending: if self.traffic.len() > 1 { sending } else { 0.0 },
-        }
+        let most = self.traffic.iter().max_by_key(|sent| sent.bytes()).copied().unwrap_or_default();
+        let way = |bytes: f64| bytes / network.bytes_per_second;
+        let (computing, later) = (rows as f64 / rows_per_second, 0.75 * most.vectors as f64);
+        let waited = EXCHANGES * network.latency + way(most.bytes() as f64 - later);
+        let sending = waited + (way(later) - computing / 4.0).max(0.0);
+        StepTime { computing, sending: if self.traffic.len() > 1 { sending } else { 0.0 } }
     }
 }
