@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench ranks` trains workload `k` with smaller tables by ranks that are threads of one
 //! process, once as fast as they can and once with every message on its way for a fixed time and so long as
-//! its bytes take at a given speed. With `--features mpi` what it builds can be started by `mpirun` with `--mpi`,
-//! for the whole of that workload. `-- --predict` tells what more machines would do; `-- --quick` shows that
-//! everything runs.
+//! its bytes take at a given speed. With `--features mpi` what it builds can be started by `mpirun` with
+//! `--mpi`, for the whole of that workload. `-- --predict` tells what more machines would do; `-- --quick`
+//! shows that everything runs.
 use dlrm::bench::Workload;
 use dlrm::cluster::{Communicator, Threads, Ticket};
 use dlrm::data::Batch;
@@ -120,7 +120,8 @@ fn of_job(name: &str, rows: usize) {
     if first {
         let rate = rows as f64 / wall;
         println!(
-            "{{\"task\": \"train on {size} ranks\", \"workload\": \"{name}\", \"batch\": {rows}, \"rows_per_s\": {rate:.1}}}"
+            "{{\"task\": \"train on {size} ranks\", \"workload\": \"{name}\", \"batch\": {rows}, \
+             \"rows_per_s\": {rate:.1}}}"
         );
     }
 }

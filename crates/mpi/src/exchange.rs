@@ -12,8 +12,8 @@ use mpi::traits::Communicator;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most bytes of a message to a rank on the same machine: MPI counts in 32 bits, and several overlap. The last
-/// message of a part is shorter, if need be empty: so whoever receives knows its end.
+/// Most bytes of a message to a rank on the same machine: MPI counts in 32 bits, and several overlap. The
+/// last message of a part is shorter, if need be empty: so whoever receives knows its end.
 pub(crate) const NEAR: usize = 1 << 22;
 /// And to a rank on another machine. Longer messages wait for an answer of the other side, and that waits
 /// behind all that this side has written to the network: on links of 0.5 to 2.5 Gbit/s a step took up to a

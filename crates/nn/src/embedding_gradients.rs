@@ -7,8 +7,8 @@ use crate::slots::{GroupId, Slots};
 /// computed from.
 #[derive(Debug, Default)]
 pub struct ShardGradients {
-    /// Of each part of each slot, one after the other: [S, D]. An update of a table then finds all that it needs
-    /// close together, and so does who sends it elsewhere.
+    /// Of each part of each slot, one after the other: [S, D]. An update of a table then finds all that it
+    /// needs close together, and so does who sends it elsewhere.
     dy: Vec<f32>,
     /// S
     rows: usize,

@@ -104,8 +104,8 @@ impl LocalTables {
 }
 
 impl LocalTables {
-    /// Appends to `out` the gradients of a shard, of the rows `rows` of `batch`, that rank `rank` needs: those
-    /// of vectors that were pooled from rows that it holds.
+    /// Appends to `out` the gradients of a shard, of the rows `rows` of `batch`, that rank `rank` needs:
+    /// those of vectors that were pooled from rows that it holds.
     pub fn write_gradients(
         &self,
         of: &ShardGradients,
@@ -125,8 +125,8 @@ impl LocalTables {
         }
     }
 
-    /// Takes the gradients of a shard from the front of `rest`, if they are there: those that are needed here.
-    /// Of others nothing is known.
+    /// Takes the gradients of a shard from the front of `rest`, if they are there: those that are needed
+    /// here. Of others nothing is known.
     pub fn read_gradients(
         &self,
         rest: &mut &[u8],

@@ -122,8 +122,8 @@ impl<'g> WeightGradient<'g> {
         }
     }
 
-    /// Puts what a lane of the run sums behind the sums that wait, and adds up those that are complete: as many lanes as
-    /// a power of two.
+    /// Puts what a lane of the run sums behind the sums that wait, and adds up those that are complete: as
+    /// many lanes as a power of two.
     fn add_lane(&self, lane: usize, block: &Block, sums: &mut [&mut [f32]]) {
         let (waiting, complete) = (lane.count_ones() as usize, lane.trailing_ones() as usize);
         let mut own = self.shards[self.run.start + lane..].iter().step_by(self.lanes);

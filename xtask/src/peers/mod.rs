@@ -166,8 +166,8 @@ impl Options {
 }
 
 const USAGE: &str =
-    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k or ranks-k]
-  [--precision f32] [--out FILE]";
+    "[--python python3] [--venv DIR] [--rounds 3] [--jobs train-k,train-p,train-w,train-m,train-t,infer-k]
+  [--jobs ranks-k] [--precision f32] [--out FILE]";
 
 fn job(name: &str) -> Result<&'static Job, String> {
     let known = || JOBS.map(|j| j.name).join(", ");

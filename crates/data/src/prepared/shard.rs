@@ -9,8 +9,11 @@
 //! | `dense` | fixed-size list of float32 | where there are dense inputs |
 //! | `ids.NAME` | uint32, or list of uint32 | one id per row, or any number |
 //! | `weights.NAME` | list of float32 | of weighted ids |
+mod errors;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use errors::into_io;
 
 use crate::batch::{Arity, Batch, Layout};
 use crate::encoder::Encoder;
@@ -30,9 +33,10 @@ use arrow_ipc::reader::{FileDecoder, read_footer_length};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
+use errors::{gone, too_many, torn};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -283,33 +287,9 @@ fn rows_of(block: &Block, file: &Buffer) -> Option<Buffer> {
     whole.then_some(data)
 }
 
-/// The error of a file that cannot be opened.
-fn gone(path: &Path, error: std::io::Error) -> Error {
-    let is_gone = error.kind() == ErrorKind::NotFound;
-    let error = Error::io("open", path)(error);
-    if is_gone { error.with_hint("was the data set replaced meanwhile? Then start again") } else { error }
-}
-
-/// The error of more values than an offset can tell apart.
-fn too_many(input: &str, expected: &str) -> Error {
-    Error::input(input, expected, "more")
-}
-
 /// What a list of dense inputs holds.
 fn item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Float32, false))
-}
-
-fn torn(path: &Path, expected: &str, found: &str) -> Error {
-    let error = Error::input(path.display().to_string(), expected, found);
-    error.with_hint("the file is torn or was changed: prepare the data set anew")
-}
-
-pub(crate) fn into_io(error: ArrowError) -> std::io::Error {
-    match error {
-        ArrowError::IoError(_, error) => error,
-        other => std::io::Error::other(other),
-    }
 }
 
 /// Where mapped rows are.

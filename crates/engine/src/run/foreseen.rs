@@ -83,7 +83,7 @@ impl Run {
         let uses = |slot: &SlotSpec, _: usize, rows: Range<usize>| {
             // As if ids came to ranks by chance.
             let (rows, ids, share) = (rows.len() as f64, ids_per_row[slot.feature], 1.0 / ranks as f64);
-            let bags = rows * (1.0 - (1.0 - share).powf(ids));
+            let bags = rows * (1.0 - libm::pow(1.0 - share, ids));
             Uses { ids: (ids * rows * share).round() as u64, bags: bags.round() as u64 }
         };
         let (traffic, rows) = (shape.traffic(&uses), shape.rows_of_ranks());

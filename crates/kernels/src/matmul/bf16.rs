@@ -12,7 +12,7 @@
 use super::operands::{Epilogue, View, tile_rows};
 use super::packed::{Packed, PackedView, Panel, Panels, transpose};
 use super::product::{check, part, run};
-use super::strips::{Strips, StripsView};
+use super::strips::StripsView;
 use super::tile::{Call, Rows, tiles_of};
 use crate::bf16::{self, reference::nearest};
 use crate::buffer::Buffer;
@@ -23,7 +23,7 @@ use std::ops::Range;
 
 /// How an operand lies in memory, in steps of k.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Form {
+pub(super) enum Form {
     /// One number rounded to bf16, as an f32.
     #[default]
     Singles,
@@ -32,11 +32,11 @@ enum Form {
 }
 
 impl Form {
-    fn of(isa: Isa) -> Self {
+    pub(super) fn of(isa: Isa) -> Self {
         if isa.has_bf16() { Form::Pairs } else { Form::Singles }
     }
 
-    fn steps(self, k: usize) -> usize {
+    pub(super) fn steps(self, k: usize) -> usize {
         match self {
             Form::Singles => k,
             Form::Pairs => k.div_ceil(2),
@@ -208,77 +208,6 @@ unsafe fn run_bf16(isa: Isa, call: Call<'_>) {
     }
 }
 
-impl Strips {
-    /// Of A [m, k] rounded to bf16, for this instruction set.
-    ///
-    /// # Panics
-    /// As [`Strips::new`].
-    pub fn of_bf16(isa: Isa, m: usize, k: usize) -> Self {
-        Strips::new(isa, m, Form::of(isa).steps(k))
-    }
-
-    /// Rounds and packs `a` [m, k], whose columns are contiguous, into memory of that many floats.
-    ///
-    /// # Panics
-    /// As [`Strips::pack`], or if the strips are not those of such an A.
-    pub fn pack_bf16(self, isa: Isa, a: View<'_>, k: usize, out: &mut [f32]) {
-        let form = Form::of(isa);
-        assert_eq!(self.k, form.steps(k), "strips of another A");
-        match form {
-            Form::Singles => {
-                self.pack(a, out);
-                bf16::round(isa, &mut out[..self.floats()]);
-            }
-            Form::Pairs => {
-                assert!(
-                    a.holds(self.m, k) && a.row == 1,
-                    "columns of A [{}, {k}] one behind the other",
-                    self.m
-                );
-                pair_strips(isa, &mut out[..self.floats()], self, a, k);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn pair_strips_body(_: impl Simd, mut out: &mut [f32], shape: Strips, a: View<'_>, k: usize) {
-    for strip in 0..shape.count() {
-        let rows = shape.rows(strip..strip + 1);
-        let (own, after) = std::mem::take(&mut out).split_at_mut(rows.len() * shape.k);
-        out = after;
-        // Of few heights, each of them known: a loop over so few numbers is not worth its beginning and end.
-        match rows.len() {
-            14 => pair_strip::<14>(own, a, rows.start, k),
-            13 => pair_strip::<13>(own, a, rows.start, k),
-            12 => pair_strip::<12>(own, a, rows.start, k),
-            height => {
-                for (step, out) in own.chunks_exact_mut(height).enumerate() {
-                    let (first, second) = two_rows(a.transposed(), step, k, rows.start, height);
-                    join(out, first, second);
-                }
-            }
-        }
-    }
-}
-
-/// A strip of H rows of A, from row `first` on.
-#[inline(always)]
-fn pair_strip<const H: usize>(strip: &mut [f32], a: View<'_>, first: usize, k: usize) {
-    for (step, out) in strip.as_chunks_mut::<H>().0.iter_mut().enumerate() {
-        let column = |at: usize| -> [f32; H] {
-            *a.data[at * a.column + first..].first_chunk().expect("the rows of a strip")
-        };
-        let (even, odd) = (column(2 * step), if 2 * step + 1 < k { column(2 * step + 1) } else { [0.0; H] });
-        *out = std::array::from_fn(|i| pair(even[i], odd[i]));
-    }
-}
-
-bind! {
-    /// All strips of A, whose columns are contiguous.
-    fn pair_strips(out: &mut [f32], shape: Strips, a: View<'_>, k: usize) = pair_strips_body
-}
-
 impl Panels {
     /// Of B [k, n] rounded to bf16, for this instruction set.
     ///
@@ -311,13 +240,13 @@ impl Panels {
 
 /// Two numbers as bf16 in the bits of one f32 (which is only moved, never computed with).
 #[inline(always)]
-fn pair(first: f32, second: f32) -> f32 {
+pub(super) fn pair(first: f32, second: f32) -> f32 {
     f32::from_bits(u32::from(nearest(first)) | u32::from(nearest(second)) << 16)
 }
 
 /// `out[j] = (first[j], second[j])`, or (first[j], 0) behind the last row of an odd k.
 #[inline(always)]
-fn join(out: &mut [f32], first: &[f32], second: Option<&[f32]>) {
+pub(super) fn join(out: &mut [f32], first: &[f32], second: Option<&[f32]>) {
     match second {
         Some(second) => {
             for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
@@ -334,7 +263,13 @@ fn join(out: &mut [f32], first: &[f32], second: Option<&[f32]>) {
 
 /// Rows 2 · step and 2 · step + 1 of a view of `k` rows whose rows are contiguous.
 #[inline(always)]
-fn two_rows(b: View<'_>, step: usize, k: usize, first: usize, width: usize) -> (&[f32], Option<&[f32]>) {
+pub(super) fn two_rows(
+    b: View<'_>,
+    step: usize,
+    k: usize,
+    first: usize,
+    width: usize,
+) -> (&[f32], Option<&[f32]>) {
     let row = |row: usize| &b.data[row * b.row + first..][..width];
     (row(2 * step), (2 * step + 1 < k).then(|| row(2 * step + 1)))
 }

@@ -11,6 +11,7 @@ mod operands;
 mod packed;
 mod product;
 mod strips;
+mod strips_bf16;
 mod tile;
 
 pub use bf16::{PackedBf16, PanelBf16, RowsBf16, matmul_bf16, matmul_part_bf16};

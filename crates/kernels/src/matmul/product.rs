@@ -46,8 +46,8 @@ pub(super) fn part<'a>(
     assert_eq!((shape.k, shape.most), (b.shape.k, tile_rows(isa.level())), "A does not fit B");
     check(isa, (&c, shape.rows(strips.clone()).len()), (b, &panels), epilogue);
     let Strided { data, stride } = c;
-    // A has these strips, which are tiles of this level, C their rows and the columns of the panels of B, which
-    // are as high as A is wide.
+    // A has these strips, which are tiles of this level, C their rows and the columns of the panels of B,
+    // which are as high as A is wide.
     Call {
         c: data.as_mut_ptr(),
         stride,
