@@ -251,8 +251,8 @@ impl Batch {
         self.push_rest_of(other, b);
     }
 
-    /// Appends these rows of `other`, which has the same layout and bags of these arities; of a column that is
-    /// said to have none, no ids. It goes column by column: reads from all over a column wait for memory
+    /// Appends these rows of `other`, which has the same layout and bags of these arities; of a column that
+    /// is said to have none, no ids. It goes column by column: reads from all over a column wait for memory
     /// together, and a column is small where a whole row is not.
     pub fn push_rows_of(&mut self, other: &Batch, rows: &[u32], arities: &[Arity]) {
         for ((to, from), &arity) in self.bags.iter_mut().zip(&other.bags).zip(arities) {
