@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests `mpirun dlrm train`: the model of several ranks has the bytes of one process, whatever is killed on the way.
 # DLRM_BIN names a dlrm command built with `--features mpi` (default: it is built). KILLS (default: 3) is how many
-# jobs of EPOCHS epochs (default: 12) lose a rank, in the time that one process takes for all of them.
+# jobs of EPOCHS epochs (default: 24) lose a rank, in the time that one process takes for all of them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/mpi/namespaces.sh
@@ -105,7 +105,7 @@ else
 fi
 
 # One rank is killed: all end, and one process goes on from what was saved to the same bytes.
-long="$data --epochs ${EPOCHS:-12} --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"
+long="$data --epochs ${EPOCHS:-24} --batch-size 64 --set train.patience=0 --set train.checkpoint_every=20"
 begun=$(date +%s%N)
 # shellcheck disable=SC2086
 alone whole $long
@@ -176,7 +176,7 @@ echo "mpi: a rank that was late was named"
 ranks 2 stopped $long >/dev/null 2>said &
 job=$!
 until [ -d stopped/checkpoints ] || ! kill -0 $job 2>/dev/null; do sleep 0.05; done
-sleep 0.5
+sleep 0.1
 kill -TERM "$(pgrep -f "mpirun.*-o stopped" | head -n 1)"
 if wait $job; then fail "a job that was to stop ended well"; fi
 "$dlrm" train -q --resume -o stopped >/dev/null
