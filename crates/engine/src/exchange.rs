@@ -1,8 +1,8 @@
 //! What ranks tell each other in a step, so that each ends as one process would.
 //!
 //! Rank r of R holds its share of the tables and computes the shards of a contiguous run of the L lanes,
-//! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. All see the whole batch, so each
-//! knows which rows of its tables the others need. In a step they exchange:
+//! r·L/R .. (r+1)·L/R; those that a small batch does not use are absent. Each has the ids of its own tables
+//! for the whole batch, so it knows which rows of them the others need. In a step they exchange:
 //!
 //! 1. pooled vectors: from who holds a table, to who computes a shard; those of each rank's first lanes, and
 //!    then, while these are computed, those of its others;
@@ -136,6 +136,7 @@ pub(crate) struct Step<'a> {
     pub(crate) tables: &'a LocalTables,
     pub(crate) gradients: &'a mut Gradients,
     pub(crate) losses: &'a mut [ShardLoss],
+    /// The rows that they are of.
     pub(crate) batch: &'a Batch,
     /// Of dense parameters: those that are trained, and all.
     pub(crate) dense: (usize, usize),

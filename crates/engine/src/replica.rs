@@ -10,7 +10,7 @@ use dlrm_cluster::Ticket;
 use dlrm_data::Batch;
 use dlrm_nn::optimizer::Rates;
 use dlrm_nn::{
-    Among, Arena, GatheredVectors, Gradients, Lane, Loss, Mode, Optimizer, Placement, Rest, ShardGradients,
+    Among, Arena, GatheredVectors, Gradients, Lane, Loss, Mode, Optimizer, Placement, ShardGradients,
     TableSquares, TableStore, Tape, Timing,
 };
 use std::ops::Range;
@@ -61,7 +61,7 @@ impl Replica {
         let store =
             arriving.as_ref().map_or(network.weights().store(), |arriving| arriving as &dyn TableStore);
         let pass = Pass { network, store, loss, batch, mode };
-        gradients.resize(network.weights(), rows, Rest::Of(own.clone()));
+        gradients.resize(network.weights(), rows, own.clone());
         losses.clear();
         losses.resize(sharding.shards(rows), ShardLoss::default());
         let mut shards: Vec<Vec<_>> = own.clone().map(|_| Vec::new()).collect();

@@ -27,15 +27,6 @@ pub struct RowGradients {
     pub row_weights: Vec<f32>,
 }
 
-/// What [`Gradients::rest`] computes when all shards are done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rest {
-    /// What is left of the gradients of a run of lanes.
-    Of(Range<usize>),
-    /// Nothing may be left then.
-    None,
-}
-
 /// Gradients of one step.
 #[derive(Debug)]
 pub struct Gradients {
@@ -88,9 +79,10 @@ impl Gradients {
         }
     }
 
-    /// Makes room for a batch of `rows` rows. Gradients of large weights are better computed after all
-    /// shards: they are left to [`Gradients::rest`] if the caller says that it will be computed.
-    pub fn resize(&mut self, weights: &Weights, rows: usize, rest: Rest) {
+    /// Makes room for a batch of `rows` rows, of which this process computes a run of lanes (none: 0..0). The
+    /// gradients of large weights are better computed after all its shards: [`Gradients::rest`] is to be
+    /// computed then.
+    pub fn resize(&mut self, weights: &Weights, rows: usize, run: Range<usize>) {
         let shards = self.sharding.shards(rows);
         self.rows_per_shard = self.sharding.rows_per_shard(rows);
         self.parts = self.sharding.lanes_of(rows);
@@ -98,11 +90,8 @@ impl Gradients {
         if self.shards.len() < shards {
             self.shards.resize_with(shards, ShardGradients::default);
         }
-        self.run = match rest {
-            // What is folded ends in one lane.
-            Rest::Of(run) if self.holding(run.clone()).len() == 1 => run,
-            _ => 0..0,
-        };
+        // What is folded ends in one lane.
+        self.run = if self.holding(run.clone()).len() == 1 { run } else { 0..0 };
         self.postponed = self.worth_postponing(weights, rows);
         self.precision = weights.precision();
         for lane in &mut self.lanes {

@@ -48,7 +48,7 @@ pub use dlrm_kernels::{Isa, activation::Activation, dot_interaction::Pairs, quot
 pub use embedding_gradients::{EmbeddingGradients, ShardGradients};
 pub use error::{Error, Result};
 pub use gathered_vectors::GatheredVectors;
-pub use gradients::{Gradients, Rest, RowGradients};
+pub use gradients::{Gradients, RowGradients};
 pub use graph::{Attribute, Cost, EMBEDDINGS, Graph, GraphNode};
 pub use lane::Lane;
 pub use lane_tree::holding;

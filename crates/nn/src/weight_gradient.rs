@@ -175,7 +175,7 @@ fn fold(isa: Isa, sums: &mut [&mut [f32]], times: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gradients::{Gradients, Rest};
+    use crate::gradients::Gradients;
     use crate::lane_tree::holding;
     use crate::mode::Mode;
     use crate::sharding::Sharding;
@@ -217,8 +217,8 @@ mod tests {
         let mut arena = Arena::default();
         // The second step finds what the first has left.
         for _ in 0..2 {
-            own.resize(&weights, rows, Rest::Of(run.clone()));
-            others.resize(&weights, rows, Rest::None);
+            own.resize(&weights, rows, run.clone());
+            others.resize(&weights, rows, 0..0);
             own.lanes.iter_mut().chain(&mut others.lanes).for_each(crate::Lane::restart);
             for index in 0..sharding.shards(rows) {
                 let range = sharding.rows_of(index, rows);
